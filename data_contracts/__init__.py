@@ -1,0 +1,1 @@
+"""What tables promise: contracts, claim checks and the errors that name a broken promise."""

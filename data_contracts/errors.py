@@ -1,0 +1,74 @@
+"""Every error a user can meet, and the exit code it ends with.
+
+NightcastError 1
+├── SpecError 2            a pipeline, contract or argument is wrong: nothing ran
+├── ContractBroken 3       data broke its contract: nothing new was published
+│   └── SourceUnreadable 3 the source is missing, empty or no table at all
+├── NoChampion 4           there is no model to forecast with
+├── TrainingFailed 1       one model could not be trained; the night goes on without it
+└── StoreDamaged 1         a stored file is missing or is not what its name says
+"""
+
+from collections.abc import Sequence
+
+
+class NightcastError(Exception):
+    """Says what, where, with which values, and what to do next."""
+
+    exit_code = 1
+
+
+class SpecError(NightcastError):
+    """The pipeline YAML, a contract or an argument is wrong."""
+
+    exit_code = 2
+
+
+
+class ContractBroken(NightcastError):
+    """Data broke its contract; carries the findings and, where rows are at fault, their quarantine."""
+
+    exit_code = 3
+
+    def __init__(self, table: str, findings: Sequence[str], quarantine: str | None = None) -> None:
+        self.table, self.findings, self.quarantine = table, list(findings), quarantine
+        lines = [f"{table} broke its contract, so nothing new was published:"]
+        lines += [f"  - {finding}" for finding in self.findings]
+        if quarantine:
+            lines.append(f"The rejected rows, each with its rule and reason: {quarantine}")
+        super().__init__("\n".join(lines))
+
+
+class SourceUnreadable(ContractBroken):
+    """The source is missing, empty, or can't be read as the table that the spec names."""
+
+
+class NoChampion(NightcastError):
+    """No model was ever good enough to be champion, or none fits the spec any more."""
+
+    exit_code = 4
+
+    def __init__(self, pipeline: str, reason: str) -> None:
+        self.pipeline, self.reason = pipeline, reason
+        super().__init__(
+            f"pipeline {pipeline!r} has no champion to forecast with: {reason}. "
+            f"Run `nightcast nightly {pipeline}` or `nightcast retrain {pipeline}` first."
+        )
+
+
+class TrainingFailed(NightcastError):
+    """One model could not be trained."""
+
+    def __init__(self, model: str, reason: str, hint: str) -> None:
+        self.model, self.reason, self.hint = model, reason, hint
+        super().__init__(f"model {model!r} could not be trained: {reason}. {hint}")
+
+
+class StoreDamaged(NightcastError):
+    """A stored file is missing, truncated, or holds other bytes than its name says."""
+
+    def __init__(self, uri: str, reason: str) -> None:
+        self.uri, self.reason = uri, reason
+        super().__init__(
+            f"{uri} in the store {reason}. Run the same night again: what can be recomputed will be."
+        )

@@ -1,0 +1,1 @@
+"""Where, when, with which secrets: the command line, pipelines and the demo."""

@@ -1,0 +1,1 @@
+"""Tables of contents: which steps make a night, and in which order."""

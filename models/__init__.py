@@ -1,0 +1,1 @@
+"""Numbers in, numbers out: windows, recurrent networks, baselines and their scores."""
