@@ -1,0 +1,111 @@
+"""Quality rules of an ODCS document, compiled to expectations in the words of Great Expectations.
+
+Nothing of Great Expectations is imported here: a rule is a name and its arguments, and `tasks.validation` runs it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from open_data_contract_standard.model import DataQuality, SchemaObject
+
+from data_contracts.errors import SpecError
+from data_contracts.spec import Spec
+
+
+class Rule(Spec):
+    """One expectation: `error` stops the night, `warning` sends the rows at fault to quarantine."""
+
+    name: str
+    sentence: str
+    severity: Literal["error", "warning"]
+    expectation: str
+    arguments: dict[str, Any]
+
+
+def compile_rules(table: SchemaObject, path: Path) -> tuple[Rule, ...]:
+    """Every quality rule of the table and its properties, in the order of the document."""
+    rules = [_compile(rule, None, path) for rule in table.quality or []]
+    for prop in table.properties or []:
+        rules += [_compile(rule, prop.name, path) for rule in prop.quality or []]
+    return tuple(rules)
+
+
+def _compile(rule: DataQuality, column: str | None, path: Path) -> Rule:
+    name = rule.name or rule.id or f"{column or 'table'} {rule.metric or rule.rule or rule.type}"
+    if rule.severity not in (None, "error", "warning"):
+        raise SpecError(f"{path}: rule {name!r} has severity {rule.severity!r}; write error or warning.")
+    if rule.type == "custom" and rule.engine == "greatExpectations":
+        expectation, arguments = _custom(rule, name, path)
+    elif rule.type in (None, "library"):
+        expectation, arguments = _library(rule, column, name, path)
+    else:
+        raise SpecError(
+            f"{path}: rule {name!r} is of type {rule.type!r}; library and custom greatExpectations are known."
+        )
+    sentence = rule.description or name
+    return Rule(
+        name=name,
+        sentence=sentence,
+        severity="warning" if rule.severity == "warning" else "error",
+        expectation=expectation,
+        arguments=arguments,
+    )
+
+
+def _custom(rule: DataQuality, name: str, path: Path) -> tuple[str, dict[str, Any]]:
+    written = rule.implementation
+    body = yaml.safe_load(written) if isinstance(written, str) else written
+    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+        raise SpecError(f"{path}: rule {name!r} needs an implementation with `type` and `kwargs`.")
+    return body["type"], dict(body.get("kwargs") or {})
+
+
+def _library(rule: DataQuality, column: str | None, name: str, path: Path) -> tuple[str, dict[str, Any]]:
+    metric, arguments = rule.metric or rule.rule, dict(rule.arguments or {})
+    share = _allowed_share(rule, name, path) if metric != "rowCount" else {}
+    if metric == "rowCount":
+        return "expect_table_row_count_to_be_between", _bounds(rule, name, path)
+    if metric == "duplicateValues":
+        listed = arguments.get("properties") or [column]
+        return "expect_compound_columns_to_be_unique", {"column_list": list(listed), **share}
+    if column is None:
+        raise SpecError(f"{path}: rule {name!r} ({metric}) must stand at a property, not at the table.")
+    if metric in ("nullValues", "missingValues"):
+        return "expect_column_values_to_not_be_null", {"column": column, **share}
+    if metric == "invalidValues" and "validValues" in arguments:
+        return "expect_column_values_to_be_in_set", {
+            "column": column,
+            "value_set": list(arguments["validValues"]),
+            **share,
+        }
+    if metric == "invalidValues" and "pattern" in arguments:
+        return "expect_column_values_to_match_regex", {"column": column, "regex": arguments["pattern"], **share}
+    raise SpecError(
+        f"{path}: rule {name!r} uses metric {metric!r} with arguments {sorted(arguments)}; known are rowCount, "
+        "duplicateValues, nullValues, missingValues, and invalidValues with validValues or pattern."
+    )
+
+
+def _allowed_share(rule: DataQuality, name: str, path: Path) -> dict[str, float]:
+    """`mustBe: 0` allows none at fault; an upper bound in percent allows a share of the rows."""
+    bound = next((b for b in (rule.mustBe, rule.mustBeLessOrEqualTo, rule.mustBeLessThan) if b is not None), 0)
+    if bound == 0:
+        return {}
+    if rule.unit != "percent":
+        raise SpecError(f"{path}: rule {name!r} allows {bound} rows at fault; write the bound with unit: percent.")
+    return {"mostly": 1 - float(bound) / 100}
+
+
+def _bounds(rule: DataQuality, name: str, path: Path) -> dict[str, int]:
+    low, high = rule.mustBeBetween or (None, None)
+    low = rule.mustBeGreaterOrEqualTo if low is None else low
+    if rule.mustBeGreaterThan is not None:
+        low = rule.mustBeGreaterThan + 1
+    high = rule.mustBeLessOrEqualTo if high is None else high
+    if rule.mustBe is not None:
+        low = high = rule.mustBe
+    found = {"min_value": low, "max_value": high}
+    if low is None and high is None:
+        raise SpecError(f"{path}: rule {name!r} counts rows but gives no bound (mustBe…).")
+    return {side: int(bound) for side, bound in found.items() if bound is not None}
