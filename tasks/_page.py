@@ -1,0 +1,215 @@
+"""The morning page: one night as one HTML file. Pure: the same `Morning` gives the same bytes."""
+
+import base64
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import jinja2
+import pandas as pd
+
+from tasks import _charts, _figures, _panel
+from tasks._axes import clock_for
+
+Verdict = Literal["good", "watch", "bad"]
+
+
+class Health(NamedTuple):
+    """One fact about the data: rows read, gaps filled, the last observation."""
+
+    label: str
+    value: str
+    note: str = ""
+    state: Literal["good", "watch", "bad", ""] = ""
+
+
+class Failure(NamedTuple):
+    """A step that failed and did not stop the night; `step` starts with the step's name."""
+
+    step: str
+    reason: str
+
+
+class Curve(NamedTuple):
+    """Loss by epoch of one model."""
+
+    name: str
+    train: tuple[float, ...]
+    validation: tuple[float, ...]
+    note: str = ""
+
+
+class Origin(NamedTuple):
+    """Where a number comes from: a table, a model, a document, and the digest of its bytes."""
+
+    what: str
+    digest: str
+    detail: str = ""
+
+
+class Step(NamedTuple):
+    """One step of the night and the seconds it took."""
+
+    name: str
+    seconds: float
+    state: Literal["ran", "cached", "failed"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Morning:
+    """All that the page shows, in plain values; times are UTC, `unit` is what y counts."""
+
+    pipeline: str
+    as_of: datetime
+    zone: str
+    cutoff: datetime
+    run_id: str
+    horizon: int
+    freq: str
+    season: int
+    unit: str = ""
+
+    verdict: Verdict
+    lines: tuple[str, ...]
+    failures: tuple[Failure, ...] = ()
+
+    leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage, train_seconds; best first
+    metric: str
+    decision: str
+
+    history: pd.DataFrame  # unique_id, ds, y
+    forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason
+    yesterday: pd.DataFrame | None = None  # unique_id, ds, y_hat, q05 …, y
+    accuracy: pd.DataFrame | None = None  # vintage, mae, mase, wql, coverage, rows
+
+    health: tuple[Health, ...] = ()
+    quarantine: pd.DataFrame = field(default_factory=pd.DataFrame)  # rule, rows, series, example
+    quarantine_uri: str = ""
+    drift: pd.DataFrame | None = None  # column, test, statistic, threshold, drifted
+    drift_summary: str = ""
+    drift_href: str | None = None
+
+    training: tuple[Curve, ...] = ()
+    provenance: tuple[Origin, ...] = ()
+    versions: tuple[tuple[str, str], ...] = ()
+    steps: tuple[Step, ...] = ()
+
+
+SECTION_OF = {
+    "ingest": "health",
+    "validate": "health",
+    "cut_windows": "training",
+    "train": "training",
+    "evaluate": "leaderboard",
+    "register": "leaderboard",
+    "forecast": "forecast",
+    "publish": "forecast",
+    "score": "yesterday",
+    "watch_drift": "drift",
+}
+STATES = {"good": "All is well", "watch": "Worth a look", "bad": "Needs a person"}
+CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if code not in (9, 10, 13)}
+
+
+def render(morning: Morning) -> str:
+    """The whole page as one HTML text that asks no network for anything."""
+    clock = clock_for(morning.forecast["ds"], morning.freq, morning.zone)
+    panel = _panel.Panel(morning.history, morning.forecast, morning.yesterday)
+    scores = panel.scores(morning.season)
+    drawn, left_out = _panel.groups(panel, scores, clock)
+    page = _template().render(
+        m=morning,
+        clock=clock,
+        state=STATES[morning.verdict],
+        tiles=_tiles(morning, scores),
+        main=_panel.main_card(panel, clock),
+        groups=drawn,
+        left_out=left_out,
+        series=len(panel.names),
+        numbers=_numbers(panel, morning.horizon),
+        hindsight=_panel.hindsight_cards(panel, scores, clock),
+        scores=scores,
+        holes=_holes(morning.failures),
+        bands=_charts.bands(morning.forecast.columns),
+        sources=_sources(morning.forecast),
+    )
+    return page.translate(CONTROLS).encode("utf-8", "replace").decode("utf-8")
+
+
+def _template() -> jinja2.Template:
+    room = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    words = {f.__name__: f for f in (_figures.figure, _figures.count, _figures.percent, _figures.duration)}
+    room.filters |= words | {"when": _figures.when, "clip": _figures.clip, "sha256": _sha256, "rows": _rows}
+    room.globals |= {"bar": _charts.draw_bar, "curve": _charts.draw_curves, "nights": _charts.draw_nights}
+    return room.get_template("_page.html")
+
+
+def _sha256(text: str) -> str:
+    """The base64 digest by which the page's policy admits its one stylesheet and no other style."""
+    return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
+
+
+def _tiles(morning: Morning, scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """(label, value, note) of the figures that a person looks for first."""
+    tiles = []
+    board, metric = morning.leaderboard, morning.metric
+    champion = board[board["role"] == "champion"]
+    if len(champion):
+        value = _figures.number(champion[metric].iloc[0])
+        beaten = _figures.number(board.loc[board["role"] == "baseline", metric].min())
+        gain = _figures.percent(value / beaten - 1, signed=True) if beaten else _figures.NOTHING
+        tiles.append((f"{metric.upper()} of the champion", _figures.figure(value), f"{gain} against the best baseline"))
+    compared = scores[scores["rows"] > 0]
+    if len(compared):
+        weight = compared["rows"] / compared["rows"].sum()
+        error = _figures.figure((compared["mae"] * weight).sum())
+        tiles.append(("Yesterday's mean error", error, f"{_figures.count(compared['rows'].sum())} rows have come true"))
+        widest = next(iter(_charts.bands(morning.forecast.columns)), None)
+        if widest and compared["inside"].notna().any():
+            inside = _figures.percent((compared["inside"] * weight).sum())
+            tiles.append(("Inside the interval", inside, f"{widest.share:.0%} should be"))
+    series = morning.forecast["unique_id"].nunique()
+    tiles.append(("Forecast rows", _figures.count(len(morning.forecast)), f"{series} series, {morning.horizon} steps"))
+    rejected = morning.quarantine["rows"].sum() if len(morning.quarantine) else 0
+    tiles.append(("Rows in quarantine", _figures.count(rejected), f"{len(morning.quarantine)} rules broken"))
+    return tiles
+
+
+def _numbers(panel: _panel.Panel, horizon: int) -> pd.DataFrame:
+    """The forecast of the main series as a table of at most 48 steps, for those who read numbers."""
+    frames = [panel.forecast[name] for name in panel.names[:1] if name in panel.forecast]
+    return frames[0].head(min(horizon, 48)) if frames else pd.DataFrame()
+
+
+def _holes(failures: tuple[Failure, ...]) -> dict[str, list[Failure]]:
+    """The failures by the section they leave without content; `train[gru]` belongs to training."""
+    holes: dict[str, list[Failure]] = {name: [] for name in ("yesterday", *SECTION_OF.values())}
+    for failure in failures:
+        word = re.match(r"\w*", failure.step)
+        section = SECTION_OF.get(word.group() if word else "", "")
+        if section:
+            holes[section].append(failure)
+    return holes
+
+
+def _sources(forecast: pd.DataFrame) -> pd.DataFrame:
+    """Rows by rung of the ladder: source, model_name, degraded_reason, rows, series."""
+    keys = [name for name in ("source", "model_name", "degraded_reason") if name in forecast]
+    if not keys or forecast.empty:
+        return pd.DataFrame(columns=["source", "model_name", "degraded_reason", "rows", "series"])
+    told = forecast.assign(**{name: forecast[name].astype(object).where(forecast[name].notna(), "") for name in keys})
+    table = told.groupby(keys, sort=True)["unique_id"].agg(rows="size", series="nunique").reset_index()
+    return table.reindex(columns=["source", "model_name", "degraded_reason", "rows", "series"], fill_value="")
