@@ -101,6 +101,12 @@ def time_ticks(start: float, end: float, clock: Clock, about: int) -> list[Tick]
     return [Tick(at, label) for at, label in sorted(found.items())]
 
 
+def day_label(moment: float, clock: Clock) -> str:
+    """The local day of a moment: Sat 30."""
+    wall = _wall(moment, clock.zone)
+    return f"{DAYS[wall.weekday()]} {wall.day}"
+
+
 def _wall(moment: float, zone: str) -> pd.Timestamp:
     """Seconds since 1970 as the naive wall time of a zone."""
     return (EPOCH + pd.Timedelta(seconds=moment)).tz_convert(zone).tz_localize(None)

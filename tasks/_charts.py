@@ -9,11 +9,16 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from tasks._axes import Clock, Tick, seconds, value_ticks
+from tasks._axes import Clock, Tick, day_label, seconds, time_ticks, value_ticks
 from tasks._figures import clip, figure, number
 from tasks._svg import NONE, area, line, plane, svg, time_axis, value_axis, x_axis
 
-WIDE, NARROW, SMALL = (1040, 320), (360, 240), (340, 168)
+WIDE, NARROW, SMALL, TINY = (
+    (1040, 320),
+    (360, 240),
+    (340, 168),
+    (250, 140),
+)  # pixels at which text is as tall as the page's
 
 
 class Band(NamedTuple):
@@ -107,8 +112,9 @@ def draw_curves(name: str, train: Sequence[float], validation: Sequence[float]) 
     if not epochs:
         return NONE
     chart = plane(SMALL, (1.0, float(max(epochs, 2))), losses, floor=False)
-    marks = [tick for tick in value_ticks(1, max(epochs, 2), about=5) if 1 <= tick.at <= epochs and tick.at % 1 == 0]
-    parts = [value_axis(chart), x_axis(chart, [Tick(1.0, "epoch 1"), *(m for m in marks if m.at > epochs / 5)])]
+    whole = [tick for tick in value_ticks(1, max(epochs, 2), about=5) if 1 < tick.at <= epochs and tick.at % 1 == 0]
+    marks = [Tick(1.0, "1"), *(tick for tick in whole if tick.at > epochs / 10)]
+    parts = [value_axis(chart), x_axis(chart, marks, centred=True)]
     for loss, style in zip(losses, ("line train", "line next"), strict=True):
         parts.append(line(chart, np.arange(1.0, len(loss) + 1), loss, style))
     said = f"{clip(name)}: {epochs} epochs"
@@ -121,23 +127,26 @@ def draw_curves(name: str, train: Sequence[float], validation: Sequence[float]) 
 
 
 def draw_nights(name: str, nights: pd.Series, values: pd.Series, clock: Clock, goal: float | None = None) -> Markup:
-    """One value a night (n,) with its dots; `goal` draws the line it should stay at."""
+    """One value a night (n,) with its dots, from zero on; with a `goal`, the room around it instead."""
     at, y = seconds(nights), _values(values.to_frame("y"), "y")
     if not len(at):
         return NONE
-    edges = (float(at.min()), float(at.max()) if len(at) > 1 else float(at.min()) + 86_400)
-    chart = plane(SMALL, edges, [y, np.array([] if goal is None else [goal])])
-    parts = [value_axis(chart), time_axis(chart, Clock(clock.zone, dates_only=True))]
+    dates = Clock(clock.zone, dates_only=True)
+    room = np.array([0.0] if goal is None else [goal - 0.2 * abs(goal), goal + 0.1 * abs(goal)])
+    chart = plane(TINY, (float(at.min()) - 43_200, float(at.max()) + 43_200), [y, room])
+    spots = [(x, value) for x, value in zip(at[-60:], y[-60:], strict=True) if np.isfinite(value)]
+    few = [Tick(x, day_label(x, dates)) for x in at] if len(at) <= 4 else time_ticks(*chart.x, dates, about=3)
+    parts = [value_axis(chart), x_axis(chart, few, centred=True)]
     if goal is not None:
         height = round(float(chart.up(goal)), 1)
-        parts.append(Markup('<path class="goal" d="M{:.1f} {}H{}"/>').format(chart.left, height, SMALL[0] - 4))
+        parts.append(Markup('<path class="goal" d="M{:.1f} {}H{}"/>').format(chart.left, height, TINY[0] - 4))
     parts.append(line(chart, at, y, "line next"))
-    for moment, value in zip(at[-60:], y[-60:], strict=True):
-        if np.isfinite(value):
-            spot = float(chart.across(moment)), float(chart.up(value))
-            parts.append(Markup('<circle class="dot" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(*spot))
-    last = y[np.isfinite(y)]
-    return svg(SMALL, f"{name} over {len(at)} nights, last {figure(last[-1] if last.size else None)}", parts)
+    for spot in spots:
+        x, height = round(float(chart.across(spot[0])), 1), round(float(chart.up(spot[1])), 1)
+        parts.append(Markup('<circle class="dot" cx="{}" cy="{}" r="3"/>').format(x, height))
+    if spots:
+        parts.append(Markup('<text class="last" x="{}" y="{}">{}</text>').format(x, height - 8, figure(spots[-1][1])))
+    return svg(TINY, f"{name} over {len(at)} nights, last {figure(spots[-1][1] if spots else None)}", parts)
 
 
 def draw_bar(value: float, largest: float, style: str, mark: float | None = None) -> Markup:

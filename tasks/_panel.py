@@ -46,14 +46,16 @@ class Panel:
         self.names = sorted(names, key=lambda name: (-total[name], -future[name], name))
 
     def scores(self, season: int) -> pd.DataFrame:
-        """One row a series that was forecast yesterday, the worst first.
+        """One row a series that was forecast yesterday; first the one that left its interval most.
 
         unique_id, rows compared, mae and bias (forecast minus actual) in units, inside (share of actuals in the
         widest interval) and scaled (mae over the mean absolute change against one season before; 1 is habit).
         """
         rows = [self._score(name, frame, season) for name, frame in self.yesterday.items()]
         table = pd.DataFrame(rows, columns=["unique_id", "rows", "mae", "bias", "inside", "scaled"])
-        return table.sort_values(["scaled", "mae", "unique_id"], ascending=[False, False, True], ignore_index=True)
+        promised = table["inside"].notna().any()  # a small series may be far off its habit by a tenth of a unit
+        order = ["inside", "mae", "unique_id"] if promised else ["scaled", "mae", "unique_id"]
+        return table.sort_values(order, ascending=[bool(promised), False, True], ignore_index=True)
 
     def _score(self, name: str, frame: pd.DataFrame, season: int) -> tuple[Any, ...]:
         error = (frame["y_hat"] - frame["y"]).astype(float).dropna()
@@ -110,16 +112,16 @@ def groups(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Grou
 
 
 def hindsight_cards(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[Card, ...]:
-    """Yesterday against what came: the main series and the three that were missed most."""
+    """Yesterday against what came: the main series and the two that were missed most."""
     notes = {row.unique_id: _note(row) for row in scores.itertuples()}
     names = dict.fromkeys([*panel.names[:1], *scores.loc[scores["mae"].notna(), "unique_id"].head(3)])
-    drawn = [name for name in names if name in panel.yesterday]
+    drawn = [name for name in names if name in panel.yesterday][:3]
     return tuple(Card(name, notes.get(name, ""), draw_fan(panel.hindsight(name, clock), SMALL)) for name in drawn)
 
 
 def _note(score: Any) -> str:
     inside = f", {percent(score.inside)} inside" if score.inside == score.inside else ""
-    return f"yesterday off by {figure(score.mae)}{inside}" if score.mae == score.mae else ""
+    return f"off by {figure(score.mae)} yesterday{inside}" if score.mae == score.mae else ""
 
 
 def _by_series(frame: pd.DataFrame) -> Frames:

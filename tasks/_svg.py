@@ -15,10 +15,11 @@ MOST_POINTS = 600  # a line; more than the pixels of a chart, fewer than a page 
 
 @dataclass(frozen=True)
 class Plane:
-    """Maps x (seconds or counts) and values to pixels; `low` and `high` enclose the values with round ticks."""
+    """Maps x (seconds or counts) and y (values) to pixels; the round `ticks` of y lie inside its range."""
 
     size: tuple[int, int]
     x: tuple[float, float]
+    y: tuple[float, float]
     ticks: tuple[Tick, ...]
 
     @property
@@ -34,7 +35,7 @@ class Plane:
         return self.left + (self.size[0] - 4 - self.left) * (np.asarray(x, dtype=float) - low) / (high - low or 1.0)
 
     def up(self, y: float | np.ndarray) -> np.ndarray:
-        low, high = self.ticks[0].at, self.ticks[-1].at
+        low, high = self.y
         return self.bottom - (self.bottom - 8) * (np.asarray(y, dtype=float) - low) / (high - low)
 
 
@@ -44,8 +45,13 @@ def plane(size: tuple[int, int], x: tuple[float, float], values: Sequence[np.nda
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     if floor and 0 <= low < 0.7 * high:
         low = 0.0
-    ticks = value_ticks(low, high, about=4 if size[1] > 200 else 3)
-    return Plane(size, x, tuple(ticks))
+    ticks = value_ticks(low, high, about=5 if size[1] > 200 else 4)
+    pad = 0.06 * (high - low)
+    edges = (max(ticks[0].at, low - pad), min(ticks[-1].at, high + pad))
+    inside = tuple(tick for tick in ticks if edges[0] <= tick.at <= edges[1])
+    if len(inside) < 2:  # a constant has no room of its own
+        edges, inside = (ticks[0].at, ticks[-1].at), tuple(ticks)
+    return Plane(size, x, edges, inside)
 
 
 def svg(size: tuple[int, int], label: str, parts: Sequence[Markup]) -> Markup:
@@ -69,13 +75,15 @@ def value_axis(chart: Plane) -> Markup:
     return NONE.join(rows)
 
 
-def x_axis(chart: Plane, ticks: Sequence[Tick]) -> Markup:
-    """Marks along the bottom; a label starts at its mark, because a day starts at its midnight."""
+def x_axis(chart: Plane, ticks: Sequence[Tick], centred: bool = False) -> Markup:
+    """Marks along the bottom; a label starts at its mark, because a day starts at its midnight, or is centred."""
     marks = []
     for tick in ticks:
         x = round(float(chart.across(tick.at)), 1)
         marks.append(Markup('<path class="mark" d="M{} 8V{}"/>').format(x, chart.bottom + 5))
-        if x < chart.size[0] - 8 - 5.5 * len(tick.label):
+        if centred:
+            marks.append(Markup('<text class="at" x="{}" y="{}">{}</text>').format(x, chart.bottom + 15, tick.label))
+        elif x < chart.size[0] - 8 - 5.5 * len(tick.label):
             marks.append(Markup('<text x="{}" y="{}">{}</text>').format(x + 3, chart.bottom + 15, tick.label))
     return NONE.join(marks)
 
