@@ -52,13 +52,20 @@ class Column(Spec):
 
 
 class Contract(Spec):
-    """What one table promises. `others` matches the names of further columns that may stand in it."""
+    """What one table promises.
+
+    `others` matches the names of further columns that may stand in it, `freshness` is how old the newest
+    observation may be, and `row_faults` says whether a row that is no observation at all (text for a number, a
+    repeated key, a time off the grid) stops the night (error) or goes to quarantine (warning).
+    """
 
     id: str
     version: str
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...] = ()
     others: str | None = None
+    freshness: str | None = None
+    row_faults: Literal["error", "warning"] = "error"
 
     @property
     def label(self) -> str:
@@ -95,7 +102,7 @@ def _column_findings(column: Column, table: pa.Table) -> list[str]:
     if column.required and values.null_count:
         findings.append(f"column {column.name!r} has {values.null_count} missing values")
     if pa.types.is_floating(values.type) and values.length() > values.null_count:
-        endless = pc.sum(pc.invert(pc.is_finite(values))).as_py() or 0
+        endless = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
         if endless and column.required:
             findings.append(f"column {column.name!r} has {endless} values that are not finite")
     return findings
@@ -109,7 +116,9 @@ def read_contract(path: Path) -> Contract:
     except ValidationError as error:
         raise sentences(path, error) from error
     if parsed.kind != "DataContract" or not parsed.schema_:
-        raise SpecError(f"{path} is no data contract: kind must be DataContract and schema must name a table.")
+        raise SpecError(
+            f"{path} is no data contract: kind must be DataContract and schema must name a table."
+        )
     if len(parsed.schema_) != 1:
         raise SpecError(f"{path} describes {len(parsed.schema_)} tables; a contract here describes one.")
     table = parsed.schema_[0]
@@ -119,6 +128,8 @@ def read_contract(path: Path) -> Contract:
         columns=tuple(_column(prop, path) for prop in table.properties or []),
         rules=compile_rules(table, path),
         others=_custom(table, "otherColumns"),
+        freshness=_freshness(parsed),
+        row_faults=_custom(table, "rowFaults") or "error",
     )
 
 
@@ -132,7 +143,9 @@ def _column(prop: SchemaProperty, path: Path) -> Column:
     if not prop.name:
         raise SpecError(f"{path}: a property of the schema has no name.")
     if prop.logicalType not in KINDS:
-        raise SpecError(f"{path}: {prop.name} has logicalType {prop.logicalType!r}, which no table column has.")
+        raise SpecError(
+            f"{path}: {prop.name} has logicalType {prop.logicalType!r}, which no table column has."
+        )
     return Column(
         name=prop.name,
         kind=KINDS[prop.logicalType],
@@ -145,3 +158,8 @@ def _column(prop: SchemaProperty, path: Path) -> Column:
 def _custom(table: SchemaObject, name: str) -> Any:
     found = [entry.value for entry in table.customProperties or [] if entry.property == name]
     return found[0] if found else None
+
+
+def _freshness(parsed: OpenDataContractStandard) -> str | None:
+    promised = [sla for sla in parsed.slaProperties or [] if sla.property == "freshness"]
+    return f"{promised[0].value}{promised[0].unit or 'd'}" if promised else None

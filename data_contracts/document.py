@@ -16,8 +16,8 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            mark = self.peek_event().start_mark
-            raise SpecError(f"line {mark.line + 1}: anchors and aliases are not accepted; write the value out.")
+            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]  # so in the stubs
+            raise SpecError(f"line {line}: anchors and aliases are not accepted; write the value out.")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

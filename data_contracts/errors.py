@@ -24,7 +24,6 @@ class SpecError(NightcastError):
     exit_code = 2
 
 
-
 class ContractBroken(NightcastError):
     """Data broke its contract; carries the findings and, where rows are at fault, their quarantine."""
 

@@ -1,1 +1,18 @@
 """One file a step, and the only room that does I/O; files that start with _ are plumbing."""
+
+import os
+
+# Set before the libraries of this room are imported, because they read these once: no telemetry, no pickles,
+# and an MLflow that is down costs seconds, not the four minutes of its defaults. A user's own value wins,
+# except for the pickles.
+os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+for name, value in {
+    "DO_NOT_TRACK": "1",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "nightcast",
+}.items():
+    os.environ.setdefault(name, value)

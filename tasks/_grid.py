@@ -1,0 +1,87 @@
+"""Puts a panel on its regular grid: one row a series and step, gaps as missing values, the horizon at the end.
+
+read      a  a  .  a  a        ds       t0 t1 t2 t3 t4 │ t5 t6
+grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known covariates only
+"""
+
+import pandas as pd
+
+from tasks._faults import Fault
+from tasks.ingestion import Reading
+
+
+def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
+    """The grid that most of `times` (UTC) lie on, from the first to `extra` steps past the last.
+
+    Its phase within the step, or within the day for calendar steps, is the most common one.
+    """
+    offset = pd.tseries.frequencies.to_offset(freq)
+    width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
+    phase = ((times - pd.Timestamp(0, tz="UTC")) % width).mode().iloc[0]
+    first, last = times.min() - phase, times.max() - phase
+    start = first.ceil(width) if isinstance(offset, pd.offsets.Tick) else offset.rollforward(first.normalize())
+    inside = pd.date_range(start, max(last, start), freq=offset)
+    beyond = pd.date_range(inside[-1], periods=extra + 1, freq=offset)[1:]
+    return (inside.append(beyond) + phase).astype("datetime64[us, UTC]")
+
+
+def off_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Reading) -> list[Fault]:
+    """Rows whose time lies between two steps."""
+    outside = frame["ds"].notna() & ~frame["ds"].isin(grid)
+    if not outside.any():
+        return []
+    reason = f"lies between two steps of freq {reading.freq!r} (steps are at {grid[0]:%a %H:%M}, {grid[1]:%a %H:%M} …)"
+    severity = reading.contract.row_faults if reading.contract else "error"
+    return [Fault("ds is on the grid", reading.columns.ds, severity, reason, frame.loc[outside, "row"].tolist())]
+
+
+def ended(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[str]:
+    """Series that stopped before the cutoff and have no row after it: reported, and not forecast."""
+    last = frame.groupby("unique_id")["ds"].max()
+    return sorted(last[last < cutoff].index) if reading.features.known_columns else []
+
+
+def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, reading: Reading) -> pd.DataFrame:
+    """Every step of every series from its first row to the cutoff, and the horizon where covariates are known ahead.
+
+    `frame` is unique by (unique_id, ds) and lies on the grid; a static value is the series' last one.
+    """
+    newest = int(grid.get_loc(cutoff)) + 1
+    end = newest + (reading.horizon if reading.features.known_columns else 0)
+    places = pd.Series(grid.get_indexer(frame["ds"]), index=frame.index)
+    frame = frame[places < end]
+    first = places[places < end].groupby(frame["unique_id"]).min()
+    first = first[first < newest]  # a series that begins after the cutoff is not known yet
+    over = set(ended(frame, cutoff, reading))
+    spans = [range(start, newest if name in over else end) for name, start in first.items()]
+    full = pd.DataFrame(
+        {
+            "unique_id": pd.Series(first.index.repeat([len(span) for span in spans]), dtype="str"),
+            "ds": grid[[place for span in spans for place in span]],
+        }
+    )
+    filled = full.merge(frame.drop(columns=["row", *reading.features.static]), "left", ["unique_id", "ds"])
+    for name in reading.features.static:
+        known = frame.dropna(subset=[name]).groupby("unique_id")[name].last()
+        filled[name] = filled["unique_id"].map(known).astype("str")
+    return filled.sort_values(["unique_id", "ds"], ignore_index=True)
+
+
+def unknown_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[Fault]:
+    """Covariates that the spec calls known in the future, but that have no value there."""
+    ahead = clean[clean["ds"] > cutoff]
+    if reading.features.known_columns and ahead.empty:
+        listed = ", ".join(reading.features.known_columns)
+        reason = f"the source has no row after {cutoff:%Y-%m-%d %H:%M}; supply them, or declare them as observed"
+        return [Fault("known covariates reach over the horizon", listed, "error", reason, [])]
+    faults = []
+    for name in reading.features.known_columns:
+        lacking = ahead[ahead[name].isna()]
+        if len(lacking):
+            first = lacking.iloc[0]
+            reason = (
+                f"known covariate has no value for {len(lacking):,} of {len(ahead):,} steps of the horizon, first "
+                f"series {first['unique_id']!r} at {first['ds']:%Y-%m-%d %H:%M}; supply it, or declare it as observed"
+            )
+            faults.append(Fault("known covariates reach over the horizon", name, "error", reason, []))
+    return faults

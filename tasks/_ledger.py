@@ -1,0 +1,60 @@
+"""The store's own record of who was champion when; the registry's alias follows it, never the other way round.
+
+decisions/pipeline=<name>/vintage=<as-of>.json, one a night. The champion of a night is what the latest decision
+before its as-of says, so a night that is run again, or run late, meets the champion that it would have met.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from data_contracts.artifact import Artifact
+from tasks._panel import Candidate
+from tasks._store import Store
+
+
+def vintage(as_of: datetime) -> str:
+    """2013-11-30T050000Z: sorts as text, and is a folder name everywhere."""
+    return as_of.astimezone(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+
+
+def vintage_of(uri: str) -> datetime | None:
+    """The as-of in the path of a published file or a decision; None for a path that has none."""
+    for part in uri.split("/"):
+        if part.startswith("vintage="):
+            stamp = part.removeprefix("vintage=").removesuffix(".json")
+            return datetime.strptime(stamp, "%Y-%m-%dT%H%M%SZ").replace(tzinfo=UTC)
+    return None
+
+
+def decide(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
+    """Write the decision of a night; the same night decided again on other inputs replaces its own decision."""
+    return store.publish(decision, f"{_folder(pipeline)}/vintage={vintage(as_of)}.json")
+
+
+def is_latest(pipeline: str, as_of: datetime, store: Store) -> bool:
+    """Whether no later night has been decided: only then may an alias move."""
+    moments = [vintage_of(uri) for uri in store.listing(_folder(pipeline))]
+    return all(moment <= as_of for moment in moments if moment)
+
+
+def champion_before(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
+    """The champion that a night at `as_of` meets."""
+    return _champion(pipeline, store, lambda moment: moment < as_of)
+
+
+def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
+    """The champion after everything decided up to and including `as_of`."""
+    return _champion(pipeline, store, lambda moment: moment <= as_of)
+
+
+def _champion(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Candidate | None:
+    for uri in reversed(store.listing(_folder(pipeline))):
+        moment = vintage_of(uri)
+        decision = store.read_json(uri) if moment and counts(moment) else None
+        if decision and decision.get("champion"):
+            return Candidate.model_validate(decision["champion"])
+    return None
+
+
+def _folder(pipeline: str) -> str:
+    return f"decisions/pipeline={pipeline}"

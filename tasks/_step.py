@@ -1,0 +1,115 @@
+"""A step: a Prefect task whose memory lies in the store, so that the same inputs give the same claim checks at once.
+
+inputs ──digest──> cache/<step>/<key>.json ──claims hold?──> Cached
+                        │ none, torn, or a claimed file is gone or damaged
+                        └──> compute, store, remember
+"""
+
+import functools
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Generic, ParamSpec, TypeVar
+
+from prefect import task
+from prefect.client.schemas.objects import State
+from prefect.states import Completed
+from pydantic import TypeAdapter, ValidationError
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from data_contracts.spec import Spec
+from tasks import _journal
+from tasks._store import Store
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Failure(Spec):
+    """A step that failed without stopping the night: the page names it, and the rest goes on."""
+
+    step: str
+    reason: str
+
+
+class Step(Generic[P, R]):
+    """Call it like the function it wraps; `attempt` gives a Failure back instead of raising."""
+
+    def __init__(self, fn: Callable[P, R], depends: Callable[..., Any] | None) -> None:
+        functools.update_wrapper(self, fn)
+        self.fn: Callable[..., R] = fn
+        self.name, self._depends = str(getattr(fn, "__name__", "step")), depends
+        self._signature = inspect.signature(fn)
+        self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
+        self._task = task(name=self.name, task_run_name=self.name, persist_result=False)(self._remembered)
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        state: State[R] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
+        return state.result()
+
+    def attempt(self, *args: P.args, **kwargs: P.kwargs) -> R | Failure:
+        """For what the night can do without: the error is logged, kept as a sentence, and not raised."""
+        try:
+            return self(*args, **kwargs)
+        except Exception as error:  # noqa: BLE001 - whatever a drift or page library raises, the forecast goes out
+            _journal.note(self.name, "failed", 0.0, str(error))
+            reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
+            return Failure(step=self.name, reason=reason)
+
+    def _remembered(self, inputs: dict[str, Any]) -> R | State[R]:
+        started = time.perf_counter()
+        store: Store = inputs["store"]
+        uri = f"cache/{self.name}/{self._key(inputs)}.json"
+        record = store.read_json(uri)
+        if record is not None and all(store.holds(claim) for claim in _claims(record)):
+            try:
+                known = self._result.validate_python(record["result"])
+            except (KeyError, ValidationError):
+                pass  # a record of another shape is worth nothing: compute again
+            else:
+                _journal.note(self.name, "cached", time.perf_counter() - started, _journal.describe(known))
+                return Completed(name="Cached", message="same inputs, same bytes", data=known)
+        result = self.fn(**inputs)
+        store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
+        _journal.note(self.name, "ran", time.perf_counter() - started, _journal.describe(result))
+        return result
+
+    def _key(self, inputs: dict[str, Any]) -> str:
+        """Digest of the step's code and inputs. The store is left out: its cache moves with it."""
+        told = {name: value for name, value in inputs.items() if name != "store"}
+        told = self._depends(**inputs) if self._depends else told
+        plain = TypeAdapter(Any).dump_json(told).decode()
+        return hashlib.sha256("\n".join((self.name, code_digest(), plain)).encode()).hexdigest()[:32]
+
+
+def step(fn: Callable[P, R]) -> Step[P, R]:
+    """Make a step of a function that takes settings and claim checks, and one `store`, and returns claim checks."""
+    return Step(fn, None)
+
+
+def step_that_depends_on(depends: Callable[..., Any]) -> Callable[[Callable[P, R]], Step[P, R]]:
+    """A step whose memory is keyed by `depends`, called with the same inputs, in place of all its inputs."""
+    return lambda fn: Step(fn, depends)
+
+
+@functools.cache
+def code_digest() -> str:
+    """Digest of the rooms' source: a new release computes again, the same release remembers."""
+    rooms = Path(__file__).parent.parent
+    sources = sorted(p for room in ("data_contracts", "models", "tasks") for p in (rooms / room).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()
+
+
+def _claims(record: Any) -> Iterator[Artifact]:
+    if isinstance(record, dict):
+        if set(record) == set(Artifact.model_fields):
+            yield Artifact.model_validate(record)
+        else:
+            for value in record.values():
+                yield from _claims(value)
+    elif isinstance(record, list):
+        for value in record:
+            yield from _claims(value)

@@ -1,0 +1,136 @@
+"""The store: immutable files named by the hash of their bytes, with a guard at both doors."""
+
+import contextlib
+import hashlib
+import io
+import json
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.artifact import Artifact
+from data_contracts.contract import ARROW, Contract, house_contract
+from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged
+from data_contracts.spec import Spec
+from tasks import _files
+
+
+class StoreUnusable(NightcastError):
+    """The store can't be written to or read from at all."""
+
+
+class Store(Spec):
+    """Where everything lies; `root` is a folder or any fsspec URL."""
+
+    root: str
+
+    def put(self, frame: pd.DataFrame | pa.Table, contract: str, folder: str | None = None) -> Artifact:
+        """Store a table that keeps its contract; the same table is stored once.
+
+        Raises ContractBroken where the table is not what its contract promises: a defect of ours, not of the data.
+        """
+        promise = house_contract(contract)
+        table = _in_promised_types(frame, promise)
+        findings = promise.broken_by(table)
+        if findings:
+            raise ContractBroken(f"the {contract} table", findings)
+        return self._keep(_parquet(table), promise.label, folder or f"artifacts/{contract}", "parquet", table.num_rows)
+
+    def get(self, artifact: Artifact, columns: list[str] | None = None) -> pd.DataFrame:
+        """The table of a claim check. Raises StoreDamaged where the bytes are not those of the claim."""
+        return self.arrow(artifact, columns).to_pandas()
+
+    def arrow(self, artifact: Artifact, columns: list[str] | None = None) -> pa.Table:
+        source = pa.BufferReader(self.get_bytes(artifact))
+        return pq.read_table(source, columns=columns, page_checksum_verification=True)
+
+    def put_bytes(self, data: bytes, kind: str, suffix: str) -> Artifact:
+        """Store a file that is no table: a model bundle, a page."""
+        return self._keep(data, f"{kind}@1.0.0", f"artifacts/{kind}", suffix, 0)
+
+    def get_bytes(self, artifact: Artifact) -> bytes:
+        try:
+            data = _files.read(self.root, artifact.uri)
+        except FileNotFoundError as missing:
+            raise StoreDamaged(artifact.uri, "is missing") from missing
+        found = hashlib.sha256(data).hexdigest()
+        if found != artifact.digest:
+            raise StoreDamaged(artifact.uri, f"hashes to {found[:12]}…, not to {artifact.digest[:12]}…")
+        return data
+
+    def holds(self, artifact: Artifact) -> bool:
+        """Whether the claimed file is there and has the claimed bytes."""
+        try:
+            self.get_bytes(artifact)
+        except StoreDamaged:
+            return False
+        return True
+
+    def publish(self, artifact: Artifact, uri: str) -> Artifact:
+        """A second name for the same bytes, visible whole or not at all; unchanged bytes are not written again."""
+        there = artifact.model_copy(update={"uri": uri})
+        if not self.holds(there):
+            _files.write(self.root, uri, self.get_bytes(artifact))
+        return there
+
+    def claim(self, uri: str, contract: str) -> Artifact:
+        """A claim check for the table that lies at `uri` now."""
+        data = _files.read(self.root, uri)
+        rows = pq.read_metadata(pa.BufferReader(data)).num_rows
+        digest = hashlib.sha256(data).hexdigest()
+        return Artifact(contract=house_contract(contract).label, uri=uri, digest=digest, rows=rows)
+
+    def read_json(self, uri: str) -> dict[str, Any] | None:
+        """The record at `uri`; None where there is none, or one that is torn and so worth nothing."""
+        try:
+            record = json.loads(_files.read(self.root, uri))
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            return None
+        return record if isinstance(record, dict) else None
+
+    def write_json(self, uri: str, record: dict[str, Any], *, only_if_absent: bool = False) -> bool:
+        data = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        return _files.write(self.root, uri, data, only_if_absent=only_if_absent)
+
+    def listing(self, folder: str) -> list[str]:
+        return _files.listing(self.root, folder)
+
+    def ready(self) -> None:
+        """Raise StoreUnusable, before anything is computed, where the store can't be written to."""
+        probe = ".writable"
+        try:
+            _files.write(self.root, probe, b"")
+            _files.remove(self.root, probe)
+        except OSError as refused:
+            raise StoreUnusable(
+                f"the store {self.root!r} can't be written to: {refused}. "
+                "Give this user the right to write there, or set NIGHTCAST_STORE to another place."
+            ) from refused
+
+    def _keep(self, data: bytes, contract: str, folder: str, suffix: str, rows: int) -> Artifact:
+        digest = hashlib.sha256(data).hexdigest()
+        artifact = Artifact(contract=contract, uri=f"{folder}/{digest}.{suffix}", digest=digest, rows=rows)
+        if not self.holds(artifact):
+            _files.write(self.root, artifact.uri, data)
+        return artifact
+
+
+def _in_promised_types(frame: pd.DataFrame | pa.Table, promise: Contract) -> pa.Table:
+    """Cast what can be cast without loss, so that a contract names one type whatever pandas made of it."""
+    table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+    promised = {column.name: ARROW[column.arrow] for column in promise.columns if column.arrow}
+    for place, field in enumerate(table.schema):
+        plain = pa.string() if pa.types.is_large_string(field.type) else field.type
+        wanted = promised.get(field.name, plain)
+        if field.type != wanted:
+            with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                table = table.set_column(place, field.name, table[field.name].cast(wanted))
+    return table.replace_schema_metadata(None)
+
+
+def _parquet(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
+    return sink.getvalue()

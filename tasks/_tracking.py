@@ -1,0 +1,89 @@
+"""The few MLflow calls, in our words: one run a trained model, one version a challenger, two aliases."""
+
+import tempfile
+from pathlib import Path
+
+from data_contracts.spec import Spec
+
+
+class Tracking(Spec):
+    """Where MLflow is: its URI, and where a new experiment keeps its files."""
+
+    uri: str
+    artifacts: str | None = None
+
+
+class Logged(Spec):
+    """What one trained model leaves in MLflow."""
+
+    name: str
+    digest: str
+    settings: dict[str, str]
+    metrics: dict[str, float]
+    curve: tuple[float, ...]
+    weights: bytes
+    told: str
+
+
+class Registry:
+    """One pipeline's experiment and registered model, both named like the pipeline."""
+
+    def __init__(self, tracking: Tracking, pipeline: str) -> None:
+        from mlflow import MlflowClient  # takes seconds, and a cached night never needs it
+        from mlflow.utils.logging_utils import disable_logging
+
+        disable_logging()
+        if tracking.uri.startswith("sqlite:///"):
+            Path(tracking.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+        self.client = MlflowClient(tracking.uri, tracking.uri)
+        self.pipeline, self.tracking = pipeline, tracking
+
+    def log(self, model: Logged, run_id: str) -> str:
+        """The MLflow run of a trained model; logging the same weights for the same night twice gives the same run."""
+        experiment = self._experiment()
+        tags = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
+        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        for run in self.client.search_runs([experiment], f"{wanted} and attributes.status = 'FINISHED'"):
+            return str(run.info.run_id)
+        run = self.client.create_run(experiment, run_name=model.name, tags=tags)
+        key = run.info.run_id
+        from mlflow.entities import Metric, Param
+
+        now = run.info.start_time
+        metrics = [Metric(name, value, now, 0) for name, value in model.metrics.items()]
+        metrics += [Metric("validation_loss", loss, now, epoch) for epoch, loss in enumerate(model.curve, 1)]
+        params = [Param(name, value) for name, value in model.settings.items()]
+        self.client.log_batch(key, metrics=metrics, params=params)
+        with tempfile.TemporaryDirectory() as folder:
+            (Path(folder) / "weights.safetensors").write_bytes(model.weights)
+            (Path(folder) / "settings.json").write_text(model.told, encoding="utf-8")
+            self.client.log_artifacts(key, folder, "model")
+        self.client.set_terminated(key)
+        return str(key)
+
+    def version(self, digest: str, mlflow_run: str, run_id: str) -> str:
+        """The registered version of these weights, made if there is none yet."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_registered_model(self.pipeline)
+        except MlflowException:
+            self.client.create_registered_model(self.pipeline)
+        for known in self.client.search_model_versions(f"name = '{self.pipeline}'"):
+            if known.tags.get("nightcast.digest") == digest:
+                return str(known.version)
+        source = f"runs:/{mlflow_run}/model"
+        location = f"{self.client.get_run(mlflow_run).info.artifact_uri}/model"
+        tags = {"nightcast.digest": digest, "nightcast.run_id": run_id, "nightcast.source": source}
+        made = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
+        return str(made.version)
+
+    def point(self, alias: str, version: str) -> None:
+        """Move `champion` or `challenger` to a version."""
+        self.client.set_registered_model_alias(self.pipeline, alias, version)
+
+    def _experiment(self) -> str:
+        known = self.client.get_experiment_by_name(self.pipeline)
+        if known is not None:
+            return str(known.experiment_id)
+        return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts))

@@ -1,0 +1,72 @@
+"""Step 8 · published forecasts + clean → actuals and accuracy: what earlier nights said, beside what came."""
+
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from tasks._ledger import vintage
+from tasks._publish import Published
+from tasks._scores import scales_before, scored
+from tasks._step import step
+from tasks._store import Store
+from tasks.evaluation import Question
+from tasks.registration import Night
+
+
+class Realised(Spec):
+    """Errors of the vintages whose actuals have arrived; both None on a first night."""
+
+    actuals: Artifact | None = None
+    accuracy: Artifact | None = None
+    summary: str = "no earlier forecast to score"
+
+    @property
+    def sentence(self) -> str:
+        return self.summary
+
+
+def compare(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, season: int) -> pd.DataFrame:
+    """One row a vintage and series that has an actual; the answer keeps the accuracy contract."""
+    rows = []
+    for moment, table in vintages.items():
+        told = table.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
+        scales = scales_before(clean, table["ds"].min(), season)
+        told["scale"] = told["unique_id"].map(scales)
+        for (name, model, source), part in told.groupby(["unique_id", "model_name", "source"]):
+            figures = {key: value for key, value in scored(part).items() if key in ("mae", "mase", "wql", "coverage")}
+            rows.append(
+                {
+                    "forecast_vintage": moment,
+                    "unique_id": name,
+                    "model_name": model,
+                    "source": source,
+                    "rows": len(part),
+                }
+                | figures
+            )
+    return pd.DataFrame(rows)
+
+
+@step
+def score_past(
+    clean: Artifact, past: tuple[Published, ...], night: Night, question: Question, store: Store
+) -> Realised:
+    """Score every earlier vintage that has actuals by now, and publish both beside the forecasts."""
+    frame = store.get(clean)
+    vintages = {pd.Timestamp(one.as_of): store.get(one.file) for one in past}
+    accuracy = compare(vintages, frame, question.evaluation.season or question.view.season)
+    if accuracy.empty:
+        return Realised()
+    forecast_times = pd.concat([table[["unique_id", "ds"]] for table in vintages.values()]).drop_duplicates()
+    actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]].dropna()
+    actuals_stored = store.put(actuals.reset_index(drop=True), "actuals")
+    accuracy_stored = store.put(accuracy, "accuracy")
+    for table, kind in ((actuals_stored, "actuals"), (accuracy_stored, "accuracy")):
+        store.publish(table, f"{kind}/pipeline={night.pipeline}/vintage={vintage(night.as_of)}/{kind}.parquet")
+    newest = accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()]
+    return Realised(
+        actuals=actuals_stored,
+        accuracy=accuracy_stored,
+        summary=f"the forecast of {newest['forecast_vintage'].iloc[0]:%Y-%m-%d} came with mase {newest['mase'].mean():.3f}, "
+        f"{newest['coverage'].mean():.0%} inside the interval, {int(newest['rows'].sum())} rows",
+    )

@@ -1,0 +1,159 @@
+"""Step 5 · models + windows → scores: every candidate at the same rolling origins, in the source's units."""
+
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from pydantic import Field, PositiveInt
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from models.bundle import Bundle
+from models.calendar import seasons
+from models.forecaster import fit_baselines
+from models.windows import WindowIndex
+from tasks._panel import Candidate, View, bundle_of, index_of, panel_for, training_part
+from tasks._scores import quantile_name, scales_before, scored
+from tasks._step import step
+from tasks._store import Store
+
+METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
+
+
+class EvaluationSpec(Spec):
+    """How candidates are compared; `windows` rolling origins are spread over the test part."""
+
+    season: PositiveInt | None = Field(None, description="season length in steps; by default that of the frequency")
+    metric: Literal["mase", "wql", "mae"] = "mase"
+    windows: PositiveInt = 28
+
+
+class Bounds(Spec):
+    """What every forecast must keep to: levels asked for, and the least and largest value that make sense."""
+
+    quantiles: tuple[float, ...] = (0.05, 0.1, 0.5, 0.9, 0.95)
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Question(Spec):
+    """What is asked of every model tonight, and how the answers are compared."""
+
+    view: View
+    bounds: Bounds
+    evaluation: EvaluationSpec
+
+
+class Evaluated(Spec):
+    """The stored backtest and scores, the baselines that can stand in, and who could not be compared."""
+
+    backtest: Artifact
+    scores: Artifact
+    candidates: tuple[Candidate, ...]
+    passed_over: tuple[str, ...] = ()
+    summary: str = ""
+
+    @property
+    def sentence(self) -> str:
+        return self.summary
+
+
+def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: Bounds) -> pd.DataFrame:
+    """One row a series, cutoff and step: `rows` has (unique_id, cutoff), the answer adds ds, step, y_hat, quantiles."""
+    panel = panel_for(bundle, clean)
+    code = {name: number for number, name in enumerate(panel.ids)}
+    series = rows["unique_id"].map(code).to_numpy(np.int32)
+    position = (panel.grid.get_indexer(rows["cutoff"]) - panel.first[series]).astype(np.int32)
+    predicted = bundle.predict(panel, series, position, bounds.minimum, bounds.maximum)
+    count, horizon, _ = predicted.shape
+    levels = tuple(bundle.settings["quantiles"])
+    table = pd.DataFrame(
+        {
+            "unique_id": rows["unique_id"].repeat(horizon).to_numpy(),
+            "ds": panel.times(series, position, horizon).reshape(-1),
+            "cutoff": rows["cutoff"].repeat(horizon).to_numpy(),
+            "step": np.tile(np.arange(1, horizon + 1, dtype=np.int16), count),
+            "y_hat": predicted[:, :, levels.index(0.5)].reshape(-1),
+        }
+    )
+    for place, level in enumerate(levels):
+        table[quantile_name(level)] = predicted[:, :, place].reshape(-1)
+    return table
+
+
+def cutoffs_of(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
+    """(unique_id, cutoff) of every window of a part; they name a window whatever the panel's numbering."""
+    series, position = index.of(split)
+    ids = np.array(sorted(clean["unique_id"].unique()), dtype=object)
+    sizes = clean.groupby("unique_id", sort=True).size()
+    starts = sizes.cumsum().to_numpy() - sizes.to_numpy()
+    cutoffs = clean["ds"].to_numpy()[starts[series] + position]
+    return pd.DataFrame({"unique_id": ids[series], "cutoff": pd.Series(cutoffs).dt.tz_localize("UTC")})
+
+
+@step
+def evaluate(
+    clean: Artifact, windows: Artifact, rivals: tuple[Candidate, ...], question: Question, store: Store
+) -> Evaluated:
+    """Score rivals and baselines on the test part. A rival that answers another question is passed over, and said."""
+    view, bounds, spec = question.view, question.bounds, question.evaluation
+    frame, index = store.get(clean), index_of(windows, store)
+    fitting = training_part(frame, index, view)
+    cycles = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
+    fitted = fit_baselines(view.panel(fitting[0]), fitting[1], bounds.quantiles, cycles)
+    baselines = [
+        Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
+        for b in fitted
+    ]
+    passed_over = tuple(filter(None, (_unlike(rival, view, bounds, store) for rival in rivals)))
+    fit = [rival for rival in rivals if not _unlike(rival, view, bounds, store)]
+    origins = cutoffs_of(frame, index, "test")
+    tables = []
+    for candidate in [*fit, *baselines]:
+        table = forecast_table(bundle_of(candidate, store), frame, origins, bounds)
+        tables.append(table.assign(model_name=candidate.label))
+    backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
+    scales = scales_before(frame, origins["cutoff"].min(), cycles[0])
+    backtest["scale"] = backtest["unique_id"].map(scales)
+    scores = _scores(backtest, [*fit, *baselines])
+    return Evaluated(
+        backtest=store.put(backtest, "backtest"),
+        scores=store.put(scores, "scores"),
+        candidates=(*fit, *baselines),
+        passed_over=passed_over,
+        summary=_summary(scores, spec.metric, origins["cutoff"].nunique()),
+    )
+
+
+def _unlike(rival: Candidate, view: View, bounds: Bounds, store: Store) -> str:
+    """Why a model of an earlier night can't be compared with tonight's; empty where it can."""
+    bundle = bundle_of(rival, store)
+    for word, theirs, ours in (
+        ("horizon", bundle.horizon, view.windowing.horizon),
+        ("quantiles", tuple(bundle.settings["quantiles"]), bounds.quantiles),
+        ("freq", bundle.settings["freq"], view.freq),
+    ):
+        if theirs != ours:
+            return f"{rival.role} {rival.name} was made for {word} {theirs}, and the spec now asks for {ours}"
+    return ""
+
+
+def _scores(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame:
+    by_model = dict(tuple(backtest.groupby("model_name")))
+    rows = [
+        {
+            "model_name": candidate.label,
+            "role": candidate.role,
+            "bundle": candidate.bundle.digest,
+            **scored(by_model[candidate.label]),
+            "origins": by_model[candidate.label]["cutoff"].nunique(),
+        }
+        for candidate in candidates
+    ]
+    return pd.DataFrame(rows)
+
+
+def _summary(scores: pd.DataFrame, metric: str, origins: int) -> str:
+    ranked = scores.dropna(subset=[metric]).sort_values(metric, ignore_index=True)
+    first = " > ".join(f"{row.model_name} {getattr(row, metric):.3f}" for row in ranked.head(3).itertuples())
+    return f"{origins} origins, {metric}: {first}"

@@ -1,0 +1,120 @@
+"""Step 7 · champion + clean → published forecasts: the best there is tonight, one rung of the ladder at a time.
+
+champion ── not the best tonight, or damaged ──> the best baseline of tonight, and the row says why
+"""
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError, NoChampion
+from data_contracts.spec import Spec
+from tasks import _publish
+from tasks._panel import Candidate, bundle_of, index_of
+from tasks._step import step
+from tasks._store import Store
+from tasks.evaluation import Bounds, Evaluated, Question, cutoffs_of, forecast_table
+from tasks.registration import Night
+
+
+class Rung(Spec):
+    """One model that may forecast tonight, and why it has to, if it is not the champion."""
+
+    candidate: Candidate
+    degraded_reason: str | None = None
+
+
+class Standing(Spec):
+    """Who may forecast tonight: the champion after the gate and, where there was one, tonight's evaluation."""
+
+    champion: Candidate | None
+    evaluated: Evaluated | None = None
+
+
+class Forecasted(Spec):
+    """The stored table, the file that analysts read, and who forecast."""
+
+    table: Artifact
+    published: Artifact
+    rung: Rung
+    series: int
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        told = f"{self.table.rows:,} rows by {self.rung.candidate.label}"
+        return f"{told} ({self.rung.degraded_reason})" if self.rung.degraded_reason else told
+
+
+def ladder(champion: Candidate | None, scores: pd.DataFrame, evaluated: Evaluated | None, metric: str) -> list[Rung]:
+    """Who may forecast, first choice first: the champion if nothing beats it tonight, then baselines, best first."""
+    champion, evaluated = standing.champion, standing.evaluated
+    ranked: dict[str, float] = {}
+    baselines: list[Candidate] = []
+    if evaluated is not None:
+        ranked = dict(zip(scores["model_name"], scores[metric], strict=True))
+        ranked |= dict(zip(scores["bundle"], scores[metric], strict=True))
+        fitted = [one for one in evaluated.candidates if one.role == "baseline"]
+        baselines = sorted(fitted, key=lambda one: _last_if_nan(ranked[one.label]))
+    rungs = [Rung(candidate=champion)] if champion else []
+    best = baselines[0] if baselines else None
+    if champion and best and not ranked.get(champion.bundle.digest, -math.inf) <= _last_if_nan(ranked[best.label]):
+        why = f"{best.label} has the lower {metric} tonight: {ranked[best.label]:.4g} against "
+        why += f"{ranked[champion.bundle.digest]:.4g} of the champion {champion.label}"
+        rungs.insert(0, Rung(candidate=best, degraded_reason=why))
+    why = "the champion can't forecast" if champion else "no model has beaten every baseline yet"
+    return rungs + [Rung(candidate=one, degraded_reason=why) for one in baselines]
+
+
+def _last_if_nan(value: float) -> float:
+    return value if math.isfinite(value) else math.inf
+
+
+def climb(
+    rungs: list[Rung], clean: pd.DataFrame, rows: pd.DataFrame, bounds: Bounds, store: Store
+) -> tuple[Rung, pd.DataFrame]:
+    """The first rung that gives a whole, finite table; raises the first rung's error where none does."""
+    problems: list[NightcastError] = []
+    for rung in rungs:
+        try:
+            table = forecast_table(bundle_of(rung.candidate, store), clean, rows, bounds)
+        except NightcastError as problem:
+            problems.append(problem)
+            continue
+        if not np.isfinite(table["y_hat"]).all():
+            problems.append(NightcastError(f"{rung.candidate.label} gave a forecast that is not finite"))
+            continue
+        reason = "; ".join([*map(str, problems), *filter(None, [rung.degraded_reason])])
+        return rung.model_copy(update={"degraded_reason": reason or None}), table
+    raise problems[0]
+
+
+@step
+def forecast(
+    clean: Artifact, windows: Artifact, standing: Standing, night: Night, question: Question, store: Store
+) -> Forecasted:
+    """Forecast the horizon of every living series and publish it. Raises NoChampion where nobody can."""
+    frame = store.get(clean)
+    rows = cutoffs_of(frame, index_of(windows, store), "forecast")
+    scores = store.get(standing.evaluated.scores) if standing.evaluated else pd.DataFrame()
+    rungs = ladder(standing, scores, question.evaluation.metric)
+    if not rungs:
+        raise NoChampion(night.pipeline, "no night has crowned one yet")
+    rung, table = climb(rungs, frame, rows, question.bounds, store)
+    model = rung.candidate
+    table["model_name"], table["model_version"] = model.name, model.version
+    table["run_id"] = night.run_id
+    table["source"] = "champion" if model.role == "champion" else model.name
+    table["degraded_reason"] = pd.Series([rung.degraded_reason] * len(table), dtype="str")
+    table = table.sort_values(["unique_id", "ds"], ignore_index=True)
+    _publish.audit(table, int(table["step"].max()))
+    stored = store.put(table, "forecasts")
+    return Forecasted(
+        table=stored,
+        published=_publish.publish(stored, night.pipeline, night.as_of, store),
+        rung=rung,
+        series=len(rows),
+        left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
+    )

@@ -1,0 +1,122 @@
+"""Step 6 · scores → registry: every model is on record, and `champion` moves only through the gate."""
+
+import json
+from datetime import datetime
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from tasks import _ledger
+from tasks._panel import Candidate, bundle_of
+from tasks._promotion import PromotionSpec, Verdict, judge
+from tasks._scores import losses_by_origin
+from tasks._step import step
+from tasks._store import Store
+from tasks._tracking import Logged, Registry, Tracking
+from tasks.evaluation import METRICS, Evaluated, EvaluationSpec
+from tasks.training import Trained
+
+
+class Night(Spec):
+    """Which night this is: the names that its records carry."""
+
+    pipeline: str
+    run_id: str
+    as_of: datetime
+
+
+class Registered(Spec):
+    """The champion after tonight, whether it is a new one, and why."""
+
+    champion: Candidate | None
+    moved: bool
+    reason: str
+    decision: Artifact
+
+    @property
+    def sentence(self) -> str:
+        return self.reason
+
+
+class Gate(Spec):
+    """What decides a promotion, and where models are registered."""
+
+    promotion: PromotionSpec
+    evaluation: EvaluationSpec
+    tracking: Tracking
+
+
+@step
+def register(
+    evaluated: Evaluated,
+    trained: tuple[Trained, ...],
+    incumbent: Candidate | None,
+    night: Night,
+    gate: Gate,
+    store: Store,
+) -> Registered:
+    """Log tonight's models, version the best, judge it, write the decision down, then let the alias follow."""
+    losses = losses_by_origin(store.get(evaluated.backtest), gate.evaluation.metric)
+    champion = next((one for one in evaluated.candidates if one.role == "champion"), None)
+    challengers = {one.label: one for one in evaluated.candidates if one.role == "challenger"}
+    baselines = [one.label for one in evaluated.candidates if one.role == "baseline"]
+    verdict = judge(losses, list(challengers), champion.label if champion else None, baselines, gate.promotion)
+    holder = champion or incumbent
+    registry = Registry(gate.tracking, night.pipeline)
+    versions = _on_record(registry, evaluated, trained, night, store)
+    best = min(challengers, key=lambda name: float(losses[name].mean()), default=None)
+    new = challengers[verdict.winner] if verdict.winner else None
+    crowned = new.model_copy(update={"role": "champion", "version": versions[new.label]}) if new else holder
+    decision = _written(evaluated, verdict, crowned, holder, night)
+    stored = store.put_bytes(decision, "decision", "json")
+    _ledger.decide(night.pipeline, night.as_of, stored, store)
+    if _ledger.is_latest(night.pipeline, night.as_of, store):
+        if best:
+            registry.point("challenger", versions[best])
+        if crowned:
+            registry.point("champion", crowned.version)
+    return Registered(champion=crowned, moved=new is not None, reason=_reason(verdict, evaluated), decision=stored)
+
+
+def _on_record(
+    registry: Registry, evaluated: Evaluated, trained: tuple[Trained, ...], night: Night, store: Store
+) -> dict[str, str]:
+    """Version of each challenger by its label."""
+    scores = store.get(evaluated.scores).set_index("model_name")
+    curves = {one.candidate.bundle.digest: one for one in trained}
+    versions = {}
+    for one in evaluated.candidates:
+        if one.role == "challenger":
+            bundle = bundle_of(one, store)
+            logged = Logged(
+                name=one.name,
+                digest=one.bundle.digest,
+                settings={name: str(value)[:500] for name, value in sorted(bundle.settings.items())},
+                metrics={name: float(scores.loc[one.label, name]) for name in METRICS},
+                curve=curves[one.bundle.digest].validation_losses,
+                weights=store.get_bytes(one.bundle),
+                told=json.dumps(bundle.settings, indent=1, sort_keys=True),
+            )
+            run = registry.log(logged, night.run_id)
+            versions[one.label] = registry.version(one.bundle.digest, run, night.run_id)
+    return versions
+
+
+def _written(
+    evaluated: Evaluated, verdict: Verdict, crowned: Candidate | None, holder: Candidate | None, night: Night
+) -> bytes:
+    decision = {
+        "pipeline": night.pipeline,
+        "run_id": night.run_id,
+        "as_of": night.as_of.isoformat(),
+        "champion": crowned.model_dump(mode="json") if crowned else None,
+        "previous": holder.model_dump(mode="json") if holder else None,
+        "moved": verdict.winner is not None,
+        "reason": _reason(verdict, evaluated),
+        "p_value": verdict.p_value,
+        "scores": evaluated.scores.model_dump(mode="json"),
+    }
+    return json.dumps(decision, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+
+
+def _reason(verdict: Verdict, evaluated: Evaluated) -> str:
+    return "; ".join((verdict.reason, *evaluated.passed_over))

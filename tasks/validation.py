@@ -1,0 +1,138 @@
+"""Step 2 · raw → clean: every row keeps the contract and is used, or lies in quarantine with the rule it broke."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import ContractBroken
+from data_contracts.spec import Spec
+from tasks import _expectations, _grid
+from tasks._faults import Fault, repeated, sentence, typed
+from tasks._step import step
+from tasks._store import Store
+from tasks.ingestion import Reading
+
+
+class Health(Spec):
+    """What became of the rows: read = used + quarantined."""
+
+    read: int
+    used: int
+    quarantined: int
+    known_ahead: int
+    gaps: int
+    series: int
+    ended: tuple[str, ...] = ()
+
+
+class Validated(Spec):
+    """The clean table, its cutoff, the rejected rows and what was found."""
+
+    clean: Artifact
+    cutoff: datetime
+    quarantine: Artifact | None
+    findings: tuple[str, ...]
+    health: Health
+
+    @property
+    def sentence(self) -> str:
+        told = f"{self.health.used:,} rows of {self.health.series} series"
+        return told + (f", {self.health.quarantined:,} in quarantine" if self.health.quarantined else "")
+
+
+def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[pd.DataFrame, list[Fault]]:
+    """The typed frame and every fault of its rows: kinds of value, keys, then the rules of the contract."""
+    frame, faults = typed(raw, reading)
+    faults += repeated(frame, reading)
+    if frame["ds"].notna().any():
+        faults += _grid.off_grid(frame, _grid.steps(frame["ds"].dropna(), reading.freq, 0), reading)
+    if reading.contract:
+        observed = frame["ds"] < reading.moment(as_of)
+        columns = reading.columns
+        theirs = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
+        others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
+        told = pd.DataFrame({"row": frame["row"], **theirs, **others})[observed]
+        faults += _required(told, reading) + _expectations.broken_rules(told, reading.contract)
+    return frame, faults
+
+
+def _required(told: pd.DataFrame, reading: Reading) -> list[Fault]:
+    """Columns that the contract requires and that have no value in some row."""
+    promised = reading.contract.columns if reading.contract else ()
+    return [
+        Fault(f"{column.name} is required", column.name, "error", "must not be empty", told.loc[empty, "row"].tolist())
+        for column in promised
+        if column.required and (empty := told[column.name].isna()).any()
+    ]
+
+
+def rejected(raw: pd.DataFrame, faults: list[Fault]) -> pd.DataFrame:
+    """One row a rejected row of the source: all its columns as text, with the rules it broke and why."""
+    broken = pd.DataFrame(
+        [(row, fault.rule, f"{fault.column}: {fault.reason}") for fault in faults for row in fault.rows],
+        columns=["row", "rule", "reason"],
+    )
+    joined = broken.groupby("row", as_index=False).agg({"rule": _listed, "reason": _listed})
+    text = raw[raw["row"].isin(joined["row"])].copy()
+    for name in text.columns.drop("row"):
+        text[name] = text[name].map(str, na_action="ignore").astype("str")
+    return joined.merge(text, "left", "row").astype({"row": "int64", "rule": "str", "reason": "str"})
+
+
+def _listed(values: pd.Series) -> str:
+    return "; ".join(dict.fromkeys(values))
+
+
+@step
+def validate(raw: Artifact, reading: Reading, as_of: datetime, store: Store) -> Validated:
+    """Raises ContractBroken, with the rejected rows in quarantine, where a fault's severity is error."""
+    table = store.get(raw)
+    frame, faults = find_faults(table, reading, as_of)
+    bad = {row for fault in faults for row in fault.rows}
+    folder = f"quarantine/pipeline={reading.pipeline}"
+    quarantine = store.put(rejected(table, faults), "quarantine", folder) if bad else None
+    findings = tuple(sentence(fault, table) for fault in faults)
+    stopping = [found for found, fault in zip(findings, faults, strict=True) if fault.severity == "error"]
+    kept = frame[~frame["row"].isin(bad)]
+    moment = reading.moment(as_of)
+    observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
+    if observed.empty and not stopping:
+        stopping = [f"no row has a value of {reading.columns.y!r} before {moment:%Y-%m-%d %H:%M}"]
+    if stopping:
+        _stop(reading, stopping, quarantine)
+    cutoff = observed["ds"].max()
+    grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
+    clean = _grid.on_grid(kept, grid, cutoff, reading)
+    _check_promises(clean, cutoff, moment, reading, table)
+    return Validated(
+        clean=store.put(clean, "clean"),
+        cutoff=cutoff,
+        quarantine=quarantine,
+        findings=findings,
+        health=Health(
+            read=len(table) - (ahead := int((kept["ds"] >= moment).sum())),
+            used=len(kept) - ahead,
+            quarantined=len(bad),
+            known_ahead=ahead,
+            gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
+            series=clean["unique_id"].nunique(),
+            ended=tuple(_grid.ended(kept, cutoff, reading)),
+        ),
+    )
+
+
+def _check_promises(
+    clean: pd.DataFrame, cutoff: pd.Timestamp, moment: pd.Timestamp, reading: Reading, raw: pd.DataFrame
+) -> None:
+    findings = [sentence(fault, raw) for fault in _grid.unknown_ahead(clean, cutoff, reading)]
+    promised = reading.contract.freshness if reading.contract else None
+    if promised and moment - cutoff > pd.Timedelta(promised):
+        findings.append(f"the newest observation is of {cutoff:%Y-%m-%d %H:%M}, older than the promised {promised}")
+    if findings:
+        _stop(reading, findings, None)
+
+
+def _stop(reading: Reading, findings: list[str], quarantine: Artifact | None) -> None:
+    where = quarantine.uri if quarantine else None
+    raise ContractBroken(f"the source {reading.source.path} of pipeline {reading.pipeline!r}", findings, where)
