@@ -63,6 +63,8 @@ def draw_fan(fan: Fan, size: tuple[int, int]) -> Markup:
     edges = (float(times.min()), float(times.max()))
     if edges[0] == edges[1]:
         edges = (edges[0] - 1800, edges[1] + 1800)
+    if len(fan.forecast):  # a short horizon still gets a strip that the eye can find
+        edges = (edges[0], max(edges[1], fan.cutoff + 0.05 * (edges[1] - edges[0])))
     values = [_values(frame, name) for frame in frames for name in map(str, frame) if _is_value(name)]
     chart = plane(size, edges, values)
     parts = [value_axis(chart), time_axis(chart, fan.clock)]

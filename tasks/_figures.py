@@ -1,7 +1,7 @@
 """Numbers, times and names as a person reads them; no locale, so the same input gives the same text."""
 
 import math
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -59,11 +59,12 @@ def count(value: Any) -> str:
 
 
 def percent(share: Any, signed: bool = False) -> str:
-    """A share of 1 in percent, one digit behind the point: 0.9 is 90.0%; signed for a change: +3.1%."""
+    """A share of 1 in percent, one digit behind the point: 0.885 is 88.5%; signed for a change: +3.1%."""
     amount = number(share)
     if not math.isfinite(amount):
         return NOTHING
-    text = f"{abs(amount) * 100:,.1f}%".replace(",", THIN)
+    size = round(abs(amount) * 100, 1)
+    text = f"{size:,.{0 if size in (0, 100) else 1}f}%".replace(",", THIN)
     return (MINUS if amount < 0 else "+" if signed and amount > 0 else "") + text
 
 
@@ -86,6 +87,8 @@ def when(moment: datetime | None, zone: str, dates_only: bool = False) -> str:
     """A moment in the display zone: Sat 30 Nov 2013, 00:00 EST; only the date for daily and slower data."""
     if moment is None or pd.isna(moment):
         return NOTHING
+    if moment.tzinfo is None:  # Python would take it for the time of this machine
+        moment = moment.replace(tzinfo=UTC)
     local = moment.astimezone(ZoneInfo(zone))
     date = f"{DAYS[local.weekday()]} {local.day} {MONTHS[local.month - 1]} {local.year}"
     return date if dates_only else f"{date}, {local.hour:02d}:{local.minute:02d} {_zone_name(local)}"

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from data_contracts.artifact import Artifact
-from tasks._panel import Candidate
+from tasks._candidate import Candidate
 from tasks._store import Store
 
 

@@ -3,100 +3,17 @@
 import base64
 import hashlib
 import re
-from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import jinja2
 import pandas as pd
 
 from tasks import _charts, _figures, _panel
 from tasks._axes import clock_for
+from tasks._morning import Curve, Failure, Health, Morning, Origin, Step, Verdict
 
-Verdict = Literal["good", "watch", "bad"]
-
-
-class Health(NamedTuple):
-    """One fact about the data: rows read, gaps filled, the last observation."""
-
-    label: str
-    value: str
-    note: str = ""
-    state: Literal["good", "watch", "bad", ""] = ""
-
-
-class Failure(NamedTuple):
-    """A step that failed and did not stop the night; `step` starts with the step's name."""
-
-    step: str
-    reason: str
-
-
-class Curve(NamedTuple):
-    """Loss by epoch of one model."""
-
-    name: str
-    train: tuple[float, ...]
-    validation: tuple[float, ...]
-    note: str = ""
-
-
-class Origin(NamedTuple):
-    """Where a number comes from: a table, a model, a document, and the digest of its bytes."""
-
-    what: str
-    digest: str
-    detail: str = ""
-
-
-class Step(NamedTuple):
-    """One step of the night and the seconds it took."""
-
-    name: str
-    seconds: float
-    state: Literal["ran", "cached", "failed"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Morning:
-    """All that the page shows, in plain values; times are UTC, `unit` is what y counts."""
-
-    pipeline: str
-    as_of: datetime
-    zone: str
-    cutoff: datetime
-    run_id: str
-    horizon: int
-    freq: str
-    season: int
-    unit: str = ""
-
-    verdict: Verdict
-    lines: tuple[str, ...]
-    failures: tuple[Failure, ...] = ()
-
-    leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage, train_seconds; best first
-    metric: str
-    decision: str
-
-    history: pd.DataFrame  # unique_id, ds, y
-    forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason
-    yesterday: pd.DataFrame | None = None  # unique_id, ds, y_hat, q05 …, y
-    accuracy: pd.DataFrame | None = None  # vintage, mae, mase, wql, coverage, rows
-
-    health: tuple[Health, ...] = ()
-    quarantine: pd.DataFrame = field(default_factory=pd.DataFrame)  # rule, rows, series, example
-    quarantine_uri: str = ""
-    drift: pd.DataFrame | None = None  # column, test, statistic, threshold, drifted
-    drift_summary: str = ""
-    drift_href: str | None = None
-
-    training: tuple[Curve, ...] = ()
-    provenance: tuple[Origin, ...] = ()
-    versions: tuple[tuple[str, str], ...] = ()
-    steps: tuple[Step, ...] = ()
-
+__all__ = ["Curve", "Failure", "Health", "Morning", "Origin", "Step", "Verdict", "render"]
 
 SECTION_OF = {
     "ingest": "health",
@@ -116,7 +33,8 @@ CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if code no
 
 def render(morning: Morning) -> str:
     """The whole page as one HTML text that asks no network for anything."""
-    clock = clock_for(morning.forecast["ds"], morning.freq, morning.zone)
+    dated = morning.history if morning.forecast.empty else morning.forecast
+    clock = clock_for(dated.get("ds", pd.Series(dtype="datetime64[us, UTC]")), morning.freq, morning.zone)
     panel = _panel.Panel(morning.history, morning.forecast, morning.yesterday)
     scores = panel.scores(morning.season)
     drawn, left_out = _panel.groups(panel, scores, clock)
@@ -166,7 +84,7 @@ def _tiles(morning: Morning, scores: pd.DataFrame) -> list[tuple[str, str, str]]
     """(label, value, note) of the figures that a person looks for first."""
     tiles = []
     board, metric = morning.leaderboard, morning.metric
-    champion = board[board["role"] == "champion"]
+    champion = board[board["role"] == "champion"] if len(board) else board
     if len(champion):
         value = _figures.number(champion[metric].iloc[0])
         beaten = _figures.number(board.loc[board["role"] == "baseline", metric].min())
@@ -181,8 +99,8 @@ def _tiles(morning: Morning, scores: pd.DataFrame) -> list[tuple[str, str, str]]
         if widest and compared["inside"].notna().any():
             inside = _figures.percent((compared["inside"] * weight).sum())
             tiles.append(("Inside the interval", inside, f"{widest.share:.0%} should be"))
-    series = morning.forecast["unique_id"].nunique()
-    tiles.append(("Forecast rows", _figures.count(len(morning.forecast)), f"{series} series, {morning.horizon} steps"))
+    series = morning.forecast["unique_id"].nunique() if len(morning.forecast) else 0
+    tiles.append(("Forecast rows", _figures.count(len(morning.forecast)), f"{series} series × {morning.horizon}"))
     rejected = morning.quarantine["rows"].sum() if len(morning.quarantine) else 0
     tiles.append(("Rows in quarantine", _figures.count(rejected), f"{len(morning.quarantine)} rules broken"))
     return tiles
@@ -208,7 +126,7 @@ def _holes(failures: tuple[Failure, ...]) -> dict[str, list[Failure]]:
 def _sources(forecast: pd.DataFrame) -> pd.DataFrame:
     """Rows by rung of the ladder: source, model_name, degraded_reason, rows, series."""
     keys = [name for name in ("source", "model_name", "degraded_reason") if name in forecast]
-    if not keys or forecast.empty:
+    if "source" not in keys or forecast.empty:
         return pd.DataFrame(columns=["source", "model_name", "degraded_reason", "rows", "series"])
     told = forecast.assign(**{name: forecast[name].astype(object).where(forecast[name].notna(), "") for name in keys})
     table = told.groupby(keys, sort=True)["unique_id"].agg(rows="size", series="nunique").reset_index()

@@ -125,6 +125,8 @@ def _note(score: Any) -> str:
 
 
 def _by_series(frame: pd.DataFrame) -> Frames:
+    if frame.empty:
+        return {}
     ordered = frame.assign(unique_id=frame["unique_id"].astype(str)).sort_values(["unique_id", "ds"], kind="stable")
     return {str(name): part.reset_index(drop=True) for name, part in ordered.groupby("unique_id", sort=False)}
 

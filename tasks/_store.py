@@ -50,6 +50,14 @@ class Store(Spec):
         """Store a file that is no table: a model bundle, a page."""
         return self._keep(data, f"{kind}@1.0.0", f"artifacts/{kind}", suffix, 0)
 
+    def place(self, data: bytes, kind: str, uri: str) -> Artifact:
+        """Store a file at a place that people know, such as a page; unchanged bytes are not written again."""
+        digest = hashlib.sha256(data).hexdigest()
+        artifact = Artifact(contract=f"{kind}@1.0.0", uri=uri, digest=digest, rows=0)
+        if not self.holds(artifact):
+            _files.write(self.root, uri, data)
+        return artifact
+
     def get_bytes(self, artifact: Artifact) -> bytes:
         try:
             data = _files.read(self.root, artifact.uri)
@@ -111,10 +119,8 @@ class Store(Spec):
 
     def _keep(self, data: bytes, contract: str, folder: str, suffix: str, rows: int) -> Artifact:
         digest = hashlib.sha256(data).hexdigest()
-        artifact = Artifact(contract=contract, uri=f"{folder}/{digest}.{suffix}", digest=digest, rows=rows)
-        if not self.holds(artifact):
-            _files.write(self.root, artifact.uri, data)
-        return artifact
+        placed = self.place(data, "", f"{folder}/{digest}.{suffix}")
+        return placed.model_copy(update={"contract": contract, "rows": rows})
 
 
 def _in_promised_types(frame: pd.DataFrame | pa.Table, promise: Contract) -> pa.Table:

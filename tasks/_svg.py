@@ -10,7 +10,6 @@ from markupsafe import Markup
 from tasks._axes import Clock, Tick, time_ticks, value_ticks
 
 NONE = Markup("")
-MOST_POINTS = 600  # a line; more than the pixels of a chart, fewer than a page can carry
 
 
 @dataclass(frozen=True)
@@ -29,6 +28,11 @@ class Plane:
     @property
     def bottom(self) -> float:
         return self.size[1] - 20.0
+
+    @property
+    def most(self) -> int:
+        """Points that a line of this width can show; more of them only make the page heavier."""
+        return self.size[0] // 2
 
     def across(self, x: float | np.ndarray) -> np.ndarray:
         low, high = self.x
@@ -95,7 +99,7 @@ def time_axis(chart: Plane, clock: Clock) -> Markup:
 
 def line(chart: Plane, x: np.ndarray, y: np.ndarray, style: str) -> Markup:
     """A line through (x, y), both (n,); it breaks at NaN and at gaps, and a lone point becomes a dash."""
-    kept, gap = _kept(y), _gap(x)
+    kept, gap = _kept(y, chart.most), _gap(x, chart.most)
     x, y = x[kept], y[kept]
     runs = []
     for run in _runs(x, np.isfinite(y), gap):
@@ -106,7 +110,7 @@ def line(chart: Plane, x: np.ndarray, y: np.ndarray, style: str) -> Markup:
 
 def area(chart: Plane, x: np.ndarray, edges: tuple[np.ndarray, np.ndarray], style: str) -> Markup:
     """The band between two edges (n,), in pieces where either is NaN; one step becomes a narrow bar."""
-    kept, gap = _kept(edges[1]), _gap(x)
+    kept, gap = _kept(edges[1], chart.most), _gap(x, chart.most)
     x, low, high = x[kept], edges[0][kept], edges[1][kept]
     pieces = []
     for run in _runs(x, np.isfinite(low) & np.isfinite(high), gap):
@@ -118,21 +122,21 @@ def area(chart: Plane, x: np.ndarray, edges: tuple[np.ndarray, np.ndarray], styl
     return Markup('<path class="{}" d="{}"/>').format(style, "".join(pieces)) if pieces else NONE
 
 
-def _kept(y: np.ndarray) -> np.ndarray:
-    """Indices of at most MOST_POINTS points: the lowest and highest of each bucket, so no peak is lost."""
-    if len(y) <= MOST_POINTS:
+def _kept(y: np.ndarray, most: int) -> np.ndarray:
+    """Indices of at most `most` points: the lowest and highest of each bucket, so no peak is lost."""
+    if len(y) <= most:
         return np.arange(len(y))
-    buckets = np.array_split(np.arange(len(y)), MOST_POINTS // 2)
+    buckets = np.array_split(np.arange(len(y)), most // 2)
     filled = np.where(np.isfinite(y), y, 0.0)
     ends = [bucket[pick(filled[bucket])] for bucket in buckets for pick in (np.argmin, np.argmax)]
     return np.unique(ends)
 
 
-def _gap(x: np.ndarray) -> float:
+def _gap(x: np.ndarray, most: int) -> float:
     """The widest step a line may bridge: four usual ones, and more where points were left out."""
     if len(x) < 2:
         return math.inf
-    return 4 * float(np.median(np.diff(x))) * max(1.0, len(x) / MOST_POINTS)
+    return 4 * float(np.median(np.diff(x))) * max(1.0, len(x) / most)
 
 
 def _runs(x: np.ndarray, good: np.ndarray, gap: float) -> list[np.ndarray]:

@@ -63,10 +63,12 @@ def score_past(
     accuracy_stored = store.put(accuracy, "accuracy")
     for table, kind in ((actuals_stored, "actuals"), (accuracy_stored, "accuracy")):
         store.publish(table, f"{kind}/pipeline={night.pipeline}/vintage={vintage(night.as_of)}/{kind}.parquet")
+    return Realised(actuals=actuals_stored, accuracy=accuracy_stored, summary=_summary(accuracy))
+
+
+def _summary(accuracy: pd.DataFrame) -> str:
     newest = accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()]
-    return Realised(
-        actuals=actuals_stored,
-        accuracy=accuracy_stored,
-        summary=f"the forecast of {newest['forecast_vintage'].iloc[0]:%Y-%m-%d} came with mase {newest['mase'].mean():.3f}, "
-        f"{newest['coverage'].mean():.0%} inside the interval, {int(newest['rows'].sum())} rows",
+    return (
+        f"the forecast of {newest['forecast_vintage'].iloc[0]:%Y-%m-%d} came with mase {newest['mase'].mean():.3f}, "
+        f"{newest['coverage'].mean():.0%} inside the interval, {int(newest['rows'].sum())} rows"
     )

@@ -11,11 +11,11 @@ from data_contracts.spec import Spec
 from models.bundle import Bundle
 from models.calendar import seasons
 from models.forecaster import fit_baselines
-from models.windows import WindowIndex
-from tasks._panel import Candidate, View, bundle_of, index_of, panel_for, training_part
+from tasks._candidate import Candidate, bundle_of, panel_for
 from tasks._scores import quantile_name, scales_before, scored
 from tasks._step import step
 from tasks._store import Store
+from tasks._view import View, cutoffs_of, index_of, training_part
 
 METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
 
@@ -79,16 +79,6 @@ def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, boun
     for place, level in enumerate(levels):
         table[quantile_name(level)] = predicted[:, :, place].reshape(-1)
     return table
-
-
-def cutoffs_of(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
-    """(unique_id, cutoff) of every window of a part; they name a window whatever the panel's numbering."""
-    series, position = index.of(split)
-    ids = np.array(sorted(clean["unique_id"].unique()), dtype=object)
-    sizes = clean.groupby("unique_id", sort=True).size()
-    starts = sizes.cumsum().to_numpy() - sizes.to_numpy()
-    cutoffs = clean["ds"].to_numpy()[starts[series] + position]
-    return pd.DataFrame({"unique_id": ids[series], "cutoff": pd.Series(cutoffs).dt.tz_localize("UTC")})
 
 
 @step

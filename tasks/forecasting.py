@@ -12,10 +12,11 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, NoChampion
 from data_contracts.spec import Spec
 from tasks import _publish
-from tasks._panel import Candidate, bundle_of, index_of
+from tasks._candidate import Candidate, bundle_of
 from tasks._step import step
 from tasks._store import Store
-from tasks.evaluation import Bounds, Evaluated, Question, cutoffs_of, forecast_table
+from tasks._view import cutoffs_of, index_of
+from tasks.evaluation import Bounds, Evaluated, Question, forecast_table
 from tasks.registration import Night
 
 
@@ -48,7 +49,7 @@ class Forecasted(Spec):
         return f"{told} ({self.rung.degraded_reason})" if self.rung.degraded_reason else told
 
 
-def ladder(champion: Candidate | None, scores: pd.DataFrame, evaluated: Evaluated | None, metric: str) -> list[Rung]:
+def ladder(standing: Standing, scores: pd.DataFrame, metric: str) -> list[Rung]:
     """Who may forecast, first choice first: the champion if nothing beats it tonight, then baselines, best first."""
     champion, evaluated = standing.champion, standing.evaluated
     ranked: dict[str, float] = {}

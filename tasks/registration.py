@@ -6,7 +6,7 @@ from datetime import datetime
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks import _ledger
-from tasks._panel import Candidate, bundle_of
+from tasks._candidate import Candidate, bundle_of
 from tasks._promotion import PromotionSpec, Verdict, judge
 from tasks._scores import losses_by_origin
 from tasks._step import step

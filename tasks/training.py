@@ -8,9 +8,10 @@ from models.fit import Epoch, TrainingSpec
 from models.forecaster import train_network
 from models.recurrent import RecurrentSpec
 from tasks import _journal
-from tasks._panel import Candidate, View, content_digest, index_of, training_part
+from tasks._candidate import Candidate
 from tasks._step import step_that_depends_on
 from tasks._store import Store
+from tasks._view import View, content_digest, index_of, training_part
 
 
 class Recipe(Spec):

@@ -6,9 +6,9 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.windows import SPLITS, cut_index
-from tasks._panel import View
 from tasks._step import step
 from tasks._store import Store
+from tasks._view import View
 
 
 @step

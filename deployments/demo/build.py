@@ -20,7 +20,7 @@ PANEL = Path(__file__).parent / "nyc-delays.parquet"
 
 NEW_YORK = "America/New_York"
 LATE = 15  # minutes; a departure is late when it leaves after more than these
-TRAFFIC = 8 * 365  # scheduled departures a year, eight a day: below it a carrier counts in its airport's total only
+TRAFFIC = 8 * 365  # scheduled departures a year, eight a day; a carrier with fewer counts in its airport's total only
 STRONGEST_WIND = 150.0  # mph; the strongest gust the source reports is 67, and 1048 is no wind
 
 COUNTS = ["delayed", "scheduled", "cancelled"]
@@ -103,7 +103,7 @@ def build() -> pa.Table:
 def write(panel: pa.Table, path: Path) -> None:
     """The same panel gives the same bytes, as long as the same version of pyarrow writes them.
 
-    One page a column: the weather of an airport repeats in each of its series, and zstd sees repeats within a page only.
+    One page a column: an airport's weather repeats in each of its series, and zstd sees repeats within a page only.
     """
     pq.write_table(
         panel, path, compression="zstd", compression_level=19, write_page_checksum=True, max_rows_per_page=len(panel)

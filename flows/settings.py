@@ -1,0 +1,46 @@
+"""Where a night runs: the environment, read here and nowhere else.
+
+It stands on this floor, not in deployments/, because a flow that a Prefect worker starts has no caller above it.
+"""
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from data_contracts.errors import SpecError
+from tasks._store import Store
+from tasks._tracking import Tracking
+
+LOCAL = ("", "file")
+
+
+class Settings(BaseSettings):
+    """Every setting has a default that works: a store in this folder, with a registry of its own inside."""
+
+    model_config = SettingsConfigDict(env_prefix="NIGHTCAST_", frozen=True, extra="ignore")
+
+    store: str = Field("store", description="folder or fsspec URL of the store")
+    mlflow_uri: str | None = Field(None, description="MLflow tracking and registry; by default SQLite inside the store")
+    pipelines: Path | None = Field(None, description="folder of pipeline YAMLs, besides deployments/pipelines")
+
+    @property
+    def place(self) -> Store:
+        return Store(root=self.store)
+
+    @property
+    def local_root(self) -> Path | None:
+        """The store's folder; None where it is not on this machine's disk."""
+        scheme, _, rest = self.store.rpartition("://")
+        return Path(rest or self.store).resolve() if scheme in LOCAL else None
+
+    @property
+    def tracking(self) -> Tracking:
+        if self.mlflow_uri:
+            return Tracking(uri=self.mlflow_uri)
+        if self.local_root is None:
+            raise SpecError(
+                f"the store {self.store!r} is not a local folder, so NIGHTCAST_MLFLOW_URI must say where MLflow is."
+            )
+        home = self.local_root / "mlflow"
+        return Tracking(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())

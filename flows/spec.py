@@ -1,0 +1,192 @@
+"""PipelineSpec: everything one pipeline needs, composed of the rooms' own settings, and nothing about where it runs."""
+
+import hashlib
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+import pandas as pd
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from data_contracts.artifact import Artifact
+from data_contracts.contract import Contract, read_contract
+from data_contracts.document import read_document, sentences
+from data_contracts.errors import SpecError
+from data_contracts.spec import Spec
+from models.calendar import default_lookback
+from models.features import FeatureSpec
+from models.fit import TrainingSpec
+from models.recurrent import RecurrentSpec
+from models.windows import WindowSpec
+from tasks._promotion import PromotionSpec
+from tasks._view import View
+from tasks.drift import DriftSpec
+from tasks.evaluation import Bounds, EvaluationSpec, Question
+from tasks.ingestion import ColumnsSpec, Reading, SourceSpec
+from tasks.training import Recipe
+
+ROOT = Path(__file__).parent.parent
+
+
+class ForecastSpec(Bounds):
+    """Quantiles asked for, each between 0 and 1, and bounds that forecasts keep to. The median is always among them."""
+
+    @field_validator("quantiles")
+    @classmethod
+    def _in_order(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < level < 1 for level in levels):
+            raise ValueError("every quantile must lie between 0 and 1")
+        return tuple(sorted({*levels, 0.5}))
+
+
+class ScheduleSpec(Spec):
+    """When the night runs. The zone also says what an `--as-of` date and an hour of the day mean."""
+
+    cron: str = "0 3 * * *"
+    timezone: str = "UTC"
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str) -> str:
+        try:
+            ZoneInfo(zone)
+        except (KeyError, ValueError, OSError) as unknown:
+            raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from unknown
+        return zone
+
+
+class PipelineSpec(Spec):
+    """One pipeline. Only name, source, columns, freq and windowing.horizon are required."""
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
+    contract: str | None = None
+    source: SourceSpec
+    columns: ColumnsSpec
+    freq: str
+    features: FeatureSpec = FeatureSpec()
+    windowing: WindowSpec
+    models: tuple[RecurrentSpec, ...] = (RecurrentSpec(cell="lstm"), RecurrentSpec(cell="gru"))
+    training: TrainingSpec = TrainingSpec()
+    evaluation: EvaluationSpec = EvaluationSpec()
+    promotion: PromotionSpec = PromotionSpec()
+    forecast: ForecastSpec = ForecastSpec()
+    drift: DriftSpec = DriftSpec()
+    schedule: ScheduleSpec = ScheduleSpec()
+
+    @field_validator("freq")
+    @classmethod
+    def _frequency(cls, freq: str) -> str:
+        try:
+            pd.tseries.frequencies.to_offset(freq)
+        except ValueError as unknown:
+            raise ValueError(
+                f"{freq!r} is no pandas frequency; write one such as h, 30min, D, B, W-MON, MS"
+            ) from unknown
+        return freq
+
+    @model_validator(mode="after")
+    def _rules_that_span_rooms(self) -> "PipelineSpec":
+        names = [model.name for model in self.models]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"models: {', '.join(twice)} stands twice; models must differ")
+        if not names:
+            raise ValueError("models: name at least one")
+        return self
+
+    @classmethod
+    def read(cls, pipeline: "PipelineSpec | str", folder: Path | None = None) -> "PipelineSpec":
+        """The spec itself, a YAML path, or a name under `folder` or deployments/pipelines. Raises SpecError."""
+        if isinstance(pipeline, cls):
+            return pipeline
+        path = _find(str(pipeline), folder)
+        try:
+            return cls.model_validate(read_document(path)).beside(path)
+        except ValidationError as error:
+            raise sentences(path, error) from error
+
+    def beside(self, path: Path) -> "PipelineSpec":
+        """The same spec with its local paths resolved: from here, beside the YAML, or in this repository."""
+        source = self.source.model_copy(update={"path": _resolve(self.source.path, path)})
+        contract = _resolve(self.contract, path) if self.contract else None
+        return self.model_copy(update={"source": source, "contract": contract})
+
+    @property
+    def view(self) -> View:
+        lookback = self.windowing.lookback or default_lookback(self.freq, self.windowing.horizon)
+        return View(
+            features=self.features,
+            freq=self.freq,
+            zone=self.schedule.timezone,
+            windowing=self.windowing,
+            lookback=lookback,
+        )
+
+    @property
+    def reading(self) -> Reading:
+        return Reading(
+            pipeline=self.name,
+            source=self.source,
+            columns=self.columns,
+            features=self.features,
+            freq=self.freq,
+            zone=self.schedule.timezone,
+            horizon=self.windowing.horizon,
+            contract=self.promises,
+        )
+
+    @property
+    def promises(self) -> Contract | None:
+        return read_contract(Path(self.contract)) if self.contract else None
+
+    @property
+    def question(self) -> Question:
+        bounds = Bounds(**self.forecast.model_dump())
+        return Question(view=self.view, bounds=bounds, evaluation=self.evaluation)
+
+    @property
+    def recipes(self) -> tuple[Recipe, ...]:
+        quantiles, view = self.forecast.quantiles, self.view
+        return tuple(
+            Recipe(model=model, training=self.training, quantiles=quantiles, view=view) for model in self.models
+        )
+
+    def instant(self, as_of: "str | datetime | None") -> datetime:
+        """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone."""
+        try:
+            moment = pd.Timestamp.now(tz="UTC").floor("s") if as_of is None else pd.Timestamp(as_of)
+            moment = moment.tz_localize(self.schedule.timezone) if moment.tz is None else moment
+        except ValueError as unclear:
+            raise SpecError(
+                f"--as-of {as_of!r} is no single moment: {unclear}. Write 2013-11-30 or an ISO time."
+            ) from unclear
+        if moment is pd.NaT:
+            raise SpecError("--as-of is empty; write 2013-11-30 or an ISO time.")
+        return moment.tz_convert("UTC").to_pydatetime()
+
+    def run_id(self, flow: str, as_of: datetime, raw: Artifact) -> str:
+        """Digest of the spec, the inputs and the as-of, so that a rerun is the same run."""
+        promises = self.promises
+        spec = self.model_dump_json(exclude={"source", "contract"})  # where the table lies is not what it says
+        told = "\n".join((flow, spec, promises.model_dump_json() if promises else "", as_of.isoformat(), raw.digest))
+        return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
+def _find(pipeline: str, folder: Path | None) -> Path:
+    if pipeline.endswith((".yaml", ".yml")) or "/" in pipeline:
+        return Path(pipeline)
+    folders = [place for place in (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines") if place]
+    for place in folders:
+        for suffix in (".yaml", ".yml"):
+            if (place / f"{pipeline}{suffix}").is_file():
+                return place / f"{pipeline}{suffix}"
+    known = sorted({path.stem for place in folders for path in place.glob("*.y*ml")})
+    raise SpecError(
+        f"there is no pipeline {pipeline!r}; known are {', '.join(known) or 'none'}, or give the path of a YAML."
+    )
+
+
+def _resolve(path: str, document: Path) -> str:
+    if "://" in path or Path(path).is_absolute():
+        return path
+    places = (Path(path), document.parent / path, ROOT / path)
+    return next((str(place) for place in places if place.exists()), path)

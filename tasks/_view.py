@@ -1,0 +1,78 @@
+"""How the clean table becomes the arrays that models see, and which part of it a model may learn from."""
+
+import hashlib
+
+import numpy as np
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from models.calendar import seasons
+from models.features import FeatureSpec
+from models.panel import Panel
+from models.windows import SPLITS, WindowIndex, WindowSpec
+from tasks._store import Store
+
+
+class View(Spec):
+    """What a model sees of the clean table."""
+
+    features: FeatureSpec
+    freq: str
+    zone: str
+    windowing: WindowSpec
+    lookback: int
+
+    @property
+    def season(self) -> int:
+        """Season length in steps."""
+        return seasons(self.freq)[0]
+
+    def panel(self, clean: pd.DataFrame) -> Panel:
+        horizon = self.windowing.horizon
+        return Panel.from_frame(clean, self.features, self.freq, self.zone, self.lookback, horizon)
+
+
+def index_of(windows: Artifact, store: Store) -> WindowIndex:
+    frame = store.get(windows)
+    codes = frame["split"].map({name: code for code, name in enumerate(SPLITS)})
+    return WindowIndex(
+        series=frame["series"].to_numpy(np.int32, copy=True),
+        position=frame["position"].to_numpy(np.int32, copy=True),
+        split=codes.to_numpy(np.int8, copy=True),
+    )
+
+
+def starts_of(clean: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
+    """(names of the series in their order, row at which each begins)."""
+    sizes = clean.groupby("unique_id", sort=True).size()
+    return sizes.index, sizes.cumsum().to_numpy() - sizes.to_numpy()
+
+
+def cutoffs_of(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
+    """(unique_id, cutoff) of every window of a part: they name a window whatever the panel's numbering."""
+    series, position = index.of(split)
+    names, starts = starts_of(clean)
+    cutoffs = clean["ds"].iloc[starts[series] + position]
+    return pd.DataFrame({"unique_id": names[series], "cutoff": cutoffs.reset_index(drop=True)})
+
+
+def training_part(clean: pd.DataFrame, index: WindowIndex, view: View) -> tuple[pd.DataFrame, WindowIndex]:
+    """The rows up to the last validation target, and the training and validation windows over them.
+
+    A model is given nothing else, so it can't see the test part, and it need not be trained again while this is equal.
+    """
+    learning = index.split <= SPLITS.index("validation")
+    series, position = index.series[learning], index.position[learning]
+    names, starts = starts_of(clean)
+    ends = np.minimum(starts[series] + position + view.windowing.horizon, len(clean) - 1)
+    part = clean[clean["ds"] <= clean["ds"].iloc[ends].max()] if len(ends) else clean.iloc[:0]
+    renumbered = np.cumsum(names.isin(part["unique_id"])) - 1
+    return part, WindowIndex(renumbered[series].astype(np.int32), position, index.split[learning])
+
+
+def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
+    """Digest of the values, whatever file they came from."""
+    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
+    windows = (index.series.tobytes(), index.position.tobytes(), index.split.tobytes())
+    return hashlib.sha256(b"".join((rows.tobytes(), *windows, ",".join(frame.columns).encode()))).hexdigest()
