@@ -99,10 +99,10 @@ def _tiles(morning: Morning, scores: pd.DataFrame) -> list[tuple[str, str, str]]
         if widest and compared["inside"].notna().any():
             inside = _figures.percent((compared["inside"] * weight).sum())
             tiles.append(("Inside the interval", inside, f"{widest.share:.0%} should be"))
-    series = morning.forecast["unique_id"].nunique() if len(morning.forecast) else 0
-    tiles.append(("Forecast rows", _figures.count(len(morning.forecast)), f"{series} series × {morning.horizon}"))
+    rows, series = len(morning.forecast), morning.forecast.get("unique_id", pd.Series(dtype=str)).nunique()
+    tiles.append(("Forecast rows", _figures.count(rows), f"{series} series, horizon {morning.horizon}"))
     rejected = morning.quarantine["rows"].sum() if len(morning.quarantine) else 0
-    tiles.append(("Rows in quarantine", _figures.count(rejected), f"{len(morning.quarantine)} rules broken"))
+    tiles.append(("Rows in quarantine", _figures.count(rejected), f"rules broken: {len(morning.quarantine)}"))
     return tiles
 
 
