@@ -83,15 +83,18 @@ def test_a_quarter_of_the_hours_have_no_departures_and_are_zeros(panel, series, 
     assert (quiet[["delayed", "cancelled"]] == 0).all(axis=None)
 
 
-def test_at_night_new_york_sleeps_by_the_wall_clock(panel):
-    hour = panel["time_hour"].dt.tz_convert("America/New_York").dt.hour
-    assert panel["scheduled"].groupby(hour).sum().loc[[0, 1, 2, 3, 4]].tolist() == [0, 1, 0, 0, 0]
+def test_from_midnight_to_five_by_the_wall_clock_one_flight_is_scheduled_and_it_was_cancelled(panel):
+    night = panel[panel["time_hour"].dt.tz_convert("America/New_York").dt.hour < 5]
+    flown = night[night["scheduled"] > 0]
+    assert flown["series"].tolist() == ["EWR-US", "EWR-all"]
+    assert flown["time_hour"].tolist() == [pd.Timestamp("2013-07-27 05:00Z")] * 2
+    assert flown[COUNTS].to_numpy().tolist() == [[0, 1, 1], [0, 1, 1]]
 
 
 def test_the_hour_that_comes_twice_in_november_is_two_hours(panel):
     night = of(panel, "JFK-all").loc["2013-11-03 04:00Z":"2013-11-03 07:00Z", "temp"]
     assert [f"{time:%H}" for time in night.index] == ["04", "05", "06", "07"]
-    assert night.tolist()[1:] == [53.06, 51.98, 51.08]
+    assert night.tolist()[1:] == [53.96, 51.98, 51.08]
 
 
 def test_the_hour_that_does_not_come_in_march_is_no_row(panel):
