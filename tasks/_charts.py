@@ -47,7 +47,7 @@ def level(column: str) -> float:
 
 
 def bands(columns: Iterable[str]) -> list[Band]:
-    """Intervals around the median, the widest first: q05–q95, then q10–q90."""  # noqa: RUF002
+    """Intervals around the median, the widest first: q05–q95, then q10–q90."""
     levels = {column: level(column) for column in columns}
     lows = sorted((c for c, q in levels.items() if q < 0.5), key=levels.__getitem__)
     highs = sorted((c for c, q in levels.items() if q > 0.5), key=levels.__getitem__, reverse=True)

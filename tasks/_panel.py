@@ -105,7 +105,7 @@ def groups(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Grou
     made = (
         Group("", True, cards(shown[:IN_SIGHT])),
         Group(f"{len(shown[IN_SIGHT:])} more series, by size", False, cards(shown[IN_SIGHT:])),
-        Group(f"The {len(worst)} series that yesterday's forecast missed most", True, cards(worst)),
+        Group(f"Of the others, the {len(worst)} that yesterday's forecast missed most", True, cards(worst)),
     )
     left_out = 0 if few else len(panel.names) - LARGEST - len(worst)
     return tuple(group for group in made if group.cards), left_out

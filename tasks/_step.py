@@ -52,6 +52,9 @@ class Step(Generic[P, R]):
 
     def attempt(self, *args: P.args, **kwargs: P.kwargs) -> R | Failure:
         """For what the night can do without: the error is logged, kept as a sentence, and not raised."""
+        lacking = [one.step for one in (*args, *kwargs.values()) if isinstance(one, Failure)]
+        if lacking:
+            return Failure(step=self.name, reason=f"needs {', '.join(lacking)}, which failed")
         try:
             return self(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a drift or page library raises, the forecast goes out

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError, NoChampion
+from data_contracts.errors import Night, NightcastError, NoChampion
 from data_contracts.spec import Spec
 from tasks import _publish
 from tasks._candidate import Candidate, bundle_of
-from tasks._step import step
+from tasks._step import Failure, step
 from tasks._store import Store
 from tasks._view import cutoffs_of, index_of
 from tasks.evaluation import Bounds, Evaluated, Question, forecast_table
-from tasks.registration import Night
+from tasks.registration import Night, Registered
 
 
 class Rung(Spec):
@@ -49,9 +49,17 @@ class Forecasted(Spec):
         return f"{told} ({self.rung.degraded_reason})" if self.rung.degraded_reason else told
 
 
-def ladder(standing: Standing, scores: pd.DataFrame, metric: str) -> list[Rung]:
+def standing(
+    registered: Registered | Failure, incumbent: Candidate | None, evaluated: Evaluated | Failure | None
+) -> Standing:
+    """Where the gate or the evaluation failed, the champion of the night before stays."""
+    champion = incumbent if isinstance(registered, Failure) else registered.champion
+    return Standing(champion=champion, evaluated=None if isinstance(evaluated, Failure) else evaluated)
+
+
+def ladder(stand: Standing, scores: pd.DataFrame, metric: str) -> list[Rung]:
     """Who may forecast, first choice first: the champion if nothing beats it tonight, then baselines, best first."""
-    champion, evaluated = standing.champion, standing.evaluated
+    champion, evaluated = stand.champion, stand.evaluated
     ranked: dict[str, float] = {}
     baselines: list[Candidate] = []
     if evaluated is not None:
@@ -94,13 +102,13 @@ def climb(
 
 @step
 def forecast(
-    clean: Artifact, windows: Artifact, standing: Standing, night: Night, question: Question, store: Store
+    clean: Artifact, windows: Artifact, stand: Standing, night: Night, question: Question, store: Store
 ) -> Forecasted:
     """Forecast the horizon of every living series and publish it. Raises NoChampion where nobody can."""
     frame = store.get(clean)
     rows = cutoffs_of(frame, index_of(windows, store), "forecast")
-    scores = store.get(standing.evaluated.scores) if standing.evaluated else pd.DataFrame()
-    rungs = ladder(standing, scores, question.evaluation.metric)
+    scores = store.get(stand.evaluated.scores) if stand.evaluated else pd.DataFrame()
+    rungs = ladder(stand, scores, question.evaluation.metric)
     if not rungs:
         raise NoChampion(night.pipeline, "no night has crowned one yet")
     rung, table = climb(rungs, frame, rows, question.bounds, store)

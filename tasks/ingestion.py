@@ -36,6 +36,11 @@ class SourceSpec(Spec):
     timezone: str | None = None
     """The zone of times that carry none; UTC where it is not given."""
 
+    @property
+    def shown(self) -> str:
+        """The path as it may stand in a message or a record: without a password."""
+        return re.sub(r"://[^/@]*@", "://…@", self.path)
+
 
 class ColumnsSpec(Spec):
     """Which columns of the source are the series, the time and the target. Without `unique_id` all is one series."""
@@ -120,7 +125,7 @@ def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
 
 def in_our_words(table: pa.Table, reading: Reading) -> pa.Table:
     """Pick and rename the columns. Raises SourceUnreadable where one is missing, with the nearest name there is."""
-    columns, where = reading.columns, reading.source.path
+    columns, where = reading.columns, reading.source.shown
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("target (y)", columns.y)]
     needed = [(role, name) for role, name in mapped if name] + [("covariate", name) for name in reading.wanted]
     findings = [_missing(role, name, table) for role, name in needed if name not in table.column_names]
@@ -154,10 +159,10 @@ def read_source(source: SourceSpec) -> pa.Table:
             return pds.dataset(files, filesystem=filesystem, format="parquet", partitioning="hive").to_table()
         return _read_csv(filesystem, path)
     except FileNotFoundError as missing:
-        raise SourceUnreadable(f"the source {source.path}", ["there is no such file"]) from missing
+        raise SourceUnreadable(f"the source {source.shown}", ["there is no such file"]) from missing
     except (pa.ArrowException, OSError, UnicodeDecodeError) as unreadable:
         reason = f"it can't be read as {source.kind}: {str(unreadable).splitlines()[0]}"
-        raise SourceUnreadable(f"the source {source.path}", [reason]) from unreadable
+        raise SourceUnreadable(f"the source {source.shown}", [reason]) from unreadable
 
 
 def _read_csv(filesystem: fsspec.AbstractFileSystem, path: str) -> pa.Table:
@@ -196,6 +201,6 @@ def ingest(reading: Reading, as_of: datetime, store: Store) -> Artifact:
     raw = as_known(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(
-            f"the source {reading.source.path}", [f"nothing in it was known at {as_of:%Y-%m-%d %H:%M %Z}"]
+            f"the source {reading.source.shown}", [f"nothing in it was known at {as_of:%Y-%m-%d %H:%M %Z}"]
         )
     return store.put(raw, "raw")

@@ -135,4 +135,4 @@ def _check_promises(
 
 def _stop(reading: Reading, findings: list[str], quarantine: Artifact | None) -> None:
     where = quarantine.uri if quarantine else None
-    raise ContractBroken(f"the source {reading.source.path} of pipeline {reading.pipeline!r}", findings, where)
+    raise ContractBroken(f"the source {reading.source.shown} of pipeline {reading.pipeline!r}", findings, where)

@@ -1,0 +1,40 @@
+"""Forecast with the champion there is and publish: the second half of a night, without training."""
+
+from prefect import flow
+
+from flows.run import Outcome, open_run
+from flows.spec import PipelineSpec
+from tasks._ledger import champion_at
+from tasks._publish import published_before
+from tasks._story import Story
+from tasks.accuracy import score_past
+from tasks.forecasting import Standing
+from tasks.forecasting import forecast as publish_forecast
+from tasks.ingestion import ingest
+from tasks.reporting import report
+from tasks.validation import validate
+from tasks.windowing import cut_windows
+
+
+@flow(name="forecast", flow_run_name="{pipeline}-{as_of}", persist_result=False)
+def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+    """Publish the champion's forecast. Raises NoChampion where there is none."""
+    with open_run("forecast", pipeline, as_of) as run:
+        spec, store = run.spec, run.store
+        raw = ingest(spec.reading, run.as_of, store)
+        night = run.night(raw)
+        validated = validate(raw, spec.reading, run.as_of, store)
+        clean = validated.clean
+        windows = cut_windows(clean, validated.cutoff, spec.view, spec.evaluation.windows, store)
+
+        champion = champion_at(spec.name, run.as_of, store)
+        stand = Standing(champion=champion)
+        forecasted = publish_forecast(clean, windows, stand, night, spec.question, store)
+        past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
+        realised = score_past.attempt(clean, past, night, spec.question, store)
+
+        story = Story(
+            night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
+            past=past, realised=realised,
+        )  # fmt: skip
+        return run.close(story, report.attempt(story, spec.question, store))

@@ -1,0 +1,34 @@
+"""Look, and change nothing: past forecasts against what came, and drift of the data."""
+
+from prefect import flow
+
+from flows.run import Outcome, open_run
+from flows.spec import PipelineSpec
+from tasks._ledger import champion_at
+from tasks._publish import published_before
+from tasks._story import Story
+from tasks.accuracy import score_past
+from tasks.drift import watch_drift
+from tasks.ingestion import ingest
+from tasks.reporting import report
+from tasks.validation import validate
+
+
+@flow(name="monitor", flow_run_name="{pipeline}-{as_of}", persist_result=False)
+def monitor(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+    """Score what was published, watch for drift, write the page."""
+    with open_run("monitor", pipeline, as_of) as run:
+        spec, store = run.spec, run.store
+        raw = ingest(spec.reading, run.as_of, store)
+        night = run.night(raw)
+        validated = validate(raw, spec.reading, run.as_of, store)
+
+        champion = champion_at(spec.name, run.as_of, store)
+        past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
+        realised = score_past(validated.clean, past, night, spec.question, store)
+        drifted = watch_drift(validated.clean, validated.cutoff, spec.view, spec.drift, night, store)
+
+        story = Story(
+            night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised, drifted=drifted
+        )
+        return run.close(story, report.attempt(story, spec.question, store))

@@ -1,0 +1,49 @@
+"""Every night: fresh data in, a judged model and published forecasts out. Each line below is one file in tasks/."""
+
+from prefect import flow
+
+from flows.run import Outcome, open_run
+from flows.spec import PipelineSpec
+from tasks._ledger import champion_before
+from tasks._publish import published_before
+from tasks._story import Story, challengers, rivals
+from tasks.accuracy import score_past
+from tasks.drift import watch_drift
+from tasks.evaluation import evaluate
+from tasks.forecasting import forecast, standing
+from tasks.ingestion import ingest
+from tasks.registration import register
+from tasks.reporting import report
+from tasks.training import train
+from tasks.validation import validate
+from tasks.windowing import cut_windows
+
+
+@flow(name="nightly", flow_run_name="{pipeline}-{as_of}", persist_result=False)
+def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+    """The whole night. What a forecast needs stops the night where it fails; the rest is attempted, and reported."""
+    with open_run("nightly", pipeline, as_of) as run:
+        spec, store = run.spec, run.store
+        raw = ingest(spec.reading, run.as_of, store)
+        night = run.night(raw)
+        validated = validate(raw, spec.reading, run.as_of, store)
+        clean, cutoff = validated.clean, validated.cutoff
+        windows = cut_windows(clean, cutoff, spec.view, spec.evaluation.windows, store)
+
+        incumbent = champion_before(spec.name, run.as_of, store)
+        trained = tuple(train.attempt(clean, windows, recipe, store) for recipe in spec.recipes)
+        evaluated = evaluate.attempt(clean, windows, rivals(trained, incumbent), spec.question, store)
+        registered = register.attempt(evaluated, challengers(trained), incumbent, night, run.gate, store)
+
+        stand = standing(registered, incumbent, evaluated)
+        forecasted = forecast(clean, windows, stand, night, spec.question, store)
+        past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
+        realised = score_past.attempt(clean, past, night, spec.question, store)
+        drifted = watch_drift.attempt(clean, cutoff, spec.view, spec.drift, night, store)
+
+        story = Story(
+            night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
+            evaluated=evaluated, registered=registered, forecasted=forecasted, past=past, realised=realised,
+            drifted=drifted,
+        )  # fmt: skip
+        return run.close(story, report.attempt(story, spec.question, store))

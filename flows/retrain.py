@@ -1,0 +1,37 @@
+"""Train, judge and register, and publish nothing: the first half of a night."""
+
+from prefect import flow
+
+from flows.run import Outcome, open_run
+from flows.spec import PipelineSpec
+from tasks._ledger import champion_before
+from tasks._story import Story, challengers, rivals
+from tasks.evaluation import evaluate
+from tasks.ingestion import ingest
+from tasks.registration import register
+from tasks.reporting import report
+from tasks.training import train
+from tasks.validation import validate
+from tasks.windowing import cut_windows
+
+
+@flow(name="retrain", flow_run_name="{pipeline}-{as_of}", persist_result=False)
+def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+    """A new champion, if one beats the old one and every baseline."""
+    with open_run("retrain", pipeline, as_of) as run:
+        spec, store = run.spec, run.store
+        raw = ingest(spec.reading, run.as_of, store)
+        night = run.night(raw)
+        validated = validate(raw, spec.reading, run.as_of, store)
+        windows = cut_windows(validated.clean, validated.cutoff, spec.view, spec.evaluation.windows, store)
+
+        incumbent = champion_before(spec.name, run.as_of, store)
+        trained = tuple(train.attempt(validated.clean, windows, recipe, store) for recipe in spec.recipes)
+        evaluated = evaluate(validated.clean, windows, rivals(trained, incumbent), spec.question, store)
+        registered = register(evaluated, challengers(trained), incumbent, night, run.gate, store)
+
+        story = Story(
+            night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
+            evaluated=evaluated, registered=registered,
+        )  # fmt: skip
+        return run.close(story, report.attempt(story, spec.question, store))

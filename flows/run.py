@@ -1,0 +1,125 @@
+"""One run from its opening to its manifest: what every flow shares, so that a flow is only its steps."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from data_contracts.spec import Spec
+from flows.settings import Settings
+from flows.spec import PipelineSpec
+from tasks import _journal
+from tasks._ledger import vintage
+from tasks._step import Failure
+from tasks._store import Store
+from tasks._story import Story
+from tasks.registration import Gate, Night
+from tasks.reporting import Reported, versions
+
+
+class Outcome(Spec):
+    """How a run ended: what the command line prints, and what a caller in Python gets."""
+
+    pipeline: str
+    flow: str
+    run_id: str
+    as_of: datetime
+    verdict: str
+    lines: tuple[str, ...]
+    champion: str | None = None
+    published: str | None = None
+    page: str | None = None
+    manifest: str
+    cached: bool = False
+
+
+class Run:
+    """One run of one flow: its spec, its as-of, its store, and what its steps wrote down."""
+
+    def __init__(self, flow: str, pipeline: PipelineSpec | str, as_of: str | datetime | None) -> None:
+        settings = Settings()
+        self.flow, self.started = flow, datetime.now(UTC)
+        self.spec = PipelineSpec.read(pipeline, settings.pipelines)
+        self.as_of = self.spec.instant(as_of)
+        self.store: Store = settings.place
+        self.gate = Gate(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=settings.tracking)
+        self.entries: list[_journal.Entry] = []
+
+    def night(self, raw: Artifact) -> Night:
+        """The names that this run's records carry."""
+        return Night(pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of)
+
+    def close(self, story: Story, reported: Reported | Failure) -> Outcome:
+        """Write the manifest, if the run has none yet, and say how it ended."""
+        uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
+        told = isinstance(reported, Reported)
+        outcome = Outcome(
+            pipeline=self.spec.name,
+            flow=self.flow,
+            run_id=story.night.run_id,
+            as_of=self.as_of,
+            verdict=reported.verdict if told else "watch",
+            lines=reported.lines if told else (f"The page is missing: {reported.reason}",),
+            champion=story.champion.label if story.champion else None,
+            published=story.forecasted.published.uri if story.forecasted else None,
+            page=reported.page.uri if told else None,
+            manifest=uri,
+            cached=all(entry.outcome == "cached" for entry in self.entries),
+        )
+        self.store.write_json(uri, self._manifest(story, reported, outcome), only_if_absent=True)
+        return outcome
+
+    def refuse(self, error: Exception) -> None:
+        """Leave a record of a run that ended without a result; a later run of the same night stands beside it."""
+        record = {
+            "pipeline": self.spec.name,
+            "flow": self.flow,
+            "as_of": self.as_of.isoformat(),
+            "started": self.started.isoformat(),
+            "outcome": "refused" if isinstance(error, NightcastError) else "failed",
+            "error": type(error).__name__,
+            "reason": _redacted(str(error)),
+            "exit_code": getattr(error, "exit_code", 1),
+            "steps": [entry.model_dump() for entry in self.entries],
+        }
+        name = f"refused-{self.flow}-{vintage(self.as_of)}"
+        with contextlib.suppress(OSError, NightcastError):  # the error itself matters more than its record
+            self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record)
+
+    def _manifest(self, story: Story, reported: Reported | Failure, outcome: Outcome) -> dict[str, Any]:
+        spec = self.spec.model_dump(mode="json")
+        spec["source"]["path"] = self.spec.source.shown
+        return {
+            **outcome.model_dump(mode="json", exclude={"cached"}),
+            "outcome": "degraded" if story.forecasted and story.forecasted.rung.degraded_reason else "done",
+            "started": self.started.isoformat(),
+            "finished": datetime.now(UTC).isoformat(),
+            "cutoff": story.validated.cutoff.isoformat(),
+            "spec": spec,
+            "story": story.model_dump(mode="json"),
+            "leaderboard": list(reported.leaderboard) if isinstance(reported, Reported) else [],
+            "failures": [failure.model_dump() for failure in story.failures],
+            "steps": [entry.model_dump() for entry in self.entries],
+            "versions": dict(versions()),
+        }
+
+
+def _redacted(text: str) -> str:
+    return re.sub(r"://[^/@\s]*@", "://…@", text)
+
+
+@contextlib.contextmanager
+def open_run(flow: str, pipeline: PipelineSpec | str, as_of: str | datetime | None) -> Iterator[Run]:
+    """Read the spec and check the store before anything is computed; record a run that ends in an error."""
+    run = Run(flow, pipeline, as_of)
+    run.store.ready()
+    with _journal.opened() as entries:
+        run.entries = entries
+        try:
+            yield run
+        except Exception as error:
+            run.refuse(error)
+            raise
