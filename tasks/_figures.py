@@ -9,7 +9,7 @@ import pandas as pd
 
 THIN = "\u202f"  # narrow and unbreakable: a number never splits over two lines
 MINUS = "\u2212"
-NOTHING = "–"
+NOTHING = "–"  # a table cell without a value
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
