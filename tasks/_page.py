@@ -25,6 +25,7 @@ SECTION_OF = {
     "forecast": "forecast",
     "publish": "forecast",
     "score": "yesterday",
+    "score_past": "yesterday",
     "watch_drift": "drift",
 }
 STATES = {"good": "All is well", "watch": "Worth a look", "bad": "Needs a person"}

@@ -235,3 +235,11 @@ def test_the_series_that_left_its_interval_most_is_named_first() -> None:
     text = Reader(render(dataclasses.replace(night, yesterday=missed))).text
     table = text[text.index("Against habit") :]
     assert re.findall(r"JFK(?:/DL)?", table)[:2] == ["JFK/DL", "JFK"]
+
+
+def test_a_former_champion_does_not_wear_the_colour_of_the_champion() -> None:
+    board = morning().leaderboard.assign(role=["former champion", "baseline"], train_seconds=np.nan)
+    page = render(morning(leaderboard=board))
+    assert 'class="role former-champion"' in page
+    assert "MASE of the champion" not in page
+    assert "Trained in" not in page
