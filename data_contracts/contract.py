@@ -116,9 +116,7 @@ def read_contract(path: Path) -> Contract:
     except ValidationError as error:
         raise sentences(path, error) from error
     if parsed.kind != "DataContract" or not parsed.schema_:
-        raise SpecError(
-            f"{path} is no data contract: kind must be DataContract and schema must name a table."
-        )
+        raise SpecError(f"{path} is no data contract: kind must be DataContract and schema must name a table.")
     if len(parsed.schema_) != 1:
         raise SpecError(f"{path} describes {len(parsed.schema_)} tables; a contract here describes one.")
     table = parsed.schema_[0]
@@ -143,9 +141,7 @@ def _column(prop: SchemaProperty, path: Path) -> Column:
     if not prop.name:
         raise SpecError(f"{path}: a property of the schema has no name.")
     if prop.logicalType not in KINDS:
-        raise SpecError(
-            f"{path}: {prop.name} has logicalType {prop.logicalType!r}, which no table column has."
-        )
+        raise SpecError(f"{path}: {prop.name} has logicalType {prop.logicalType!r}, which no table column has.")
     return Column(
         name=prop.name,
         kind=KINDS[prop.logicalType],

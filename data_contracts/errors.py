@@ -68,6 +68,4 @@ class StoreDamaged(NightcastError):
 
     def __init__(self, uri: str, reason: str) -> None:
         self.uri, self.reason = uri, reason
-        super().__init__(
-            f"{uri} in the store {reason}. Run the same night again: what can be recomputed will be."
-        )
+        super().__init__(f"{uri} in the store {reason}. Run the same night again: what can be recomputed will be.")

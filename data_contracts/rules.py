@@ -93,15 +93,11 @@ def _library(rule: DataQuality, column: str | None, name: str, path: Path) -> tu
 
 def _allowed_share(rule: DataQuality, name: str, path: Path) -> dict[str, float]:
     """`mustBe: 0` allows none at fault; an upper bound in percent allows a share of the rows."""
-    bound = next(
-        (b for b in (rule.mustBe, rule.mustBeLessOrEqualTo, rule.mustBeLessThan) if b is not None), 0
-    )
+    bound = next((b for b in (rule.mustBe, rule.mustBeLessOrEqualTo, rule.mustBeLessThan) if b is not None), 0)
     if bound == 0:
         return {}
     if rule.unit != "percent":
-        raise SpecError(
-            f"{path}: rule {name!r} allows {bound} rows at fault; write the bound with unit: percent."
-        )
+        raise SpecError(f"{path}: rule {name!r} allows {bound} rows at fault; write the bound with unit: percent.")
     return {"mostly": 1 - float(bound) / 100}
 
 

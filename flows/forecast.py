@@ -25,7 +25,7 @@ def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         night = run.night(raw)
         validated = validate(raw, spec.reading, run.as_of, store)
         clean = validated.clean
-        windows = cut_windows(clean, validated.cutoff, spec.view, spec.evaluation.windows, store)
+        windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
 
         champion = champion_at(spec.name, run.as_of, store)
         stand = Standing(champion=champion)

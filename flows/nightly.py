@@ -28,7 +28,7 @@ def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         night = run.night(raw)
         validated = validate(raw, spec.reading, run.as_of, store)
         clean, cutoff = validated.clean, validated.cutoff
-        windows = cut_windows(clean, cutoff, spec.view, spec.evaluation.windows, store)
+        windows = cut_windows(clean, cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
 
         incumbent = champion_before(spec.name, run.as_of, store)
         trained = tuple(train.attempt(clean, windows, recipe, store) for recipe in spec.recipes)

@@ -23,7 +23,9 @@ def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)
         validated = validate(raw, spec.reading, run.as_of, store)
-        windows = cut_windows(validated.clean, validated.cutoff, spec.view, spec.evaluation.windows, store)
+        windows = cut_windows(
+            validated.clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store
+        )
 
         incumbent = champion_before(spec.name, run.as_of, store)
         trained = tuple(train.attempt(validated.clean, windows, recipe, store) for recipe in spec.recipes)

@@ -16,14 +16,14 @@ from data_contracts.spec import Spec
 from models.calendar import default_lookback
 from models.features import FeatureSpec
 from models.fit import TrainingSpec
+from models.forecaster import Recipe
+from models.panel import View
 from models.recurrent import RecurrentSpec
 from models.windows import WindowSpec
 from tasks._promotion import PromotionSpec
-from tasks._view import View
 from tasks.drift import DriftSpec
 from tasks.evaluation import Bounds, EvaluationSpec, Question
 from tasks.ingestion import ColumnsSpec, Reading, SourceSpec
-from tasks.training import Recipe
 
 ROOT = Path(__file__).parent.parent
 
@@ -117,8 +117,8 @@ class PipelineSpec(Spec):
             features=self.features,
             freq=self.freq,
             zone=self.schedule.timezone,
-            windowing=self.windowing,
             lookback=lookback,
+            horizon=self.windowing.horizon,
         )
 
     @property

@@ -1,12 +1,8 @@
 """A stored model and the part it plays: champion, challenger or baseline."""
 
-import pandas as pd
-
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.bundle import Bundle
-from models.features import FeatureSpec
-from models.panel import Panel
 from tasks._store import Store
 
 
@@ -26,10 +22,3 @@ class Candidate(Spec):
 
 def bundle_of(candidate: Candidate, store: Store) -> Bundle:
     return Bundle.from_bytes(store.get_bytes(candidate.bundle))
-
-
-def panel_for(bundle: Bundle, clean: pd.DataFrame) -> Panel:
-    """The panel as this very model learned to see it, whatever tonight's spec says."""
-    told = bundle.settings
-    features = FeatureSpec.model_validate(told["features"])
-    return Panel.from_frame(clean, features, told["freq"], told["zone"], bundle.lookback, bundle.horizon)

@@ -18,9 +18,9 @@ from pydantic import Field, PositiveInt
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.calendar import seasons
+from models.panel import View
 from tasks._step import step
 from tasks._store import Store
-from tasks._view import View
 from tasks.registration import Night
 
 
@@ -54,7 +54,7 @@ def parts(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View, spec: DriftSpec
     """
     history = clean[clean["ds"] <= cutoff]
     steps = np.sort(history["ds"].unique())
-    current = spec.current or max(seasons(view.freq)[-1], view.windowing.horizon)
+    current = spec.current or max(seasons(view.freq)[-1], view.horizon)
     reference = spec.reference or 8 * current
     if current + reference > len(steps):
         current, reference = max(1, len(steps) // 5), len(steps) - max(1, len(steps) // 5)

@@ -8,14 +8,15 @@ from pydantic import Field, PositiveInt
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
+from models.baselines import fit_baselines
 from models.bundle import Bundle
 from models.calendar import seasons
-from models.forecaster import fit_baselines
-from tasks._candidate import Candidate, bundle_of, panel_for
+from models.panel import Panel, View
+from tasks._candidate import Candidate, bundle_of
 from tasks._scores import quantile_name, scales_before, scored
 from tasks._step import step
 from tasks._store import Store
-from tasks._view import View, cutoffs_of, index_of, training_part
+from tasks._windows import cutoffs_of, index_of, training_part
 
 METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
 
@@ -60,17 +61,17 @@ class Evaluated(Spec):
 
 def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: Bounds) -> pd.DataFrame:
     """One row a series, cutoff and step: `rows` has (unique_id, cutoff), the answer adds ds, step, y_hat, quantiles."""
-    panel = panel_for(bundle, clean)
+    panel = Panel.from_frame(clean, bundle.view)
     code = {name: number for number, name in enumerate(panel.ids)}
     series = rows["unique_id"].map(code).to_numpy(np.int32)
     position = (panel.grid.get_indexer(rows["cutoff"]) - panel.first[series]).astype(np.int32)
     predicted = bundle.predict(panel, series, position, bounds.minimum, bounds.maximum)
     count, horizon, _ = predicted.shape
-    levels = tuple(bundle.settings["quantiles"])
+    levels = bundle.levels
     table = pd.DataFrame(
         {
             "unique_id": rows["unique_id"].repeat(horizon).to_numpy(),
-            "ds": panel.times(series, position, horizon).reshape(-1),
+            "ds": pd.DatetimeIndex(panel.times(series, position, horizon).reshape(-1), tz="UTC"),
             "cutoff": rows["cutoff"].repeat(horizon).to_numpy(),
             "step": np.tile(np.arange(1, horizon + 1, dtype=np.int16), count),
             "y_hat": predicted[:, :, levels.index(0.5)].reshape(-1),
@@ -90,7 +91,7 @@ def evaluate(
     frame, index = store.get(clean), index_of(windows, store)
     fitting = training_part(frame, index, view)
     cycles = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
-    fitted = fit_baselines(view.panel(fitting[0]), fitting[1], bounds.quantiles, cycles)
+    fitted = fit_baselines(Panel.from_frame(fitting[0], view), fitting[1], view, bounds.quantiles, cycles)
     baselines = [
         Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
         for b in fitted
@@ -119,9 +120,9 @@ def _unlike(rival: Candidate, view: View, bounds: Bounds, store: Store) -> str:
     """Why a model of an earlier night can't be compared with tonight's; empty where it can."""
     bundle = bundle_of(rival, store)
     for word, theirs, ours in (
-        ("horizon", bundle.horizon, view.windowing.horizon),
-        ("quantiles", tuple(bundle.settings["quantiles"]), bounds.quantiles),
-        ("freq", bundle.settings["freq"], view.freq),
+        ("horizon", bundle.horizon, view.horizon),
+        ("quantiles", bundle.levels, bounds.quantiles),
+        ("freq", bundle.view.freq, view.freq),
     ):
         if theirs != ours:
             return f"{rival.role} {rival.name} was made for {word} {theirs}, and the spec now asks for {ours}"

@@ -9,13 +9,13 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import Night, NightcastError, NoChampion
+from data_contracts.errors import NightcastError, NoChampion
 from data_contracts.spec import Spec
 from tasks import _publish
 from tasks._candidate import Candidate, bundle_of
 from tasks._step import Failure, step
 from tasks._store import Store
-from tasks._view import cutoffs_of, index_of
+from tasks._windows import cutoffs_of, index_of
 from tasks.evaluation import Bounds, Evaluated, Question, forecast_table
 from tasks.registration import Night, Registered
 

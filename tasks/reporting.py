@@ -110,7 +110,7 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
         zone=question.view.zone,
         cutoff=story.validated.cutoff,
         run_id=story.night.run_id,
-        horizon=question.view.windowing.horizon,
+        horizon=question.view.horizon,
         freq=question.view.freq,
         season=question.evaluation.season or question.view.season,
         verdict=state,
@@ -139,7 +139,7 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
 
 
 def _recent(clean: pd.DataFrame, cutoff: pd.Timestamp, question: Question) -> pd.DataFrame:
-    steps = max(7 * question.view.season if question.view.season <= 96 else 0, 3 * question.view.windowing.horizon)
+    steps = max(7 * question.view.season if question.view.season <= 96 else 0, 3 * question.view.horizon)
     history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
     return history.groupby("unique_id").tail(steps)
 

@@ -4,23 +4,14 @@ import time
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from models.fit import Epoch, TrainingSpec
-from models.forecaster import train_network
-from models.recurrent import RecurrentSpec
+from models.fit import Epoch
+from models.forecaster import Recipe, train_network
+from models.panel import Panel
 from tasks import _journal
 from tasks._candidate import Candidate
 from tasks._step import step_that_depends_on
 from tasks._store import Store
-from tasks._view import View, content_digest, index_of, training_part
-
-
-class Recipe(Spec):
-    """All that decides what a network learns."""
-
-    model: RecurrentSpec
-    training: TrainingSpec
-    quantiles: tuple[float, ...]
-    view: View
+from tasks._windows import content_digest, index_of, training_part
 
 
 class Trained(Spec):
@@ -49,13 +40,13 @@ def train(clean: Artifact, windows: Artifact, recipe: Recipe, store: Store) -> T
     """One network, global over all series. Raises TrainingFailed where no finite weights were found."""
     started = time.perf_counter()
     part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
-    panel = recipe.view.panel(part)
+    panel = Panel.from_frame(part, recipe.view)
     with _journal.bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
         def told(epoch: Epoch) -> None:
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}")
 
-        bundle, history = train_network(panel, index, recipe.model, recipe.training, recipe.quantiles, (told,))
+        bundle, history = train_network(panel, index, recipe, (told,))
     return Trained(
         candidate=Candidate(
             name=bundle.name, role="challenger", bundle=store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")

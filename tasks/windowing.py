@@ -5,17 +5,19 @@ from datetime import datetime
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from models.windows import SPLITS, cut_index
+from models.panel import Panel, View
+from models.windows import SPLITS, WindowSpec, cut_index
 from tasks._step import step
 from tasks._store import Store
-from tasks._view import View
 
 
 @step
-def cut_windows(clean: Artifact, cutoff: datetime, view: View, origins: int, store: Store) -> Artifact:
+def cut_windows(
+    clean: Artifact, cutoff: datetime, view: View, windowing: WindowSpec, origins: int, store: Store
+) -> Artifact:
     """One row a window; `origins` rolling origins in the test part, and one window a series at the cutoff."""
-    panel = view.panel(store.get(clean))
-    index = cut_index(panel, view.windowing, pd.Timestamp(cutoff), origins)
+    panel = Panel.from_frame(store.get(clean), view)
+    index = cut_index(panel, windowing, pd.Timestamp(cutoff), origins)
     frame = pd.DataFrame({"series": index.series, "position": index.position})
     frame["split"] = pd.Series([SPLITS[code] for code in index.split], dtype="str")
     return store.put(frame, "windows")

@@ -1,4 +1,4 @@
-"""How the clean table becomes the arrays that models see, and which part of it a model may learn from."""
+"""Windows between the store and the models, and which part of the clean table a model may learn from."""
 
 import hashlib
 
@@ -6,31 +6,9 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.spec import Spec
-from models.calendar import seasons
-from models.features import FeatureSpec
-from models.panel import Panel
-from models.windows import SPLITS, WindowIndex, WindowSpec
+from models.panel import View
+from models.windows import SPLITS, WindowIndex
 from tasks._store import Store
-
-
-class View(Spec):
-    """What a model sees of the clean table."""
-
-    features: FeatureSpec
-    freq: str
-    zone: str
-    windowing: WindowSpec
-    lookback: int
-
-    @property
-    def season(self) -> int:
-        """Season length in steps."""
-        return seasons(self.freq)[0]
-
-    def panel(self, clean: pd.DataFrame) -> Panel:
-        horizon = self.windowing.horizon
-        return Panel.from_frame(clean, self.features, self.freq, self.zone, self.lookback, horizon)
 
 
 def index_of(windows: Artifact, store: Store) -> WindowIndex:
@@ -65,7 +43,7 @@ def training_part(clean: pd.DataFrame, index: WindowIndex, view: View) -> tuple[
     learning = index.split <= SPLITS.index("validation")
     series, position = index.series[learning], index.position[learning]
     names, starts = starts_of(clean)
-    ends = np.minimum(starts[series] + position + view.windowing.horizon, len(clean) - 1)
+    ends = np.minimum(starts[series] + position + view.horizon, len(clean) - 1)
     part = clean[clean["ds"] <= clean["ds"].iloc[ends].max()] if len(ends) else clean.iloc[:0]
     renumbered = np.cumsum(names.isin(part["unique_id"])) - 1
     return part, WindowIndex(renumbered[series].astype(np.int32), position, index.split[learning])

@@ -1,0 +1,54 @@
+# Everything a machine with Python 3.11+ and make needs. The first call of a target sets up .venv; later calls install nothing.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+INPUTS := pyproject.toml constraints.txt
+
+.PHONY: demo up test test-all lint bench clean lock
+
+demo: .venv/.demo
+	$(BIN)/python -m deployments.demo
+
+up: .venv/.demo
+	@$(BIN)/nightcast up
+
+test: .venv/.test
+	$(BIN)/python -m pytest
+
+test-all: .venv/.test
+	$(BIN)/python -m pytest -m "not benchmark"
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+bench: .venv/.test
+	$(BIN)/python -m pytest -m benchmark -s --timeout 3600 tests/benchmarks
+
+# constraints.txt: the versions that a fresh environment ends up with, checked by `make test` before they are committed.
+lock: .venv/.dev
+	( echo "# A full lock for pip, written by \`make lock\` from the environment that passed \`make test\`."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^torch( @ .*|==.*)$$/torch==2.13.0/' | grep -v '^nightcast' ) > constraints.txt
+
+clean:
+	rm -rf .venv store .prefect build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+# torch first: with it in place nothing else asks the registry for a build with several GB of CUDA packages.
+.venv/.demo: $(INPUTS) | $(BIN)/python
+	$(INSTALL) torch
+	$(INSTALL) --editable ".[demo]"
+	@touch $@
+
+.venv/.test: $(INPUTS) | $(BIN)/python
+	$(INSTALL) torch
+	$(INSTALL) --editable ".[test]"
+	@touch $@ .venv/.demo
+
+.venv/.dev: $(INPUTS) | $(BIN)/python
+	$(INSTALL) torch
+	$(INSTALL) --editable ".[dev]"
+	@touch $@ .venv/.test .venv/.demo

@@ -1,0 +1,138 @@
+"""The command line: `nightcast VERB PIPELINE`. Results on stdout, everything else on stderr, the exit code says how."""
+
+import json
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from data_contracts.errors import NightcastError
+from deployments.surroundings import prepare
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Retrains recurrent forecasters every night and publishes forecasts that can be trusted unattended.",
+    epilog="Exit codes: 0 done · 2 wrong spec, contract or arguments · 3 data broke its contract, nothing new was "
+    "published · 4 no champion to forecast with · 1 anything else.",
+)
+
+Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
+AsOf = Annotated[str | None, typer.Option(help="Instant up to which anything is known; a date is its midnight.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log and tracebacks too.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings on stderr.")]
+
+
+@app.command(epilog="Example: nightcast nightly nyc-delays --as-of 2013-11-30")
+def nightly(
+    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+) -> None:
+    """The whole night: ingest, validate, train, evaluate, register, forecast, watch drift, report."""
+    _run("nightly", pipeline, as_of, as_json, (verbose, quiet))
+
+
+@app.command(epilog="Example: nightcast retrain nyc-delays --as-of 2013-11-30")
+def retrain(
+    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+) -> None:
+    """Train, judge and register; publish nothing."""
+    _run("retrain", pipeline, as_of, as_json, (verbose, quiet))
+
+
+@app.command(epilog="Example: nightcast forecast nyc-delays --as-of 2013-12-01 --json")
+def forecast(
+    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+) -> None:
+    """Forecast with the champion there is, and publish; no training."""
+    _run("forecast", pipeline, as_of, as_json, (verbose, quiet))
+
+
+@app.command(epilog="Example: nightcast monitor nyc-delays --as-of 2013-12-01")
+def monitor(
+    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+) -> None:
+    """Score past forecasts against what came, watch for drift, write the page."""
+    _run("monitor", pipeline, as_of, as_json, (verbose, quiet))
+
+
+@app.command(epilog="Example: nightcast check deployments/pipelines/nyc-delays.yaml")
+def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False) -> None:
+    """Validate the spec, the contract and the source; run nothing and write nothing."""
+    prepare(verbose)
+
+    def answer() -> tuple[dict[str, Any], str]:
+        from deployments.inspection import inspect
+
+        return inspect(pipeline, as_of)
+
+    _answer(answer, as_json, verbose)
+
+
+@app.command(epilog="Example: nightcast show nyc-delays --series JFK-all")
+def show(
+    pipeline: Pipeline,
+    series: Annotated[str | None, typer.Option(help="The series to plot; by default the largest.")] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Latest forecasts, leaderboard and health."""
+    prepare(verbose)
+
+    def answer() -> tuple[dict[str, Any], str]:
+        from deployments.terminal import latest
+
+        return latest(pipeline, series)
+
+    _answer(answer, as_json, verbose)
+
+
+def _run(flow: str, pipeline: str, as_of: str | None, as_json: bool, talk: tuple[bool, bool]) -> None:
+    verbose, quiet = talk
+    prepare(verbose, quiet)
+
+    def answer() -> tuple[dict[str, Any], str]:
+        import importlib
+
+        from flows.run import Outcome
+
+        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(pipeline, as_of)
+        return outcome.model_dump(mode="json"), "\n".join((*outcome.lines, last_line(outcome.model_dump(mode="json"))))
+
+    _answer(answer, as_json, verbose)
+
+
+def last_line(outcome: dict[str, Any]) -> str:
+    """How a run ended, in one line that a script can read too."""
+    told = [outcome["flow"], outcome["pipeline"], f"as of {outcome['as_of']}", f"verdict {outcome['verdict']}"]
+    told += [f"{word} {outcome[word]}" for word in ("champion", "published", "page") if outcome[word]]
+    return "done · " + " · ".join(told)
+
+
+def _answer(answer: Any, as_json: bool, verbose: bool) -> None:
+    """Print what `answer` gives, or the sentence of its error, and leave with the exit code that is documented."""
+    try:
+        record, text = answer()
+    except NightcastError as error:
+        _leave({"error": type(error).__name__, "message": str(error)}, str(error), error.exit_code, as_json)
+    except Exception as error:
+        if verbose:
+            raise
+        sentence = f"{type(error).__name__}: {error}. Run it again with --verbose to see where it happened."
+        _leave({"error": type(error).__name__, "message": str(error)}, sentence, 1, as_json)
+    else:
+        sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")
+
+
+def _leave(record: dict[str, Any], sentence: str, code: int, as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({**record, "exit_code": code}, ensure_ascii=False) + "\n")
+    sys.stderr.write(f"error: {sentence}\n")
+    raise typer.Exit(code)
+
+
+def main() -> None:
+    """Entry point of the `nightcast` command."""
+    app(prog_name="nightcast")

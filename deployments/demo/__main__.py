@@ -1,0 +1,40 @@
+"""The demo: three nights of Thanksgiving week 2013 on real flights, then what they left behind."""
+
+import os
+import sys
+import time
+
+from deployments.surroundings import prepare
+
+PIPELINE = "nyc-delays"
+NIGHTS = ("2013-11-28", "2013-11-29", "2013-11-30")
+NEXT = """
+Try next:
+  .venv/bin/nightcast show nyc-delays --series LGA-all
+  .venv/bin/python -c "import duckdb; print(duckdb.sql(\\"select vintage, count(*) as rows, avg(y_hat) as y_hat from \
+'{store}/forecasts/*/*/*.parquet' group by vintage order by vintage\\"))"
+  .venv/bin/nightcast nightly nyc-delays --as-of 2013-12-01
+"""
+
+
+def main() -> None:
+    """Run the three nights in one process and print the leaderboard, a series, the places and what to try."""
+    started = time.perf_counter()
+    prepare()
+    sys.stderr.write("Nightcast demo: three nights over 27 series of late departures from New York, 2013.\n")
+    sys.stderr.write("Starting Prefect for this process …\n")
+    from deployments.terminal import latest
+    from flows.nightly import nightly
+
+    for night in NIGHTS:
+        sys.stderr.write(f"\nThe night of {night}\n")
+        outcome = nightly(PIPELINE, night)
+        sys.stderr.write("".join(f"  {line}\n" for line in outcome.lines))
+    text = latest(PIPELINE, "JFK-all")[1]
+    store = os.environ.get("NIGHTCAST_STORE", "store")
+    sys.stdout.write(f"\n{text}\n{NEXT.format(store=store)}")
+    sys.stderr.write(f"\nThree nights in {time.perf_counter() - started:.0f} s.\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+"""A trained model as one file: safetensors weights, and in the file's header the settings as JSON. No pickle.
+
+`predict` is the same for every kind of model, so that a baseline can stand in for the champion.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from data_contracts.errors import NightcastError
+from models.batches import Batch, Gatherer, Scaling
+from models.panel import Panel, View
+from models.recurrent import Recurrent, RecurrentSpec, Shape
+
+HEADER = "nightcast"
+AT_ONCE = 512  # windows
+
+
+class BundleDamaged(NightcastError):
+    """The bytes are no bundle of ours."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"this is no model bundle: {reason}. Train again, or restore the file from a copy.")
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A model's name and kind, its settings (JSON) and its tensors."""
+
+    name: str
+    kind: str
+    settings: dict[str, Any]
+    tensors: dict[str, np.ndarray]
+
+    @property
+    def view(self) -> View:
+        """What the model learned to see."""
+        return View.model_validate(self.settings["view"])
+
+    @property
+    def lookback(self) -> int:
+        return self.view.lookback
+
+    @property
+    def horizon(self) -> int:
+        return self.view.horizon
+
+    @property
+    def levels(self) -> tuple[float, ...]:
+        return tuple(self.settings["quantiles"])
+
+    def to_bytes(self) -> bytes:
+        """The same bundle gives the same bytes: one header key, sorted JSON, sorted tensors."""
+        header = json.dumps({"name": self.name, "kind": self.kind, "settings": self.settings}, sort_keys=True)
+        tensors = {name: np.ascontiguousarray(self.tensors[name]) for name in sorted(self.tensors)}
+        data: bytes = save(tensors, metadata={HEADER: header})
+        return data
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> "Bundle":
+        """Raises BundleDamaged where the bytes are anything else."""
+        try:
+            size = int.from_bytes(data[:8], "little")
+            header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][HEADER])
+            return cls(header["name"], header["kind"], header["settings"], load(data))
+        except (SafetensorError, KeyError, TypeError, ValueError) as damage:
+            raise BundleDamaged(str(damage)) from damage
+
+    def predict(
+        self,
+        panel: Panel,
+        series: np.ndarray,
+        position: np.ndarray,
+        minimum: float | None = None,
+        maximum: float | None = None,
+    ) -> np.ndarray:
+        """(n, H, Q) float64 quantiles in the units of the source, rising in Q and inside the bounds.
+
+        `series` and `position` (n,) name the cutoffs; nothing after a cutoff is read but known covariates.
+        """
+        if self.kind == "recurrent":
+            quantiles = _network(self, panel, series, position)
+        else:
+            from models.baselines import forecast  # baselines make bundles, so the import is at the last moment
+
+            quantiles = forecast(self, panel, series, position)
+        return np.clip(np.sort(quantiles, axis=-1), minimum, maximum)
+
+
+def gatherer_of(bundle: Bundle) -> Gatherer:
+    """How this model's windows were normalised when it learned."""
+    told = bundle.settings
+    scaling = Scaling(bundle.tensors["scaling.known"], bundle.tensors["scaling.observed"], told["floor"])
+    return Gatherer(bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, tuple(told["vocabulary"]))
+
+
+def network_of(bundle: Bundle) -> Recurrent:
+    """The network with its weights, ready to forecast."""
+    model = Recurrent(RecurrentSpec(**bundle.settings["model"]), Shape(**bundle.settings["shape"]))
+    weights = {n.removeprefix("net."): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith("net.")}
+    model.load_state_dict(weights)
+    return model.eval()
+
+
+def normal_forecasts(
+    bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray
+) -> Iterator[tuple[slice, Batch, np.ndarray]]:
+    """The network's own answer, some windows at a time: (which, their batch, normalised quantiles (b, H, Q))."""
+    model, gatherer = network_of(bundle), gatherer_of(bundle)
+    for start in range(0, len(series), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        batch = gatherer.gather(panel, series[part], position[part])
+        with torch.no_grad():
+            yield part, batch, model(batch).double().numpy()
+
+
+def _network(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+    middle = bundle.levels.index(0.5)
+    found = np.zeros((len(series), bundle.horizon, len(bundle.levels)))
+    for part, batch, normal in normal_forecasts(bundle, panel, series, position):
+        median = normal[..., middle : middle + 1]
+        widened = median + bundle.tensors["spread"] * (normal - median)
+        found[part] = widened * batch.scale.numpy()[:, :, None] + batch.location.numpy()[:, :, None]
+    return found

@@ -1,0 +1,99 @@
+"""What a frequency and a time stamp say by themselves: season lengths, the grid, calendar and holiday features."""
+
+from datetime import date
+
+import holidays
+import numpy as np
+import pandas as pd
+
+# Steps a day for calendar steps, and the seasons of each: pandas' prefix of the frequency, seasons, usual lookback.
+CALENDAR_STEPS: dict[str, tuple[tuple[int, ...], int]] = {
+    "D": ((7,), 56),
+    "B": ((5,), 60),
+    "W": ((52,), 104),
+    "M": ((12,), 36),
+    "Q": ((4,), 16),
+    "Y": ((1,), 8),
+}
+
+# Words of `features.known` and the number of values each one runs through before it comes round again.
+CYCLES: dict[str, int] = {
+    "minute": 60,
+    "hour": 24,
+    "dayofweek": 7,
+    "day": 31,
+    "dayofyear": 366,
+    "week": 53,
+    "month": 12,
+    "quarter": 4,
+}
+HARMONICS = 3
+
+
+def is_calendar_step(freq: str) -> bool:
+    """Whether a step is a day or longer, so that a stamp is a date and not an instant."""
+    return not isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
+
+
+def seasons(freq: str) -> tuple[int, ...]:
+    """Season lengths in steps, the primary one first: the day and the week for steps of hours or minutes."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.offsets.Tick):
+        day = pd.Timedelta(days=1) / pd.Timedelta(offset)
+        found = dict.fromkeys(round(length) for length in (day, 7 * day) if length >= 2)
+        return tuple(found) or (1,)
+    base = CALENDAR_STEPS.get(offset.name[0], ((1,), 8))[0]
+    return tuple(max(1, round(length / offset.n)) for length in base)
+
+
+def default_lookback(freq: str, horizon: int) -> int:
+    """Enough steps to see the longest season once, and twice the horizon."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.offsets.Tick):
+        return max(min(seasons(freq)[-1], 672), 2 * horizon)
+    return max(CALENDAR_STEPS.get(offset.name[0], ((1,), 8))[1] // offset.n, 2 * horizon, 2)
+
+
+def default_words(freq: str) -> tuple[str, ...]:
+    """Calendar words that a forecaster would choose for the frequency."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.offsets.Tick):
+        return ("hour", "dayofweek") if pd.Timedelta(offset) <= pd.Timedelta(hours=12) else ("dayofweek",)
+    return {"D": ("dayofweek", "month"), "B": ("dayofweek",), "W": ("week",), "M": ("month",), "Q": ("quarter",)}.get(
+        offset.name[0], ()
+    )
+
+
+def is_calendar_word(name: str) -> bool:
+    """Whether a known covariate is computed from the time stamp instead of read from the source."""
+    return name in CYCLES or name.startswith("holidays:")
+
+
+def calendar_features(times: pd.DatetimeIndex, words: tuple[str, ...], freq: str, zone: str) -> np.ndarray:
+    """(steps, features) float32: sines and cosines of each word's cycle, 0/1 for holidays; on the zone's wall clock.
+
+    Stamps of calendar steps are dates already and are not shifted. Raises ValueError for a country without holidays.
+    """
+    local = times if is_calendar_step(freq) else times.tz_convert(zone)
+    columns: list[np.ndarray] = []
+    for word in words:
+        if word.startswith("holidays:"):
+            columns.append(_holiday(local, word.removeprefix("holidays:")))
+            continue
+        value = local.isocalendar().week.to_numpy() if word == "week" else getattr(local, word).to_numpy()
+        for harmonic in range(1, HARMONICS + 1):
+            angle = 2 * np.pi * harmonic * value.astype(float) / CYCLES[word]
+            columns += [np.sin(angle), np.cos(angle)]
+    return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(times), 0), np.float32)
+
+
+def _holiday(local: pd.DatetimeIndex, place: str) -> np.ndarray:
+    country, _, subdivision = place.partition("-")
+    years = range(local.year.min(), local.year.max() + 1)
+    try:
+        named = holidays.country_holidays(country, subdiv=subdivision or None, years=years)
+    except NotImplementedError as unknown:
+        raise ValueError(f"holidays:{place}: {unknown}") from unknown
+    free: set[date] = set(named)
+    days = pd.Series(local.date)
+    return days.isin(free).to_numpy().astype(float)

@@ -1,0 +1,86 @@
+"""From windows to a trained bundle: what a network sees, what it learned, and how wide its intervals must be."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from data_contracts.spec import Spec
+from models.batches import Batch, Gatherer, Scaling
+from models.bundle import Bundle, normal_forecasts
+from models.calendar import seasons
+from models.fit import Epoch, History, TrainingSpec, fit, same_numbers
+from models.metrics import pinball
+from models.panel import Panel, View
+from models.recurrent import Recurrent, RecurrentSpec, Shape
+from models.windows import WindowIndex
+
+SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the middle one
+
+
+class Recipe(Spec):
+    """All that decides what a network learns from given windows."""
+
+    model: RecurrentSpec
+    training: TrainingSpec
+    quantiles: tuple[float, ...]
+    view: View
+
+
+def train_network(
+    panel: Panel, index: WindowIndex, recipe: Recipe, on_epoch: Sequence[Callable[[Epoch], None]] = ()
+) -> tuple[Bundle, History]:
+    """Train one network on the training windows; stop early and set its intervals on the validation windows.
+
+    Raises TrainingFailed where no finite weights are found.
+    """
+    view, training = recipe.view, recipe.training
+    train, validation = index.of("train"), index.of("validation")
+    vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
+    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback)
+    scaling = Scaling.fitted(panel, *train, view.lookback)
+    gatherer = Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary)
+    shape = _shape(recipe, gatherer, panel)
+
+    def gather(series: np.ndarray, position: np.ndarray) -> Batch:
+        return gatherer.gather(panel, series, position)
+
+    with same_numbers(training.seed, training.threads):
+        network = Recurrent(recipe.model, shape)
+        history = fit(network, gather, (train, validation), training, on_epoch)
+        settings = recipe.model_dump(mode="json") | {"shape": shape.model_dump(mode="json"), "lags": list(lags)}
+        settings |= {"floor": scaling.floor, "vocabulary": list(vocabulary)}
+        tensors = {f"net.{name}": value.numpy() for name, value in network.state_dict().items()}
+        tensors |= {"scaling.known": scaling.known, "scaling.observed": scaling.observed}
+        bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
+        tensors["spread"] = fitted_spread(bundle, panel, validation, training.validation_windows)
+    return bundle, history
+
+
+def _shape(recipe: Recipe, gatherer: Gatherer, panel: Panel) -> Shape:
+    past, future = gatherer.widths(panel)
+    return Shape(
+        lookback=recipe.view.lookback,
+        horizon=recipe.view.horizon,
+        past=past,
+        future=future,
+        statics=tuple(len(words) + 1 for words in gatherer.vocabulary),
+        quantiles=recipe.quantiles,
+        season=recipe.view.season,
+    )
+
+
+def fitted_spread(bundle: Bundle, panel: Panel, windows: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
+    """(Q,) factors on each quantile's distance from the median that lose least on the validation windows."""
+    chosen = np.linspace(0, len(windows[0]) - 1, min(len(windows[0]), count)).astype(int)
+    answers = list(normal_forecasts(bundle, panel, windows[0][chosen], windows[1][chosen]))
+    target = np.concatenate([batch.target.double().numpy() for _, batch, _ in answers])
+    known = np.isfinite(target)
+    normal = np.concatenate([quantiles for *_, quantiles in answers])[known]
+    median = normal[:, bundle.levels.index(0.5)]
+    spread = np.ones(len(bundle.levels))
+    for place, level in enumerate(bundle.levels):
+        if level != 0.5:
+            away = normal[:, place] - median
+            losses = [pinball(target[known], median + factor * away, level).mean() for factor in SPREADS]
+            spread[place] = SPREADS[int(np.argmin(losses))]
+    return spread

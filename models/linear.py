@@ -1,0 +1,71 @@
+"""Ridge regression from the lookback to the horizon, over all series at once, solved in closed form.
+
+Windows are shifted by their last value and divided by their deviation; the penalty is chosen on the validation part.
+Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
+"""
+
+import numpy as np
+
+from models.panel import Panel, View
+from models.windows import WindowIndex
+
+PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)  # times the number of windows
+AT_ONCE = 4096
+AT_MOST = 60_000  # windows
+
+
+def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.ndarray]:
+    """{"weights": (lookback + 1, horizon)}; the last row is the intercept."""
+    gram, cross, count = _moments(panel, *_thinned(*index.of("train")), view)
+    unpenalised = np.eye(len(gram))
+    unpenalised[-1, -1] = 0.0
+    solutions = [np.linalg.solve(gram + p * count * unpenalised, cross) for p in PENALTIES]
+    checked = _thinned(*index.of("validation"), 8192)
+    inputs, targets = _normal(panel, *checked, view)[:2]
+    losses = [np.nanmean(np.abs(targets - inputs @ weights)) for weights in solutions]
+    return {"weights": solutions[int(np.nanargmin(losses))]}
+
+
+def linear_points(
+    tensors: dict[str, np.ndarray], view: View, panel: Panel, series: np.ndarray, position: np.ndarray
+) -> np.ndarray:
+    """(n, H) forecasts in the units of the source."""
+    found = np.zeros((len(series), view.horizon))
+    for start in range(0, len(series), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        inputs, _, last, scale = _normal(panel, series[part], position[part], view)
+        found[part] = last + scale * (inputs @ tensors["weights"])
+    return found
+
+
+def _moments(panel: Panel, series: np.ndarray, position: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray, int]:
+    gram, cross, count = np.zeros((view.lookback + 1,) * 2), np.zeros((view.lookback + 1, view.horizon)), 0
+    for start in range(0, len(series), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        inputs, targets, *_ = _normal(panel, series[part], position[part], view)
+        whole = np.isfinite(targets).all(axis=1)
+        gram += inputs[whole].T @ inputs[whole]
+        cross += inputs[whole].T @ targets[whole]
+        count += int(whole.sum())
+    return gram, cross, max(count, 1)
+
+
+def _normal(
+    panel: Panel, series: np.ndarray, position: np.ndarray, view: View
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """(inputs (n, L + 1), targets (n, H), last value (n, 1), scale (n, 1)); missing inputs stand at the last value."""
+    past = panel.take(panel.y, series, position, np.arange(1 - view.lookback, 1))
+    seen = np.isfinite(past)
+    newest = past.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
+    last = np.nan_to_num(past[np.arange(len(past)), newest])[:, None]
+    shifted = np.where(seen, past - last, 0.0)
+    scale = np.sqrt((shifted**2).mean(axis=1, keepdims=True))
+    scale = np.where(scale > 1e-9 * (1 + np.abs(last)), scale, 1.0 + np.abs(last))
+    ahead = panel.take(panel.y, series, position, np.arange(1, view.horizon + 1))
+    inputs = np.concatenate([shifted / scale, np.ones((len(past), 1))], axis=1)
+    return inputs, (ahead - last) / scale, last, scale
+
+
+def _thinned(series: np.ndarray, position: np.ndarray, most: int = AT_MOST) -> tuple[np.ndarray, np.ndarray]:
+    chosen = np.linspace(0, len(series) - 1, min(len(series), most)).astype(int)
+    return series[chosen], position[chosen]

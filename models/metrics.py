@@ -1,0 +1,60 @@
+"""Errors of forecasts, in numpy; a pair with a missing target does not count.
+
+Definitions: MASE Hyndman and Koehler (2006); sMAPE of the M4 competition, 0 to 200; weighted quantile loss as in
+GluonTS and Chronos, mean over the levels of 2 x pinball / sum of |y|.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+
+def mase_scale(y: ArrayLike, season: int) -> float:
+    """Mean |y_t - y_{t-season}| of one series (n,); NaN where no such pair is observed."""
+    values = np.asarray(y, dtype=float)
+    gaps = np.abs(values[season:] - values[:-season]) if len(values) > season else np.array([])
+    return _mean(gaps)
+
+
+def mae(y: ArrayLike, y_hat: ArrayLike) -> float:
+    """Mean absolute error, in the units of y."""
+    return _mean(np.abs(np.asarray(y, dtype=float) - np.asarray(y_hat, dtype=float)))
+
+
+def rmse(y: ArrayLike, y_hat: ArrayLike) -> float:
+    """Root mean squared error, in the units of y."""
+    return float(np.sqrt(_mean((np.asarray(y, dtype=float) - np.asarray(y_hat, dtype=float)) ** 2)))
+
+
+def smape(y: ArrayLike, y_hat: ArrayLike) -> float:
+    """Symmetric mean absolute percentage error, 0 to 200; a pair of zeros counts as no error."""
+    actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
+    size = np.abs(actual) + np.abs(forecast)
+    return 200 * _mean(np.where(size == 0, 0.0, np.abs(actual - forecast) / np.where(size == 0, 1.0, size)))
+
+
+def pinball(y: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> np.ndarray:
+    """Quantile loss of each pair; `level` is between 0 and 1 and broadcasts."""
+    excess = np.asarray(y, dtype=float) - np.asarray(quantile, dtype=float)
+    levels = np.asarray(level, dtype=float)
+    return np.maximum(levels * excess, (levels - 1) * excess)
+
+
+def wql(y: ArrayLike, quantiles: ArrayLike, levels: ArrayLike) -> float:
+    """Weighted quantile loss of y (n,) and quantiles (n, levels); NaN where every target is 0."""
+    actual = np.asarray(y, dtype=float)
+    known = np.isfinite(actual)
+    total = np.abs(actual[known]).sum()
+    losses = 2 * pinball(actual[known, None], np.asarray(quantiles, dtype=float)[known], levels)
+    return float(losses.sum(axis=0).mean() / total) if total > 0 else float("nan")
+
+
+def coverage(y: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
+    """Share of the targets inside [low, high]; NaN where the interval is missing."""
+    actual, below, above = (np.asarray(one, dtype=float) for one in (y, low, high))
+    inside = ((actual >= below) & (actual <= above)).astype(float)
+    return _mean(np.where(np.isnan(actual + below + above), np.nan, inside))
+
+
+def _mean(values: np.ndarray) -> float:
+    known = values[np.isfinite(values)]
+    return float(known.mean()) if len(known) else float("nan")
