@@ -55,17 +55,17 @@ class Run:
     def close(self, story: Story, reported: Reported | Failure) -> Outcome:
         """Write the manifest, if the run has none yet, and say how it ended."""
         uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
-        told = isinstance(reported, Reported)
+        page = reported if isinstance(reported, Reported) else None
         outcome = Outcome(
             pipeline=self.spec.name,
             flow=self.flow,
             run_id=story.night.run_id,
             as_of=self.as_of,
-            verdict=reported.verdict if told else "watch",
-            lines=reported.lines if told else (f"The page is missing: {reported.reason}",),
+            verdict=page.verdict if page else "watch",
+            lines=reported.lines if isinstance(reported, Reported) else (f"There is no page: {reported.reason}",),
             champion=story.champion.label if story.champion else None,
             published=story.forecasted.published.uri if story.forecasted else None,
-            page=reported.page.uri if told else None,
+            page=page.page.uri if page else None,
             manifest=uri,
             cached=all(entry.outcome == "cached" for entry in self.entries),
         )

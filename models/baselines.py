@@ -26,7 +26,7 @@ def fit_baselines(
     `panel` and `index` hold the training and validation parts alone.
     """
     seasonal = [m for m in dict.fromkeys(cycles) if m > 1]
-    named = [("naive", "seasonal_naive", 1, {})]
+    named: list[tuple[str, str, int, dict[str, np.ndarray]]] = [("naive", "seasonal_naive", 1, {})]
     named += [(f"seasonal_naive_{m}", "seasonal_naive", m, {}) for m in seasonal]
     named += [(f"seasonal_mean_{m}", "seasonal_mean", m, {}) for m in seasonal[-1:]]
     named.append(("linear", "linear", 1, fit_linear(panel, index, view)))

@@ -33,7 +33,7 @@ class TrainingSpec(Spec):
     validation_windows: PositiveInt = 4096
     weight_decay: float = Field(1e-4, ge=0)
     clip: PositiveFloat = 1.0
-    threads: PositiveInt = 2
+    threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")
 
 
 class Epoch(NamedTuple):

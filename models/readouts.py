@@ -16,8 +16,8 @@ class Last(nn.Module):
         self.forward_width = width // 2 if bidirectional else width
 
     def forward(self, states: Tensor) -> Tensor:
-        ahead, back = states.split([self.forward_width, states.shape[-1] - self.forward_width], dim=-1)
-        return torch.cat([ahead[:, -1], back[:, 0]], dim=-1)
+        width = self.forward_width
+        return torch.cat([states[:, -1, :width], states[:, 0, width:]], dim=-1)
 
 
 class Attention(nn.Module):

@@ -79,9 +79,8 @@ class Recurrent(nn.Module):
         told = width + 3 + STATIC_WIDTH * len(shape.statics)
         self.context = nn.Linear(told, spec.hidden)
         self.each = nn.Linear(STEP_WIDTH + shape.future, spec.hidden, bias=False)
-        self.decoder = nn.Sequential(
-            nn.GELU(), nn.Dropout(spec.dropout), nn.Linear(spec.hidden, spec.hidden), nn.GELU()
-        )
+        between = (nn.GELU(), nn.Dropout(spec.dropout), nn.Linear(spec.hidden, spec.hidden), nn.GELU())
+        self.decoder = nn.Sequential(*between)
         self.head = QuantileHead(spec.hidden, shape.quantiles)
         self.skip = nn.Linear(shape.lookback, shape.horizon)
         self._begin_as_seasonal()

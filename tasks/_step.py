@@ -47,11 +47,15 @@ class Step(Generic[P, R]):
         self._task = task(name=self.name, task_run_name=self.name, persist_result=False)(self._remembered)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        state: State[R] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
-        return state.result()
+        state: State[Any] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
+        result: R = state.result()
+        return result
 
-    def attempt(self, *args: P.args, **kwargs: P.kwargs) -> R | Failure:
-        """For what the night can do without: the error is logged, kept as a sentence, and not raised."""
+    def attempt(self, *args: Any, **kwargs: Any) -> R | Failure:
+        """For what the night can do without: the error is logged, kept as a sentence, and not raised.
+
+        Takes what the step takes, or the Failure of an earlier attempt in its place, which makes this one fail too.
+        """
         lacking = [one.step for one in (*args, *kwargs.values()) if isinstance(one, Failure)]
         if lacking:
             return Failure(step=self.name, reason=f"needs {', '.join(lacking)}, which failed")
