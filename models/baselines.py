@@ -14,7 +14,7 @@ from models.panel import Panel, View
 from models.windows import WindowIndex
 
 SEASONS_AVERAGED = 8
-ERRORS_KEPT = 112  # origins, a season apart
+ERRORS_KEPT = 112  # origins, at the same hour of the day
 ERRORS_NEEDED = 20  # of one series; with fewer, the errors of all series stand in, scaled
 
 
@@ -31,7 +31,7 @@ def fit_baselines(
     named += [(f"seasonal_mean_{m}", "seasonal_mean", m, {}) for m in seasonal[-1:]]
     named.append(("linear", "linear", 1, fit_linear(panel, index, view)))
     settings = {"view": view.model_dump(mode="json"), "quantiles": list(quantiles), "ids": list(panel.ids)}
-    origins = _origins(panel, index, view.season)
+    origins = _origins(panel, index)
     bundles = []
     for name, kind, season, tensors in named:
         bare = Bundle(name, kind, {**settings, "season": season}, tensors)
@@ -83,13 +83,13 @@ def _spread(panel: Panel, series: np.ndarray, position: np.ndarray, view: View) 
     return np.where(seen, changes, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1) + 1e-12
 
 
-def _origins(panel: Panel, index: WindowIndex, season: int) -> tuple[np.ndarray, np.ndarray]:
-    """Recent windows whose cutoffs lie whole seasons before the newest one."""
+def _origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
+    """Recent windows whose cutoffs have the phase of the border of the test part, and so of the cutoffs in it."""
     learned = [index.of(part) for part in ("train", "validation")]
     series, position = (np.concatenate([part[side] for part in learned]) for side in (0, 1))
     place = panel.first[series] + position
-    age = place.max() - place
-    kept = (age % season == 0) & (age < ERRORS_KEPT * season)
+    phase, age = panel.view.phase, place.max() + panel.view.horizon - place
+    kept = (age % phase == 0) & (age < ERRORS_KEPT * phase)
     return series[kept], position[kept]
 
 

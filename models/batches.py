@@ -20,7 +20,7 @@ class Scaling:
 
     known: np.ndarray  # (2, K)
     observed: np.ndarray  # (2, O)
-    floor: float  # a share of the typical deviation within a window, in the units of y
+    floor: float  # stands in for the deviation of a window that is constant, in the units of y
 
     @classmethod
     def fitted(cls, panel: Panel, series: np.ndarray, position: np.ndarray, lookback: int) -> "Scaling":
@@ -106,11 +106,15 @@ class Gatherer:
         )
 
     def _instance(self, y: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Location and scale (b, 1) of each lookback: mean and deviation of what was observed in it."""
+        """Location and scale (b, 1) of each lookback: mean and deviation of what was observed in it, never 0."""
         count = np.maximum(seen.sum(axis=1, keepdims=True), 1)
         location = np.where(seen, y, 0.0).sum(axis=1, keepdims=True) / count
         spread = np.sqrt((np.where(seen, y - location, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
-        return location, np.maximum(spread, max(self.scaling.floor, 1e-9) + 1e-6 * np.abs(location))
+        reach = np.abs(np.where(seen, y - location, 0.0)).max(axis=1, keepdims=True)
+        scale = np.maximum(spread, 0.2 * reach)  # one event in a quiet week is no reason to shout at the second
+        quiet = np.minimum(self.scaling.floor, 0.05 * np.abs(location))
+        constant = scale <= 1e-6 * np.abs(location)
+        return location, np.where(constant, np.where(quiet > 0, quiet, self.scaling.floor), scale)
 
     def _level(self, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
         typical = max(self.scaling.floor, 1e-12) * 20

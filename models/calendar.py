@@ -6,6 +6,8 @@ import holidays
 import numpy as np
 import pandas as pd
 
+from data_contracts.errors import SpecError
+
 # Steps a day for calendar steps, and the seasons of each: pandas' prefix of the frequency, seasons, usual lookback.
 CALENDAR_STEPS: dict[str, tuple[tuple[int, ...], int]] = {
     "D": ((7,), 56),
@@ -72,7 +74,7 @@ def is_calendar_word(name: str) -> bool:
 def calendar_features(times: pd.DatetimeIndex, words: tuple[str, ...], freq: str, zone: str) -> np.ndarray:
     """(steps, features) float32: sines and cosines of each word's cycle, 0/1 for holidays; on the zone's wall clock.
 
-    Stamps of calendar steps are dates already and are not shifted. Raises ValueError for a country without holidays.
+    Stamps of calendar steps are dates already and are not shifted. Raises SpecError for a country without holidays.
     """
     local = times if is_calendar_step(freq) else times.tz_convert(zone)
     columns: list[np.ndarray] = []
@@ -93,7 +95,7 @@ def _holiday(local: pd.DatetimeIndex, place: str) -> np.ndarray:
     try:
         named = holidays.country_holidays(country, subdiv=subdivision or None, years=years)
     except NotImplementedError as unknown:
-        raise ValueError(f"holidays:{place}: {unknown}") from unknown
+        raise SpecError(f"features.known has 'holidays:{place}', but {unknown}") from unknown
     free: set[date] = set(named)
     days = pd.Series(local.date)
     return days.isin(free).to_numpy().astype(float)

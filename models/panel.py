@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import PositiveInt
 
 from data_contracts.spec import Spec
-from models.calendar import calendar_features, seasons
+from models.calendar import calendar_features, is_calendar_step, seasons
 from models.features import FeatureSpec
 
 
@@ -30,11 +30,17 @@ class View(Spec):
         """Season length in steps."""
         return seasons(self.freq)[0]
 
+    @property
+    def phase(self) -> int:
+        """Steps after which the hour of the day is the same again; 1 where a step is a day or longer."""
+        return 1 if is_calendar_step(self.freq) else self.season
+
 
 @dataclass(frozen=True)
 class Panel:
     """R rows of S series. Values are in the units of the source, NaN where nothing is known."""
 
+    view: View
     ids: tuple[str, ...]
     first: np.ndarray  # (S,) int64, place of a series' first row on the grid
     starts: np.ndarray  # (S,) int64, row of a series' first row
@@ -60,6 +66,7 @@ class Panel:
         starts = lengths.cumsum() - lengths
         last = frame.groupby("unique_id", sort=True)[list(features.static)].last() if features.static else None
         return cls(
+            view=view,
             ids=tuple(str(name) for name in sizes.index),
             first=grid.get_indexer(pd.DatetimeIndex(frame["ds"].iloc[starts])).astype(np.int64),
             starts=starts,

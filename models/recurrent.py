@@ -17,7 +17,7 @@ from models.readouts import READOUTS, Readout
 
 Cell = Literal["rnn", "lstm", "gru"]
 CELLS: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-STEP_WIDTH, STATIC_WIDTH = 8, 4
+STEP_WIDTH, STATIC_WIDTH, FORGOTTEN = 8, 4, 0.05
 
 
 class RecurrentSpec(Spec):
@@ -103,10 +103,15 @@ class Recurrent(nn.Module):
         states: Tensor = self.encoder(self.enter(segments))[0]
         return states
 
+    def _forgotten(self, codes: Tensor) -> Tensor:
+        """In training some static values are unknown (code 0), so that it has learned what to do with a new one."""
+        return torch.where(torch.rand(codes.shape) < FORGOTTEN, 0, codes) if self.training else codes
+
     def forward(self, batch: Batch) -> Tensor:
         """Normalised quantiles (b, H, Q), rising in Q."""
         context = self.readout(self.encode(batch.past))
-        static = [embed(batch.static[:, place]) for place, embed in enumerate(self.statics)]
+        codes = self._forgotten(batch.static)
+        static = [embed(codes[:, place]) for place, embed in enumerate(self.statics)]
         whole = self.context(torch.cat([context, batch.level, *static], dim=-1)).unsqueeze(1)
         steps = self.steps.weight.expand(len(context), -1, -1)
         each = self.each(torch.cat([steps, batch.future], dim=-1))

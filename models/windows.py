@@ -4,6 +4,7 @@ one series      · · · · · · · · · · · · · · · · · · · · · �
 parts           ├────── train ──────┤├─ validation ─┤├─ test ─┤ forecast
 a window        └ lookback ┘c└ horizon ┘     c: the cutoff, the last step the model may see
 a target lies wholly in one part; a lookback may reach back into the part before it, as it will at night
+the borders stand at the same hour of the day as the cutoff, so that errors before them are like those after it
 """
 
 from dataclasses import dataclass
@@ -72,20 +73,23 @@ class WindowIndex:
 def cut_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int) -> WindowIndex:
     """Every training and validation window, `origins` rolling origins of the test part, one forecast a series.
 
-    Windows whose targets are all missing are left out; so are forecasts of series that ended more than a lookback
-    before the cutoff. Raises TooShort where a part would be empty.
+    Windows whose lookback or target is wholly missing are left out; so are forecasts of series that ended more than
+    a lookback before the cutoff. Raises TooShort where a part would be empty.
     """
     horizon = spec.horizon
     now = int(panel.grid.get_loc(cutoff))
-    border_test, border_validation = _borders(panel, spec, now)
-    stride = max(1, (now - border_test) // origins)
+    test, validation = (_steps(panel, length, spec.horizon, now) for length in (spec.test, spec.validation))
+    border_test = _border(panel, now, test, spec.refresh)
+    border_validation = max(border_test - validation, 0)
+    stride = max(1, test // origins)
+    stride -= stride % panel.view.phase if stride > panel.view.phase else 0
     test_cutoffs = now - horizon - stride * np.arange(origins)
     test_cutoffs = np.sort(test_cutoffs[test_cutoffs >= border_test])
     parts = [
-        _spread(panel, np.arange(0, border_validation - horizon + 1), horizon, least=_least(spec)),
+        _spread(panel, np.arange(0, border_validation - horizon + 1), horizon, least=min(horizon, panel.view.lookback)),
         _spread(panel, np.arange(border_validation, border_test - horizon + 1), horizon, least=1),
         _spread(panel, test_cutoffs, horizon, least=1),
-        _living(panel, now, spec.lookback or 8 * horizon),
+        _living(panel, now),
     ]
     if any(len(series) == 0 for series, _ in parts[:3]):
         raise TooShort(now + 1, 4 * horizon + 3, horizon)
@@ -96,36 +100,24 @@ def cut_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int
     )
 
 
-def _least(spec: WindowSpec) -> int:
-    """Real steps that a training window must see before its cutoff; the rest of its lookback may be padding."""
-    return min(spec.horizon, spec.lookback or spec.horizon)
+def _steps(panel: Panel, length: int | str | None, horizon: int, now: int) -> int:
+    """Steps of a part, at least a horizon; by default 28 horizons, and at most 15 % of the history."""
+    if isinstance(length, str):
+        length = now - int(panel.grid.searchsorted(panel.grid[now] - pd.Timedelta(length), side="left"))
+    return max(length or min(28 * horizon, int(0.15 * (now + 1))), horizon)
 
 
-def _borders(panel: Panel, spec: WindowSpec, now: int) -> tuple[int, int]:
-    """(last step before the test part, last step before the validation part) on the grid."""
-    usual = max(spec.horizon, min(28 * spec.horizon, int(0.15 * (now + 1))))
-    test = _steps(panel, spec.test, usual, now)
-    border_test = _floored(panel, max(now - max(test, spec.horizon), 0), spec.refresh)
-    validation = _steps(panel, spec.validation, usual, now)
-    return border_test, max(border_test - max(validation, spec.horizon), 0)
-
-
-def _steps(panel: Panel, length: int | str | None, usual: int, now: int) -> int:
-    if length is None or isinstance(length, int):
-        return length or usual
-    first = panel.grid[now] - pd.Timedelta(length)
-    return now - int(panel.grid.searchsorted(first, side="left"))
-
-
-def _floored(panel: Panel, border: int, refresh: str) -> int:
-    """The border moved back to the last tick of `refresh`, counted from 1970-01-01."""
+def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
+    """Last step before the test part: moved back to a tick of `refresh` since 1970, then to the cutoff's phase."""
+    border = max(now - test, 0)
     tick = panel.grid[border].floor(pd.Timedelta(refresh))
     moved = int(panel.grid.searchsorted(tick, side="right")) - 1
+    moved -= (moved - now) % panel.view.phase
     return moved if moved > 0 else border
 
 
 def _spread(panel: Panel, cutoffs: np.ndarray, horizon: int, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """(series, position) for each series at each cutoff (places on the grid) that has `least` steps and a target."""
+    """(series, position) of every series at every cutoff (places on the grid) with `least` steps and values around."""
     if len(cutoffs) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     found = []
@@ -135,19 +127,19 @@ def _spread(panel: Panel, cutoffs: np.ndarray, horizon: int, least: int) -> tupl
         position = position[(position >= least - 1) & (position + horizon < length)]
         row = start + position
         told = observed[row + horizon + 1] - observed[row + 1] > 0
-        seen = observed[row + 1] - observed[start] > 0
+        seen = observed[row + 1] - observed[np.maximum(start, row + 1 - panel.view.lookback)] > 0
         kept = position[told & seen]
         found.append((np.full(len(kept), number), kept))
     return np.concatenate([s for s, _ in found]), np.concatenate([p for _, p in found])
 
 
-def _living(panel: Panel, now: int, lookback: int) -> tuple[np.ndarray, np.ndarray]:
+def _living(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
     """One window at the cutoff for each series that was observed within a lookback of it."""
     found = []
     for number, (first, start, length) in enumerate(zip(panel.first, panel.starts, panel.lengths, strict=True)):
         position = now - int(first)
         if 0 <= position < length:
-            recent = panel.y[start + max(0, position - lookback + 1) : start + position + 1]
+            recent = panel.y[start + max(0, position - panel.view.lookback + 1) : start + position + 1]
             if np.isfinite(recent).any():
                 found.append((number, position))
     both = np.array(found, dtype=np.int64).reshape(-1, 2)
