@@ -30,7 +30,12 @@ def fit_baselines(
     named += [(f"seasonal_naive_{m}", "seasonal_naive", m, {}) for m in seasonal]
     named += [(f"seasonal_mean_{m}", "seasonal_mean", m, {}) for m in seasonal[-1:]]
     named.append(("linear", "linear", 1, fit_linear(panel, index, view)))
-    settings = {"view": view.model_dump(mode="json"), "quantiles": list(quantiles), "ids": list(panel.ids)}
+    settings: dict[str, object] = {
+        "view": view.model_dump(mode="json"),
+        "quantiles": list(quantiles),
+        "ids": list(panel.ids),
+    }
+    settings["whole"] = panel.whole
     origins = _origins(panel, index)
     bundles = []
     for name, kind, season, tensors in named:

@@ -82,6 +82,7 @@ class Bundle:
     ) -> np.ndarray:
         """(n, H, Q) float64 quantiles in the units of the source, rising in Q and inside the bounds.
 
+        Whole numbers where all that was learned from were: the median of counts that are mostly 0 is 0, not 0.2.
         `series` and `position` (n,) name the cutoffs; nothing after a cutoff is read but known covariates.
         """
         if self.kind == "recurrent":
@@ -90,6 +91,7 @@ class Bundle:
             from models.baselines import forecast  # baselines make bundles, so the import is at the last moment
 
             quantiles = forecast(self, panel, series, position)
+        quantiles = np.rint(quantiles) if self.settings["whole"] else quantiles
         return np.clip(np.sort(quantiles, axis=-1), minimum, maximum)
 
 

@@ -25,11 +25,11 @@ class TrainingSpec(Spec):
     """How a network learns. An epoch takes at most `windows_per_epoch` windows, drawn anew each time."""
 
     batch_size: PositiveInt = 128
-    learning_rate: PositiveFloat = 0.001
+    learning_rate: PositiveFloat = 0.002
     max_epochs: PositiveInt = 30
     patience: PositiveInt = 3
     seed: int = 0
-    windows_per_epoch: PositiveInt = 16384
+    windows_per_epoch: PositiveInt = 8192
     validation_windows: PositiveInt = 4096
     weight_decay: float = Field(1e-4, ge=0)
     clip: PositiveFloat = 1.0

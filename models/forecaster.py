@@ -48,7 +48,7 @@ def train_network(
         network = Recurrent(recipe.model, shape)
         history = fit(network, gather, (train, validation), training, on_epoch)
         settings = recipe.model_dump(mode="json") | {"shape": shape.model_dump(mode="json"), "lags": list(lags)}
-        settings |= {"floor": scaling.floor, "vocabulary": list(vocabulary)}
+        settings |= {"floor": scaling.floor, "vocabulary": list(vocabulary), "whole": panel.whole}
         tensors = {f"net.{name}": value.numpy() for name, value in network.state_dict().items()}
         tensors |= {"scaling.known": scaling.known, "scaling.observed": scaling.observed}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)

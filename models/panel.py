@@ -79,6 +79,12 @@ class Panel:
             static=tuple(tuple(map(str, last[name])) for name in features.static) if last is not None else (),
         )
 
+    @property
+    def whole(self) -> bool:
+        """Whether every observation is a whole number: then quantiles are whole numbers too."""
+        known = self.y[np.isfinite(self.y)]
+        return bool(len(known)) and bool((known == np.rint(known)).all())
+
     def take(self, values: np.ndarray, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """(n, len(offsets), …): values at position + offset of each window's series; NaN outside the series."""
         places = position[:, None].astype(np.int64) + offsets[None, :]
