@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt
+from scipy import stats
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
@@ -22,6 +23,9 @@ from models.panel import View
 from tasks._step import step
 from tasks._store import Store
 from tasks.registration import Night
+
+LEAST = 0.1  # deviations; the threshold that Evidently has by itself
+SEASONS_BEFORE = 6
 
 
 class DriftSpec(Spec):
@@ -47,30 +51,57 @@ class Drifted(Spec):
         return self.summary
 
 
-def parts(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View, spec: DriftSpec) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(current, reference) rows of the numeric columns; y is relative to its series' mean in the reference.
+def relative(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View) -> pd.DataFrame:
+    """The numeric columns and the age in steps of each row up to the cutoff; y as a share of its series' mean."""
+    history = clean[clean["ds"] <= cutoff]
+    level = history.groupby("unique_id")["y"].mean().abs()
+    level = level.where(level > 0)
+    names = ["y", *view.features.observed, *view.features.known_columns]
+    told = history.assign(y=history["y"] / history["unique_id"].map(level))[names]
+    told.insert(0, "age", history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
+    return told
+
+
+def parts(history: pd.DataFrame, view: View, spec: DriftSpec, back: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """(current, reference) rows as they would have been chosen `back` currents ago; both may be short or empty.
 
     A panel shorter than both parts gives its newest fifth and the rest.
     """
-    history = clean[clean["ds"] <= cutoff]
-    steps = np.sort(history["ds"].unique())
+    steps = int(history["age"].max()) + 1
     current = spec.current or max(seasons(view.freq)[-1], view.horizon)
     reference = spec.reference or 8 * current
-    if current + reference > len(steps):
-        current, reference = max(1, len(steps) // 5), len(steps) - max(1, len(steps) // 5)
-    newest = history[history["ds"] > steps[-current - 1]] if current < len(steps) else history.iloc[:0]
-    earlier = history[
-        (history["ds"] > steps[max(-current - reference, -len(steps))]) & ~history.index.isin(newest.index)
-    ]
-    level = earlier.groupby("unique_id")["y"].mean().abs()
-    level = level.where(level > 0)
-    names = ["y", *view.features.observed, *view.features.known_columns]
-    told = [part.assign(y=part["y"] / part["unique_id"].map(level))[names] for part in (newest, earlier)]
-    usable = [name for name in names if all(part[name].notna().any() for part in told)]
-    return told[0][usable], told[1][usable]
+    if current + reference > steps and back == 0:
+        current, reference = max(1, steps // 5), steps - max(1, steps // 5)
+    start = back * current
+    newest = history[history["age"].between(start, start + current - 1)]
+    earlier = history[history["age"].between(start + current, start + current + reference - 1)]
+    return newest.drop(columns="age"), earlier.drop(columns="age")
 
 
-def judged(current: pd.DataFrame, reference: pd.DataFrame, share: float) -> tuple[pd.DataFrame, dict[str, Any], str]:
+def moved(current: pd.Series, reference: pd.Series) -> float:
+    """Wasserstein distance in deviations of the reference, as Evidently computes it; NaN where a part is empty."""
+    now, before = current.dropna().to_numpy(), reference.dropna().to_numpy()
+    if not len(now) or not len(before):
+        return float("nan")
+    return float(stats.wasserstein_distance(now, before) / max(before.std(), 0.001))
+
+
+def thresholds(history: pd.DataFrame, view: View, spec: DriftSpec) -> dict[str, float]:
+    """How far each column must move to count: farther than in any of the seasons before, and at least LEAST.
+
+    Weather changes from week to week; a fixed bound would cry every night, and nobody would read it any more.
+    """
+    found = {}
+    for name in history.columns.drop("age"):
+        earlier = [parts(history, view, spec, back) for back in range(1, SEASONS_BEFORE + 1)]
+        usual = [moved(now[name], before[name]) for now, before in earlier if len(before) >= len(now) > 0]
+        found[name] = max([LEAST, *(distance for distance in usual if np.isfinite(distance))])
+    return found
+
+
+def judged(
+    current: pd.DataFrame, reference: pd.DataFrame, bounds: dict[str, float], share: float
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """(one row a column, Evidently's record, Evidently's page). Whether a score is drift is Evidently's test status."""
     from evidently import DataDefinition, Dataset, Report  # takes seconds, and a cached night never needs it
     from evidently.presets import DataDriftPreset
@@ -79,7 +110,12 @@ def judged(current: pd.DataFrame, reference: pd.DataFrame, share: float) -> tupl
     safe = {name: html.escape(name) for name in current.columns}  # Evidently writes names raw into its page
     definition = DataDefinition(numerical_columns=list(safe.values()))
     now, before = (Dataset.from_pandas(part.rename(columns=safe), definition) for part in (current, reference))
-    snapshot = Report([DataDriftPreset(drift_share=share)], include_tests=True).run(now, before)
+    preset = DataDriftPreset(
+        drift_share=share,
+        num_method="wasserstein",
+        per_column_threshold={safe[name]: bounds[name] for name in current.columns},
+    )
+    snapshot = Report([preset], include_tests=True).run(now, before)
     record = json.loads(snapshot.json())
     status = {test["metric_config"]["metric_id"]: test["status"] for test in record["tests"]}
     rows = [
@@ -106,8 +142,11 @@ def _same_names(page: str) -> str:
 @step
 def watch_drift(clean: Artifact, cutoff: datetime, view: View, spec: DriftSpec, night: Night, store: Store) -> Drifted:
     """Compare the newest season with the ones before, and leave drift.html and drift.json beside the morning page."""
-    current, reference = parts(store.get(clean), pd.Timestamp(cutoff), view, spec)
-    table, record, page = judged(current, reference, spec.share)
+    history = relative(store.get(clean), pd.Timestamp(cutoff), view)
+    current, reference = parts(history, view, spec)
+    usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
+    bounds = thresholds(history, view, spec)
+    table, record, page = judged(current[usable], reference[usable], bounds, spec.share)
     share = float(table["drifted"].mean())
     folder = f"reports/pipeline={night.pipeline}/{night.run_id}"
     names = table.loc[table["drifted"], "column"]

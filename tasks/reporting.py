@@ -1,13 +1,12 @@
 """Step 10 · the night's claim checks → the morning page: what happened, and whether to worry."""
 
 import importlib.metadata
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from tasks import _morning, _page
+from tasks import _figures, _morning, _page
 from tasks._step import step
 from tasks._store import Store
 from tasks._story import Story, challengers
@@ -69,16 +68,17 @@ def _published_line(story: Story) -> str:
     if story.forecasted is None:
         return f"No forecast was due in this run; data are known up to {story.validated.cutoff:%Y-%m-%d %H:%M} UTC."
     rung = story.forecasted.rung.candidate
-    who = f"the champion {rung.label}" if rung.role == "champion" else f"the baseline {rung.label}, standing in"
-    return f"Published {story.forecasted.table.rows:,} forecasts for {story.forecasted.series} series, by {who}."
+    who = f"champion {rung.label}" if rung.role == "champion" else f"baseline {rung.label}, standing in"
+    return f"{story.forecasted.table.rows:,} forecasts for {story.forecasted.series} series, by {who}."
 
 
 def _quality_line(story: Story) -> str:
-    told = [story.registered.reason] if isinstance(story.registered, Registered) else []
+    told = []
+    if isinstance(story.registered, Registered):
+        told.append(f"{'New champion' if story.registered.moved else 'No promotion'}: {story.registered.reason}.")
     if isinstance(story.realised, Realised) and story.realised.accuracy:
-        told.append(story.realised.summary)
-    line = "; ".join(told) or "No model was judged in this run"
-    return f"{line[0].upper()}{line[1:]}."
+        told.append(f"{story.realised.summary[0].upper()}{story.realised.summary[1:]}.")
+    return " ".join(told) or "No model was judged in this run."
 
 
 @step
@@ -163,15 +163,22 @@ def _nights(story: Story, store: Store) -> pd.DataFrame | None:
 def _health(story: Story, cutoff: pd.Timestamp, zone: str) -> tuple[_morning.Health, ...]:
     health = story.validated.health
     stale = pd.Timestamp(story.night.as_of) - cutoff
-    last = cutoff.tz_convert(ZoneInfo(zone))
     rejected: _morning.Verdict = "watch" if health.quarantined else "good"
     return (
-        _morning.Health("Rows read", f"{health.read:,}", f"{health.known_ahead:,} more are known ahead of time"),
-        _morning.Health("Rows used", f"{health.used:,}", "read = used + in quarantine", "good"),
-        _morning.Health("Rows in quarantine", f"{health.quarantined:,}", "", rejected),
-        _morning.Health("Series", f"{health.series:,}", f"{len(health.ended)} ended" if health.ended else ""),
-        _morning.Health("Gaps", f"{health.gaps:,}", "steps without an observation, masked for the models"),
-        _morning.Health("Last observation", f"{last:%Y-%m-%d %H:%M %Z}", f"{stale} before the as-of"),
+        _morning.Health(
+            "Rows read",
+            _figures.count(health.read),
+            f"{_figures.count(health.known_ahead)} more are known ahead of time",
+        ),
+        _morning.Health("Rows used", _figures.count(health.used), "read = used + in quarantine", "good"),
+        _morning.Health("Rows in quarantine", _figures.count(health.quarantined), "", rejected),
+        _morning.Health("Series", _figures.count(health.series), f"{len(health.ended)} ended" if health.ended else ""),
+        _morning.Health("Gaps", _figures.count(health.gaps), "steps without an observation, masked for the models"),
+        _morning.Health(
+            "Last observation",
+            _figures.when(cutoff, zone),
+            f"{_figures.duration(stale.total_seconds())} before the as-of",
+        ),
     )
 
 
