@@ -4,12 +4,12 @@ from prefect import flow
 
 from flows.run import Outcome, open_run
 from flows.spec import PipelineSpec
-from tasks._ledger import champion_at
+from tasks._ledger import champion_at, former_champions
 from tasks._publish import published_before
 from tasks._story import Story
 from tasks.accuracy import score_past
-from tasks.forecasting import Standing
 from tasks.forecasting import forecast as publish_forecast
+from tasks.forecasting import standing
 from tasks.ingestion import ingest
 from tasks.reporting import report
 from tasks.validation import validate
@@ -28,7 +28,7 @@ def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
 
         champion = champion_at(spec.name, run.as_of, store)
-        stand = Standing(champion=champion)
+        stand = standing(None, champion, former_champions(spec.name, run.as_of, store))
         forecasted = publish_forecast(clean, windows, stand, night, spec.question, store)
         past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.question, store)

@@ -4,7 +4,7 @@ from prefect import flow
 
 from flows.run import Outcome, open_run
 from flows.spec import PipelineSpec
-from tasks._ledger import champion_before
+from tasks._ledger import champion_before, former_champions
 from tasks._publish import published_before
 from tasks._story import Story, challengers, rivals
 from tasks.accuracy import score_past
@@ -35,7 +35,7 @@ def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         evaluated = evaluate.attempt(clean, windows, rivals(trained, incumbent), spec.question, store)
         registered = register.attempt(evaluated, challengers(trained), incumbent, night, run.gate, store)
 
-        stand = standing(registered, incumbent, evaluated)
+        stand = standing(registered, incumbent, former_champions(spec.name, run.as_of, store), evaluated)
         forecasted = forecast(clean, windows, stand, night, spec.question, store)
         past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.question, store)

@@ -47,6 +47,18 @@ def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | Non
     return _champion(pipeline, store, lambda moment: moment <= as_of)
 
 
+def former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Candidate, ...]:
+    """Every other model that was champion up to `as_of`, the latest first: who can step in for a damaged one."""
+    found: dict[str, Candidate] = {}
+    for uri in reversed(store.listing(_folder(pipeline))):
+        moment = vintage_of(uri)
+        decision = store.read_json(uri) if moment and moment <= as_of else None
+        if decision and decision.get("champion"):
+            champion = Candidate.model_validate(decision["champion"])
+            found.setdefault(champion.bundle.digest, champion)
+    return tuple(found.values())[1:]
+
+
 def _champion(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Candidate | None:
     for uri in reversed(store.listing(_folder(pipeline))):
         moment = vintage_of(uri)

@@ -7,6 +7,7 @@ import pandas as pd
 from pydantic import Field, PositiveInt
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.baselines import fit_baselines
 from models.bundle import Bundle
@@ -43,6 +44,10 @@ class Question(Spec):
     view: View
     bounds: Bounds
     evaluation: EvaluationSpec
+
+
+class Unlike(NightcastError):
+    """A model of an earlier night that can't be compared with tonight's."""
 
 
 class Evaluated(Spec):
@@ -96,8 +101,7 @@ def evaluate(
         Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
         for b in fitted
     ]
-    passed_over = tuple(filter(None, (_unlike(rival, view, bounds, store) for rival in rivals)))
-    fit = [rival for rival in rivals if not _unlike(rival, view, bounds, store)]
+    fit, passed_over = _sorted_out(rivals, question, store)
     origins = cutoffs_of(frame, index, "test")
     tables = []
     for candidate in [*fit, *baselines]:
@@ -111,13 +115,13 @@ def evaluate(
         backtest=store.put(backtest, "backtest"),
         scores=store.put(scores, "scores"),
         candidates=(*fit, *baselines),
-        passed_over=passed_over,
+        passed_over=tuple(passed_over),
         summary=_summary(scores, spec.metric, origins["cutoff"].nunique()),
     )
 
 
-def _unlike(rival: Candidate, view: View, bounds: Bounds, store: Store) -> str:
-    """Why a model of an earlier night can't be compared with tonight's; empty where it can."""
+def comparable(rival: Candidate, view: View, bounds: Bounds, store: Store) -> Bundle:
+    """The rival's bundle. Raises StoreDamaged where it is damaged, and Unlike where it answers another question."""
     bundle = bundle_of(rival, store)
     for word, theirs, ours in (
         ("horizon", bundle.horizon, view.horizon),
@@ -125,8 +129,25 @@ def _unlike(rival: Candidate, view: View, bounds: Bounds, store: Store) -> str:
         ("freq", bundle.view.freq, view.freq),
     ):
         if theirs != ours:
-            return f"{rival.role} {rival.name} was made for {word} {theirs}, and the spec now asks for {ours}"
-    return ""
+            raise Unlike(f"{rival.label} was made for {word} {theirs}, and the spec now asks for {ours}")
+    missing = set(bundle.view.features.known_columns + bundle.view.features.observed + bundle.view.features.static)
+    missing -= set(view.features.known_columns + view.features.observed + view.features.static)
+    if missing:
+        raise Unlike(f"{rival.label} learned from {', '.join(sorted(missing))}, which the spec no longer names")
+    return bundle
+
+
+def _sorted_out(rivals: tuple[Candidate, ...], question: Question, store: Store) -> tuple[list[Candidate], list[str]]:
+    """(who can be compared tonight, why the others can't)."""
+    fit, passed_over = [], []
+    for rival in rivals:
+        try:
+            comparable(rival, question.view, question.bounds, store)
+        except NightcastError as problem:
+            passed_over.append(f"{rival.role} passed over: {problem}")
+        else:
+            fit.append(rival)
+    return fit, passed_over
 
 
 def _scores(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame:

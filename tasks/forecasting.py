@@ -1,6 +1,7 @@
 """Step 7 · champion + clean → published forecasts: the best there is tonight, one rung of the ladder at a time.
 
-champion ── not the best tonight, or damaged ──> the best baseline of tonight, and the row says why
+champion ── beaten tonight ──> the best baseline      champion ── damaged ──> a former champion ──> baselines
+Every row says which rung it comes from, and why not from the champion.
 """
 
 import math
@@ -12,11 +13,11 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, NoChampion
 from data_contracts.spec import Spec
 from tasks import _publish
-from tasks._candidate import Candidate, bundle_of
+from tasks._candidate import Candidate
 from tasks._step import Failure, step
 from tasks._store import Store
 from tasks._windows import cutoffs_of, index_of
-from tasks.evaluation import Bounds, Evaluated, Question, forecast_table
+from tasks.evaluation import Evaluated, Question, comparable, forecast_table
 from tasks.registration import Night, Registered
 
 
@@ -31,6 +32,7 @@ class Standing(Spec):
     """Who may forecast tonight: the champion after the gate and, where there was one, tonight's evaluation."""
 
     champion: Candidate | None
+    formers: tuple[Candidate, ...] = ()
     evaluated: Evaluated | None = None
 
 
@@ -50,31 +52,33 @@ class Forecasted(Spec):
 
 
 def standing(
-    registered: Registered | Failure, incumbent: Candidate | None, evaluated: Evaluated | Failure | None
+    registered: Registered | Failure | None,
+    incumbent: Candidate | None,
+    formers: tuple[Candidate, ...],
+    evaluated: Evaluated | Failure | None = None,
 ) -> Standing:
-    """Where the gate or the evaluation failed, the champion of the night before stays."""
-    champion = incumbent if isinstance(registered, Failure) else registered.champion
-    return Standing(champion=champion, evaluated=None if isinstance(evaluated, Failure) else evaluated)
+    """Where there was no gate, or it failed, the champion of the night before stays."""
+    champion = registered.champion if isinstance(registered, Registered) else incumbent
+    judged = evaluated if isinstance(evaluated, Evaluated) else None
+    return Standing(champion=champion, formers=formers, evaluated=judged)
 
 
 def ladder(stand: Standing, scores: pd.DataFrame, metric: str) -> list[Rung]:
-    """Who may forecast, first choice first: the champion if nothing beats it tonight, then baselines, best first."""
-    champion, evaluated = stand.champion, stand.evaluated
-    ranked: dict[str, float] = {}
-    baselines: list[Candidate] = []
-    if evaluated is not None:
-        ranked = dict(zip(scores["model_name"], scores[metric], strict=True))
-        ranked |= dict(zip(scores["bundle"], scores[metric], strict=True))
-        fitted = [one for one in evaluated.candidates if one.role == "baseline"]
-        baselines = sorted(fitted, key=lambda one: _last_if_nan(ranked[one.label]))
+    """Who may forecast, first choice first: the champion if nothing beats it tonight, its forerunners, baselines."""
+    champion, ranked, baselines = stand.champion, {}, []
+    if stand.evaluated is not None:
+        ranked = dict(zip(scores["bundle"], scores[metric], strict=True))
+        fitted = [one for one in stand.evaluated.candidates if one.role == "baseline"]
+        baselines = sorted(fitted, key=lambda one: _last_if_nan(ranked[one.bundle.digest]))
     rungs = [Rung(candidate=champion)] if champion else []
-    best = baselines[0] if baselines else None
-    if champion and best and not ranked.get(champion.bundle.digest, -math.inf) <= _last_if_nan(ranked[best.label]):
-        why = f"{best.label} has the lower {metric} tonight: {ranked[best.label]:.4g} against "
-        why += f"{ranked[champion.bundle.digest]:.4g} of the champion {champion.label}"
-        rungs.insert(0, Rung(candidate=best, degraded_reason=why))
+    if champion and baselines:
+        best, ours = baselines[0], ranked.get(champion.bundle.digest, -math.inf)
+        theirs = _last_if_nan(ranked[best.bundle.digest])
+        if not ours <= theirs:
+            why = f"{best.label} has the lower {metric} tonight: {theirs:.4g} against {ours:.4g} of {champion.label}"
+            rungs.insert(0, Rung(candidate=best, degraded_reason=why))
     why = "the champion can't forecast" if champion else "no model has beaten every baseline yet"
-    return rungs + [Rung(candidate=one, degraded_reason=why) for one in baselines]
+    return rungs + [Rung(candidate=one, degraded_reason=why) for one in (*stand.formers, *baselines)]
 
 
 def _last_if_nan(value: float) -> float:
@@ -82,20 +86,21 @@ def _last_if_nan(value: float) -> float:
 
 
 def climb(
-    rungs: list[Rung], clean: pd.DataFrame, rows: pd.DataFrame, bounds: Bounds, store: Store
+    rungs: list[Rung], clean: pd.DataFrame, rows: pd.DataFrame, question: Question, store: Store
 ) -> tuple[Rung, pd.DataFrame]:
     """The first rung that gives a whole, finite table; raises the first rung's error where none does."""
     problems: list[NightcastError] = []
     for rung in rungs:
         try:
-            table = forecast_table(bundle_of(rung.candidate, store), clean, rows, bounds)
+            bundle = comparable(rung.candidate, question.view, question.bounds, store)
+            table = forecast_table(bundle, clean, rows, question.bounds)
         except NightcastError as problem:
             problems.append(problem)
             continue
         if not np.isfinite(table["y_hat"]).all():
             problems.append(NightcastError(f"{rung.candidate.label} gave a forecast that is not finite"))
             continue
-        reason = "; ".join([*map(str, problems), *filter(None, [rung.degraded_reason])])
+        reason = "; ".join([*filter(None, [rung.degraded_reason]), *map(str, problems)])
         return rung.model_copy(update={"degraded_reason": reason or None}), table
     raise problems[0]
 
@@ -111,7 +116,7 @@ def forecast(
     rungs = ladder(stand, scores, question.evaluation.metric)
     if not rungs:
         raise NoChampion(night.pipeline, "no night has crowned one yet")
-    rung, table = climb(rungs, frame, rows, question.bounds, store)
+    rung, table = climb(rungs, frame, rows, question, store)
     model = rung.candidate
     table["model_name"], table["model_version"] = model.name, model.version
     table["run_id"] = night.run_id

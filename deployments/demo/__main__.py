@@ -1,6 +1,5 @@
 """The demo: three nights of Thanksgiving week 2013 on real flights, then what they left behind."""
 
-import os
 import sys
 import time
 
@@ -25,14 +24,14 @@ def main() -> None:
     sys.stderr.write("Starting Prefect for this process …\n")
     from deployments.terminal import latest
     from flows.nightly import nightly
+    from flows.settings import Settings
 
     for night in NIGHTS:
         sys.stderr.write(f"\nThe night of {night}\n")
         outcome = nightly(PIPELINE, night)
         sys.stderr.write("".join(f"  {line}\n" for line in outcome.lines))
     text = latest(PIPELINE, "JFK-all")[1]
-    store = os.environ.get("NIGHTCAST_STORE", "store")
-    sys.stdout.write(f"\n{text}\n{NEXT.format(store=store)}")
+    sys.stdout.write(f"\n{text}\n{NEXT.format(store=Settings().store)}")
     sys.stderr.write(f"\nThree nights in {time.perf_counter() - started:.0f} s.\n")
 
 
