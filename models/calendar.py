@@ -74,9 +74,10 @@ def is_calendar_word(name: str) -> bool:
 def calendar_features(times: pd.DatetimeIndex, words: tuple[str, ...], freq: str, zone: str) -> np.ndarray:
     """(steps, features) float32: sines and cosines of each word's cycle, 0/1 for holidays; on the zone's wall clock.
 
-    Stamps of calendar steps are dates already and are not shifted. Raises SpecError for a country without holidays.
+    Calendar steps at midnight UTC are dates already, and stay. Raises SpecError for a country without holidays.
     """
-    local = times if is_calendar_step(freq) else times.tz_convert(zone)
+    dates = is_calendar_step(freq) and (times == times.normalize()).all()
+    local = times if dates else times.tz_convert(zone)
     columns: list[np.ndarray] = []
     for word in words:
         if word.startswith("holidays:"):

@@ -7,6 +7,7 @@ a target lies wholly in one part; a lookback may reach back into the part before
 the borders stand at the same hour of the day as the cutoff, so that errors before them are like those after it
 """
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +19,11 @@ from data_contracts.spec import Spec
 from models.panel import Panel
 
 SPLITS = ("train", "validation", "test", "forecast")
+
+
+def duration(text: str) -> pd.Timedelta:
+    """As pandas reads it, and `28d` too, for which pandas now wants a capital letter."""
+    return pd.Timedelta(re.sub(r"d\b", "D", text))
 
 
 class WindowSpec(Spec):
@@ -38,7 +44,7 @@ class WindowSpec(Spec):
     def _duration(cls, value: int | str | None) -> int | str | None:
         if isinstance(value, str):
             try:
-                length = pd.Timedelta(value)
+                length = duration(value)
             except ValueError as unclear:
                 raise ValueError(f"{value!r} is no duration; write 28d, 12h or a number of steps") from unclear
             if length <= pd.Timedelta(0):
@@ -103,14 +109,14 @@ def cut_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int
 def _steps(panel: Panel, length: int | str | None, horizon: int, now: int) -> int:
     """Steps of a part, at least a horizon; by default 28 horizons, and at most 15 % of the history."""
     if isinstance(length, str):
-        length = now - int(panel.grid.searchsorted(panel.grid[now] - pd.Timedelta(length), side="left"))
+        length = now - int(panel.grid.searchsorted(panel.grid[now] - duration(length), side="left"))
     return max(length or min(28 * horizon, int(0.15 * (now + 1))), horizon)
 
 
 def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
     """Last step before the test part: moved back to a tick of `refresh` since 1970, then to the cutoff's phase."""
     border = max(now - test, 0)
-    tick = panel.grid[border].floor(pd.Timedelta(refresh))
+    tick = panel.grid[border].floor(duration(refresh))
     moved = int(panel.grid.searchsorted(tick, side="right")) - 1
     moved -= (moved - now) % panel.view.phase
     return moved if moved > 0 else border
