@@ -80,6 +80,6 @@ def test_nothing_unpickles():
 
 
 def test_the_ground_floors_start_without_an_orchestrator():
-    code = "import sys, models.bundle, data_contracts.contract; print({'prefect', 'mlflow', 'evidently'} & set(sys.modules))"
+    code = "import sys, models.bundle, data_contracts.contract as _; print({'prefect', 'mlflow'} & set(sys.modules))"
     started = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert started.stdout.strip() == "set()"

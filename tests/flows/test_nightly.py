@@ -1,0 +1,211 @@
+import hashlib
+import json
+import shutil
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_contracts.errors import ContractBroken, NoChampion, SpecError, StoreDamaged
+from flows.forecast import forecast
+from flows.monitor import monitor
+from flows.nightly import nightly
+from flows.retrain import retrain
+
+FIRST, SECOND, HORIZON, SERIES = "2024-02-08", "2024-02-09", 24, ("north", "south")
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def bytes_of(store):
+    """Every file of a store and the digest of its bytes."""
+    files = sorted(path for path in store.rglob("*") if path.is_file())
+    return {str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_two_nights_publish_two_whole_cutoffs_that_pandas_and_duckdb_read(two_nights):
+    folder, _ = two_nights
+    published = folder / "store" / "forecasts"
+    table = pd.read_parquet(published)
+    assert len(table) == 2 * HORIZON * len(SERIES)
+    assert sorted(table["cutoff"].unique()) == [
+        pd.Timestamp("2024-02-07 23:00", tz="UTC"),
+        pd.Timestamp("2024-02-08 23:00", tz="UTC"),
+    ]
+    assert not table.duplicated(["unique_id", "ds", "cutoff"]).any()
+    vintages = duckdb.read_parquet(f"{published}/*/*/*.parquet").aggregate("vintage, count(*)", "vintage")
+    rows = vintages.order("vintage").fetchall()
+    assert rows == [("2024-02-08T000000Z", 48), ("2024-02-09T000000Z", 48)]
+
+
+def test_a_published_table_has_the_columns_and_types_of_the_design(two_nights):
+    folder, outcomes = two_nights
+    table = pd.read_parquet(folder / "store" / outcomes[1].published)
+    types = {name: str(kind) for name, kind in table.dtypes.items()}
+    assert types == {
+        "unique_id": "str",
+        "ds": "datetime64[us, UTC]",
+        "cutoff": "datetime64[us, UTC]",
+        "step": "int16",
+        "y_hat": "float64",
+        "q10": "float64",
+        "q50": "float64",
+        "q90": "float64",
+        "model_name": "str",
+        "model_version": "str",
+        "run_id": "str",
+        "source": "str",
+        "degraded_reason": "str",
+    }
+    assert (np.diff(table[["q10", "q50", "q90"]].to_numpy(), axis=1) >= 0).all()
+    assert (table["y_hat"] == table["q50"]).all()
+    assert table["step"].tolist() == list(range(1, HORIZON + 1)) * len(SERIES)
+
+
+def test_the_same_night_again_is_all_cache_hits_and_changes_no_byte(two_nights):
+    folder, _ = two_nights
+    before = bytes_of(folder / "store")
+    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    assert outcome.cached
+    assert bytes_of(folder / "store") == before
+
+
+def test_another_store_remembers_nothing_and_ends_with_the_same_forecasts(two_nights, tmp_path, monkeypatch):
+    folder, outcomes = two_nights
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "elsewhere"))
+    outcome = nightly(str(folder / "ports.yaml"), FIRST)
+    assert not outcome.cached
+    there = (tmp_path / "elsewhere" / outcome.published).read_bytes()
+    assert there == (folder / "store" / outcomes[0].published).read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["clean", "bundle", "backtest", "forecasts"])
+def test_a_claim_whose_file_is_gone_is_computed_again(two_nights, tmp_path, monkeypatch, kind):
+    folder, _ = two_nights
+    shutil.copytree(folder / "store", tmp_path / "store")
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    shutil.rmtree(tmp_path / "store" / "artifacts" / kind)
+    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    assert not outcome.cached
+    assert (tmp_path / "store" / outcome.published).read_bytes() == (folder / "store" / outcome.published).read_bytes()
+
+
+def test_the_second_night_scores_the_first_ones_forecast_and_trains_nothing(two_nights):
+    folder, outcomes = two_nights
+    manifest = json.loads((folder / "store" / outcomes[1].manifest).read_text())
+    steps = {entry["step"]: entry["outcome"] for entry in manifest["steps"]}
+    assert steps["train"] == "cached"  # refresh is two days, and nothing else changed
+    accuracy = pd.read_parquet(next((folder / "store" / "accuracy").rglob("*.parquet")))
+    assert accuracy["forecast_vintage"].unique().tolist() == [pd.Timestamp("2024-02-08", tz="UTC")]
+    assert accuracy["rows"].tolist() == [HORIZON] * len(SERIES)
+
+
+def test_what_comes_after_the_as_of_changes_no_forecast(two_nights, panel, build, tmp_path, monkeypatch):
+    folder, outcomes = two_nights
+    future = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
+    poisoned = panel.assign(late=panel["late"].where(~future, 999), wind=panel["wind"].where(~future, -999.0))
+    world = build(tmp_path, poisoned, monkeypatch)
+    outcome = nightly(str(world / "ports.yaml"), FIRST)
+    assert (world / "store" / outcome.published).read_bytes() == (folder / "store" / outcomes[0].published).read_bytes()
+
+
+def test_latest_is_the_newest_vintage_and_the_page_needs_no_network(two_nights):
+    folder, outcomes = two_nights
+    latest = folder / "store" / "latest" / "pipeline=ports" / "forecasts.parquet"
+    assert latest.read_bytes() == (folder / "store" / outcomes[1].published).read_bytes()
+    page = (folder / "store" / outcomes[1].page).read_text()
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+@pytest.fixture
+def rotten(two_nights, tmp_path, monkeypatch):
+    """A copy of the two nights' store whose champion has rotted."""
+    folder, outcomes = two_nights
+    shutil.copytree(folder / "store", tmp_path / "store")
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    champion = json.loads((tmp_path / "store" / outcomes[1].manifest).read_text())["story"]["registered"]["champion"]
+    (tmp_path / "store" / champion["bundle"]["uri"]).write_bytes(b"rot")
+    return folder, tmp_path / "store"
+
+
+def test_the_first_good_night_crowns_a_champion(two_nights):
+    folder, outcomes = two_nights
+    table = pd.read_parquet(folder / "store" / outcomes[0].published)
+    assert set(table["source"]) == {"champion"}
+    assert set(table["model_version"]) == {"1"}
+    assert table["degraded_reason"].isna().all()
+
+
+def test_a_night_whose_champion_has_rotted_publishes_and_says_so(rotten):
+    folder, store = rotten
+    outcome = nightly(str(folder / "ports.yaml"), "2024-02-10")
+    assert len(pd.read_parquet(store / outcome.published)) == HORIZON * len(SERIES)
+    assert "passed over" in (store / outcome.page).read_text()
+
+
+def test_forecasting_with_nothing_but_a_rotten_champion_names_the_file(rotten):
+    folder, _ = rotten
+    with pytest.raises(StoreDamaged, match=r"artifacts/bundle/.*hashes to"):
+        forecast(str(folder / "ports.yaml"), "2024-02-10")
+
+
+def test_a_drift_report_that_fails_does_not_hold_up_the_forecast(world, monkeypatch):
+    from tasks import drift
+
+    def broken(*_):
+        raise RuntimeError("Evidently fell over")
+
+    monkeypatch.setattr(drift, "judged", broken)
+    outcome = nightly(str(world / "ports.yaml"), FIRST)
+    assert outcome.verdict == "watch"
+    assert (world / "store" / outcome.published).exists()
+    assert "Evidently fell over" in (world / "store" / outcome.page).read_text()
+
+
+def test_a_broken_source_publishes_nothing_and_leaves_its_rows_in_quarantine(world, panel):
+    broken = panel.assign(late=panel["late"].astype(str).where(panel.index != 5, "many"))
+    broken.to_parquet(world / "ports.parquet", index=False)
+    with pytest.raises(ContractBroken, match=r"'late'.*'north'.*rows? 5"):
+        nightly(str(world / "ports.yaml"), FIRST)
+    assert not (world / "store" / "forecasts").exists()
+    rejected = pd.read_parquet(next((world / "store" / "quarantine" / "pipeline=ports").glob("*.parquet")))
+    assert rejected["row"].tolist() == [5]
+    assert rejected["y"].tolist() == ["many"]
+    record = json.loads(next((world / "store" / "runs").rglob("refused-*.json")).read_text())
+    assert record["exit_code"] == 3
+
+
+def test_forecasting_without_a_champion_says_what_to_do(world):
+    with pytest.raises(NoChampion, match="nightcast nightly ports"):
+        forecast(str(world / "ports.yaml"), FIRST)
+
+
+def test_retraining_publishes_no_forecast(world):
+    outcome = retrain(str(world / "ports.yaml"), FIRST)
+    assert outcome.published is None
+    assert not (world / "store" / "forecasts").exists()
+    assert (world / "store" / outcome.page).exists()
+
+
+def test_monitoring_scores_what_was_published_and_publishes_nothing(two_nights, tmp_path, monkeypatch):
+    folder, _ = two_nights
+    shutil.copytree(folder / "store", tmp_path / "store")
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    before = len(list((tmp_path / "store" / "forecasts").rglob("*.parquet")))
+    outcome = monitor(str(folder / "ports.yaml"), "2024-02-10")
+    assert outcome.published is None
+    assert len(list((tmp_path / "store" / "forecasts").rglob("*.parquet"))) == before
+    accuracy = pd.read_parquet(
+        tmp_path / "store" / "accuracy/pipeline=ports/vintage=2024-02-10T000000Z/accuracy.parquet"
+    )
+    assert len(accuracy) == 2 * len(SERIES)
+
+
+def test_a_misspelt_field_is_named_before_anything_runs(world):
+    text = (world / "ports.yaml").read_text().replace("horizon:", "horizont:")
+    (world / "ports.yaml").write_text(text)
+    with pytest.raises(SpecError, match=r"windowing\.horizont"):
+        nightly(str(world / "ports.yaml"), FIRST)
+    assert not (world / "store").exists()
