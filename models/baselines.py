@@ -111,8 +111,13 @@ def _errors(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray]
             own[number] = np.nanquantile(mine, levels, axis=0).T
     scaled = error / _spread(panel, series, position, bundle.view)[:, None]
     pooled = np.stack([_quantiles(scaled[:, step], levels) for step in range(horizon)])
-    own[:, :, levels.index(0.5)] = pooled[:, levels.index(0.5)] = 0.0
-    return {"errors.series": own, "errors.pooled": pooled}
+    return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
+
+
+def _around_zero(errors: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """The same quantiles (…, Q), but the point forecast stays the median even where it is always too low."""
+    side = np.sign(np.array(levels) - 0.5)
+    return np.asarray(side * np.maximum(side * errors, 0.0))
 
 
 def _quantiles(values: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

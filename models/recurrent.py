@@ -38,6 +38,8 @@ class RecurrentSpec(Spec):
         parts += [f"s{self.segment}"] if self.segment > 1 else []
         parts += ["bi"] if self.bidirectional else []
         parts += ["att"] if self.readout == "attention" else []
+        usual = type(self).model_fields["dropout"].default
+        parts += [f"d{round(100 * self.dropout)}"] if self.dropout != usual else []
         return "-".join(parts)
 
 

@@ -54,7 +54,7 @@ def noisy_days(days: int = 40, seed: int = 0) -> dict[str, list[float]]:
     }
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build_frame() -> BuildFrame:
     return frame_of
 

@@ -101,7 +101,7 @@ def test_a_part_is_a_duration_or_a_number_of_steps() -> None:
     refresh=st.sampled_from(["1d", "2d", "7d"]),
     holes=st.integers(0, 2**32 - 1),
 )
-def test_no_target_crosses_a_part_or_the_cutoff(lengths, horizon, lookback, origins, parts, freq, refresh, holes):
+def test_no_target_crosses_a_part_or_the_cutoff(*, lengths, horizon, lookback, origins, parts, freq, refresh, holes):
     grid = pd.date_range("2024-01-01", periods=max(lengths), freq=freq, tz="UTC").as_unit("us")
     draw, tables = np.random.default_rng(holes), []
     for number, length in enumerate(lengths):

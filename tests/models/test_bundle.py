@@ -1,0 +1,143 @@
+"""A model as one file: the same bytes again, no pickle, and the same answer."""
+
+import json
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_contracts.errors import NightcastError
+from models.baselines import fit_baselines
+from models.bundle import Bundle, BundleDamaged
+from models.features import FeatureSpec
+from models.fit import TrainingSpec
+from models.forecaster import Recipe, train_network
+from models.panel import Panel, View
+from models.recurrent import RecurrentSpec
+from models.windows import WindowSpec, cut_index
+
+QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
+FEATURES = FeatureSpec(known=("plan", "hour"), observed=("wind",), static=("port",))
+VIEW = View(features=FEATURES, freq="h", zone="UTC", lookback=24, horizon=6)
+NAMES = ("recurrent", "naive", "seasonal_naive_24", "seasonal_mean_24", "linear")
+
+
+@pytest.fixture(scope="module")
+def table():
+    draw, hours = np.random.default_rng(0), np.arange(24 * 30)
+    columns = {"plan": {}, "wind": {}, "port": {}}
+    series = {}
+    for number, name in enumerate("abc"):
+        plan = 5 + 4 * np.sin(2 * np.pi * hours / 24) + draw.random(len(hours))
+        series[name] = (plan * (1 + number) + draw.random(len(hours))).tolist()
+        columns["plan"][name], columns["port"][name] = plan.tolist(), ["x" if number else "y"] * len(hours)
+        columns["wind"][name] = np.where(draw.random(len(hours)) < 0.1, np.nan, draw.random(len(hours))).tolist()
+    return series, columns
+
+
+@pytest.fixture(scope="module")
+def frame(build_frame, table):
+    series, columns = table
+    return build_frame(series, "h", **columns)
+
+
+@pytest.fixture(scope="module")
+def models(frame) -> dict[str, Bundle]:
+    panel = Panel.from_frame(frame, VIEW)
+    index = cut_index(panel, WindowSpec(horizon=6, validation="4d", test="4d"), panel.grid[24 * 30 - 1], 4)
+    training = TrainingSpec(max_epochs=2, windows_per_epoch=512)
+    spec = RecurrentSpec(cell="gru", hidden=8, segment=6)
+    network, _ = train_network(panel, index, Recipe(model=spec, training=training, quantiles=QUANTILES, view=VIEW))
+    return {"recurrent": network} | {one.name: one for one in fit_baselines(panel, index, VIEW, QUANTILES, (24,))}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_survives_the_trip_byte_by_byte(models, frame, name: str) -> None:
+    data = models[name].to_bytes()
+    back = Bundle.from_bytes(data)
+    assert back.to_bytes() == data
+    panel, place = Panel.from_frame(frame, VIEW), (np.array([0, 2]), np.array([500, 600]))
+    np.testing.assert_array_equal(back.predict(panel, *place), models[name].predict(panel, *place))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundle_is_safetensors_with_one_readable_header(models, name: str) -> None:
+    data = models[name].to_bytes()
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    assert list(header["__metadata__"]) == ["nightcast"]
+    told = json.loads(header["__metadata__"]["nightcast"])
+    assert told["settings"]["view"]["freq"] == "h"
+    assert (models[name].lookback, models[name].horizon, models[name].levels) == (24, 6, QUANTILES)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b"{}", b"\xff" * 64, pickle.dumps({"weights": 1}), (2).to_bytes(8, "little") + b"{}"]
+)
+def test_anything_else_is_refused_with_a_way_out(garbage: bytes) -> None:
+    with pytest.raises(BundleDamaged, match="Train again") as refused:
+        Bundle.from_bytes(garbage)
+    assert isinstance(refused.value, NightcastError)
+
+
+def test_a_torn_bundle_is_refused(models) -> None:
+    with pytest.raises(BundleDamaged):
+        Bundle.from_bytes(models["recurrent"].to_bytes()[:-7])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_after_the_cutoff_but_known_covariates_is_read(models, frame, name: str) -> None:
+    cutoff = frame["ds"].iloc[600]
+    corrupt = frame.copy()
+    after = corrupt["ds"] > cutoff
+    corrupt.loc[after, ["y", "wind"]] = 1e12
+    empty = frame.copy()
+    empty.loc[after, ["y", "wind"]] = np.nan
+    place = (np.array([0, 1, 2]), np.array([600, 600, 600]))
+    found, corrupted, blind = (
+        models[name].predict(Panel.from_frame(table, VIEW), *place) for table in (frame, corrupt, empty)
+    )
+    np.testing.assert_array_equal(found, corrupted)
+    np.testing.assert_array_equal(found, blind)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quantiles_rise_and_keep_to_the_bounds(models, frame, name: str) -> None:
+    panel = Panel.from_frame(frame, VIEW)
+    found = models[name].predict(panel, np.array([0, 1, 2]), np.array([400, 500, 600]), 4.0, 9.0)
+    assert found.shape == (3, 6, 5)
+    assert found.dtype == np.float64
+    assert (np.diff(found, axis=-1) >= 0).all()
+    assert found.min() >= 4.0
+    assert found.max() <= 9.0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_series_and_a_category_never_seen_are_forecast(models, frame, name: str) -> None:
+    stranger = frame[frame["unique_id"] == "a"].assign(unique_id="new", port="nowhere")
+    young = frame[frame["unique_id"] == "b"].iloc[-1:].assign(unique_id="young")
+    panel = Panel.from_frame(pd.concat([stranger, young]), VIEW)
+    found = models[name].predict(panel, np.array([0, 1]), np.array([500, 0]))
+    assert np.isfinite(found).all()
+    truth = panel.y[501:507]
+    assert np.abs(found[0, :, 2] - truth).mean() < 8
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_forecast_does_not_depend_on_its_company(models, frame, name: str) -> None:
+    panel = Panel.from_frame(frame, VIEW)
+    series, position = np.repeat([0, 1, 2], 300), np.tile(np.arange(300, 600), 3)
+    together = models[name].predict(panel, series, position)
+    alone = models[name].predict(panel, series[[437]], position[[437]])
+    np.testing.assert_allclose(alone[0], together[437], rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_units_are_those_of_the_source(models, frame, name: str) -> None:
+    panel = Panel.from_frame(frame, VIEW)
+    large = Panel.from_frame(frame.assign(y=frame["y"] * 1000), VIEW)
+    place = (np.array([0, 1, 2]), np.array([600, 600, 600]))
+    if name in ("recurrent", "linear"):
+        found, scaled = models[name].predict(panel, *place)[..., 2], models[name].predict(large, *place)[..., 2]
+        assert 500 < (scaled / found).mean() < 2000
+    assert 1 < models[name].predict(panel, *place)[..., 2].mean() < 30

@@ -1,0 +1,98 @@
+"""The training loop: reproducible, stoppable, and able to come back from an explosion."""
+
+import numpy as np
+import pytest
+import torch
+
+from data_contracts.errors import TrainingFailed
+from models.fit import Epoch, TrainingSpec
+from models.forecaster import Recipe, train_network
+from models.panel import Panel
+from models.recurrent import RecurrentSpec
+from models.windows import WindowIndex, WindowSpec, cut_index
+
+SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
+
+
+def recipe(panel: Panel, **training: object) -> Recipe:
+    quick = {"max_epochs": 3, "windows_per_epoch": 512, "validation_windows": 128} | training
+    spec = TrainingSpec.model_validate(quick)
+    return Recipe(model=SMALL, training=spec, quantiles=(0.1, 0.5, 0.9), view=panel.view)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    first, again, other = (train_network(panel, index, recipe(panel, seed=seed))[0].to_bytes() for seed in (7, 7, 8))
+    assert first == again
+    assert first != other
+
+
+def test_training_leaves_random_numbers_and_threads_as_they_were(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    np.random.seed(3)
+    torch.manual_seed(3)
+    expected, threads = (np.random.RandomState(3).random(), torch.rand(1)), torch.get_num_threads()
+    torch.manual_seed(3)
+    train_network(panel, index, recipe(panel, max_epochs=1))
+    assert (np.random.random(), torch.rand(1)) == expected
+    assert torch.get_num_threads() == threads
+
+
+def test_hooks_are_told_of_every_epoch(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    told: list[Epoch] = []
+    _, history = train_network(panel, index, recipe(panel, max_epochs=2), (told.append,))
+    assert [(epoch.number, epoch.of) for epoch in told] == [(1, 2), (2, 2)]
+    assert [epoch.validation_loss for epoch in told] == history.validation_losses
+    assert all(np.isfinite(epoch.train_loss) and epoch.seconds > 0 for epoch in told)
+
+
+def test_it_stops_when_validation_no_longer_improves(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    _, history = train_network(panel, index, recipe(panel, max_epochs=40, patience=1, learning_rate=0.05))
+    losses = history.validation_losses
+    assert len(losses) < 40
+    assert losses[-1] > min(losses) * (1 - 1e-4)
+
+
+def test_the_best_weights_are_kept_not_the_last(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    longer, history = train_network(panel, index, recipe(panel, max_epochs=40, patience=1, learning_rate=0.05))
+    until_best = int(np.argmin(history.validation_losses)) + 1
+    shorter, _ = train_network(panel, index, recipe(panel, max_epochs=until_best, patience=1, learning_rate=0.05))
+    for name, weights in shorter.tensors.items():
+        np.testing.assert_array_equal(weights, longer.tensors[name])
+
+
+def test_a_missing_target_does_not_poison_the_weights(build_panel) -> None:
+    y = np.sin(np.arange(300) * 0.5)
+    y[np.random.default_rng(0).random(300) < 0.3] = np.nan
+    panel = build_panel({"a": y.tolist()}, lookback=12, horizon=4)
+    index = cut_index(panel, WindowSpec(horizon=4, validation=30, test=30), panel.grid[299], 3)
+    bundle, history = train_network(panel, index, recipe(panel))
+    assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
+    assert history.note == ""
+
+
+def test_an_explosion_goes_back_to_finite_weights_and_says_so(waves, monkeypatch: pytest.MonkeyPatch) -> None:
+    panel, index = waves
+    step, seen = torch.optim.AdamW.step, []
+
+    def explode_once(self, *args, **kwargs):
+        step(self, *args, **kwargs)
+        seen.append(1)
+        if len(seen) == 6:
+            with torch.no_grad():
+                self.param_groups[0]["params"][0].fill_(float("nan"))
+
+    monkeypatch.setattr(torch.optim.AdamW, "step", explode_once)
+    bundle, history = train_network(panel, index, recipe(panel))
+    assert "exploded in epoch 2" in history.note
+    assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
+    assert len(history.validation_losses) == 2
+
+
+def test_a_hopeless_rate_gives_up_by_name(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    with pytest.raises(TrainingFailed, match=r"gru-8-s6.*learning_rate"):
+        train_network(panel, index, recipe(panel, learning_rate=1e30, max_epochs=10))

@@ -1,0 +1,72 @@
+"""Errors against literal numbers, another library, and published scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from utilsforecast import losses
+
+from models import metrics
+
+M4_WEEKLY = Path(__file__).parents[3] / "shared" / "data" / "m4_weekly"
+LEVELS = (0.1, 0.5, 0.9)
+
+
+def test_literal_errors() -> None:
+    assert metrics.mae([1, 2, 3], [2, 2, 5]) == 1.0
+    assert metrics.rmse([0, 0], [3, 4]) == pytest.approx(12.5**0.5)
+    assert metrics.smape([100, 0], [50, 0]) == pytest.approx(200 * (50 / 150) / 2)
+    assert metrics.pinball([10], [8], 0.9).tolist() == pytest.approx([1.8])
+    assert metrics.pinball([8], [10], 0.9).tolist() == pytest.approx([0.2])
+    assert metrics.mase_scale([1, 2, 4, 7], 1) == 2.0
+    assert metrics.mase_scale([1, 2, 4, 7], 2) == 4.0
+    assert metrics.coverage([1, 2, 3, 4], [0, 0, 4, 4], [2, 2, 5, 4]) == 0.75
+    assert metrics.wql([10, 30], [[8, 10, 12], [20, 30, 40]], LEVELS) == pytest.approx(
+        np.mean([2 * (0.2 + 1.0), 0, 2 * (0.2 + 1.0)]) / 40
+    )
+
+
+def test_missing_targets_do_not_count() -> None:
+    nan = np.nan
+    assert metrics.mae([1, nan, 3], [2, 100, 3]) == 0.5
+    assert metrics.mase_scale([1, nan, 4, 7], 1) == 3.0
+    assert metrics.coverage([1, nan], [0, 0], [2, 2]) == 1.0
+    assert metrics.wql([10, nan], [[8, 10, 12], [1, 2, 3]], LEVELS) == metrics.wql([10], [[8, 10, 12]], LEVELS)
+
+
+def test_what_cannot_be_said_is_not_a_number() -> None:
+    assert np.isnan(metrics.mase_scale([1, 2], 2))
+    assert np.isnan(metrics.mae([np.nan], [1]))
+    assert np.isnan(metrics.wql([0, 0], [[0, 0, 0], [1, 1, 1]], LEVELS))
+
+
+def test_another_library_finds_the_same() -> None:
+    draw = np.random.default_rng(0)
+    frame = pd.DataFrame({"unique_id": "a", "y": draw.random(50) + 1, "model": draw.random(50) + 1})
+    train = pd.DataFrame({"unique_id": "a", "y": draw.random(100)})
+    frame["low"], frame["high"] = frame["model"] - 0.2, frame["model"] + 0.2
+    theirs = {name: getattr(losses, name)(frame, ["model"])["model"].item() for name in ("mae", "rmse", "smape")}
+    y, model = frame["y"], frame["model"]
+    assert metrics.mae(y, model) == pytest.approx(theirs["mae"])
+    assert metrics.rmse(y, model) == pytest.approx(theirs["rmse"])
+    assert metrics.smape(y, model) == pytest.approx(100 * 2 * theirs["smape"])
+    scaled = losses.mase(frame, ["model"], 7, train)["model"].item()
+    assert metrics.mae(y, model) / metrics.mase_scale(train["y"], 7) == pytest.approx(scaled)
+    quantiles = {0.1: "low", 0.5: "model", 0.9: "high"}
+    parts = [losses.quantile_loss(frame, {"q": name}, level)["q"].item() for level, name in quantiles.items()]
+    stacked = frame[["low", "model", "high"]].to_numpy()
+    assert metrics.wql(y, stacked, LEVELS) == pytest.approx(2 * np.mean(parts) * 50 / y.sum())
+
+
+@pytest.mark.skipif(not M4_WEEKLY.exists(), reason=f"{M4_WEEKLY} is not on this machine")
+def test_the_naive_forecast_of_m4_weekly_scores_as_published() -> None:
+    train = pd.read_csv(M4_WEEKLY / "Weekly-train.csv").iloc[:, 1:].to_numpy(float)
+    test = pd.read_csv(M4_WEEKLY / "Weekly-test.csv").iloc[:, 1:].to_numpy(float)
+    errors, scaled = [], []
+    for past, future in zip(train, test, strict=True):
+        known = past[np.isfinite(past)]
+        errors.append(metrics.smape(future, np.full(13, known[-1])))
+        scaled.append(metrics.mae(future, np.full(13, known[-1])) / metrics.mase_scale(known, 1))
+    assert round(np.mean(errors), 3) == 9.161
+    assert round(np.mean(scaled), 3) == 2.777
