@@ -61,7 +61,7 @@ def monitor(
 @app.command(epilog="Example: nightcast check deployments/pipelines/nyc-delays.yaml")
 def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False) -> None:
     """Validate the spec, the contract and the source; run nothing and write nothing."""
-    prepare(verbose)
+    prepare(verbose, looks_only=True)
 
     def answer() -> tuple[dict[str, Any], str]:
         from deployments.inspection import inspect
@@ -79,7 +79,7 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Latest forecasts, leaderboard and health."""
-    prepare(verbose)
+    prepare(verbose, looks_only=True)
 
     def answer() -> tuple[dict[str, Any], str]:
         from deployments.terminal import latest

@@ -1,21 +1,23 @@
 """Prepares the process before the heavy libraries are imported: where Prefect keeps its own, and who may talk."""
 
+import atexit
 import logging
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 
-def prepare(verbose: bool = False, quiet: bool = False) -> None:
+def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False) -> None:
     """Give Prefect a home beside the store, keep its console for real trouble, and send our own lines to stderr.
 
     A home of our own: a Prefect of another version in the user's home must neither be touched nor trusted. It lies
-    beside the store, not in it, since it may be deleted at any time and the store may not.
+    beside the store, not in it, since it may be deleted at any time and the store may not. A verb that only looks
+    leaves nothing behind: its home is gone when it ends.
     """
-    store = os.environ.get("NIGHTCAST_STORE", "store")
-    beside = Path.cwd() if "://" in store else Path(store).resolve().parent
     defaults = {
-        "PREFECT_HOME": str(beside / ".prefect"),
+        "PREFECT_HOME": _passing_home() if looks_only else _home_beside_the_store(),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
@@ -30,3 +32,15 @@ def prepare(verbose: bool = False, quiet: bool = False) -> None:
     log.handlers[:] = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
+
+
+def _home_beside_the_store() -> str:
+    store = os.environ.get("NIGHTCAST_STORE", "store")
+    beside = Path.cwd() if "://" in store else Path(store).resolve().parent
+    return str(beside / ".prefect")
+
+
+def _passing_home() -> str:
+    home = tempfile.mkdtemp(prefix="nightcast-")
+    atexit.register(shutil.rmtree, home, ignore_errors=True)
+    return home

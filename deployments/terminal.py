@@ -94,10 +94,9 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     ]
     every = max(1, len(rows) // 8)
     for row in rows.iloc[::every].itertuples():
-        band = (
-            f"  {quantiles[0]} {getattr(row, quantiles[0]):7.2f}   {quantiles[-1]} {getattr(row, quantiles[-1]):7.2f}"
-        )
-        lines.append(f"  {row.ds.tz_convert(zone):%d %b %H:%M}  y_hat {row.y_hat:7.2f}{band if quantiles else ''}")
+        outer = dict.fromkeys((*quantiles[:1], *quantiles[-1:]))
+        band = [f"{name} {getattr(row, name):8.2f}" for name in outer]
+        lines.append("  ".join(["", f"{row.ds.tz_convert(zone):%d %b %H:%M}", f"y_hat {row.y_hat:8.2f}", *band]))
     return "\n".join(lines)
 
 
