@@ -34,8 +34,8 @@ def test_two_nights_publish_two_whole_cutoffs_that_pandas_and_duckdb_read(two_ni
         pd.Timestamp("2024-02-08 23:00", tz="UTC"),
     ]
     assert not table.duplicated(["unique_id", "ds", "cutoff"]).any()
-    vintages = duckdb.read_parquet(f"{published}/*/*/*.parquet").aggregate("vintage, count(*)", "vintage")
-    rows = vintages.order("vintage").fetchall()
+    whole = duckdb.read_parquet(f"{published}/*/*/*.parquet", hive_partitioning=True)
+    rows = whole.aggregate("vintage, count(*) as rows", "vintage").order("vintage").fetchall()
     assert rows == [("2024-02-08T000000Z", 48), ("2024-02-09T000000Z", 48)]
 
 
