@@ -67,6 +67,18 @@ def same_numbers(seed: int, threads: int) -> Iterator[None]:
         torch.set_rng_state(state)
 
 
+class Best:
+    """The weights with the least validation loss so far, and the epochs since."""
+
+    def __init__(self, model: Recurrent) -> None:
+        self.loss, self.waited, self.weights = float("inf"), 0, copy.deepcopy(model.state_dict())
+
+    def offer(self, model: Recurrent, loss: float) -> None:
+        self.waited += 1
+        if loss < self.loss * (1 - 1e-4):
+            self.loss, self.waited, self.weights = loss, 0, copy.deepcopy(model.state_dict())
+
+
 def fit(
     model: Recurrent,
     gather: Gather,
@@ -78,41 +90,46 @@ def fit(
 
     Raises TrainingFailed where the loss is not finite again and again.
     """
-    draw = np.random.default_rng(spec.seed)
-    levels = torch.tensor(model.shape.quantiles)
+    draw, best, history, explosions = np.random.default_rng(spec.seed), Best(model), History([], []), list[int]()
+    watched = _some(parts[1], spec.validation_windows, np.random.default_rng(spec.seed))
     optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
     schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.4, patience=0, threshold=1e-3)
-    watched = _some(parts[1], spec.validation_windows, np.random.default_rng(spec.seed))
-    history, best, kept, chances = History([], []), float("inf"), copy.deepcopy(model.state_dict()), SECOND_CHANCES
-    note, waited = "", 0
     for number in range(1, spec.max_epochs + 1):
         started = time.perf_counter()
         train_loss = _learn(model, gather, _some(parts[0], spec.windows_per_epoch, draw), optimiser, spec)
-        validation_loss = _judge(model, gather, watched, levels, spec.batch_size)
+        validation_loss = _judge(model, gather, watched, spec.batch_size)
         if not np.isfinite(train_loss + validation_loss):
-            chances -= 1
-            if not chances:
-                raise TrainingFailed(model.spec.name, "its loss is not finite", "Lower training.learning_rate.")
-            model.load_state_dict(kept)
-            optimiser.state.clear()
-            for group in optimiser.param_groups:
-                group["lr"] *= 0.1
-            note = f"the loss exploded in epoch {number}: went back to the last finite weights with a tenth of the rate"
+            explosions.append(number)
+            _retreat(model, best, optimiser)
+            if len(explosions) >= SECOND_CHANCES:
+                break
             continue
         history.train_losses.append(train_loss)
         history.validation_losses.append(validation_loss)
         for hook in on_epoch:
             hook(Epoch(number, spec.max_epochs, train_loss, validation_loss, time.perf_counter() - started))
         schedule.step(validation_loss)
-        if validation_loss < best * (1 - 1e-4):
-            best, kept, waited = validation_loss, copy.deepcopy(model.state_dict()), 0
-        else:
-            waited += 1
-        if waited >= spec.patience:
+        best.offer(model, validation_loss)
+        if best.waited >= spec.patience:
             break
-    model.load_state_dict(kept)
+    if len(explosions) >= SECOND_CHANCES or not history.validation_losses:
+        raise TrainingFailed(model.spec.name, "its loss is not finite", "Lower training.learning_rate.")
+    model.load_state_dict(best.weights)
     model.eval()
-    return history._replace(note=note)
+    return history._replace(note=_note(explosions))
+
+
+def _retreat(model: Recurrent, best: Best, optimiser: torch.optim.Optimizer) -> None:
+    """Back to finite weights, with a tenth of the rate and no memory of the gradients that led astray."""
+    model.load_state_dict(best.weights)
+    optimiser.state.clear()
+    for group in optimiser.param_groups:
+        group["lr"] *= 0.1
+
+
+def _note(explosions: list[int]) -> str:
+    told = ", ".join(map(str, explosions))
+    return f"the loss exploded in epoch {told}: went back to finite weights with a tenth of the rate" if told else ""
 
 
 def _learn(
@@ -134,8 +151,9 @@ def _learn(
 
 
 @torch.no_grad()
-def _judge(model: Recurrent, gather: Gather, windows: Windows, levels: torch.Tensor, batch_size: int) -> float:
+def _judge(model: Recurrent, gather: Gather, windows: Windows, batch_size: int) -> float:
     model.eval()
+    levels = torch.tensor(model.shape.quantiles)
     total, count = 0.0, 0
     for series, position in _batches(windows, 4 * batch_size):
         batch = gather(series, position)

@@ -96,3 +96,9 @@ def test_a_hopeless_rate_gives_up_by_name(waves: tuple[Panel, WindowIndex]) -> N
     panel, index = waves
     with pytest.raises(TrainingFailed, match=r"gru-8-s6.*learning_rate"):
         train_network(panel, index, recipe(panel, learning_rate=1e30, max_epochs=10))
+
+
+def test_a_training_without_one_finite_epoch_is_no_model(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    with pytest.raises(TrainingFailed, match="not finite"):
+        train_network(panel, index, recipe(panel, learning_rate=1e30, max_epochs=1))
