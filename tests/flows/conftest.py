@@ -57,7 +57,7 @@ def build_world(folder: Path, panel: pd.DataFrame, monkeypatch: pytest.MonkeyPat
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def build() -> Callable[..., Path]:
     """For a world that differs: build(folder, panel, monkeypatch, **fields of the spec)."""
     return build_world

@@ -1,0 +1,40 @@
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The wheel, built from this tree and installed without its dependencies in a folder of its own."""
+    folder = tmp_path_factory.mktemp("wheel")
+    pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
+    built = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
+    subprocess.run(built, check=True, capture_output=True, timeout=120)
+    wheel = next(folder.glob("nightcast-*.whl"))
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", str(folder / "site"), str(wheel)], check=True, timeout=120
+    )
+    return folder / "site"
+
+
+def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp_path):
+    code = "import sys, deployments.cli as cli; print(cli.__file__); sys.argv = ['nightcast', '--help']; cli.main()"
+    told = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True,
+        check=True, timeout=60,
+    )  # fmt: skip
+    assert told.stdout.startswith(str(installed))
+    assert "nightly" in told.stdout
+
+
+@pytest.mark.parametrize(
+    "file",
+    ["data_contracts/odcs/clean.yaml", "deployments/pipelines/nyc-delays.yaml", "deployments/demo/nyc-delays.parquet",
+     "tasks/_page.html"],
+)  # fmt: skip
+def test_the_wheel_carries_what_a_night_reads(installed, file):
+    assert (installed / file).is_file()
