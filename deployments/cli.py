@@ -116,7 +116,8 @@ def _answer(answer: Any, as_json: bool, verbose: bool) -> None:
     try:
         record, text = answer()
     except NightcastError as error:
-        _leave({"error": type(error).__name__, "message": str(error)}, str(error), error.exit_code, as_json)
+        sentence = "\n".join((str(error), *getattr(error, "__notes__", ())))
+        _leave({"error": type(error).__name__, "message": sentence}, sentence, error.exit_code, as_json)
     except Exception as error:
         if verbose:
             raise

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+from prefect.runtime import flow_run
+
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
@@ -13,6 +15,7 @@ from flows.settings import Settings
 from flows.spec import PipelineSpec
 from tasks import _journal
 from tasks._ledger import vintage
+from tasks._refusal import refusal_page
 from tasks._step import Failure
 from tasks._store import Store
 from tasks._story import Story
@@ -43,7 +46,7 @@ class Run:
         settings = Settings()
         self.flow, self.started = flow, datetime.now(UTC)
         self.spec = PipelineSpec.read(pipeline, settings.pipelines)
-        self.as_of = self.spec.instant(as_of)
+        self.as_of = self.spec.instant(as_of or flow_run.scheduled_start_time)
         self.store: Store = settings.place
         self.gate = Gate(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=settings.tracking)
         self.entries: list[_journal.Entry] = []
@@ -73,7 +76,8 @@ class Run:
         return outcome
 
     def refuse(self, error: Exception) -> None:
-        """Leave a record of a run that ended without a result; a later run of the same night stands beside it."""
+        """Leave a record and a page of a run that ended without a result; a good run of the night stands beside it."""
+        name = f"refused-{self.flow}-{vintage(self.as_of)}"
         record = {
             "pipeline": self.spec.name,
             "flow": self.flow,
@@ -85,9 +89,12 @@ class Run:
             "exit_code": getattr(error, "exit_code", 1),
             "steps": [entry.model_dump() for entry in self.entries],
         }
-        name = f"refused-{self.flow}-{vintage(self.as_of)}"
-        with contextlib.suppress(OSError, NightcastError):  # the error itself matters more than its record
-            self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record)
+        try:
+            page = refusal_page(name, self.spec.name, self.as_of, error, self.spec.question, self.store)
+            self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record | {"page": page.uri})
+            error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
+        except Exception as second:  # noqa: BLE001 - whatever keeps the record from being written, the error matters more
+            error.add_note(f"(The page of this night could not be written: {second})")
 
     def _manifest(self, story: Story, reported: Reported | Failure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")

@@ -153,7 +153,7 @@ class PipelineSpec(Spec):
     def instant(self, as_of: "str | datetime | None") -> datetime:
         """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone."""
         try:
-            moment = pd.Timestamp.now(tz="UTC").floor("s") if as_of is None else pd.Timestamp(as_of)
+            moment = (pd.Timestamp.now(tz="UTC") if as_of is None else pd.Timestamp(as_of)).floor("s")
             moment = moment.tz_localize(self.schedule.timezone) if moment.tz is None else moment
         except ValueError as unclear:
             raise SpecError(

@@ -175,6 +175,7 @@ def test_a_broken_source_publishes_nothing_and_leaves_its_rows_in_quarantine(wor
     assert rejected["y"].tolist() == ["many"]
     record = json.loads(next((world / "store" / "runs").rglob("refused-*.json")).read_text())
     assert record["exit_code"] == 3
+    assert "Nothing new was published" in (world / "store" / record["page"]).read_text()
 
 
 def test_forecasting_without_a_champion_says_what_to_do(world):

@@ -1,0 +1,50 @@
+"""The page of a night that ended without a result: what broke, what to do, and what readers still see."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import ContractBroken
+from tasks import _morning, _page
+from tasks._store import Store
+from tasks.evaluation import Question
+from tasks.reporting import versions
+
+
+def refusal_page(
+    name: str, pipeline: str, as_of: datetime, error: Exception, question: Question, store: Store
+) -> Artifact:
+    """Write reports/pipeline=…/<name>/index.html; `name` is that of the run's record."""
+    published = store.listing(f"latest/pipeline={pipeline}")
+    latest = store.get(store.claim(published[0], "forecasts")) if published else pd.DataFrame()
+    broken = error if isinstance(error, ContractBroken) else None
+    still = "There is no earlier forecast."
+    if len(latest):
+        still = f"Readers still see the forecast made after {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
+    morning = _morning.Morning(
+        pipeline=pipeline,
+        as_of=as_of,
+        zone=question.view.zone,
+        cutoff=latest["cutoff"].max() if len(latest) else as_of,
+        run_id=name,
+        horizon=question.view.horizon,
+        freq=question.view.freq,
+        season=question.evaluation.season or question.view.season,
+        verdict="bad",
+        lines=(
+            "Nothing new was published: the data broke its contract." if broken else "The night failed.",
+            "Mend the rows that are named below, or the rule, and run the same night again." if broken else str(error),
+            still,
+        ),
+        failures=tuple(_morning.Failure("validate", one) for one in (broken.findings if broken else [str(error)])),
+        leaderboard=pd.DataFrame(),
+        metric=question.evaluation.metric,
+        decision="",
+        history=pd.DataFrame(),
+        forecast=latest,
+        quarantine_uri=(broken.quarantine or "") if broken else "",
+        versions=versions(),
+    )
+    uri = f"reports/pipeline={pipeline}/{name}/index.html"
+    return store.place(_page.render(morning).encode(), "page", uri)
