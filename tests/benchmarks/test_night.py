@@ -1,0 +1,87 @@
+"""Figures, never assertions: `make bench` prints what a night costs and what its champion is worth, side by side.
+
+Every line is computed in one run on one machine, so ratios count and absolute times do not.
+"""
+
+import statistics
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from flows.spec import PipelineSpec
+from models.baselines import fit_baselines
+from models.batches import Gatherer
+from models.bundle import gatherer_of
+from models.forecaster import train_network
+from models.panel import Panel
+from models.windows import cut_index
+from tasks._store import Store
+from tasks._windows import training_part
+from tasks.ingestion import ingest
+from tasks.validation import validate
+
+pytestmark = pytest.mark.benchmark
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory):
+    """(spec, clean table, windows) of the demo's first night."""
+    spec, store = PipelineSpec.read("nyc-delays"), Store(root=str(tmp_path_factory.mktemp("bench")))
+    as_of = spec.instant("2013-11-28")
+    raw = ingest.fn(spec.reading, as_of, store)
+    validated = validate.fn(raw, spec.reading, as_of, store)
+    clean = store.get(validated.clean)
+    index = cut_index(Panel.from_frame(clean, spec.view), spec.windowing, validated.cutoff, spec.evaluation.windows)
+    return spec, clean, index
+
+
+def rate(work, windows: int, repeats: int = 5) -> float:
+    """Windows a second, median over repeats."""
+    times = []
+    for _ in range(repeats):
+        started = time.perf_counter()
+        work()
+        times.append(time.perf_counter() - started)
+    return windows / statistics.median(times)
+
+
+def test_training(demo, capsys):
+    spec, clean, index = demo
+    part, learned = training_part(clean, index, spec.view)
+    panel = Panel.from_frame(part, spec.view)
+    lines = []
+    for recipe in spec.recipes:
+        training = recipe.training.model_copy(update={"max_epochs": 3})
+        seconds = []
+        shorter = recipe.model_copy(update={"training": training})
+        bundle, _ = train_network(panel, learned, shorter, (lambda epoch, s=seconds: s.append(epoch.seconds),))
+        ours = training.windows_per_epoch / statistics.median(seconds)
+        lines.append(f"{recipe.model.name:16s} trains  {ours:7,.0f} windows/s, 1 thread, validation included")
+        lines.append(f"{'':16s} gathers {gathering(gatherer_of(bundle), panel, learned):7,.0f} windows/s")
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))  # noqa: T201 - a benchmark prints
+
+
+def gathering(gatherer: Gatherer, panel, index) -> float:
+    series, position = (side[:2048] for side in index.of("train"))
+    torch.set_num_threads(1)
+    return rate(lambda: gatherer.gather(panel, series, position), len(series))
+
+
+def test_forecasting_ten_thousand_series(demo, capsys):
+    spec, clean, index = demo
+    part, learned = training_part(clean, index, spec.view)
+    panel = Panel.from_frame(part, spec.view)
+    training = spec.training.model_copy(update={"max_epochs": 1})
+    recipes = [recipe.model_copy(update={"training": training}) for recipe in spec.recipes]
+    bundles = [train_network(panel, learned, recipe)[0] for recipe in recipes]
+    bundles += fit_baselines(panel, learned, spec.view, spec.forecast.quantiles, (24, 168))
+    series, position = index.of("train")
+    chosen = np.linspace(0, len(series) - 1, 10_000).astype(int)
+    with capsys.disabled():
+        print()  # noqa: T201
+        for bundle in bundles:
+            speed = rate(lambda b=bundle: b.predict(panel, series[chosen], position[chosen]), 10_000, repeats=3)
+            print(f"{bundle.name:20s} forecasts {speed:9,.0f} windows/s")  # noqa: T201
