@@ -90,11 +90,18 @@ class Run:
             "steps": [entry.model_dump() for entry in self.entries],
         }
         try:
-            page = refusal_page(name, self.spec.name, self.as_of, error, self.spec.question, self.store)
+            night = (self.spec.name, self.as_of)
+            page = refusal_page(name, self._where(), night, error, self.spec.question, self.store)
             self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record | {"page": page.uri})
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
         except Exception as second:  # noqa: BLE001 - whatever keeps the record from being written, the error matters more
             error.add_note(f"(The page of this night could not be written: {second})")
+
+    def _where(self) -> str:
+        """The step after the last one that is written down."""
+        order = ("ingest", "validate", "cut_windows", "forecast")
+        done = {entry.step for entry in self.entries}
+        return next((step for step in order if step not in done), "report")
 
     def _manifest(self, story: Story, reported: Reported | Failure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")

@@ -9,13 +9,14 @@ from data_contracts.errors import ContractBroken
 from tasks import _morning, _page
 from tasks._store import Store
 from tasks.evaluation import Question
-from tasks.reporting import versions
+from tasks.reporting import rules_broken, versions
 
 
 def refusal_page(
-    name: str, pipeline: str, as_of: datetime, error: Exception, question: Question, store: Store
+    name: str, step: str, night: tuple[str, datetime], error: Exception, question: Question, store: Store
 ) -> Artifact:
-    """Write reports/pipeline=…/<name>/index.html; `name` is that of the run's record."""
+    """Write reports/pipeline=…/<name>/index.html; `step` is where the night stopped, `night` its (pipeline, as-of)."""
+    pipeline, as_of = night
     published = store.listing(f"latest/pipeline={pipeline}")
     latest = store.get(store.claim(published[0], "forecasts")) if published else pd.DataFrame()
     broken = error if isinstance(error, ContractBroken) else None
@@ -37,12 +38,13 @@ def refusal_page(
             "Mend the rows that are named below, or the rule, and run the same night again." if broken else str(error),
             still,
         ),
-        failures=tuple(_morning.Failure("validate", one) for one in (broken.findings if broken else [str(error)])),
+        failures=tuple(_morning.Failure(step, one) for one in (broken.findings if broken else [str(error)])),
         leaderboard=pd.DataFrame(),
         metric=question.evaluation.metric,
         decision="",
         history=pd.DataFrame(),
         forecast=latest,
+        quarantine=rules_broken(broken.quarantine if broken else None, store),
         quarantine_uri=(broken.quarantine or "") if broken else "",
         versions=versions(),
     )

@@ -104,6 +104,7 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
     state, lines = verdict(story)
     drifted = story.drifted if isinstance(story.drifted, Drifted) else None
     decision = story.registered.reason if isinstance(story.registered, Registered) else "No decision in this run."
+    rejected = story.validated.quarantine.uri if story.validated.quarantine else None
     return _morning.Morning(
         pipeline=story.night.pipeline,
         as_of=story.night.as_of,
@@ -124,8 +125,8 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
         yesterday=_yesterday(story, clean, store),
         accuracy=_nights(story, store),
         health=_health(story, cutoff, question.view.zone),
-        quarantine=_quarantined(story, store),
-        quarantine_uri=story.validated.quarantine.uri if story.validated.quarantine else "",
+        quarantine=rules_broken(rejected, store),
+        quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,
         drift_summary=drifted.summary if drifted else "",
         drift_href="drift.html" if drifted else None,
@@ -182,11 +183,11 @@ def _health(story: Story, cutoff: pd.Timestamp, zone: str) -> tuple[_morning.Hea
     )
 
 
-def _quarantined(story: Story, store: Store) -> pd.DataFrame:
-    if story.validated.quarantine is None:
+def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:
+    """(rule, rows, series, example) of a file of rejected rows; empty where there is none."""
+    if uri is None:
         return pd.DataFrame(columns=["rule", "rows", "series", "example"])
-    table = store.get(story.validated.quarantine)
-    grouped = table.groupby("rule", as_index=False)
+    grouped = store.get(store.claim(uri, "quarantine")).groupby("rule", as_index=False)
     return grouped.agg(rows=("row", "size"), series=("unique_id", "nunique"), example=("reason", "first"))
 
 

@@ -159,7 +159,8 @@ def test_a_night_with_nothing_still_has_a_page() -> None:
 
 
 def test_a_failed_step_leaves_a_labelled_hole_in_its_section() -> None:
-    text = Reader(render(morning(drift=None, failures=(Failure("watch_drift", "Evidently raised KeyError"),)))).text
+    told = morning(verdict="watch", drift=None, failures=(Failure("watch_drift", "Evidently raised KeyError"),))
+    text = Reader(render(told)).text
     assert "1 step failed and did not stop the night" in text
     assert "Nothing to show here: watch_drift failed. Evidently raised KeyError" in " ".join(text.split())
     assert "Drift was not watched tonight." not in text
