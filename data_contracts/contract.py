@@ -2,13 +2,14 @@
 
 import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError, field_validator
 
 from data_contracts.document import read_document, sentences
 from data_contracts.errors import SpecError
@@ -39,6 +40,7 @@ KINDS: dict[str | None, Kind] = {
     "time": "string",
     None: "any",
 }
+UNITS = {"d": "D", "day": "D", "days": "D", "h": "h", "hour": "h", "hours": "h", "min": "min", "minutes": "min"}
 
 
 class Column(Spec):
@@ -66,6 +68,15 @@ class Contract(Spec):
     others: str | None = None
     freshness: str | None = None
     row_faults: Literal["error", "warning"] = "error"
+
+    @field_validator("others")
+    @classmethod
+    def _pattern(cls, others: str | None) -> str | None:
+        try:
+            re.compile(others or "")
+        except re.error as broken:
+            raise ValueError(f"{others!r} is no regular expression: {broken}") from broken
+        return others
 
     @property
     def label(self) -> str:
@@ -100,7 +111,7 @@ def _column_findings(column: Column, table: pa.Table) -> list[str]:
         return [f"column {column.name!r} is {values.type}, not {column.arrow}"]
     findings = []
     if column.required and values.null_count:
-        findings.append(f"column {column.name!r} has {values.null_count} missing values")
+        findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
     if pa.types.is_floating(values.type) and values.length() > values.null_count:
         endless = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
         if endless and column.required:
@@ -115,20 +126,41 @@ def read_contract(path: Path) -> Contract:
         parsed = OpenDataContractStandard.model_validate(document)
     except ValidationError as error:
         raise sentences(path, error) from error
+    if unknown := list(_unknown(document, parsed, "")):
+        raise SpecError(f"{path}: the standard has no {', '.join(unknown)}; is a word misspelt?")
     if parsed.kind != "DataContract" or not parsed.schema_:
         raise SpecError(f"{path} is no data contract: kind must be DataContract and schema must name a table.")
     if len(parsed.schema_) != 1:
         raise SpecError(f"{path} describes {len(parsed.schema_)} tables; a contract here describes one.")
     table = parsed.schema_[0]
-    return Contract(
-        id=parsed.id or path.stem,
-        version=parsed.version or "0.0.0",
-        columns=tuple(_column(prop, path) for prop in table.properties or []),
-        rules=compile_rules(table, path),
-        others=_custom(table, "otherColumns"),
-        freshness=_freshness(parsed),
-        row_faults=_custom(table, "rowFaults") or "error",
-    )
+    columns = tuple(_column(prop, path) for prop in table.properties or [])
+    names = [column.name for column in columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SpecError(f"{path} promises {', '.join(twice)} twice; keep one of each.")
+    try:
+        return Contract(
+            id=parsed.id or path.stem,
+            version=parsed.version or "0.0.0",
+            columns=columns,
+            rules=compile_rules(table, path),
+            others=_custom(table, "otherColumns"),
+            freshness=_freshness(parsed, path),
+            row_faults=_custom(table, "rowFaults") or "error",
+        )
+    except ValidationError as error:
+        raise sentences(path, error) from error
+
+
+def _unknown(written: Any, parsed: Any, place: str) -> Iterator[str]:
+    """Fields of the document that the model of the standard has let fall."""
+    if isinstance(parsed, BaseModel):
+        fields = {field.alias or name: getattr(parsed, name) for name, field in type(parsed).model_fields.items()}
+        for name, value in written.items():
+            here = f"{place}.{name}" if place else str(name)
+            yield from _unknown(value, fields[name], here) if name in fields else (here,)
+    elif isinstance(parsed, list):
+        for number, (one, other) in enumerate(zip(written, parsed, strict=True)):
+            yield from _unknown(one, other, f"{place}.{number}")
 
 
 @functools.cache
@@ -156,6 +188,11 @@ def _custom(table: SchemaObject, name: str) -> Any:
     return found[0] if found else None
 
 
-def _freshness(parsed: OpenDataContractStandard) -> str | None:
+def _freshness(parsed: OpenDataContractStandard, path: Path) -> str | None:
     promised = [sla for sla in parsed.slaProperties or [] if sla.property == "freshness"]
-    return f"{promised[0].value}{promised[0].unit or 'd'}" if promised else None
+    if not promised:
+        return None
+    value, unit = promised[0].value, promised[0].unit or "d"
+    if unit not in UNITS or isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise SpecError(f"{path}: freshness is {value!r} {unit}; write a number, and a unit of {', '.join(UNITS)}.")
+    return f"{value}{UNITS[unit]}"

@@ -1,5 +1,6 @@
 """Reads a YAML document a person wrote: plain data only, and every slip is named with its line."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,8 @@ class _PlainLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise SpecError(f"line {key.start_mark.line + 1}: a field's name must be plain text.")
             if key.value in seen:
                 line = key.start_mark.line + 1
                 raise SpecError(f"line {line}: the key {key.value!r} stands twice; keep one of them.")
@@ -33,21 +36,28 @@ class _PlainLoader(yaml.SafeLoader):
 def read_document(path: Path) -> dict[str, Any]:
     """One YAML mapping from `path`; SpecError names the file, the line and the way out."""
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+        text = data.decode("utf-8")
     except FileNotFoundError as missing:
         raise SpecError(f"{path} does not exist.") from missing
     except (OSError, UnicodeDecodeError) as unreadable:
         raise SpecError(f"{path} can't be read as UTF-8 text: {unreadable}") from unreadable
-    if len(text) > LARGEST:
-        raise SpecError(f"{path} has {len(text)} characters; at most {LARGEST} are accepted.")
+    if len(data) > LARGEST:
+        raise SpecError(f"{path} has more than {LARGEST:,} bytes; no document of ours has so many.")
+    return mapping(text, str(path))
+
+
+def mapping(text: str, where: str) -> dict[str, Any]:
+    """One YAML mapping; SpecError begins with `where` it stands and names the line."""
     try:
         document = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, only stricter
     except SpecError as slip:
-        raise SpecError(f"{path}, {slip}") from slip
-    except (yaml.YAMLError, RecursionError) as broken:
-        raise SpecError(f"{path} is not valid YAML: {' '.join(str(broken).split())}") from broken
+        raise SpecError(f"{where}, {slip}") from slip
+    except (yaml.YAMLError, RecursionError, ValueError) as broken:  # ValueError: a date such as 2013-13-45
+        raise SpecError(f"{where} is not valid YAML: {' '.join(str(broken).split())}") from broken
     if not isinstance(document, dict):
-        raise SpecError(f"{path} holds {type(document).__name__}, not a mapping of fields to values.")
+        raise SpecError(f"{where} holds {type(document).__name__}, not a mapping of fields to values.")
     return document
 
 
@@ -57,6 +67,7 @@ def sentences(path: Path | str, error: ValidationError) -> SpecError:
     for finding in error.errors():
         field = ".".join(str(part) for part in finding["loc"]) or "the document"
         value = finding["input"]
-        shown = "" if isinstance(value, dict | list) or finding["type"] == "missing" else f" (got {value!r})"
+        untold = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden")
+        shown = "" if untold else f" (got {textwrap.shorten(repr(value), 80)})"
         lines.append(f"  - {field}: {finding['msg']}{shown}")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))

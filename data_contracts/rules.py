@@ -6,9 +6,9 @@ Nothing of Great Expectations is imported here: a rule is a name and its argumen
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from open_data_contract_standard.model import DataQuality, SchemaObject
 
+from data_contracts.document import mapping
 from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
 
@@ -55,7 +55,7 @@ def _compile(rule: DataQuality, column: str | None, path: Path) -> Rule:
 
 def _custom(rule: DataQuality, name: str, path: Path) -> tuple[str, dict[str, Any]]:
     written = rule.implementation
-    body = yaml.safe_load(written) if isinstance(written, str) else written
+    body = mapping(written, f"{path}: the implementation of rule {name!r}") if isinstance(written, str) else written
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         raise SpecError(f"{path}: rule {name!r} needs an implementation with `type` and `kwargs`.")
     return body["type"], dict(body.get("kwargs") or {})
@@ -93,23 +93,38 @@ def _library(rule: DataQuality, column: str | None, name: str, path: Path) -> tu
 
 def _allowed_share(rule: DataQuality, name: str, path: Path) -> dict[str, float]:
     """`mustBe: 0` allows none at fault; an upper bound in percent allows a share of the rows."""
-    bound = next((b for b in (rule.mustBe, rule.mustBeLessOrEqualTo, rule.mustBeLessThan) if b is not None), 0)
+    upside_down = [word for word in ("mustNotBe", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustNotBeBetween")
+                   if getattr(rule, word) is not None]  # fmt: skip
+    if upside_down:
+        raise SpecError(f"{path}: rule {name!r} counts rows at fault, for which {upside_down[0]} asks nothing of use.")
+    most = rule.mustBeBetween[-1] if rule.mustBeBetween else None
+    bounds = (rule.mustBe, rule.mustBeLessOrEqualTo, rule.mustBeLessThan, most)
+    bound = next((bound for bound in bounds if bound is not None), 0)
     if bound == 0:
         return {}
     if rule.unit != "percent":
         raise SpecError(f"{path}: rule {name!r} allows {bound} rows at fault; write the bound with unit: percent.")
-    return {"mostly": 1 - float(bound) / 100}
+    return {"mostly": 1 - _number(bound, name, path) / 100}
+
+
+def _number(bound: Any, name: str, path: Path) -> float:
+    try:
+        return float(bound)
+    except (TypeError, ValueError) as text:
+        raise SpecError(f"{path}: rule {name!r} has the bound {bound!r}, which is no number.") from text
 
 
 def _bounds(rule: DataQuality, name: str, path: Path) -> dict[str, int]:
     low, high = rule.mustBeBetween or (None, None)
     low = rule.mustBeGreaterOrEqualTo if low is None else low
     if rule.mustBeGreaterThan is not None:
-        low = rule.mustBeGreaterThan + 1
+        low = _number(rule.mustBeGreaterThan, name, path) + 1
     high = rule.mustBeLessOrEqualTo if high is None else high
+    if rule.mustBeLessThan is not None:
+        high = _number(rule.mustBeLessThan, name, path) - 1
     if rule.mustBe is not None:
         low = high = rule.mustBe
     found = {"min_value": low, "max_value": high}
     if low is None and high is None:
         raise SpecError(f"{path}: rule {name!r} counts rows but gives no bound (mustBe…).")
-    return {side: int(bound) for side, bound in found.items() if bound is not None}
+    return {side: int(_number(bound, name, path)) for side, bound in found.items() if bound is not None}

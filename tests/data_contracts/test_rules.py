@@ -1,0 +1,140 @@
+"""Quality rules of a contract: which expectation each becomes, and which are refused as no rule at all."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from data_contracts.contract import read_contract
+from data_contracts.errors import SpecError
+from data_contracts.rules import Rule
+
+
+def rules_of(folder: Path, *rules: dict[str, Any], of_table: bool = False) -> tuple[Rule, ...]:
+    """The rules of a contract with one column, `sold`, at which `rules` stand, or at its table."""
+    column: dict[str, Any] = {"name": "sold", "logicalType": "number"}
+    table: dict[str, Any] = {"name": "sales", "properties": [column]}
+    (table if of_table else column)["quality"] = list(rules)
+    document = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "sales", "version": "1.0.0", "status": "active"}
+    path = folder / "sales.yaml"
+    path.write_text(yaml.safe_dump(document | {"schema": [table]}), encoding="utf-8")
+    return read_contract(path).rules
+
+
+@pytest.mark.parametrize(
+    ("written", "expectation", "arguments"),
+    [
+        ({"metric": "nullValues", "mustBe": 0}, "expect_column_values_to_not_be_null", {"column": "sold"}),
+        (
+            {"metric": "nullValues", "mustBeLessOrEqualTo": 5, "unit": "percent"},
+            "expect_column_values_to_not_be_null",
+            {"column": "sold", "mostly": 0.95},
+        ),
+        (
+            {"metric": "missingValues", "mustBeBetween": [0, 20], "unit": "percent"},
+            "expect_column_values_to_not_be_null",
+            {"column": "sold", "mostly": 0.8},
+        ),
+        (
+            {"metric": "invalidValues", "arguments": {"validValues": [1, 2]}, "mustBe": 0},
+            "expect_column_values_to_be_in_set",
+            {"column": "sold", "value_set": [1, 2]},
+        ),
+        (
+            {"metric": "invalidValues", "arguments": {"pattern": "^a"}, "mustBe": 0},
+            "expect_column_values_to_match_regex",
+            {"column": "sold", "regex": "^a"},
+        ),
+        (
+            {"metric": "duplicateValues", "mustBe": 0},
+            "expect_compound_columns_to_be_unique",
+            {"column_list": ["sold"]},
+        ),
+        (
+            {
+                "type": "custom",
+                "engine": "greatExpectations",
+                "implementation": "type: expect_column_max_to_be_between\nkwargs: {column: sold, max_value: 9}",
+            },
+            "expect_column_max_to_be_between",
+            {"column": "sold", "max_value": 9},
+        ),
+    ],
+)
+def test_a_rule_of_the_standard_becomes_an_expectation(
+    tmp_path: Path, written: dict[str, Any], expectation: str, arguments: dict[str, Any]
+) -> None:
+    (rule,) = rules_of(tmp_path, {"type": "library", "name": "r", **written})
+    assert rule.expectation == expectation
+    assert rule.arguments == arguments
+
+
+@pytest.mark.parametrize(
+    ("bounds", "arguments"),
+    [
+        ({"mustBe": 7}, {"min_value": 7, "max_value": 7}),
+        ({"mustBeGreaterThan": 0}, {"min_value": 1}),
+        ({"mustBeGreaterOrEqualTo": 3, "mustBeLessThan": 9}, {"min_value": 3, "max_value": 8}),
+        ({"mustBeBetween": [2, 5]}, {"min_value": 2, "max_value": 5}),
+        ({"mustBeLessOrEqualTo": 4}, {"max_value": 4}),
+    ],
+)
+def test_every_bound_of_a_row_count_counts(tmp_path: Path, bounds: dict[str, Any], arguments: dict[str, int]) -> None:
+    (rule,) = rules_of(tmp_path, {"type": "library", "metric": "rowCount", **bounds}, of_table=True)
+    assert rule.expectation == "expect_table_row_count_to_be_between"
+    assert rule.arguments == arguments
+
+
+def test_a_rule_is_strict_unless_it_says_warning(tmp_path: Path) -> None:
+    strict = {"name": "a", "metric": "nullValues", "mustBe": 0}
+    rules = rules_of(tmp_path, strict, strict | {"name": "b", "severity": "warning", "description": "Why not."})
+    assert [rule.severity for rule in rules] == ["error", "warning"]
+    assert [rule.sentence for rule in rules] == ["a", "Why not."]
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"metric": "nullValues", "severity": "sever"}, "rule 'r' has severity 'sever'; write error or warning"),
+        ({"metric": "freshness"}, "uses metric 'freshness'"),
+        ({"metric": "invalidValues"}, "invalidValues with validValues or pattern"),
+        ({"type": "sql", "query": "select 1"}, "is of type 'sql'"),
+        ({"type": "custom", "engine": "soda", "implementation": "x: 1"}, "is of type 'custom'"),
+        ({"metric": "nullValues", "mustBeLessThan": 3}, "allows 3 rows at fault; write the bound with unit: percent"),
+        ({"metric": "nullValues", "mustBe": "few", "unit": "percent"}, "the bound 'few', which is no number"),
+        ({"metric": "nullValues", "mustBeGreaterThan": 3}, "mustBeGreaterThan asks nothing of use"),
+        ({"type": "custom", "engine": "greatExpectations"}, "needs an implementation with `type` and `kwargs`"),
+        (
+            {"type": "custom", "engine": "greatExpectations", "implementation": "type: [broken"},
+            "implementation of rule 'r' is not valid YAML",
+        ),
+        (
+            {"type": "custom", "engine": "greatExpectations", "implementation": "type: !!python/name:os.system\n"},
+            "implementation of rule 'r' is not valid YAML",
+        ),
+        (
+            {"type": "custom", "engine": "greatExpectations", "implementation": "a: &x [1]\ntype: *x\n"},
+            "line 2: anchors and aliases",
+        ),
+    ],
+)
+def test_what_is_no_rule_is_a_spec_error_that_names_file_and_rule(
+    tmp_path: Path, written: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(SpecError, match=said) as refused:
+        rules_of(tmp_path, {"name": "r", **written})
+    assert "sales.yaml" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ({"metric": "rowCount"}, "counts rows but gives no bound"),
+        ({"metric": "rowCount", "mustBe": "many"}, "'many', which is no number"),
+        ({"metric": "nullValues", "mustBe": 0}, "must stand at a property, not at the table"),
+    ],
+)
+def test_a_rule_at_the_table_that_judges_nothing_is_refused(tmp_path: Path, written: dict[str, Any], said: str) -> None:
+    with pytest.raises(SpecError, match=said):
+        rules_of(tmp_path, {"name": "r", "type": "library", **written}, of_table=True)
