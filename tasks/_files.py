@@ -37,7 +37,7 @@ def remove(root: str, uri: str) -> None:
 
 
 def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
-    """Put `data` at `uri` in one step that readers can't see half done; False if it was there already.
+    """Put `data` at `uri` in one step that readers can't see half done; False if it had to be absent and was not.
 
     Local disk: a temporary file in the same folder, fsync, link or rename, fsync of the folder.
     Object stores: one PUT, which is atomic there.
@@ -46,10 +46,11 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
     target = f"{base}/{uri}"
     if isinstance(filesystem, LocalFileSystem):
         return _write_local(Path(target), data, only_if_absent)
-    if only_if_absent and filesystem.exists(target):
-        return False
     filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-    filesystem.pipe_file(target, data)
+    try:
+        filesystem.pipe_file(target, data, mode="create" if only_if_absent else "overwrite")
+    except FileExistsError:
+        return False
     return True
 
 

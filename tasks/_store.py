@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import json
+import re
 from typing import Any
 
 import pandas as pd
@@ -25,6 +26,11 @@ class Store(Spec):
     """Where everything lies; `root` is a folder or any fsspec URL."""
 
     root: str
+
+    @property
+    def shown(self) -> str:
+        """The root as it may stand in a message: without a password."""
+        return re.sub(r"://[^/@]*@", "://…@", self.root)
 
     def put(self, frame: pd.DataFrame | pa.Table, contract: str, folder: str | None = None) -> Artifact:
         """Store a table that keeps its contract; the same table is stored once.
@@ -55,14 +61,11 @@ class Store(Spec):
         digest = hashlib.sha256(data).hexdigest()
         artifact = Artifact(contract=f"{kind}@1.0.0", uri=uri, digest=digest, rows=0)
         if not self.holds(artifact):
-            _files.write(self.root, uri, data)
+            self._write(uri, data)
         return artifact
 
     def get_bytes(self, artifact: Artifact) -> bytes:
-        try:
-            data = _files.read(self.root, artifact.uri)
-        except FileNotFoundError as missing:
-            raise StoreDamaged(artifact.uri, "is missing") from missing
+        data = self._read(artifact.uri)
         found = hashlib.sha256(data).hexdigest()
         if found != artifact.digest:
             raise StoreDamaged(artifact.uri, f"hashes to {found[:12]}…, not to {artifact.digest[:12]}…")
@@ -80,27 +83,30 @@ class Store(Spec):
         """A second name for the same bytes, visible whole or not at all; unchanged bytes are not written again."""
         there = artifact.model_copy(update={"uri": uri})
         if not self.holds(there):
-            _files.write(self.root, uri, self.get_bytes(artifact))
+            self._write(uri, self.get_bytes(artifact))
         return there
 
     def claim(self, uri: str, contract: str) -> Artifact:
-        """A claim check for the table that lies at `uri` now."""
-        data = _files.read(self.root, uri)
-        rows = pq.read_metadata(pa.BufferReader(data)).num_rows
+        """A claim check for the table that lies at `uri` now. Raises StoreDamaged where there is no whole table."""
+        data = self._read(uri)
+        try:
+            rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True).num_rows
+        except (pa.ArrowException, OSError) as torn:
+            raise StoreDamaged(uri, f"is no whole table: {str(torn).splitlines()[0]}") from torn
         digest = hashlib.sha256(data).hexdigest()
         return Artifact(contract=house_contract(contract).label, uri=uri, digest=digest, rows=rows)
 
     def read_json(self, uri: str) -> dict[str, Any] | None:
         """The record at `uri`; None where there is none, or one that is torn and so worth nothing."""
         try:
-            record = json.loads(_files.read(self.root, uri))
-        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError):
+            record = json.loads(self._read(uri))
+        except (StoreDamaged, json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             return None
         return record if isinstance(record, dict) else None
 
     def write_json(self, uri: str, record: dict[str, Any], *, only_if_absent: bool = False) -> bool:
         data = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-        return _files.write(self.root, uri, data, only_if_absent=only_if_absent)
+        return self._write(uri, data, only_if_absent=only_if_absent)
 
     def listing(self, folder: str) -> list[str]:
         return _files.listing(self.root, folder)
@@ -108,13 +114,27 @@ class Store(Spec):
     def ready(self) -> None:
         """Raise StoreUnusable, before anything is computed, where the store can't be written to."""
         probe = ".writable"
+        self._write(probe, b"")
+        _files.remove(self.root, probe)
+
+    def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
         try:
-            _files.write(self.root, probe, b"")
-            _files.remove(self.root, probe)
-        except OSError as refused:
+            return _files.write(self.root, uri, data, only_if_absent=only_if_absent)
+        except (OSError, ValueError, ImportError) as refused:  # the last two: a URL that fsspec does not know
             raise StoreUnusable(
-                f"the store {self.root!r} can't be written to: {refused}. "
-                "Give this user the right to write there, or set NIGHTCAST_STORE to another place."
+                f"the store {self.shown!r} can't be written to: {refused} ({len(data):,} bytes for {uri}). Give this "
+                "user the right and the room to write there, or set NIGHTCAST_STORE to another place."
+            ) from refused
+
+    def _read(self, uri: str) -> bytes:
+        try:
+            return _files.read(self.root, uri)
+        except FileNotFoundError as missing:
+            raise StoreDamaged(uri, "is missing") from missing
+        except (OSError, ValueError, ImportError) as refused:
+            raise StoreUnusable(
+                f"{uri} in the store {self.shown!r} can't be read: {refused}. Give this user the right to read there, "
+                "or set NIGHTCAST_STORE to another place."
             ) from refused
 
     def _keep(self, data: bytes, contract: str, folder: str, suffix: str, rows: int) -> Artifact:
