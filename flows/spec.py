@@ -21,6 +21,7 @@ from models.panel import View
 from models.recurrent import RecurrentSpec
 from models.windows import WindowSpec
 from tasks._promotion import PromotionSpec
+from tasks._step import code_digest
 from tasks.drift import DriftSpec
 from tasks.evaluation import Bounds, EvaluationSpec, Question
 from tasks.ingestion import ColumnsSpec, Reading, SourceSpec
@@ -164,11 +165,11 @@ class PipelineSpec(Spec):
         return moment.tz_convert("UTC").to_pydatetime()
 
     def run_id(self, flow: str, as_of: datetime, raw: Artifact) -> str:
-        """Digest of the spec, the inputs and the as-of, so that a rerun is the same run."""
+        """Digest of the spec, the inputs, the as-of and the release: a rerun is the same run, an upgrade is another."""
         promises = self.promises
         spec = self.model_dump_json(exclude={"source", "contract"})  # where the table lies is not what it says
-        told = "\n".join((flow, spec, promises.model_dump_json() if promises else "", as_of.isoformat(), raw.digest))
-        return hashlib.sha256(told.encode()).hexdigest()[:16]
+        told = (flow, code_digest(), spec, promises.model_dump_json() if promises else "", as_of.isoformat(), raw.digest)
+        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
 def _find(pipeline: str, folder: Path | None) -> Path:
