@@ -168,7 +168,8 @@ class PipelineSpec(Spec):
         """Digest of the spec, the inputs, the as-of and the release: a rerun is the same run, an upgrade is another."""
         promises = self.promises
         spec = self.model_dump_json(exclude={"source", "contract"})  # where the table lies is not what it says
-        told = (flow, code_digest(), spec, promises.model_dump_json() if promises else "", as_of.isoformat(), raw.digest)
+        contract = promises.model_dump_json() if promises else ""
+        told = (flow, code_digest(), spec, contract, as_of.isoformat(), raw.digest)
         return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
