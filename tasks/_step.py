@@ -5,6 +5,7 @@ inputs ──digest──> cache/<step>/<key>.json ──claims hold?──> Cac
                         └──> compute, store, remember
 """
 
+import contextlib
 import functools
 import hashlib
 import inspect
@@ -70,13 +71,10 @@ class Step(Generic[P, R]):
         started = time.perf_counter()
         store: Store = inputs["store"]
         uri = f"cache/{self.name}/{self._key(inputs)}.json"
-        record = store.read_json(uri)
-        if record is not None and all(store.holds(claim) for claim in _claims(record)):
-            try:
-                known = self._result.validate_python(record["result"])
-            except (KeyError, ValidationError):
-                pass  # a record of another shape is worth nothing: compute again
-            else:
+        with contextlib.suppress(KeyError, ValidationError):  # a record of another shape is worth nothing
+            record = store.read_json(uri) or {}
+            known = self._result.validate_python(record["result"])
+            if all(store.holds(claim) for claim in _claims(record)):
                 _journal.note(self.name, "cached", time.perf_counter() - started, _journal.describe(known))
                 return Completed(name="Cached", message="same inputs, same bytes", data=known)
         result = self.fn(**inputs)

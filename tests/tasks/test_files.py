@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -100,8 +101,6 @@ print(me if won else "", end="")
 
 
 def test_of_several_processes_exactly_one_creates_a_file_that_must_be_absent(tmp_path: Path) -> None:
-    import time
-
     start = str(time.time() + 2.5)
     racers = [
         subprocess.Popen(

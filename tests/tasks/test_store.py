@@ -2,8 +2,10 @@
 
 import hashlib
 import os
+import pickle
 import subprocess
 import sys
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -125,8 +127,9 @@ def test_values_are_cast_only_where_nothing_is_lost(store: Store) -> None:
 def test_the_pages_of_a_stored_table_carry_checksums(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     data = bytearray((Path(store.root) / claim.uri).read_bytes())
-    place = pq.ParquetFile(pa.BufferReader(bytes(data))).metadata.row_group(0).column(2).data_page_offset
-    data[place + 60] ^= 1
+    column = pq.ParquetFile(pa.BufferReader(bytes(data))).metadata.row_group(0).column(2)
+    first = column.dictionary_page_offset or column.data_page_offset
+    data[first + column.total_compressed_size - 1] ^= 1
     with pytest.raises((OSError, pa.ArrowException)):
         pq.read_table(pa.BufferReader(bytes(data)), page_checksum_verification=True)
 
@@ -210,8 +213,8 @@ def test_a_password_in_the_url_of_a_store_is_not_shown() -> None:
 
 NOBODY = """
 import os, sys
-os.setgid(65534); os.setuid(65534)
 from tasks._store import Store, StoreUnusable
+os.setgid(65534); os.setuid(65534)
 try:
     getattr(Store(root=sys.argv[1]), sys.argv[2])(*sys.argv[3:])
 except StoreUnusable as refused:
@@ -223,11 +226,7 @@ except StoreUnusable as refused:
 @pytest.mark.parametrize(
     ("verb", "said"), [(["ready"], "can't be written to"), (["read_json", "a.json"], "can't be read")]
 )
-def test_a_store_without_permission_is_unusable_and_names_its_path(
-    tmp_path_factory: pytest.TempPathFactory, verb: list[str], said: str
-) -> None:
-    import tempfile
-
+def test_a_store_without_permission_is_unusable_and_names_its_path(verb: list[str], said: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to nobody
         Path(folder).chmod(0o755)
         closed = Path(folder) / "store"
@@ -262,8 +261,6 @@ def test_a_store_in_memory_keeps_the_same_promises(tmp_path: Path) -> None:
 
 
 def test_a_planted_pickle_is_never_opened(store: Store, tmp_path: Path) -> None:
-    import pickle
-
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "sprung"),)
