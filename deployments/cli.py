@@ -121,7 +121,10 @@ def _answer(answer: Any, as_json: bool, verbose: bool) -> None:
     except Exception as error:
         if verbose:
             raise
-        sentence = f"{type(error).__name__}: {error}. Run it again with --verbose to see where it happened."
+        hint = "Run it again with --verbose to see where it happened."
+        if "Failed to reach API" in str(error):
+            hint = "Start that Prefect server, or unset PREFECT_API_URL: then the night starts one of its own."
+        sentence = f"{type(error).__name__}: {error}. {hint}"
         _leave({"error": type(error).__name__, "message": str(error)}, sentence, 1, as_json)
     else:
         sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")

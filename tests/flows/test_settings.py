@@ -1,0 +1,30 @@
+import pytest
+
+from data_contracts.errors import SpecError
+from flows.settings import Settings
+
+
+def test_every_setting_has_a_default_that_works(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("STORE", "MLFLOW_URI", "PIPELINES"):
+        monkeypatch.delenv(f"NIGHTCAST_{name}", raising=False)
+    settings = Settings()
+    assert settings.place.root == "store"
+    assert settings.tracking.uri == f"sqlite:///{tmp_path}/store/mlflow/mlflow.db"
+    assert settings.tracking.artifacts == (tmp_path / "store" / "mlflow" / "artifacts").as_uri()
+
+
+def test_the_environment_says_where(monkeypatch):
+    monkeypatch.setenv("NIGHTCAST_STORE", "/data/nights")
+    monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://127.0.0.1:5000")
+    settings = Settings()
+    assert settings.place.root == "/data/nights"
+    assert settings.tracking.uri == "http://127.0.0.1:5000"
+    assert settings.tracking.artifacts is None
+
+
+def test_a_store_in_a_bucket_needs_a_registry_of_its_own(monkeypatch):
+    monkeypatch.setenv("NIGHTCAST_STORE", "s3://bucket/nights")
+    monkeypatch.delenv("NIGHTCAST_MLFLOW_URI", raising=False)
+    with pytest.raises(SpecError, match="NIGHTCAST_MLFLOW_URI"):
+        _ = Settings().tracking
