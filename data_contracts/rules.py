@@ -67,8 +67,12 @@ def _library(rule: DataQuality, column: str | None, name: str, path: Path) -> tu
     if metric == "rowCount":
         return "expect_table_row_count_to_be_between", _bounds(rule, name, path)
     if metric == "duplicateValues":
-        listed = arguments.get("properties") or [column]
-        return "expect_compound_columns_to_be_unique", {"column_list": list(listed), **share}
+        listed = list(arguments.get("properties") or filter(None, [column]))
+        if not listed:
+            raise SpecError(f"{path}: rule {name!r} (duplicateValues) needs `arguments: {{properties: […]}}`.")
+        if len(listed) == 1:
+            return "expect_column_values_to_be_unique", {"column": listed[0], **share}
+        return "expect_compound_columns_to_be_unique", {"column_list": listed, **share}
     if column is None:
         raise SpecError(f"{path}: rule {name!r} ({metric}) must stand at a property, not at the table.")
     if metric in ("nullValues", "missingValues"):

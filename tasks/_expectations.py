@@ -10,6 +10,8 @@ from data_contracts.errors import SpecError
 from data_contracts.rules import Rule
 from tasks._faults import Fault
 
+UNIQUE = ("expect_compound_columns_to_be_unique", "expect_column_values_to_be_unique")
+
 
 def broken_rules(frame: pd.DataFrame, contract: Contract) -> list[Fault]:
     """The rules that `frame` breaks; its columns carry the source's names, and `row` numbers the rows.
@@ -26,11 +28,22 @@ def broken_rules(frame: pd.DataFrame, contract: Contract) -> list[Fault]:
         _refuse_broken(rule, result, contract)
         if not result["success"]:
             rows = [entry["row"] for entry in result["result"].get("unexpected_index_list") or []]
-            column = rule.arguments.get("column") or ", ".join(rule.arguments.get("column_list", ["the table"]))
+            column = ", ".join(_columns(rule)) or "the table"
             observed = result["result"].get("observed_value")
             found = f" (found {observed})" if observed is not None and not rows else ""
             faults.append(Fault(rule.name, column, rule.severity, rule.sentence + found, _repeats(rule, frame, rows)))
     return faults
+
+
+def judge_of(columns: set[str], contract: Contract) -> set[str]:
+    """Names of the rules that ask whether exactly these columns together are unique."""
+    unique = [rule for rule in contract.rules if rule.expectation in UNIQUE]
+    return {rule.name for rule in unique if set(_columns(rule)) == columns}
+
+
+def _columns(rule: Rule) -> list[str]:
+    named = [rule.arguments[word] for word in ("column", "column_A", "column_B") if word in rule.arguments]
+    return [str(name) for name in (*named, *rule.arguments.get("column_list", ()))]
 
 
 def _run(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
@@ -52,7 +65,8 @@ def _run(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
         suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
     )
     ordered = {_asked(entry.expectation_config): entry.to_json_dict() for entry in report.results}
-    return [ordered[_asked(expectation.configuration)] for expectation in expectations]
+    asked = [_asked(expectation.configuration) for expectation in expectations]
+    return [ordered[one] for one in asked if one in ordered]
 
 
 def _asked(configuration: Any) -> str:
@@ -72,6 +86,6 @@ def _refuse_broken(rule: Rule, result: dict[str, Any], contract: Contract) -> No
 
 def _repeats(rule: Rule, frame: pd.DataFrame, rows: list[int]) -> list[int]:
     """Of rows that share a key, the first is good and the others are at fault."""
-    if rule.expectation != "expect_compound_columns_to_be_unique":
+    if rule.expectation not in UNIQUE:
         return rows
-    return frame.loc[frame.duplicated(rule.arguments["column_list"]) & frame["row"].isin(rows), "row"].tolist()
+    return frame.loc[frame.duplicated(_columns(rule)) & frame["row"].isin(rows), "row"].tolist()

@@ -9,6 +9,8 @@ import pandas as pd
 from tasks._faults import Fault
 from tasks.ingestion import Reading
 
+MOST_STEPS = 10_000_000
+
 
 def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
     """The grid that most of `times` (UTC) lie on, from the first to `extra` steps past the last.
@@ -25,12 +27,25 @@ def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
     return (inside.append(beyond) + phase).astype("datetime64[us, UTC]")
 
 
+def too_early(frame: pd.DataFrame, reading: Reading) -> list[Fault]:
+    """Rows so long before the newest that the grid between would fill the memory, as of a year 202."""
+    offset = pd.tseries.frequencies.to_offset(reading.freq)
+    width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
+    early = (frame["ds"].max() - frame["ds"]) / width > MOST_STEPS
+    if not early.any():
+        return []
+    reason = f"lies more than {MOST_STEPS:,} steps of freq {reading.freq!r} before the newest"
+    severity = reading.contract.row_faults if reading.contract else "error"
+    return [Fault("ds is near the others", reading.columns.ds, severity, reason, frame.loc[early, "row"].tolist())]
+
+
 def off_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Reading) -> list[Fault]:
     """Rows whose time lies between two steps."""
     outside = frame["ds"].notna() & ~frame["ds"].isin(grid)
     if not outside.any():
         return []
-    reason = f"lies between two steps of freq {reading.freq!r} (steps are at {grid[0]:%a %H:%M}, {grid[1]:%a %H:%M} …)"
+    shown = ", ".join(f"{moment:%a %H:%M}" for moment in grid[:2])
+    reason = f"lies between two steps of freq {reading.freq!r} (steps are at {shown} …)"
     severity = reading.contract.row_faults if reading.contract else "error"
     return [Fault("ds is on the grid", reading.columns.ds, severity, reason, frame.loc[outside, "row"].tolist())]
 
@@ -54,15 +69,16 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
     first = first[first < newest]  # a series that begins after the cutoff is not known yet
     over = set(ended(frame, cutoff, reading))
     spans = [range(start, newest if name in over else end) for name, start in first.items()]
+    history = frame.sort_values("ds")
     full = pd.DataFrame(
         {
             "unique_id": pd.Series(first.index.repeat([len(span) for span in spans]), dtype="str"),
             "ds": grid[[place for span in spans for place in span]],
         }
     )
-    filled = full.merge(frame.drop(columns=["row", *reading.features.static]), "left", ["unique_id", "ds"])
+    filled = full.merge(frame[["unique_id", "ds", "y", *reading.numbers]], "left", ["unique_id", "ds"])
     for name in reading.features.static:
-        known = frame.dropna(subset=[name]).groupby("unique_id")[name].last()
+        known = history.dropna(subset=[name]).groupby("unique_id")[name].last()
         filled[name] = filled["unique_id"].map(known).astype("str")
     return filled.sort_values(["unique_id", "ds"], ignore_index=True)
 
@@ -70,10 +86,6 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
 def unknown_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[Fault]:
     """Covariates that the spec calls known in the future, but that have no value there."""
     ahead = clean[clean["ds"] > cutoff]
-    if reading.features.known_columns and ahead.empty:
-        listed = ", ".join(reading.features.known_columns)
-        reason = f"the source has no row after {cutoff:%Y-%m-%d %H:%M}; supply them, or declare them as observed"
-        return [Fault("known covariates reach over the horizon", listed, "error", reason, [])]
     faults = []
     for name in reading.features.known_columns:
         lacking = ahead[ahead[name].isna()]

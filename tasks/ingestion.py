@@ -5,41 +5,27 @@
 """
 
 import difflib
-import hashlib
-import re
-from datetime import datetime
-from typing import Literal
+import warnings
+from datetime import date, datetime
 
-import fsspec
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pcsv
-import pyarrow.dataset as pds
+from pandas.tseries.api import guess_datetime_format
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract import Contract
 from data_contracts.errors import SourceUnreadable
 from data_contracts.spec import Spec
 from models.features import FeatureSpec
+from tasks._source import SourceSpec, fingerprint, read_source
 from tasks._step import step_that_depends_on
 from tasks._store import Store
 
+__all__ = ["ColumnsSpec", "Reading", "SourceSpec", "as_known", "in_our_words", "ingest", "read_source"]
+
 OURS = ("row", "unique_id", "ds", "y")
-
-
-class SourceSpec(Spec):
-    """Where the table comes from; `path` may be any fsspec URL, a folder or a glob."""
-
-    kind: Literal["csv", "parquet"]
-    path: str
-    timezone: str | None = None
-    """The zone of times that carry none; UTC where it is not given."""
-
-    @property
-    def shown(self) -> str:
-        """The path as it may stand in a message or a record: without a password."""
-        return re.sub(r"://[^/@]*@", "://…@", self.path)
+OFFSET = r"(?:[Zz]|[Tt ]\d[^-+]*[+-]\d\d(?::?\d\d)?)\s*$"  # at the end of a time: Z, +02, -05:00
 
 
 class ColumnsSpec(Spec):
@@ -74,8 +60,13 @@ class Reading(Spec):
 
     def times(self, values: pd.Series) -> pd.Series:
         """`ds` in UTC with microseconds; what is no time, or no single time on a DST night, becomes NaT."""
-        text = pd.api.types.is_string_dtype(values)
-        times = pd.to_datetime(values, errors="coerce", format="mixed" if text else None, utc=text and _mixed(values))
+        if not pd.api.types.is_string_dtype(values):
+            return self._in_utc(_stamps(values))
+        zoned = values.str.contains(OFFSET, na=False)  # offsets may differ, as on the two sides of a DST night
+        naive, instants = _parsed(values.where(~zoned), utc=False), _parsed(values.where(zoned), utc=True)
+        return self._in_utc(naive).where(~zoned, self._in_utc(instants))
+
+    def _in_utc(self, times: pd.Series) -> pd.Series:
         if times.dt.tz is None:
             zone = "UTC" if self.calendar_steps else self.source.timezone or "UTC"
             times = times.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
@@ -96,10 +87,35 @@ class Reading(Spec):
         listed = dict.fromkeys((*self.numbers, *self.features.static, *promised))
         return tuple(name for name in listed if name not in mapped)
 
+    @property
+    def columns_read(self) -> tuple[str, ...]:
+        """Every column of the source that is used."""
+        mapped = (self.columns.unique_id, self.columns.ds, self.columns.y)
+        return tuple(dict.fromkeys(name for name in (*mapped, *self.wanted) if name))
 
-def _mixed(values: pd.Series) -> bool:
-    """Whether the text carries offsets; they may differ from row to row, as on the two sides of a DST night."""
-    return bool(values.str.contains(r"(?:Z|[+-]\d\d:?\d\d)\s*$", na=False).any())
+    def kind(self, name: str) -> str:
+        """What the contract says the values of a source column are; 'any' where it says nothing."""
+        promised = self.contract.columns if self.contract else ()
+        return next((column.kind for column in promised if column.name == name), "any")
+
+
+def _parsed(text: pd.Series, utc: bool) -> pd.Series:
+    """ISO times and, for the others, the one way of writing that the first of them shows: 13/2 and 2/13 don't mix."""
+    times = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=utc)
+    others = text[times.isna() & text.notna()]
+    with warnings.catch_warnings(action="ignore"):  # pandas warns that 13/2 must be day first, which is what we ask
+        style = guess_datetime_format(str(others.iloc[0]).strip()) if len(others) else None
+    if style:
+        times = times.fillna(pd.to_datetime(others.str.strip(), errors="coerce", format=style, utc=utc))
+    return times
+
+
+def _stamps(values: pd.Series) -> pd.Series:
+    """Times and dates as they are; a number is no time, for nobody says in which unit, or since when."""
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return values
+    dates = [value if isinstance(value, date) else None for value in values]
+    return pd.to_datetime(pd.Series(dates, index=values.index, dtype=object), errors="coerce")
 
 
 def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
@@ -114,7 +130,7 @@ def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
     kept = ~later
     if reading.features.known_columns:
         kept |= times <= horizon_end
-    told = {"row", "unique_id", "ds", *reading.features.known_columns, *reading.features.static}
+    told = {"row", "unique_id", "ds", *reading.features.known_columns}
     hidden = pa.array(later.to_numpy())
     for place, field in enumerate(table.schema):
         if field.name not in told:
@@ -130,6 +146,11 @@ def in_our_words(table: pa.Table, reading: Reading) -> pa.Table:
     needed = [(role, name) for role, name in mapped if name] + [("covariate", name) for name in reading.wanted]
     findings = [_missing(role, name, table) for role, name in needed if name not in table.column_names]
     findings += [
+        f"column {name!r}, the {role}, stands {table.column_names.count(name)} times"
+        for role, name in needed
+        if table.column_names.count(name) > 1
+    ]
+    findings += [
         f"column {name!r} has the name of a column of ours; rename it in the source"
         for name in reading.wanted
         if name in OURS
@@ -140,8 +161,12 @@ def in_our_words(table: pa.Table, reading: Reading) -> pa.Table:
         raise SourceUnreadable(f"the source {where}", findings)
     series = table[columns.unique_id] if columns.unique_id else pa.array([columns.y] * table.num_rows)
     ours = {"row": pa.array(range(table.num_rows), pa.int64()), "unique_id": series}
-    ours |= {"ds": table[columns.ds], "y": table[columns.y]}
-    return pa.table(ours | {name: table[name] for name in reading.wanted})
+    ours |= {"ds": table[columns.ds], "y": table[columns.y]} | {name: table[name] for name in reading.wanted}
+    return pa.table({name: _decoded(values) for name, values in ours.items()})
+
+
+def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _missing(role: str, name: str, table: pa.Table) -> str:
@@ -150,54 +175,10 @@ def _missing(role: str, name: str, table: pa.Table) -> str:
     return f"column {name!r}, the {role}, is missing{hint}"
 
 
-def read_source(source: SourceSpec) -> pa.Table:
-    """The whole table. CSV comes as text, so that `007` stays `007`; Raises SourceUnreadable with the reason."""
-    try:
-        filesystem, path = fsspec.core.url_to_fs(source.path)
-        if source.kind == "parquet":
-            files = sorted(filesystem.glob(path)) if re.search(r"[*?\[]", path) else path
-            return pds.dataset(files, filesystem=filesystem, format="parquet", partitioning="hive").to_table()
-        return _read_csv(filesystem, path)
-    except FileNotFoundError as missing:
-        raise SourceUnreadable(f"the source {source.shown}", ["there is no such file"]) from missing
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as unreadable:
-        reason = f"it can't be read as {source.kind}: {str(unreadable).splitlines()[0]}"
-        raise SourceUnreadable(f"the source {source.shown}", [reason]) from unreadable
-
-
-def _read_csv(filesystem: fsspec.AbstractFileSystem, path: str) -> pa.Table:
-    with filesystem.open(path, "rb", compression="infer") as file:
-        data: bytes = file.read()
-    header = pd.read_csv(pa.BufferReader(data), nrows=0).columns if data.strip() else []
-    if not len(header):
-        raise SourceUnreadable(f"the source {path}", ["the file is empty: not even a header"])
-    text = pcsv.ConvertOptions(
-        column_types={str(name): pa.string() for name in header},
-        strings_can_be_null=True,
-        quoted_strings_can_be_null=False,
-        null_values=[""],
-    )
-    parsing = pcsv.ParseOptions(newlines_in_values=True)
-    return pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
-
-
-def fingerprint(source: SourceSpec) -> str:
-    """Digest of the source's files, so that a changed source is read again and an unchanged one is not."""
-    filesystem, path = fsspec.core.url_to_fs(source.path)
-    files = sorted(filesystem.glob(path)) if re.search(r"[*?\[]", path) else sorted(filesystem.find(path))
-    digest = hashlib.sha256()
-    for name in files:
-        digest.update(f"{name}\n".encode())
-        with filesystem.open(name, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
-
-
 @step_that_depends_on(lambda reading, as_of, store: (reading, as_of, fingerprint(reading.source)))
 def ingest(reading: Reading, as_of: datetime, store: Store) -> Artifact:
     """The source as it was known at `as_of`. Raises SourceUnreadable where it is no table, or lacks a column."""
-    table = in_our_words(read_source(reading.source), reading)
+    table = in_our_words(read_source(reading.source, reading.columns_read), reading)
     raw = as_known(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(

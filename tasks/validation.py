@@ -5,8 +5,10 @@ from datetime import datetime
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken
 from data_contracts.spec import Spec
+from models.windows import duration
 from tasks import _expectations, _grid
 from tasks._faults import Fault, repeated, sentence, typed
 from tasks._step import step
@@ -44,27 +46,49 @@ class Validated(Spec):
 def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[pd.DataFrame, list[Fault]]:
     """The typed frame and every fault of its rows: kinds of value, keys, then the rules of the contract."""
     frame, faults = typed(raw, reading)
-    faults += repeated(frame, reading)
-    if frame["ds"].notna().any():
-        faults += _grid.off_grid(frame, _grid.steps(frame["ds"].dropna(), reading.freq, 0), reading)
+    faults += _grid.too_early(frame, reading)
+    sound = frame[~frame["row"].isin(_rows(faults))]  # the others hold no observation that a rule could judge
+    twice = repeated(sound, reading)
+    if len(sound):
+        faults += _grid.off_grid(sound, _grid.steps(sound["ds"], reading.freq, 0), reading)
     if reading.contract:
-        observed = frame["ds"] < reading.moment(as_of)
-        columns = reading.columns
-        theirs = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
-        others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
-        told = pd.DataFrame({"row": frame["row"], **theirs, **others})[observed]
-        faults += _required(told, reading) + _expectations.broken_rules(told, reading.contract)
+        told = _in_their_words(sound, raw.loc[sound.index], reading)[sound["ds"] < reading.moment(as_of)]
+        broken = _required(told, reading.contract) + _expectations.broken_rules(told, reading.contract)
+        faults += _once(twice, broken, reading, reading.contract) + broken
+    else:
+        faults += twice
     return frame, faults
 
 
-def _required(told: pd.DataFrame, reading: Reading) -> list[Fault]:
+def _in_their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """The typed values under the names that the source and its contract use."""
+    columns = reading.columns
+    theirs = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
+    others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
+    return pd.DataFrame({"row": frame["row"], **theirs, **others})
+
+
+def _required(told: pd.DataFrame, contract: Contract) -> list[Fault]:
     """Columns that the contract requires and that have no value in some row."""
-    promised = reading.contract.columns if reading.contract else ()
+    lacking = {column.name: told[column.name].isna() for column in contract.columns if column.required}
     return [
-        Fault(f"{column.name} is required", column.name, "error", "must not be empty", told.loc[empty, "row"].tolist())
-        for column in promised
-        if column.required and (empty := told[column.name].isna()).any()
+        Fault(f"{name} is required", name, contract.row_faults, "must not be empty", told.loc[empty, "row"].tolist())
+        for name, empty in lacking.items()
+        if empty.any()
     ]
+
+
+def _once(twice: list[Fault], broken: list[Fault], reading: Reading, contract: Contract) -> list[Fault]:
+    """Repeated keys that no rule of the contract names: where one does, its own words and severity count."""
+    key = {name for name in (reading.columns.unique_id, reading.columns.ds) if name}
+    judges = _expectations.judge_of(key, contract)
+    named = _rows([fault for fault in broken if fault.rule in judges])
+    left = [fault._replace(rows=[row for row in fault.rows if row not in named]) for fault in twice]
+    return [fault for fault in left if fault.rows]
+
+
+def _rows(faults: list[Fault]) -> set[int]:
+    return {row for fault in faults for row in fault.rows}
 
 
 def rejected(raw: pd.DataFrame, faults: list[Fault]) -> pd.DataFrame:
@@ -77,7 +101,9 @@ def rejected(raw: pd.DataFrame, faults: list[Fault]) -> pd.DataFrame:
     text = raw[raw["row"].isin(joined["row"])].copy()
     for name in text.columns.drop("row"):
         text[name] = text[name].map(str, na_action="ignore").astype("str")
-    return joined.merge(text, "left", "row").astype({"row": "int64", "rule": "str", "reason": "str"})
+    return joined.merge(text, "left", "row", suffixes=("", " of the source")).astype(
+        {"row": "int64", "rule": "str", "reason": "str"}
+    )
 
 
 def _listed(values: pd.Series) -> str:
@@ -89,7 +115,7 @@ def validate(raw: Artifact, reading: Reading, as_of: datetime, store: Store) -> 
     """Raises ContractBroken, with the rejected rows in quarantine, where a fault's severity is error."""
     table = store.get(raw)
     frame, faults = find_faults(table, reading, as_of)
-    bad = {row for fault in faults for row in fault.rows}
+    bad = _rows(faults)
     folder = f"quarantine/pipeline={reading.pipeline}"
     quarantine = store.put(rejected(table, faults), "quarantine", folder) if bad else None
     findings = tuple(sentence(fault, table) for fault in faults)
@@ -127,7 +153,7 @@ def _check_promises(
 ) -> None:
     findings = [sentence(fault, raw) for fault in _grid.unknown_ahead(clean, cutoff, reading)]
     promised = reading.contract.freshness if reading.contract else None
-    if promised and moment - cutoff > pd.Timedelta(promised):
+    if promised and moment - cutoff > duration(promised):
         findings.append(f"the newest observation is of {cutoff:%Y-%m-%d %H:%M}, older than the promised {promised}")
     if findings:
         _stop(reading, findings, None)

@@ -48,8 +48,13 @@ def rules_of(folder: Path, *rules: dict[str, Any], of_table: bool = False) -> tu
         ),
         (
             {"metric": "duplicateValues", "mustBe": 0},
+            "expect_column_values_to_be_unique",
+            {"column": "sold"},
+        ),
+        (
+            {"metric": "duplicateValues", "arguments": {"properties": ["sku", "sold"]}, "mustBe": 0},
             "expect_compound_columns_to_be_unique",
-            {"column_list": ["sold"]},
+            {"column_list": ["sku", "sold"]},
         ),
         (
             {
@@ -132,6 +137,7 @@ def test_what_is_no_rule_is_a_spec_error_that_names_file_and_rule(
     [
         ({"metric": "rowCount"}, "counts rows but gives no bound"),
         ({"metric": "rowCount", "mustBe": "many"}, "'many', which is no number"),
+        ({"metric": "duplicateValues", "mustBe": 0}, "needs `arguments:"),
         ({"metric": "nullValues", "mustBe": 0}, "must stand at a property, not at the table"),
     ],
 )

@@ -1,0 +1,295 @@
+"""Every row is used or lies in quarantine with its reason; what the contract forbids stops the night and names it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from data_contracts.contract import Contract
+from data_contracts.errors import ContractBroken, SpecError
+from tasks._store import Store
+from tasks.ingestion import Reading, ingest
+from tasks.validation import Validated, validate
+
+AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
+Told = Callable[..., Reading]
+Sales = Callable[..., pd.DataFrame]
+Promise = Callable[..., Contract]
+RANGE: dict[str, Any] = {
+    "name": "sold is small",
+    "description": "Between 0 and 100 are sold in an hour.",
+    "type": "custom",
+    "engine": "greatExpectations",
+    "implementation": "type: expect_column_values_to_be_between\nkwargs: {column: sold, min_value: 0, max_value: 100}",
+}
+ONCE: dict[str, Any] = {
+    "name": "one row an hour",
+    "type": "library",
+    "metric": "duplicateValues",
+    "arguments": {"properties": ["sku", "hour"]},
+    "mustBe": 0,
+}
+
+
+def night(frame: pd.DataFrame, reading: Reading, store: Store) -> Validated:
+    """Ingest and validate `frame`, written where `reading` reads it."""
+    frame.to_parquet(reading.source.path, index=False)
+    return validate.fn(ingest.fn(reading, AS_OF, store), reading, AS_OF, store)
+
+
+def put(frame: pd.DataFrame, row: int, column: str, value: Any) -> pd.DataFrame:
+    """`frame` with one value changed; the column becomes text where the value is."""
+    changed = frame.astype({column: object}) if isinstance(value, str | None) else frame.copy()
+    changed.loc[row, column] = value
+    if isinstance(value, str) or (value is None and changed[column].map(type).eq(str).any()):
+        changed[column] = changed[column].map(lambda one: None if pd.isna(one) else str(one))
+    return changed
+
+
+def test_a_good_table_is_used_whole(reading: Told, sales: Sales, store: Store, promise: Promise) -> None:
+    done = night(sales(), reading(contract=promise(RANGE)), store)
+    health = done.health
+    assert (done.findings, done.quarantine) == ((), None)
+    assert (health.read, health.used, health.quarantined, health.known_ahead, health.gaps) == (60, 60, 0, 6, 0)
+    assert (health.series, health.ended) == (2, ())
+    assert done.cutoff == datetime(2024, 3, 2, 5, tzinfo=UTC)
+    clean = store.get(done.clean)
+    assert clean.columns.tolist() == ["unique_id", "ds", "y", "price", "visits", "town"]
+    assert clean.groupby("unique_id").size().tolist() == [33, 33]
+
+
+FAULTS = [
+    ("text in y", (7, "sold", "many"), r"column 'sold': must be a number.*series 'apple', row 7; ds .*, y 'many'"),
+    ("infinity", (7, "sold", np.inf), r"column 'sold': must be finite.*series 'apple', row 7"),
+    ("no id", (7, "sku", None), r"column 'sku': a series needs a name.*series nothing, row 7"),
+    ("control character", (7, "sku", "ap\x00ple"), r"column 'sku': a series needs a name.*'ap\\x00ple', row 7"),
+    ("out of range", (40, "sold", 101.0), r"column 'sold': Between 0 and 100.*1 row.*series 'pear', row 40.*y 101.0"),
+    ("off the grid", (7, "hour", pd.Timestamp("2024-03-01 07:20", tz="UTC")), r"column 'hour': lies between.*row 7"),
+    ("repeated", (7, "hour", pd.Timestamp("2024-03-01 06:00", tz="UTC")), r"'sku, hour': repeats.*'apple', row 7"),
+    ("text in a covariate", (7, "price", "dear"), r"column 'price': must be a number.*row 7"),
+    ("half a return", (7, "returned", 0.5), r"column 'returned': must be a whole number.*row 7"),
+]
+
+
+@pytest.mark.parametrize(("change", "said"), [case[1:] for case in FAULTS], ids=[case[0] for case in FAULTS])
+def test_a_planted_fault_stops_the_night_and_names_column_series_and_row(
+    reading: Told, sales: Sales, store: Store, promise: Promise, change: tuple[int, str, Any], said: str
+) -> None:
+    with pytest.raises(ContractBroken, match=said) as broken:
+        night(put(sales(), *change), reading(contract=promise(RANGE)), store)
+    assert broken.value.exit_code == 3
+    assert len(broken.value.findings) == 1
+    rejected = pd.read_parquet(Path(store.root) / str(broken.value.quarantine))
+    assert rejected["row"].tolist() == [change[0]]
+    assert (
+        rejected["reason"].str.startswith(("sku: ", "hour: ", "sold: ", "price: ", "returned: ", "sku, hour: ")).all()
+    )
+    assert store.listing("artifacts/clean") == []
+
+
+@pytest.mark.parametrize("change", [case[1] for case in FAULTS], ids=[case[0] for case in FAULTS])
+def test_with_severity_warning_the_night_goes_on_without_the_row(
+    reading: Told, sales: Sales, store: Store, promise: Promise, change: tuple[int, str, Any]
+) -> None:
+    told = reading(contract=promise(RANGE | {"severity": "warning"}, row_faults="warning"))
+    done = night(put(sales(), *change), told, store)
+    assert (done.health.read, done.health.used, done.health.quarantined) == (60, 59, 1)
+    assert done.health.gaps == 1
+    assert len(done.findings) == 1
+    assert done.quarantine is not None
+    assert store.get(done.quarantine)["row"].tolist() == [change[0]]
+
+
+def test_without_a_contract_the_house_rules_are_strict(reading: Told, sales: Sales, store: Store) -> None:
+    with pytest.raises(ContractBroken, match="must be a number"):
+        night(put(sales(), 7, "sold", "many"), reading(), store)
+
+
+def test_the_quarantine_holds_what_the_source_wrote_beside_the_rule(
+    reading: Told, sales: Sales, store: Store, promise: Promise
+) -> None:
+    twice = put(put(sales(), 7, "price", "dear"), 7, "sold", "many")
+    done = night(twice, reading(contract=promise(row_faults="warning")), store)
+    assert done.quarantine is not None
+    (row,) = store.get(done.quarantine).to_dict("records")
+    assert (row["unique_id"], row["ds"], row["y"], row["price"]) == (
+        "apple", "2024-03-01 07:00:00+00:00", "many", "dear"
+    )  # fmt: skip
+    assert row["rule"] == "y is a number; price is a number"
+    assert row["reason"] == "sold: must be a number or empty; price: must be a number or empty"
+    assert done.quarantine.uri.startswith("quarantine/pipeline=shop/")
+
+
+def test_source_columns_named_like_those_of_the_quarantine_are_kept_apart(
+    reading: Told, sales: Sales, store: Store
+) -> None:
+    frame = put(sales().rename(columns={"visits": "reason", "price": "rule"}), 7, "sold", "many")
+    told = reading(features={"known": ["rule"], "observed": ["reason"]})
+    with pytest.raises(ContractBroken, match="must be a number") as broken:
+        night(frame, told, store)
+    (row,) = pd.read_parquet(Path(store.root) / str(broken.value.quarantine)).to_dict("records")
+    assert (row["rule"], row["rule of the source"]) == ("y is a number", "1.5")
+
+
+def test_a_repeated_key_is_reported_once_in_the_words_of_the_contract(
+    reading: Told, sales: Sales, store: Store, promise: Promise
+) -> None:
+    frame = put(sales(), 7, "hour", pd.Timestamp("2024-03-01 06:00", tz="UTC"))
+    with pytest.raises(ContractBroken) as broken:
+        night(frame, reading(contract=promise(ONCE, at="table")), store)
+    assert [finding.split(",")[0] for finding in broken.value.findings] == ["rule 'one row an hour'"]
+
+
+@pytest.mark.parametrize(("ours", "theirs", "stops"), [("error", "warning", False), ("warning", "error", True)])
+def test_where_the_contract_judges_its_key_its_own_severity_counts(
+    *, reading: Told, sales: Sales, store: Store, promise: Promise, ours: str, theirs: str, stops: bool
+) -> None:
+    frame = put(sales(), 7, "hour", pd.Timestamp("2024-03-01 06:00", tz="UTC"))
+    told = reading(contract=promise(ONCE | {"severity": theirs}, at="table", row_faults=ours))
+    if stops:
+        with pytest.raises(ContractBroken, match="one row an hour"):
+            night(frame, told, store)
+    else:
+        assert night(frame, told, store).health.quarantined == 1
+
+
+def test_a_broken_rule_is_a_wrong_contract_and_no_bad_data(
+    reading: Told, sales: Sales, store: Store, promise: Promise
+) -> None:
+    rule = RANGE | {
+        "implementation": "type: expect_column_values_to_be_between\nkwargs: {column: profit, max_value: 1}"
+    }
+    with pytest.raises(SpecError, match="'sold is small' is broken and judged nothing") as refused:
+        night(sales(), reading(contract=promise(rule)), store)
+    assert refused.value.exit_code == 2
+
+
+def test_a_required_column_must_have_a_value_in_every_row(
+    reading: Told, sales: Sales, store: Store, tmp_path: Path
+) -> None:
+    required = {"id": "s", "version": "1", "columns": [{"name": "visits", "kind": "integer", "required": True}]}
+    frame = sales()
+    frame.loc[[3, 4], "visits"] = None
+    with pytest.raises(ContractBroken, match=r"column 'visits': must not be empty; 2 rows at fault.*rows 3, 4"):
+        night(frame, reading(contract=required), store)
+
+
+def test_a_known_covariate_that_ends_before_the_horizon_stops_the_night(
+    reading: Told, sales: Sales, store: Store
+) -> None:
+    with pytest.raises(ContractBroken, match="column 'price': known covariate has no value for 2 of 6 steps"):
+        night(sales(ahead=2), reading(), store)
+    with pytest.raises(ContractBroken, match=r"no value for 6 of 6 steps.*first series 'apple' at 2024-03-02 06:00"):
+        night(sales(ahead=0), reading(), store)
+
+
+def test_a_vanished_series_is_reported_and_not_extended(reading: Told, sales: Sales, store: Store) -> None:
+    frame = sales()
+    gone = (frame["sku"] == "pear") & (frame["hour"] >= pd.Timestamp("2024-03-01 20:00", tz="UTC"))
+    done = night(frame[~gone], reading(), store)
+    assert done.health.ended == ("pear",)
+    clean = store.get(done.clean)
+    assert clean.loc[clean["unique_id"] == "pear", "ds"].max() == pd.Timestamp(done.cutoff)
+
+
+def test_a_series_that_is_new_begins_with_its_first_row(reading: Told, sales: Sales, store: Store) -> None:
+    frame = sales()
+    late = (frame["sku"] == "pear") & (frame["hour"] < pd.Timestamp("2024-03-02 04:00", tz="UTC"))
+    clean = store.get(night(frame[~late], reading(), store).clean)
+    assert clean.groupby("unique_id").size().to_dict() == {"apple": 33, "pear": 5}
+
+
+def test_the_order_of_the_rows_does_not_matter(reading: Told, sales: Sales, store: Store) -> None:
+    frame = sales()
+    shuffled = frame.sample(frac=1, random_state=1, ignore_index=True)
+    digests = {night(told, reading(), store).clean.digest for told in (frame, shuffled)}
+    assert len(digests) == 1
+
+
+def test_a_table_without_one_observation_says_so(reading: Told, sales: Sales, store: Store) -> None:
+    with pytest.raises(ContractBroken, match="no row has a value of 'sold' before 2024-03-02 06:00"):
+        night(sales().assign(sold=np.nan), reading(), store)
+
+
+@pytest.mark.parametrize(("days", "stops"), [(1, True), (2, False)])
+def test_a_stale_source_stops_the_night_where_freshness_is_promised(
+    reading: Told, sales: Sales, store: Store, promise: Promise, days: int, stops: bool
+) -> None:
+    told = reading(contract=promise(slaProperties=[{"property": "freshness", "value": days, "unit": "d"}]))
+    stale = sales(start="2024-02-28 22:00", hours=30, ahead=60)
+    if stops:
+        with pytest.raises(
+            ContractBroken, match="newest observation is of 2024-03-01 03:00, older than the promised 1D"
+        ):
+            night(stale, told, store)
+    else:
+        assert night(stale, told, store).cutoff == datetime(2024, 3, 1, 3, tzinfo=UTC)
+
+
+def test_both_hours_of_a_dst_fold_without_offsets_are_faults(reading: Told, store: Store, tmp_path: Path) -> None:
+    hours = pd.date_range("2024-10-26 20:00", periods=12, freq="h", tz="Europe/Berlin")
+    pd.DataFrame({"sku": "a", "hour": hours.tz_localize(None), "sold": 1.0}).to_csv(tmp_path / "s.csv", index=False)
+    source = {"kind": "csv", "path": str(tmp_path / "s.csv"), "timezone": "Europe/Berlin"}
+    told, as_of = reading(source=source, features={"known": []}), datetime(2024, 10, 28, tzinfo=UTC)
+    with pytest.raises(ContractBroken, match=r"column 'hour': must be one moment in time; 2 rows at fault.*rows 6, 7"):
+        validate.fn(ingest.fn(told, as_of, store), told, as_of, store)
+
+
+@pytest.mark.parametrize("frame", ["one row", "one series", "constant"])
+def test_small_and_dull_tables_are_tables(reading: Told, sales: Sales, store: Store, frame: str) -> None:
+    whole = sales()
+    told = {
+        "one row": whole[(whole["sku"] == "apple") & (whole["hour"] == "2024-03-02 05:00")],
+        "one series": whole[whole["sku"] == "apple"],
+        "constant": whole.assign(sold=whole["sold"].where(whole["sold"].isna(), 3.0)),
+    }[frame]
+    done = night(told, reading(features={"observed": ["visits"], "known": []}), store)
+    assert done.health.used == int(told["sold"].notna().sum())
+
+
+MUTATIONS = st.lists(
+    st.tuples(
+        st.integers(0, 59),
+        st.sampled_from(["sku", "hour", "sold", "price", "visits", "returned"]),
+        st.sampled_from(
+            ["many", "", None, "inf", "-1", "1e308", "2024-03-01 05:00:00+00:00", "\x00", "2024-03-01 05:20"]
+        ),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(mutations=MUTATIONS, shuffle=st.integers(0, 99))
+def test_rows_used_and_rows_in_quarantine_are_the_rows_read_for_any_table(
+    reading: Told, sales: Sales, store: Store, promise: Promise, mutations: list[tuple[int, str, Any]], shuffle: int
+) -> None:
+    frame = sales().map(lambda value: None if pd.isna(value) else str(value)).astype(object)
+    for row, column, value in mutations:
+        frame.loc[row if row < 30 else row + 3, column] = value
+    frame = frame.sample(frac=1, random_state=shuffle, ignore_index=True)
+    path = Path(store.root).parent / "any.csv"
+    frame.to_csv(path, index=False)
+    told = reading(
+        source={"kind": "csv", "path": str(path)},
+        features={"known": [], "observed": ["visits", "price"]},
+        contract=promise(RANGE | {"severity": "warning"}, row_faults="warning"),
+    )
+    done = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    health = done.health
+    rejected = store.get(done.quarantine)["row"].tolist() if done.quarantine else []
+    assert health.used + health.quarantined == health.read
+    assert len(rejected) == len(set(rejected)) == health.quarantined
+    source = pd.read_csv(path, dtype=str, keep_default_na=False)
+    kept = source.drop(index=rejected)
+    kept = kept[(kept["sold"] != "") & (pd.to_datetime(kept["hour"], utc=True) < AS_OF)]
+    clean = store.get(done.clean).dropna(subset=["y"])
+    told_there = sorted(zip(clean["unique_id"], clean["ds"], clean["y"], strict=True))
+    told_here = sorted(zip(kept["sku"], pd.to_datetime(kept["hour"], utc=True), kept["sold"].map(float), strict=True))
+    assert told_there == told_here  # outside the quarantine no observation is lost, and none is invented
