@@ -4,8 +4,11 @@ decisions/pipeline=<name>/vintage=<as-of>.json, one a night. The champion of a n
 before its as-of says, so a night that is run again, or run late, meets the champion that it would have met.
 """
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+
+from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from tasks._candidate import Candidate
@@ -22,8 +25,14 @@ def vintage_of(uri: str) -> datetime | None:
     for part in uri.split("/"):
         if part.startswith("vintage="):
             stamp = part.removeprefix("vintage=").removesuffix(".json")
-            return datetime.strptime(stamp, "%Y-%m-%dT%H%M%SZ").replace(tzinfo=UTC)
+            with contextlib.suppress(ValueError):  # somebody's own folder
+                return datetime.strptime(stamp, "%Y-%m-%dT%H%M%SZ").replace(tzinfo=UTC)
     return None
+
+
+def whole_second(as_of: datetime) -> datetime:
+    """`as_of` as the store knows it, so that a night does not stand after its own vintage."""
+    return as_of.replace(microsecond=0)
 
 
 def decide(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
@@ -39,33 +48,30 @@ def is_latest(pipeline: str, as_of: datetime, store: Store) -> bool:
 
 def champion_before(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
     """The champion that a night at `as_of` meets."""
-    return _champion(pipeline, store, lambda moment: moment < as_of)
+    return next(_champions(pipeline, store, lambda moment: moment < whole_second(as_of)), None)
 
 
 def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
     """The champion after everything decided up to and including `as_of`."""
-    return _champion(pipeline, store, lambda moment: moment <= as_of)
+    return next(_champions(pipeline, store, lambda moment: moment <= as_of), None)
 
 
 def former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Candidate, ...]:
     """Every other model that was champion up to `as_of`, the latest first: who can step in for a damaged one."""
     found: dict[str, Candidate] = {}
-    for uri in reversed(store.listing(_folder(pipeline))):
-        moment = vintage_of(uri)
-        decision = store.read_json(uri) if moment and moment <= as_of else None
-        if decision and decision.get("champion"):
-            champion = Candidate.model_validate(decision["champion"])
-            found.setdefault(champion.bundle.digest, champion)
+    for champion in _champions(pipeline, store, lambda moment: moment <= as_of):
+        found.setdefault(champion.bundle.digest, champion)
     return tuple(found.values())[1:]
 
 
-def _champion(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Candidate | None:
+def _champions(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Iterator[Candidate]:
+    """The champion of every decision that counts, the latest first; a torn decision is passed over."""
     for uri in reversed(store.listing(_folder(pipeline))):
         moment = vintage_of(uri)
         decision = store.read_json(uri) if moment and counts(moment) else None
         if decision and decision.get("champion"):
-            return Candidate.model_validate(decision["champion"])
-    return None
+            with contextlib.suppress(ValidationError):
+                yield Candidate.model_validate(decision["champion"])
 
 
 def _folder(pipeline: str) -> str:

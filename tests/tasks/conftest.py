@@ -1,6 +1,8 @@
 """A shop whose hourly sales are read, validated and stored: small tables, a store in a temporary folder."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,13 @@ from data_contracts.contract import Contract, read_contract
 from models.bundle import Bundle
 from models.features import FeatureSpec
 from models.panel import View
+from models.windows import WindowSpec
+from tasks._candidate import Candidate
 from tasks._store import Store
+from tasks.evaluation import Bounds, EvaluationSpec, Question
 from tasks.ingestion import Reading
+from tasks.registration import Night
+from tasks.windowing import cut_windows
 
 COLUMNS = [
     {"name": "sku", "logicalType": "string", "required": True, "primaryKey": True},
@@ -98,19 +105,25 @@ def reading(tmp_path: Path) -> Callable[..., Reading]:
     return told
 
 
+LEVELS = (0.1, 0.5, 0.9)
 PLAIN = View(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=3)
 
 
-@pytest.fixture
-def clean_table() -> pd.DataFrame:
-    """Ten days of two hourly series that repeat by the day, with noise from a fixed seed."""
-    draw, times = np.random.default_rng(3), pd.date_range("2024-03-01", periods=240, freq="h", tz="UTC").as_unit("us")
-    wave = 10 + 5 * np.sin(2 * np.pi * np.arange(240) / 24)
+def waves_of(days: int = 10) -> pd.DataFrame:
+    """Two hourly series that repeat by the day, with noise from a fixed seed, as a clean table."""
+    draw, hours = np.random.default_rng(3), 24 * days
+    times = pd.date_range("2024-03-01", periods=hours, freq="h", tz="UTC").as_unit("us")
+    wave = 10 + 5 * np.sin(2 * np.pi * np.arange(hours) / 24)
     parts = [
-        pd.DataFrame({"unique_id": name, "ds": times, "y": wave * size + draw.normal(0, 0.5, 240)})
+        pd.DataFrame({"unique_id": name, "ds": times, "y": wave * size + draw.normal(0, 0.5, hours)})
         for name, size in (("a", 1.0), ("b", 3.0))
     ]
     return pd.concat(parts, ignore_index=True)
+
+
+@pytest.fixture
+def waves() -> Callable[..., pd.DataFrame]:
+    return waves_of
 
 
 @pytest.fixture
@@ -119,21 +132,49 @@ def view() -> View:
 
 
 @pytest.fixture
-def baseline(store: Store) -> Callable[..., Artifact]:
-    """baseline(name, level): the claim check of a stored model that answers `level` for every quantile and step."""
+def question() -> Question:
+    return Question(view=PLAIN, bounds=Bounds(quantiles=LEVELS), evaluation=EvaluationSpec(windows=6))
 
-    def stored(name: str, level: float, view: View = PLAIN, levels: tuple[float, ...] = (0.1, 0.5, 0.9)) -> Artifact:
-        settings = {
-            "view": view.model_dump(mode="json"),
-            "quantiles": list(levels),
-            "ids": [],
-            "season": 1,
-            "whole": False,
-        }
-        flat = np.zeros((view.horizon, len(levels)))
-        tensors = {"weights": np.zeros((view.lookback + 1, view.horizon)) + 0.0}
-        tensors |= {"errors.series": np.zeros((1, *flat.shape)), "errors.pooled": flat + level}
-        bundle = Bundle(name, "linear", settings, tensors)
-        return store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
+
+@dataclass(frozen=True)
+class Evening:
+    """Ten clean days in a store and their windows: where evaluation, the gate and forecasting begin."""
+
+    store: Store
+    clean: Artifact
+    windows: Artifact
+    cutoff: datetime
+
+
+@pytest.fixture
+def evening(store: Store) -> Evening:
+    frame = waves_of()
+    clean, cutoff = store.put(frame, "clean"), frame["ds"].max().to_pydatetime()
+    spec = WindowSpec(horizon=3, validation="2d", test="3d")
+    return Evening(store, clean, cut_windows.fn(clean, cutoff, PLAIN, spec, 6, store), cutoff)
+
+
+@pytest.fixture
+def model(store: Store) -> Callable[..., Candidate]:
+    """model("gru", 0.5): a stored challenger that forecasts yesterday's value and is wrong by that much."""
+
+    def stored(name: str, wrong: float, role: str = "challenger", version: str = "", **changes: Any) -> Candidate:
+        view, levels = changes.get("view", PLAIN), changes.get("levels", LEVELS)
+        settings = {"view": view.model_dump(mode="json"), "quantiles": list(levels), "ids": ["a", "b"]}
+        errors = np.full((2, view.horizon, len(levels)), float(wrong)) + np.array(levels) - 0.5
+        tensors = {"errors.series": errors, "errors.pooled": errors[0]}
+        bundle = Bundle(name, "seasonal_naive", {**settings, "season": 24, "whole": False}, tensors)
+        claim = store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
+        return Candidate(name=name, role=role, bundle=claim, version=version)
 
     return stored
+
+
+@pytest.fixture
+def night_of() -> Callable[..., Night]:
+    """night_of("2024-03-11"): the names that the records of that night carry."""
+
+    def told(day: str, pipeline: str = "shop") -> Night:
+        return Night(pipeline=pipeline, run_id=f"run-{day}", as_of=datetime.fromisoformat(day).replace(tzinfo=UTC))
+
+    return told
