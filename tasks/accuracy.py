@@ -59,11 +59,16 @@ def score_past(
         return Realised()
     forecast_times = pd.concat([table[["unique_id", "ds"]] for table in vintages.values()]).drop_duplicates()
     actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]].dropna()
-    actuals_stored = store.put(actuals.reset_index(drop=True), "actuals")
-    accuracy_stored = store.put(accuracy, "accuracy")
-    for table, kind in ((actuals_stored, "actuals"), (accuracy_stored, "accuracy")):
-        store.publish(table, f"{kind}/pipeline={night.pipeline}/vintage={vintage(night.as_of)}/{kind}.parquet")
-    return Realised(actuals=actuals_stored, accuracy=accuracy_stored, summary=_summary(accuracy))
+    return Realised(
+        actuals=_published(actuals.reset_index(drop=True), "actuals", night, store),
+        accuracy=_published(accuracy, "accuracy", night, store),
+        summary=_summary(accuracy),
+    )
+
+
+def _published(table: pd.DataFrame, kind: str, night: Night, store: Store) -> Artifact:
+    place = f"{kind}/pipeline={night.pipeline}/vintage={vintage(night.as_of)}/{kind}.parquet"
+    return store.publish(store.put(table, kind), place)
 
 
 def _summary(accuracy: pd.DataFrame) -> str:

@@ -17,6 +17,7 @@ from pydantic import Field, PositiveInt
 from scipy import stats
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.calendar import seasons
 from models.panel import View
@@ -52,14 +53,13 @@ class Drifted(Spec):
 
 
 def relative(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View) -> pd.DataFrame:
-    """The numeric columns and the age in steps of each row up to the cutoff; y as a share of its series' mean."""
+    """The numeric columns of each row up to the cutoff, indexed by age in steps; y as a share of its series' mean."""
     history = clean[clean["ds"] <= cutoff]
     level = history.groupby("unique_id")["y"].mean().abs()
     level = level.where(level > 0)
     names = ["y", *view.features.observed, *view.features.known_columns]
     told = history.assign(y=history["y"] / history["unique_id"].map(level))[names]
-    told.insert(0, "age", history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
-    return told
+    return told.set_axis(history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
 
 
 def parts(history: pd.DataFrame, view: View, spec: DriftSpec, back: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -67,15 +67,16 @@ def parts(history: pd.DataFrame, view: View, spec: DriftSpec, back: int = 0) -> 
 
     A panel shorter than both parts gives its newest fifth and the rest.
     """
-    steps = int(history["age"].max()) + 1
+    steps = int(history.index.max()) + 1
     current = spec.current or max(seasons(view.freq)[-1], view.horizon)
     reference = spec.reference or 8 * current
     if current + reference > steps and back == 0:
         current, reference = max(1, steps // 5), steps - max(1, steps // 5)
     start = back * current
-    newest = history[history["age"].between(start, start + current - 1)]
-    earlier = history[history["age"].between(start + current, start + current + reference - 1)]
-    return newest.drop(columns="age"), earlier.drop(columns="age")
+    age = history.index
+    newest = (age >= start) & (age < start + current)
+    earlier = (age >= start + current) & (age < start + current + reference)
+    return history[newest], history[earlier]
 
 
 def moved(current: pd.Series, reference: pd.Series) -> float:
@@ -92,8 +93,8 @@ def thresholds(history: pd.DataFrame, view: View, spec: DriftSpec) -> dict[str, 
     Weather changes from week to week; a fixed bound would cry every night, and nobody would read it any more.
     """
     found = {}
-    for name in history.columns.drop("age"):
-        earlier = [parts(history, view, spec, back) for back in range(1, SEASONS_BEFORE + 1)]
+    earlier = [parts(history, view, spec, back) for back in range(1, SEASONS_BEFORE + 1)]
+    for name in history.columns:
         usual = [moved(now[name], before[name]) for now, before in earlier if len(before) >= len(now) > 0]
         found[name] = max([LEAST, *(distance for distance in usual if np.isfinite(distance))])
     return found
@@ -145,6 +146,8 @@ def watch_drift(clean: Artifact, cutoff: datetime, view: View, spec: DriftSpec, 
     history = relative(store.get(clean), pd.Timestamp(cutoff), view)
     current, reference = parts(history, view, spec)
     usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
+    if not usable:
+        raise NightcastError("the history is too short to watch for drift: no column has values in both parts.")
     bounds = thresholds(history, view, spec)
     table, record, page = judged(current[usable], reference[usable], bounds, spec.share)
     share = float(table["drifted"].mean())
