@@ -97,7 +97,9 @@ def _run(flow: str, pipeline: str, as_of: str | None, as_json: bool, talk: tuple
         import importlib
 
         from flows.run import Outcome
+        from flows.settings import Settings
 
+        Settings().place.ready()  # before Prefect is started: a store that refuses is said at once
         outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(pipeline, as_of)
         return outcome.model_dump(mode="json"), "\n".join((*outcome.lines, last_line(outcome.model_dump(mode="json"))))
 
@@ -124,7 +126,8 @@ def _answer(answer: Any, as_json: bool, verbose: bool) -> None:
         hint = "Run it again with --verbose to see where it happened."
         if "Failed to reach API" in str(error):
             hint = "Start that Prefect server, or unset PREFECT_API_URL: then the night starts one of its own."
-        sentence = f"{type(error).__name__}: {error}. {hint}"
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason was given"
+        sentence = f"{type(error).__name__}: {reason}. {hint}"
         _leave({"error": type(error).__name__, "message": str(error)}, sentence, 1, as_json)
     else:
         sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")

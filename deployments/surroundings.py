@@ -37,7 +37,8 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
 def _home_beside_the_store() -> str:
     store = os.environ.get("NIGHTCAST_STORE", "store")
     beside = Path.cwd() if "://" in store else Path(store).resolve().parent
-    return str(beside / ".prefect")
+    home = beside / ".prefect"
+    return str(home) if os.access(home if home.exists() else beside, os.W_OK) else _passing_home()
 
 
 def _passing_home() -> str:

@@ -83,14 +83,14 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     """One series of a forecast table: a bar a step for the median, and the outermost interval below."""
     rows = rows.sort_values("ds")
     quantiles = [name for name in rows.columns if name.startswith("q") and name[1:].isdigit()]
-    top = float(max(rows["y_hat"].max(), 1e-12))
-    bars = "".join(BARS[max(0, min(8, round(8 * value / top)))] for value in rows["y_hat"])
+    low, high = min(float(rows["y_hat"].min()), 0.0), max(float(rows["y_hat"].max()), 0.0)
+    bars = "".join(BARS[round(8 * (value - low) / ((high - low) or 1.0))] for value in rows["y_hat"])
     first, last = (rows["ds"].iloc[place].tz_convert(zone) for place in (0, -1))
     lines = [
         "",
         f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), "
         f"{rows['source'].iloc[0]} {rows['model_name'].iloc[0]}",
-        f"  median {bars}  largest {top:.3g}",
+        f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
     every = max(1, len(rows) // 8)
     for row in rows.iloc[::every].itertuples():

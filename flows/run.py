@@ -15,6 +15,7 @@ from flows.settings import Settings
 from flows.spec import PipelineSpec
 from tasks import _journal
 from tasks._ledger import vintage
+from tasks._publish import publish_latest
 from tasks._refusal import refusal_page
 from tasks._step import Failure
 from tasks._store import Store
@@ -57,6 +58,8 @@ class Run:
 
     def close(self, story: Story, reported: Reported | Failure) -> Outcome:
         """Write the manifest, if the run has none yet, and say how it ended."""
+        if story.forecasted:  # a night from memory mends the stable path too, should it have been lost
+            publish_latest(story.forecasted.table, self.spec.name, self.as_of, self.store)
         uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
         page = reported if isinstance(reported, Reported) else None
         outcome = Outcome(

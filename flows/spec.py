@@ -1,11 +1,11 @@
 """PipelineSpec: everything one pipeline needs, composed of the rooms' own settings, and nothing about where it runs."""
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pandas as pd
+from cronsim import CronSim, CronSimError
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
@@ -24,7 +24,7 @@ from tasks._promotion import PromotionSpec
 from tasks._step import code_digest
 from tasks.drift import DriftSpec
 from tasks.evaluation import Bounds, EvaluationSpec, Question
-from tasks.ingestion import ColumnsSpec, Reading, SourceSpec
+from tasks.ingestion import ColumnsSpec, Reading, SourceSpec, known_zone
 
 ROOT = Path(__file__).parent.parent
 
@@ -39,6 +39,12 @@ class ForecastSpec(Bounds):
             raise ValueError("every quantile must lie between 0 and 1")
         return tuple(sorted({*levels, 0.5}))
 
+    @model_validator(mode="after")
+    def _room_between_the_bounds(self) -> "ForecastSpec":
+        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
+            raise ValueError(f"minimum {self.minimum} must be less than maximum {self.maximum}")
+        return self
+
 
 class ScheduleSpec(Spec):
     """When the night runs. The zone also says what an `--as-of` date and an hour of the day mean."""
@@ -49,11 +55,16 @@ class ScheduleSpec(Spec):
     @field_validator("timezone")
     @classmethod
     def _known(cls, zone: str) -> str:
+        return known_zone(zone)
+
+    @field_validator("cron")
+    @classmethod
+    def _fires(cls, cron: str) -> str:
         try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError) as unknown:
-            raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from unknown
-        return zone
+            CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC))
+        except CronSimError as wrong:
+            raise ValueError(f"{cron!r} is no cron expression ({wrong}); write one such as 0 3 * * *") from wrong
+        return cron
 
 
 class PipelineSpec(Spec):
@@ -83,6 +94,8 @@ class PipelineSpec(Spec):
             raise ValueError(
                 f"{freq!r} is no pandas frequency; write one such as h, 30min, D, B, W-MON, MS"
             ) from unknown
+        if pd.tseries.frequencies.to_offset(freq).n < 1:
+            raise ValueError(f"{freq!r} must lead forward; write one such as h, 30min, D, B, W-MON, MS")
         return freq
 
     @model_validator(mode="after")
@@ -92,6 +105,11 @@ class PipelineSpec(Spec):
             raise ValueError(f"models: {', '.join(twice)} stands twice; models must differ")
         if not names:
             raise ValueError("models: name at least one")
+        columns, features = self.columns, self.features
+        roles = [columns.ds, columns.y, *filter(None, [columns.unique_id])]
+        roles += [*features.known_columns, *features.observed]
+        if doubled := sorted({name for name in roles if roles.count(name) > 1}):
+            raise ValueError(f"column {doubled[0]!r} has two roles; a column is one of ds, y, known, observed")
         return self
 
     @classmethod

@@ -48,7 +48,7 @@ def forecast(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndar
     """(n, H, Q) quantiles in the units of the source."""
     point = POINTS[bundle.kind](bundle, panel, series, position)
     place = {name: number for number, name in enumerate(bundle.settings["ids"])}
-    known = np.array([place.get(panel.ids[number], -1) for number in series])
+    known = np.array([place.get(panel.ids[number], -1) for number in series], dtype=np.int64)
     pooled = bundle.tensors["errors.pooled"][None] * _spread(panel, series, position, bundle.view)[:, None, None]
     own = bundle.tensors["errors.series"][known]
     return point[:, :, None] + np.where((known < 0)[:, None, None] | np.isnan(own), pooled, own)
@@ -85,7 +85,7 @@ def _spread(panel: Panel, series: np.ndarray, position: np.ndarray, view: View) 
     past = panel.take(panel.y, series, position, np.arange(1 - max(view.lookback, 2), 1))
     changes = np.abs(np.diff(past, axis=1))
     seen = np.isfinite(changes)
-    return np.where(seen, changes, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1) + 1e-12
+    return np.where(seen, changes, 0.0).sum(axis=1) / np.maximum(seen.sum(axis=1), 1)
 
 
 def _origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
@@ -109,7 +109,8 @@ def _errors(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray]
         mine = error[series == number]
         if np.isfinite(mine).sum(axis=0).min() >= ERRORS_NEEDED:
             own[number] = np.nanquantile(mine, levels, axis=0).T
-    scaled = error / _spread(panel, series, position, bundle.view)[:, None]
+    spread = _spread(panel, series, position, bundle.view)[:, None]
+    scaled = error / np.where(spread > 0, spread, np.nan)  # what a still lookback missed is no multiple of its changes
     pooled = np.stack([_quantiles(scaled[:, step], levels) for step in range(horizon)])
     return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
 

@@ -42,7 +42,8 @@ def _moments(values: np.ndarray) -> np.ndarray:
     for place in range(values.shape[1]):
         known = values[np.isfinite(values[:, place]), place]
         if len(known):
-            moments[:, place] = known.mean(), known.std() or 1.0
+            mean, spread = known.mean(), known.std()
+            moments[:, place] = mean, spread if spread > 1e-9 * abs(mean) else 1.0  # a constant's is mere rounding
     return moments
 
 

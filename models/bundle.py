@@ -15,6 +15,7 @@ from safetensors.numpy import load, save
 
 from data_contracts.errors import NightcastError
 from models.batches import Batch, Gatherer, Scaling
+from models.fit import same_threads
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 
@@ -69,7 +70,7 @@ class Bundle:
             size = int.from_bytes(data[:8], "little")
             header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][HEADER])
             return cls(header["name"], header["kind"], header["settings"], load(data))
-        except (SafetensorError, KeyError, TypeError, ValueError) as damage:
+        except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as damage:
             raise BundleDamaged(str(damage)) from damage
 
     def predict(
@@ -91,7 +92,7 @@ class Bundle:
             from models.baselines import forecast  # baselines make bundles, so the import is at the last moment
 
             quantiles = forecast(self, panel, series, position)
-        quantiles = np.rint(quantiles) if self.settings["whole"] else quantiles
+        quantiles = np.rint(quantiles) + 0.0 if self.settings["whole"] else quantiles  # and never -0
         return np.clip(np.sort(quantiles, axis=-1), minimum, maximum)
 
 
@@ -118,8 +119,9 @@ def normal_forecasts(
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         batch = gatherer.gather(panel, series[part], position[part])
-        with torch.no_grad():
-            yield part, batch, model(batch).double().numpy()
+        with torch.no_grad(), same_threads(bundle.settings["training"]["threads"]):
+            normal = model(batch).double().numpy()
+        yield part, batch, normal
 
 
 def _network(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:

@@ -1,5 +1,6 @@
 """What a frequency and a time stamp say by themselves: season lengths, the grid, calendar and holiday features."""
 
+import re
 from datetime import date
 
 import holidays
@@ -8,7 +9,7 @@ import pandas as pd
 
 from data_contracts.errors import SpecError
 
-# Steps a day for calendar steps, and the seasons of each: pandas' prefix of the frequency, seasons, usual lookback.
+# The letter of a calendar step: its seasons in steps, and its usual lookback.
 CALENDAR_STEPS: dict[str, tuple[tuple[int, ...], int]] = {
     "D": ((7,), 56),
     "B": ((5,), 60),
@@ -32,9 +33,21 @@ CYCLES: dict[str, int] = {
 HARMONICS = 3
 
 
+def _calendar_letter(freq: str) -> str:
+    """D, B, W, M, Q, Y; business months (BMS) and the n-th Monday of each (WOM-1MON) are months. Else empty."""
+    name = pd.tseries.frequencies.to_offset(freq).name.split("-")[0]
+    return {"C": "B", "WOM": "M", "LWOM": "M"}.get(name) or re.sub("^C?B?([MQY])[SE]$", r"\1", name)
+
+
 def is_calendar_step(freq: str) -> bool:
     """Whether a step is a day or longer, so that a stamp is a date and not an instant."""
     return not isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
+
+
+def steps_a_day(freq: str) -> int:
+    """Steps after which the hour of the day is the same again; 1 where a step is a day or longer."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    return max(1, round(pd.Timedelta(days=1) / pd.Timedelta(offset))) if isinstance(offset, pd.offsets.Tick) else 1
 
 
 def seasons(freq: str) -> tuple[int, ...]:
@@ -44,7 +57,7 @@ def seasons(freq: str) -> tuple[int, ...]:
         day = pd.Timedelta(days=1) / pd.Timedelta(offset)
         found = dict.fromkeys(round(length) for length in (day, 7 * day) if length >= 2)
         return tuple(found) or (1,)
-    base = CALENDAR_STEPS.get(offset.name[0], ((1,), 8))[0]
+    base = CALENDAR_STEPS.get(_calendar_letter(freq), ((1,), 8))[0]
     return tuple(max(1, round(length / offset.n)) for length in base)
 
 
@@ -53,7 +66,7 @@ def default_lookback(freq: str, horizon: int) -> int:
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
         return max(min(seasons(freq)[-1], 672), 2 * horizon)
-    return max(CALENDAR_STEPS.get(offset.name[0], ((1,), 8))[1] // offset.n, 2 * horizon, 2)
+    return max(CALENDAR_STEPS.get(_calendar_letter(freq), ((1,), 8))[1] // offset.n, 2 * horizon, 2)
 
 
 def default_words(freq: str) -> tuple[str, ...]:
@@ -62,7 +75,7 @@ def default_words(freq: str) -> tuple[str, ...]:
     if isinstance(offset, pd.offsets.Tick):
         return ("hour", "dayofweek") if pd.Timedelta(offset) <= pd.Timedelta(hours=12) else ("dayofweek",)
     return {"D": ("dayofweek", "month"), "B": ("dayofweek",), "W": ("week",), "M": ("month",), "Q": ("quarter",)}.get(
-        offset.name[0], ()
+        _calendar_letter(freq), ()
     )
 
 

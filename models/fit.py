@@ -55,15 +55,25 @@ class History(NamedTuple):
 
 
 @contextlib.contextmanager
-def same_numbers(seed: int, threads: int) -> Iterator[None]:
-    """The same seed and threads give the same bytes; the caller's random state and threads come back after."""
-    before, state = torch.get_num_threads(), torch.get_rng_state()
+def same_threads(threads: int) -> Iterator[None]:
+    """Sums depend on how many threads share them; the caller's number comes back after."""
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    torch.manual_seed(seed)
     try:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def same_numbers(seed: int, threads: int) -> Iterator[None]:
+    """The same seed and threads give the same bytes; the caller's random state and threads come back after."""
+    state = torch.get_rng_state()
+    torch.manual_seed(seed)
+    try:
+        with same_threads(threads):
+            yield
+    finally:
         torch.set_rng_state(state)
 
 

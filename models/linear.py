@@ -16,7 +16,10 @@ AT_MOST = 60_000  # windows
 
 def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.ndarray]:
     """{"weights": (lookback + 1, horizon)}; the last row is the intercept."""
-    gram, cross, count = _moments(panel, *_thinned(*index.of("train")), view)
+    train = _thinned(*index.of("train"))
+    gram, cross, count = _moments(panel, *train, view)
+    if count == 0:  # every target has a gap, as where nights are not observed
+        gram, cross, count = _moments(panel, *train, view, gaps=True)
     unpenalised = np.eye(len(gram))
     unpenalised[-1, -1] = 0.0
     solutions = [np.linalg.solve(gram + p * count * unpenalised, cross) for p in PENALTIES]
@@ -39,16 +42,20 @@ def linear_points(
     return found
 
 
-def _moments(panel: Panel, series: np.ndarray, position: np.ndarray, view: View) -> tuple[np.ndarray, np.ndarray, int]:
+def _moments(
+    panel: Panel, series: np.ndarray, position: np.ndarray, view: View, gaps: bool = False
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Of the windows whose target is whole; with `gaps` of all, and missing targets stand at the last value."""
     gram, cross, count = np.zeros((view.lookback + 1,) * 2), np.zeros((view.lookback + 1, view.horizon)), 0
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         inputs, targets, *_ = _normal(panel, series[part], position[part], view)
+        targets = np.nan_to_num(targets) if gaps else targets
         whole = np.isfinite(targets).all(axis=1)
         gram += inputs[whole].T @ inputs[whole]
         cross += inputs[whole].T @ targets[whole]
         count += int(whole.sum())
-    return gram, cross, max(count, 1)
+    return gram, cross, count
 
 
 def _normal(

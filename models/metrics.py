@@ -1,4 +1,4 @@
-"""Errors of forecasts, in numpy; a pair with a missing target does not count.
+"""Errors of forecasts, in numpy; a pair with a missing target does not count, a missing forecast is never forgiven.
 
 Definitions: MASE Hyndman and Koehler (2006); sMAPE of the M4 competition, 0 to 200; weighted quantile loss as in
 GluonTS and Chronos, mean over the levels of 2 x pinball / sum of |y|.
@@ -12,24 +12,28 @@ def mase_scale(y: ArrayLike, season: int) -> float:
     """Mean |y_t - y_{t-season}| of one series (n,); NaN where no such pair is observed."""
     values = np.asarray(y, dtype=float)
     gaps = np.abs(values[season:] - values[:-season]) if len(values) > season else np.array([])
-    return _mean(gaps)
+    return _mean(gaps[np.isfinite(gaps)])
 
 
 def mae(y: ArrayLike, y_hat: ArrayLike) -> float:
     """Mean absolute error, in the units of y."""
-    return _mean(np.abs(np.asarray(y, dtype=float) - np.asarray(y_hat, dtype=float)))
+    actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
+    return _mean(np.abs(actual - forecast)[np.isfinite(actual)])
 
 
 def rmse(y: ArrayLike, y_hat: ArrayLike) -> float:
     """Root mean squared error, in the units of y."""
-    return float(np.sqrt(_mean((np.asarray(y, dtype=float) - np.asarray(y_hat, dtype=float)) ** 2)))
+    actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
+    return float(np.sqrt(_mean(((actual - forecast) ** 2)[np.isfinite(actual)])))
 
 
 def smape(y: ArrayLike, y_hat: ArrayLike) -> float:
     """Symmetric mean absolute percentage error, 0 to 200; a pair of zeros counts as no error."""
     actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
-    size = np.abs(actual) + np.abs(forecast)
-    return 200 * _mean(np.where(size == 0, 0.0, np.abs(actual - forecast) / np.where(size == 0, 1.0, size)))
+    known = np.isfinite(actual)
+    away, size = np.abs(actual - forecast)[known], (np.abs(actual) + np.abs(forecast))[known]
+    size = np.where(np.isinf(size), np.nan, size)  # half of infinity is no share
+    return 200 * _mean(np.where(size == 0, 0.0, away / np.where(size == 0, 1.0, size)))
 
 
 def pinball(y: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> np.ndarray:
@@ -49,12 +53,11 @@ def wql(y: ArrayLike, quantiles: ArrayLike, levels: ArrayLike) -> float:
 
 
 def coverage(y: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
-    """Share of the targets inside [low, high]; NaN where the interval is missing."""
+    """Share of the known targets inside [low, high]; pairs without an interval do not count."""
     actual, below, above = (np.asarray(one, dtype=float) for one in (y, low, high))
     inside = ((actual >= below) & (actual <= above)).astype(float)
-    return _mean(np.where(np.isnan(actual + below + above), np.nan, inside))
+    return _mean(inside[~np.isnan(actual + below + above)])
 
 
 def _mean(values: np.ndarray) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    return float(values.mean()) if len(values) else float("nan")

@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import PositiveInt
 
 from data_contracts.spec import Spec
-from models.calendar import calendar_features, is_calendar_step, seasons
+from models.calendar import calendar_features, seasons, steps_a_day
 from models.features import FeatureSpec
 
 
@@ -33,7 +33,17 @@ class View(Spec):
     @property
     def phase(self) -> int:
         """Steps after which the hour of the day is the same again; 1 where a step is a day or longer."""
-        return 1 if is_calendar_step(self.freq) else self.season
+        return steps_a_day(self.freq)
+
+
+def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
+    """From the first of `stamps` to `horizon` steps past the last; off the anchors of `freq` they keep their phase."""
+    inside = pd.date_range(stamps[0], stamps[-1], freq=freq)
+    if not stamps.isin(inside).all():
+        inside = stamps
+    anchor = pd.tseries.frequencies.to_offset(freq).rollback(inside[-1])
+    beyond = pd.date_range(anchor, periods=horizon + 1, freq=freq)[1:] + (inside[-1] - anchor)
+    return inside.append(beyond).as_unit("us")
 
 
 @dataclass(frozen=True)
@@ -56,11 +66,7 @@ class Panel:
     def from_frame(cls, frame: pd.DataFrame, view: View) -> "Panel":
         """From rows sorted by unique_id and ds (UTC), on a regular grid per series; y is NaN past the cutoff."""
         features, freq = view.features, view.freq
-        inside = pd.date_range(frame["ds"].min(), frame["ds"].max(), freq=freq)
-        if len(inside) == 0 or inside[0] != frame["ds"].min():  # stamps between the anchors of freq: keep their phase
-            inside = pd.DatetimeIndex(np.sort(frame["ds"].unique()))
-        beyond = pd.date_range(inside[-1], periods=view.horizon + 1, freq=freq)[1:]
-        grid = inside.append(beyond).as_unit("us")
+        grid = _grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), freq, view.horizon)
         sizes = frame.groupby("unique_id", sort=True).size()
         lengths = sizes.to_numpy(np.int64)
         starts = lengths.cumsum() - lengths

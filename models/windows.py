@@ -23,7 +23,9 @@ SPLITS = ("train", "validation", "test", "forecast")
 
 def duration(text: str) -> pd.Timedelta:
     """As pandas reads it, and `28d` too, for which pandas now wants a capital letter."""
-    return pd.Timedelta(re.sub(r"d\b", "D", text))
+    if not re.search(r"\d\s*[A-Za-z]|\d:\d|P", text):  # "28" would be 28 nanoseconds, and "nan" no time at all
+        raise ValueError(f"{text!r} has no unit")
+    return pd.Timedelta(re.sub(r"(?<![A-Za-z])[dw](?![A-Za-z])", lambda found: found[0].upper(), text))
 
 
 class WindowSpec(Spec):
@@ -55,9 +57,12 @@ class WindowSpec(Spec):
 class TooShort(NightcastError):
     """The history is too short to hold even one window of each part."""
 
+    exit_code = 2
+
     def __init__(self, steps: int, needed: int, horizon: int) -> None:
+        gaps = "" if steps < needed else " with values, and more where windowing.refresh moves the parts back"
         super().__init__(
-            f"the history has {steps} steps, but one window each to train, validate and test on needs {needed} "
+            f"the history has {steps} steps, but one window each to train, validate and test on needs {needed}{gaps} "
             f"(horizon {horizon}). Shorten windowing.horizon, validation or test, or bring more history."
         )
 
@@ -98,7 +103,7 @@ def cut_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int
         _living(panel, now),
     ]
     if any(len(series) == 0 for series, _ in parts[:3]):
-        raise TooShort(now + 1, 4 * horizon + 3, horizon)
+        raise TooShort(now + 1, test + validation + horizon + min(horizon, panel.view.lookback), horizon)
     return WindowIndex(
         series=np.concatenate([series for series, _ in parts]).astype(np.int32),
         position=np.concatenate([position for _, position in parts]).astype(np.int32),
@@ -140,11 +145,12 @@ def _spread(panel: Panel, cutoffs: np.ndarray, horizon: int, least: int) -> tupl
 
 
 def _living(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
-    """One window at the cutoff for each series that was observed within a lookback of it."""
+    """One window at the cutoff for each series that was observed within a lookback of it, and is known ahead."""
     found = []
+    ahead = panel.view.horizon if panel.known.shape[1] else 0
     for number, (first, start, length) in enumerate(zip(panel.first, panel.starts, panel.lengths, strict=True)):
         position = now - int(first)
-        if 0 <= position < length:
+        if 0 <= position < length - ahead:
             recent = panel.y[start + max(0, position - panel.view.lookback + 1) : start + position + 1]
             if np.isfinite(recent).any():
                 found.append((number, position))

@@ -83,17 +83,27 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
     return filled.sort_values(["unique_id", "ds"], ignore_index=True)
 
 
-def unknown_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[Fault]:
-    """Covariates that the spec calls known in the future, but that have no value there."""
+def known_ahead(
+    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading
+) -> tuple[pd.DataFrame, list[str], list[Fault]]:
+    """(clean, series that can't be forecast, faults): what the spec calls known ahead must have values there.
+
+    A series that lacks some loses its horizon and is not forecast; where every series does, that is an error.
+    """
     ahead = clean[clean["ds"] > cutoff]
+    lacking = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
+    if lacking.empty:
+        return clean, [], []
+    silent = sorted(lacking["unique_id"].unique())
+    severity = "error" if len(silent) == ahead["unique_id"].nunique() else "warning"
     faults = []
     for name in reading.features.known_columns:
-        lacking = ahead[ahead[name].isna()]
-        if len(lacking):
-            first = lacking.iloc[0]
+        holes = lacking[lacking[name].isna()]
+        if len(holes):
+            first = holes.iloc[0]
             reason = (
-                f"known covariate has no value for {len(lacking):,} of {len(ahead):,} steps of the horizon, first "
+                f"known covariate has no value for {len(holes):,} of {len(ahead):,} steps of the horizon, first "
                 f"series {first['unique_id']!r} at {first['ds']:%Y-%m-%d %H:%M}; supply it, or declare it as observed"
             )
-            faults.append(Fault("known covariates reach over the horizon", name, "error", reason, []))
-    return faults
+            faults.append(Fault("known covariates reach over the horizon", name, severity, reason, []))
+    return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(silent)], silent, faults

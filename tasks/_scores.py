@@ -49,16 +49,21 @@ def scored(frame: pd.DataFrame) -> dict[str, float]:
 
 
 def losses_by_origin(backtest: pd.DataFrame, metric: str) -> pd.DataFrame:
-    """(origins x models): the mean loss of each model at each origin, the pairs that a promotion is decided on."""
-    told = backtest.dropna(subset=["y"])
+    """(origins x models): each origin's share of a model's score, times the origins, so that the mean is the score.
+
+    These are the pairs that a promotion is decided on. A model with a loss that is not finite has NaN there.
+    """
+    told = backtest.dropna(subset=["y", "scale"] if metric == "mase" else ["y"])
+    rows = told.groupby(["model_name", "unique_id"])["y"].transform("size")
+    of_model = told.groupby("model_name")
     if metric == "mase":
-        loss = (told["y"] - told["y_hat"]).abs() / told["scale"]
+        loss = (told["y"] - told["y_hat"]).abs() / told["scale"] / rows / of_model["unique_id"].transform("nunique")
     elif metric == "wql":
         levels = quantile_columns(told)
-        loss = sum(
-            (2 * metrics.pinball(told["y"].to_numpy(), told[name].to_numpy(), level) for name, level in levels.items()),
-            start=np.zeros(len(told)),
-        ) / (len(levels) * told["y"].abs().mean())
+        losses = [metrics.pinball(told["y"].to_numpy(), told[name].to_numpy(), at) for name, at in levels.items()]
+        loss = 2 * np.mean(losses, axis=0) / told["y"].abs().groupby(told["model_name"]).transform("sum")
     else:
-        loss = (told["y"] - told["y_hat"]).abs()
-    return told.assign(loss=loss).pivot_table("loss", "cutoff", "model_name", aggfunc="mean")
+        loss = (told["y"] - told["y_hat"]).abs() / of_model["y"].transform("size")
+    weighted = told.assign(loss=loss * of_model["cutoff"].transform("nunique"))
+    sums = weighted.groupby(["cutoff", "model_name"])["loss"].agg(lambda part: part.sum(skipna=False)).unstack()
+    return sums.reindex(columns=sorted(backtest["model_name"].unique()))  # a model without any loss is there as NaN

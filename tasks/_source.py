@@ -7,11 +7,13 @@ import re
 import zlib
 from collections.abc import Collection, Iterator
 from typing import Literal
+from zoneinfo import ZoneInfo
 
 import fsspec
 import pyarrow as pa
 import pyarrow.csv as pcsv
 import pyarrow.dataset as pds
+from pydantic import field_validator
 
 from data_contracts.errors import SourceUnreadable, SpecError
 from data_contracts.spec import Spec
@@ -22,6 +24,15 @@ MOST_BYTES = 8 << 30  # unpacked: a file of 88 KB can hold 560 MB, and its foote
 NO_FILE_OF_ITS_KIND = (pa.ArrowException, OSError, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError)
 
 
+def known_zone(zone: str) -> str:
+    """`zone`, if there is such a time zone; ValueError where there is none."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as unknown:
+        raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from unknown
+    return zone
+
+
 class SourceSpec(Spec):
     """Where the table comes from; `path` may be any fsspec URL, a folder or a glob."""
 
@@ -29,6 +40,11 @@ class SourceSpec(Spec):
     path: str
     timezone: str | None = None
     """The zone of times that carry none; UTC where it is not given."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str | None) -> str | None:
+        return known_zone(zone) if zone else None
 
     @property
     def shown(self) -> str:

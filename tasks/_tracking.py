@@ -1,6 +1,9 @@
 """The few MLflow calls, in our words: one run a trained model, one version a challenger, two aliases."""
 
+import contextlib
+import os
 import tempfile
+import uuid
 from pathlib import Path
 
 from data_contracts.spec import Spec
@@ -34,7 +37,7 @@ class Registry:
 
         disable_logging()
         if tracking.uri.startswith("sqlite:///"):
-            Path(tracking.uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
+            _ensure_database(Path(tracking.uri.removeprefix("sqlite:///")))
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
 
@@ -87,3 +90,24 @@ class Registry:
         if known is not None:
             return str(known.experiment_id)
         return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts))
+
+
+def _ensure_database(path: Path) -> None:
+    """Make the registry's database aside and put it in place whole.
+
+    MLflow would make it table by table in place, and a kill or a second run in between would leave one that no later
+    run can open.
+    """
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    scratch = path.parent / f".{uuid.uuid4().hex}.part"
+    client = MlflowClient(f"sqlite:///{scratch}", f"sqlite:///{scratch}")
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)
+    client._tracking_client.store.engine.dispose()
+    with contextlib.suppress(FileExistsError):
+        os.link(scratch, path)
+    scratch.unlink()

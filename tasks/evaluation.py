@@ -57,6 +57,8 @@ class Evaluated(Spec):
     scores: Artifact
     candidates: tuple[Candidate, ...]
     passed_over: tuple[str, ...] = ()
+    lead: int = 1
+    """How many origins a horizon reaches over; 1 where their errors do not overlap."""
     summary: str = ""
 
     @property
@@ -116,6 +118,7 @@ def evaluate(
         scores=store.put(scores, "scores"),
         candidates=(*fit, *baselines),
         passed_over=tuple(passed_over),
+        lead=_lead(origins["cutoff"], frame, view.horizon),
         summary=_summary(scores, spec.metric, origins["cutoff"].nunique()),
     )
 
@@ -163,6 +166,13 @@ def _scores(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame
         for candidate in candidates
     ]
     return pd.DataFrame(rows)
+
+
+def _lead(cutoffs: pd.Series, clean: pd.DataFrame, horizon: int) -> int:
+    steps = np.sort(clean["ds"].unique())
+    places = np.searchsorted(steps, np.sort(cutoffs.unique()))
+    apart = int(np.diff(places).min()) if len(places) > 1 else horizon
+    return -(-horizon // max(apart, 1))
 
 
 def _summary(scores: pd.DataFrame, metric: str, origins: int) -> str:

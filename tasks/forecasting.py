@@ -5,6 +5,7 @@ Every row says which rung it comes from, and why not from the champion.
 """
 
 import math
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -14,6 +15,7 @@ from data_contracts.errors import NightcastError, NoChampion
 from data_contracts.spec import Spec
 from tasks import _publish
 from tasks._candidate import Candidate
+from tasks._scores import quantile_columns
 from tasks._step import Failure, step
 from tasks._store import Store
 from tasks._windows import cutoffs_of, index_of
@@ -42,6 +44,7 @@ class Forecasted(Spec):
     table: Artifact
     published: Artifact
     rung: Rung
+    last: datetime
     series: int
     left_out: tuple[str, ...] = ()
 
@@ -74,7 +77,7 @@ def ladder(stand: Standing, scores: pd.DataFrame, metric: str) -> list[Rung]:
     if champion and baselines:
         best, ours = baselines[0], ranked.get(champion.bundle.digest, -math.inf)
         theirs = _last_if_nan(ranked[best.bundle.digest])
-        if not ours <= theirs:
+        if math.isfinite(theirs) and not ours <= theirs:
             why = f"{best.label} has the lower {metric} tonight: {theirs:.4g} against {ours:.4g} of {champion.label}"
             rungs.insert(0, Rung(candidate=best, degraded_reason=why))
     why = "the champion can't forecast" if champion else "no model has beaten every baseline yet"
@@ -97,7 +100,7 @@ def climb(
         except NightcastError as problem:
             problems.append(problem)
             continue
-        if not np.isfinite(table["y_hat"]).all():
+        if not np.isfinite(table[["y_hat", *quantile_columns(table)]]).all(axis=None):
             problems.append(NightcastError(f"{rung.candidate.label} gave a forecast that is not finite"))
             continue
         reason = "; ".join([*filter(None, [rung.degraded_reason]), *map(str, problems)])
@@ -123,12 +126,13 @@ def forecast(
     table["source"] = "champion" if model.role == "champion" else model.name
     table["degraded_reason"] = pd.Series([rung.degraded_reason] * len(table), dtype="str")
     table = table.sort_values(["unique_id", "ds"], ignore_index=True)
-    _publish.audit(table, int(table["step"].max()))
+    _publish.audit(table, question.view.horizon)
     stored = store.put(table, "forecasts")
     return Forecasted(
         table=stored,
         published=_publish.publish(stored, night.pipeline, night.as_of, store),
         rung=rung,
+        last=table["ds"].max(),
         series=len(rows),
         left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
     )

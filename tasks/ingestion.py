@@ -18,11 +18,11 @@ from data_contracts.contract import Contract
 from data_contracts.errors import SourceUnreadable
 from data_contracts.spec import Spec
 from models.features import FeatureSpec
-from tasks._source import SourceSpec, fingerprint, read_source
+from tasks._source import SourceSpec, fingerprint, known_zone, read_source
 from tasks._step import step_that_depends_on
 from tasks._store import Store
 
-__all__ = ["ColumnsSpec", "Reading", "SourceSpec", "as_known", "in_our_words", "ingest", "read_source"]
+__all__ = ["ColumnsSpec", "Reading", "SourceSpec", "as_known", "in_our_words", "ingest", "known_zone", "read_source"]
 
 OURS = ("row", "unique_id", "ds", "y")
 OFFSET = r"(?:[Zz]|[Tt ]\d[^-+]*[+-]\d\d(?::?\d\d)?)\s*$"  # at the end of a time: Z, +02, -05:00
@@ -100,14 +100,16 @@ class Reading(Spec):
 
 
 def _parsed(text: pd.Series, utc: bool) -> pd.Series:
-    """ISO times and, for the others, the one way of writing that the first of them shows: 13/2 and 2/13 don't mix."""
+    """ISO times and, for the others, the one way of writing that reads most of them: 13/2 and 2/13 don't mix."""
     times = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=utc)
     others = text[times.isna() & text.notna()]
+    if others.empty:
+        return times
     with warnings.catch_warnings(action="ignore"):  # pandas warns that 13/2 must be day first, which is what we ask
-        style = guess_datetime_format(str(others.iloc[0]).strip()) if len(others) else None
-    if style:
-        times = times.fillna(pd.to_datetime(others.str.strip(), errors="coerce", format=style, utc=utc))
-    return times
+        first = str(others.iloc[0]).strip()
+        styles = dict.fromkeys(guess_datetime_format(first, dayfirst=day_first) for day_first in (False, True))
+    read = [pd.to_datetime(others.str.strip(), errors="coerce", format=s, utc=utc) for s in styles if s]
+    return times.fillna(max(read, key=lambda one: one.notna().sum())) if read else times
 
 
 def _stamps(values: pd.Series) -> pd.Series:

@@ -1,6 +1,7 @@
 """Step 6 · scores → registry: every model is on record, and `champion` moves only through the gate."""
 
 import json
+import math
 from datetime import datetime
 
 from data_contracts.artifact import Artifact
@@ -25,7 +26,7 @@ class Night(Spec):
 
 
 class Registered(Spec):
-    """The champion after tonight, whether it is a new one, and why."""
+    """The champion after tonight, whether it is a new one, and why; `decision` is the entry in the ledger itself."""
 
     champion: Candidate | None
     moved: bool
@@ -59,22 +60,23 @@ def register(
     champion = next((one for one in evaluated.candidates if one.role == "champion"), None)
     challengers = {one.label: one for one in evaluated.candidates if one.role == "challenger"}
     baselines = [one.label for one in evaluated.candidates if one.role == "baseline"]
-    verdict = judge(losses, list(challengers), champion.label if champion else None, baselines, gate.promotion)
+    crown = champion.label if champion else None
+    verdict = judge(losses, list(challengers), crown, baselines, gate.promotion, evaluated.lead)
     holder = champion or incumbent
     registry = Registry(gate.tracking, night.pipeline)
     versions = _on_record(registry, evaluated, trained, night, store)
-    best = min(challengers, key=lambda name: float(losses[name].mean()), default=None)
+    best = min(challengers, key=lambda name: float(losses[name].fillna(math.inf).mean()), default=None)
     new = challengers[verdict.winner] if verdict.winner else None
     crowned = new.model_copy(update={"role": "champion", "version": versions[new.label]}) if new else holder
     decision = _written(evaluated, verdict, crowned, holder, night)
     stored = store.put_bytes(decision, "decision", "json")
-    _ledger.decide(night.pipeline, night.as_of, stored, store)
+    entry = _ledger.decide(night.pipeline, night.as_of, stored, store)
     if _ledger.is_latest(night.pipeline, night.as_of, store):
         if best:
             registry.point("challenger", versions[best])
         if crowned:
             registry.point("champion", crowned.version)
-    return Registered(champion=crowned, moved=new is not None, reason=_reason(verdict, evaluated), decision=stored)
+    return Registered(champion=crowned, moved=new is not None, reason=_reason(verdict, evaluated), decision=entry)
 
 
 def _on_record(

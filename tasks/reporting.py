@@ -6,6 +6,8 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
+from models.calendar import is_calendar_step
+from models.panel import View
 from tasks import _figures, _morning, _page
 from tasks._step import step
 from tasks._store import Store
@@ -55,10 +57,17 @@ def verdict(story: Story) -> tuple[_morning.Verdict, tuple[str, ...]]:
         worries.append(f"the champion did not forecast: {story.forecasted.rung.degraded_reason}")
     if isinstance(story.drifted, Drifted) and story.drifted.drifted:
         worries.append(f"drift: {story.drifted.summary}")
+    if story.forecasted and story.forecasted.last < story.night.as_of:
+        worries.append(
+            f"the source is stale: its newest observation is of {story.validated.cutoff:%Y-%m-%d %H:%M} UTC, "
+            "and every time that was forecast has passed"
+        )
     if story.validated.health.quarantined:
         worries.append(f"{story.validated.health.quarantined:,} rows lie in quarantine")
-    if story.validated.health.ended:
-        worries.append(f"series that ended and were not forecast: {', '.join(story.validated.health.ended[:5])}")
+    silent = {*story.validated.health.ended, *(story.forecasted.left_out if story.forecasted else ())}
+    if silent:
+        some = ", ".join(sorted(silent)[:5]) + (" …" if len(silent) > 5 else "")
+        worries.append(f"{len(silent)} series ended or lack covariates ahead, and were not forecast: {some}")
     worry = "Look at: " + "; ".join(worries) + "." if worries else "Nothing to worry about."
     state: _morning.Verdict = "watch" if worries else "good"
     return state, (_published_line(story), _quality_line(story), worry)
@@ -124,7 +133,7 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
         forecast=store.get(story.forecasted.table) if story.forecasted else pd.DataFrame(),
         yesterday=_yesterday(story, clean, store),
         accuracy=_nights(story, store),
-        health=_health(story, cutoff, question.view.zone),
+        health=_health(story, cutoff, question.view),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,
@@ -161,7 +170,8 @@ def _nights(story: Story, store: Store) -> pd.DataFrame | None:
     return nights.rename(columns={"forecast_vintage": "vintage"})
 
 
-def _health(story: Story, cutoff: pd.Timestamp, zone: str) -> tuple[_morning.Health, ...]:
+def _health(story: Story, cutoff: pd.Timestamp, view: View) -> tuple[_morning.Health, ...]:
+    zone, dates = view.zone, is_calendar_step(view.freq)
     health = story.validated.health
     stale = pd.Timestamp(story.night.as_of) - cutoff
     rejected: _morning.Verdict = "watch" if health.quarantined else "good"
@@ -177,7 +187,7 @@ def _health(story: Story, cutoff: pd.Timestamp, zone: str) -> tuple[_morning.Hea
         _morning.Health("Gaps", _figures.count(health.gaps), "steps without an observation, masked for the models"),
         _morning.Health(
             "Last observation",
-            _figures.when(cutoff, zone),
+            _figures.when(cutoff, "UTC" if dates else zone, dates),
             f"{_figures.duration(stale.total_seconds())} before the as-of",
         ),
     )

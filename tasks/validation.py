@@ -1,6 +1,7 @@
 """Step 2 · raw → clean: every row keeps the contract and is used, or lies in quarantine with the rule it broke."""
 
 from datetime import datetime
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -8,7 +9,6 @@ from data_contracts.artifact import Artifact
 from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken
 from data_contracts.spec import Spec
-from models.windows import duration
 from tasks import _expectations, _grid
 from tasks._faults import Fault, repeated, sentence, typed
 from tasks._step import step
@@ -110,55 +110,75 @@ def _listed(values: pd.Series) -> str:
     return "; ".join(dict.fromkeys(values))
 
 
-@step
-def validate(raw: Artifact, reading: Reading, as_of: datetime, store: Store) -> Validated:
-    """Raises ContractBroken, with the rejected rows in quarantine, where a fault's severity is error."""
-    table = store.get(raw)
+class Examined(NamedTuple):
+    """What became of a table: `stopping` holds the findings that stop the night, and then there is no `clean`."""
+
+    clean: pd.DataFrame | None
+    cutoff: pd.Timestamp | None
+    rejected: pd.DataFrame | None
+    findings: tuple[str, ...]
+    stopping: tuple[str, ...]
+    health: Health | None = None
+
+
+def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
+    """Judge every row, put the good ones on the grid, and count: read = used + rejected."""
     frame, faults = find_faults(table, reading, as_of)
     bad = _rows(faults)
-    folder = f"quarantine/pipeline={reading.pipeline}"
-    quarantine = store.put(rejected(table, faults), "quarantine", folder) if bad else None
+    out = rejected(table, faults) if bad else None
     findings = tuple(sentence(fault, table) for fault in faults)
-    stopping = [found for found, fault in zip(findings, faults, strict=True) if fault.severity == "error"]
+    stopping = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity == "error")
     kept = frame[~frame["row"].isin(bad)]
     moment = reading.moment(as_of)
     observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
     if observed.empty and not stopping:
-        stopping = [f"no row has a value of {reading.columns.y!r} before {moment:%Y-%m-%d %H:%M}"]
+        stopping = (f"no row has a value of {reading.columns.y!r} before {moment:%Y-%m-%d %H:%M}",)
     if stopping:
-        _stop(reading, stopping, quarantine)
+        return Examined(None, None, out, findings, stopping)
     cutoff = observed["ds"].max()
     grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
-    clean = _grid.on_grid(kept, grid, cutoff, reading)
-    _check_promises(clean, cutoff, moment, reading, table)
+    clean, silent, broken = _grid.known_ahead(_grid.on_grid(kept, grid, cutoff, reading), cutoff, reading)
+    stopping = tuple(sentence(fault, table) for fault in broken if fault.severity == "error")
+    stopping += _stale(cutoff, moment, reading)
+    ahead = int((kept["ds"] >= moment).sum())
+    health = Health(
+        read=len(table) - ahead,
+        used=len(kept) - ahead,
+        quarantined=len(bad),
+        known_ahead=ahead,
+        gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
+        series=clean["unique_id"].nunique(),
+        ended=tuple(sorted({*_grid.ended(kept, cutoff, reading), *silent})),
+    )
+    findings += tuple(sentence(fault, table) for fault in broken)
+    return Examined(clean, cutoff, out, findings, stopping, health)
+
+
+def _stale(cutoff: pd.Timestamp, moment: pd.Timestamp, reading: Reading) -> tuple[str, ...]:
+    promised = reading.contract.freshness if reading.contract else None
+    if promised and moment - cutoff > pd.Timedelta(promised):
+        return (f"the newest observation is of {cutoff:%Y-%m-%d %H:%M}, older than the promised {promised}",)
+    return ()
+
+
+@step
+def validate(raw: Artifact, reading: Reading, as_of: datetime, store: Store) -> Validated:
+    """Raises ContractBroken, with the rejected rows in quarantine, where a fault's severity is error."""
+    told = examine(store.get(raw), reading, as_of)
+    folder = f"quarantine/pipeline={reading.pipeline}"
+    quarantine = store.put(told.rejected, "quarantine", folder) if told.rejected is not None else None
+    if told.stopping or told.clean is None or told.health is None or told.cutoff is None:
+        raise broken(reading, told.stopping, quarantine)
     return Validated(
-        clean=store.put(clean, "clean"),
-        cutoff=cutoff,
+        clean=store.put(told.clean, "clean"),
+        cutoff=told.cutoff,
         quarantine=quarantine,
-        findings=findings,
-        health=Health(
-            read=len(table) - (ahead := int((kept["ds"] >= moment).sum())),
-            used=len(kept) - ahead,
-            quarantined=len(bad),
-            known_ahead=ahead,
-            gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
-            series=clean["unique_id"].nunique(),
-            ended=tuple(_grid.ended(kept, cutoff, reading)),
-        ),
+        findings=told.findings,
+        health=told.health,
     )
 
 
-def _check_promises(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, moment: pd.Timestamp, reading: Reading, raw: pd.DataFrame
-) -> None:
-    findings = [sentence(fault, raw) for fault in _grid.unknown_ahead(clean, cutoff, reading)]
-    promised = reading.contract.freshness if reading.contract else None
-    if promised and moment - cutoff > duration(promised):
-        findings.append(f"the newest observation is of {cutoff:%Y-%m-%d %H:%M}, older than the promised {promised}")
-    if findings:
-        _stop(reading, findings, None)
-
-
-def _stop(reading: Reading, findings: list[str], quarantine: Artifact | None) -> None:
+def broken(reading: Reading, findings: tuple[str, ...], quarantine: Artifact | None) -> ContractBroken:
+    """The error of a source that broke its contract."""
     where = quarantine.uri if quarantine else None
-    raise ContractBroken(f"the source {reading.source.shown} of pipeline {reading.pipeline!r}", findings, where)
+    return ContractBroken(f"the source {reading.source.shown} of pipeline {reading.pipeline!r}", findings, where)

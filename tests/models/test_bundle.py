@@ -1,11 +1,16 @@
 """A model as one file: the same bytes again, no pickle, and the same answer."""
 
+import io
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from data_contracts.errors import NightcastError
 from models.baselines import fit_baselines
@@ -80,9 +85,84 @@ def test_anything_else_is_refused_with_a_way_out(garbage: bytes) -> None:
     assert isinstance(refused.value, NightcastError)
 
 
-def test_a_torn_bundle_is_refused(models) -> None:
+class Trap:
+    """Unpickled, it would leave a file behind."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return Path.touch, (self.mark,)
+
+
+@pytest.mark.parametrize("wrap", [pickle.dumps, lambda trap: torch_file({"weights": trap})], ids=["pickle", "torch"])
+def test_a_pickle_in_place_of_a_bundle_is_never_opened(tmp_path: Path, wrap) -> None:
+    mark = tmp_path / "opened"
     with pytest.raises(BundleDamaged):
-        Bundle.from_bytes(models["recurrent"].to_bytes()[:-7])
+        Bundle.from_bytes(wrap(Trap(mark)))
+    assert not mark.exists()
+    pickle.loads(pickle.dumps(Trap(mark)))  # the trap works
+    assert mark.exists()
+
+
+def torch_file(content: object) -> bytes:
+    file = io.BytesIO()
+    torch.save(content, file)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("nested", [b"[" * 200_000, b'{"__metadata__":{"nightcast":"' + b"[" * 100_000 + b'"}}'])
+def test_a_header_nested_beyond_reason_is_refused(nested: bytes) -> None:
+    with pytest.raises(BundleDamaged):
+        Bundle.from_bytes(len(nested).to_bytes(8, "little") + nested)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True))
+def test_a_torn_bundle_is_refused_wherever_it_is_torn(models, share: float) -> None:
+    data = models["recurrent"].to_bytes()
+    with pytest.raises(BundleDamaged):
+        Bundle.from_bytes(data[: int(share * len(data))])
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+def test_a_flipped_bit_gives_a_bundle_or_a_refusal_and_nothing_else(models, share: float, bit: int) -> None:
+    # a flipped weight is a weight: that the bytes are the right ones is for the store's digest to say
+    data = bytearray(models["naive"].to_bytes())
+    data[int(share * len(data))] ^= 1 << bit
+    try:
+        assert isinstance(Bundle.from_bytes(bytes(data)), Bundle)
+    except BundleDamaged as refused:
+        assert "Train again" in str(refused)
+
+
+def test_a_machine_with_more_threads_forecasts_the_same_bytes(models, frame) -> None:
+    panel, before, found = Panel.from_frame(frame, VIEW), torch.get_num_threads(), []
+    place = np.repeat([0, 1, 2], 200), np.tile(np.arange(300, 500), 3)
+    try:
+        for threads in (1, 4):
+            torch.set_num_threads(threads)
+            found.append(models["recurrent"].predict(panel, *place).tobytes())
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asked_about_no_window_a_model_answers_with_nothing(models, frame, name: str) -> None:
+    nothing = np.zeros(0, np.int32)
+    assert models[name].predict(Panel.from_frame(frame, VIEW), nothing, nothing).shape == (0, 6, 5)
+
+
+@pytest.mark.parametrize(("low", "high"), [(12.0, None), (None, 3.0), (None, None), (5.0, 5.0)])
+def test_one_bound_or_both_or_none_are_kept(models, frame, low: float | None, high: float | None) -> None:
+    found = models["recurrent"].predict(
+        Panel.from_frame(frame, VIEW), np.array([0, 2]), np.array([400, 500]), low, high
+    )
+    assert found.min() >= (-np.inf if low is None else low)
+    assert found.max() <= (np.inf if high is None else high)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -38,6 +38,16 @@ def test_training_leaves_random_numbers_and_threads_as_they_were(waves: tuple[Pa
     assert torch.get_num_threads() == threads
 
 
+def test_a_training_that_fails_leaves_them_too(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    torch.manual_seed(3)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    with pytest.raises(TrainingFailed):
+        train_network(panel, index, recipe(panel, learning_rate=1e30, threads=threads + 1))
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+
+
 def test_hooks_are_told_of_every_epoch(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
     told: list[Epoch] = []
@@ -90,6 +100,26 @@ def test_an_explosion_goes_back_to_finite_weights_and_says_so(waves, monkeypatch
     assert "exploded in epoch 2" in history.note
     assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
     assert len(history.validation_losses) == 2
+
+
+@pytest.mark.parametrize("size", [1e9, 1e30])
+def test_absurd_targets_leave_finite_weights(build_panel, size: float) -> None:
+    y = np.sin(np.arange(300) * 0.5)
+    y[100:140:7] = size
+    panel = build_panel({"a": y.tolist()}, lookback=12, horizon=4)
+    index = cut_index(panel, WindowSpec(horizon=4, validation=30, test=30), panel.grid[299], 3)
+    bundle, history = train_network(panel, index, recipe(panel))
+    assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
+    assert np.isfinite(history.validation_losses).all()
+    assert np.abs(bundle.predict(panel, *index.of("forecast"))).max() < 10
+
+
+def test_a_rate_far_too_high_is_lowered_until_it_learns(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    bundle, history = train_network(panel, index, recipe(panel, learning_rate=1e9, max_epochs=12))
+    assert "went back to finite weights" in history.note
+    assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
+    assert history.validation_losses[-1] < history.validation_losses[0]
 
 
 def test_a_hopeless_rate_gives_up_by_name(waves: tuple[Panel, WindowIndex]) -> None:

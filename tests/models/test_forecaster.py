@@ -9,7 +9,7 @@ from models.features import FeatureSpec
 from models.fit import TrainingSpec
 from models.forecaster import Recipe, train_network
 from models.metrics import coverage
-from models.panel import Panel
+from models.panel import Panel, View
 from models.recurrent import RecurrentSpec
 from models.windows import WindowSpec, cut_index
 
@@ -90,3 +90,79 @@ def test_series_of_any_size_are_forecast_in_their_own_units(build_panel) -> None
     found = bundle.predict(panel, numbers, position)[..., 1] / np.array([1e9, 1e-6])[:, None]
     assert found.min() > 8
     assert found.max() < 12
+
+
+STRANGE = {
+    "constant": [5.3] * 480,
+    "zero": [0.0] * 480,
+    "rare": [*[0.0] * 479, 7.5],
+    "huge": (1e12 + np.arange(480.0)).tolist(),
+    "halted": [*np.arange(460.0), *[np.nan] * 20],
+}
+
+
+@pytest.fixture(scope="module")
+def usual(build_frame):
+    """A network and every baseline that have learned from one well-behaved series, and the view they share."""
+    view = View(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=6)
+    panel = Panel.from_frame(build_frame({"a": noise().tolist()}, "h"), view)
+    index, bundle = learned(panel)
+    return view, [bundle, *fit_baselines(panel, index, view, QUANTILES, (24,))]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_series_is_forecast_by_models_that_never_saw_it(build_frame, usual, name: str) -> None:
+    view, models = usual
+    panel = Panel.from_frame(build_frame({name: STRANGE[name]}, "h"), view)
+    for one in models:
+        found = one.predict(panel, np.array([0]), np.array([479]))
+        assert np.isfinite(found).all(), one.name
+        assert (np.diff(found, axis=-1) >= 0).all(), one.name
+
+
+@pytest.mark.parametrize("value", [0.0, -3.0, 1e9])
+def test_a_single_observation_is_forecast_near_itself(build_frame, usual, value: float) -> None:
+    view, models = usual
+    panel = Panel.from_frame(build_frame({"newborn": [value]}, "h"), view)
+    for one in models:
+        found = one.predict(panel, np.array([0]), np.array([0]))
+        assert np.abs(found - value).max() <= 0.5 * abs(value) + 5, one.name
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_a_strange_series_can_be_all_there_is_to_learn_from(build_panel, name: str) -> None:
+    panel = build_panel({name: STRANGE[name]}, lookback=24, horizon=6, freq="h")
+    index, bundle = learned(panel, max_epochs=1)
+    for one in (bundle, *fit_baselines(panel, index, panel.view, QUANTILES, (24,))):
+        found = one.predict(panel, *index.of("forecast"))
+        assert np.isfinite(found).all(), one.name
+
+
+@pytest.mark.parametrize(("lookback", "horizon", "levels"), [(1, 1, (0.5,)), (2, 6, (0.5, 0.9)), (24, 1, (0.1, 0.5))])
+def test_the_smallest_windows_and_fewest_levels_will_do(build_panel, lookback: int, horizon: int, levels) -> None:
+    panel = build_panel({"a": noise()}, lookback=lookback, horizon=horizon, freq="h")
+    index = cut_index(panel, WindowSpec(horizon=horizon, validation=48, test=48), panel.grid[479], 4)
+    quick = TrainingSpec(max_epochs=1, windows_per_epoch=256)
+    bundle, _ = train_network(panel, index, Recipe(model=SMALL, training=quick, quantiles=levels, view=panel.view))
+    for one in (bundle, *fit_baselines(panel, index, panel.view, levels, (24,))):
+        found = one.predict(panel, *index.of("forecast"))
+        assert found.shape == (1, horizon, len(levels))
+        assert np.isfinite(found).all()
+
+
+def test_no_zero_is_negative(build_panel) -> None:
+    counts = np.random.default_rng(0).poisson(0.3, 480)
+    panel = build_panel({"a": counts}, lookback=24, horizon=6, freq="h")
+    index, bundle = learned(panel, max_epochs=1)
+    for one in (bundle, *fit_baselines(panel, index, panel.view, QUANTILES, (24,))):
+        found = one.predict(panel, *index.of("forecast"), minimum=0.0)
+        assert not np.signbit(found).any()
+
+
+def test_a_network_is_as_indifferent_to_units_as_its_normalisation(build_panel) -> None:
+    # location and scale invert exactly; only `level`, which tells the network how large a series is, may differ
+    panel, moved = (build_panel({"a": y}, lookback=24, horizon=6, freq="h") for y in (noise(), noise() * 1000))
+    index, bundle = learned(panel)
+    ours, theirs = bundle, learned(moved)[1]
+    at = index.of("forecast")
+    np.testing.assert_allclose(theirs.predict(moved, *at) / 1000, ours.predict(panel, *at), rtol=0.01)

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from utilsforecast import losses
 
 from models import metrics
@@ -33,6 +35,36 @@ def test_missing_targets_do_not_count() -> None:
     assert metrics.mase_scale([1, nan, 4, 7], 1) == 3.0
     assert metrics.coverage([1, nan], [0, 0], [2, 2]) == 1.0
     assert metrics.wql([10, nan], [[8, 10, 12], [1, 2, 3]], LEVELS) == metrics.wql([10], [[8, 10, 12]], LEVELS)
+
+
+@pytest.mark.parametrize("forecast", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("metric", [metrics.mae, metrics.rmse, metrics.smape])
+def test_a_forecast_that_is_no_number_is_never_a_good_one(metric, forecast: float) -> None:
+    assert not np.isfinite(metric([1, 2, 3], [1, forecast, 3]))
+    assert not np.isfinite(metrics.wql([1, 2], [[1], [forecast]], [0.5]))
+    assert metric([1, np.nan, 3], [1, forecast, 3]) == 0.0  # nobody knows what it should have been
+
+
+PAIRS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=8)
+
+
+@settings(max_examples=50)
+@given(pairs=PAIRS, shift=st.floats(-1e3, 1e3), scale=st.floats(0.01, 100))
+def test_errors_are_in_the_units_of_the_source(pairs: list[tuple[float, float]], shift: float, scale: float) -> None:
+    y, y_hat = np.array(pairs).T
+    moved = scale * y + shift, scale * y_hat + shift
+    assert metrics.mae(*moved) == pytest.approx(scale * metrics.mae(y, y_hat), rel=1e-6, abs=1e-6)
+    assert metrics.rmse(*moved) == pytest.approx(scale * metrics.rmse(y, y_hat), rel=1e-6, abs=1e-6)
+    assert 0 <= metrics.mae(y, y_hat) <= metrics.rmse(y, y_hat) * (1 + 1e-9)
+    assert 0 <= metrics.smape(y, y_hat) <= 200 * (1 + 1e-9)
+
+
+@settings(max_examples=50)
+@given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=30), level=st.sampled_from([0.1, 0.5, 0.9]))
+def test_the_empirical_quantile_loses_least(values: list[float], level: float) -> None:
+    best = metrics.pinball(values, np.quantile(values, level, method="inverted_cdf"), level).sum()
+    others = [metrics.pinball(values, other, level).sum() for other in (*values, -200, 0, 200)]
+    assert best <= min(others) + 1e-9
 
 
 def test_what_cannot_be_said_is_not_a_number() -> None:

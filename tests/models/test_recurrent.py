@@ -9,7 +9,6 @@ import torch
 from models.batches import Batch
 from models.fit import TrainingSpec
 from models.forecaster import Recipe, train_network
-from models.readouts import Attention, Last
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 from models.windows import WindowSpec, cut_index
 
@@ -72,17 +71,6 @@ def test_every_kind_learns_a_wave(build_panel, spec: RecurrentSpec) -> None:
     truth = panel.take(panel.y, series_, position, np.arange(1, 5))
     error = np.abs(bundle.predict(panel, series_, position)[..., 1] - truth) / np.array([1.0, 5.0])[series_][:, None]
     assert error.mean() < 0.3  # the wave's own deviation is 0.7
-
-
-def test_the_readout_joins_each_direction_where_it_has_read_everything() -> None:
-    states = torch.arange(12.0).reshape(1, 3, 4)
-    assert Last(4, bidirectional=True)(states).tolist() == [[8.0, 9.0, 2.0, 3.0]]
-    assert Last(4, bidirectional=False)(states).tolist() == [[8.0, 9.0, 10.0, 11.0]]
-
-
-def test_attention_spreads_one_whole_over_the_steps() -> None:
-    weights = Attention(4, bidirectional=False).weights(torch.randn(5, 3, 4))
-    torch.testing.assert_close(weights.sum(dim=-1), torch.ones(5))
 
 
 def test_a_segment_longer_than_the_lookback_is_the_lookback() -> None:

@@ -1,5 +1,8 @@
 """Windows: no target crosses into another part, no forecast stands anywhere but at the cutoff."""
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +12,7 @@ from pydantic import ValidationError
 
 from models.features import FeatureSpec
 from models.panel import Panel, View
-from models.windows import TooShort, WindowIndex, WindowSpec, cut_index
+from models.windows import SPLITS, TooShort, WindowIndex, WindowSpec, cut_index, duration
 
 
 def places(panel: Panel, index: WindowIndex, part: str) -> list[int]:
@@ -72,6 +75,31 @@ def test_a_history_without_room_for_every_part_says_what_it_lacks(build_panel) -
         cut_index(panel, WindowSpec(horizon=2), panel.grid[5], origins=2)
 
 
+@settings(max_examples=40, deadline=None)
+@given(horizon=st.integers(1, 6), lookback=st.integers(1, 9), parts=st.tuples(st.integers(1, 9), st.integers(1, 9)))
+def test_the_length_it_asks_for_is_the_least_that_will_do(horizon, lookback, parts) -> None:
+    view = View(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=lookback, horizon=horizon)
+    spec = WindowSpec(horizon=horizon, validation=parts[0], test=parts[1])
+
+    def cut(steps: int) -> WindowIndex:
+        days = pd.date_range("2024-01-01", periods=steps, tz="UTC").as_unit("us")
+        panel = Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0}), view)
+        return cut_index(panel, spec, days[-1], origins=1)
+
+    with pytest.raises(TooShort) as refused:
+        cut(1)
+    needed = int(re.search(r"needs (\d+)", str(refused.value))[1])
+    assert all(len(cut(needed).of(part)[0]) for part in SPLITS)
+    with pytest.raises(TooShort, match=f"has {needed - 1} steps.*needs {needed}"):
+        cut(needed - 1)
+
+
+def test_a_long_history_without_values_does_not_claim_to_be_short_of_steps(build_panel) -> None:
+    panel = build_panel({"a": [*range(10), *[None] * 30]}, horizon=2)
+    with pytest.raises(TooShort, match=r"has 40 steps.*with values"):
+        cut_index(panel, WindowSpec(horizon=2, validation=4, test=4), panel.grid[39], origins=2)
+
+
 @pytest.mark.parametrize("night", [70, 71, 72])
 def test_what_is_learned_from_changes_every_other_night_when_refreshed_every_two_days(build_panel, night: int) -> None:
     panel = build_panel({"a": range(24 * 80)}, lookback=48, horizon=24, freq="h", start="2024-01-01")
@@ -81,6 +109,21 @@ def test_what_is_learned_from_changes_every_other_night_when_refreshed_every_two
         index = cut_index(panel, spec, panel.grid[24 * (night + later) + 4], origins=7)
         learned.append((places(panel, index, "train"), places(panel, index, "validation")))
     assert (learned[0] == learned[1]) != (learned[1] == learned[2])
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"), [("28d", 672), ("2d12h", 60), ("1w", 168), ("90min", 1.5), ("1.5D", 36), ("2 days", 48)]
+)
+def test_a_duration_is_read_as_people_write_it(text: str, hours: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert duration(text) == pd.Timedelta(hours=hours)
+
+
+@pytest.mark.parametrize("text", ["28", "", "nan", "NaT", "d", "soon", "-7d", "1M"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ValidationError):
+        WindowSpec(horizon=1, validation=text)
 
 
 def test_a_part_is_a_duration_or_a_number_of_steps() -> None:

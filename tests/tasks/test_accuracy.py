@@ -1,0 +1,93 @@
+"""What earlier nights said, beside what came."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tasks._candidate import Candidate
+from tasks._publish import published_before
+from tasks._store import Store
+from tasks.accuracy import compare, score_past
+from tasks.evaluation import Question
+from tasks.forecasting import Standing, forecast
+from tasks.registration import Night
+
+FIRST = pd.Timestamp("2024-03-08", tz="UTC")
+
+
+def vintage(steps: list[str], names: str = "ab", y_hat: float = 4.0) -> pd.DataFrame:
+    ds = pd.to_datetime(steps, utc=True)
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": ds, "y_hat": y_hat, "q10": 3.0, "q50": y_hat, "q90": 6.0})
+        for name in names
+    ]
+    return pd.concat(parts).assign(model_name="gru", source="champion")
+
+
+def clean(days: int = 9) -> pd.DataFrame:
+    ds = pd.date_range("2024-03-01", periods=days, freq="D", tz="UTC")
+    parts = [pd.DataFrame({"unique_id": name, "ds": ds, "y": [float(n % 4 + 3) for n in range(days)]}) for name in "ab"]
+    return pd.concat(parts)
+
+
+def test_a_forecast_is_scored_on_the_steps_that_have_come() -> None:
+    found = compare({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
+    assert found["rows"].tolist() == [1, 1]
+    assert found["mae"].tolist() == [1.0, 1.0]  # 3 came on the ninth
+    assert found["mase"].tolist() == pytest.approx([1 / (9 / 7)] * 2)  # seven changes before it, six of 1 and one of 3
+    assert found["coverage"].tolist() == [1.0, 1.0]
+    assert set(found["forecast_vintage"]) == {FIRST}
+
+
+def test_every_vintage_and_series_has_a_row_of_its_own() -> None:
+    told = {FIRST: vintage(["2024-03-08"]), FIRST + pd.Timedelta(days=1): vintage(["2024-03-09"], names="b")}
+    found = compare(told, clean(), season=1)
+    assert list(zip(found["forecast_vintage"].dt.day, found["unique_id"], strict=True)) == [
+        (8, "a"),
+        (8, "b"),
+        (9, "b"),
+    ]
+
+
+def test_what_has_not_come_or_came_empty_is_not_scored() -> None:
+    assert compare({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
+    assert compare({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
+    assert compare({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
+
+
+def test_the_scale_of_a_forecast_knows_nothing_that_came_after_it() -> None:
+    wild = clean()
+    wild.loc[wild["ds"] > "2024-03-08", "y"] = 1e9
+    calm = compare({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
+    assert compare({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
+
+
+def test_a_first_night_has_nothing_to_score(evening: Any, question: Question, night_of: Callable[..., Night]) -> None:
+    done = score_past.fn(evening.clean, (), night_of("2024-03-11"), question, evening.store)
+    assert (done.actuals, done.accuracy, done.sentence) == (None, None, "no earlier forecast to score")
+
+
+def test_actuals_and_accuracy_are_published_beside_the_forecasts(
+    evening: Any,
+    question: Question,
+    model: Callable[..., Candidate],
+    night_of: Callable[..., Night],
+    waves: Callable[..., pd.DataFrame],
+) -> None:
+    store: Store = evening.store
+    stand = Standing(champion=model("gru", 0.1, "champion", "1"))
+    forecast.fn(evening.clean, evening.windows, stand, night_of("2024-03-11"), question, store)
+    later, night = store.put(waves(days=11), "clean"), night_of("2024-03-12")
+    past = published_before("shop", night.as_of, 28, store)
+    done = score_past.fn(later, past, night, question, store)
+    assert done.accuracy is not None
+    assert done.accuracy.uri == "accuracy/pipeline=shop/vintage=2024-03-12T000000Z/accuracy.parquet"
+    accuracy = pd.read_parquet(Path(store.root) / done.accuracy.uri)
+    assert accuracy["rows"].tolist() == [3, 3]
+    actuals = pd.read_parquet(Path(store.root) / "actuals/pipeline=shop/vintage=2024-03-12T000000Z/actuals.parquet")
+    assert len(actuals) == 6
+    assert done.sentence.startswith("the forecast of 2024-03-11 came with mase ")
+    assert done.sentence.endswith("6 rows")
