@@ -9,7 +9,7 @@ import numpy as np
 from models.panel import Panel, View
 from models.windows import WindowIndex
 
-PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # times the number of windows
+PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # times the number of windows
 AT_ONCE = 4096
 AT_MOST = 60_000  # windows
 
