@@ -81,9 +81,18 @@ class Registry:
         made = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
         return str(made.version)
 
-    def point(self, alias: str, version: str) -> None:
-        """Move `champion` or `challenger` to a version."""
-        self.client.set_registered_model_alias(self.pipeline, alias, version)
+    def point(self, alias: str, version: str) -> bool:
+        """Move `champion` or `challenger` to a version; False where this registry has no such version."""
+        from mlflow.exceptions import MlflowException
+        from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
+
+        try:
+            self.client.set_registered_model_alias(self.pipeline, alias, version)
+        except MlflowException as refused:
+            if refused.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+                raise
+            return False
+        return True
 
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)

@@ -10,7 +10,7 @@ from tasks import _ledger
 from tasks._candidate import Candidate, bundle_of
 from tasks._promotion import PromotionSpec, Verdict, judge
 from tasks._scores import losses_by_origin
-from tasks._step import step
+from tasks._step import step_that_depends_on
 from tasks._store import Store
 from tasks._tracking import Logged, Registry, Tracking
 from tasks.evaluation import METRICS, Evaluated, EvaluationSpec
@@ -46,7 +46,21 @@ class Gate(Spec):
     tracking: Tracking
 
 
-@step
+def decided_on(
+    evaluated: Evaluated,
+    trained: tuple[Trained, ...],
+    incumbent: Candidate | None,
+    night: Night,
+    gate: Gate,
+    store: Store,
+) -> tuple[object, ...]:
+    """What a decision depends on. A registry inside the store has no say in it: it moves with the store."""
+    elsewhere = None if gate.tracking.artifacts else gate.tracking.uri
+    models = [one.candidate for one in trained]
+    return evaluated, models, incumbent, night, gate.promotion, gate.evaluation, elsewhere
+
+
+@step_that_depends_on(decided_on)
 def register(
     evaluated: Evaluated,
     trained: tuple[Trained, ...],
@@ -71,12 +85,13 @@ def register(
     decision = _written(evaluated, verdict, crowned, holder, night)
     stored = store.put_bytes(decision, "decision", "json")
     entry = _ledger.decide(night.pipeline, night.as_of, stored, store)
+    reason = _reason(verdict, evaluated)
     if _ledger.is_latest(night.pipeline, night.as_of, store):
         if best:
             registry.point("challenger", versions[best])
-        if crowned:
-            registry.point("champion", crowned.version)
-    return Registered(champion=crowned, moved=new is not None, reason=_reason(verdict, evaluated), decision=entry)
+        if crowned and not registry.point("champion", crowned.version):
+            reason += f"; the registry has lost version {crowned.version}, whose bundle is still in the store"
+    return Registered(champion=crowned, moved=new is not None, reason=reason, decision=entry)
 
 
 def _on_record(

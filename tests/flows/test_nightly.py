@@ -210,3 +210,30 @@ def test_a_misspelt_field_is_named_before_anything_runs(world):
     with pytest.raises(SpecError, match=r"windowing\.horizont"):
         nightly(str(world / "ports.yaml"), FIRST)
     assert not (world / "store").exists()
+
+
+def test_a_lost_stable_path_is_mended_by_the_same_night(two_nights, tmp_path, monkeypatch):
+    folder, _ = two_nights
+    shutil.copytree(folder / "store", tmp_path / "store")
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    shutil.rmtree(tmp_path / "store" / "latest")
+    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    assert outcome.cached
+    latest = tmp_path / "store" / "latest" / "pipeline=ports" / "forecasts.parquet"
+    assert latest.read_bytes() == (tmp_path / "store" / outcome.published).read_bytes()
+
+
+def test_a_source_that_ended_long_ago_is_worth_a_look(panel, build, tmp_path, monkeypatch):
+    features = {"known": ["hour"], "observed": ["wind"]}
+    world = build(tmp_path, panel, monkeypatch, features=features)
+    outcome = nightly(str(world / "ports.yaml"), "2025-01-01")
+    assert outcome.verdict == "watch"
+    assert "the source is stale" in outcome.lines[-1]
+
+
+def test_a_series_without_covariates_ahead_is_named_and_the_others_are_forecast(panel, build, tmp_path, monkeypatch):
+    ahead = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
+    world = build(tmp_path, panel[~(ahead & (panel["port"] == "south"))], monkeypatch)
+    outcome = nightly(str(world / "ports.yaml"), FIRST)
+    assert set(pd.read_parquet(world / "store" / outcome.published)["unique_id"]) == {"north"}
+    assert "not forecast: south" in outcome.lines[-1]

@@ -96,3 +96,19 @@ def test_a_spec_written_out_and_read_again_is_the_same(horizon, freq, levels, ce
     }
     spec = PipelineSpec.model_validate(LEAST | told)
     assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schedule": {"cron": "banana"}}, "no cron expression"),
+        ({"source": {"kind": "csv", "path": "p.csv", "timezone": "Mars/Olympus"}}, "no time zone"),
+        ({"freq": "-1D"}, "must lead forward"),
+        ({"forecast": {"minimum": 10, "maximum": 5}}, "must be less than maximum"),
+        ({"features": {"known": ["x"], "observed": ["x"]}}, "'x' has two roles"),
+        ({"features": {"known": ["late"]}}, "'late' has two roles"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        PipelineSpec.model_validate(LEAST | change)
