@@ -163,7 +163,10 @@ def model(store: Store) -> Callable[..., Candidate]:
         settings = {"view": view.model_dump(mode="json"), "quantiles": list(levels), "ids": ["a", "b"]}
         errors = np.full((2, view.horizon, len(levels)), float(wrong)) + np.array(levels) - 0.5
         tensors = {"errors.series": errors, "errors.pooled": errors[0]}
-        bundle = Bundle(name, "seasonal_naive", {**settings, "season": 24, "whole": False}, tensors)
+        kind = changes.get(
+            "kind", "seasonal_naive"
+        )  # seasonal_mean: the mean of the last days, better than any baseline
+        bundle = Bundle(name, kind, {**settings, "season": 24, "whole": False}, tensors)
         claim = store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
         return Candidate(name=name, role=role, bundle=claim, version=version)
 

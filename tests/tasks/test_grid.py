@@ -123,17 +123,19 @@ def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_int
     assert full.loc[full["ds"] > CUTOFF, "y"].isna().all()
 
 
+def ahead(frame: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[str], list[Any]]:
+    full = _grid.on_grid(frame, _grid.steps(frame["ds"], "h", 3), CUTOFF, reading)
+    return _grid.known_ahead(full, CUTOFF, reading)
+
+
 def test_known_covariates_that_reach_over_the_horizon_are_no_fault(reading: Told) -> None:
-    frame = rows(*ENDS)
-    full = _grid.on_grid(frame, _grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
-    clean, silent, faults = _grid.known_ahead(full, CUTOFF, reading())
-    assert (len(clean), silent, faults) == (len(full), [], [])
+    clean, silent, faults = ahead(rows(*ENDS), reading())
+    assert (len(clean), silent, faults) == (9, [], [])
 
 
-def test_a_known_covariate_that_every_series_lacks_ahead_names_series_time_and_the_way_out(reading: Told) -> None:
+def test_a_known_covariate_that_every_series_lacks_names_series_time_and_the_way_out(reading: Told) -> None:
     frame = rows(*(row for row in ENDS if row[:2] != ("a", "2024-03-01 04:00")))
-    full = _grid.on_grid(frame, _grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
-    _, silent, (fault,) = _grid.known_ahead(full, CUTOFF, reading())
+    _, silent, (fault,) = ahead(frame, reading())
     assert (silent, fault.column, fault.severity) == (["a"], "price", "error")
     assert fault.reason == (
         "known covariate has no value for 1 of 3 steps of the horizon, first series 'a' at 2024-03-01 04:00; "
@@ -141,21 +143,17 @@ def test_a_known_covariate_that_every_series_lacks_ahead_names_series_time_and_t
     )
 
 
-def test_no_row_at_all_after_the_cutoff_is_one_finding(reading: Told) -> None:
-    frame = rows(*(row for row in ENDS if row[1] <= "2024-03-01 02:00"))
-    full = _grid.on_grid(frame, _grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
-    _, _, (fault,) = _grid.known_ahead(full, CUTOFF, reading())
+def test_no_row_at_all_after_the_cutoff_is_an_error(reading: Told) -> None:
+    _, _, (fault,) = ahead(rows(*(row for row in ENDS if row[1] <= "2024-03-01 02:00")), reading())
     assert fault.severity == "error"
     assert fault.reason.startswith("known covariate has no value for 3 of 3 steps of the horizon")
 
 
-def test_one_series_that_lacks_covariates_ahead_is_left_out_and_holds_up_no_other(reading: Told) -> None:
-    frame = rows(*ENDS, *((("c", *row[1:])) for row in ENDS if row[0] == "a" and row[1] <= "2024-03-01 02:00"))
-    full = _grid.on_grid(frame, _grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
-    clean, silent, (fault,) = _grid.known_ahead(full, CUTOFF, reading())
-    assert (silent, fault.severity) == (["c"], "warning")
-    assert clean.loc[clean["unique_id"] == "c", "ds"].max() == CUTOFF
-    assert clean.loc[clean["unique_id"] == "a", "ds"].max() > CUTOFF
+def test_one_series_that_lacks_what_others_have_loses_its_horizon_and_holds_up_nobody(reading: Told) -> None:
+    later = (("b", f"2024-03-01 0{hour}:00", 1.0 if hour == 2 else None, 1.0) for hour in (2, 3, 5))
+    clean, silent, (fault,) = ahead(rows(*ENDS, *later), reading())
+    assert (silent, fault.severity) == (["b"], "warning")
+    assert clean.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "b": 2, "gone": 2}
 
 
 def test_a_static_value_is_the_newest_one_whatever_the_order_of_the_rows(reading: Told) -> None:

@@ -56,6 +56,23 @@ def test_luck_at_its_borders(ours: list[float], theirs: list[float], p_value: fl
     assert luck(np.array(ours), np.array(theirs)) == p_value
 
 
+def test_errors_that_overlap_are_no_independent_witnesses() -> None:
+    draw = np.random.default_rng(1)
+    walk = np.convolve(draw.normal(size=40), np.ones(4) / 4, mode="valid") + 0.15
+    ours, theirs = np.zeros(len(walk)), walk
+    assert luck(ours, theirs, lead=4) > luck(ours, theirs, lead=1)
+    # 1, 0, 1.5, 0.5 swing to and fro: the estimate at lead 2 is below zero, and tells nothing
+    assert luck(np.zeros(4), np.array([1.0, 0.0, 1.5, 0.5]), lead=2) == 1.0
+
+
+def test_luck_at_lead_two_is_the_same_test_with_the_covariance_of_neighbours() -> None:
+    told = np.array([1.0, 0.8, -0.2, 0.1, 0.9, 1.1])
+    away = told - told.mean()
+    spread = (away @ away + 2 * (away[1:] @ away[:-1])) / 6
+    statistic = told.mean() / math.sqrt(spread / 6) * math.sqrt((6 + 1 - 4 + 2 / 6) / 6)
+    assert luck(np.zeros(6), told, lead=2) == pytest.approx(stats.t.sf(statistic, 5), rel=1e-12)
+
+
 @settings(max_examples=60, deadline=None)
 @given(pairs=st.lists(st.tuples(st.floats(0, 9), st.floats(0, 9)), min_size=3, max_size=30))
 def test_what_is_better_one_way_is_worse_the_other_way(pairs: list[tuple[float, float]]) -> None:

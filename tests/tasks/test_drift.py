@@ -1,0 +1,150 @@
+"""Drift: whole seasons beside the newest one, a page that stays inert, the same bytes twice."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_contracts.errors import NightcastError
+from models.features import FeatureSpec
+from models.panel import View
+from tasks._store import Store
+from tasks.drift import LEAST, Drifted, DriftSpec, moved, parts, relative, thresholds, watch_drift
+from tasks.registration import Night
+
+CUTOFF = pd.Timestamp("2024-04-28 23:00", tz="UTC")
+
+
+def view_of(*observed: str, freq: str = "h", horizon: int = 24) -> View:
+    features = FeatureSpec(known=(), observed=observed)
+    return View(features=features, freq=freq, zone="UTC", lookback=24, horizon=horizon)
+
+
+def clean(days: int = 70, **columns: Any) -> pd.DataFrame:
+    """Two series of hours up to the cutoff, of different size, and further columns by name."""
+    ds = pd.date_range(end=CUTOFF, periods=24 * days, freq="h").as_unit("us")
+    draw = np.random.default_rng(1)
+    parts = []
+    for name, size in (("a", 1.0), ("b", 100.0)):
+        y = size * (5 + np.sin(2 * np.pi * np.arange(len(ds)) / 168) + draw.normal(0, 0.1, len(ds)))
+        more = {column: values(draw, len(ds)) if callable(values) else values for column, values in columns.items()}
+        parts.append(pd.DataFrame({"unique_id": name, "ds": ds, "y": y} | more))
+    return pd.concat(parts, ignore_index=True)
+
+
+def noise(draw: np.random.Generator, count: int) -> np.ndarray:
+    return draw.normal(size=count)
+
+
+def test_the_newest_week_is_compared_with_the_eight_weeks_before_it() -> None:
+    history = relative(clean(), CUTOFF, view_of())
+    current, reference = parts(history, view_of(), DriftSpec())
+    assert (len(current), len(reference)) == (2 * 168, 2 * 8 * 168)
+    assert (current.index.min(), current.index.max()) == (0, 167)
+    assert (reference.index.min(), reference.index.max()) == (168, 9 * 168 - 1)
+
+
+def test_the_same_parts_would_have_been_chosen_a_week_ago() -> None:
+    history = relative(clean(), CUTOFF, view_of())
+    current, reference = parts(history, view_of(), DriftSpec(), back=1)
+    assert (current.index.min(), current.index.max()) == (168, 335)
+    assert reference.index.min() == 336
+
+
+def test_lengths_may_be_given_in_steps() -> None:
+    history = relative(clean(), CUTOFF, view_of())
+    current, reference = parts(history, view_of(), DriftSpec(current=24, reference=48))
+    assert (len(current), len(reference)) == (48, 96)
+
+
+def test_a_short_history_gives_its_newest_fifth_and_the_rest() -> None:
+    history = relative(clean(days=10), CUTOFF, view_of())
+    current, reference = parts(history, view_of(), DriftSpec())
+    assert (len(current), len(reference)) == (2 * 48, 2 * 192)
+
+
+def test_series_of_every_size_count_alike_and_nothing_after_the_cutoff_counts() -> None:
+    frame = clean()
+    history = relative(frame, CUTOFF - pd.Timedelta(hours=5), view_of())
+    assert len(history) == len(frame) - 10
+    assert history["y"].mean() == pytest.approx(1.0)
+
+
+def test_a_distance_is_in_deviations_of_the_reference() -> None:
+    reference = pd.Series([0.0, 2.0])
+    assert moved(pd.Series([1.0, 3.0]), reference) == pytest.approx(1.0)
+    assert np.isnan(moved(pd.Series([np.nan]), reference))
+    assert moved(pd.Series([1.0]), pd.Series([1.0])) == 0.0
+
+
+def test_a_column_counts_as_drifted_only_if_it_moves_farther_than_in_earlier_weeks() -> None:
+    swings = np.repeat([0.0, 3.0] * 8, 168)[-70 * 24 :]
+    frame = clean(weather=lambda draw, count: np.resize(swings, count) + draw.normal(0, 0.1, count), calm=noise)
+    view = view_of("weather", "calm")
+    bounds = thresholds(relative(frame, CUTOFF, view), view, DriftSpec())
+    assert bounds["weather"] > 0.5
+    assert LEAST <= bounds["calm"] < 0.3
+
+
+@pytest.fixture
+def watched(store: Store, night_of: Callable[..., Night]) -> Callable[..., Drifted]:
+    def watch(frame: pd.DataFrame, view: View, **spec: Any) -> Drifted:
+        claim = store.put(frame, "clean")
+        cutoff = CUTOFF.to_pydatetime()
+        return watch_drift.fn(claim, cutoff, view, DriftSpec(**spec), night_of("2024-04-29"), store)
+
+    return watch
+
+
+def test_a_column_that_jumps_is_named_and_a_calm_one_is_not(store: Store, watched: Callable[..., Drifted]) -> None:
+    jump = np.r_[np.zeros(70 * 24 - 168), np.full(168, 9.0)]
+    frame = clean(sensor=lambda draw, count: jump + draw.normal(size=count), calm=noise)
+    done = watched(frame, view_of("sensor", "calm"))
+    table = store.get(done.table).set_index("column")
+    assert table["drifted"].to_dict() == {"y": False, "sensor": True, "calm": False}
+    assert done.sentence == "1 of 3 columns drifted (sensor); the alarm is at 30%"
+    assert done.drifted
+    assert not watched(frame, view_of("sensor", "calm"), share=0.5).drifted
+
+
+def test_the_same_night_gives_the_same_bytes(store: Store, watched: Callable[..., Drifted]) -> None:
+    frame, view = clean(calm=noise), view_of("calm")
+    first = watched(frame, view)
+    files = {uri: (Path(store.root) / uri).read_bytes() for uri in store.listing("reports")}
+    assert watched(frame, view) == first
+    assert {uri: (Path(store.root) / uri).read_bytes() for uri in store.listing("reports")} == files
+    assert sorted(files) == [f"reports/pipeline=shop/run-2024-04-29/drift.{suffix}" for suffix in ("html", "json")]
+
+
+@pytest.mark.parametrize(
+    "name", ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "age", "a&amp;b", "über", "'\"`"]
+)
+def test_a_column_may_be_called_anything_and_the_page_stays_inert(
+    store: Store, watched: Callable[..., Drifted], name: str
+) -> None:
+    done = watched(clean(**{name: noise}), view_of(name))
+    assert set(store.get(done.table)["column"]) == {"y", name}
+    page = store.get_bytes(done.page).decode()
+    assert "<script>alert(1)" not in page
+    assert "<img src=x" not in page
+
+
+def test_the_record_is_strict_json(store: Store, watched: Callable[..., Drifted]) -> None:
+    def refuse(word: str) -> None:
+        raise AssertionError(f"{word} is no JSON")
+
+    done = watched(clean(calm=noise, flat=1.0), view_of("calm", "flat"))
+    json.loads(store.get_bytes(done.record), parse_constant=refuse)
+
+
+def test_an_empty_column_is_left_out_and_a_history_of_one_step_says_it_is_too_short(
+    store: Store, watched: Callable[..., Drifted]
+) -> None:
+    done = watched(clean(empty=np.nan), view_of("empty"))
+    assert store.get(done.table)["column"].tolist() == ["y"]
+    with pytest.raises(NightcastError, match="too short to watch for drift"):
+        watched(clean().groupby("unique_id").tail(1), view_of())

@@ -1,0 +1,160 @@
+"""Every model is on record; `champion` moves only through the gate, and the ledger and the alias tell the same."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import _ledger
+from tasks._candidate import Candidate
+from tasks._promotion import PromotionSpec
+from tasks._tracking import Registry, Tracking
+from tasks.evaluation import Question, evaluate
+from tasks.registration import Gate, Night, Registered, register
+from tasks.training import Trained
+
+Model = Callable[..., Candidate]
+NightOf = Callable[..., Night]
+
+
+@pytest.fixture(scope="module")
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
+    home = tmp_path_factory.mktemp("registry")
+    return Tracking(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+
+
+@pytest.fixture
+def judged(evening: Any, question: Question, tracking: Tracking) -> Callable[..., Registered]:
+    def run(night: Night, new: tuple[Candidate, ...], old: Candidate | None = None, **promotion: Any) -> Registered:
+        rivals = ((old,) if old else ()) + new
+        evaluated = evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
+        trained = tuple(
+            Trained(candidate=one, train_losses=(2.0, 1.0), validation_losses=(2.0, 1.5), seconds=0.1) for one in new
+        )
+        gate = Gate(promotion=PromotionSpec(**promotion), evaluation=question.evaluation, tracking=tracking)
+        return register.fn(evaluated, trained, old, night, gate, evening.store)
+
+    return run
+
+
+def alias(tracking: Tracking, pipeline: str, name: str) -> str:
+    client = Registry(tracking, pipeline).client
+    return str(client.get_model_version_by_alias(pipeline, name).version)
+
+
+GOOD, BAD = 0.0, 9.0  # yesterday's value, and that value and nine
+
+
+def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and_registry(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+) -> None:
+    night = night_of("2024-03-11", "crowned")
+    done = judged(night, (model("far", BAD), model("near", GOOD, kind="seasonal_mean")))
+    assert done.moved
+    assert done.champion is not None
+    assert (done.champion.label, done.champion.role) == ("near v2", "champion")
+    assert _ledger.champion_at("crowned", night.as_of, evening.store) == done.champion
+    assert alias(tracking, "crowned", "champion") == alias(tracking, "crowned", "challenger") == "2"
+
+
+def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+) -> None:
+    first = judged(night_of("2024-03-11", "over"), (model("near", 1.0, kind="seasonal_mean"),))
+    assert not first.moved
+    old = model("old", BAD, "champion", "1")
+    done = judged(night_of("2024-03-12", "over"), (model("near", GOOD, kind="seasonal_mean"),), old)
+    assert done.moved
+    assert "near (" in done.reason
+    assert done.reason.endswith("better, and not by luck")
+    assert _ledger.champion_before("over", night_of("2024-03-13").as_of, evening.store) == done.champion
+    assert alias(tracking, "over", "champion") == "2"
+
+
+def test_where_nobody_beats_the_baselines_there_is_no_champion_and_every_model_is_on_record(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+) -> None:
+    night = night_of("2024-03-11", "first")
+    done = judged(night, (model("gru", BAD), model("lstm", BAD)))
+    assert (done.champion, done.moved) == (None, False)
+    assert "does not beat" in done.reason
+    assert _ledger.champion_at("first", night.as_of, evening.store) is None
+    assert len(Registry(tracking, "first").client.search_model_versions("name = 'first'")) == 2
+
+
+def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+) -> None:
+    night = night_of("2024-03-11", "stays")
+    old = model("gru", GOOD, "champion", "7")
+    done = judged(night, (model("lstm", BAD),), old)
+    assert (done.champion, done.moved) == (old, False)
+    assert _ledger.champion_at("stays", night.as_of, evening.store) == old
+
+
+def test_the_ledger_entry_is_the_decision_and_says_why(
+    judged: Callable[..., Registered], model: Model, night_of: NightOf, evening: Any
+) -> None:
+    night = night_of("2024-03-11", "entry")
+    old = model("gru", GOOD, "champion", "7")
+    done = judged(night, (model("lstm", BAD),), old)
+    assert done.decision.uri == "decisions/pipeline=entry/vintage=2024-03-11T000000Z.json"
+    entry = json.loads((Path(evening.store.root) / done.decision.uri).read_text(encoding="utf-8"))
+    assert entry["champion"]["name"] == "gru"
+    assert (entry["moved"], entry["run_id"]) == (False, "run-2024-03-11")
+    assert entry["reason"].startswith("lstm (15.43) does not beat naive")
+
+
+def test_the_same_night_again_makes_no_second_version_and_the_same_decision(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+) -> None:
+    night = night_of("2024-03-11", "again")
+    first = judged(night, (model("lstm", BAD),))
+    assert judged(night, (model("lstm", BAD),)) == first
+    assert len(Registry(tracking, "again").client.search_model_versions("name = 'again'")) == 1
+
+
+def test_the_alias_of_the_best_challenger_moves_even_where_it_lost(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+) -> None:
+    judged(night_of("2024-03-11", "alias"), (model("far", BAD), model("near", GOOD)))
+    assert alias(tracking, "alias", "challenger") == "2"
+
+
+def test_a_champion_that_the_registry_has_lost_stays_champion_and_the_reason_says_so(
+    judged: Callable[..., Registered], model: Model, night_of: NightOf
+) -> None:
+    old = model("gru", GOOD, "champion", "7")
+    done = judged(night_of("2024-03-11", "lost"), (model("lstm", BAD),), old)
+    assert done.champion == old
+    assert done.reason.endswith("the registry has lost version 7, whose bundle is still in the store")
+
+
+def test_a_night_that_is_run_late_moves_no_alias(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+) -> None:
+    judged(night_of("2024-03-12", "late"), (model("newer", BAD),))
+    judged(night_of("2024-03-11", "late"), (model("older", BAD),))
+    assert alias(tracking, "late", "challenger") == "1"
+
+
+def test_a_champion_that_could_not_be_compared_stays_and_the_reason_says_so(
+    judged: Callable[..., Registered], model: Model, night_of: NightOf
+) -> None:
+    old = model("gru", GOOD, "champion", "7", levels=(0.2, 0.5, 0.8))
+    done = judged(night_of("2024-03-11", "unlike"), (model("lstm", BAD),), old)
+    assert done.champion == old
+    assert "champion passed over: gru v7 was made for quantiles (0.2, 0.5, 0.8)" in done.reason
+
+
+def test_a_night_without_any_challenger_keeps_the_champion(
+    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+) -> None:
+    night = night_of("2024-03-11", "alone")
+    judged(night_of("2024-03-10", "alone"), (model("lstm", BAD),))
+    old = model("gru", GOOD, "champion", "1")
+    done = judged(night, (), old)
+    assert (done.champion, done.moved) == (old, False)
+    assert alias(tracking, "alone", "champion") == "1"
