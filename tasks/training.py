@@ -1,12 +1,13 @@
 """Step 4 · clean + windows → one trained model: weights as safetensors, settings as JSON, its learning curve."""
 
+import functools
 import time
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.fit import Epoch
 from models.forecaster import Recipe, train_network
-from models.panel import Panel
+from models.panel import Panel, View
 from tasks import _journal
 from tasks._candidate import Candidate
 from tasks._step import step_that_depends_on
@@ -31,8 +32,14 @@ class Trained(Spec):
 
 def learned_from(clean: Artifact, windows: Artifact, recipe: Recipe, store: Store) -> tuple[Recipe, str]:
     """What the result depends on: the recipe, and the values of the training and validation parts alone."""
-    part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
-    return recipe, content_digest(part, index)
+    return recipe, _digest_of_training_part(clean, windows, recipe.view, store)
+
+
+@functools.lru_cache(maxsize=4)
+def _digest_of_training_part(clean: Artifact, windows: Artifact, view: View, store: Store) -> str:
+    """The same for every recipe of a night, and the clean table may be large."""
+    part, index = training_part(store.get(clean), index_of(windows, store), view)
+    return content_digest(part, index)
 
 
 @step_that_depends_on(learned_from)
