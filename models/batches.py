@@ -111,8 +111,9 @@ class Gatherer:
         reach = np.abs(np.where(seen, y - location, 0.0)).max(axis=1, keepdims=True)
         scale = np.maximum(spread, 0.2 * reach)  # one event in a quiet week is no reason to shout at the second
         quiet = np.minimum(self.scaling.floor, 0.05 * np.abs(location))
-        constant = scale <= 1e-6 * np.abs(location)
-        return location, np.where(constant, np.where(quiet > 0, quiet, self.scaling.floor), scale)
+        residue = 1e-15 * self.scaling.floor  # what rounding leaves of a zero is no size to measure with
+        constant = scale <= np.maximum(1e-6 * np.abs(location), residue)
+        return location, np.where(constant, np.where(quiet > residue, quiet, self.scaling.floor), scale)
 
     def _level(self, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
         typical = max(self.scaling.floor, 1e-12) * 20

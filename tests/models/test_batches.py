@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -28,6 +28,7 @@ def test_a_window_is_seen_from_its_own_mean(build_panel) -> None:
     assert batch.linear[0, 4].item() == batch.linear[0, 3].item()
 
 
+@settings(deadline=None)
 @given(y=arrays.arrays(float, 10, elements=VALUES))
 def test_normalisation_inverts_and_is_never_infinite(y) -> None:
     location, scale = Gatherer(8, 2, (), SCALING, ())._instance(y[None, :8], np.isfinite(y[None, :8]))
@@ -42,6 +43,14 @@ def test_a_constant_window_is_divided_by_the_floor_or_a_share_of_its_level(build
     assert one_batch(build_panel, [50, 50, 50, 50, 1, 1]).scale.item() == 0.1
     assert one_batch(build_panel, [1e-3, 1e-3, 1e-3, 1e-3, 1, 1]).scale.item() == pytest.approx(5e-5)
     assert one_batch(build_panel, [None, None, None, None, 1, 1]).scale.item() == 0.1
+
+
+@pytest.mark.parametrize("residue", [5.6e-17, 2.3e-308])
+@pytest.mark.parametrize("pattern", [[1, 1, 1, 1], [0, 1, 0, -1]])
+def test_what_rounding_leaves_of_a_zero_is_no_size_to_measure_with(build_panel, residue: float, pattern) -> None:
+    batch = one_batch(build_panel, [*(residue * step for step in pattern), 5, 5])
+    assert batch.scale.item() == 0.1
+    assert batch.target[0].tolist() == pytest.approx([50, 50])
 
 
 def test_one_event_in_a_quiet_window_does_not_make_the_next_a_giant(build_panel) -> None:

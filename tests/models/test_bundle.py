@@ -1,6 +1,7 @@
 """A model as one file: the same bytes again, no pickle, and the same answer."""
 
 import contextlib
+import dataclasses
 import io
 import json
 import pickle
@@ -189,6 +190,14 @@ def test_quantiles_rise_and_keep_to_the_bounds(models, frame, name: str) -> None
     assert (np.diff(found, axis=-1) >= 0).all()
     assert found.min() >= 4.0
     assert found.max() <= 9.0
+
+
+def test_quantiles_rise_even_where_their_widths_would_cross_them(models, frame) -> None:
+    network = models["recurrent"]
+    crossed = {"spread": np.array([0.1, 9.0, 1.0, 9.0, 0.1])}  # 5 % drawn in, 10 % pushed out
+    bundle = dataclasses.replace(network, tensors=network.tensors | crossed)
+    found = bundle.predict(Panel.from_frame(frame, VIEW), np.array([0, 1, 2]), np.array([400, 500, 600]))
+    assert (np.diff(found, axis=-1) >= 0).all()
 
 
 @pytest.mark.parametrize("name", NAMES)

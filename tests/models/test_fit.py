@@ -27,6 +27,16 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(waves: tuple
     assert first != other
 
 
+def test_what_the_caller_drew_before_changes_nothing(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    found = []
+    for seed in (1, 2):
+        torch.manual_seed(seed)
+        np.random.seed(seed)
+        found.append(train_network(panel, index, recipe(panel, max_epochs=1))[0].to_bytes())
+    assert found[0] == found[1]
+
+
 def test_training_leaves_random_numbers_and_threads_as_they_were(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
     np.random.seed(3)

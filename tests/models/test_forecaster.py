@@ -50,6 +50,13 @@ def test_covariates_are_standardised_by_the_training_rows_of_each_series(build_p
     assert scaling.observed[:, 0].tolist() == [5.0, pytest.approx(8**0.5)]
 
 
+def test_a_covariate_that_never_changed_is_measured_in_its_own_units(build_panel) -> None:
+    features = FeatureSpec(observed=("wind",), known=())
+    panel = build_panel({"a": range(7)}, features=features, wind={"a": [0.1] * 7})
+    assert np.std([0.1] * 7) > 0  # mere rounding
+    assert Scaling.fitted(panel, np.array([0]), np.array([6]), 2).observed[1].tolist() == [1.0]
+
+
 def test_intervals_hold_about_what_they_promise_on_the_test_part(build_panel) -> None:
     panel = build_panel({name: noise(seed) for seed, name in enumerate("abcdefgh")}, lookback=24, horizon=6, freq="h")
     bundle = learned(panel, max_epochs=8, learning_rate=0.005)[1]
@@ -155,8 +162,9 @@ def test_no_zero_is_negative(build_panel) -> None:
     panel = build_panel({"a": counts}, lookback=24, horizon=6, freq="h")
     index, bundle = learned(panel, max_epochs=1)
     for one in (bundle, *fit_baselines(panel, index, panel.view, QUANTILES, (24,))):
-        found = one.predict(panel, *index.of("forecast"), minimum=0.0)
-        assert not np.signbit(found).any()
+        found = one.predict(panel, *index.of("train"))
+        assert (found == 0).any()
+        assert not np.signbit(found[found == 0]).any(), one.name
 
 
 def test_a_network_is_as_indifferent_to_units_as_its_normalisation(build_panel) -> None:

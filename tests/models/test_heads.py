@@ -2,12 +2,13 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.heads import QuantileHead, pinball_loss
 
 
+@settings(max_examples=50, deadline=None)
 @given(
     levels=st.sets(st.sampled_from([0.01, 0.1, 0.3, 0.7, 0.9, 0.99])),
     seed=st.integers(0, 2**31),

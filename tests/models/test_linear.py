@@ -34,10 +34,11 @@ def test_a_line_and_a_wave_of_other_size_are_found_by_one_map(build_panel) -> No
     np.testing.assert_allclose(found, [panel.y[197:200], panel.y[397:400]], rtol=0.02)
 
 
-def test_nothing_is_claimed_to_beat_the_last_value_of_a_random_walk(build_panel) -> None:
-    walks = {name: np.random.default_rng(seed).standard_normal(300).cumsum() for seed, name in enumerate("abc")}
-    panel = build_panel({name: walk.tolist() for name, walk in walks.items()}, lookback=14, horizon=3)
-    np.testing.assert_allclose(forecasts(panel, [0], [299])[0], walks["a"][-1], atol=0.3)
+def test_where_nothing_beats_the_last_value_it_is_the_last_value(build_panel) -> None:
+    # what was learned while it rose is wrong since it stands still
+    panel = build_panel({"a": [*range(240), *[240] * 60]}, lookback=14, horizon=3)
+    assert forecasts(panel, [0], [299], part=20).tolist() == [[240.0, 240.0, 240.0]]
+    assert forecasts(panel, [0], [200], part=20).tolist() == [[200.0, 200.0, 200.0]]
 
 
 def test_gaps_and_constants_are_survived(build_panel) -> None:

@@ -48,7 +48,7 @@ def test_a_forecast_that_is_no_number_is_never_a_good_one(metric, forecast: floa
 PAIRS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=8)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(pairs=PAIRS, shift=st.floats(-1e3, 1e3), scale=st.floats(0.01, 100))
 def test_errors_are_in_the_units_of_the_source(pairs: list[tuple[float, float]], shift: float, scale: float) -> None:
     y, y_hat = np.array(pairs).T
@@ -59,7 +59,7 @@ def test_errors_are_in_the_units_of_the_source(pairs: list[tuple[float, float]],
     assert 0 <= metrics.smape(y, y_hat) <= 200 * (1 + 1e-9)
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=30), level=st.sampled_from([0.1, 0.5, 0.9]))
 def test_the_empirical_quantile_loses_least(values: list[float], level: float) -> None:
     best = metrics.pinball(values, np.quantile(values, level, method="inverted_cdf"), level).sum()

@@ -89,3 +89,24 @@ def test_past_future_and_static_all_matter() -> None:
     batch = batch_of(shape)
     batch.static.fill_(2)
     assert not torch.equal(network(batch), before)
+
+
+def test_the_newest_steps_stand_together_in_the_last_segment() -> None:
+    shape = shape_of(lookback=7)
+    network = Recurrent(RecurrentSpec(cell="gru", hidden=16, segment=5), shape)
+    past = batch_of(shape).past
+    newer, older = past.clone(), past.clone()
+    newer[:, 2:] += 1.0
+    older[:, :2] += 1.0
+    before = network.encode(past)
+    assert before.shape == (7, 2, 16)
+    assert torch.equal(network.encode(newer)[:, 0], before[:, 0])
+    assert not torch.equal(network.encode(older)[:, 0], before[:, 0])
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_in_training_alone_some_static_values_are_unknown(training: bool) -> None:
+    shape = shape_of()
+    network = Recurrent(RecurrentSpec(cell="gru", hidden=4), shape).train(training)
+    network(batch_of(shape, count=1000)).sum().backward()
+    assert network.statics[0].weight.grad.any(dim=1).tolist() == [training, True, False]

@@ -69,6 +69,14 @@ def test_a_series_that_vanished_is_not_forecast_and_a_newborn_one_is(build_panel
     assert [panel.ids[number] for number in index.of("forecast")[0]] == ["new", "old"]
 
 
+def test_a_series_whose_known_covariates_end_at_the_cutoff_is_not_forecast(build_panel) -> None:
+    series, features = {"ends": range(30), "goes on": [*range(30), None, None]}, FeatureSpec(known=("plan",))
+    plan = {name: list(range(len(values))) for name, values in series.items()}
+    panel = build_panel(series, lookback=4, features=features, plan=plan)
+    index = cut_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[29], origins=2)
+    assert [panel.ids[number] for number in index.of("forecast")[0]] == ["goes on"]
+
+
 def test_a_history_without_room_for_every_part_says_what_it_lacks(build_panel) -> None:
     panel = build_panel({"a": range(6)}, horizon=2)
     with pytest.raises(TooShort, match="has 6 steps"):
