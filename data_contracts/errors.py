@@ -9,7 +9,13 @@ NightcastError 1
 └── StoreDamaged 1         a stored file is missing or is not what its name says
 """
 
+import re
 from collections.abc import Sequence
+
+
+def redacted(text: str) -> str:
+    """`text` without the user and password that a URL in it may carry."""
+    return re.sub(r"://[^/@\s]*@", "://…@", text)
 
 
 class NightcastError(Exception):

@@ -1,7 +1,6 @@
 """One run from its opening to its manifest: what every flow shares, so that a flow is only its steps."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -9,7 +8,7 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, redacted
 from data_contracts.spec import Spec
 from flows.settings import Settings
 from flows.spec import PipelineSpec
@@ -88,7 +87,7 @@ class Run:
             "started": self.started.isoformat(),
             "outcome": "refused" if isinstance(error, NightcastError) else "failed",
             "error": type(error).__name__,
-            "reason": _redacted(str(error)),
+            "reason": redacted(str(error)),
             "exit_code": getattr(error, "exit_code", 1),
             "steps": [entry.model_dump() for entry in self.entries],
         }
@@ -122,10 +121,6 @@ class Run:
             "steps": [entry.model_dump() for entry in self.entries],
             "versions": dict(versions()),
         }
-
-
-def _redacted(text: str) -> str:
-    return re.sub(r"://[^/@\s]*@", "://…@", text)
 
 
 @contextlib.contextmanager

@@ -15,7 +15,7 @@ import pyarrow.csv as pcsv
 import pyarrow.dataset as pds
 from pydantic import field_validator
 
-from data_contracts.errors import SourceUnreadable, SpecError
+from data_contracts.errors import SourceUnreadable, SpecError, redacted
 from data_contracts.spec import Spec
 
 MOST_VALUES = 500_000_000  # rows x columns that are asked for
@@ -49,7 +49,7 @@ class SourceSpec(Spec):
     @property
     def shown(self) -> str:
         """The path as it may stand in a message or a record: without a password."""
-        return re.sub(r"://[^/@]*@", "://…@", self.path)
+        return redacted(self.path)
 
 
 def read_source(source: SourceSpec, columns: Collection[str] | None = None) -> pa.Table:

@@ -20,7 +20,7 @@ from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, redacted
 from data_contracts.spec import Spec
 from tasks import _journal
 from tasks._store import Store
@@ -63,9 +63,9 @@ class Step(Generic[P, R]):
         try:
             return self(*args, **kwargs)
         except Exception as error:  # noqa: BLE001 - whatever a drift or page library raises, the forecast goes out
-            _journal.note(self.name, "failed", 0.0, str(error))
+            _journal.note(self.name, "failed", 0.0, redacted(str(error)))
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
-            return Failure(step=self.name, reason=reason)
+            return Failure(step=self.name, reason=redacted(reason))
 
     def _remembered(self, inputs: dict[str, Any]) -> R | State[R]:
         started = time.perf_counter()

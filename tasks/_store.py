@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import json
-import re
 from typing import Any
 
 import pandas as pd
@@ -13,7 +12,7 @@ import pyarrow.parquet as pq
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract import ARROW, Contract, house_contract
-from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged
+from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, redacted
 from data_contracts.spec import Spec
 from tasks import _files
 
@@ -30,7 +29,7 @@ class Store(Spec):
     @property
     def shown(self) -> str:
         """The root as it may stand in a message: without a password."""
-        return re.sub(r"://[^/@]*@", "://…@", self.root)
+        return redacted(self.root)
 
     def put(self, frame: pd.DataFrame | pa.Table, contract: str, folder: str | None = None) -> Artifact:
         """Store a table that keeps its contract; the same table is stored once.

@@ -64,3 +64,8 @@ def test_without_a_champion_the_two_commands_that_make_one_are_named() -> None:
 def test_damage_names_the_file_and_the_way_out() -> None:
     error = StoreDamaged("artifacts/clean/ab.parquet", "is missing")
     assert str(error).startswith("artifacts/clean/ab.parquet in the store is missing. Run the same night again")
+
+
+def test_a_url_is_told_without_its_password() -> None:
+    told = errors.redacted("can't reach https://ann:secret@mlflow.example/api, nor s3://bucket/key")
+    assert told == "can't reach https://…@mlflow.example/api, nor s3://bucket/key"

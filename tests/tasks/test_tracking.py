@@ -1,6 +1,9 @@
 """The registry: one version for the same weights, aliases that move, and no file that could run code."""
 
 import shutil
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -96,3 +99,17 @@ def test_a_registry_is_made_where_no_folder_was(tmp_path: Path, home: Path) -> N
     shutil.copytree(home, tmp_path / "copy")
     Registry(Tracking(uri=f"sqlite:///{tmp_path}/copy/mlflow.db"), "shop")
     assert not list((tmp_path / "copy").glob(".*.part"))
+
+
+def test_a_registry_killed_while_it_was_made_is_made_again(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from tasks import _tracking\n"
+        "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is made, and not yet in place\n"
+        "_tracking.Registry(_tracking.Tracking(uri=sys.argv[1]), 'ports')\n"
+    )
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    killed = subprocess.run([sys.executable, "-c", code, uri], check=False, capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "mlflow.db").exists()
+    registry = Registry(Tracking(uri=uri, artifacts=(tmp_path / "files").as_uri()), "ports")
+    assert registry.client.search_registered_models() == []
