@@ -36,10 +36,10 @@ def scored(frame: pd.DataFrame) -> dict[str, float]:
     y, y_hat = told["y"].to_numpy(), told["y_hat"].to_numpy()
     levels = quantile_columns(told)
     quantiles = told[list(levels)].to_numpy()
-    scaled = (told["y"] - told["y_hat"]).abs() / told["scale"]
+    scaled = ((told["y"] - told["y_hat"]).abs() / told["scale"])[told["scale"].notna()]
     outer = quantiles[:, [0, -1]] if len(levels) > 1 else np.full((len(told), 2), np.nan)
     return {
-        "mase": float(scaled.groupby(told["unique_id"]).mean().mean()),
+        "mase": float(scaled.groupby(told["unique_id"]).mean().mean()) if scaled.notna().all() else float("nan"),
         "wql": metrics.wql(y, quantiles, np.array(list(levels.values()))),
         "mae": metrics.mae(y, y_hat),
         "rmse": metrics.rmse(y, y_hat),

@@ -103,3 +103,10 @@ def test_a_model_without_any_loss_is_there_as_nan() -> None:
     assert losses["n"].isna().all()
     table["scale"] = np.nan
     assert losses_by_origin(table, "mase").columns.tolist() == ["m", "n"]
+
+
+def test_a_model_with_a_forecast_that_is_not_finite_has_no_score() -> None:
+    table = backtest()
+    part = table[table["model_name"] == "m"].reset_index(drop=True)
+    part.loc[part["y"].first_valid_index(), "y_hat"] = np.nan
+    assert np.isnan(scored(part)["mase"])
