@@ -29,7 +29,7 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("nightcast")
-    log.handlers[:] = [handler]
+    log.handlers = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
 

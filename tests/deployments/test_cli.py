@@ -1,4 +1,5 @@
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -43,6 +44,9 @@ def looking(home, monkeypatch):
     monkeypatch.chdir(home)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(home.parent / "prefect")))
+    log = logging.getLogger("nightcast")  # the command gives it a handler on a stream that ends with the test
+    for state in ("handlers", "level", "propagate"):
+        monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     return lambda *words: CliRunner().invoke(app, list(words))
 
 

@@ -32,11 +32,14 @@ def test_a_night_inside_a_night_keeps_its_own_list() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "level"), [("ran", "INFO"), ("cached", "INFO"), ("failed", "WARNING")])
-def test_a_failed_step_is_a_warning(caplog: pytest.LogCaptureFixture, outcome: str, level: str) -> None:
-    caplog.set_level(logging.INFO, logger="nightcast")
-    _journal.log.propagate = True
+def test_a_failed_step_is_a_warning(monkeypatch: pytest.MonkeyPatch, outcome: str, level: str) -> None:
+    records: list[logging.LogRecord] = []
+    listener = logging.Handler()
+    monkeypatch.setattr(listener, "emit", records.append)
+    monkeypatch.setattr(_journal.log, "handlers", [listener])
+    _journal.log.setLevel(logging.INFO)
     _journal.note("train", outcome, 1.0, "why")  # type: ignore[arg-type]
-    assert [(record.levelname, "train" in record.getMessage()) for record in caplog.records] == [(level, True)]
+    assert [(record.levelname, "train" in record.getMessage()) for record in records] == [(level, True)]
 
 
 @pytest.mark.parametrize(("result", "words"), [(CLAIM, "1,234 rows"), (Failure(step="a", reason="b"), ""), (None, "")])
