@@ -116,7 +116,7 @@ def area(chart: Plane, x: np.ndarray, edges: tuple[np.ndarray, np.ndarray], styl
     for run in _runs(x, np.isfinite(low) & np.isfinite(high), gap):
         across = chart.across(x[run])
         if len(run) == 1:
-            across, run = np.array([across[0] - 3, across[0] + 3]), np.repeat(run, 2)  # noqa: PLW2901
+            across, run = np.array([across[0] - 3, across[0] + 3]), np.repeat(run, 2)  # noqa: PLW2901 - a lone point drawn as a dash
         there, back = chart.up(high[run]), chart.up(low[run])[::-1]
         pieces.append(_moves(_tenths(np.r_[across, across[::-1]], np.r_[there, back])) + "z")
     return Markup('<path class="{}" d="{}"/>').format(style, "".join(pieces)) if pieces else NONE

@@ -81,7 +81,7 @@ def test_forecasting_ten_thousand_series(demo, capsys):
     series, position = index.of("train")
     chosen = np.linspace(0, len(series) - 1, 10_000).astype(int)
     with capsys.disabled():
-        print()  # noqa: T201
+        print()  # noqa: T201 - a benchmark prints
         for bundle in bundles:
             speed = rate(lambda b=bundle: b.predict(panel, series[chosen], position[chosen]), 10_000, repeats=3)
-            print(f"{bundle.name:20s} forecasts {speed:9,.0f} windows/s")  # noqa: T201
+            print(f"{bundle.name:20s} forecasts {speed:9,.0f} windows/s")  # noqa: T201 - a benchmark prints
