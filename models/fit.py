@@ -13,7 +13,6 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from data_contracts.errors import TrainingFailed
 from data_contracts.spec import Spec
 from models.batches import Batch
-from models.heads import pinball_loss
 from models.recurrent import Recurrent
 
 Windows = tuple[np.ndarray, np.ndarray]
@@ -147,11 +146,10 @@ def _learn(
 ) -> float:
     """One pass over `windows`; the mean loss."""
     model.train()
-    levels = torch.tensor(model.shape.quantiles)
     total, count = 0.0, 0
     for series, position in _batches(windows, spec.batch_size):
         batch = gather(series, position)
-        loss = pinball_loss(model(batch), batch.target, levels)
+        loss = model.loss(batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]  # so in torch's own annotations
         torch.nn.utils.clip_grad_norm_(model.parameters(), spec.clip)
@@ -163,11 +161,10 @@ def _learn(
 @torch.no_grad()
 def _judge(model: Recurrent, gather: Gather, windows: Windows, batch_size: int) -> float:
     model.eval()
-    levels = torch.tensor(model.shape.quantiles)
     total, count = 0.0, 0
     for series, position in _batches(windows, 4 * batch_size):
         batch = gather(series, position)
-        total += pinball_loss(model(batch), batch.target, levels).item() * len(series)
+        total += model.loss(batch).item() * len(series)
         count += len(series)
     return total / max(count, 1)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from data_contracts.spec import Spec
 from models.batches import Batch
-from models.heads import QuantileHead
+from models.heads import QuantileHead, pinball_loss
 from models.readouts import READOUTS, Readout
 
 Cell = Literal["rnn", "lstm", "gru"]
@@ -120,3 +120,11 @@ class Recurrent(nn.Module):
         base = self.skip(batch.linear).unsqueeze(-1)
         quantiles: Tensor = base + self.head(self.decoder(whole + each))
         return quantiles
+
+    def point(self, batch: Batch) -> Tensor:
+        """Normalised median (b, H)."""
+        return self(batch)[..., self.shape.quantiles.index(0.5)]
+
+    def loss(self, batch: Batch) -> Tensor:
+        """What training lessens: the mean pinball loss in normalised units; missing targets do not count."""
+        return pinball_loss(self(batch), batch.target, torch.tensor(self.shape.quantiles))
