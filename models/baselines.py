@@ -127,7 +127,7 @@ def _quantiles(values: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
 
 
 def _linear(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    return linear_points(bundle.tensors, bundle.view, panel, series, position)
+    return linear_points(bundle.tensors["weights"], bundle.view, panel, series, position)
 
 
 POINTS: dict[str, Callable[[Bundle, Panel, np.ndarray, np.ndarray], np.ndarray]] = {

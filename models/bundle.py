@@ -6,7 +6,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -14,10 +14,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from data_contracts.errors import NightcastError
-from models.batches import Batch, Gatherer, Scaling
+from models.batches import Batch, Gatherer
+from models.calibration import finished
 from models.fit import same_threads
+from models.linear import linear_points
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape
+from models.scaling import Scaling
 
 HEADER = "nightcast"
 AT_ONCE = 512  # windows
@@ -99,8 +102,10 @@ class Bundle:
 def gatherer_of(bundle: Bundle) -> Gatherer:
     """How this model's windows were normalised when it learned."""
     told = bundle.settings
-    scaling = Scaling(bundle.tensors["scaling.known"], bundle.tensors["scaling.observed"], told["floor"])
-    return Gatherer(bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, tuple(told["vocabulary"]))
+    known, observed = bundle.tensors["scaling.known"], bundle.tensors["scaling.observed"]
+    scaling = Scaling(known, observed, told["floor"], tuple(told["target"]))
+    vocabulary, normalisation = tuple(told["vocabulary"]), told["model"]["normalisation"]
+    return Gatherer(bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, vocabulary, normalisation)
 
 
 def network_of(bundle: Bundle) -> Recurrent:
@@ -111,24 +116,34 @@ def network_of(bundle: Bundle) -> Recurrent:
     return model.eval()
 
 
-def normal_forecasts(
-    bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray
-) -> Iterator[tuple[slice, Batch, np.ndarray]]:
-    """The network's own answer, some windows at a time: (which, their batch, normalised quantiles (b, H, Q))."""
+class Answer(NamedTuple):
+    """Some windows, and what the network and the linear map say of them, in normalised units."""
+
+    part: slice
+    batch: Batch
+    normal: np.ndarray  # (b, H, Q)
+    linear: np.ndarray | None  # (b, H)
+
+
+def normal_forecasts(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> Iterator[Answer]:
+    """Some windows at a time."""
     model, gatherer = network_of(bundle), gatherer_of(bundle)
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         batch = gatherer.gather(panel, series[part], position[part])
         with torch.no_grad(), same_threads(bundle.settings["training"]["threads"]):
-            normal = model(batch).double().numpy()
-        yield part, batch, normal
+            normal = model.quantiles(batch).double().numpy()
+        linear = None
+        if "linear.weights" in bundle.tensors:
+            points = linear_points(bundle.tensors["linear.weights"], bundle.view, panel, series[part], position[part])
+            linear = (points - batch.location.numpy()) / batch.scale.numpy()
+        yield Answer(part, batch, normal, linear)
 
 
 def _network(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
     middle = bundle.levels.index(0.5)
     found = np.zeros((len(series), bundle.horizon, len(bundle.levels)))
-    for part, batch, normal in normal_forecasts(bundle, panel, series, position):
-        median = normal[..., middle : middle + 1]
-        widened = median + bundle.tensors["spread"] * (normal - median)
-        found[part] = widened * batch.scale.numpy()[:, :, None] + batch.location.numpy()[:, :, None]
+    for part, batch, normal, linear in normal_forecasts(bundle, panel, series, position):
+        told = finished(normal, linear, bundle.tensors, middle)
+        found[part] = told * batch.scale.numpy()[:, :, None] + batch.location.numpy()[:, :, None]
     return found

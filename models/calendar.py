@@ -79,6 +79,20 @@ def default_words(freq: str) -> tuple[str, ...]:
     )
 
 
+def clock(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarray:
+    """(steps,) int64 steps since 1970 on the zone's wall clock: a place in a daily cycle is an hour of the day."""
+    dates = is_calendar_step(freq) and (times == times.normalize()).all()
+    local = (times if dates else times.tz_convert(zone)).tz_localize(None).as_unit("us")
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.offsets.Tick):
+        return np.asarray(local.asi8 // round(pd.Timedelta(offset).total_seconds() * 1e6))
+    days = local.asi8 // 86_400_000_000
+    months = local.year.to_numpy() * 12 + local.month.to_numpy() - 1
+    counted = {"W": days // 7, "M": months, "Q": months // 3, "Y": months // 12}
+    counted["B"] = np.busday_count("1970-01-01", local.to_numpy().astype("datetime64[D]"))
+    return np.asarray(counted.get(_calendar_letter(freq), days), dtype=np.int64) // offset.n
+
+
 def is_calendar_word(name: str) -> bool:
     """Whether a known covariate is computed from the time stamp instead of read from the source."""
     return name in CYCLES or name.startswith("holidays:")

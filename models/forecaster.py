@@ -1,20 +1,21 @@
-"""From windows to a trained bundle: what a network sees, what it learned, and how wide its intervals must be."""
+"""From windows to a trained bundle: what a network sees, what it learned, and what was found out about it after."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from data_contracts.spec import Spec
-from models.batches import Batch, Gatherer, Scaling
+from models.batches import Batch, Gatherer
 from models.bundle import Bundle, normal_forecasts
 from models.calendar import seasons
+from models.calibration import calibrate
 from models.fit import Epoch, History, TrainingSpec, fit, same_numbers
-from models.metrics import pinball
+from models.linear import fit_linear
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape
+from models.scaling import Scaling
 from models.windows import WindowIndex
-
-SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the middle one
 
 
 class Recipe(Spec):
@@ -36,9 +37,9 @@ def train_network(
     view, training = recipe.view, recipe.training
     train, validation = index.of("train"), index.of("validation")
     vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
-    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback)
+    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and recipe.model.seasons)
     scaling = Scaling.fitted(panel, *train, view.lookback)
-    gatherer = Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary)
+    gatherer = Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary, recipe.model.normalisation)
     shape = _shape(recipe, gatherer, panel)
 
     def gather(series: np.ndarray, position: np.ndarray) -> Batch:
@@ -48,12 +49,34 @@ def train_network(
         network = Recurrent(recipe.model, shape)
         history = fit(network, gather, (train, validation), training, on_epoch)
         settings = recipe.model_dump(mode="json") | {"shape": shape.model_dump(mode="json"), "lags": list(lags)}
-        settings |= {"floor": scaling.floor, "vocabulary": list(vocabulary), "whole": panel.whole}
+        settings |= {
+            "floor": scaling.floor,
+            "target": list(scaling.target),
+            "vocabulary": list(vocabulary),
+            "whole": panel.whole,
+        }
         tensors = {f"net.{name}": value.numpy() for name, value in network.state_dict().items()}
         tensors |= {"scaling.known": scaling.known, "scaling.observed": scaling.observed}
+        if recipe.model.blend:
+            tensors["linear.weights"] = fit_linear(panel, index, view)["weights"]
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
-        tensors["spread"] = fitted_spread(bundle, panel, validation, training.validation_windows)
-    return bundle, history
+        tensors |= _calibration(bundle, panel, validation, training.validation_windows)
+    return replace(bundle, tensors=tensors), history
+
+
+def _calibration(
+    bundle: Bundle, panel: Panel, windows: tuple[np.ndarray, np.ndarray], count: int
+) -> dict[str, np.ndarray]:
+    chosen = np.linspace(0, len(windows[0]) - 1, min(len(windows[0]), count)).astype(int)
+    answers = list(normal_forecasts(bundle, panel, windows[0][chosen], windows[1][chosen]))
+    linear = [one.linear for one in answers if one.linear is not None]
+    return calibrate(
+        np.concatenate([one.normal for one in answers]),
+        np.concatenate(linear) if linear else None,
+        np.concatenate([one.batch.target.double().numpy() for one in answers]),
+        bundle.levels,
+        bundle.settings["model"]["head"],
+    )
 
 
 def _shape(recipe: Recipe, gatherer: Gatherer, panel: Panel) -> Shape:
@@ -67,20 +90,3 @@ def _shape(recipe: Recipe, gatherer: Gatherer, panel: Panel) -> Shape:
         quantiles=recipe.quantiles,
         season=recipe.view.season,
     )
-
-
-def fitted_spread(bundle: Bundle, panel: Panel, windows: tuple[np.ndarray, np.ndarray], count: int) -> np.ndarray:
-    """(Q,) factors on each quantile's distance from the median that lose least on the validation windows."""
-    chosen = np.linspace(0, len(windows[0]) - 1, min(len(windows[0]), count)).astype(int)
-    answers = list(normal_forecasts(bundle, panel, windows[0][chosen], windows[1][chosen]))
-    target = np.concatenate([batch.target.double().numpy() for _, batch, _ in answers])
-    known = np.isfinite(target)
-    normal = np.concatenate([quantiles for *_, quantiles in answers])[known]
-    median = normal[:, bundle.levels.index(0.5)]
-    spread = np.ones(len(bundle.levels))
-    for place, level in enumerate(bundle.levels):
-        if level != 0.5:
-            away = normal[:, place] - median
-            losses = [pinball(target[known], median + factor * away, level).mean() for factor in SPREADS]
-            spread[place] = SPREADS[int(np.argmin(losses))]
-    return spread

@@ -31,14 +31,14 @@ def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.nda
 
 
 def linear_points(
-    tensors: dict[str, np.ndarray], view: View, panel: Panel, series: np.ndarray, position: np.ndarray
+    weights: np.ndarray, view: View, panel: Panel, series: np.ndarray, position: np.ndarray
 ) -> np.ndarray:
     """(n, H) forecasts in the units of the source."""
     found = np.zeros((len(series), view.horizon))
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         inputs, _, last, scale = _normal(panel, series[part], position[part], view)
-        found[part] = last + scale * (inputs @ tensors["weights"])
+        found[part] = last + scale * (inputs @ weights)
     return found
 
 

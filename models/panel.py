@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import PositiveInt
 
 from data_contracts.spec import Spec
-from models.calendar import calendar_features, seasons, steps_a_day
+from models.calendar import calendar_features, clock, seasons, steps_a_day
 from models.features import FeatureSpec
 
 
@@ -60,6 +60,7 @@ class Panel:
     known: np.ndarray  # (R, K) float64, columns of the source that are known over the horizon
     observed: np.ndarray  # (R, O) float64
     calendar: np.ndarray  # (grid, C) float32
+    clock: np.ndarray  # (grid,) int64 steps since 1970 on the wall clock
     static: tuple[tuple[str, ...], ...]  # a tuple of S values for each static covariate
 
     @classmethod
@@ -82,6 +83,7 @@ class Panel:
             known=frame[list(features.known_columns)].to_numpy("float64", copy=True),
             observed=frame[list(features.observed)].to_numpy("float64", copy=True),
             calendar=calendar_features(grid, features.calendar(freq), freq, view.zone),
+            clock=clock(grid, freq, view.zone),
             static=tuple(tuple(map(str, last[name])) for name in features.static) if last is not None else (),
         )
 

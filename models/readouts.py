@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 Readout = Literal["last", "attention"]
+Scores = Literal["additive", "dot"]
 
 
 class Last(nn.Module):
@@ -21,23 +22,34 @@ class Last(nn.Module):
 
 
 class Attention(nn.Module):
-    """Additive attention over all states (Bahdanau et al. 2015), the last state joined in so that nothing is lost."""
+    """Asks all states with the last one, which is joined in again so that nothing is lost.
 
-    def __init__(self, width: int, bidirectional: bool) -> None:
+    Scores are additive (Bahdanau et al. 2015) or scaled dot products (Vaswani et al. 2017).
+    """
+
+    def __init__(self, width: int, bidirectional: bool, scores: Scores = "additive") -> None:
         super().__init__()
         self.last = Last(width, bidirectional)
-        self.key, self.query = nn.Linear(width, width), nn.Linear(width, width, bias=False)
-        self.energy = nn.Linear(width, 1, bias=False)
+        # softmax does not feel what is added to every score alike, so the key of a dot product needs no bias
+        self.key, self.query = nn.Linear(width, width, bias=scores == "additive"), nn.Linear(width, width, bias=False)
+        self.energy = nn.Linear(width, 1, bias=False) if scores == "additive" else None
         self.join = nn.Linear(2 * width, width)
 
     def weights(self, states: Tensor) -> Tensor:
         """(b, steps), they sum to 1."""
-        asked = self.query(self.last(states)).unsqueeze(1)
-        return self.energy(torch.tanh(self.key(states) + asked)).squeeze(-1).softmax(dim=-1)
+        key, asked = self.key(states), self.query(self.last(states)).unsqueeze(1)
+        if self.energy is None:
+            scores = (key * asked).sum(dim=-1) / key.shape[-1] ** 0.5
+        else:
+            scores = self.energy(torch.tanh(key + asked)).squeeze(-1)
+        return scores.softmax(dim=-1)
 
     def forward(self, states: Tensor) -> Tensor:
         drawn = torch.einsum("bs,bsw->bw", self.weights(states), states)
-        return self.join(torch.cat([drawn, self.last(states)], dim=-1))
+        joined: Tensor = self.join(torch.cat([drawn, self.last(states)], dim=-1))
+        return joined
 
 
-READOUTS: dict[Readout, type[Last | Attention]] = {"last": Last, "attention": Attention}
+def readout_of(readout: Readout, scores: Scores, width: int, bidirectional: bool) -> Last | Attention:
+    """The readout of that name."""
+    return Attention(width, bidirectional, scores) if readout == "attention" else Last(width, bidirectional)

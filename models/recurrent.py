@@ -1,34 +1,43 @@
 """The recurrent forecaster: one network, its variety is data.
 
 past (b, L, P) → segments (b, L/s, sP) → encoder → states (b, L/s, width) → readout → context (b, width)
-context + future (b, H, F) + static → decoder → quantiles (b, H, Q), on top of a linear map from lookback to horizon
+context + extra (b, E) + future (b, H, F) → decoder → raw (b, H, size) → head, on top of a linear map from L to H
 """
 
-from typing import Literal
-
 import torch
-from pydantic import Field, PositiveInt
+from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
 from data_contracts.spec import Spec
 from models.batches import Batch
-from models.heads import QuantileHead, pinball_loss
-from models.readouts import READOUTS, Readout
+from models.cycle import Cycle
+from models.decoders import CELLS, DECODERS, Cell, Decoding, Widths
+from models.heads import Head, head_of
+from models.readouts import Attention, Readout, Scores, readout_of
+from models.scaling import Normalisation
 
-Cell = Literal["rnn", "lstm", "gru"]
-CELLS: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-STEP_WIDTH, STATIC_WIDTH, FORGOTTEN = 8, 4, 0.05
+STATIC_WIDTH, FORGOTTEN = 4, 0.05
+SAID = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}  # in a name by a word of its own
 
 
 class RecurrentSpec(Spec):
-    """`segment` reads that many steps at a time, so that the recurrence is shorter (SegRNN, arXiv 2308.11200)."""
+    """What a network is made of; every option earns its place in `make bench-ablation`, or is off by default."""
 
     cell: Cell
     hidden: PositiveInt = 64
     layers: PositiveInt = 1
-    bidirectional: bool = False
+    bidirectional: bool = Field(False, description="over the lookback only")
     readout: Readout = "last"
-    segment: PositiveInt = 1
+    attention: Scores = "additive"
+    decoding: Decoding = "direct"
+    teacher_forcing: float = Field(0.5, ge=0, le=1, description="share of segments fed with the truth in training")
+    segment: PositiveInt = Field(1, description="steps read and decoded at a time (SegRNN, arXiv 2308.11200)")
+    normalisation: Normalisation = "standard"
+    cycle: NonNegativeInt = Field(0, description="steps of a learned cycle that is taken out (CycleNet, 2409.18479)")
+    skip: bool = Field(True, description="a linear map from lookback to horizon: the network learns the rest")
+    blend: bool = Field(True, description="the closed-form linear map is mixed in, as far as the validation part says")
+    seasons: bool = Field(True, description="each step is shown the values one day, one week … before it")
+    head: Head = "quantiles"
     dropout: float = Field(0.1, ge=0, lt=1)
 
     @property
@@ -38,9 +47,19 @@ class RecurrentSpec(Spec):
         parts += [f"s{self.segment}"] if self.segment > 1 else []
         parts += ["bi"] if self.bidirectional else []
         parts += ["att"] if self.readout == "attention" else []
-        usual = type(self).model_fields["dropout"].default
-        parts += [f"d{round(100 * self.dropout)}"] if self.dropout != usual else []
+        for field, about in type(self).model_fields.items():
+            value = getattr(self, field)
+            if field not in SAID and value != about.default:
+                parts.append(_word(field, value))
         return "-".join(parts)
+
+
+def _word(field: str, value: object) -> str:
+    if field == "dropout" and isinstance(value, float):
+        return f"d{round(100 * value)}"
+    if isinstance(value, bool):
+        return field if value else f"no_{field}"
+    return value if isinstance(value, str) else f"{field}_{value}"
 
 
 class Shape(Spec):
@@ -57,7 +76,7 @@ class Shape(Spec):
 
 
 class Recurrent(nn.Module):
-    """Encoder, readout, and a decoder that sees each step's own future; direct, so no error feeds on itself."""
+    """Encoder, readout, decoder and head; nothing of a target is read but by teacher forcing, in training."""
 
     def __init__(self, spec: RecurrentSpec, shape: Shape) -> None:
         super().__init__()
@@ -75,27 +94,14 @@ class Recurrent(nn.Module):
             dropout=between_layers,
             bidirectional=spec.bidirectional,
         )
-        self.readout = READOUTS[spec.readout](width, spec.bidirectional)
+        self.readout = readout_of(spec.readout, spec.attention, width, spec.bidirectional)
         self.statics = nn.ModuleList(nn.Embedding(size, STATIC_WIDTH) for size in shape.statics)
-        self.steps = nn.Embedding(shape.horizon, STEP_WIDTH)
-        told = width + 3 + STATIC_WIDTH * len(shape.statics)
-        self.context = nn.Linear(told, spec.hidden)
-        self.each = nn.Linear(STEP_WIDTH + shape.future, spec.hidden, bias=False)
-        between = (nn.GELU(), nn.Dropout(spec.dropout), nn.Linear(spec.hidden, spec.hidden), nn.GELU())
-        self.decoder = nn.Sequential(*between)
-        self.head = QuantileHead(spec.hidden, shape.quantiles)
-        self.skip = nn.Linear(shape.lookback, shape.horizon)
-        self._begin_as_seasonal()
-
-    def _begin_as_seasonal(self) -> None:
-        """The linear map starts as half of the seasonal naive forecast: the network learns what that leaves over."""
-        with torch.no_grad():
-            self.skip.weight.zero_()
-            self.skip.bias.zero_()
-            for step in range(self.shape.horizon):
-                lag = self.shape.season * (step // self.shape.season + 1) - step
-                if lag <= self.shape.lookback:
-                    self.skip.weight[step, self.shape.lookback - lag] = 0.5
+        self.head = head_of(spec.head, shape.quantiles)
+        extra = 3 + STATIC_WIDTH * len(shape.statics)
+        widths = Widths(width, extra, shape.future, shape.horizon, self.head.size)
+        self.decoder = DECODERS[spec.decoding](spec.cell, widths, spec.hidden, spec.segment, spec.dropout)
+        self.cycle = Cycle(spec.cycle, shape.statics) if spec.cycle else None
+        self.skip = _seasonal_map(shape) if spec.skip else None
 
     def encode(self, past: Tensor) -> Tensor:
         """States (b, L/s, width); the lookback is padded on the left to whole segments."""
@@ -105,26 +111,69 @@ class Recurrent(nn.Module):
         states: Tensor = self.encoder(self.enter(segments))[0]
         return states
 
-    def _forgotten(self, codes: Tensor) -> Tensor:
-        """In training some static values are unknown (code 0), so that it has learned what to do with a new one."""
-        return torch.where(torch.rand(codes.shape) < FORGOTTEN, 0, codes) if self.training else codes
-
     def forward(self, batch: Batch) -> Tensor:
-        """Normalised quantiles (b, H, Q), rising in Q."""
-        context = self.readout(self.encode(batch.past))
+        """The parameters (b, H, …) of the head's distribution, in normalised units; for `quantiles` (b, H, Q)."""
         codes = self._forgotten(batch.static)
+        past, linear, rhythm = batch.past, batch.linear, torch.zeros_like(batch.target)
+        if self.cycle is not None:
+            past, linear, rhythm = self.cycle.taken_out(batch, codes)
+        base = rhythm + self.skip(linear) if self.skip is not None else rhythm
         static = [embed(codes[:, place]) for place, embed in enumerate(self.statics)]
-        whole = self.context(torch.cat([context, batch.level, *static], dim=-1)).unsqueeze(1)
-        steps = self.steps.weight.expand(len(context), -1, -1)
-        each = self.each(torch.cat([steps, batch.future], dim=-1))
-        base = self.skip(batch.linear).unsqueeze(-1)
-        quantiles: Tensor = base + self.head(self.decoder(whole + each))
-        return quantiles
-
-    def point(self, batch: Batch) -> Tensor:
-        """Normalised median (b, H)."""
-        return self(batch)[..., self.shape.quantiles.index(0.5)]
+        extra = torch.cat([batch.level, *static], dim=-1)
+        raw = self.decoder(self.readout(self.encode(past)), extra, batch.future, Feedback(self, batch, base))
+        return self.head(raw, base, batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """What training lessens: the mean pinball loss in normalised units; missing targets do not count."""
-        return pinball_loss(self(batch), batch.target, torch.tensor(self.shape.quantiles))
+        """What training lessens, a mean over the known targets."""
+        return self.head.loss(self(batch), batch)
+
+    def point(self, batch: Batch) -> Tensor:
+        """Normalised point forecast (b, H)."""
+        return self.head.point(self(batch), batch)
+
+    def quantiles(self, batch: Batch) -> Tensor:
+        """Normalised quantiles (b, H, Q), rising in Q."""
+        return self.head.quantiles(self(batch), batch)
+
+    def attention(self, batch: Batch) -> Tensor | None:
+        """Where the readout looks (b, L/s), oldest first; None where it takes the last state."""
+        past = self.cycle.taken_out(batch, batch.static)[0] if self.cycle is not None else batch.past
+        return self.readout.weights(self.encode(past)) if isinstance(self.readout, Attention) else None
+
+    def _forgotten(self, codes: Tensor) -> Tensor:
+        """In training some static values are unknown (code 0), so that it has learned what to do with a new one."""
+        return (
+            torch.where(torch.rand(codes.shape, device=codes.device) < FORGOTTEN, 0, codes) if self.training else codes
+        )
+
+
+class Feedback:
+    """What the recurrent decoding is fed with: its own forecast, or by lot, in training, the truth."""
+
+    def __init__(self, model: Recurrent, batch: Batch, base: Tensor) -> None:
+        self.model, self.batch = model, batch
+        filled = (0, model.spec.segment)  # the last segment may reach beyond the horizon
+        self.base = nn.functional.pad(base, filled)
+        self.target = nn.functional.pad(batch.target, filled, value=torch.nan)
+
+    def __call__(self, raw: Tensor, start: int) -> Tensor:
+        head, steps = self.model.head, slice(start, start + raw.shape[1])
+        own = head.point(head(raw, self.base[:, steps], self.batch), self.batch)
+        if not self.model.training:
+            return own
+        told = torch.rand(len(raw), 1, device=raw.device) < self.model.spec.teacher_forcing
+        truth = self.target[:, steps]
+        return torch.where(told & torch.isfinite(truth), truth, own)
+
+
+def _seasonal_map(shape: Shape) -> nn.Linear:
+    """Lookback to horizon, at first half of the seasonal naive forecast: the network learns what that leaves over."""
+    skip = nn.Linear(shape.lookback, shape.horizon)
+    with torch.no_grad():
+        skip.weight.zero_()
+        skip.bias.zero_()
+        for step in range(shape.horizon):
+            lag = shape.season * (step // shape.season + 1) - step
+            if lag <= shape.lookback:
+                skip.weight[step, shape.lookback - lag] = 0.5
+    return skip

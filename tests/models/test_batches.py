@@ -31,7 +31,7 @@ def test_a_window_is_seen_from_its_own_mean(build_panel) -> None:
 @settings(deadline=None)
 @given(y=arrays.arrays(float, 10, elements=VALUES))
 def test_normalisation_inverts_and_is_never_infinite(y) -> None:
-    location, scale = Gatherer(8, 2, (), SCALING, ())._instance(y[None, :8], np.isfinite(y[None, :8]))
+    location, scale = SCALING.instance(y[None, :8], np.isfinite(y[None, :8]))
     assert np.isfinite([location, scale]).all()
     assert scale.item() > 0
     known = y[np.isfinite(y)]

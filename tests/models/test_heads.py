@@ -5,7 +5,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.heads import QuantileHead, pinball_loss
+from models.batches import Batch
+from models.heads import Quantiles, pinball_loss
+
+
+def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> Batch:
+    """Windows of which a head sees only the target and what it was divided by."""
+    count = len(target)
+    nothing, one = torch.zeros(count, 0), torch.ones(count, 1, dtype=torch.float64)
+    return Batch(
+        past=nothing,
+        future=nothing,
+        static=nothing,
+        level=nothing,
+        linear=nothing,
+        target=target,
+        location=location * one,
+        scale=scale * one,
+        clock=torch.zeros(count, dtype=torch.int64),
+    )
 
 
 @settings(max_examples=50, deadline=None)
@@ -17,7 +35,8 @@ from models.heads import QuantileHead, pinball_loss
 def test_quantiles_never_cross(levels: set[float], seed: int, size: float) -> None:
     generator = torch.Generator().manual_seed(seed)
     ordered = tuple(sorted({*levels, 0.5}))
-    found = QuantileHead(6, ordered)(size * torch.randn(5, 3, 6, generator=generator))
+    raw = size * torch.randn(5, 3, len(ordered), generator=generator)
+    found = Quantiles(ordered)(raw, raw[..., 0], _batch(raw[..., 0]))
     assert found.shape == (5, 3, len(ordered))
     assert (found.diff(dim=-1) >= 0).all()
 

@@ -12,7 +12,9 @@ def forecasts(panel: Panel, series: list[int], position: list[int], part: int = 
     """What a linear model that has learned from the panel forecasts at these cutoffs."""
     spec = WindowSpec(horizon=panel.view.horizon, validation=part, test=part)
     index = cut_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
-    return linear_points(fit_linear(panel, index, panel.view), panel.view, panel, np.array(series), np.array(position))
+    return linear_points(
+        fit_linear(panel, index, panel.view)["weights"], panel.view, panel, np.array(series), np.array(position)
+    )
 
 
 @pytest.mark.parametrize("angle", [0.3, 1.0, 2.5])

@@ -38,6 +38,7 @@ def batch_of(shape: Shape, count: int = 7) -> Batch:
         target=torch.randn(count, horizon, generator=draw),
         location=torch.zeros(count, 1),
         scale=torch.ones(count, 1),
+        clock=torch.arange(count),
     )
 
 
