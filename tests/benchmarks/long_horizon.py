@@ -1,0 +1,96 @@
+"""The long-horizon protocol on ETTh1: the split, the windows, the scores and the published table.
+
+Train 8640, validation 2880, test 2880 rows, each channel z-scored with the mean and deviation of its training part;
+every window of every part, none dropped; MSE and MAE over all channels, windows and steps, in z-scored units.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.features import FeatureSpec
+from models.linear import fit_linear, linear_points
+from models.panel import Panel, View
+from models.windows import SPLITS, WindowIndex
+
+SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "etth1" / "ETTh1.csv"
+PARTS = {"train": (0, 8640), "validation": (8640, 11520), "test": (11520, 14400)}
+HORIZONS = (96, 192, 336, 720)
+
+
+class Score(NamedTuple):
+    """Of all forecasts of one part."""
+
+    mse: float
+    mae: float
+
+    def __str__(self) -> str:
+        return f"{self.mse:.4f}/{self.mae:.4f}"
+
+
+# The better of SegRNN's published table (arXiv 2308.11200) and the closed-form linear model, by lookback and horizon.
+KNOWN = {
+    720: {96: Score(0.351, 0.391), 192: Score(0.392, 0.411), 336: Score(0.423, 0.427), 720: Score(0.432, 0.460)},
+    96: {96: Score(0.368, 0.395), 192: Score(0.408, 0.419), 336: Score(0.444, 0.440), 720: Score(0.446, 0.457)},
+}
+
+
+def etth1(lookback: int, horizon: int) -> Panel:
+    """Seven series in z-scored units; the channel is a static covariate. Skips where the file is not there."""
+    if not SOURCE.exists():
+        pytest.skip(f"needs {SOURCE.relative_to(SOURCE.parents[3])} beside the project")
+    table = pd.read_csv(SOURCE, parse_dates=["date"], index_col="date").iloc[: PARTS["test"][1]]
+    learned = table.iloc[: PARTS["train"][1]]
+    scaled = (table - learned.mean()) / learned.std(ddof=0)
+    frame = scaled.tz_localize("UTC").rename_axis(index="ds", columns="unique_id").unstack().rename("y").reset_index()
+    frame = frame.assign(channel=frame["unique_id"]).sort_values(["unique_id", "ds"], ignore_index=True)
+    features = FeatureSpec(known=(), static=("channel",))
+    return Panel.from_frame(frame, View(features=features, freq="h", zone="UTC", lookback=lookback, horizon=horizon))
+
+
+def every_window(panel: Panel, lookback: int, horizon: int) -> WindowIndex:
+    """Targets lie wholly in their part; lookbacks reach into the part before it, but not before the first row."""
+    series, position, split = [], [], []
+    for part, (begin, end) in PARTS.items():
+        cutoffs = np.arange(max(begin, lookback) - 1, end - horizon)
+        series.append(np.repeat(np.arange(len(panel.ids)), len(cutoffs)))
+        position.append(np.tile(cutoffs, len(panel.ids)))
+        split.append(np.full(len(series[-1]), SPLITS.index(part)))
+    return WindowIndex(
+        np.concatenate(series).astype(np.int32),
+        np.concatenate(position).astype(np.int32),
+        np.concatenate(split).astype(np.int8),
+    )
+
+
+def truth(panel: Panel, windows: tuple[np.ndarray, np.ndarray], horizon: int) -> np.ndarray:
+    return panel.take(panel.y, *windows, np.arange(1, horizon + 1))
+
+
+def score(forecast: np.ndarray, actual: np.ndarray) -> Score:
+    return Score(float(np.square(forecast - actual).mean()), float(np.abs(forecast - actual).mean()))
+
+
+def linear_score(horizon: int, lookbacks: tuple[int, ...]) -> Score:
+    """On the test part, of the lookback whose error on the validation part is least."""
+    found = []
+    for lookback in lookbacks:
+        panel = etth1(lookback, horizon)
+        index = every_window(panel, lookback, horizon)
+        weights = fit_linear(panel, index, panel.view)["weights"]
+        scores = [
+            score(linear_points(weights, panel.view, panel, *index.of(part)), truth(panel, index.of(part), horizon))
+            for part in ("validation", "test")
+        ]
+        found.append((sum(scores[0]), scores[1]))
+    return min(found)[1]
+
+
+def naive_score(horizon: int, season: int = 24) -> Score:
+    panel = etth1(season, horizon)
+    windows = every_window(panel, season, horizon).of("test")
+    ahead = np.arange(1, horizon + 1)
+    return score(panel.take(panel.y, *windows, ahead - season * -(-ahead // season)), truth(panel, windows, horizon))
