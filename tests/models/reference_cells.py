@@ -93,7 +93,7 @@ def read(cell: str, inputs: Tensor, weights: Mapping[str, Tensor], place: str) -
 
 
 def encode(cell: str, inputs: Tensor, weights: Mapping[str, Tensor], layers: int, both: bool) -> dict[str, Reading]:
-    """Every reading by its place, the last layer's last; a layer reads both directions of the one below, side by side."""
+    """Every reading by its place, the last layer's last; each reads both directions of the one below side by side."""
     found = {}
     for layer in range(layers):
         places = [f"l{layer}", f"l{layer}_reverse"] if both else [f"l{layer}"]
