@@ -73,7 +73,7 @@ def keep_for(encoder: nn.RNN | nn.LSTM | nn.GRU, steps: int) -> None:
     """Set the biases so that at the start the units keep what they hold for 1 to `steps` steps, evenly spread.
 
     torch starts every gate half open: what is kept halves at each step, and nothing farther back than ten or so is
-    ever learned. A gate open by n/(n+1) keeps for about n steps (chrono initialisation, Tallec & Ollivier 2018; one
+    learned in a usual training. A gate open by n/(n+1) keeps for about n steps (chrono initialisation, Tallec & Ollivier 2018; one
     bias of 1 for every forget gate, Jozefowicz et al. 2015, is the same for 3 steps). A vanilla RNN has no such gate.
     """
     if isinstance(encoder, nn.RNN):

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from models.batches import Batch
 from models.diagnostics import Memory, remember
+from models.fit import same_numbers
 from models.gates import keep_for
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 
@@ -27,8 +28,7 @@ class Copied(NamedTuple):
 
 def learn_to_copy(cell: str, k: int, seed: int, kept: int, updates: int = 400) -> Copied:
     """Train one network; its gates start so that they keep for up to `kept` steps, or as torch does where that is 0."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with same_numbers(seed, threads=1):
         shape = Shape(lookback=k + BEFORE, horizon=1, past=3, future=0, statics=(), quantiles=(0.5,), season=k)
         model, answer = Recurrent(RecurrentSpec(cell=cell, hidden=HIDDEN, dropout=0.0), shape), nn.Linear(HIDDEN, 1)
         if kept:
