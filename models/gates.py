@@ -72,9 +72,9 @@ def _gates(encoder: nn.RNN | nn.LSTM | nn.GRU, read: Tensor, states: Tensor, wei
 def keep_for(encoder: nn.RNN | nn.LSTM | nn.GRU, steps: int) -> None:
     """Set the biases so that at the start the units keep what they hold for 1 to `steps` steps, evenly spread.
 
-    torch starts every gate half open: what is kept halves at each step, and nothing farther back than ten or so is
-    learned in a usual training. A gate open by n/(n+1) keeps for about n steps (chrono initialisation, Tallec & Ollivier 2018; one
-    bias of 1 for every forget gate, Jozefowicz et al. 2015, is the same for 3 steps). A vanilla RNN has no such gate.
+    torch starts every gate half open: what is kept halves at each step, and an LSTM hardly learns to remember more
+    than ten. A gate open by n/(n+1) keeps for about n steps (chrono initialisation, Tallec & Ollivier 2018); a bias of
+    1 for every forget gate (Jozefowicz et al. 2015) is the same for three steps. A vanilla RNN has no such gate.
     """
     if isinstance(encoder, nn.RNN):
         return
