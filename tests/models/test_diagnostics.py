@@ -115,6 +115,8 @@ def test_what_stands_in_for_a_missing_value_is_owed_to_the_last_one_seen() -> No
     batch = batch_of(torch.zeros(1, 4))
     batch.past[0, 1, 1] = 0.0
     assert remember(model, batch).forecast == (0.0, 0.0, 0.0, 5.0)  # by two steps: 1 + 3 and 3
+    batch.past[0, 0, 1] = 0.0
+    assert remember(model, batch).forecast == (0.0, 0.0, 0.0, 0.0)  # before the first one there was none
 
 
 def test_a_shown_season_counts_where_it_was_observed() -> None:
