@@ -77,12 +77,13 @@ def remember(model: Recurrent, batch: Batch, lags: tuple[int, ...] = ()) -> Memo
     """
     look = copy.deepcopy(model).eval().requires_grad_(False)
     entered: list[Tensor] = []
+    states: list[Tensor] = []
     look.encoder.register_forward_pre_hook(lambda _, given: entered.append(given[0].detach()))
+    look.readout.register_forward_pre_hook(lambda _, given: states.append(given[0]))
     with torch.enable_grad():
         nudge = torch.zeros_like(batch.linear).requires_grad_()
-        shown = nudged(batch, nudge, lags)
-        forecast = projected(look.point(shown), nudge)
-        context = derivatives(look.readout(_way_forward(look, shown.past)), nudge)
+        forecast = projected(look.point(nudged(batch, nudge, lags)), nudge)
+        context = derivatives(look.readout(_way_forward(states[0], model.spec.hidden)), nudge)
     finite = (forecast.sum(dim=(1, 2)) + context.sum(dim=(1, 2))).isfinite()
     norms = _mean(forecast[finite].norm(dim=1))
     told = _mean(recall(context[finite]))
@@ -107,11 +108,9 @@ def farthest(curve: Sequence[float], least: float) -> int:
     return max((lag for lag, value in enumerate(curve, 1) if value >= least and value > 0), default=0)
 
 
-def _way_forward(model: Recurrent, past: Tensor) -> Tensor:
-    """The states, those of the way back as if they were constants."""
-    states = model.encode(past)
-    width = model.spec.hidden
-    return torch.cat([states[..., :width], states[..., width:].detach()], dim=-1)
+def _way_forward(states: Tensor, hidden: int) -> Tensor:
+    """The same states, those of the way back as if they were constants."""
+    return torch.cat([states[..., :hidden], states[..., hidden:].detach()], dim=-1)
 
 
 def _mean(by_window: Tensor) -> tuple[float, ...]:

@@ -61,6 +61,14 @@ def _loss(model: Recurrent, answer: nn.Linear, past: Tensor, k: int) -> Tensor:
 
 def _batch(past: Tensor) -> Batch:
     count, one = len(past), torch.ones(len(past), 1)
-    nothing = torch.zeros(count, 1, 0)
-    static = torch.zeros(count, 0, dtype=torch.int64)
-    return Batch(past, nothing, static, torch.zeros(count, 3), past[..., 0], one, one.double(), one.double())
+    return Batch(
+        past=past,
+        future=torch.zeros(count, 1, 0),
+        static=torch.zeros(count, 0, dtype=torch.int64),
+        level=torch.zeros(count, 3),
+        linear=past[..., 0],
+        target=one,
+        location=one.double(),
+        scale=one.double(),
+        clock=torch.zeros(count, dtype=torch.int64),
+    )

@@ -39,27 +39,37 @@ def batch_of(target: Tensor, future: Tensor | None = None, horizon: int = 2) -> 
         target=torch.zeros(count, horizon),
         location=one.double(),
         scale=one.double(),
+        clock=torch.zeros(count, dtype=torch.int64),
     )
 
 
-class Known(Recurrent):
-    """A network whose point forecast is a sum of what it is shown."""
+class Plain(Recurrent):
+    """A network that works in vain: its point forecast is made of what it is shown alone."""
+
+    def made_of(self, batch: Batch) -> Tensor:
+        raise NotImplementedError
 
     def point(self, batch: Batch) -> Tensor:
+        self(batch)
+        return self.made_of(batch)
+
+
+class Known(Plain):
+    def made_of(self, batch: Batch) -> Tensor:
         return batch.past[..., :2, 0] + 3 * batch.linear[..., :2]
 
 
-class Echoing(Recurrent):
-    def point(self, batch: Batch) -> Tensor:
+class Echoing(Plain):
+    def made_of(self, batch: Batch) -> Tensor:
         return batch.future[..., 0] + 10 * batch.future[..., 2]
 
 
-class Graded(Recurrent):
+class Graded(Plain):
     """The last value, and a share of the oldest."""
 
     share = 0.0
 
-    def point(self, batch: Batch) -> Tensor:
+    def made_of(self, batch: Batch) -> Tensor:
         return torch.stack([batch.linear[:, -1], self.share * batch.linear[:, 0]], dim=1)
 
 
@@ -103,6 +113,14 @@ def test_lags_are_steps_however_many_are_read_at_once() -> None:
     assert memory.segment == 2
     assert memory.recurrence == (1.0, 1.0, 0.5, 0.5, 0.25)
     assert len(memory.gates[0].by_step) == 3
+
+
+def test_the_encoder_is_asked_about_what_it_reads_not_about_the_cycle_taken_out_of_it() -> None:
+    model = fading(network(cycle=4), 0.0)
+    torch.nn.init.constant_(model.cycle.shared, 9.0)
+    memory = remember(model, batch_of(torch.zeros(3, 6)))
+    assert memory.gates[0].mean == pytest.approx(-1.0)
+    assert memory.recurrence[0] < 1e-6  # far out on the tanh nothing is felt
 
 
 def test_every_way_to_the_forecast_counts_together() -> None:
@@ -188,7 +206,7 @@ def test_a_candidate_is_saturated_near_both_of_its_ends() -> None:
 def test_looking_changes_nothing_and_sees_the_same_again(cell: str) -> None:
     torch.manual_seed(0)
     model = network(horizon=12, cell=cell, hidden=4, layers=2, bidirectional=True, readout="attention").train()
-    model.context.eval()
+    model.readout.eval()
     batch = batch_of(torch.randn(5, 6), horizon=12)
     model.loss(batch).backward()
     weights = [weight.clone() for weight in model.state_dict().values()]
