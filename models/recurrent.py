@@ -12,6 +12,7 @@ from data_contracts.spec import Spec
 from models.batches import Batch
 from models.cycle import Cycle
 from models.decoders import CELLS, DECODERS, Cell, Decoding, Widths
+from models.gates import keep_for
 from models.heads import Head, head_of
 from models.readouts import Attention, Readout, Scores, readout_of
 from models.scaling import Normalisation
@@ -94,6 +95,7 @@ class Recurrent(nn.Module):
             dropout=between_layers,
             bidirectional=spec.bidirectional,
         )
+        keep_for(self.encoder, max(1, shape.lookback // self.segment))
         self.readout = readout_of(spec.readout, spec.attention, width, spec.bidirectional)
         self.statics = nn.ModuleList(nn.Embedding(size, STATIC_WIDTH) for size in shape.statics)
         self.head = head_of(spec.head, shape.quantiles)

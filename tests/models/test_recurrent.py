@@ -1,4 +1,4 @@
-"""One network, forty-eight kinds: shapes, gradients, and what each can learn."""
+"""One network, seventy-five kinds: shapes, gradients, and what each can learn."""
 
 import itertools
 
@@ -16,6 +16,23 @@ KINDS = [
     RecurrentSpec(cell=cell, hidden=16, layers=layers, bidirectional=both, readout=readout, segment=segment)
     for cell, layers, both, readout, segment in itertools.product(
         ("rnn", "lstm", "gru"), (1, 2), (False, True), ("last", "attention"), (1, 5)
+    )
+]
+OPTIONS = [
+    RecurrentSpec.model_validate({"cell": cell, "hidden": 16} | options)
+    for cell, options in itertools.product(
+        ("rnn", "lstm", "gru"),
+        (
+            {"decoding": "segment", "segment": 3},
+            {"decoding": "segment", "segment": 3, "bidirectional": True, "skip": False, "seasons": False},
+            {"decoding": "recurrent", "segment": 3},
+            {"decoding": "recurrent", "skip": False, "teacher_forcing": 1.0},
+            {"readout": "attention", "attention": "dot", "blend": False},
+            {"normalisation": "last", "head": "mae"},
+            {"normalisation": "none", "head": "mse"},
+            {"cycle": 7, "head": "huber"},
+            {"head": "student_t"},
+        ),
     )
 ]
 QUANTILES = (0.1, 0.5, 0.9)
@@ -43,25 +60,27 @@ def batch_of(shape: Shape, count: int = 7) -> Batch:
 
 
 def test_every_kind_has_a_name_of_its_own() -> None:
-    assert len({spec.name for spec in KINDS}) == len(KINDS) == 48
+    assert len({spec.name for spec in KINDS + OPTIONS}) == len(KINDS + OPTIONS) == 75
     assert RecurrentSpec(cell="lstm", layers=2).name == "lstm-64x2"
     assert RecurrentSpec(cell="gru", segment=24).name == "gru-64-s24"
     assert RecurrentSpec(cell="gru", dropout=0.3).name != RecurrentSpec(cell="gru").name
 
 
-@pytest.mark.parametrize("spec", KINDS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", KINDS + OPTIONS, ids=lambda spec: spec.name)
 def test_every_kind_gives_ordered_quantiles_and_teaches_every_weight(spec: RecurrentSpec) -> None:
     shape = shape_of()
     network = Recurrent(spec, shape)
-    found = network(batch_of(shape))
+    batch = batch_of(shape)
+    with torch.no_grad():
+        found = network.eval().quantiles(batch)
     assert found.shape == (7, 4, 3)
     assert (found.diff(dim=-1) >= 0).all()
-    found.square().sum().backward()
+    network.train().loss(batch).backward()
     idle = [name for name, weight in network.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 
 
-@pytest.mark.parametrize("spec", KINDS, ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", KINDS + OPTIONS, ids=lambda spec: spec.name)
 def test_every_kind_learns_a_wave(build_panel, spec: RecurrentSpec) -> None:
     series = {"a": np.sin(np.arange(200) * 0.9).tolist(), "b": (5 * np.cos(np.arange(200) * 0.9)).tolist()}
     panel = build_panel(series, lookback=12, horizon=4)
