@@ -60,6 +60,10 @@ class Batch:
     location: Tensor  # (b, 1) float64, in the units of y
     scale: Tensor  # (b, 1) float64
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch where the network is; itself where it is there already."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True)
 class Gatherer:

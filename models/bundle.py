@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 
 from data_contracts.errors import NightcastError
 from models.batches import Batch, Gatherer, Scaling
-from models.fit import same_threads
+from models.devices import same_threads
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 
