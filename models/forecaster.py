@@ -8,7 +8,9 @@ from data_contracts.spec import Spec
 from models.batches import Batch, Gatherer, Scaling
 from models.bundle import Bundle, normal_forecasts
 from models.calendar import seasons
-from models.fit import Epoch, History, TrainingSpec, fit, same_numbers
+from models.devices import device_of, same_numbers
+from models.fit import Epoch, History, TrainingSpec, fit
+from models.inheritance import inherited, take_over, why_not
 from models.metrics import pinball
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape
@@ -27,33 +29,50 @@ class Recipe(Spec):
 
 
 def train_network(
-    panel: Panel, index: WindowIndex, recipe: Recipe, on_epoch: Sequence[Callable[[Epoch], None]] = ()
+    panel: Panel,
+    index: WindowIndex,
+    recipe: Recipe,
+    on_epoch: Sequence[Callable[[Epoch], None]] = (),
+    champion: Bundle | None = None,
 ) -> tuple[Bundle, History]:
     """Train one network on the training windows; stop early and set its intervals on the validation windows.
 
-    Raises TrainingFailed where no finite weights are found.
+    It begins with the weights of `champion`, if one is given and they mean the same here; else the history notes why
+    not. Raises TrainingFailed where no finite weights are found, and NoSuchDevice.
     """
-    view, training = recipe.view, recipe.training
+    training, device = recipe.training, device_of(recipe.training.device)
     train, validation = index.of("train"), index.of("validation")
-    vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
-    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback)
-    scaling = Scaling.fitted(panel, *train, view.lookback)
-    gatherer = Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary)
+    gatherer = _gatherer(panel, train, recipe.view)
+    settings = recipe.model_dump(mode="json") | {"lags": list(gatherer.lags), "whole": panel.whole}
+    settings["learned_until"] = str(panel.times(*train, recipe.view.horizon).max())
+    reason = why_not(champion, settings, gatherer) if champion else ""
+    warm = champion is not None and not reason
+    gatherer = inherited(champion, gatherer) if champion and warm else gatherer
     shape = _shape(recipe, gatherer, panel)
 
     def gather(series: np.ndarray, position: np.ndarray) -> Batch:
-        return gatherer.gather(panel, series, position)
+        return gatherer.gather(panel, series, position).to(device)
 
-    with same_numbers(training.seed, training.threads):
+    with same_numbers(training.seed, training.threads, device):
         network = Recurrent(recipe.model, shape)
-        history = fit(network, gather, (train, validation), training, on_epoch)
-        settings = recipe.model_dump(mode="json") | {"shape": shape.model_dump(mode="json"), "lags": list(lags)}
-        settings |= {"floor": scaling.floor, "vocabulary": list(vocabulary), "whole": panel.whole}
-        tensors = {f"net.{name}": value.numpy() for name, value in network.state_dict().items()}
-        tensors |= {"scaling.known": scaling.known, "scaling.observed": scaling.observed}
+        if champion and warm:
+            take_over(network, champion)
+        history = fit(network.to(device), gather, (train, validation), training, on_epoch, warm)
+        settings |= {"shape": shape.model_dump(mode="json"), "floor": gatherer.scaling.floor}
+        settings["vocabulary"] = list(gatherer.vocabulary)
+        tensors = {f"net.{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
+        tensors |= {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors["spread"] = fitted_spread(bundle, panel, validation, training.validation_windows)
-    return bundle, history
+    told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else "", history.note]
+    return bundle, history._replace(note="; ".join(filter(None, told)))
+
+
+def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], view: View) -> Gatherer:
+    """How windows are normalised by what the training part alone says."""
+    vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
+    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback)
+    return Gatherer(view.lookback, view.horizon, lags, Scaling.fitted(panel, *train, view.lookback), vocabulary)
 
 
 def _shape(recipe: Recipe, gatherer: Gatherer, panel: Panel) -> Shape:
