@@ -41,7 +41,7 @@ class TrainingSpec(Spec):
     average: float = Field(0.0, ge=0, lt=1, description="decay a step of the mean of the weights that is kept; 0: none")
     threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")
     device: Device = Field("auto", description="auto is CUDA where there is one; a forecast is made on the CPU")
-    precision: Precision = Field("float32", description="of forward and backward passes; weights are always float32")
+    precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
     start: Literal["scratch", "champion"] = Field("scratch", description="whose weights training begins with")
 
 

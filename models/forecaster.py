@@ -13,6 +13,7 @@ from models.fit import Epoch, History, TrainingSpec, fit
 from models.inheritance import inherited, take_over, why_not
 from models.metrics import pinball
 from models.panel import Panel, View
+from models.precision import chosen
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 from models.windows import WindowIndex
 
@@ -44,6 +45,7 @@ def train_network(
     train, validation = index.of("train"), index.of("validation")
     gatherer = _gatherer(panel, train, recipe.view)
     settings = recipe.model_dump(mode="json") | {"lags": list(gatherer.lags), "whole": panel.whole}
+    settings["learned_on"] = [device.type, chosen(training.precision, device)]
     settings["learned_until"] = str(panel.times(*train, recipe.view.horizon).max())
     reason = why_not(champion, settings, gatherer) if champion else ""
     warm = champion is not None and not reason

@@ -20,7 +20,13 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
 
 
+def chosen(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+    """What `auto` means on this machine."""
+    if precision == "auto":
+        return "bfloat16" if multiplies_bfloat16(device) else "float32"
+    return precision
+
+
 def lowered(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
-    """Inside, matrix products are bfloat16 if `precision` says so; `auto` says so where the device multiplies it."""
-    wanted = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
-    return torch.autocast(device.type, torch.bfloat16, enabled=wanted)
+    """Inside, matrix products are as precise as chosen."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=chosen(precision, device) == "bfloat16")

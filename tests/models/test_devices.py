@@ -48,6 +48,15 @@ def test_auto_lowers_where_the_machine_multiplies_bfloat16_itself() -> None:
         assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == multiplies_bfloat16(CPU)
 
 
+def test_a_bundle_tells_what_auto_meant(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    training = TrainingSpec(max_epochs=1, windows_per_epoch=128, device="auto", precision="auto")
+    recipe = Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
+    bundle, _ = train_network(panel, index, recipe)
+    there = device_of("auto")
+    assert bundle.settings["learned_on"] == [there.type, "bfloat16" if multiplies_bfloat16(there) else "float32"]
+
+
 def test_the_same_seed_draws_the_same_and_the_caller_draws_on() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
