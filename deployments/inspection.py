@@ -6,6 +6,7 @@ import pandas as pd
 
 from flows.settings import Settings
 from flows.spec import PipelineSpec
+from models.devices import device_of
 from models.panel import Panel
 from models.windows import SPLITS, cut_index
 from tasks.ingestion import as_known, in_our_words, read_source
@@ -15,6 +16,7 @@ from tasks.validation import broken, examine
 def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
     """(facts, the same as text). Raises SpecError or ContractBroken with what is wrong."""
     spec = PipelineSpec.read(pipeline, Settings().pipelines)
+    device_of(spec.training.device)
     moment, reading = spec.instant(as_of), spec.reading
     table = in_our_words(read_source(reading.source), reading)
     raw = as_known(table, reading, moment).to_pandas()

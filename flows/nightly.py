@@ -31,7 +31,7 @@ def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         windows = cut_windows(clean, cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
 
         incumbent = champion_before(spec.name, run.as_of, store)
-        trained = tuple(train.attempt(clean, windows, recipe, store) for recipe in spec.recipes)
+        trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         evaluated = evaluate.attempt(clean, windows, rivals(trained, incumbent), spec.question, store)
         registered = register.attempt(evaluated, challengers(trained), incumbent, night, run.gate, store)
 

@@ -19,6 +19,7 @@ from tasks.windowing import cut_windows
 def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
     """A new champion, if one beats the old one and every baseline."""
     with open_run("retrain", pipeline, as_of) as run:
+        run.can_train()
         spec, store = run.spec, run.store
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)
@@ -28,7 +29,7 @@ def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         )
 
         incumbent = champion_before(spec.name, run.as_of, store)
-        trained = tuple(train.attempt(validated.clean, windows, recipe, store) for recipe in spec.recipes)
+        trained = tuple(train.attempt(validated.clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         evaluated = evaluate(validated.clean, windows, rivals(trained, incumbent), spec.question, store)
         registered = register(evaluated, challengers(trained), incumbent, night, run.gate, store)
 

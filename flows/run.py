@@ -12,6 +12,7 @@ from data_contracts.errors import NightcastError, redacted
 from data_contracts.spec import Spec
 from flows.settings import Settings
 from flows.spec import PipelineSpec
+from models.devices import device_of
 from tasks import _journal
 from tasks._ledger import vintage
 from tasks._publish import publish_latest
@@ -54,6 +55,10 @@ class Run:
     def night(self, raw: Artifact) -> Night:
         """The names that this run's records carry."""
         return Night(pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of)
+
+    def can_train(self) -> None:
+        """Raises NoSuchDevice before anything is read. A night need not ask: without a new model it still forecasts."""
+        device_of(self.spec.training.device)
 
     def close(self, story: Story, reported: Reported | Failure) -> Outcome:
         """Write the manifest, if the run has none yet, and say how it ended."""

@@ -29,6 +29,10 @@ class Batch:
     scale: Tensor  # (b, 1) float64
     clock: Tensor  # (b,) int64 steps of the wall clock at the cutoff
 
+    def to(self, device: torch.device) -> "Batch":
+        """The same batch where the network is; itself where it is there already."""
+        return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
 
 @dataclass(frozen=True)
 class Gatherer:

@@ -16,7 +16,7 @@ from safetensors.numpy import load, save
 from data_contracts.errors import NightcastError
 from models.batches import Batch, Gatherer
 from models.calibration import finished
-from models.fit import same_threads
+from models.devices import same_threads
 from models.linear import linear_points
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape

@@ -1,10 +1,10 @@
 """The training loop: early stopping on the validation part, the best weights kept, and a way back from an explosion."""
 
-import contextlib
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,8 +12,13 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from data_contracts.errors import TrainingFailed
 from data_contracts.spec import Spec
+from models.averaging import Averaged
 from models.batches import Batch
+from models.devices import Device
+from models.gradients import Gradients
+from models.precision import Precision, lowered
 from models.recurrent import Recurrent
+from models.schedule import Rate, Schedule
 
 Windows = tuple[np.ndarray, np.ndarray]
 Gather = Callable[[np.ndarray, np.ndarray], Batch]
@@ -25,6 +30,7 @@ class TrainingSpec(Spec):
 
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 0.002
+    schedule: Schedule = Field("plateau", description="cosine runs over all of max_epochs, so give it few")
     max_epochs: PositiveInt = 30
     patience: PositiveInt = 3
     seed: int = 0
@@ -32,7 +38,11 @@ class TrainingSpec(Spec):
     validation_windows: PositiveInt = 4096
     weight_decay: float = Field(1e-4, ge=0)
     clip: PositiveFloat = 1.0
+    average: float = Field(0.0, ge=0, lt=1, description="decay a step of the mean of the weights that is kept; 0: none")
     threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")
+    device: Device = Field("auto", description="auto is CUDA where there is one; a forecast is made on the CPU")
+    precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
+    start: Literal["scratch", "champion"] = Field("scratch", description="whose weights training begins with")
 
 
 class Epoch(NamedTuple):
@@ -43,49 +53,81 @@ class Epoch(NamedTuple):
     train_loss: float
     validation_loss: float
     seconds: float
+    left_seconds: tuple[float, float]
+    """If no later epoch is better, and if training goes on to the last epoch."""
 
 
 class History(NamedTuple):
-    """One loss an epoch, and what was unusual."""
+    """One loss and one mean gradient norm of each layer (before clipping) an epoch, and what was unusual."""
 
     train_losses: list[float]
     validation_losses: list[float]
+    gradients: dict[str, list[float]]
     note: str = ""
 
-
-@contextlib.contextmanager
-def same_threads(threads: int) -> Iterator[None]:
-    """Sums depend on how many threads share them; the caller's number comes back after."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def same_numbers(seed: int, threads: int) -> Iterator[None]:
-    """The same seed and threads give the same bytes; the caller's random state and threads come back after."""
-    state = torch.get_rng_state()
-    torch.manual_seed(seed)
-    try:
-        with same_threads(threads):
-            yield
-    finally:
-        torch.set_rng_state(state)
+    def add(self, train_loss: float, validation_loss: float, norms: dict[str, float]) -> None:
+        self.train_losses.append(train_loss)
+        self.validation_losses.append(validation_loss)
+        for layer, norm in norms.items():
+            self.gradients.setdefault(layer, []).append(norm)
 
 
 class Best:
     """The weights with the least validation loss so far, and the epochs since."""
 
-    def __init__(self, model: Recurrent) -> None:
-        self.loss, self.waited, self.weights = float("inf"), 0, copy.deepcopy(model.state_dict())
+    def __init__(self, model: Recurrent, loss: float = math.inf) -> None:
+        self.loss, self.waited, self.beaten = loss if math.isfinite(loss) else math.inf, 0, False
+        self.weights = copy.deepcopy(model.state_dict())
 
     def offer(self, model: Recurrent, loss: float) -> None:
         self.waited += 1
         if loss < self.loss * (1 - 1e-4):
-            self.loss, self.waited, self.weights = loss, 0, copy.deepcopy(model.state_dict())
+            self.loss, self.waited, self.beaten = loss, 0, True
+            self.weights = copy.deepcopy(model.state_dict())
+
+
+class Learner:
+    """A network, and all that changes its weights."""
+
+    def __init__(self, model: Recurrent, gather: Gather, spec: TrainingSpec, steps: int) -> None:
+        self.model, self.gather, self.spec = model, gather, spec
+        self.kept = Averaged(model, spec.average)
+        self.optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
+        self.rate, self.gradients = Rate(spec.schedule, self.optimiser, steps), Gradients(model)
+        self.device = next(model.parameters()).device
+
+    def learn(self, windows: Windows) -> float:
+        """One pass over `windows`; the mean loss."""
+        self.model.train()
+        total, count = 0.0, 0
+        for series, position in _batches(windows, self.spec.batch_size):
+            batch = self.gather(series, position)
+            with lowered(self.spec.precision, self.device):
+                loss = self.model.loss(batch)
+            self.optimiser.zero_grad(set_to_none=True)
+            loss.backward()  # type: ignore[no-untyped-call]  # so in torch's own annotations
+            self.gradients.clip(self.spec.clip)
+            self.optimiser.step()
+            self.rate.stepped()
+            self.kept.follow()
+            total, count = total + loss.item() * len(series), count + len(series)
+        return total / max(count, 1)
+
+    @torch.no_grad()
+    def judge(self, windows: Windows) -> float:
+        """The mean loss in float32, as the model will forecast."""
+        self.kept.model.eval()
+        total, count = 0.0, 0
+        for series, position in _batches(windows, 4 * self.spec.batch_size):
+            total += self.kept.model.loss(self.gather(series, position)).item() * len(series)
+            count += len(series)
+        return total / max(count, 1)
+
+    def retreat(self, weights: dict[str, torch.Tensor]) -> None:
+        """Back to finite weights, with a tenth of the rate and no memory of the gradients that led astray."""
+        self.kept.restart(weights)
+        self.optimiser.state.clear()
+        self.rate.lower(0.1)
 
 
 def fit(
@@ -94,79 +136,59 @@ def fit(
     parts: tuple[Windows, Windows],
     spec: TrainingSpec,
     on_epoch: Sequence[Callable[[Epoch], None]] = (),
+    warm: bool = False,
 ) -> History:
     """Teach `model` in place; `parts` are the (series, position) of training and validation windows.
 
-    Raises TrainingFailed where the loss is not finite again and again.
+    A `warm` model keeps the weights that it came with where no epoch betters them. Raises TrainingFailed where the
+    loss is not finite again and again.
     """
-    draw, best, history, explosions = np.random.default_rng(spec.seed), Best(model), History([], []), list[int]()
+    draw, history, explosions = np.random.default_rng(spec.seed), History([], [], {}), list[int]()
     watched = _some(parts[1], spec.validation_windows, np.random.default_rng(spec.seed))
-    optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
-    schedule = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.4, patience=0, threshold=1e-3)
+    steps = -(-min(len(parts[0][0]), spec.windows_per_epoch) // spec.batch_size)
+    learner = Learner(model, gather, spec, steps * spec.max_epochs)
+    best = Best(model, learner.judge(watched) if warm else math.inf)
     for number in range(1, spec.max_epochs + 1):
         started = time.perf_counter()
-        train_loss = _learn(model, gather, _some(parts[0], spec.windows_per_epoch, draw), optimiser, spec)
-        validation_loss = _judge(model, gather, watched, spec.batch_size)
+        train_loss = learner.learn(_some(parts[0], spec.windows_per_epoch, draw))
+        validation_loss, norms = learner.judge(watched), learner.gradients.means()
         if not np.isfinite(train_loss + validation_loss):
             explosions.append(number)
-            _retreat(model, best, optimiser)
+            learner.retreat(best.weights)
             if len(explosions) >= SECOND_CHANCES:
                 break
             continue
-        history.train_losses.append(train_loss)
-        history.validation_losses.append(validation_loss)
+        learner.rate.judged(validation_loss)
+        best.offer(learner.kept.model, validation_loss)
+        history.add(train_loss, validation_loss, norms)
+        seconds = time.perf_counter() - started
+        left = _left(number, best, seconds, spec)
         for hook in on_epoch:
-            hook(Epoch(number, spec.max_epochs, train_loss, validation_loss, time.perf_counter() - started))
-        schedule.step(validation_loss)
-        best.offer(model, validation_loss)
+            hook(Epoch(number, spec.max_epochs, train_loss, validation_loss, seconds, left))
         if best.waited >= spec.patience:
             break
     if len(explosions) >= SECOND_CHANCES or not history.validation_losses:
         raise TrainingFailed(model.spec.name, "its loss is not finite", "Lower training.learning_rate.")
     model.load_state_dict(best.weights)
     model.eval()
-    return history._replace(note=_note(explosions))
+    return history._replace(note=_note(explosions, best))
 
 
-def _retreat(model: Recurrent, best: Best, optimiser: torch.optim.Optimizer) -> None:
-    """Back to finite weights, with a tenth of the rate and no memory of the gradients that led astray."""
-    model.load_state_dict(best.weights)
-    optimiser.state.clear()
-    for group in optimiser.param_groups:
-        group["lr"] *= 0.1
+def _left(number: int, best: Best, seconds: float, spec: TrainingSpec) -> tuple[float, float]:
+    """At `seconds` an epoch, what is left at least and at most."""
+    last = spec.max_epochs - number
+    soonest = min(last, spec.patience - best.waited)
+    return seconds * soonest, seconds * (last if soonest else 0)
 
 
-def _note(explosions: list[int]) -> str:
-    told = ", ".join(map(str, explosions))
-    return f"the loss exploded in epoch {told}: went back to finite weights with a tenth of the rate" if told else ""
-
-
-def _learn(
-    model: Recurrent, gather: Gather, windows: Windows, optimiser: torch.optim.Optimizer, spec: TrainingSpec
-) -> float:
-    """One pass over `windows`; the mean loss."""
-    model.train()
-    total, count = 0.0, 0
-    for series, position in _batches(windows, spec.batch_size):
-        batch = gather(series, position)
-        loss = model.loss(batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # so in torch's own annotations
-        torch.nn.utils.clip_grad_norm_(model.parameters(), spec.clip)
-        optimiser.step()
-        total, count = total + loss.item() * len(series), count + len(series)
-    return total / max(count, 1)
-
-
-@torch.no_grad()
-def _judge(model: Recurrent, gather: Gather, windows: Windows, batch_size: int) -> float:
-    model.eval()
-    total, count = 0.0, 0
-    for series, position in _batches(windows, 4 * batch_size):
-        batch = gather(series, position)
-        total += model.loss(batch).item() * len(series)
-        count += len(series)
-    return total / max(count, 1)
+def _note(explosions: list[int], best: Best) -> str:
+    told = []
+    if explosions:
+        epochs = ", ".join(map(str, explosions))
+        told.append(f"the loss exploded in epoch {epochs}: went back to finite weights with a tenth of the rate")
+    if not best.beaten:
+        told.append(f"no epoch was better than the weights it began with (validation loss {best.loss:.4f})")
+    return "; ".join(told)
 
 
 def _some(windows: Windows, count: int, draw: np.random.Generator) -> Windows:

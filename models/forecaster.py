@@ -1,7 +1,6 @@
 """From windows to a trained bundle: what a network sees, what it learned, and what was found out about it after."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -10,9 +9,12 @@ from models.batches import Batch, Gatherer
 from models.bundle import Bundle, normal_forecasts
 from models.calendar import seasons
 from models.calibration import calibrate
-from models.fit import Epoch, History, TrainingSpec, fit, same_numbers
+from models.devices import device_of, same_numbers
+from models.fit import Epoch, History, TrainingSpec, fit
+from models.inheritance import inherited, take_over, why_not
 from models.linear import fit_linear
 from models.panel import Panel, View
+from models.precision import chosen
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 from models.scaling import Scaling
 from models.windows import WindowIndex
@@ -28,40 +30,55 @@ class Recipe(Spec):
 
 
 def train_network(
-    panel: Panel, index: WindowIndex, recipe: Recipe, on_epoch: Sequence[Callable[[Epoch], None]] = ()
+    panel: Panel,
+    index: WindowIndex,
+    recipe: Recipe,
+    on_epoch: Sequence[Callable[[Epoch], None]] = (),
+    champion: Bundle | None = None,
 ) -> tuple[Bundle, History]:
     """Train one network on the training windows; stop early and set its intervals on the validation windows.
 
-    Raises TrainingFailed where no finite weights are found.
+    It begins with the weights of `champion`, if one is given and they mean the same here; else the history notes why
+    not. Raises TrainingFailed where no finite weights are found, and NoSuchDevice.
     """
-    view, training = recipe.view, recipe.training
+    training, device = recipe.training, device_of(recipe.training.device)
     train, validation = index.of("train"), index.of("validation")
-    vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
-    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and recipe.model.seasons)
-    scaling = Scaling.fitted(panel, *train, view.lookback)
-    gatherer = Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary, recipe.model.normalisation)
+    gatherer = _gatherer(panel, train, recipe)
+    settings = recipe.model_dump(mode="json") | {"lags": list(gatherer.lags), "whole": panel.whole}
+    settings["learned_on"] = [device.type, chosen(training.precision, device)]
+    settings["learned_until"] = str(panel.times(*train, recipe.view.horizon).max())
+    reason = why_not(champion, settings, gatherer) if champion else ""
+    warm = champion is not None and not reason
+    gatherer = inherited(champion, gatherer) if champion and warm else gatherer
     shape = _shape(recipe, gatherer, panel)
 
     def gather(series: np.ndarray, position: np.ndarray) -> Batch:
-        return gatherer.gather(panel, series, position)
+        return gatherer.gather(panel, series, position).to(device)
 
-    with same_numbers(training.seed, training.threads):
+    with same_numbers(training.seed, training.threads, device):
         network = Recurrent(recipe.model, shape)
-        history = fit(network, gather, (train, validation), training, on_epoch)
-        settings = recipe.model_dump(mode="json") | {"shape": shape.model_dump(mode="json"), "lags": list(lags)}
-        settings |= {
-            "floor": scaling.floor,
-            "target": list(scaling.target),
-            "vocabulary": list(vocabulary),
-            "whole": panel.whole,
-        }
-        tensors = {f"net.{name}": value.numpy() for name, value in network.state_dict().items()}
-        tensors |= {"scaling.known": scaling.known, "scaling.observed": scaling.observed}
+        if champion and warm:
+            take_over(network, champion)
+        history = fit(network.to(device), gather, (train, validation), training, on_epoch, warm)
+        settings |= {"shape": shape.model_dump(mode="json"), "vocabulary": list(gatherer.vocabulary)}
+        settings |= {"floor": gatherer.scaling.floor, "target": list(gatherer.scaling.target)}
+        tensors = {f"net.{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
+        tensors |= {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
         if recipe.model.blend:
-            tensors["linear.weights"] = fit_linear(panel, index, view)["weights"]
+            tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibration(bundle, panel, validation, training.validation_windows)
-    return replace(bundle, tensors=tensors), history
+    told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else "", history.note]
+    return bundle, history._replace(note="; ".join(filter(None, told)))
+
+
+def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe) -> Gatherer:
+    """How windows are normalised by what the training part alone says."""
+    view, model = recipe.view, recipe.model
+    vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
+    lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and model.seasons)
+    scaling = Scaling.fitted(panel, *train, view.lookback)
+    return Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation)
 
 
 def _calibration(

@@ -1,6 +1,7 @@
 """Ridge regression from the lookback to the horizon, over all series at once, solved in closed form.
 
-Windows are shifted by their last value and divided by their deviation; the penalty is chosen on the validation part.
+Windows are shifted by their last value and divided by their deviation. The penalty, and how much of the lookback is
+worth reading, are chosen on the validation part.
 Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
 """
 
@@ -10,6 +11,7 @@ from models.panel import Panel, View
 from models.windows import WindowIndex
 
 PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # times the number of windows
+PARTS = (1, 2, 4)  # of the lookback
 AT_ONCE = 4096
 AT_MOST = 60_000  # windows
 
@@ -20,14 +22,21 @@ def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.nda
     gram, cross, count = _moments(panel, *train, view)
     if count == 0:  # every target has a gap, as where nights are not observed
         gram, cross, count = _moments(panel, *train, view, gaps=True)
-    unpenalised = np.eye(len(gram))
-    unpenalised[-1, -1] = 0.0
-    solutions = [np.linalg.solve(gram + p * count * unpenalised, cross) for p in PENALTIES]
+    solutions = [_solved(gram, cross, view.lookback // part, p * count) for part in PARTS for p in PENALTIES]
     solutions.append(np.zeros_like(cross))  # the last value itself: nothing beats it on a random walk
     checked = _thinned(*index.of("validation"), 8192)
     inputs, targets = _normal(panel, *checked, view)[:2]
     losses = [np.nanmean(np.abs(targets - inputs @ weights)) for weights in solutions]
     return {"weights": solutions[int(np.nanargmin(losses))]}
+
+
+def _solved(gram: np.ndarray, cross: np.ndarray, read: int, penalty: float) -> np.ndarray:
+    """Weights of the ridge regression on the last `read` steps; those of older steps are 0."""
+    kept = slice(len(gram) - 1 - read, None)
+    ridge = np.diag(np.append(np.full(read, penalty), 0.0))  # not of the intercept
+    weights = np.zeros_like(cross)
+    weights[kept] = np.linalg.solve(gram[kept, kept] + ridge, cross[kept])
+    return weights
 
 
 def linear_points(

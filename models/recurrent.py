@@ -123,7 +123,7 @@ class Recurrent(nn.Module):
         static = [embed(codes[:, place]) for place, embed in enumerate(self.statics)]
         extra = torch.cat([batch.level, *static], dim=-1)
         raw = self.decoder(self.readout(self.encode(past)), extra, batch.future, Feedback(self, batch, base))
-        return self.head(raw, base, batch)
+        return self.head(raw.to(batch.target), base.to(batch.target), batch)  # a loss is never of low precision
 
     def loss(self, batch: Batch) -> Tensor:
         """What training lessens, a mean over the known targets."""

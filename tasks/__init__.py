@@ -3,10 +3,11 @@
 import os
 
 # Set before the libraries of this room are imported, because they read these once: no telemetry, no pickles,
-# and an MLflow that is down costs seconds, not the four minutes of its defaults. A user's own value wins,
-# except for the pickles.
+# an MLflow that is down costs seconds, not the four minutes of its defaults, and CUDA adds in one order. A user's
+# own value wins, except for the pickles.
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 for name, value in {
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
     "DO_NOT_TRACK": "1",
     "GX_ANALYTICS_ENABLED": "false",
     "MLFLOW_DISABLE_TELEMETRY": "true",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
@@ -59,12 +59,11 @@ def describe(result: Any) -> str:
 
 @contextlib.contextmanager
 def bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar with the time left on a terminal; nothing where nobody watches. Call it once a unit of work."""
+    """A progress bar on a terminal; nothing where nobody watches. Call it once a unit of work, with what is left."""
     columns = (
         TextColumn("  {task.description:<14}"),
         BarColumn(),
         TextColumn("{task.fields[note]}"),
-        TimeRemainingColumn(),
     )
     watched = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not watched) as progress:

@@ -10,31 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from flows.spec import PipelineSpec
 from models.baselines import fit_baselines
 from models.batches import Gatherer
 from models.bundle import gatherer_of
 from models.forecaster import train_network
 from models.panel import Panel
-from models.windows import cut_index
-from tasks._store import Store
 from tasks._windows import training_part
-from tasks.ingestion import ingest
-from tasks.validation import validate
 
 pytestmark = pytest.mark.benchmark
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory):
-    """(spec, clean table, windows) of the demo's first night."""
-    spec, store = PipelineSpec.read("nyc-delays"), Store(root=str(tmp_path_factory.mktemp("bench")))
-    as_of = spec.instant("2013-11-28")
-    raw = ingest.fn(spec.reading, as_of, store)
-    validated = validate.fn(raw, spec.reading, as_of, store)
-    clean = store.get(validated.clean)
-    index = cut_index(Panel.from_frame(clean, spec.view), spec.windowing, validated.cutoff, spec.evaluation.windows)
-    return spec, clean, index
 
 
 def rate(work, windows: int, repeats: int = 5) -> float:

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from models.batches import Batch
+from models.devices import same_numbers
 from models.diagnostics import Memory, remember
-from models.fit import same_numbers
 from models.gates import keep_for
 from models.recurrent import Recurrent, RecurrentSpec, Shape
 
@@ -28,9 +28,10 @@ class Copied(NamedTuple):
 
 def learn_to_copy(cell: str, k: int, seed: int, kept: int, updates: int = 400) -> Copied:
     """Train one network; its gates start so that they keep for up to `kept` steps, or as torch does where that is 0."""
-    with same_numbers(seed, threads=1):
+    with same_numbers(seed, 1, torch.device("cpu")):
         shape = Shape(lookback=k + BEFORE, horizon=1, past=3, future=0, statics=(), quantiles=(0.5,), season=k)
         model, answer = Recurrent(RecurrentSpec(cell=cell, hidden=HIDDEN, dropout=0.0), shape), nn.Linear(HIDDEN, 1)
+        model.encoder.reset_parameters()  # as torch starts it
         if kept:
             keep_for(model.encoder, kept)
         learned = [*model.encoder.parameters(), *answer.parameters()]

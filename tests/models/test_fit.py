@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from data_contracts.errors import TrainingFailed
+from models.bundle import gatherer_of, network_of
 from models.fit import Epoch, TrainingSpec
 from models.forecaster import Recipe, train_network
 from models.panel import Panel
@@ -25,6 +26,33 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(waves: tuple
     first, again, other = (train_network(panel, index, recipe(panel, seed=seed))[0].to_bytes() for seed in (7, 7, 8))
     assert first == again
     assert first != other
+
+
+VARIETY = [{"schedule": "cosine"}, {"schedule": "constant"}, {"precision": "bfloat16"}, {"average": 0.9}]
+
+
+@pytest.mark.parametrize("training", VARIETY, ids=str)
+def test_every_way_to_learn_gives_the_same_bytes_twice_and_bytes_of_its_own(waves, training) -> None:
+    panel, index = waves
+    stalling: dict[str, object] = {"max_epochs": 8, "patience": 8, "learning_rate": 0.05}  # so that a plateau is met
+    stalling["precision"] = "float32"
+    first, again = (train_network(panel, index, recipe(panel, **(stalling | training)))[0] for _ in range(2))
+    usual, _ = train_network(panel, index, recipe(panel, **stalling))
+    assert first.to_bytes() == again.to_bytes()
+    assert all(weights.dtype == np.float32 for name, weights in first.tensors.items() if name.startswith("net."))
+    assert any((first.tensors[name] != weights).any() for name, weights in usual.tensors.items())
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_weights_are_judged_in_float32_whatever_they_learned_in(waves, precision: str) -> None:
+    panel, index = waves
+    spec = recipe(panel, max_epochs=1, precision=precision)
+    bundle, history = train_network(panel, index, spec)
+    gatherer, network, (series, position) = gatherer_of(bundle), network_of(bundle), index.of("validation")
+    chosen = np.random.default_rng(0).permutation(len(series))[:128]
+    with torch.no_grad():
+        loss = network.loss(gatherer.gather(panel, series[chosen], position[chosen])).item()
+    assert history.validation_losses == [pytest.approx(loss, rel=1e-6)]
 
 
 def test_what_the_caller_drew_before_changes_nothing(waves: tuple[Panel, WindowIndex]) -> None:
@@ -67,6 +95,35 @@ def test_hooks_are_told_of_every_epoch(waves: tuple[Panel, WindowIndex]) -> None
     assert all(np.isfinite(epoch.train_loss) and epoch.seconds > 0 for epoch in told)
 
 
+def test_the_time_left_runs_from_patience_to_the_last_epoch_and_ends_at_nothing(waves) -> None:
+    panel, index = waves
+    told: list[Epoch] = []
+    train_network(panel, index, recipe(panel, max_epochs=40, patience=2, learning_rate=0.05), (told.append,))
+    soonest, latest = (np.array(side) for side in zip(*(epoch.left_seconds for epoch in told), strict=True))
+    seconds = np.array([epoch.seconds for epoch in told])
+    assert len(told) < 40
+    assert soonest[0] == pytest.approx(2 * seconds[0])
+    assert latest[0] == pytest.approx(39 * seconds[0])
+    assert soonest[-2] == pytest.approx(seconds[-2])
+    assert (soonest[-1], latest[-1]) == (0.0, 0.0)
+
+
+def test_no_time_is_left_after_the_last_epoch(waves) -> None:
+    panel, index = waves
+    told: list[Epoch] = []
+    train_network(panel, index, recipe(panel, max_epochs=2), (told.append,))
+    assert told[0].left_seconds == (told[0].seconds, told[0].seconds)
+    assert told[1].left_seconds == (0.0, 0.0)
+
+
+def test_every_layer_has_one_gradient_norm_an_epoch(waves) -> None:
+    panel, index = waves
+    _, history = train_network(panel, index, recipe(panel, max_epochs=2))
+    assert {"enter", "encoder.l0", "decoder", "skip"} <= set(history.gradients)
+    assert all(len(norms) == 2 and min(norms) > 0 for norms in history.gradients.values())
+    assert np.isfinite(list(history.gradients.values())).all()
+
+
 def test_it_stops_when_validation_no_longer_improves(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
     _, history = train_network(panel, index, recipe(panel, max_epochs=40, patience=1, learning_rate=0.05))
@@ -94,7 +151,11 @@ def test_a_missing_target_does_not_poison_the_weights(build_panel) -> None:
     assert history.note == ""
 
 
-def test_an_explosion_goes_back_to_finite_weights_and_says_so(waves, monkeypatch: pytest.MonkeyPatch) -> None:
+EXPLODED = [{}, {"schedule": "cosine"}, {"precision": "bfloat16"}, {"average": 0.9}, {"schedule": "constant"}]
+
+
+@pytest.mark.parametrize("training", EXPLODED, ids=str)
+def test_an_explosion_goes_back_to_finite_weights_and_says_so(waves, monkeypatch, training) -> None:
     panel, index = waves
     step, seen = torch.optim.AdamW.step, []
 
@@ -106,8 +167,9 @@ def test_an_explosion_goes_back_to_finite_weights_and_says_so(waves, monkeypatch
                 self.param_groups[0]["params"][0].fill_(float("nan"))
 
     monkeypatch.setattr(torch.optim.AdamW, "step", explode_once)
-    bundle, history = train_network(panel, index, recipe(panel))
+    bundle, history = train_network(panel, index, recipe(panel, **training))
     assert "exploded in epoch 2" in history.note
+    assert all(len(norms) == 2 for norms in history.gradients.values())
     assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
     assert len(history.validation_losses) == 2
 

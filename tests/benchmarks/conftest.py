@@ -1,0 +1,22 @@
+"""The demo's first night, read and validated once for all benchmarks."""
+
+import pytest
+
+from flows.spec import PipelineSpec
+from models.panel import Panel
+from models.windows import cut_index
+from tasks._store import Store
+from tasks.ingestion import ingest
+from tasks.validation import validate
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """(spec, clean table, windows) of the demo's first night."""
+    spec, store = PipelineSpec.read("nyc-delays"), Store(root=str(tmp_path_factory.mktemp("bench")))
+    as_of = spec.instant("2013-11-28")
+    raw = ingest.fn(spec.reading, as_of, store)
+    validated = validate.fn(raw, spec.reading, as_of, store)
+    clean = store.get(validated.clean)
+    index = cut_index(Panel.from_frame(clean, spec.view), spec.windowing, validated.cutoff, spec.evaluation.windows)
+    return spec, clean, index

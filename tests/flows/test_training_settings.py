@@ -1,0 +1,65 @@
+"""What the training settings mean for a whole night: another device, and a champion to begin with."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from data_contracts.errors import SpecError
+from flows.nightly import nightly
+from flows.retrain import retrain
+
+FIRST, SECOND = "2024-02-08", "2024-02-10"
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
+
+
+def asking_for(world: Path, **training: object) -> str:
+    path = world / "ports.yaml"
+    spec = yaml.safe_load(path.read_text())
+    spec["training"] |= training
+    path.write_text(yaml.safe_dump(spec), encoding="utf-8")
+    return str(path)
+
+
+def story(world: Path, outcome) -> dict:
+    return json.loads((world / "store" / outcome.manifest).read_text())["story"]
+
+
+@without_cuda
+def test_retraining_on_a_device_that_is_not_there_is_refused_before_anything_is_read(world):
+    with pytest.raises(SpecError, match="device: auto") as error:
+        retrain(asking_for(world, device="cuda"), FIRST)
+    assert error.value.exit_code == 2
+    assert not (world / "store" / "artifacts" / "raw").exists()
+
+
+@pytest.mark.slow
+@without_cuda
+def test_a_night_whose_device_is_gone_still_forecasts_and_says_so(world):
+    path = asking_for(world)
+    first = nightly(path, FIRST)
+    second = nightly(asking_for(world, device="cuda"), SECOND)
+    assert second.published is not None
+    assert second.champion == first.champion
+    failed = story(world, second)["trained"][0]
+    assert (failed["step"], "device: auto" in failed["reason"]) == ("train", True)
+
+
+@pytest.mark.slow
+def test_a_night_that_begins_with_the_champion_is_the_same_when_run_again_whoever_it_crowned(world):
+    path = asking_for(world, start="champion")
+    first = story(world, nightly(path, FIRST))["trained"][0]
+    assert first["note"] == "began from scratch: there is no champion yet"
+    done = nightly(path, SECOND)
+    second = story(world, done)["trained"][0]
+    assert second["note"].startswith("began as the champion")
+    shutil.rmtree(world / "store" / "cache")
+    (world / "store" / done.manifest).unlink()
+    again = story(world, nightly(path, SECOND))["trained"][0]
+    assert again["candidate"]["bundle"] == second["candidate"]["bundle"]
+    assert again["note"] == second["note"]

@@ -1,0 +1,154 @@
+"""Step 4: one network a recipe, from scratch or from the champion that this night met."""
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from models.bundle import Bundle
+from models.fit import Epoch, TrainingSpec
+from models.forecaster import Recipe
+from models.recurrent import RecurrentSpec
+from tasks._candidate import Candidate, bundle_of
+from tasks.training import Trained, learned_from, time_left, train
+
+QUICK = {"max_epochs": 2, "windows_per_epoch": 256, "validation_windows": 128, "device": "cpu"}
+
+
+def recipe(question: Any, start: str = "scratch", **training: Any) -> Recipe:
+    spec = TrainingSpec.model_validate(QUICK | {"start": start} | training)
+    model = RecurrentSpec(cell="gru", hidden=8, segment=6)
+    return Recipe(model=model, training=spec, quantiles=question.bounds.quantiles, view=question.view)
+
+
+def run(evening: Any, recipe: Recipe, incumbent: Candidate | None = None) -> Trained:
+    return train.fn(evening.clean, evening.windows, recipe, incumbent, evening.store)
+
+
+def key(evening: Any, recipe: Recipe, incumbent: Candidate | None) -> object:
+    return learned_from(evening.clean, evening.windows, recipe, incumbent, evening.store)
+
+
+def crowned(trained: Trained) -> Candidate:
+    return trained.candidate.model_copy(update={"role": "champion", "version": "1"})
+
+
+def test_a_step_tells_its_curves_and_its_gradients_epoch_by_epoch(evening, question) -> None:
+    done = run(evening, recipe(question))
+    assert len(done.train_losses) == len(done.validation_losses) == 2
+    assert {len(norms) for norms in done.gradients.values()} == {2}
+    assert "encoder.l0" in done.gradients
+    assert Trained.model_validate_json(done.model_dump_json()) == done
+
+
+def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, question) -> None:
+    champion = crowned(run(evening, recipe(question)))
+    cold, none = (run(evening, recipe(question), incumbent) for incumbent in (champion, None))
+    warm = run(evening, recipe(question, "champion", learning_rate=1e-12), champion)
+    assert cold.candidate == none.candidate
+    assert (cold.note, warm.note.split(";")[0]) == ("", "began as the champion")
+    old, new = bundle_of(champion, evening.store), bundle_of(warm.candidate, evening.store)
+    assert (old.tensors["net.skip.weight"] == new.tensors["net.skip.weight"]).all()
+
+
+@pytest.mark.parametrize(
+    ("other", "reason"), [(None, "no champion yet"), ("lstm-64", "another kind"), ("damaged", "bundle is damaged")]
+)
+def test_without_a_champion_to_begin_with_it_begins_from_scratch_and_says_why(evening, question, other, reason) -> None:
+    champion = crowned(run(evening, recipe(question)))
+    if other == "damaged":
+        path = Path(evening.store.root) / champion.bundle.uri
+        path.chmod(0o644)
+        path.write_bytes(path.read_bytes()[:-1])
+    elif other:
+        champion = champion.model_copy(update={"name": other})
+    done = run(evening, recipe(question, "champion"), champion if other else None)
+    assert done.note.startswith("began from scratch: ")
+    assert reason in done.note
+    fresh = bundle_of(run(evening, recipe(question)).candidate, evening.store)
+    warm = bundle_of(done.candidate, evening.store)
+    assert all((warm.tensors[name] == weights).all() for name, weights in fresh.tensors.items())
+
+
+def test_what_is_remembered_depends_on_the_champion_only_where_training_begins_with_it(evening, question) -> None:
+    first = crowned(run(evening, recipe(question)))
+    second = crowned(run(evening, recipe(question, seed=1)))
+    promoted = first.model_copy(update={"version": "2"})
+    scratch, warm = recipe(question), recipe(question, "champion")
+    assert key(evening, scratch, first) == key(evening, scratch, second) == key(evening, scratch, None)
+    assert len({str(key(evening, warm, one)) for one in (first, second, None)}) == 3
+    assert key(evening, warm, first) == key(evening, warm, promoted)
+
+
+def test_a_champion_of_another_kind_changes_nothing_that_is_remembered(evening, question) -> None:
+    first, second = (crowned(run(evening, recipe(question, seed=seed))) for seed in (0, 1))
+    warm = recipe(question, "champion")
+    one, two = (champion.model_copy(update={"name": "lstm-64"}) for champion in (first, second))
+    assert key(evening, warm, one) == key(evening, warm, two)
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [((0.0, 0.0), "0:00 left"), ((12.3, 220.9), "0:12 to 3:40 left"), ((65.0, 65.4), "1:05 left")],
+)
+def test_the_time_left_in_a_few_words(left: tuple[float, float], words: str) -> None:
+    assert time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == words
+
+
+# The step as a night calls it, on an evening that lies in a store; it dies at a step of its second epoch.
+STEP = """
+import os, signal, sys
+sys.path.insert(0, ".")
+import torch
+from data_contracts.artifact import Artifact
+from models.forecaster import Recipe
+from tasks._store import Store
+from tasks.training import train
+step, taken, dies_at = torch.optim.AdamW.step, [], int(sys.argv[5])
+def watched(*args, **kwargs):
+    taken.append(1)
+    if len(taken) == dies_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*args, **kwargs)
+torch.optim.AdamW.step = watched
+clean, windows = (Artifact.model_validate_json(text) for text in sys.argv[1:3])
+print(train.fn(clean, windows, Recipe.model_validate_json(sys.argv[3]), None, Store(root=sys.argv[4])).candidate.name)
+"""
+
+
+def in_a_process(evening: Any, recipe: Recipe, dies_at: int = 0) -> int:
+    told = [one.model_dump_json() for one in (evening.clean, evening.windows, recipe)]
+    words = [sys.executable, "-c", STEP, *told, evening.store.root, str(dies_at)]
+    root = Path(__file__).parents[2]
+    return subprocess.run(words, cwd=root, env=dict(os.environ), capture_output=True, check=False).returncode
+
+
+def files(store: Any) -> dict[str, str]:
+    root = Path(store.root)
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+@pytest.mark.slow
+def test_a_training_killed_in_an_epoch_leaves_nothing_and_ends_with_the_same_weights_when_run_again(
+    evening, question
+) -> None:
+    before = files(evening.store)
+    asked = recipe(question)
+    assert in_a_process(evening, asked, dies_at=3) == -signal.SIGKILL
+    assert files(evening.store) == before
+    assert in_a_process(evening, asked) == 0
+    again = files(evening.store)
+    assert len(again) == len(before) + 1
+    undisturbed = run(evening, asked)
+    assert files(evening.store) == again
+    assert again[undisturbed.candidate.bundle.uri] == undisturbed.candidate.bundle.digest
+    assert isinstance(bundle_of(undisturbed.candidate, evening.store), Bundle)
