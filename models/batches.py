@@ -5,7 +5,7 @@ A window's target is shifted by its location and divided by its scale, both from
 that was never seen is no stranger; what it was divided by goes with it, and forecasts are put back into its units.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -28,10 +28,29 @@ class Batch:
     location: Tensor  # (b, 1) float64, in the units of y
     scale: Tensor  # (b, 1) float64
     clock: Tensor  # (b,) int64 steps of the wall clock at the cutoff
+    loudness: Tensor  # (b, 1) how much its errors count in training
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch where the network is; itself where it is there already."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
+
+    def mirrored(self, chosen: Tensor, echoes: int) -> "Batch":
+        """The same batch with the series of the `chosen` windows (b,) upside down; so many echoes close `future`."""
+        sign = torch.where(chosen, -1.0, 1.0).to(self.target).unsqueeze(1)
+        past, future, level = self.past.clone(), self.future.clone(), self.level.clone()
+        past[..., 0] *= sign
+        if echoes:
+            future[..., -2 * echoes :: 2] *= sign.unsqueeze(2)
+        level[:, 1:] *= sign
+        return replace(
+            self,
+            past=past,
+            future=future,
+            level=level,
+            linear=self.linear * sign,
+            target=self.target * sign,
+            location=self.location * sign,
+        )
 
 
 @dataclass(frozen=True)
@@ -76,6 +95,7 @@ class Gatherer:
             location=torch.from_numpy(location),
             scale=torch.from_numpy(scale),
             clock=torch.from_numpy(panel.clock[np.clip(panel.first[series] + position, 0, None)]),
+            loudness=torch.ones(len(series), 1),
         )
 
     def _level(self, location: np.ndarray, scale: np.ndarray) -> np.ndarray:

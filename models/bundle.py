@@ -108,10 +108,16 @@ def gatherer_of(bundle: Bundle) -> Gatherer:
     return Gatherer(bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, vocabulary, normalisation)
 
 
-def network_of(bundle: Bundle) -> Recurrent:
-    """The network with its weights, ready to forecast."""
+def prefix(member: int) -> str:
+    """What the names of a member's tensors begin with."""
+    return f"net{member or ''}."
+
+
+def network_of(bundle: Bundle, member: int = 0) -> Recurrent:
+    """The network with its weights, ready to forecast; of several, the one with that number."""
     model = Recurrent(RecurrentSpec(**bundle.settings["model"]), Shape(**bundle.settings["shape"]))
-    weights = {n.removeprefix("net."): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith("net.")}
+    own = prefix(member)
+    weights = {n.removeprefix(own): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith(own)}
     model.load_state_dict(weights)
     return model.eval()
 
@@ -127,12 +133,14 @@ class Answer(NamedTuple):
 
 def normal_forecasts(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> Iterator[Answer]:
     """Some windows at a time."""
-    model, gatherer = network_of(bundle), gatherer_of(bundle)
+    training, gatherer = bundle.settings["training"], gatherer_of(bundle)
+    models = [network_of(bundle, member) for member in range(bundle.settings["members"])]
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         batch = gatherer.gather(panel, series[part], position[part])
-        with torch.no_grad(), same_threads(bundle.settings["training"]["threads"]):
-            normal = model.quantiles(batch).double().numpy()
+        with torch.no_grad(), same_threads(training["threads"]):
+            told = [model.quantiles(batch).double().numpy() for model in models]
+        normal = np.mean(told, axis=0)
         linear = None
         if "linear.weights" in bundle.tensors:
             points = linear_points(bundle.tensors["linear.weights"], bundle.view, panel, series[part], position[part])

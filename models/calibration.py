@@ -21,21 +21,28 @@ def finished(normal: np.ndarray, linear: np.ndarray | None, tensors: dict[str, n
 
 
 def calibrate(
-    normal: np.ndarray, linear: np.ndarray | None, target: np.ndarray, levels: tuple[float, ...], head: Head
+    normal: np.ndarray,
+    linear: np.ndarray | None,
+    target: np.ndarray,
+    loud: np.ndarray,
+    levels: tuple[float, ...],
+    head: Head,
 ) -> dict[str, np.ndarray]:
     """`share` of the linear map, `spread` (Q,) of the network's own quantiles, `errors` (H, Q) of a head without any.
 
-    Takes forecasts (n, H, Q) and (n, H) and targets (n, H), NaN where unknown, all in normalised units.
+    Takes forecasts (n, H, Q) and (n, H) and targets (n, H), NaN where unknown, all in normalised units, and how much
+    the errors of each window count (n, 1).
     """
     middle, horizon = levels.index(0.5), target.shape[1]
     found = {"spread": np.ones(len(levels)), "errors": np.zeros((horizon, len(levels))), "share": np.zeros(1)}
     if linear is not None:
-        found["share"] = _share(normal[..., middle], linear, target, squared=head == "mse")
+        median = normal[..., middle]
+        found["share"] = _share(loud * (target - median), loud * (linear - median), squared=head == "mse")
         normal = _mixed(normal, linear, found["share"], middle)
     if head in POINTS:
         found["errors"] = _error_quantiles(target - normal[..., middle], levels)
     else:
-        found["spread"] = _spread(normal, target, levels)
+        found["spread"] = _spread(normal, target, loud, levels)
     return found
 
 
@@ -43,23 +50,24 @@ def _mixed(normal: np.ndarray, linear: np.ndarray, share: np.ndarray, middle: in
     return np.asarray(normal + share * (linear - normal[..., middle])[..., None])
 
 
-def _share(median: np.ndarray, linear: np.ndarray, target: np.ndarray, squared: bool) -> np.ndarray:
-    known = np.isfinite(target)
-    away, apart = (target - median)[known], (linear - median)[known]
+def _share(away: np.ndarray, apart: np.ndarray, squared: bool) -> np.ndarray:
+    """Of what the linear map lies `apart` from the network, which is that far `away` from the targets."""
+    known = np.isfinite(away)
+    away, apart = away[known], apart[known]
     losses = [np.mean(np.square(away - s * apart) if squared else np.abs(away - s * apart)) for s in SHARES]
     return SHARES[[int(np.argmin(losses))]]
 
 
-def _spread(normal: np.ndarray, target: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+def _spread(normal: np.ndarray, target: np.ndarray, loud: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
     """(Q,) factors on each quantile's distance from the median that lose least."""
     known = np.isfinite(target)
-    told = normal[known]
+    told, heard = normal[known], np.broadcast_to(loud, target.shape)[known]
     median = told[:, levels.index(0.5)]
     spread = np.ones(len(levels))
     for place, level in enumerate(levels):
         if level != 0.5:
             away = told[:, place] - median
-            losses = [pinball(target[known], median + factor * away, level).mean() for factor in SPREADS]
+            losses = [(heard * pinball(target[known], median + factor * away, level)).mean() for factor in SPREADS]
             spread[place] = SPREADS[int(np.argmin(losses))]
     return spread
 

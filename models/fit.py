@@ -39,6 +39,8 @@ class TrainingSpec(Spec):
     weight_decay: float = Field(1e-4, ge=0)
     clip: PositiveFloat = 1.0
     average: float = Field(0.0, ge=0, lt=1, description="decay a step of the mean of the weights that is kept; 0: none")
+    mirror: float = Field(0.0, ge=0, le=1, description="share of training windows that are shown upside down")
+    members: PositiveInt = Field(1, description="networks with seeds of their own; the forecast is their mean")
     threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")
     device: Device = Field("auto", description="auto is CUDA where there is one; a forecast is made on the CPU")
     precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
@@ -101,7 +103,7 @@ class Learner:
         self.model.train()
         total, count = 0.0, 0
         for series, position in _batches(windows, self.spec.batch_size):
-            batch = self.gather(series, position)
+            batch = self._mirrored(self.gather(series, position))
             with lowered(self.spec.precision, self.device):
                 loss = self.model.loss(batch)
             self.optimiser.zero_grad(set_to_none=True)
@@ -112,6 +114,12 @@ class Learner:
             self.kept.follow()
             total, count = total + loss.item() * len(series), count + len(series)
         return total / max(count, 1)
+
+    def _mirrored(self, batch: Batch) -> Batch:
+        if not self.spec.mirror:
+            return batch
+        chosen = torch.rand(len(batch.target), device=self.device) < self.spec.mirror
+        return batch.mirrored(chosen, self.model.shape.echoes)
 
     @torch.no_grad()
     def judge(self, windows: Windows) -> float:

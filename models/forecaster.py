@@ -1,12 +1,14 @@
 """From windows to a trained bundle: what a network sees, what it learned, and what was found out about it after."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
+import torch
 
 from data_contracts.spec import Spec
 from models.batches import Batch, Gatherer
-from models.bundle import Bundle, normal_forecasts
+from models.bundle import Bundle, normal_forecasts, prefix
 from models.calendar import seasons
 from models.calibration import calibrate
 from models.devices import device_of, same_numbers
@@ -16,7 +18,7 @@ from models.linear import fit_linear
 from models.panel import Panel, View
 from models.precision import chosen
 from models.recurrent import Recurrent, RecurrentSpec, Shape
-from models.scaling import Scaling
+from models.scaling import Scaling, deviations, loudness
 from models.windows import WindowIndex
 
 
@@ -45,6 +47,7 @@ def train_network(
     train, validation = index.of("train"), index.of("validation")
     gatherer = _gatherer(panel, train, recipe)
     settings = recipe.model_dump(mode="json") | {"lags": list(gatherer.lags), "whole": panel.whole}
+    settings["members"] = training.members
     settings["learned_on"] = [device.type, chosen(training.precision, device)]
     settings["learned_until"] = str(panel.times(*train, recipe.view.horizon).max())
     reason = why_not(champion, settings, gatherer) if champion else ""
@@ -52,24 +55,34 @@ def train_network(
     gatherer = inherited(champion, gatherer) if champion and warm else gatherer
     shape = _shape(recipe, gatherer, panel)
 
-    def gather(series: np.ndarray, position: np.ndarray) -> Batch:
-        return gatherer.gather(panel, series, position).to(device)
+    sizes = deviations(panel, *train)
 
+    def gather(series: np.ndarray, position: np.ndarray) -> Batch:
+        batch = gatherer.gather(panel, series, position)
+        loud = loudness(batch.scale.numpy(), series, sizes)
+        return replace(batch, loudness=torch.from_numpy(loud).float()).to(device)
+
+    settings |= {"shape": shape.model_dump(mode="json"), "vocabulary": list(gatherer.vocabulary)}
+    settings |= {"floor": gatherer.scaling.floor, "target": list(gatherer.scaling.target)}
+    tensors = {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
+    histories = []
+    for member in range(training.members):
+        own = training.model_copy(update={"seed": training.seed + member})
+        with same_numbers(own.seed, training.threads, device):
+            network = Recurrent(recipe.model, shape)
+            if champion and warm:
+                take_over(network, champion, member)
+            histories.append(fit(network.to(device), gather, (train, validation), own, on_epoch, warm))
+        named = network.state_dict().items()
+        tensors |= {f"{prefix(member)}{name}": value.cpu().numpy() for name, value in named}
     with same_numbers(training.seed, training.threads, device):
-        network = Recurrent(recipe.model, shape)
-        if champion and warm:
-            take_over(network, champion)
-        history = fit(network.to(device), gather, (train, validation), training, on_epoch, warm)
-        settings |= {"shape": shape.model_dump(mode="json"), "vocabulary": list(gatherer.vocabulary)}
-        settings |= {"floor": gatherer.scaling.floor, "target": list(gatherer.scaling.target)}
-        tensors = {f"net.{name}": value.cpu().numpy() for name, value in network.state_dict().items()}
-        tensors |= {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
         if recipe.model.blend:
             tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
-        tensors |= _calibration(bundle, panel, validation, training.validation_windows)
-    told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else "", history.note]
-    return bundle, history._replace(note="; ".join(filter(None, told)))
+        tensors |= _calibration(bundle, panel, validation, training.validation_windows, sizes)
+    told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else ""]
+    told += dict.fromkeys(history.note for history in histories)
+    return bundle, histories[0]._replace(note="; ".join(filter(None, told)))
 
 
 def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe) -> Gatherer:
@@ -82,15 +95,17 @@ def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe
 
 
 def _calibration(
-    bundle: Bundle, panel: Panel, windows: tuple[np.ndarray, np.ndarray], count: int
+    bundle: Bundle, panel: Panel, windows: tuple[np.ndarray, np.ndarray], count: int, sizes: np.ndarray
 ) -> dict[str, np.ndarray]:
     chosen = np.linspace(0, len(windows[0]) - 1, min(len(windows[0]), count)).astype(int)
     answers = list(normal_forecasts(bundle, panel, windows[0][chosen], windows[1][chosen]))
+    scale = np.concatenate([one.batch.scale.numpy() for one in answers])
     linear = [one.linear for one in answers if one.linear is not None]
     return calibrate(
         np.concatenate([one.normal for one in answers]),
         np.concatenate(linear) if linear else None,
         np.concatenate([one.batch.target.double().numpy() for one in answers]),
+        loudness(scale, windows[0][chosen], sizes),
         bundle.levels,
         bundle.settings["model"]["head"],
     )
@@ -106,4 +121,5 @@ def _shape(recipe: Recipe, gatherer: Gatherer, panel: Panel) -> Shape:
         statics=tuple(len(words) + 1 for words in gatherer.vocabulary),
         quantiles=recipe.quantiles,
         season=recipe.view.season,
+        echoes=len(gatherer.lags),
     )

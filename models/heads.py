@@ -43,11 +43,11 @@ def known_mean(losses: Tensor, known: Tensor) -> Tensor:
     return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
 
 
-def pinball_loss(quantiles: Tensor, target: Tensor, levels: Tensor) -> Tensor:
-    """Mean quantile loss of (b, H, Q) against (b, H); missing targets (NaN) do not count, and do not poison."""
+def pinball_loss(quantiles: Tensor, target: Tensor, levels: Tensor, loudness: Tensor) -> Tensor:
+    """Mean quantile loss of (b, H, Q) against (b, H) times `loudness` (b, 1); missing targets (NaN) do not count."""
     known = torch.isfinite(target)
     excess = torch.where(known, target, 0.0).unsqueeze(-1) - quantiles
-    return known_mean(torch.maximum(levels * excess, (levels - 1) * excess).mean(-1), known)
+    return known_mean(torch.maximum(levels * excess, (levels - 1) * excess).mean(-1) * loudness, known)
 
 
 class Quantiles:
@@ -64,7 +64,7 @@ class Quantiles:
         return torch.cat([median - below, median, median + above], dim=-1)
 
     def loss(self, told: Tensor, batch: Batch) -> Tensor:
-        return pinball_loss(told, batch.target, torch.tensor(self.levels, device=told.device))
+        return pinball_loss(told, batch.target, torch.tensor(self.levels, device=told.device), batch.loudness)
 
     def point(self, told: Tensor, batch: Batch) -> Tensor:
         return told[..., self.middle]
@@ -91,7 +91,7 @@ class Point:
             losses = functional.smooth_l1_loss(away, torch.zeros_like(away), reduction="none")
         else:
             losses = away.abs() if self.name == "mae" else away.square()
-        return known_mean(losses, known)
+        return known_mean(losses * batch.loudness, known)
 
     def point(self, told: Tensor, batch: Batch) -> Tensor:
         return told[..., 0]

@@ -23,6 +23,7 @@ MEANINGS = {
     "view": "the champion sees other columns or other windows",
     "quantiles": "the champion forecasts other quantiles",
     "lags": "the champion is shown other seasons",
+    "members": "the champion has another number of members",
 }
 FARTHEST = 3.0
 
@@ -70,9 +71,9 @@ def _grown(known: dict[str, int], tonight: dict[str, int]) -> dict[str, int]:
     return known | {value: next(codes) for value in sorted(tonight) if value not in known}
 
 
-def take_over(network: Recurrent, champion: Bundle) -> None:
-    """Load the champion's weights; a table of static values that has grown gets copies of its row 0."""
-    theirs = network_of(champion).state_dict()
+def take_over(network: Recurrent, champion: Bundle, member: int) -> None:
+    """Load the weights of a member of the champion; a table of static values that has grown repeats its row 0."""
+    theirs = network_of(champion, member).state_dict()
     network.load_state_dict({name: _padded(theirs[name], own) for name, own in network.state_dict().items()})
 
 

@@ -8,9 +8,10 @@ Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
 import numpy as np
 
 from models.panel import Panel, View
+from models.scaling import deviations, loudness
 from models.windows import WindowIndex
 
-PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # times the number of windows
+PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 10.0)  # times the number of windows
 PARTS = (1, 2, 4)  # of the lookback
 AT_ONCE = 4096
 AT_MOST = 60_000  # windows
@@ -19,15 +20,19 @@ AT_MOST = 60_000  # windows
 def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.ndarray]:
     """{"weights": (lookback + 1, horizon)}; the last row is the intercept."""
     train = _thinned(*index.of("train"))
-    gram, cross, count = _moments(panel, *train, view)
+    sizes = deviations(panel, *train)
+    gram, cross, count = _moments(panel, *train, view, sizes)
     if count == 0:  # every target has a gap, as where nights are not observed
-        gram, cross, count = _moments(panel, *train, view, gaps=True)
+        gram, cross, count = _moments(panel, *train, view, sizes, gaps=True)
     solutions = [_solved(gram, cross, view.lookback // part, p * count) for part in PARTS for p in PENALTIES]
     solutions.append(np.zeros_like(cross))  # the last value itself: nothing beats it on a random walk
     checked = _thinned(*index.of("validation"), 8192)
-    inputs, targets = _normal(panel, *checked, view)[:2]
-    losses = [np.nanmean(np.abs(targets - inputs @ weights)) for weights in solutions]
-    return {"weights": solutions[int(np.nanargmin(losses))]}
+    inputs, targets, _, scale = _normal(panel, *checked, view)
+    loud = loudness(scale, checked[0], sizes)
+    errors = (loud * (targets - inputs @ weights) for weights in solutions)
+    losses = np.array([(np.nanmean(np.abs(error)), np.nanmean(np.square(error))) for error in errors])
+    relative = (losses / np.maximum(losses[-1], np.finfo(float).tiny)).sum(axis=1)  # neither median nor mean alone
+    return {"weights": solutions[int(np.nanargmin(relative))]}
 
 
 def _solved(gram: np.ndarray, cross: np.ndarray, read: int, penalty: float) -> np.ndarray:
@@ -52,14 +57,15 @@ def linear_points(
 
 
 def _moments(
-    panel: Panel, series: np.ndarray, position: np.ndarray, view: View, gaps: bool = False
+    panel: Panel, series: np.ndarray, position: np.ndarray, view: View, sizes: np.ndarray, gaps: bool = False
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Of the windows whose target is whole; with `gaps` of all, and missing targets stand at the last value."""
     gram, cross, count = np.zeros((view.lookback + 1,) * 2), np.zeros((view.lookback + 1, view.horizon)), 0
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
-        inputs, targets, *_ = _normal(panel, series[part], position[part], view)
-        targets = np.nan_to_num(targets) if gaps else targets
+        inputs, targets, _, scale = _normal(panel, series[part], position[part], view)
+        loud = loudness(scale, series[part], sizes)
+        inputs, targets = loud * inputs, loud * (np.nan_to_num(targets) if gaps else targets)
         whole = np.isfinite(targets).all(axis=1)
         gram += inputs[whole].T @ inputs[whole]
         cross += inputs[whole].T @ targets[whole]

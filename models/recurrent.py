@@ -74,6 +74,8 @@ class Shape(Spec):
     """Number of codes of each static covariate, the unknown one included."""
     quantiles: tuple[float, ...]
     season: int
+    echoes: int = 0
+    """Seasons that each step is shown."""
 
 
 class Recurrent(nn.Module):

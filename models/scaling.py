@@ -64,6 +64,30 @@ def _last(y: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.take_along_axis(y, newest[:, None], axis=1))
 
 
+LOUDEST = 10.0
+
+
+def loudness(scale: np.ndarray, series: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """(b, 1) how much the errors of windows of `scale` (b, 1) count: as errors in units of their series would.
+
+    Measured by its own scale alone, an hour of a quiet week would count as much as one of a wild week.
+    """
+    return np.clip(scale / sizes[series, None], 1 / LOUDEST, LOUDEST)
+
+
+def deviations(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """(S,) standard deviation of each series up to its last cutoff among these windows; 1 where there is none."""
+    last = np.full(len(panel.ids), -1)
+    np.maximum.at(last, series, position)
+    sizes = np.ones(len(panel.ids))
+    for number, (start, end) in enumerate(zip(panel.starts, last + 1, strict=True)):
+        known = panel.y[start : start + end]
+        known = known[np.isfinite(known)]
+        spread = known.std() if len(known) else 0.0
+        sizes[number] = spread if spread > 0 else 1.0
+    return sizes
+
+
 def _moments(values: np.ndarray) -> np.ndarray:
     moments = np.zeros((2, values.shape[1]))
     moments[1] = 1.0

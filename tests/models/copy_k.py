@@ -72,4 +72,5 @@ def _batch(past: Tensor) -> Batch:
         location=one.double(),
         scale=one.double(),
         clock=torch.zeros(count, dtype=torch.int64),
+        loudness=torch.ones(count, 1),
     )

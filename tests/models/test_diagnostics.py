@@ -40,6 +40,7 @@ def batch_of(target: Tensor, future: Tensor | None = None, horizon: int = 2) -> 
         location=one.double(),
         scale=one.double(),
         clock=torch.zeros(count, dtype=torch.int64),
+        loudness=torch.ones(count, 1),
     )
 
 

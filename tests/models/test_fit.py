@@ -1,5 +1,7 @@
 """The training loop: reproducible, stoppable, and able to come back from an explosion."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,7 @@ from models.fit import Epoch, TrainingSpec
 from models.forecaster import Recipe, train_network
 from models.panel import Panel
 from models.recurrent import RecurrentSpec
+from models.scaling import deviations, loudness
 from models.windows import WindowIndex, WindowSpec, cut_index
 
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
@@ -50,8 +53,10 @@ def test_weights_are_judged_in_float32_whatever_they_learned_in(waves, precision
     bundle, history = train_network(panel, index, spec)
     gatherer, network, (series, position) = gatherer_of(bundle), network_of(bundle), index.of("validation")
     chosen = np.random.default_rng(0).permutation(len(series))[:128]
+    batch = gatherer.gather(panel, series[chosen], position[chosen])
+    loud = loudness(batch.scale.numpy(), series[chosen], deviations(panel, *index.of("train")))
     with torch.no_grad():
-        loss = network.loss(gatherer.gather(panel, series[chosen], position[chosen])).item()
+        loss = network.loss(replace(batch, loudness=torch.from_numpy(loud))).item()
     assert history.validation_losses == [pytest.approx(loss, rel=1e-6)]
 
 

@@ -23,6 +23,7 @@ def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> B
         location=location * one,
         scale=scale * one,
         clock=torch.zeros(count, dtype=torch.int64),
+        loudness=torch.ones(count, 1),
     )
 
 
@@ -43,14 +44,14 @@ def test_quantiles_never_cross(levels: set[float], seed: int, size: float) -> No
 
 def test_the_loss_is_that_of_the_definition() -> None:
     levels = torch.tensor([0.1, 0.9])
-    loss = pinball_loss(torch.tensor([[[8.0, 8.0]]]), torch.tensor([[10.0]]), levels)
+    loss = pinball_loss(torch.tensor([[[8.0, 8.0]]]), torch.tensor([[10.0]]), levels, torch.ones(1, 1))
     assert loss.item() == pytest.approx((0.2 + 1.8) / 2)
 
 
 def test_a_missing_target_neither_counts_nor_poisons() -> None:
     levels = torch.tensor([0.5])
     forecast = torch.tensor([[[1.0], [5.0]]], requires_grad=True)
-    loss = pinball_loss(forecast, torch.tensor([[3.0, float("nan")]]), levels)
+    loss = pinball_loss(forecast, torch.tensor([[3.0, float("nan")]]), levels, torch.ones(1, 1))
     loss.backward()
     assert loss.item() == 1.0
     assert forecast.grad is not None
@@ -58,4 +59,5 @@ def test_a_missing_target_neither_counts_nor_poisons() -> None:
 
 
 def test_nothing_but_missing_targets_is_no_loss() -> None:
-    assert pinball_loss(torch.zeros(1, 1, 1), torch.tensor([[float("nan")]]), torch.tensor([0.5])).item() == 0.0
+    nothing = torch.tensor([[float("nan")]])
+    assert pinball_loss(torch.zeros(1, 1, 1), nothing, torch.tensor([0.5]), torch.ones(1, 1)).item() == 0.0

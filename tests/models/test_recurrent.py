@@ -56,6 +56,7 @@ def batch_of(shape: Shape, count: int = 7) -> Batch:
         location=torch.zeros(count, 1),
         scale=torch.ones(count, 1),
         clock=torch.arange(count),
+        loudness=torch.ones(count, 1),
     )
 
 
