@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
 from models.batches import Batch, Gatherer
 from models.bundle import Bundle, normal_forecasts, prefix
@@ -41,8 +42,11 @@ def train_network(
     """Train one network on the training windows; stop early and set its intervals on the validation windows.
 
     It begins with the weights of `champion`, if one is given and they mean the same here; else the history notes why
-    not. Raises TrainingFailed where no finite weights are found, and NoSuchDevice.
+    not. Raises TrainingFailed where no finite weights are found, NoSuchDevice, and SpecError where the head is one of
+    counts and the series are not.
     """
+    if recipe.model.head == "negative_binomial":
+        _ensure_counts(panel)
     training, device = recipe.training, device_of(recipe.training.device)
     train, validation = index.of("train"), index.of("validation")
     gatherer = _gatherer(panel, train, recipe)
@@ -83,6 +87,18 @@ def train_network(
     told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else ""]
     told += dict.fromkeys(history.note for history in histories)
     return bundle, histories[0]._replace(note="; ".join(filter(None, told)))
+
+
+def _ensure_counts(panel: Panel) -> None:
+    """Raises SpecError that names the first value that is no count."""
+    wrong = np.flatnonzero(np.isfinite(panel.y) & ((panel.y < 0) | (panel.y != np.rint(panel.y))))
+    if len(wrong):
+        series = int(np.searchsorted(panel.starts, wrong[0], side="right")) - 1
+        moment = panel.grid[panel.first[series] + wrong[0] - panel.starts[series]]
+        raise SpecError(
+            f"head: negative_binomial is for counts, 0, 1, 2 …, but {panel.ids[series]} has {panel.y[wrong[0]]:g} at "
+            f"{moment} ({len(wrong)} such values). Choose head: student_t or quantiles."
+        )
 
 
 def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe) -> Gatherer:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
@@ -73,3 +74,14 @@ def test_echoes_are_values_a_season_ago_and_never_after_the_cutoff(build_panel) 
     back = batch.future[0].double() * batch.scale[0] + batch.location[0]
     assert back[:, 0].round().tolist() == [40, 40]
     assert back[:, 2].round().tolist() == [20, 30]
+
+
+def test_a_mirrored_window_is_that_of_the_series_upside_down(build_panel) -> None:
+    waves = [np.sin(np.arange(60.0)) + 3.0, -np.sin(np.arange(60.0)) - 3.0]
+    up, down = (build_panel({"a": wave.tolist()}, lookback=14, horizon=7) for wave in waves)
+    gatherer = Gatherer(14, 7, (7,), SCALING, ())
+    where = np.array([0, 0]), np.array([20, 40])
+    found = gatherer.gather(up, *where).mirrored(torch.tensor([False, True]), echoes=1)
+    for name, value in vars(found).items():
+        torch.testing.assert_close(value[:1], getattr(gatherer.gather(up, *where), name)[:1], msg=name)
+        torch.testing.assert_close(value[1:], getattr(gatherer.gather(down, *where), name)[1:], msg=name)

@@ -1,0 +1,109 @@
+"""The demo and three public data sets as pipelines, and what models score on their rolling origins.
+
+A user would write these specs: nothing is set but what is required, and for the demo what its own YAML sets.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from flows.spec import PipelineSpec
+from models.baselines import fit_baselines
+from models.bundle import Bundle
+from models.calendar import seasons
+from models.forecaster import Recipe, train_network
+from models.panel import Panel
+from models.recurrent import RecurrentSpec
+from models.windows import cut_index
+from tasks._scores import scales_before, scored
+from tasks._store import Store
+from tasks._windows import cutoffs_of, training_part
+from tasks.evaluation import forecast_table
+from tasks.ingestion import ingest
+from tasks.validation import validate
+
+SHARED = Path(__file__).parents[2].parent / "shared" / "data"
+
+
+def bike_sharing(folder: Path) -> PipelineSpec:
+    """Hourly rentals; hours without a row had none."""
+    table = pd.read_csv(_needed("bike_sharing/hour.csv"))
+    ds = pd.to_datetime(table["dteday"], format="%m/%d/%Y") + pd.to_timedelta(table["hr"], unit="h")
+    y = pd.Series(table["cnt"].to_numpy(), index=ds).asfreq("h", fill_value=0)
+    return _spec(folder, "bike-sharing", pd.DataFrame({"ds": y.index, "y": y.to_numpy(), "unique_id": "dc"}), "h", 24)
+
+
+def vic_elec(folder: Path) -> PipelineSpec:
+    """Half-hourly demand of Victoria."""
+    table = pd.read_csv(_needed("vic_elec/vic_elec.csv.gz"))
+    ds = pd.to_datetime(table.iloc[:, 0], utc=True)
+    frame = pd.DataFrame({"ds": ds, "y": table["Demand"], "unique_id": "victoria"})
+    return _spec(folder, "vic-elec", frame, "30min", 48)
+
+
+def m4_weekly(folder: Path) -> PipelineSpec:
+    """359 weekly series without stamps, as if all ended on the same Sunday."""
+    wide = pd.read_csv(_needed("m4_weekly/Weekly-train.csv"), index_col=0)
+    long = wide.stack().rename("y").reset_index(names=["unique_id", "place"]).dropna()
+    age = long.groupby("unique_id").cumcount(ascending=False)
+    long["ds"] = pd.Timestamp("2020-01-05") - pd.to_timedelta(7 * age, unit="D")
+    return _spec(folder, "m4-weekly", long[["unique_id", "ds", "y"]], "W", 13)
+
+
+def demo(folder: Path) -> PipelineSpec:
+    """The pipeline that comes with the product."""
+    return PipelineSpec.read("nyc-delays")
+
+
+DATA = {"nyc-delays": demo, "bike-sharing": bike_sharing, "vic-elec": vic_elec, "m4-weekly": m4_weekly}
+
+
+def _needed(name: str) -> Path:
+    if not (SHARED / name).exists():
+        pytest.skip(f"needs shared/data/{name} beside the project")
+    return SHARED / name
+
+
+def _spec(folder: Path, name: str, frame: pd.DataFrame, freq: str, horizon: int) -> PipelineSpec:
+    frame.to_parquet(folder / f"{name}.parquet", index=False)
+    told = {"name": name, "freq": freq, "windowing": {"horizon": horizon}}
+    told["source"] = {"kind": "parquet", "path": str(folder / f"{name}.parquet")}
+    return PipelineSpec.model_validate(told | {"columns": {"unique_id": "unique_id", "ds": "ds", "y": "y"}})
+
+
+class Night:
+    """One pipeline's clean table and windows, as its last night would cut them."""
+
+    def __init__(self, spec: PipelineSpec, folder: Path, as_of: str | None = None) -> None:
+        self.spec, store = spec, Store(root=str(folder / "store"))
+        moment = spec.instant(as_of)
+        validated = validate.fn(ingest.fn(spec.reading, moment, store), spec.reading, moment, store)
+        self.clean = store.get(validated.clean)
+        panel = Panel.from_frame(self.clean, spec.view)
+        self.index = cut_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
+        self.origins = cutoffs_of(self.clean, self.index, "test")
+        part, self.learned = training_part(self.clean, self.index, spec.view)
+        self.part = Panel.from_frame(part, spec.view)
+
+    def trained(self, model: RecurrentSpec, **training: object) -> Bundle:
+        usual = self.spec.recipes[0]
+        learning = usual.training.model_copy(update=training)
+        recipe = Recipe(model=model, training=learning, quantiles=usual.quantiles, view=usual.view)
+        return train_network(self.part, self.learned, recipe)[0]
+
+    def baselines(self) -> list[Bundle]:
+        cycles = tuple(seasons(self.spec.freq))
+        return fit_baselines(self.part, self.learned, self.spec.view, self.spec.recipes[0].quantiles, cycles)
+
+    def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
+        """mase, wql, … of each bundle on the rolling origins of a part."""
+        origins = cutoffs_of(self.clean, self.index, part)
+        scales = scales_before(self.clean, origins["cutoff"].min(), self.spec.view.season)
+        rows = {}
+        for name, bundle in bundles.items():
+            table = forecast_table(bundle, self.clean, origins, self.spec.question.bounds)
+            table = table.merge(self.clean[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
+            rows[name] = scored(table.assign(scale=table["unique_id"].map(scales)))
+        return pd.DataFrame(rows).T
