@@ -100,7 +100,7 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _rules_that_span_rooms(self) -> "PipelineSpec":
-        names = [model.name for model in self.models]
+        names = [model.settled(self.view.phase, self.view.lookback).name for model in self.models]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"models: {', '.join(twice)} stands twice; models must differ")
         if not names:
@@ -166,7 +166,8 @@ class PipelineSpec(Spec):
     def recipes(self) -> tuple[Recipe, ...]:
         quantiles, view = self.forecast.quantiles, self.view
         return tuple(
-            Recipe(model=model, training=self.training, quantiles=quantiles, view=view) for model in self.models
+            Recipe(model=model, training=self.training, quantiles=quantiles, view=view)
+            for model in (one.settled(view.phase, view.lookback) for one in self.models)
         )
 
     def instant(self, as_of: "str | datetime | None") -> datetime:

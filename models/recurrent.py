@@ -32,7 +32,11 @@ class RecurrentSpec(Spec):
     attention: Scores = "additive"
     decoding: Decoding = "direct"
     teacher_forcing: float = Field(0.5, ge=0, le=1, description="share of segments fed with the truth in training")
-    segment: PositiveInt = Field(1, description="steps read and decoded at a time (SegRNN, arXiv 2308.11200)")
+    segment: PositiveInt | None = Field(
+        None,
+        description="steps read and decoded at a time (SegRNN, arXiv 2308.11200); by default a day where the lookback "
+        "holds several, else a step",
+    )
     normalisation: Normalisation = "standard"
     cycle: NonNegativeInt = Field(0, description="steps of a learned cycle that is taken out (CycleNet, 2409.18479)")
     skip: bool = Field(True, description="a linear map from lookback to horizon: the network learns the rest")
@@ -41,11 +45,16 @@ class RecurrentSpec(Spec):
     head: Head = "quantiles"
     dropout: float = Field(0.1, ge=0, lt=1)
 
+    def settled(self, day: int, lookback: int) -> "RecurrentSpec":
+        """The same with its segment: of `day` steps where nothing else is said and the lookback holds four of them."""
+        usual = day if lookback >= 4 * day else 1
+        return self.model_copy(update={"segment": self.segment or usual})
+
     @property
     def name(self) -> str:
         """Short and unique among settings that differ in kind: gru-64, lstm-64x2, gru-64-s24, lstm-64-bi-att."""
         parts = [self.cell, f"{self.hidden}x{self.layers}" if self.layers > 1 else str(self.hidden)]
-        parts += [f"s{self.segment}"] if self.segment > 1 else []
+        parts += [f"s{self.segment}"] if self.segment and self.segment > 1 else []
         parts += ["bi"] if self.bidirectional else []
         parts += ["att"] if self.readout == "attention" else []
         for field, about in type(self).model_fields.items():
@@ -84,7 +93,8 @@ class Recurrent(nn.Module):
     def __init__(self, spec: RecurrentSpec, shape: Shape) -> None:
         super().__init__()
         self.spec, self.shape = spec, shape
-        self.segment = min(spec.segment, shape.lookback)
+        segment = spec.segment or 1
+        self.segment = min(segment, shape.lookback)
         width = spec.hidden * (1 + spec.bidirectional)
         between_layers = spec.dropout if spec.layers > 1 else 0.0  # torch warns otherwise
         entered = self.segment * shape.past
@@ -103,7 +113,7 @@ class Recurrent(nn.Module):
         self.head = head_of(spec.head, shape.quantiles)
         extra = 3 + STATIC_WIDTH * len(shape.statics)
         widths = Widths(width, extra, shape.future, shape.horizon, self.head.size)
-        self.decoder = DECODERS[spec.decoding](spec.cell, widths, spec.hidden, spec.segment, spec.dropout)
+        self.decoder = DECODERS[spec.decoding](spec.cell, widths, spec.hidden, segment, spec.dropout)
         self.cycle = Cycle(spec.cycle, shape.statics) if spec.cycle else None
         self.skip = _seasonal_map(shape) if spec.skip else None
 
@@ -156,7 +166,7 @@ class Feedback:
 
     def __init__(self, model: Recurrent, batch: Batch, base: Tensor) -> None:
         self.model, self.batch = model, batch
-        filled = (0, model.spec.segment)  # the last segment may reach beyond the horizon
+        filled = (0, model.spec.segment or 1)  # the last segment may reach beyond the horizon
         self.base = nn.functional.pad(base, filled)
         self.target = nn.functional.pad(batch.target, filled, value=torch.nan)
 

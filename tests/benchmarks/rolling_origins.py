@@ -90,6 +90,7 @@ class Night:
     def trained(self, model: RecurrentSpec, **training: object) -> Bundle:
         usual = self.spec.recipes[0]
         learning = usual.training.model_copy(update=training)
+        model = model.settled(usual.view.phase, usual.view.lookback)
         recipe = Recipe(model=model, training=learning, quantiles=usual.quantiles, view=usual.view)
         return train_network(self.part, self.learned, recipe)[0]
 

@@ -131,3 +131,11 @@ def test_in_training_alone_some_static_values_are_unknown(training: bool) -> Non
     network = Recurrent(RecurrentSpec(cell="gru", hidden=4), shape).train(training)
     network(batch_of(shape, count=1000)).sum().backward()
     assert network.statics[0].weight.grad.any(dim=1).tolist() == [training, True, False]
+
+
+@pytest.mark.parametrize(
+    ("told", "day", "lookback", "segment"),
+    [(None, 24, 168, 24), (None, 24, 95, 1), (None, 1, 104, 1), (1, 24, 168, 1), (6, 24, 168, 6)],
+)
+def test_a_day_is_read_at_a_time_where_nothing_else_is_said(told, day: int, lookback: int, segment: int) -> None:
+    assert RecurrentSpec(cell="gru", segment=told).settled(day, lookback).segment == segment
