@@ -6,6 +6,7 @@ NightcastError 1
 │   └── SourceUnreadable 3 the source is missing, empty or no table at all
 ├── NoChampion 4           there is no model to forecast with
 ├── TrainingFailed 1       one model could not be trained; the night goes on without it
+│   └── SeasonOutOfSight 1 one model was trained, and can't see one season back
 └── StoreDamaged 1         a stored file is missing or is not what its name says
 """
 
@@ -64,9 +65,22 @@ class NoChampion(NightcastError):
 class TrainingFailed(NightcastError):
     """One model could not be trained."""
 
+    fate = "could not be trained"
+
     def __init__(self, model: str, reason: str, hint: str) -> None:
         self.model, self.reason, self.hint = model, reason, hint
-        super().__init__(f"model {model!r} could not be trained: {reason}. {hint}")
+        super().__init__(f"model {model!r} {self.fate}: {reason}. {hint}")
+
+
+class SeasonOutOfSight(TrainingFailed):
+    """One model was trained, and the spec wants none that depends on less than one season."""
+
+    fate = "is refused"
+
+    def __init__(self, model: str, effective: int, season: int, reason: str) -> None:
+        self.effective, self.season = effective, season
+        ways = "a longer windowing.lookback, a gated cell (lstm or gru) or a longer segment"
+        super().__init__(model, reason, f"Give it {ways}, or take it as it is with training.memory: warn.")
 
 
 class StoreDamaged(NightcastError):

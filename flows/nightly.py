@@ -12,6 +12,7 @@ from tasks.drift import watch_drift
 from tasks.evaluation import evaluate
 from tasks.forecasting import forecast, standing
 from tasks.ingestion import ingest
+from tasks.memory import draw_memory, illustrated
 from tasks.registration import register
 from tasks.reporting import report
 from tasks.training import train
@@ -32,8 +33,11 @@ def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         incumbent = champion_before(spec.name, run.as_of, store)
         trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
+        pictured = draw_memory.attempt(clean, windows, challengers(trained), spec.memory, store)
         evaluated = evaluate.attempt(clean, windows, rivals(trained, incumbent), spec.question, store)
-        registered = register.attempt(evaluated, challengers(trained), incumbent, night, run.gate, store)
+        registered = register.attempt(
+            evaluated, illustrated(challengers(trained), pictured), incumbent, night, run.gate, store
+        )
 
         stand = standing(registered, incumbent, former_champions(spec.name, run.as_of, store), evaluated)
         forecasted = forecast(clean, windows, stand, night, spec.question, store)
@@ -43,7 +47,7 @@ def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            evaluated=evaluated, registered=registered, forecasted=forecasted, past=past, realised=realised,
-            drifted=drifted,
+            pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
+            realised=realised, drifted=drifted,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

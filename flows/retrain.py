@@ -8,6 +8,7 @@ from tasks._ledger import champion_before
 from tasks._story import Story, challengers, rivals
 from tasks.evaluation import evaluate
 from tasks.ingestion import ingest
+from tasks.memory import draw_memory, illustrated
 from tasks.registration import register
 from tasks.reporting import report
 from tasks.training import train
@@ -30,11 +31,12 @@ def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         incumbent = champion_before(spec.name, run.as_of, store)
         trained = tuple(train.attempt(validated.clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
+        pictured = draw_memory.attempt(validated.clean, windows, challengers(trained), spec.memory, store)
         evaluated = evaluate(validated.clean, windows, rivals(trained, incumbent), spec.question, store)
-        registered = register(evaluated, challengers(trained), incumbent, night, run.gate, store)
+        registered = register(evaluated, illustrated(challengers(trained), pictured), incumbent, night, run.gate, store)
 
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            evaluated=evaluated, registered=registered,
+            pictured=pictured, evaluated=evaluated, registered=registered,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

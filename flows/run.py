@@ -23,6 +23,12 @@ from tasks._story import Story
 from tasks.registration import Gate, Night
 from tasks.reporting import Reported, versions
 
+# Long to write and shown on the page: what is left out of the manifest.
+CURVES: Any = {
+    "trained": {"__all__": {"memory": {"forecast", "recurrence", "recall", "gates"}}},
+    "pictured": {"references"},
+}
+
 
 class Outcome(Spec):
     """How a run ended: what the command line prints, and what a caller in Python gets."""
@@ -120,7 +126,7 @@ class Run:
             "finished": datetime.now(UTC).isoformat(),
             "cutoff": story.validated.cutoff.isoformat(),
             "spec": spec,
-            "story": story.model_dump(mode="json"),
+            "story": story.model_dump(mode="json", exclude=CURVES),
             "leaderboard": list(reported.leaderboard) if isinstance(reported, Reported) else [],
             "failures": [failure.model_dump() for failure in story.failures],
             "steps": [entry.model_dump() for entry in self.entries],

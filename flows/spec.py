@@ -25,6 +25,7 @@ from tasks._step import code_digest
 from tasks.drift import DriftSpec
 from tasks.evaluation import Bounds, EvaluationSpec, Question
 from tasks.ingestion import ColumnsSpec, Reading, SourceSpec, known_zone
+from tasks.memory import MemorySpec
 
 ROOT = Path(__file__).parent.parent
 
@@ -79,6 +80,7 @@ class PipelineSpec(Spec):
     windowing: WindowSpec
     models: tuple[RecurrentSpec, ...] = (RecurrentSpec(cell="lstm"), RecurrentSpec(cell="gru"))
     training: TrainingSpec = TrainingSpec()
+    memory: MemorySpec = MemorySpec()
     evaluation: EvaluationSpec = EvaluationSpec()
     promotion: PromotionSpec = PromotionSpec()
     forecast: ForecastSpec = ForecastSpec()

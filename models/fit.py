@@ -44,6 +44,7 @@ class TrainingSpec(Spec):
     threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")
     device: Device = Field("auto", description="auto is CUDA where there is one; a forecast is made on the CPU")
     precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
+    memory: Literal["warn", "fail"] = Field("warn", description="of a model that can't see one season back")
     start: Literal["scratch", "champion"] = Field("scratch", description="whose weights training begins with")
 
 

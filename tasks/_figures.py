@@ -13,6 +13,7 @@ NOTHING = "–"  # a table cell without a value
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 LARGE = ((1e12, "tn"), (1e9, "bn"), (1e6, "M"))
 
 
@@ -48,6 +49,11 @@ def figure(value: Any) -> str:
 def _digits(size: float) -> str:
     decimals = 2 - math.floor(math.log10(float(f"{size:.2e}")))
     return f"{size:,.{max(decimals, 0)}f}".replace(",", THIN)
+
+
+def power(exponent: int) -> str:
+    """A power of ten: 0.001, 100, 10⁻⁸."""
+    return f"{10.0**exponent:g}" if -4 <= exponent <= 4 else f"10{str(exponent).translate(RAISED)}"
 
 
 def count(value: Any) -> str:

@@ -6,6 +6,9 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
+from tasks._lags import Fading
+from tasks._wiring import Drawn
+
 Verdict = Literal["good", "watch", "bad"]
 
 
@@ -32,6 +35,13 @@ class Curve(NamedTuple):
     train: tuple[float, ...]
     validation: tuple[float, ...]
     note: str = ""
+
+
+class Remembered(NamedTuple):
+    """What one model of tonight remembers, and the gradient norms of its layers by epoch."""
+
+    drawn: Drawn
+    gradients: dict[str, tuple[float, ...]]
 
 
 class Origin(NamedTuple):
@@ -85,6 +95,8 @@ class Morning:
     drift_href: str | None = None
 
     training: tuple[Curve, ...] = ()
+    memories: tuple[Remembered, ...] = ()  # best first
+    references: tuple[Fading, ...] = ()
     provenance: tuple[Origin, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
     steps: tuple[Step, ...] = ()

@@ -9,17 +9,20 @@ from typing import Any
 import jinja2
 import pandas as pd
 
-from tasks import _charts, _figures, _panel
+from tasks import _charts, _figures, _panel, _recall
 from tasks._axes import clock_for
-from tasks._morning import Curve, Failure, Health, Morning, Origin, Step, Verdict
+from tasks._morning import Curve, Failure, Health, Morning, Origin, Remembered, Step, Verdict
+from tasks._norms import draw_norms
+from tasks._plate import INKS
 
-__all__ = ["Curve", "Failure", "Health", "Morning", "Origin", "Step", "Verdict", "render"]
+__all__ = ["Curve", "Failure", "Health", "Morning", "Origin", "Remembered", "Step", "Verdict", "render"]
 
 SECTION_OF = {
     "ingest": "health",
     "validate": "health",
     "cut_windows": "training",
     "train": "training",
+    "draw_memory": "memory",
     "evaluate": "leaderboard",
     "register": "leaderboard",
     "forecast": "forecast",
@@ -51,6 +54,8 @@ def render(morning: Morning) -> str:
         numbers=_numbers(panel, morning.horizon),
         hindsight=_panel.hindsight_cards(panel, scores, clock),
         scores=scores,
+        recalled=[_recall.row(one.drawn) for one in morning.memories],
+        plates=_recall.plates(morning.memories, morning.references),
         holes=_holes(morning.failures),
         bands=_charts.bands(morning.forecast.columns),
         sources=_sources(morning.forecast),
@@ -69,6 +74,7 @@ def _template() -> jinja2.Template:
     words = {f.__name__: f for f in (_figures.figure, _figures.count, _figures.percent, _figures.duration)}
     room.filters |= words | {"when": _figures.when, "clip": _figures.clip, "sha256": _sha256, "rows": _rows}
     room.globals |= {"bar": _charts.draw_bar, "curve": _charts.draw_curves, "nights": _charts.draw_nights}
+    room.globals |= {"norms": draw_norms, "inks": INKS}
     return room.get_template("_page.html")
 
 

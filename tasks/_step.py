@@ -9,6 +9,7 @@ import contextlib
 import functools
 import hashlib
 import inspect
+import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,7 +87,7 @@ class Step(Generic[P, R]):
         """Digest of the step's code and inputs. The store is left out: its cache moves with it."""
         told = {name: value for name, value in inputs.items() if name != "store"}
         told = self._depends(**inputs) if self._depends else told
-        plain = TypeAdapter(Any).dump_json(told).decode()
+        plain = json.dumps(TypeAdapter(Any).dump_python(told, mode="json"), sort_keys=True)  # records are sorted too
         return hashlib.sha256("\n".join((self.name, code_digest(), plain)).encode()).hexdigest()[:32]
 
 

@@ -9,6 +9,7 @@ from tasks.accuracy import Realised
 from tasks.drift import Drifted
 from tasks.evaluation import Evaluated
 from tasks.forecasting import Forecasted
+from tasks.memory import Pictured
 from tasks.registration import Night, Registered
 from tasks.training import Trained
 from tasks.validation import Validated
@@ -22,6 +23,7 @@ class Story(Spec):
     validated: Validated
     windows: Artifact | None = None
     trained: tuple[Trained | Failure, ...] = ()
+    pictured: Pictured | Failure | None = None
     evaluated: Evaluated | Failure | None = None
     incumbent: Candidate | None = None
     registered: Registered | Failure | None = None
@@ -32,7 +34,7 @@ class Story(Spec):
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        steps = (*self.trained, self.evaluated, self.registered, self.realised, self.drifted)
+        steps = (*self.trained, self.pictured, self.evaluated, self.registered, self.realised, self.drifted)
         return tuple(one for one in steps if isinstance(one, Failure))
 
     @property

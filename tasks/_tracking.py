@@ -6,7 +6,11 @@ import tempfile
 import uuid
 from pathlib import Path
 
+from pydantic import Field
+
 from data_contracts.spec import Spec
+
+AT_ONCE = 1000  # metrics, by MLflow's own limit
 
 
 class Tracking(Spec):
@@ -26,6 +30,8 @@ class Logged(Spec):
     curve: tuple[float, ...]
     weights: bytes
     told: str
+    curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    drawings: dict[str, bytes] = Field(default_factory=dict)
 
 
 class Registry:
@@ -54,13 +60,20 @@ class Registry:
 
         now = run.info.start_time
         metrics = [Metric(name, value, now, 0) for name, value in model.metrics.items()]
-        metrics += [Metric("validation_loss", loss, now, epoch) for epoch, loss in enumerate(model.curve, 1)]
-        params = [Param(name, value) for name, value in model.settings.items()]
-        self.client.log_batch(key, metrics=metrics, params=params)
+        for name, curve in {"validation_loss": model.curve, **model.curves}.items():
+            metrics += [Metric(name, value, now, epoch) for epoch, value in enumerate(curve, 1)]
+        self.client.log_batch(key, params=[Param(name, value) for name, value in model.settings.items()])
+        for start in range(0, len(metrics), AT_ONCE):
+            self.client.log_batch(key, metrics=metrics[start : start + AT_ONCE])
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "weights.safetensors").write_bytes(model.weights)
             (Path(folder) / "settings.json").write_text(model.told, encoding="utf-8")
             self.client.log_artifacts(key, folder, "model")
+        with tempfile.TemporaryDirectory() as folder:
+            for name, drawing in model.drawings.items():
+                (Path(folder) / f"{name}.svg").write_bytes(drawing)
+            if model.drawings:
+                self.client.log_artifacts(key, folder, "memory")
         self.client.set_terminated(key)
         return str(key)
 

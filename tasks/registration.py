@@ -8,6 +8,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks import _ledger
 from tasks._candidate import Candidate, bundle_of
+from tasks._memory import metrics
 from tasks._promotion import PromotionSpec, Verdict, judge
 from tasks._scores import losses_by_origin
 from tasks._step import step_that_depends_on
@@ -103,13 +104,16 @@ def _on_record(
     versions = {}
     for one in evaluated.candidates:
         if one.role == "challenger":
-            bundle = bundle_of(one, store)
+            bundle, learned = bundle_of(one, store), curves[one.bundle.digest]
             logged = Logged(
                 name=one.name,
                 digest=one.bundle.digest,
                 settings={name: str(value)[:500] for name, value in sorted(bundle.settings.items())},
-                metrics={name: float(scores.loc[one.label, name]) for name in METRICS},
-                curve=curves[one.bundle.digest].validation_losses,
+                metrics={name: float(scores.loc[one.label, name]) for name in METRICS}
+                | dict(metrics(learned.memory) if learned.memory else ()),
+                curve=learned.validation_losses,
+                curves={f"gradient_norm.{layer}": norms for layer, norms in learned.gradients.items()},
+                drawings={name: store.get_bytes(claim) for name, claim in sorted(learned.drawings.items())},
                 weights=store.get_bytes(one.bundle),
                 told=json.dumps(bundle.settings, indent=1, sort_keys=True),
             )

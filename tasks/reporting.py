@@ -9,12 +9,15 @@ from data_contracts.spec import Spec
 from models.calendar import is_calendar_step
 from models.panel import View
 from tasks import _figures, _morning, _page
+from tasks._lags import Fading
+from tasks._memory import out_of_sight
 from tasks._step import step
 from tasks._store import Store
 from tasks._story import Story, challengers
 from tasks.accuracy import Realised
 from tasks.drift import Drifted
 from tasks.evaluation import METRICS, Evaluated, Question
+from tasks.memory import Pictured, drawn
 from tasks.registration import Registered
 
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
@@ -57,6 +60,11 @@ def verdict(story: Story) -> tuple[_morning.Verdict, tuple[str, ...]]:
         worries.append(f"the champion did not forecast: {story.forecasted.rung.degraded_reason}")
     if isinstance(story.drifted, Drifted) and story.drifted.drifted:
         worries.append(f"drift: {story.drifted.summary}")
+    worries += [
+        f"{one.candidate.name}: {out_of_sight(one.memory)}"
+        for one in challengers(story.trained)
+        if one.memory and not one.memory.sees_a_season
+    ]
     if story.forecasted and story.forecasted.last < story.night.as_of:
         worries.append(
             f"the source is stale: its newest observation is of {story.validated.cutoff:%Y-%m-%d %H:%M} UTC, "
@@ -143,6 +151,8 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
             _morning.Curve(one.candidate.name, one.train_losses, one.validation_losses, one.note)
             for one in challengers(story.trained)
         ),
+        memories=_best_first(story, board, store),
+        references=_references(story),
         provenance=_provenance(story),
         versions=versions(),
     )
@@ -211,3 +221,16 @@ def _provenance(story: Story) -> tuple[_morning.Origin, ...]:
         claims.append(("decision", story.registered.decision))
     claims += [("forecasts", story.forecasted.table)] if story.forecasted else []
     return tuple(_morning.Origin(what, claim.digest, claim.uri) for what, claim in claims)
+
+
+def _best_first(story: Story, board: pd.DataFrame, store: Store) -> tuple[_morning.Remembered, ...]:
+    """What tonight's models remember, in the order of the leaderboard; those that are not on it come last."""
+    places = {digest: place for place, digest in enumerate(board["bundle"])} if "bundle" in board else {}
+    found = [(one, drawn(one, store)) for one in challengers(story.trained)]
+    found.sort(key=lambda pair: places.get(pair[0].candidate.bundle.digest, len(places)))
+    return tuple(_morning.Remembered(known, one.gradients) for one, known in found if known is not None)
+
+
+def _references(story: Story) -> tuple[Fading, ...]:
+    found = story.pictured.references if isinstance(story.pictured, Pictured) else ()
+    return tuple(Fading(one.name, one.memory, reference=True) for one in found)

@@ -9,11 +9,13 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.bundle import Bundle
+from models.diagnostics import Memory
 from models.fit import Epoch
 from models.forecaster import Recipe, train_network
 from models.panel import Panel, View
 from tasks import _journal
 from tasks._candidate import Candidate, bundle_of
+from tasks._memory import held_to, memory_of
 from tasks._step import step_that_depends_on
 from tasks._store import Store
 from tasks._windows import content_digest, index_of, training_part
@@ -22,7 +24,7 @@ from tasks._windows import content_digest, index_of, training_part
 class Trained(Spec):
     """A challenger and how it learned: losses are mean pinball losses in scaled units, one an epoch.
 
-    `gradients` are mean norms before clipping, one an epoch for each layer.
+    `gradients` are mean norms before clipping, one an epoch for each layer; `drawings` are SVG files of its memory.
     """
 
     candidate: Candidate
@@ -31,6 +33,8 @@ class Trained(Spec):
     seconds: float
     note: str = ""
     gradients: dict[str, tuple[float, ...]] = Field(default_factory=dict)
+    memory: Memory | None = None
+    drawings: dict[str, Artifact] = Field(default_factory=dict)
 
     @property
     def sentence(self) -> str:
@@ -72,7 +76,7 @@ def _digest_of_training_part(clean: Artifact, windows: Artifact, view: View, sto
 def train(clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store) -> Trained:
     """One network, global over all series, from scratch or from the champion that this night met.
 
-    Raises TrainingFailed where no finite weights were found, and NoSuchDevice.
+    Raises TrainingFailed where no finite weights were found, SeasonOutOfSight, and NoSuchDevice.
     """
     started = time.perf_counter()
     champion, reason = _beginning(recipe, incumbent, store)
@@ -84,7 +88,9 @@ def train(clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candida
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {time_left(epoch)}")
 
         bundle, history = train_network(panel, index, recipe, (told,), champion)
-    note = "; ".join(filter(None, (reason and f"began from scratch: {reason}", history.note)))
+    memory = memory_of(bundle, panel, index)
+    blind = held_to(recipe.training.memory, bundle.name, memory)
+    note = "; ".join(filter(None, (reason and f"began from scratch: {reason}", history.note, blind)))
     return Trained(
         candidate=Candidate(
             name=bundle.name, role="challenger", bundle=store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
@@ -94,6 +100,7 @@ def train(clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candida
         seconds=round(time.perf_counter() - started, 2),
         note=note,
         gradients={layer: tuple(norms) for layer, norms in history.gradients.items()},
+        memory=memory,
     )
 
 

@@ -10,6 +10,7 @@ from data_contracts.errors import (
     ContractBroken,
     NightcastError,
     NoChampion,
+    SeasonOutOfSight,
     SourceUnreadable,
     SpecError,
     StoreDamaged,
@@ -25,6 +26,7 @@ from data_contracts.errors import (
         (SourceUnreadable("the source", ["missing"]), 3),
         (NoChampion("ports", "none yet"), 4),
         (TrainingFailed("gru-64", "NaN", "Lower the learning rate."), 1),
+        (SeasonOutOfSight("gru-64", 5, 24, "it sees 5 steps"), 1),
         (StoreDamaged("artifacts/a.parquet", "is missing"), 1),
     ],
 )

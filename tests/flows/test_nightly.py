@@ -63,10 +63,11 @@ def test_a_published_table_has_the_columns_and_types_of_the_design(two_nights):
     assert table["step"].tolist() == list(range(1, HORIZON + 1)) * len(SERIES)
 
 
-def test_the_same_night_again_is_all_cache_hits_and_changes_no_byte(two_nights):
+@pytest.mark.parametrize("night", [FIRST, SECOND], ids=["one that trained", "one that remembered"])
+def test_the_same_night_again_is_all_cache_hits_and_changes_no_byte(two_nights, night):
     folder, _ = two_nights
     before = bytes_of(folder / "store")
-    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    outcome = nightly(str(folder / "ports.yaml"), night)
     assert outcome.cached
     assert bytes_of(folder / "store") == before
 

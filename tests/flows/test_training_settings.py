@@ -63,3 +63,18 @@ def test_a_night_that_begins_with_the_champion_is_the_same_when_run_again_whoeve
     again = story(world, nightly(path, SECOND))["trained"][0]
     assert again["candidate"]["bundle"] == second["candidate"]["bundle"]
     assert again["note"] == second["note"]
+
+
+@pytest.mark.slow
+def test_a_model_that_cant_see_a_season_is_warned_of_on_the_page_or_refused_and_the_night_goes_on(world):
+    path = asking_for(world)
+    spec = yaml.safe_load(Path(path).read_text())
+    spec["windowing"]["lookback"] = 12
+    Path(path).write_text(yaml.safe_dump(spec), encoding="utf-8")
+    warned = nightly(path, FIRST)
+    assert warned.verdict == "watch"
+    assert "gru-16-s12: it can't see a season back: its lookback of 12 steps" in warned.lines[2]
+    assert "its lookback of 12 steps is shorter" in (world / "store" / warned.page).read_text().replace("&#39;", "'")
+    refused = nightly(asking_for(world, memory="fail"), SECOND)
+    assert refused.published is not None
+    assert "is refused" in story(world, refused)["trained"][0]["reason"]

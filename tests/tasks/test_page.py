@@ -11,7 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks._page import Curve, Failure, Health, Morning, Origin, Step, render
+from models.diagnostics import Memory
+from models.recurrent import RecurrentSpec, Shape
+from tasks._lags import Fading
+from tasks._page import Curve, Failure, Health, Morning, Origin, Remembered, Step, render
+from tasks._wiring import Drawn
 
 CUTOFF = pd.Timestamp("2013-11-30T04:00Z")
 EVIL = "</script><script>alert(1)</script>"
@@ -90,6 +94,39 @@ def test_the_first_words_say_whether_to_worry() -> None:
     assert said[-1] < text.index("Leaderboard")
 
 
+def remembered(name: str = "lstm", **changes: Any) -> Remembered:
+    curve = (1.0, 0.5, 0.25, 0.125)
+    told = {"cell": "lstm", "season": 2, "segment": 1, "forecast": curve, "recurrence": curve, "gates": ()}
+    memory = Memory.model_validate(told | {"effective": 4, "effective_recurrence": 1} | changes)
+    shape = Shape(lookback=4, horizon=24, past=2, future=0, statics=(), quantiles=(0.5,), season=2)
+    return Remembered(Drawn(name, RecurrentSpec(cell="lstm"), shape, memory), {"encoder.l0": (0.5, 0.4)})
+
+
+def test_the_memory_of_tonights_models_is_told_and_the_best_one_is_drawn() -> None:
+    reference = Fading("rnn-64", remembered(cell="rnn").drawn.memory, reference=True)
+    page = render(morning(memories=(remembered("lstm-a"), remembered("lstm-b")), references=(reference,)))
+    text = " ".join(Reader(page).text.split())
+    assert "lstm-a4 steps2.001 step2 stepsyes" in text
+    assert "lstm-a, unrolled through time" in text
+    assert "lstm-b, unrolled through time" not in text
+    assert "rnn-64, reference: 4 steps" in text
+    assert "encoder.l0" in text
+    assert "no number" not in text
+
+
+def test_a_model_that_cant_see_a_season_is_named_with_the_reason() -> None:
+    blind = remembered("lstm-a", season=3, effective=1, exploded=0.25)
+    text = " ".join(Reader(render(morning(memories=(blind,)))).text.split())
+    assert "lstm-a: it can't see a season back: its forecast depends on the last 1 of the 4 steps" in text
+    assert "the gradients of 25.0% of the windows are no finite numbers" in text
+
+
+def test_a_night_without_drawings_says_why_or_that_there_is_nothing() -> None:
+    assert "No memory was measured tonight." in Reader(render(morning())).text
+    text = " ".join(Reader(render(morning(failures=(Failure("draw_memory", "out of ink"),)))).text.split())
+    assert "Nothing to show here: draw_memory failed. out of ink" in text
+
+
 def test_the_same_morning_gives_the_same_bytes() -> None:
     assert render(morning()) == render(morning())
 
@@ -107,6 +144,7 @@ def test_every_field_is_inert() -> None:
         failures=(Failure("watch_drift", EVIL), Failure(EVIL, EVIL)), health=(Health(EVIL, EVIL, EVIL, "bad"),),
         quarantine=pd.DataFrame({"rule": [EVIL], "rows": [1], "series": [1], "example": [EVIL]}),
         quarantine_uri=EVIL, drift_summary=EVIL, training=(Curve(EVIL, (1.0,), (1.0,), EVIL),),
+        memories=(remembered(EVIL, effective=0),),
         provenance=(Origin(EVIL, EVIL, EVIL),), versions=((EVIL, EVIL),), steps=(Step(EVIL, 1.0, "ran"),),
     )  # fmt: skip
     page = render(dataclasses.replace(night, forecast=night.forecast.assign(source=EVIL, degraded_reason=EVIL)))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from models.diagnostics import Memory
 from tasks import _ledger
 from tasks._candidate import Candidate
 from tasks._promotion import PromotionSpec
@@ -92,6 +93,30 @@ def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
     done = judged(night, (model("lstm", BAD),), old)
     assert (done.champion, done.moved) == (old, False)
     assert _ledger.champion_at("stays", night.as_of, evening.store) == old
+
+
+def test_a_model_is_on_record_with_its_memory_and_its_drawings(
+    tracking: Tracking, model: Model, night_of: NightOf, evening: Any, question: Question
+) -> None:
+    night, one = night_of("2024-03-11", "recalled"), model("gru", GOOD)
+    evaluated = evaluate.fn(evening.clean, evening.windows, (one,), question, evening.store)
+    curve = (1.0, 0.5)
+    memory = Memory(
+        cell="gru", season=24, segment=1, forecast=curve, recurrence=curve, effective=2, effective_recurrence=1,
+        gates=(),
+    )  # fmt: skip
+    drawings = {"cell": evening.store.put_bytes(b"<svg/>", "drawing", "svg")}
+    learned = Trained(
+        candidate=one, train_losses=curve, validation_losses=curve, seconds=0.1, memory=memory, drawings=drawings,
+        gradients={"skip": (0.3, 0.2)},
+    )  # fmt: skip
+    gate = Gate(promotion=PromotionSpec(), evaluation=question.evaluation, tracking=tracking)
+    register.fn(evaluated, (learned,), None, night, gate, evening.store)
+    client = Registry(tracking, "recalled").client
+    run = client.search_runs([client.get_experiment_by_name("recalled").experiment_id])[0]
+    assert (run.data.metrics["effective_memory"], run.data.metrics["effective_memory_recurrence"]) == (2.0, 1.0)
+    assert run.data.metrics["gradient_norm.skip"] == 0.2
+    assert [file.path for file in client.list_artifacts(run.info.run_id, "memory")] == ["memory/cell.svg"]
 
 
 def test_the_ledger_entry_is_the_decision_and_says_why(

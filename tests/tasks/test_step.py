@@ -57,6 +57,12 @@ def rounded(amount: float, noise: int, store: Store) -> float:
     return float(round(amount))
 
 
+@step
+def weigh(norms: dict[str, float], store: Store) -> dict[str, float]:
+    RAN.append("weigh")
+    return norms
+
+
 def night(call: Callable[[], Any]) -> tuple[Any, list[_journal.Entry]]:
     """(what `call` gives, what the journal wrote down); a task outside a flow is a Prefect task all the same."""
     RAN.clear()
@@ -208,3 +214,10 @@ def test_an_attempt_that_works_is_the_step_itself(store: Store) -> None:
     first, _ = night(lambda: double.attempt(3.0, store))
     second, _ = night(lambda: double(3.0, store))
     assert (second, RAN) == (first, [])
+
+
+def test_the_order_in_which_a_table_of_settings_is_told_is_no_other_input(store: Store) -> None:
+    first, _ = night(lambda: weigh({"b": 1.0, "a": 2.0}, store))
+    again, entries = night(lambda: weigh({"a": 2.0, "b": 1.0}, store))
+    assert again == first
+    assert [entry.outcome for entry in entries] == ["cached"]

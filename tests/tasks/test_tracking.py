@@ -52,11 +52,20 @@ def test_a_run_keeps_its_metrics_its_curve_and_its_settings(registry: Registry) 
 
 def test_the_artifacts_are_weights_and_settings_and_no_pickle_anywhere(registry: Registry, home: Path) -> None:
     registry.log(logged(), "night-1")
-    names = {path.name for path in (home / "artifacts").rglob("*") if path.is_file()}
+    names = {path.name for path in (home / "artifacts").rglob("model/*") if path.is_file()}
     assert names == {"weights.safetensors", "settings.json"}
     assert not [path for path in home.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
     weights = next(path for path in home.rglob("weights.safetensors") if path.read_bytes() == b"weights of d1")
     assert (weights.parent / "settings.json").read_text() == '{"horizon": 3}'
+
+
+def test_drawings_lie_beside_the_model_and_curves_are_told_epoch_by_epoch(registry: Registry, home: Path) -> None:
+    long = tuple(float(epoch) for epoch in range(1, 1202))  # more than MLflow takes at once
+    drawn = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
+    run = registry.log(drawn, "night-1")
+    assert (home / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
+    curve = registry.client.get_metric_history(run, "gradient_norm.skip")
+    assert sorted((point.step, point.value) for point in curve) == list(enumerate(long, 1))
 
 
 def test_the_same_weights_are_versioned_once_and_others_beside_them(registry: Registry) -> None:

@@ -1,0 +1,58 @@
+"""The page's section on memory: a row a model, and the drawings of the best one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tasks._cells import draw_cell
+from tasks._lags import Fading, draw_lags
+from tasks._memory import out_of_sight, saturation
+from tasks._morning import Remembered
+from tasks._plate import Plate
+from tasks._unrolled import draw_unrolled
+from tasks._wiring import Drawn
+
+
+class Row(NamedTuple):
+    """One model in the table; `blind` says why it can't see a season back, `states` is the recurrence alone."""
+
+    name: str
+    effective: int
+    seasons: float
+    states: int
+    season: int
+    blind: str
+    saturated: float
+    exploded: float
+
+
+class Plates(NamedTuple):
+    """The three drawings; those that are too wide for a phone have a second shape."""
+
+    unrolled: tuple[Plate, Plate]
+    lags: tuple[Plate, Plate]
+    cell: Plate
+
+
+def row(one: Drawn) -> Row:
+    """The numbers of one model."""
+    memory = one.memory
+    return Row(
+        name=one.name,
+        effective=memory.effective,
+        seasons=memory.effective / max(memory.season, 1),
+        states=memory.effective_recurrence,
+        season=memory.season,
+        blind=out_of_sight(memory),
+        saturated=saturation(memory.gates),
+        exploded=memory.exploded,
+    )
+
+
+def plates(memories: Sequence[Remembered], references: Sequence[Fading]) -> Plates | None:
+    """Of the first model; the one over lags is of all of them."""
+    if not memories:
+        return None
+    best = memories[0].drawn
+    curves = [*(Fading(one.drawn.name, one.drawn.memory) for one in memories), *references]
+    unrolled = (draw_unrolled(best), draw_unrolled(best, narrow=True))
+    return Plates(unrolled, (draw_lags(curves), draw_lags(curves, narrow=True)), draw_cell(best))

@@ -1,0 +1,148 @@
+"""After step 4 · trained models → drawings of their memory: unrolled in time, gradient over lag, a cell with gates."""
+
+from pydantic import Field, NonNegativeInt
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import TrainingFailed
+from data_contracts.spec import Spec
+from models.bundle import Bundle
+from models.diagnostics import Memory
+from models.forecaster import Recipe, train_network
+from models.panel import Panel
+from models.recurrent import RecurrentSpec, Shape
+from tasks import _journal
+from tasks._candidate import bundle_of
+from tasks._cells import draw_cell
+from tasks._lags import Fading, draw_lags
+from tasks._memory import memory_of
+from tasks._step import Failure, step_that_depends_on
+from tasks._store import Store
+from tasks._unrolled import draw_unrolled
+from tasks._windows import index_of, training_part
+from tasks._wiring import Drawn
+from tasks.training import Trained, learned_from
+
+CELLS = ("rnn", "lstm", "gru")
+BATCH = 64
+
+
+class MemorySpec(Spec):
+    """Each cell that no model of the night has is trained for so many steps, for the drawing of all three alone."""
+
+    reference_steps: NonNegativeInt = Field(100, description="less than one epoch of one model; 0: no reference")
+
+
+class Reference(Spec):
+    """A network that was trained for a moment, and is no candidate."""
+
+    name: str
+    memory: Memory
+
+
+class Pictured(Spec):
+    """The drawings of each model by the digest of its bundle, and what stood beside them in the one of all cells."""
+
+    drawings: dict[str, dict[str, Artifact]]
+    references: tuple[Reference, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        beside = ", ".join(one.name for one in self.references)
+        return f"{len(self.drawings)} models drawn" + (f", beside {beside} for reference" if beside else "")
+
+
+def drawn(trained: Trained, store: Store) -> Drawn | None:
+    """What the drawings need of a model; None where nothing is known of its memory."""
+    if trained.memory is None:
+        return None
+    settings = bundle_of(trained.candidate, store).settings
+    spec, shape = RecurrentSpec.model_validate(settings["model"]), Shape.model_validate(settings["shape"])
+    return Drawn(trained.candidate.name, spec, shape, trained.memory)
+
+
+def lacking(trained: tuple[Trained, ...], spec: MemorySpec, store: Store) -> tuple[tuple[str, Recipe], ...]:
+    """(name, recipe) of a reference for each cell that was not trained: as large as the first model of the night."""
+    remembered = [one for one in trained if one.memory is not None]
+    if not remembered or not spec.reference_steps:
+        return ()
+    recipe = _recipe_of(bundle_of(remembered[0].candidate, store))
+    quick = {"batch_size": BATCH, "max_epochs": 1, "windows_per_epoch": BATCH * spec.reference_steps}
+    training = recipe.training.model_copy(update={**quick, "validation_windows": 4 * BATCH, "start": "scratch"})
+    known = {one.memory.cell for one in remembered if one.memory}
+    models = [recipe.model.model_copy(update={"cell": cell}) for cell in CELLS if cell not in known]
+    return tuple(
+        (model.name, Recipe(
+            model=model.model_copy(update={"blend": False}), training=training, quantiles=recipe.quantiles,
+            view=recipe.view,
+        ))
+        for model in models
+    )  # fmt: skip
+
+
+def _recipe_of(bundle: Bundle) -> Recipe:
+    return Recipe.model_validate({name: bundle.settings[name] for name in Recipe.model_fields})
+
+
+def drawn_from(
+    clean: Artifact, windows: Artifact, trained: tuple[Trained, ...], spec: MemorySpec, store: Store
+) -> tuple[object, ...]:
+    """What the drawings depend on: the models and their memories, and what references learn from."""
+    references = [
+        (name, learned_from(clean, windows, recipe, None, store)) for name, recipe in lacking(trained, spec, store)
+    ]
+    return [(one.candidate, one.memory) for one in trained], references
+
+
+@step_that_depends_on(drawn_from)
+def draw_memory(
+    clean: Artifact, windows: Artifact, trained: tuple[Trained, ...], spec: MemorySpec, store: Store
+) -> Pictured:
+    """Three drawings a model, all made from trained weights; the one over lags is the same for all."""
+    references = _references(clean, windows, lacking(trained, spec, store), store)
+    shown = {one.candidate.bundle.digest: drawn(one, store) for one in trained}
+    known = {digest: one for digest, one in shown.items() if one is not None}
+    if not known:
+        return Pictured(drawings={})
+    lags = store.put_bytes(draw_lags(fadings(tuple(known.values()), references)).sheet, "drawing", "svg")
+    drawings = {
+        digest: {
+            "unrolled": store.put_bytes(draw_unrolled(one).sheet, "drawing", "svg"),
+            "lags": lags,
+            "cell": store.put_bytes(draw_cell(one).sheet, "drawing", "svg"),
+        }
+        for digest, one in known.items()
+    }
+    return Pictured(drawings=drawings, references=references)
+
+
+def _references(
+    clean: Artifact, windows: Artifact, recipes: tuple[tuple[str, Recipe], ...], store: Store
+) -> tuple[Reference, ...]:
+    """Those that could be trained: a drawing lacks one rather than fail."""
+    found = []
+    for name, recipe in recipes:
+        part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
+        panel = Panel.from_frame(part, recipe.view)
+        try:
+            bundle, _ = train_network(panel, index, recipe)
+        except TrainingFailed as failed:
+            _journal.log.info("no reference in the drawing over lags: %s", failed)
+            continue
+        found.append(Reference(name=name, memory=memory_of(bundle, panel, index)))
+    return tuple(found)
+
+
+def fadings(models: tuple[Drawn, ...], references: tuple[Reference, ...]) -> list[Fading]:
+    """Every curve of the drawing over lags."""
+    return [
+        *(Fading(one.name, one.memory) for one in models),
+        *(Fading(one.name, one.memory, reference=True) for one in references),
+    ]
+
+
+def illustrated(trained: tuple[Trained, ...], pictured: Pictured | Failure) -> tuple[Trained, ...]:
+    """The models with their drawings; without them where there are none."""
+    if isinstance(pictured, Failure):
+        return trained
+    found = pictured.drawings
+    return tuple(one.model_copy(update={"drawings": found.get(one.candidate.bundle.digest, {})}) for one in trained)

@@ -1,0 +1,161 @@
+"""Step 5: what tonight's models remember, drawn; and what is said of one that can't see a season."""
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_contracts.errors import NightcastError, SeasonOutOfSight, TrainingFailed
+from models.diagnostics import GateUse, Memory
+from models.fit import TrainingSpec
+from models.forecaster import Recipe
+from models.recurrent import RecurrentSpec
+from tasks._candidate import Candidate
+from tasks._memory import held_to, metrics, out_of_sight, saturation
+from tasks._step import Failure
+from tasks.memory import MemorySpec, Pictured, draw_memory, drawn_from, illustrated
+from tasks.training import Trained, train
+
+QUICK = {"max_epochs": 1, "windows_per_epoch": 128, "validation_windows": 64, "device": "cpu"}
+
+
+def memory(effective: int = 24, season: int = 24, lookback: int = 48, **changes: Any) -> Memory:
+    curve = (1.0,) * lookback
+    told = {"cell": "gru", "season": season, "segment": 1, "forecast": curve, "recurrence": curve}
+    return Memory.model_validate(told | {"effective": effective, "effective_recurrence": 3, "gates": ()} | changes)
+
+
+def recipe(question: Any, lookback: int = 24, cell: str = "gru", **training: Any) -> Recipe:
+    view = question.view.model_copy(update={"lookback": lookback})
+    spec = TrainingSpec.model_validate(QUICK | training)
+    model = RecurrentSpec(cell=cell, hidden=8, segment=6)  # type: ignore[arg-type]  # a literal by any name
+    return Recipe(model=model, training=spec, quantiles=question.bounds.quantiles, view=view)
+
+
+@pytest.fixture
+def learned(evening: Any, question: Any) -> Callable[..., Trained]:
+    def run(**changes: Any) -> Trained:
+        return train.fn(evening.clean, evening.windows, recipe(question, **changes), None, evening.store)
+
+    return run
+
+
+def pictured(evening: Any, trained: tuple[Trained, ...], steps: int = 2) -> Pictured:
+    spec = MemorySpec(reference_steps=steps)
+    return draw_memory.fn(evening.clean, evening.windows, trained, spec, evening.store)
+
+
+@pytest.mark.parametrize(
+    ("told", "words"),
+    [
+        (memory(24), ""),
+        (memory(12), "it can't see a season back: its forecast depends on the last 12 of the 48 steps that it reads"),
+        (memory(12, lookback=12), "its lookback of 12 steps is shorter than a season of 24"),
+        (memory(0), "nothing that it reads matters to its forecast"),
+    ],
+)
+def test_a_network_that_cant_see_a_season_says_why(told: Memory, words: str) -> None:
+    assert words in out_of_sight(told)
+    assert bool(words) == bool(out_of_sight(told))
+
+
+def test_the_warning_is_logged_and_kept_and_one_that_sees_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "nightcast"):
+        assert held_to("warn", "gru-8", memory(24)) == held_to("fail", "gru-8", memory(24)) == ""
+        assert held_to("warn", "gru-8", memory(12)) == out_of_sight(memory(12))
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "gru-8" in caplog.text
+
+
+def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
+    with pytest.raises(SeasonOutOfSight) as refused:
+        held_to("fail", "gru-8", memory(12))
+    assert str(refused.value) == (
+        "model 'gru-8' is refused: it can't see a season back: its forecast depends on the last 12 of the 48 steps "
+        "that it reads, and a season is 24. Give it a longer windowing.lookback, a gated cell (lstm or gru) or a "
+        "longer segment, or take it as it is with training.memory: warn."
+    )
+    assert isinstance(refused.value, TrainingFailed | NightcastError)
+    assert (refused.value.effective, refused.value.season, refused.value.exit_code) == (12, 24, 1)
+
+
+def test_a_training_tells_its_memory_and_a_note_where_it_cant_see_a_season(learned: Callable[..., Trained]) -> None:
+    far, short = learned(lookback=24), learned(lookback=12)
+    assert far.memory is not None
+    assert (len(far.memory.forecast), far.memory.season, far.note) == (24, 24, "")
+    assert "its lookback of 12 steps is shorter than a season of 24" in short.note
+    assert Trained.model_validate_json(short.model_dump_json()) == short
+    with pytest.raises(SeasonOutOfSight, match=r"gru-8-s6.*12 steps.*24.*windowing\.lookback"):
+        learned(lookback=12, memory="fail")
+
+
+def test_each_model_has_three_drawings_and_the_cells_that_nobody_trained_stand_beside_for_reference(
+    evening: Any, learned: Callable[..., Trained]
+) -> None:
+    one = learned()
+    done = pictured(evening, (one,))
+    assert [reference.name for reference in done.references] == ["rnn-8-s6", "lstm-8-s6"]
+    claims = done.drawings[one.candidate.bundle.digest]
+    assert sorted(claims) == ["cell", "lags", "unrolled"]
+    sheets = {name: evening.store.get_bytes(claim).decode() for name, claim in claims.items()}
+    assert all(claim.uri.startswith("artifacts/drawing/") and claim.uri.endswith(".svg") for claim in claims.values())
+    assert {"rnn-8-s6, reference", "lstm-8-s6, reference"} <= {
+        word.split(":")[0] for word in sheets["lags"].replace("<", ">").split(">")
+    }
+    assert "gru-8-s6, unrolled through time" in sheets["unrolled"]
+    assert illustrated((one,), done)[0].drawings == claims
+
+
+def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Callable[..., Trained]) -> None:
+    one = learned()
+    bundles = Path(evening.store.root) / "artifacts/bundle"
+    before = sorted(bundles.iterdir())
+    pictured(evening, (one,))
+    assert sorted(bundles.iterdir()) == before
+
+
+def test_no_reference_is_trained_where_the_spec_wants_none_or_all_cells_are_there(
+    evening: Any, learned: Callable[..., Trained]
+) -> None:
+    one = learned()
+    assert pictured(evening, (one,), steps=0).references == ()
+    others = tuple(learned(cell=cell) for cell in ("rnn", "lstm"))
+    assert pictured(evening, (one, *others)).references == ()
+
+
+def test_the_drawings_depend_on_models_and_on_the_training_part_alone(
+    evening: Any, learned: Callable[..., Trained]
+) -> None:
+    one, other = learned(), learned(seed=1)
+    where, spec = (evening.clean, evening.windows), MemorySpec(reference_steps=2)
+    told = drawn_from(*where, (one,), spec, evening.store)
+    slower = one.model_copy(update={"seconds": 99.0})
+    assert drawn_from(*where, (slower,), spec, evening.store) == told
+    assert drawn_from(*where, (other,), spec, evening.store) != told
+    assert drawn_from(*where, (one,), MemorySpec(reference_steps=0), evening.store) != told
+
+
+def test_the_same_models_give_the_same_drawings(evening: Any, learned: Callable[..., Trained]) -> None:
+    one = learned()
+    assert pictured(evening, (one,)) == pictured(evening, (one,))
+
+
+def test_a_night_without_a_network_has_no_drawings(evening: Any, model: Callable[..., Candidate]) -> None:
+    unknown = Trained(candidate=model("old", 1.0), train_losses=(), validation_losses=(), seconds=0.0)
+    assert pictured(evening, ()).drawings == pictured(evening, (unknown,)).drawings == {}
+    assert illustrated((unknown,), Failure(step="draw_memory", reason="broken")) == (unknown,)
+
+
+def test_the_numbers_that_go_with_a_run_name_layer_gate_and_way() -> None:
+    uses = tuple(
+        GateUse(layer=0, gate=gate, mean=0.5, low=0.1, high=high, by_step=(0.5,), direction=way)
+        for gate, high, way in (("update", 0.3, "forward"), ("reset", 0.1, "backward"), ("new", 0.9, "forward"))
+    )  # fmt: skip
+    told = dict(metrics(memory(24, gates=uses)))
+    assert (told["effective_memory"], told["effective_memory_recurrence"]) == (24.0, 3.0)
+    assert told["gate.l0.update.high"] == 0.3
+    assert told["gate.l0.back.reset.low"] == 0.1
+    assert told["gate_saturation"] == pytest.approx(0.3)  # of gates alone: a candidate is no gate
+    assert saturation(uses[2:]) == pytest.approx(1.0)
