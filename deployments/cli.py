@@ -58,6 +58,37 @@ def monitor(
     _run("monitor", pipeline, as_of, as_json, (verbose, quiet))
 
 
+@app.command(epilog="Example: nightcast tune nyc-delays --as-of 2013-11-30 --trials 20")
+def tune(  # noqa: PLR0913, PLR0917 - an argument is an option of the command line
+    pipeline: Pipeline,
+    as_of: AsOf = None,
+    trials: Annotated[int, typer.Option(min=1, help="Configurations to try, the pipeline's own first.")] = 20,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="No trial begins later; without it the seed decides all.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed tries other configurations.")] = 0,
+    out: Annotated[
+        str | None, typer.Option(help="Where to write the best, better or not; else NAME-tuned.yaml, if it is better.")
+    ] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Search for better models and training on the validation windows, and judge the best once on the test windows.
+
+    Ctrl-C ends the search and judges what it has; the same call again goes on from there.
+    """
+    prepare(verbose, quiet)
+
+    def answer() -> tuple[dict[str, Any], str]:
+        from deployments.tuning import tuned
+        from tasks._search import Effort
+
+        return tuned(pipeline, as_of, Effort(trials=trials, minutes=minutes, seed=seed), out)
+
+    _answer(answer, as_json, verbose)
+
+
 @app.command(epilog="Example: nightcast check deployments/pipelines/nyc-delays.yaml")
 def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False) -> None:
     """Validate the spec, the contract and the source; run nothing and write nothing."""

@@ -119,7 +119,7 @@ class PipelineSpec(Spec):
         """The spec itself, a YAML path, or a name under `folder` or deployments/pipelines. Raises SpecError."""
         if isinstance(pipeline, cls):
             return pipeline
-        path = _find(str(pipeline), folder)
+        path = path_of(str(pipeline), folder)
         try:
             return cls.model_validate(read_document(path)).beside(path)
         except ValidationError as error:
@@ -194,7 +194,8 @@ class PipelineSpec(Spec):
         return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
 
 
-def _find(pipeline: str, folder: Path | None) -> Path:
+def path_of(pipeline: str, folder: Path | None = None) -> Path:
+    """The file of a pipeline by its path, or by its name under `folder` or deployments/pipelines. Raises SpecError."""
     if pipeline.endswith((".yaml", ".yml")) or "/" in pipeline:
         return Path(pipeline)
     folders = [place for place in (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines") if place]

@@ -1,0 +1,31 @@
+"""Search for better settings, judge the best one once on windows it never saw, and change nothing."""
+
+from prefect import flow
+
+from flows.run import open_run
+from flows.spec import PipelineSpec
+from tasks._search import USUAL, Effort, search
+from tasks._tuned import Tuned, conclude, contenders
+from tasks.evaluation import evaluate
+from tasks.ingestion import ingest
+from tasks.training import train
+from tasks.validation import validate
+from tasks.windowing import cut_windows
+
+
+@flow(name="tune", flow_run_name="{pipeline}-{as_of}", persist_result=False)
+def tune(pipeline: PipelineSpec | str, as_of: str | None = None, effort: Effort = USUAL) -> Tuned:
+    """What the search found, and whether it is better; nothing is registered, and nothing published."""
+    with open_run("tune", pipeline, as_of) as run:
+        spec, store = run.spec, run.store
+        raw = ingest(spec.reading, run.as_of, store)
+        validated = validate(raw, spec.reading, run.as_of, store)
+        clean = validated.clean
+        windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
+
+        searched = search(clean, windows, spec.recipes, spec.question, effort, store)
+        trained = tuple(train.attempt(clean, windows, recipe, store) for recipe in searched.finalists)
+        evaluated = evaluate(clean, windows, contenders(searched, trained), spec.question, store)
+
+        search_of = (spec.name, run.as_of, effort.seed)
+        return conclude(searched, evaluated, search_of, spec.promotion, spec.evaluation.metric, store)

@@ -1,0 +1,126 @@
+"""Tuning · one configuration → how good it is on the validation windows, in the source's units; `tune` tries many.
+
+train ├──── learns ────┤ validation ├ o─ o─ o─ … ┤   test: is in none of the inputs
+o: the cutoffs of the validation part at the hour of the night, as the origins of the test part are
+
+Early stopping and the intervals look at the validation part too, for every configuration alike: that is why nothing
+is claimed from this loss. It only chooses; what was chosen is judged on the test part, once.
+"""
+
+import functools
+import time
+from typing import Literal
+
+import numpy as np
+import optuna
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from models.bundle import Bundle
+from models.fit import Epoch
+from models.forecaster import Recipe, train_network
+from models.panel import Panel, View
+from models.windows import WindowIndex
+from tasks import _journal
+from tasks._scores import scales_before, scored
+from tasks._step import step_that_depends_on
+from tasks._store import Store
+from tasks._windows import content_digest, cutoffs_of, index_of, training_part
+from tasks.evaluation import Question, forecast_table
+
+
+class Tried(Spec):
+    """`losses`: of the validation windows in normalised units, one an epoch. `metric`: the one to compare by."""
+
+    name: str
+    state: Literal["done", "pruned", "failed"]
+    losses: tuple[float, ...]
+    metric: float | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        told = "" if self.metric is None else f" {self.metric:.4f} on the validation windows"
+        return f"{self.name}: {self.state} after {len(self.losses)} epochs{told}"
+
+
+class Attempt(Spec):
+    """One configuration, and the middling loss after each epoch of those before; empty where too few are done to tell.
+
+    `label` is for people who watch.
+    """
+
+    recipe: Recipe
+    medians: tuple[float, ...] = ()
+    label: str = ""
+
+    def is_behind(self, losses: list[float]) -> bool:
+        """Whether it is to be given up with these losses; the first epoch is for free."""
+        epoch = len(losses) - 1
+        return 0 < epoch < len(self.medians) and min(losses) > self.medians[epoch]
+
+
+def validation_origins(part: pd.DataFrame, index: WindowIndex, view: View, most: int) -> pd.DataFrame:
+    """(unique_id, cutoff) of at most `most` cutoffs, evenly spread over the validation part.
+
+    At the hour of the night, at which the part ends, where there are as many; else at any hour.
+    """
+    rows = cutoffs_of(part, index, "validation")
+    steps, cutoffs = np.sort(part["ds"].unique()), np.sort(rows["cutoff"].unique())
+    away = len(steps) - 1 - np.searchsorted(steps, cutoffs)
+    nightly = cutoffs[away % view.phase == 0]
+    offered = nightly if len(nightly) >= most else cutoffs
+    chosen = offered[np.linspace(0, len(offered) - 1, min(len(offered), most)).astype(int)]
+    return rows[rows["cutoff"].isin(chosen)].reset_index(drop=True)
+
+
+def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, question: Question) -> float:
+    """The metric of the evaluation over `origins`; NaN where a forecast is not finite."""
+    table = forecast_table(bundle, part, origins, question.bounds)
+    table = table.merge(part[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
+    season = question.evaluation.season or question.view.season
+    table["scale"] = table["unique_id"].map(scales_before(part, origins["cutoff"].min(), season))
+    return scored(table)[question.evaluation.metric]
+
+
+def tried_with(
+    clean: Artifact, windows: Artifact, attempt: Attempt, question: Question, store: Store
+) -> tuple[object, ...]:
+    """What a trial depends on: nothing of the test part, and not how it is called."""
+    known = _digest_of_training_part(clean, windows, attempt.recipe.view, store)
+    return attempt.recipe, attempt.medians, question, known
+
+
+@functools.lru_cache(maxsize=1)
+def _digest_of_training_part(clean: Artifact, windows: Artifact, view: View, store: Store) -> str:
+    return content_digest(*training_part(store.get(clean), index_of(windows, store), view))
+
+
+@step_that_depends_on(tried_with)
+def try_out(clean: Artifact, windows: Artifact, attempt: Attempt, question: Question, store: Store) -> Tried:
+    """Train one configuration, as far as it keeps up with those before. Raises TrainingFailed, as training does."""
+    started, losses, recipe = time.perf_counter(), list[float](), attempt.recipe
+    part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
+    state: Literal["done", "pruned", "failed"] = "done"
+    metric, note = None, ""
+    with _journal.bar(attempt.label, recipe.training.max_epochs) as advance:
+
+        def told(epoch: Epoch) -> None:
+            losses.append(epoch.validation_loss)
+            advance(f"{recipe.model.name}, validation {epoch.validation_loss:.4f}")
+            if attempt.is_behind(losses):
+                raise optuna.TrialPruned
+
+        try:
+            bundle, history = train_network(Panel.from_frame(part, recipe.view), index, recipe, (told,))
+        except optuna.TrialPruned:
+            state = "pruned"
+        else:
+            origins = validation_origins(part, index, recipe.view, question.evaluation.windows)
+            metric, note = validation_loss(bundle, part, origins, question), history.note
+    if metric is not None and not np.isfinite(metric):
+        state, metric, note = "failed", None, f"its {question.evaluation.metric} is not finite"
+    seconds = round(time.perf_counter() - started, 2)
+    return Tried(name=recipe.model.name, state=state, losses=tuple(losses), metric=metric, seconds=seconds, note=note)
