@@ -92,7 +92,7 @@ def _is_rate(name: str) -> bool:
 
 def work(model: RecurrentSpec, view: View) -> int:
     """Multiplications of one window's recurrence, a rough measure of what an epoch takes."""
-    steps = math.ceil(view.lookback / min(model.segment, view.lookback))
+    steps = math.ceil(view.lookback / min(model.segment or 1, view.lookback))
     return steps * model.layers * (1 + model.bidirectional) * model.hidden**2
 
 

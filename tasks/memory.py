@@ -67,16 +67,13 @@ def lacking(trained: tuple[Trained, ...], spec: MemorySpec, store: Store) -> tup
         return ()
     recipe = _recipe_of(bundle_of(remembered[0].candidate, store))
     quick = {"batch_size": BATCH, "max_epochs": 1, "windows_per_epoch": BATCH * spec.reference_steps}
-    training = recipe.training.model_copy(update={**quick, "validation_windows": 4 * BATCH, "start": "scratch"})
+    training = recipe.training.model_copy(
+        update={**quick, "validation_windows": 4 * BATCH, "start": "scratch", "members": 1}
+    )
     known = {one.memory.cell for one in remembered if one.memory}
     models = [recipe.model.model_copy(update={"cell": cell}) for cell in CELLS if cell not in known]
-    return tuple(
-        (model.name, Recipe(
-            model=model.model_copy(update={"blend": False}), training=training, quantiles=recipe.quantiles,
-            view=recipe.view,
-        ))
-        for model in models
-    )  # fmt: skip
+    alone = [(model.name, model.model_copy(update={"blend": False})) for model in models]
+    return tuple((name, recipe.model_copy(update={"model": model, "training": training})) for name, model in alone)
 
 
 def _recipe_of(bundle: Bundle) -> Recipe:
