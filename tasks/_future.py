@@ -33,7 +33,7 @@ def draw_future(drawn: Drawn, room: Room, narrow: bool) -> list[Markup]:
     parts = [path([(cutoff, 4), (cutoff, inputs + 20)], "dashed")]
     parts += [words(cutoff - 5, 13, "past", "small e"), words(cutoff + 5, 13, "future", "small")]
     parts += [] if narrow else [words(cutoff + 5, top + 15, "context", "small")]
-    spots = _spots(drawn.shape.horizon, spec.segment if spec.decoding != "direct" else 1, narrow)
+    spots = _spots(drawn.shape.horizon, (spec.segment or 1) if spec.decoding != "direct" else 1, narrow)
     xs = [left + width * (place + 0.5) / len(spots) for place in range(len(spots))]
     parts += _decoder(drawn, (middle, top), (width, high), xs, narrow)
     for x, label in zip(xs, spots, strict=True):
