@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo up test test-all lint bench clean lock
+.PHONY: demo up test test-all lint bench bench-accuracy bench-ablation clean lock
 
 demo: .venv/.demo
 	$(BIN)/python -m deployments.demo
@@ -25,6 +25,13 @@ lint: .venv/.dev
 
 bench: .venv/.test
 	$(BIN)/python -m pytest -m benchmark -s --timeout 3600 tests/benchmarks
+
+# Both need ../shared/data and skip without it; figures, never assertions.
+bench-accuracy: .venv/.test
+	$(BIN)/python -m pytest -m benchmark -s --timeout 7200 tests/benchmarks/test_accuracy.py tests/benchmarks/test_defaults.py
+
+bench-ablation: .venv/.test
+	$(BIN)/python -m pytest -m benchmark -s --timeout 7200 tests/benchmarks/test_ablation.py
 
 # constraints.txt: the versions that a fresh environment ends up with, checked by `make test` before they are committed.
 lock: .venv/.dev

@@ -17,6 +17,7 @@ from tasks.windowing import cut_windows
 def tune(pipeline: PipelineSpec | str, as_of: str | None = None, effort: Effort = USUAL) -> Tuned:
     """What the search found, and whether it is better; nothing is registered, and nothing published."""
     with open_run("tune", pipeline, as_of) as run:
+        run.can_train()
         spec, store = run.spec, run.store
         raw = ingest(spec.reading, run.as_of, store)
         validated = validate(raw, spec.reading, run.as_of, store)
@@ -24,7 +25,7 @@ def tune(pipeline: PipelineSpec | str, as_of: str | None = None, effort: Effort 
         windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
 
         searched = search(clean, windows, spec.recipes, spec.question, effort, store)
-        trained = tuple(train.attempt(clean, windows, recipe, store) for recipe in searched.finalists)
+        trained = tuple(train.attempt(clean, windows, recipe, None, store) for recipe in searched.finalists)
         evaluated = evaluate(clean, windows, contenders(searched, trained), spec.question, store)
 
         search_of = (spec.name, run.as_of, effort.seed)

@@ -17,7 +17,7 @@ from models.heads import Head, head_of
 from models.readouts import Attention, Readout, Scores, readout_of
 from models.scaling import Normalisation
 
-STATIC_WIDTH, FORGOTTEN = 4, 0.05
+LEVELS, STATIC_WIDTH, FORGOTTEN = 3, 4, 0.05
 SAID = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}  # in a name by a word of its own
 
 
@@ -41,6 +41,7 @@ class RecurrentSpec(Spec):
     cycle: NonNegativeInt = Field(0, description="steps of a learned cycle that is taken out (CycleNet, 2409.18479)")
     skip: bool = Field(True, description="a linear map from lookback to horizon: the network learns the rest")
     blend: bool = Field(True, description="the closed-form linear map is mixed in, as far as the validation part says")
+    level: bool = Field(True, description="it is told what normalisation took away: how high and how wide")
     seasons: bool = Field(True, description="each step is shown the values one day, one week … before it")
     head: Head = "quantiles"
     dropout: float = Field(0.1, ge=0, lt=1)
@@ -111,7 +112,7 @@ class Recurrent(nn.Module):
         self.readout = readout_of(spec.readout, spec.attention, width, spec.bidirectional)
         self.statics = nn.ModuleList(nn.Embedding(size, STATIC_WIDTH) for size in shape.statics)
         self.head = head_of(spec.head, shape.quantiles)
-        extra = 3 + STATIC_WIDTH * len(shape.statics)
+        extra = LEVELS * spec.level + STATIC_WIDTH * len(shape.statics)
         widths = Widths(width, extra, shape.future, shape.horizon, self.head.size)
         self.decoder = DECODERS[spec.decoding](spec.cell, widths, spec.hidden, segment, spec.dropout)
         self.cycle = Cycle(spec.cycle, shape.statics) if spec.cycle else None
@@ -133,7 +134,7 @@ class Recurrent(nn.Module):
             past, linear, rhythm = self.cycle.taken_out(batch, codes)
         base = rhythm + self.skip(linear) if self.skip is not None else rhythm
         static = [embed(codes[:, place]) for place, embed in enumerate(self.statics)]
-        extra = torch.cat([batch.level, *static], dim=-1)
+        extra = torch.cat([batch.level[:, : LEVELS * self.spec.level], *static], dim=-1)
         raw = self.decoder(self.readout(self.encode(past)), extra, batch.future, Feedback(self, batch, base))
         return self.head(raw.to(batch.target), base.to(batch.target), batch)  # a loss is never of low precision
 

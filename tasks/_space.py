@@ -27,11 +27,14 @@ MODEL: Space = {
     "layers": (1, 2, 3),
     "bidirectional": (False, True),
     "readout": ("last", "attention"),
+    "decoding": ("direct", "segment"),
     "dropout": (0.0, 0.1, 0.2, 0.3),
 }
 TRAINING: Space = {
     "learning_rate": Rate(3e-4, 1e-2),
     "batch_size": (64, 128, 256, 512),
+    "average": (0.0, 0.98),
+    "mirror": (0.0, 0.5),
     "weight_decay": (0.0, 1e-5, 1e-4, 1e-3, 1e-2),
 }
 LONGEST = 64  # segments: what is read hour by hour over a week learns ten times slower

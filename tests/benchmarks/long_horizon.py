@@ -74,19 +74,13 @@ def score(forecast: np.ndarray, actual: np.ndarray) -> Score:
     return Score(float(np.square(forecast - actual).mean()), float(np.abs(forecast - actual).mean()))
 
 
-def linear_score(horizon: int, lookbacks: tuple[int, ...]) -> Score:
-    """On the test part, of the lookback whose error on the validation part is least."""
-    found = []
-    for lookback in lookbacks:
-        panel = etth1(lookback, horizon)
-        index = every_window(panel, lookback, horizon)
-        weights = fit_linear(panel, index, panel.view)["weights"]
-        scores = [
-            score(linear_points(weights, panel.view, panel, *index.of(part)), truth(panel, index.of(part), horizon))
-            for part in ("validation", "test")
-        ]
-        found.append((sum(scores[0]), scores[1]))
-    return min(found)[1]
+def linear_score(horizon: int, lookback: int) -> Score:
+    """Of the closed-form linear model on the test part."""
+    panel = etth1(lookback, horizon)
+    index = every_window(panel, lookback, horizon)
+    weights = fit_linear(panel, index, panel.view)["weights"]
+    windows = index.of("test")
+    return score(linear_points(weights, panel.view, panel, *windows), truth(panel, windows, horizon))
 
 
 def naive_score(horizon: int, season: int = 24) -> Score:

@@ -44,7 +44,7 @@ def test_training(demo, capsys):
         lines.append(f"{recipe.model.name:16s} trains  {ours:7,.0f} windows/s, 1 thread, validation included")
         lines.append(f"{'':16s} gathers {gathering(gatherer_of(bundle), panel, learned):7,.0f} windows/s")
     with capsys.disabled():
-        print("\n" + "\n".join(lines))  # noqa: T201 - a benchmark prints
+        print("\n" + "\n".join(lines))
 
 
 def gathering(gatherer: Gatherer, panel, index) -> float:
@@ -64,7 +64,7 @@ def test_forecasting_ten_thousand_series(demo, capsys):
     series, position = index.of("train")
     chosen = np.linspace(0, len(series) - 1, 10_000).astype(int)
     with capsys.disabled():
-        print()  # noqa: T201 - a benchmark prints
+        print()
         for bundle in bundles:
             speed = rate(lambda b=bundle: b.predict(panel, series[chosen], position[chosen]), 10_000, repeats=3)
-            print(f"{bundle.name:20s} forecasts {speed:9,.0f} windows/s")  # noqa: T201 - a benchmark prints
+            print(f"{bundle.name:20s} forecasts {speed:9,.0f} windows/s")

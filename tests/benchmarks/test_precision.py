@@ -81,7 +81,7 @@ def test_speed(cell, capsys):
             f"  norms by layer {found['float32'] / found['norms'] - found['float32'] / found['plain']:+.2%} of a step"
         )
     with capsys.disabled():
-        print("\n".join(lines))  # noqa: T201 - a benchmark prints
+        print("\n".join(lines))
 
 
 @pytest.mark.parametrize("place", [0, 1])
@@ -101,4 +101,4 @@ def test_accuracy(demo, place, capsys):
     mean, error = statistics.mean(ratios), statistics.stdev(ratios) / len(ratios) ** 0.5
     told = f"bfloat16 changes the best validation loss by {mean:+.2%} ± {error:.2%} ({len(ratios)} paired seeds)"
     with capsys.disabled():
-        print(f"\n{recipe.model.name}: {told}")  # noqa: T201 - a benchmark prints
+        print(f"\n{recipe.model.name}: {told}")
