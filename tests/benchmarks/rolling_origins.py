@@ -46,7 +46,7 @@ def vic_elec(folder: Path) -> PipelineSpec:
 def m4_weekly(folder: Path) -> PipelineSpec:
     """359 weekly series without stamps, as if all ended on the same Sunday."""
     wide = pd.read_csv(_needed("m4_weekly/Weekly-train.csv"), index_col=0)
-    long = wide.stack().rename("y").reset_index(names=["unique_id", "place"]).dropna()
+    long = wide.stack().rename("y").rename_axis(["unique_id", "place"]).reset_index().dropna()
     age = long.groupby("unique_id").cumcount(ascending=False)
     long["ds"] = pd.Timestamp("2020-01-05") - pd.to_timedelta(7 * age, unit="D")
     return _spec(folder, "m4-weekly", long[["unique_id", "ds", "y"]], "W", 13)
