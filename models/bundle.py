@@ -91,6 +91,8 @@ class Bundle:
         """
         if self.kind == "recurrent":
             quantiles = _network(self, panel, series, position)
+            if self.settings["model"]["head"] == "negative_binomial":
+                minimum = max(minimum or 0.0, 0.0)  # intervals are widened, the linear map is mixed in: still counts
         else:
             from models.baselines import forecast  # baselines make bundles, so the import is at the last moment
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from data_contracts.errors import SpecError
 from models.batches import Batch
+from models.bundle import normal_forecasts
 from models.fit import TrainingSpec
 from models.forecaster import Recipe, train_network
 from models.recurrent import Recurrent, RecurrentSpec, Shape
@@ -139,3 +141,52 @@ def test_in_training_alone_some_static_values_are_unknown(training: bool) -> Non
 )
 def test_a_day_is_read_at_a_time_where_nothing_else_is_said(told, day: int, lookback: int, segment: int) -> None:
     assert RecurrentSpec(cell="gru", segment=told).settled(day, lookback).segment == segment
+
+
+COUNTS = np.random.default_rng(0).poisson(3 + 2.5 * np.sin(np.arange(400) * 2 * np.pi / 7))
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+@pytest.mark.parametrize("decoding", ["direct", "segment", "recurrent"])
+def test_every_cell_learns_seasonal_counts(build_panel, cell: str, decoding: str) -> None:
+    panel = build_panel({"a": COUNTS.tolist()}, lookback=28, horizon=7)
+    index = cut_index(panel, WindowSpec(horizon=7, validation=56, test=56), panel.grid[399], 8)
+    told = {"cell": cell, "hidden": 16, "decoding": decoding, "head": "negative_binomial"}
+    spec = RecurrentSpec.model_validate(told | {"segment": 7 if decoding == "segment" else 1})
+    training = TrainingSpec(batch_size=32, learning_rate=0.01, max_epochs=6, windows_per_epoch=320)
+    bundle, _ = train_network(panel, index, Recipe(model=spec, training=training, quantiles=QUANTILES, view=panel.view))
+    where = index.of("test")
+    truth, found = panel.take(panel.y, *where, np.arange(1, 8)), bundle.predict(panel, *where)
+    naive = panel.take(panel.y, *where, np.arange(1, 8) - 7)
+    assert (found == np.rint(found)).all()
+    assert (found >= 0).all()
+    assert np.abs(found[..., 1] - truth).mean() < 0.85 * np.abs(naive - truth).mean()
+    assert 0.7 < ((truth >= found[..., 0]) & (truth <= found[..., 2])).mean() <= 1.0
+
+
+@pytest.mark.parametrize("wrong", [-1.0, 2.5])
+def test_a_head_of_counts_refuses_what_is_none_and_says_where(build_panel, wrong: float) -> None:
+    panel = build_panel({"a": [1.0] * 100, "b": [*range(40), wrong, *range(59)]}, lookback=14, horizon=7)
+    index = cut_index(panel, WindowSpec(horizon=7, validation=14, test=14), panel.grid[99], 2)
+    recipe = Recipe(
+        model=RecurrentSpec(cell="gru", head="negative_binomial"),
+        training=TrainingSpec(max_epochs=1),
+        quantiles=QUANTILES,
+        view=panel.view,
+    )
+    with pytest.raises(SpecError, match=rf"b has {wrong:g} at 2024-02-10.*1 such.*student_t"):
+        train_network(panel, index, recipe)
+
+
+def test_the_forecast_of_members_is_the_mean_of_what_each_one_says(build_panel) -> None:
+    panel = build_panel({"a": np.sin(np.arange(200) * 0.9).tolist()}, lookback=12, horizon=4)
+    index = cut_index(panel, WindowSpec(horizon=4, validation=20, test=20), panel.grid[199], 2)
+    told = {}
+    for members, seed in ((1, 5), (1, 6), (2, 5)):
+        training = TrainingSpec(max_epochs=1, windows_per_epoch=128, members=members, seed=seed, mirror=0.5)
+        spec = RecurrentSpec(cell="gru", hidden=8)
+        recipe = Recipe(model=spec, training=training, quantiles=QUANTILES, view=panel.view)
+        bundle, _ = train_network(panel, index, recipe)
+        told[members, seed] = next(normal_forecasts(bundle, panel, *index.of("test"))).normal
+    assert not np.allclose(told[1, 5], told[1, 6])
+    np.testing.assert_allclose(told[2, 5], (told[1, 5] + told[1, 6]) / 2, atol=1e-6)
