@@ -38,7 +38,9 @@ class TrainingSpec(Spec):
     validation_windows: PositiveInt = 4096
     weight_decay: float = Field(1e-4, ge=0)
     clip: PositiveFloat = 1.0
-    average: float = Field(0.0, ge=0, lt=1, description="decay a step of the mean of the weights that is kept; 0: none")
+    average: float = Field(
+        0.98, ge=0, lt=1, description="decay a step of the mean of the weights that is kept; 0: none"
+    )
     mirror: float = Field(0.0, ge=0, le=1, description="share of training windows that are shown upside down")
     members: PositiveInt = Field(1, description="networks with seeds of their own; the forecast is their mean")
     threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")

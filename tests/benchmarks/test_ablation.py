@@ -31,7 +31,7 @@ CHANGES: dict[str, dict[str, object]] = {
     "head: mae": {"head": "mae"},
 }
 TRAININGS: dict[str, dict[str, object]] = {
-    "average: 0.98": {"average": 0.98},
+    "without average": {"average": 0.0},
     "mirror: 0.5": {"mirror": 0.5},
     "members: 3": {"members": 3},
     "schedule: cosine": {"schedule": "cosine"},

@@ -31,7 +31,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(waves: tuple
     assert first != other
 
 
-VARIETY = [{"schedule": "cosine"}, {"schedule": "constant"}, {"precision": "bfloat16"}, {"average": 0.9}]
+VARIETY = [{"schedule": "cosine"}, {"schedule": "constant"}, {"precision": "bfloat16"}, {"average": 0.0}]
 
 
 @pytest.mark.parametrize("training", VARIETY, ids=str)
@@ -156,7 +156,7 @@ def test_a_missing_target_does_not_poison_the_weights(build_panel) -> None:
     assert history.note == ""
 
 
-EXPLODED = [{}, {"schedule": "cosine"}, {"precision": "bfloat16"}, {"average": 0.9}, {"schedule": "constant"}]
+EXPLODED = [{}, {"schedule": "cosine"}, {"precision": "bfloat16"}, {"average": 0.0}, {"schedule": "constant"}]
 
 
 @pytest.mark.parametrize("training", EXPLODED, ids=str)
