@@ -23,6 +23,7 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
+        "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 are not enough beside another night
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)

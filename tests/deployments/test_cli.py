@@ -42,6 +42,8 @@ def home(tmp_path):
 def looking(home, monkeypatch):
     """Run a verb that only looks, in this process: importing the libraries once is enough."""
     monkeypatch.chdir(home)
+    for name in [name for name in os.environ if name.startswith("NIGHTCAST_")]:  # of a fixture that lives long
+        monkeypatch.delenv(name)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(home.parent / "prefect")))
     log = logging.getLogger("nightcast")  # the command gives it a handler on a stream that ends with the test
