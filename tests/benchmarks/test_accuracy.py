@@ -29,11 +29,11 @@ from tests.benchmarks.long_horizon import (
 pytestmark = pytest.mark.benchmark
 
 MODEL = RecurrentSpec(
-    cell="gru", hidden=256, segment=24, decoding="segment", head="mae", dropout=0.3, skip=False, seasons=False
+    cell="gru", hidden=512, segment=24, decoding="segment", head="mae", dropout=0.3, skip=False, seasons=False
 )
 TRAINING = TrainingSpec(
     batch_size=256, learning_rate=1e-3, schedule="cosine", max_epochs=5, windows_per_epoch=13_000, patience=3,
-    weight_decay=0.0, average=0.99, mirror=0.5, members=2, precision="auto",
+    weight_decay=0.0, average=0.99, mirror=0.5, threads=2, precision="auto",
 )  # fmt: skip
 SEEDS = (0, 100, 200)
 
