@@ -20,6 +20,7 @@ from models.forecaster import Recipe
 from models.panel import View
 from models.recurrent import RecurrentSpec
 from models.windows import WindowSpec
+from tasks._cleaning import CleaningSpec
 from tasks._promotion import PromotionSpec
 from tasks._step import code_digest
 from tasks.drift import DriftSpec
@@ -77,6 +78,7 @@ class PipelineSpec(Spec):
     columns: ColumnsSpec
     freq: str
     features: FeatureSpec = FeatureSpec()
+    cleaning: CleaningSpec = CleaningSpec()
     windowing: WindowSpec
     models: tuple[RecurrentSpec, ...] = (RecurrentSpec(cell="lstm"), RecurrentSpec(cell="gru"))
     training: TrainingSpec = TrainingSpec()
@@ -110,6 +112,9 @@ class PipelineSpec(Spec):
         columns, features = self.columns, self.features
         roles = [columns.ds, columns.y, *filter(None, [columns.unique_id])]
         roles += [*features.known_columns, *features.observed]
+        numbers = ("y", *features.known_columns, *features.observed)
+        if strange := sorted(set(self.cleaning.fill) - set(numbers)):
+            raise ValueError(f"cleaning.fill: {strange[0]!r} is no number that is read; they are {', '.join(numbers)}")
         if doubled := sorted({name for name in roles if roles.count(name) > 1}):
             raise ValueError(f"column {doubled[0]!r} has two roles; a column is one of ds, y, known, observed")
         return self
@@ -140,6 +145,7 @@ class PipelineSpec(Spec):
             zone=self.schedule.timezone,
             lookback=lookback,
             horizon=self.windowing.horizon,
+            fill=self.cleaning.fill,
         )
 
     @property
@@ -153,6 +159,7 @@ class PipelineSpec(Spec):
             zone=self.schedule.timezone,
             horizon=self.windowing.horizon,
             contract=self.promises,
+            cleaning=self.cleaning,
         )
 
     @property

@@ -5,12 +5,13 @@ A window's target is shifted by its location and divided by its scale, both from
 that was never seen is no stranger; what it was divided by goes with it, and forecasts are put back into its units.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from models.filling import Fill, Filling, filled
 from models.panel import Panel
 from models.scaling import Normalisation, Scaling, covariates
 
@@ -63,11 +64,13 @@ class Gatherer:
     scaling: Scaling
     vocabulary: tuple[dict[str, int], ...]  # a code for each known value of each static covariate; 0 is unknown
     normalisation: Normalisation = "standard"
+    filling: Filling = field(default_factory=Filling)
 
     def widths(self, panel: Panel) -> tuple[int, int]:
         """(P, F)."""
         known, observed, calendar = panel.known.shape[1], panel.observed.shape[1], panel.calendar.shape[1]
-        return 2 + 2 * (known + observed) + calendar, 2 * known + calendar + 2 * len(self.lags)
+        known, observed = 2 * known + len(self.filling.gappy_known), 2 * observed + len(self.filling.gappy_observed)
+        return 2 + known + observed + calendar, known + calendar + 2 * len(self.lags)
 
     def gather(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> Batch:
         """The batch of the windows whose cutoffs stand at `position` of `series`, both (b,)."""
@@ -75,10 +78,11 @@ class Gatherer:
         y = panel.take(panel.y, series, position, back)
         seen = np.isfinite(y)
         location, scale = self.scaling.instance(y, seen, self.normalisation)
-        normal = (y - location) / scale
+        normal = (filled(y, self.filling.y, self.filling.season) - location) / scale
         known = panel.take(panel.known, series, position, np.concatenate([back, ahead]))
-        known = covariates(known, self.scaling.known, self.lookback)
-        observed = covariates(panel.take(panel.observed, series, position, back), self.scaling.observed, self.lookback)
+        known = self._shown(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
+        observed = panel.take(panel.observed, series, position, back)
+        observed = self._shown(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
         past = [np.nan_to_num(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
         future = [known[:, self.lookback :], panel.calendar_at(series, position, ahead)]
         for lag in self.lags:
@@ -90,13 +94,24 @@ class Gatherer:
             future=_tensor(np.concatenate(future, axis=2)),
             static=torch.from_numpy(self._codes(panel, series)),
             level=_tensor(self._level(location, scale)),
-            linear=_tensor(_carried(normal, seen)),
+            linear=_tensor(_carried(normal, np.isfinite(normal))),
             target=_tensor((panel.take(panel.y, series, position, ahead) - location) / scale),
             location=torch.from_numpy(location),
             scale=torch.from_numpy(scale),
             clock=torch.from_numpy(panel.clock[np.clip(panel.first[series] + position, 0, None)]),
             loudness=torch.ones(len(series), 1),
         )
+
+    def _shown(
+        self, values: np.ndarray, moments: np.ndarray, fills: tuple[Fill, ...], gappy: tuple[int, ...]
+    ) -> np.ndarray:
+        """Covariates (b, n, K) as the network sees them (b, n, 2K + gappy): filled, scaled, then the masks."""
+        told = values
+        if any(fill != "none" for fill in fills):
+            columns = [filled(values[..., k], fill, self.filling.season) for k, fill in enumerate(fills)]
+            told = np.stack(columns, axis=2)
+        masks = np.isfinite(values[..., list(gappy)]).astype(float)
+        return np.concatenate([covariates(told, moments, self.lookback), masks], axis=2)
 
     def _level(self, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
         typical = max(self.scaling.floor, 1e-12) * 20

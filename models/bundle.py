@@ -17,6 +17,7 @@ from data_contracts.errors import NightcastError
 from models.batches import Batch, Gatherer
 from models.calibration import finished
 from models.devices import same_threads
+from models.filling import Filling
 from models.linear import linear_points
 from models.panel import Panel, View
 from models.recurrent import Recurrent, RecurrentSpec, Shape
@@ -107,7 +108,8 @@ def gatherer_of(bundle: Bundle) -> Gatherer:
     known, observed = bundle.tensors["scaling.known"], bundle.tensors["scaling.observed"]
     scaling = Scaling(known, observed, told["floor"], tuple(told["target"]))
     vocabulary, normalisation = tuple(told["vocabulary"]), told["model"]["normalisation"]
-    return Gatherer(bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, vocabulary, normalisation)
+    filling = Filling.from_told(told.get("filling", {}))
+    return Gatherer(bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, vocabulary, normalisation, filling)
 
 
 def prefix(member: int) -> str:

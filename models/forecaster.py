@@ -13,6 +13,7 @@ from models.bundle import Bundle, normal_forecasts, prefix
 from models.calendar import seasons
 from models.calibration import calibrate
 from models.devices import device_of, same_numbers
+from models.filling import Filling
 from models.fit import Epoch, History, TrainingSpec, fit
 from models.inheritance import inherited, take_over, why_not
 from models.linear import fit_linear
@@ -67,6 +68,7 @@ def train_network(
         return replace(batch, loudness=torch.from_numpy(loud).float()).to(device)
 
     settings |= {"shape": shape.model_dump(mode="json"), "vocabulary": list(gatherer.vocabulary)}
+    settings |= {"filling": gatherer.filling.told()}
     settings |= {"floor": gatherer.scaling.floor, "target": list(gatherer.scaling.target)}
     tensors = {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
     histories = []
@@ -107,7 +109,23 @@ def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe
     vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
     lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and model.seasons)
     scaling = Scaling.fitted(panel, *train, view.lookback)
-    return Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation)
+    rows = panel.rows_until(*train)
+    fills = view.features.known_columns, view.features.observed
+    known, observed = (tuple(view.fill.get(name, "none") for name in names) for names in fills)
+    filling = Filling(
+        season=view.season,
+        y=view.fill.get("y", "none"),
+        known=known,
+        observed=observed,
+        gappy_known=_gappy(panel.known[rows]),
+        gappy_observed=_gappy(panel.observed[rows]),
+    )
+    return Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation, filling)
+
+
+def _gappy(values: np.ndarray) -> tuple[int, ...]:
+    """Which columns lack a value in some row."""
+    return tuple(int(place) for place in np.flatnonzero(~np.isfinite(values).all(axis=0)))
 
 
 def _calibration(

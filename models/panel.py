@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import PositiveInt
+from pydantic import Field, PositiveInt
 
 from data_contracts.spec import Spec
 from models.calendar import calendar_features, clock, seasons, steps_a_day
 from models.features import FeatureSpec
+from models.filling import Fill
 
 
 class View(Spec):
@@ -24,6 +25,7 @@ class View(Spec):
     zone: str
     lookback: PositiveInt
     horizon: PositiveInt
+    fill: dict[str, Fill] = Field(default_factory=dict)
 
     @property
     def season(self) -> int:
@@ -92,6 +94,12 @@ class Panel:
         """Whether every observation is a whole number: then quantiles are whole numbers too."""
         known = self.y[np.isfinite(self.y)]
         return bool(len(known)) and bool((known == np.rint(known)).all())
+
+    def rows_until(self, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """(R,) whether a row stands at or before the last of these cutoffs of its series."""
+        last = np.full(len(self.ids), -1)
+        np.maximum.at(last, series, position)
+        return np.arange(len(self.y)) <= np.repeat(self.starts + last, self.lengths)
 
     def take(self, values: np.ndarray, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """(n, len(offsets), …): values at position + offset of each window's series; NaN outside the series."""

@@ -25,9 +25,7 @@ class Scaling:
     @classmethod
     def fitted(cls, panel: Panel, series: np.ndarray, position: np.ndarray, lookback: int) -> "Scaling":
         """From the training windows alone: everything at or before their last cutoffs."""
-        last = np.full(len(panel.ids), -1)
-        np.maximum.at(last, series, position)
-        rows = np.arange(len(panel.y)) <= np.repeat(panel.starts + last, panel.lengths)
+        rows = panel.rows_until(series, position)
         sample = np.linspace(0, len(series) - 1, min(len(series), 2000)).astype(int)
         past = panel.take(panel.y, series[sample], position[sample], np.arange(1 - lookback, 1))
         with np.errstate(invalid="ignore"):

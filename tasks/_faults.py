@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from tasks._cleaning import unused
 from tasks.ingestion import Reading
 
 LONGEST = 60  # letters of one value in a message
@@ -54,15 +55,17 @@ def typed(raw: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[Fault
 
 
 def repeated(frame: pd.DataFrame, reading: Reading) -> list[Fault]:
-    """Rows that repeat a series and time that an earlier row has."""
-    twice = frame.duplicated(["unique_id", "ds"]) & frame["ds"].notna() & frame["unique_id"].notna()
+    """Rows that repeat a series and time and are not used; a fault of the data where no policy allows for them."""
+    twice = unused(frame, reading.cleaning)
     if not twice.any():
         return []
     columns = reading.columns
     key = f"{columns.unique_id}, {columns.ds}" if columns.unique_id else columns.ds
     severity = reading.contract.row_faults if reading.contract else "error"
-    rows = frame.loc[twice, "row"].tolist()
-    return [Fault("one row a series and time", key, severity, "repeats the key of an earlier row", rows)]
+    policy, rows = reading.cleaning.repeated, frame.loc[twice, "row"].tolist()
+    other = "a later" if policy == "last" else "an earlier"
+    severity = severity if policy == "reject" else "warning"
+    return [Fault("one row a series and time", key, severity, f"repeats the key of {other} row", rows)]
 
 
 def sentence(fault: Fault, raw: pd.DataFrame) -> str:

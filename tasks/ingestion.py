@@ -18,6 +18,7 @@ from data_contracts.contract import Contract
 from data_contracts.errors import SourceUnreadable
 from data_contracts.spec import Spec
 from models.features import FeatureSpec
+from tasks._cleaning import CleaningSpec
 from tasks._source import SourceSpec, fingerprint, known_zone, read_source
 from tasks._step import step_that_depends_on
 from tasks._store import Store
@@ -47,6 +48,7 @@ class Reading(Spec):
     zone: str
     horizon: int
     contract: Contract | None = None
+    cleaning: CleaningSpec = CleaningSpec()
 
     @property
     def calendar_steps(self) -> bool:

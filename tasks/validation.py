@@ -10,6 +10,7 @@ from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken
 from data_contracts.spec import Spec
 from tasks import _expectations, _grid
+from tasks._cleaning import merged, zeros
 from tasks._faults import Fault, repeated, sentence, typed
 from tasks._step import step
 from tasks._store import Store
@@ -137,7 +138,8 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
         return Examined(None, None, out, findings, stopping)
     cutoff = observed["ds"].max()
     grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
-    clean, silent, broken = _grid.known_ahead(_grid.on_grid(kept, grid, cutoff, reading), cutoff, reading)
+    panel = _grid.on_grid(merged(kept, reading.cleaning), grid, cutoff, reading)
+    clean, silent, broken = _grid.known_ahead(zeros(panel, cutoff, reading.cleaning), cutoff, reading)
     stopping = tuple(sentence(fault, table) for fault in broken if fault.severity == "error")
     stopping += _stale(cutoff, moment, reading)
     ahead = int((kept["ds"] >= moment).sum())
