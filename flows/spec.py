@@ -145,7 +145,7 @@ class PipelineSpec(Spec):
             zone=self.schedule.timezone,
             lookback=lookback,
             horizon=self.windowing.horizon,
-            fill=self.cleaning.fill,
+            fill=tuple(sorted(self.cleaning.fill.items())),
         )
 
     @property

@@ -111,10 +111,10 @@ def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe
     scaling = Scaling.fitted(panel, *train, view.lookback)
     rows = panel.rows_until(*train)
     fills = view.features.known_columns, view.features.observed
-    known, observed = (tuple(view.fill.get(name, "none") for name in names) for names in fills)
+    known, observed = (tuple(view.fill_of(name) for name in names) for names in fills)
     filling = Filling(
         season=view.season,
-        y=view.fill.get("y", "none"),
+        y=view.fill_of("y"),
         known=known,
         observed=observed,
         gappy_known=_gappy(panel.known[rows]),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import Field, PositiveInt
+from pydantic import PositiveInt
 
 from data_contracts.spec import Spec
 from models.calendar import calendar_features, clock, seasons, steps_a_day
@@ -25,7 +25,11 @@ class View(Spec):
     zone: str
     lookback: PositiveInt
     horizon: PositiveInt
-    fill: dict[str, Fill] = Field(default_factory=dict)
+    fill: tuple[tuple[str, Fill], ...] = ()  # of the columns that have a policy; pairs, as a view is a key of caches
+
+    def fill_of(self, column: str) -> Fill:
+        """The policy for the gaps of y or of a covariate."""
+        return dict(self.fill).get(column, "none")
 
     @property
     def season(self) -> int:

@@ -60,7 +60,8 @@ def panel(build_frame, tail: float, fill) -> Panel:
     wind[-12:] = tail
     frame = build_frame({"a": y}, freq="h", wind={"a": wind})
     features = FeatureSpec(known=("hour",), observed=("wind",))
-    return Panel.from_frame(frame, View(features=features, freq="h", zone="UTC", lookback=24, horizon=12, fill=fill))
+    view = View(features=features, freq="h", zone="UTC", lookback=24, horizon=12, fill=tuple(fill.items()))
+    return Panel.from_frame(frame, view)
 
 
 @pytest.mark.parametrize("policy", ["none", "zero", "forward", "interpolate", "season"])
@@ -83,3 +84,9 @@ def test_a_filling_is_told_in_json_and_read_back() -> None:
     filling = Filling(24, "forward", ("none",), ("season", "zero"), (0,), (1,))
     assert Filling.from_told(filling.told()) == filling
     assert Filling.from_told({}) == Filling()
+
+
+def test_a_view_with_policies_is_a_key() -> None:
+    view = View(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=12, fill=(("y", "season"),))
+    assert {view: 1}[view.model_copy()] == 1
+    assert (view.fill_of("y"), view.fill_of("wind")) == ("season", "none")
