@@ -113,7 +113,9 @@ def _refuse_empty(bound: Bound) -> None:
     highest = 100 if bound.unit == "percent" else math.inf
     for side in (bound.least, bound.most):
         if side is not None and not 0 <= side <= highest:
-            raise ValueError(f"has the bound {_plain(side)}; write 0 or more{', 100 at most' if highest == 100 else ''}")
+            raise ValueError(
+                f"has the bound {_plain(side)}; write 0 or more{', 100 at most' if highest == 100 else ''}"
+            )
     least, most = bound.least or 0.0, highest if bound.most is None else bound.most
     strict = (bound.above and bound.least is not None) or bound.below
     if not bound.outside and (least > most or (least == most and strict)):

@@ -82,9 +82,7 @@ def _column(prop: SchemaProperty, path: Path) -> Column:
     what = f"{path}: {prop.name}"
     if prop.logicalType not in KINDS:
         known = ", ".join(str(word) for word in KINDS if word)
-        raise SpecError(
-            f"{what} has logicalType {prop.logicalType!r}, which no table column has; known are {known}."
-        )
+        raise SpecError(f"{what} has logicalType {prop.logicalType!r}, which no table column has; known are {known}.")
     try:
         found, arrow = physical(prop.physicalType)
     except ValueError as wrong:

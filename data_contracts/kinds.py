@@ -54,7 +54,13 @@ WITHOUT_A_TYPE: dict[Kind, str] = {
 }
 """What a column becomes of which the contract promises only the kind."""
 
-UNSIZED: dict[str, Kind] = {"decimal": "number", "numeric": "number", "number": "number", "money": "number", "time": "clock"}
+UNSIZED: dict[str, Kind] = {
+    "decimal": "number",
+    "numeric": "number",
+    "number": "number",
+    "money": "number",
+    "time": "clock",
+}
 
 DATABASES = {
     "string": "varchar char character nvarchar nchar varchar2 nvarchar2 text ntext clob uuid character-varying utf8",

@@ -68,8 +68,10 @@ def _counting(metric: str, arguments: dict[str, Any], place: _Place, what: str) 
             return "expect_column_values_to_not_be_null", {"column": column}
         return MISSING, {"column": column, "words": _listed(arguments, "missingValues", what)}
     if len(arguments) != 1:
-        raise SpecError(f"{what} uses metric 'invalidValues' with {sorted(arguments) or 'no arguments'}; it takes "
-                        "invalidValues with validValues or pattern, one of them; two promises are two rules.")  # fmt: skip
+        given = sorted(arguments) or "no arguments"
+        raise SpecError(
+            f"{what} uses metric 'invalidValues' with {given}; it takes validValues or pattern, and two are two rules."
+        )
     if "pattern" in arguments:
         return "expect_column_values_to_match_regex", {"column": column, "regex": pattern(arguments["pattern"], what)}
     values = _listed(arguments, "validValues", what)
@@ -105,7 +107,7 @@ def pattern(written: Any, what: str) -> str:
 
 
 def fitting(values: list[Any], kind: Kind, what: str) -> list[Any]:
-    """Values that a column of this kind can have. SpecError where one can't be there: a slip of the rule, not of data."""
+    """Values that a column of this kind can have. SpecError where one can't be there: a slip of the rule."""
     asked: dict[str, tuple[tuple[type, ...], str]] = {
         "string": ((str,), "text; put it in quotes"),
         "clock": ((str,), "a time of day; put it in quotes"),

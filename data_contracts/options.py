@@ -1,6 +1,7 @@
 """What a property promises of its values (`logicalTypeOptions`, `enum`, `unique`), as facts and rules."""
 
 import datetime as dt
+import math
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -138,7 +139,7 @@ def _limit(value: Any, kind: Kind, word: str, what: str) -> Any:
             return dt.datetime.fromisoformat(str(value)).isoformat()
         except ValueError as unread:
             raise SpecError(f"{what} has {word} {value!r}; write a date or time such as 2024-01-31.") from unread
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise SpecError(f"{what} has {word} {value!r}; write a number.")
     return value
 

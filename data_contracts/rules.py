@@ -76,7 +76,9 @@ def scope_of(entries: list[Any] | None, what: str) -> Scope:
 def severity_of(severity: Any, what: str) -> Severity:
     """The severity as it is written, error where it is not. SpecError names what is accepted."""
     if severity not in (None, "error", "warning", "info"):
-        raise SpecError(f"{what} has severity {severity!r}; write error or warning, or info where it shall only be told.")
+        raise SpecError(
+            f"{what} has severity {severity!r}; write error or warning, or info where it shall only be told."
+        )
     return severity or "error"
 
 
