@@ -1,6 +1,7 @@
 """The rules of a contract as one Great Expectations suite: run over a frame, one result a rule in the rules' order."""
 
 import logging
+import re
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from data_contracts.rules import Rule
 
 OURS = (MISSING, MULTIPLE)
 LIMITS = ("min_value", "max_value")
+LOOKS = re.compile(r"\(\?[=!<]|\\[1-9]")
 
 
 class Result(NamedTuple):
@@ -51,6 +53,7 @@ def _asked(frame: pd.DataFrame, rules: list[Rule], contract: Contract) -> list[R
     import great_expectations as gx  # takes seconds, and a cached night never needs it
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
+    frame = _with_plain_text(frame, rules)
     expectations = [_expectation(rule, frame, contract) for rule in rules]
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -63,6 +66,13 @@ def _asked(frame: pd.DataFrame, rules: list[Rule], contract: Contract) -> list[R
     ordered = {_question(entry.expectation_config): entry.to_json_dict() for entry in report.results}
     asked = [_question(expectation.configuration) for expectation in expectations]
     return [_result(ordered[one]) for one in asked if one in ordered]
+
+
+def _with_plain_text(frame: pd.DataFrame, rules: list[Rule]) -> pd.DataFrame:
+    """Arrow's regular expressions can't look around or back: what such a pattern asks of is made text of Python."""
+    asked = {rule.arguments["column"] for rule in rules if LOOKS.search(str(rule.arguments.get("regex", "")))}
+    found = [name for name in asked if name in frame and pd.api.types.is_string_dtype(frame[name])]
+    return frame.astype(dict.fromkeys(found, object)) if found else frame
 
 
 def _expectation(rule: Rule, frame: pd.DataFrame, contract: Contract) -> Any:
