@@ -169,7 +169,7 @@ class PipelineSpec(Spec):
         zones = [column.zone for column in contract.columns if column.name == self.columns.ds] if contract else []
         if self.source.timezone and any(zone and zone != self.source.timezone for zone in zones):
             raise SpecError(
-                f"{self.contract} says that {self.columns.ds} is in {zones[0]} (defaultTimezone), and the pipeline says "
+                f"{self.contract} says that {self.columns.ds} is in {zones[0]} (defaultTimezone), the pipeline says "
                 f"{self.source.timezone} (source.timezone); write one of them."
             )
         return contract
