@@ -29,9 +29,9 @@ class Result(NamedTuple):
 
 def run(frame: pd.DataFrame, rules: tuple[Rule, ...], contract: Contract) -> list[Result]:
     """One result a rule; `row` numbers the rows of `frame`. SpecError where a rule is no expectation at all."""
-    asked = [rule for rule in rules if rule.expectation not in OURS]
+    asked = [rule for rule in rules if not _is_ours(rule)]
     answers = iter(_asked(frame, asked, contract) if asked else [])
-    results = [next(answers, None) if rule.expectation not in OURS else _ours(frame, rule) for rule in rules]
+    results = [_ours(frame, rule) if _is_ours(rule) else next(answers, None) for rule in rules]
     found = [result for result in results if result is not None]
     if len(found) != len(rules):
         raise SpecError(f"contract {contract.label} has {len(rules)} rules but {len(found)} gave a result.")
@@ -40,7 +40,7 @@ def run(frame: pd.DataFrame, rules: tuple[Rule, ...], contract: Contract) -> lis
 
 def judges_rows(rule: Rule) -> bool:
     """Whether the rule says of single rows that they are at fault; otherwise it judges a column or table as a whole."""
-    if rule.expectation in OURS:
+    if _is_ours(rule):
         return True
     from great_expectations.expectations import expectation as kinds
     from great_expectations.expectations.registry import get_expectation_impl
@@ -49,11 +49,16 @@ def judges_rows(rule: Rule) -> bool:
     return issubclass(get_expectation_impl(rule.expectation), by_row)
 
 
+def _is_ours(rule: Rule) -> bool:
+    """Also a pattern of the standard that looks around or back, which Arrow's regular expressions can't."""
+    looks = rule.allowed is not None and LOOKS.search(str(rule.arguments.get("regex", "")))
+    return rule.expectation in OURS or bool(looks)
+
+
 def _asked(frame: pd.DataFrame, rules: list[Rule], contract: Contract) -> list[Result]:
     import great_expectations as gx  # takes seconds, and a cached night never needs it
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    frame = _with_plain_text(frame, rules)
     expectations = [_expectation(rule, frame, contract) for rule in rules]
     context = gx.get_context(mode="ephemeral")
     context.variables.progress_bars = {"globally": False}
@@ -66,13 +71,6 @@ def _asked(frame: pd.DataFrame, rules: list[Rule], contract: Contract) -> list[R
     ordered = {_question(entry.expectation_config): entry.to_json_dict() for entry in report.results}
     asked = [_question(expectation.configuration) for expectation in expectations]
     return [_result(ordered[one]) for one in asked if one in ordered]
-
-
-def _with_plain_text(frame: pd.DataFrame, rules: list[Rule]) -> pd.DataFrame:
-    """Arrow's regular expressions can't look around or back: what such a pattern asks of is made text of Python."""
-    asked = {rule.arguments["column"] for rule in rules if LOOKS.search(str(rule.arguments.get("regex", "")))}
-    found = [name for name in asked if name in frame and pd.api.types.is_string_dtype(frame[name])]
-    return frame.astype(dict.fromkeys(found, object)) if found else frame
 
 
 def _expectation(rule: Rule, frame: pd.DataFrame, contract: Contract) -> Any:
@@ -115,9 +113,14 @@ def _result(told: dict[str, Any]) -> Result:
 
 
 def _ours(frame: pd.DataFrame, rule: Rule) -> Result:
-    """The expectations that Great Expectations does not have."""
+    """The expectations that Great Expectations does not have, or not for text kept by Arrow."""
+    if rule.arguments["column"] not in frame:
+        return Result(False, [], None, f"there is no column {rule.arguments['column']!r}")
     values = frame[rule.arguments["column"]]
-    if rule.expectation == MISSING:
+    if "regex" in rule.arguments:
+        fits = re.compile(rule.arguments["regex"])
+        at_fault = values.notna() & ~values.map(lambda one: pd.isna(one) or bool(fits.search(str(one)))).astype(bool)
+    elif rule.expectation == MISSING:
         words = [word for word in rule.arguments["words"] if word is not None]
         at_fault = values.isna() | values.isin(words)
     else:

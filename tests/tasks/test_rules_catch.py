@@ -75,7 +75,7 @@ CAUGHT: list[tuple[dict[str, Any], list[Any], list[Any], list[int]]] = [
     (TEXT | rule("invalidValues", arguments={"validValues": ["a", "b"]}, **NONE), ["a", None], ["a", "c"], [1]),
     (NUMBER | rule("invalidValues", arguments={"validValues": [1, 2]}, **NONE), [1.0, 2.0], [1.0, 3.0], [1]),
     (TEXT | rule("invalidValues", arguments={"pattern": "^[A-Z]{2}$"}, **NONE), ["DE", None], ["DE", "D"], [1]),
-    (TEXT | rule("invalidValues", arguments={"pattern": r"^(?!b)(.)\1$"}, **NONE), ["aa", None], ["aa", "bb"], [1]),
+    (TEXT | rule("invalidValues", arguments={"pattern": r"^(?:(?!b)(.)\1)$"}, **NONE), ["aa", None], ["aa", "bb"], [1]),
     (TEXT | rule("duplicateValues", **NONE), ["a", None, None], ["a", "b", "a"], [2]),
     (option(NUMBER, minimum=0), [0.0, 1.0], [0.0, -0.1], [1]),
     (option(NUMBER, maximum=9), [9.0, 1.0], [9.1, 1.0], [0]),
