@@ -121,12 +121,17 @@ def _of_options(options: dict[str, Any], known: Known, what: str) -> Iterator[Fo
 
 def _of_format(written: Any, kind: Kind, what: str) -> Iterator[Found]:
     if kind == "string" and written in FORMATS:
-        yield f"is {written}", f"must be {written}", "expect_column_values_to_match_regex", {"regex": FORMATS[written]}
+        yield (
+            "keeps its format",
+            f"must be {written}",
+            "expect_column_values_to_match_regex",
+            {"regex": FORMATS[written]},
+        )
     elif kind == "integer" and written in WHOLE:
         sign, bits = WHOLE[written]
         least, most = (0, 2**bits - 1) if sign == "u" else (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1)
         between = {"min_value": least, "max_value": most}
-        yield f"fits {written}", f"must fit {written}", "expect_column_values_to_be_between", between
+        yield "keeps its format", f"must fit {written}", "expect_column_values_to_be_between", between
     elif not (kind == "string" and written in TOLD) and not (kind == "number" and written in ("f32", "f64")):
         formats = {"string": (*FORMATS, *TOLD), "integer": tuple(WHOLE), "number": ("f32", "f64")}[str(kind)]
         raise SpecError(f"{what} has the format {written!r}; known for {kind} are {', '.join(formats)}.")
