@@ -1,6 +1,7 @@
 """Step 10 · the night's claim checks → the morning page: what happened, and whether to worry."""
 
 import importlib.metadata
+from collections.abc import Collection
 
 import pandas as pd
 
@@ -20,6 +21,7 @@ from tasks.evaluation import METRICS, Evaluated, Question
 from tasks.memory import Pictured, drawn
 from tasks.registration import Registered
 
+MOST_FINDINGS = 20  # on the page; the manifest has them all
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
 
 
@@ -72,13 +74,20 @@ def verdict(story: Story) -> tuple[_morning.Verdict, tuple[str, ...]]:
         )
     if story.validated.health.quarantined:
         worries.append(f"{story.validated.health.quarantined:,} rows lie in quarantine")
+    if aside := story.validated.health.set_aside:
+        worries.append(f"{len(aside)} series broke a rule, are set aside and were not forecast: {_some(aside)}")
+    if found := len(story.validated.findings):
+        worries.append(f"{found} finding{'s' if found > 1 else ''} in the data, told under data health")
     silent = {*story.validated.health.ended, *(story.forecasted.left_out if story.forecasted else ())}
     if silent:
-        some = ", ".join(sorted(silent)[:5]) + (" …" if len(silent) > 5 else "")
-        worries.append(f"{len(silent)} series ended or lack covariates ahead, and were not forecast: {some}")
+        worries.append(f"{len(silent)} series ended or lack covariates ahead, and were not forecast: {_some(silent)}")
     worry = "Look at: " + "; ".join(worries) + "." if worries else "Nothing to worry about."
     state: _morning.Verdict = "watch" if worries else "good"
     return state, (_published_line(story), _quality_line(story), worry)
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + (" …" if len(names) > 5 else "")
 
 
 def _published_line(story: Story) -> str:
@@ -185,6 +194,8 @@ def _health(story: Story, cutoff: pd.Timestamp, view: View) -> tuple[_morning.He
     health = story.validated.health
     stale = pd.Timestamp(story.night.as_of) - cutoff
     rejected: _morning.Verdict = "watch" if health.quarantined else "good"
+    counts = (("ended", health.ended), ("set aside", health.set_aside))
+    gone = [f"{len(names)} {word}" for word, names in counts if names]
     return (
         _morning.Health(
             "Rows read",
@@ -193,13 +204,14 @@ def _health(story: Story, cutoff: pd.Timestamp, view: View) -> tuple[_morning.He
         ),
         _morning.Health("Rows used", _figures.count(health.used), "read = used + in quarantine", "good"),
         _morning.Health("Rows in quarantine", _figures.count(health.quarantined), "", rejected),
-        _morning.Health("Series", _figures.count(health.series), f"{len(health.ended)} ended" if health.ended else ""),
+        _morning.Health("Series", _figures.count(health.series), ", ".join(gone)),
         _morning.Health("Gaps", _figures.count(health.gaps), "steps without an observation, masked for the models"),
         _morning.Health(
             "Last observation",
             _figures.when(cutoff, "UTC" if dates else zone, dates),
             f"{_figures.duration(stale.total_seconds())} before the as-of",
         ),
+        *(_morning.Health("Finding", finding, "", "watch") for finding in story.validated.findings[:MOST_FINDINGS]),
     )
 
 

@@ -58,3 +58,15 @@ def test_units_zones_scopes_and_service_levels_are_told(tmp_path: Path) -> None:
     assert "- latency: the newest observation of each series is at most 3h old; an older one: the series is set" in page
     assert "- retention: 2 y; said, not judged by Nightcast." in page
     assert "## Said, and judged by nobody\n\n- Measured on the roof." in page
+
+
+def test_the_example_of_the_readme_is_a_contract_and_says_what_it_shows(tmp_path: Path) -> None:
+    readme = (ODCS.parent / "README.md").read_text(encoding="utf-8")
+    path = tmp_path / "sales.odcs.yaml"
+    path.write_text(readme.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    page = page_of(read_contract(path))
+    assert "- table rowCount (more than 1,000 rows; stops the night)." in page
+    assert "- few gaps (`sold`; less than 5 percent at fault; each series by itself; the series is set aside" in page
+    assert "- sold is possible (`sold`; the rows go to quarantine, the night goes on)." in page
+    assert "- size is one of its enum: size must be one of S, M (`size`; each series by itself; the series is" in page
+    assert "| `day` (key) | timestamp[us, UTC] |  | may be |" in page
