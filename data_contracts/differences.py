@@ -55,7 +55,7 @@ def loosened(old: Rule, new: Rule) -> Iterator[tuple[Effect, str]]:
         yield _of_bounds(old.allowed, new.allowed), told
     for word in dict.fromkeys((*old.arguments, *new.arguments)):
         before, after = (rule.arguments.get(word, DEFAULT.get(word)) for rule in (old, new))
-        if before != after:
+        if repr(before) != repr(after):  # nan is the same as nan, and 1 is not true
             yield _of_argument(word, before, after)
 
 

@@ -82,7 +82,7 @@ def _duplicates(arguments: dict[str, Any], place: _Place, what: str) -> tuple[st
     listed = _listed(arguments, "properties", what) if "properties" in arguments else [*filter(None, [place.prop])]
     if not listed:
         raise SpecError(f"{what} (duplicateValues) needs `arguments: {{properties: […]}}`.")
-    if unknown := [name for name in listed if name not in place.known]:
+    if unknown := [name for name in listed if not isinstance(name, str) or name not in place.known]:
         raise SpecError(f"{what} speaks of {unknown[0]!r}, which is no property of this contract.")
     columns = [place.known[name].column for name in listed]
     if len(columns) == 1:

@@ -116,10 +116,10 @@ def _of_options(options: dict[str, Any], known: Known, what: str) -> Iterator[Fo
         regex = pattern(options["pattern"], what)
         yield "matches its pattern", f"must match {regex}", "expect_column_values_to_match_regex", {"regex": regex}
     if "format" in options and known.kind not in ("time", "clock"):
-        yield from _of_format(options["format"], known.kind, what)
+        yield from _of_format(str(options["format"]), known.kind, what)
 
 
-def _of_format(written: Any, kind: Kind, what: str) -> Iterator[Found]:
+def _of_format(written: str, kind: Kind, what: str) -> Iterator[Found]:
     if kind == "string" and written in FORMATS:
         yield (
             "keeps its format",

@@ -70,7 +70,9 @@ def test_a_broken_rule_ends_the_night_before_data_are_judged_even_without_data(
 ) -> None:
     pipeline = promising("delay")
     panel.head(0).to_parquet(world / "ports.parquet", index=False)
-    with pytest.raises(SpecError, match=r"contract ports@1.0.0, rule 'possible' is broken and judged nothing") as broken:
+    with pytest.raises(
+        SpecError, match=r"contract ports@1.0.0, rule 'possible' is broken and judged nothing"
+    ) as broken:
         nightly(pipeline, FIRST)
     assert broken.value.exit_code == 2
     promising("late")
