@@ -43,10 +43,19 @@ def repeated_key(told: pd.DataFrame, reading: Reading) -> list[Fault]:
     return [Fault("the key is unique", key, contract.row_faults, "repeats the key of an earlier row", rows)]
 
 
+def allowed_for(broken: list[Fault], reading: Reading) -> list[Fault]:
+    """Where the pipeline says which of repeated rows counts, a warning of the contract about them is only told."""
+    if reading.contract is None or reading.cleaning.repeated == "reject":
+        return broken
+    judges = _expectations.judge_of(_series_and_time(reading), reading.contract)
+    lenient = [fault.rule in judges and fault.severity == "warning" for fault in broken]
+    return [fault._replace(severity="info") if told else fault for fault, told in zip(broken, lenient, strict=True)]
+
+
 def once(twice: list[Fault], broken: list[Fault], reading: Reading) -> list[Fault]:
     """Repeated keys that no rule of the contract names: where one does, its own words and severity count."""
     judges = _expectations.judge_of(_series_and_time(reading), reading.contract) if reading.contract else set()
-    named = rows_of([fault for fault in broken if fault.rule in judges])
+    named = rows_of([fault for fault in broken if fault.rule in judges and fault.severity != "info"])
     left = [fault._replace(rows=[row for row in fault.rows if row not in named]) for fault in twice]
     return [fault for fault in left if fault.rows]
 

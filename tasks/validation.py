@@ -11,7 +11,7 @@ from data_contracts.spec import Spec
 from tasks import _expectations, _grid
 from tasks._cleaning import merged, zeros
 from tasks._faults import Fault, repeated, rows_of, sentence, set_aside, typed
-from tasks._promises import in_their_words, lacking, once, repeated_key, stale, stale_series
+from tasks._promises import allowed_for, in_their_words, lacking, once, repeated_key, stale, stale_series
 from tasks._step import step
 from tasks._store import Store
 from tasks._types import retyped
@@ -66,6 +66,7 @@ def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[p
         told = in_their_words(sound, raw.loc[sound.index], reading)[sound["ds"] < moment]
         series = reading.columns.unique_id or "unique_id"
         broken = lacking(told, reading.contract) + _expectations.broken_rules(told, reading.contract, series)
+        broken = allowed_for(broken, reading)
         faults += once(twice, broken, reading) + broken + repeated_key(told, reading)
         faults += stale_series(sound[sound["ds"] < moment], moment, reading)
     else:

@@ -63,6 +63,12 @@ def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others
     assert health["set_aside"] == ["north"]
     assert health["used"] + health["quarantined"] == health["read"]
     assert record["failures"] == []
+    contract = (world / "ports.odcs.yaml").read_text(encoding="utf-8")
+    (world / "ports.odcs.yaml").write_text(contract.replace("max_value: 200", "max_value: 2000"), encoding="utf-8")
+    changed = nightly(pipeline, "2024-02-10")
+    assert "the contract changed since the last night, 2 times breaking" in changed.lines[2]
+    page = (world / "store" / changed.page).read_text(encoding="utf-8")
+    assert "rule &#39;possible&#39;: max_value 200 → 2000" in page
 
 
 def test_a_broken_rule_ends_the_night_before_data_are_judged_even_without_data(

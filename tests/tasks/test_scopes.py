@@ -242,3 +242,18 @@ def test_used_and_quarantined_are_read_whatever_the_severities_and_scopes(
     used = kept[pd.to_datetime(kept["ds"], utc=True) < pd.Timestamp(AS_OF)]
     assert len(used) == health.used
     assert done.clean["y"].notna().sum() == used["y"].notna().sum()
+
+
+@pytest.mark.parametrize(("policy", "sold", "quarantined"), [("first", 5.0, 1), ("last", 77.0, 1), ("mean", 41.0, 0)])
+def test_a_warning_about_repeated_hours_leaves_the_choice_of_the_row_to_the_pipeline(
+    *, reading: Told, sales: Sales, store: Store, promise: Promise, policy: str, sold: float, quarantined: int
+) -> None:
+    frame = sales()
+    again = frame.iloc[[5]].assign(sold=77.0)
+    once = {"name": "once", "metric": "duplicateValues", "arguments": {"properties": ["sku", "hour"]}, "mustBe": 0}
+    told = reading(contract=promise(once | {"severity": "warning"}, at="table"), cleaning={"repeated": policy})
+    done = night(pd.concat([frame, again], ignore_index=True), told, store)
+    assert (done.health.read, done.health.quarantined) == (61, quarantined)
+    clean = store.get(done.clean)
+    assert clean.loc[(clean["unique_id"] == "apple"), "y"].tolist()[5] == sold
+    assert any("'once'" in finding for finding in done.findings)
