@@ -7,8 +7,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from models.panel import View
-from tasks import _figures, _morning, _page
+from tasks import _morning, _page
 from tasks._health import health_of
 from tasks._lags import Fading
 from tasks._memory import out_of_sight
