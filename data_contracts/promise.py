@@ -34,7 +34,7 @@ class Column(Spec):
     @property
     def promised(self) -> str:
         """Its type in one word, Arrow's where the contract gives one."""
-        return self.arrow or {"any": "anything", "clock": "time of day"}.get(self.kind, self.kind)
+        return self.arrow or {"any": "anything", "clock": "time of day", "time": "timestamp"}.get(self.kind, self.kind)
 
 
 class Level(Spec):

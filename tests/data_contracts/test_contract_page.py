@@ -52,7 +52,7 @@ def test_units_zones_scopes_and_service_levels_are_told(tmp_path: Path) -> None:
     path = tmp_path / "wind.odcs.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     page = page_of(read_contract(path))
-    assert "| `hour` | time, written %d/%m/%Y %H:%M, in Europe/Berlin where it carries no zone |" in page
+    assert "| `hour` | timestamp, written %d/%m/%Y %H:%M, in Europe/Berlin where it carries no zone |" in page
     assert r"| `wind` | number | mph | may be | speed \| gusts not &lt;script>alert(1)&lt;/script> | 1.5, 2 |" in page
     assert "- gaps (`wind`; less than 3 at fault; each series by itself; the series is set aside" in page
     assert "- latency: the newest observation of each series is at most 3h old; an older one: the series is set" in page
