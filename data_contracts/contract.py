@@ -1,122 +1,24 @@
 """An Open Data Contract Standard document, compiled: columns, keys and rules that a table must keep."""
 
 import functools
-import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import pyarrow as pa
-import pyarrow.compute as pc
 from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
-from pydantic import BaseModel, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError
 
+from data_contracts import options
 from data_contracts.document import read_document, sentences
 from data_contracts.errors import SpecError
-from data_contracts.rules import Rule, compile_rules
-from data_contracts.spec import Spec
+from data_contracts.kinds import ARROW, KINDS, Kind, Known, physical
+from data_contracts.promise import Column, Contract
+from data_contracts.rules import Rule, compile_rules, custom, words
+from data_contracts.service import levels_of
+
+__all__ = ["ARROW", "ODCS", "Column", "Contract", "Kind", "house_contract", "read_contract"]
 
 ODCS = Path(__file__).parent / "odcs"
-
-ARROW: dict[str, pa.DataType] = {
-    "string": pa.string(),
-    "bool": pa.bool_(),
-    "int8": pa.int8(),
-    "int16": pa.int16(),
-    "int32": pa.int32(),
-    "int64": pa.int64(),
-    "float64": pa.float64(),
-    "timestamp[us, UTC]": pa.timestamp("us", "UTC"),
-}
-
-Kind = Literal["string", "number", "integer", "boolean", "time", "any"]
-KINDS: dict[str | None, Kind] = {
-    "string": "string",
-    "number": "number",
-    "integer": "integer",
-    "boolean": "boolean",
-    "date": "time",
-    "timestamp": "time",
-    "time": "string",
-    None: "any",
-}
-UNITS = {"d": "D", "day": "D", "days": "D", "h": "h", "hour": "h", "hours": "h", "min": "min", "minutes": "min"}
-
-
-class Column(Spec):
-    """One promised column: what kind of values, whether it may be missing, whether it is part of the key."""
-
-    name: str
-    kind: Kind = "any"
-    arrow: str | None = None
-    required: bool = False
-    key: bool = False
-
-
-class Contract(Spec):
-    """What one table promises.
-
-    `others` matches the names of further columns that may stand in it, `freshness` is how old the newest
-    observation may be, and `row_faults` says whether a row that is no observation at all (text for a number, a
-    repeated key, a time off the grid) stops the night (error) or goes to quarantine (warning).
-    """
-
-    id: str
-    version: str
-    columns: tuple[Column, ...]
-    rules: tuple[Rule, ...] = ()
-    others: str | None = None
-    freshness: str | None = None
-    row_faults: Literal["error", "warning"] = "error"
-
-    @field_validator("others")
-    @classmethod
-    def _pattern(cls, others: str | None) -> str | None:
-        try:
-            re.compile(others or "")
-        except re.error as broken:
-            raise ValueError(f"{others!r} is no regular expression: {broken}") from broken
-        return others
-
-    @property
-    def label(self) -> str:
-        return f"{self.id}@{self.version}"
-
-    @property
-    def key(self) -> list[str]:
-        return [column.name for column in self.columns if column.key]
-
-    def broken_by(self, table: pa.Table) -> list[str]:
-        """One sentence for each structural promise that `table` breaks: columns, types, nulls, key."""
-        findings = []
-        for column in self.columns:
-            findings += _column_findings(column, table)
-        promised = {column.name for column in self.columns}
-        for name in table.column_names:
-            if name not in promised and not re.fullmatch(self.others or "", name):
-                findings.append(f"column {name!r} is not in the contract")
-        if not findings and self.key and table.num_rows:
-            distinct = table.group_by(self.key).aggregate([]).num_rows
-            if distinct != table.num_rows:
-                twice = table.num_rows - distinct
-                findings.append(f"{twice} rows repeat a key ({', '.join(self.key)})")
-        return findings
-
-
-def _column_findings(column: Column, table: pa.Table) -> list[str]:
-    if column.name not in table.column_names:
-        return [f"column {column.name!r} is missing"]
-    values = table[column.name]
-    if column.arrow and values.type != ARROW[column.arrow]:
-        return [f"column {column.name!r} is {values.type}, not {column.arrow}"]
-    findings = []
-    if column.required and values.null_count:
-        findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
-    if pa.types.is_floating(values.type) and values.length() > values.null_count:
-        endless = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
-        if endless and column.required:
-            findings.append(f"column {column.name!r} has {endless} values that are not finite")
-    return findings
 
 
 def read_contract(path: Path) -> Contract:
@@ -130,6 +32,8 @@ def read_contract(path: Path) -> Contract:
         raise SpecError(f"{path}: the standard has no {', '.join(unknown)}; is a word misspelt?")
     if parsed.kind != "DataContract" or not parsed.schema_:
         raise SpecError(f"{path} is no data contract: kind must be DataContract and schema must name a table.")
+    if not (parsed.apiVersion or "v3").startswith("v3"):
+        raise SpecError(f"{path} is written for {parsed.apiVersion}; write it for v3.1.0 of the standard.")
     if len(parsed.schema_) != 1:
         raise SpecError(f"{path} describes {len(parsed.schema_)} tables; a contract here describes one.")
     table = parsed.schema_[0]
@@ -139,13 +43,16 @@ def read_contract(path: Path) -> Contract:
         raise SpecError(f"{path} promises {', '.join(twice)} twice; keep one of each.")
     try:
         return Contract(
-            id=parsed.id or path.stem,
+            id=parsed.id or path.stem.removesuffix(".odcs"),
             version=parsed.version or "0.0.0",
             columns=columns,
-            rules=compile_rules(table, path),
-            others=_custom(table, "otherColumns"),
-            freshness=_freshness(parsed, path),
-            row_faults=_custom(table, "rowFaults") or "error",
+            rules=_rules(table, columns, path),
+            others=custom(table.customProperties, "otherColumns"),
+            levels=levels_of(parsed, path),
+            row_faults=custom(table.customProperties, "rowFaults") or "error",
+            title=parsed.name or "",
+            purpose=(parsed.description.purpose or "") if parsed.description else "",
+            words=words(table),
         )
     except ValidationError as error:
         raise sentences(path, error) from error
@@ -172,27 +79,37 @@ def house_contract(name: str) -> Contract:
 def _column(prop: SchemaProperty, path: Path) -> Column:
     if not prop.name:
         raise SpecError(f"{path}: a property of the schema has no name.")
+    what = f"{path}: {prop.name}"
     if prop.logicalType not in KINDS:
-        raise SpecError(f"{path}: {prop.name} has logicalType {prop.logicalType!r}, which no table column has.")
+        known = ", ".join(str(word) for word in KINDS if word)
+        raise SpecError(f"{what} has logicalType {prop.logicalType!r}, which no table column has; known are {known}.")
+    try:
+        found, arrow = physical(prop.physicalType)
+    except ValueError as wrong:
+        raise SpecError(f"{what} has physicalType {prop.physicalType!r}: {wrong}.") from wrong
+    kind = KINDS[prop.logicalType] if prop.logicalType else found
+    unit = custom(prop.customProperties, "unit")
     return Column(
-        name=prop.name,
-        kind=KINDS[prop.logicalType],
-        arrow=prop.physicalType if prop.physicalType in ARROW else None,
+        name=prop.physicalName or prop.name,
+        kind=kind,
+        arrow=arrow if found == kind else None,  # text that holds numbers: what it means counts, not how it is kept
         required=bool(prop.required),
         key=bool(prop.primaryKey),
+        unit=None if unit is None else str(unit),
+        description=" ".join((prop.description or "").split()),
+        examples=tuple(str(example) for example in prop.examples or ()),
+        **options.facts_of(prop, kind, what),
     )
 
 
-def _custom(table: SchemaObject, name: str) -> Any:
-    found = [entry.value for entry in table.customProperties or [] if entry.property == name]
-    return found[0] if found else None
-
-
-def _freshness(parsed: OpenDataContractStandard, path: Path) -> str | None:
-    promised = [sla for sla in parsed.slaProperties or [] if sla.property == "freshness"]
-    if not promised:
-        return None
-    value, unit = promised[0].value, promised[0].unit or "d"
-    if unit not in UNITS or isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise SpecError(f"{path}: freshness is {value!r} {unit}; write a number, and a unit of {', '.join(UNITS)}.")
-    return f"{value}{UNITS[unit]}"
+def _rules(table: SchemaObject, columns: tuple[Column, ...], path: Path) -> tuple[Rule, ...]:
+    """The rules that the document writes as such, then those that its properties imply."""
+    known = {
+        str(prop.name): Known(column.name, column.kind)
+        for prop, column in zip(table.properties or [], columns, strict=True)
+    }
+    rules = compile_rules(table, known, path)
+    row_faults = str(custom(table.customProperties, "rowFaults") or "error")
+    for prop in table.properties or []:
+        rules += options.rules_of(prop, known[str(prop.name)], row_faults, f"{path}: {prop.name}")
+    return rules

@@ -3,132 +3,127 @@
 Nothing of Great Expectations is imported here: a rule is a name and its arguments, and `tasks.validation` runs it.
 """
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from open_data_contract_standard.model import DataQuality, SchemaObject
 
+from data_contracts.bounds import OPERATORS, Bound
 from data_contracts.document import mapping
 from data_contracts.errors import SpecError
+from data_contracts.kinds import Known
+from data_contracts.metrics import library
 from data_contracts.spec import Spec
+
+Severity = Literal["error", "warning", "info"]
+Scope = Literal["table", "series"]
 
 
 class Rule(Spec):
-    """One expectation: `error` stops the night, `warning` sends the rows at fault to quarantine."""
+    """One expectation, and what happens where it is broken.
 
+    `error` stops the night, for the whole table or, with scope `series`, only for the series at fault; `warning` sends
+    the rows at fault to quarantine; `info` only reports. `allowed` says how many rows may be at fault, or how many rows
+    there may be; without it the expectation itself says whether it holds. With scope `series` each series is judged by
+    itself.
+    """
+
+    id: str | None = None
     name: str
     sentence: str
-    severity: Literal["error", "warning"]
+    severity: Severity = "error"
+    scope: Scope = "table"
     expectation: str
     arguments: dict[str, Any]
+    allowed: Bound | None = None
+
+    @property
+    def columns(self) -> list[str]:
+        """The columns that it judges; none for a rule about the whole table."""
+        named = [self.arguments[word] for word in ("column", "column_A", "column_B") if word in self.arguments]
+        return [str(name) for name in (*named, *self.arguments.get("column_list", ()))]
 
 
-def compile_rules(table: SchemaObject, path: Path) -> tuple[Rule, ...]:
-    """Every quality rule of the table and its properties, in the order of the document."""
-    rules = [_compile(rule, None, path) for rule in table.quality or []]
-    for prop in table.properties or []:
-        rules += [_compile(rule, prop.name, path) for rule in prop.quality or []]
-    return tuple(rules)
+def compile_rules(table: SchemaObject, known: Mapping[str, Known], path: Path) -> tuple[Rule, ...]:
+    """Every rule of the table and its properties that can be judged, in the order of the document."""
+    placed: list[tuple[DataQuality, str | None]] = [(rule, None) for rule in table.quality or []]
+    placed += [(rule, prop.name) for prop in table.properties or [] for rule in prop.quality or []]
+    return tuple(_compile(rule, prop, known, path) for rule, prop in placed if rule.type != "text")
 
 
-def _compile(rule: DataQuality, column: str | None, path: Path) -> Rule:
-    name = rule.name or rule.id or f"{column or 'table'} {rule.metric or rule.rule or rule.type}"
-    if rule.severity not in (None, "error", "warning"):
-        raise SpecError(f"{path}: rule {name!r} has severity {rule.severity!r}; write error or warning.")
-    if rule.type == "custom" and rule.engine == "greatExpectations":
-        expectation, arguments = _custom(rule, name, path)
-    elif rule.type in (None, "library"):
-        expectation, arguments = _library(rule, column, name, path)
-    else:
+def words(table: SchemaObject) -> tuple[str, ...]:
+    """The rules of type text: said to people, judged by nobody."""
+    rules = [*(table.quality or []), *(rule for prop in table.properties or [] for rule in prop.quality or [])]
+    return tuple(rule.description or rule.name or "" for rule in rules if rule.type == "text")
+
+
+def custom(entries: list[Any] | None, name: str) -> Any:
+    """The value of a customProperties entry; None where there is none."""
+    found = [entry.value for entry in entries or [] if entry.property == name]
+    return found[0] if found else None
+
+
+def scope_of(entries: list[Any] | None, what: str) -> Scope:
+    """The scope among customProperties. SpecError names what is accepted."""
+    scope = custom(entries, "scope")
+    if scope not in (None, "table", "series"):
+        raise SpecError(f"{what} has scope {scope!r}; write table or series.")
+    return "series" if scope == "series" else "table"
+
+
+def severity_of(severity: Any, what: str) -> Severity:
+    """The severity as it is written, error where it is not. SpecError names what is accepted."""
+    if severity not in (None, "error", "warning", "info"):
         raise SpecError(
-            f"{path}: rule {name!r} is of type {rule.type!r}; library and custom greatExpectations are known."
+            f"{what} has severity {severity!r}; write error or warning, or info where it shall only be told."
         )
-    sentence = rule.description or name
+    return severity or "error"
+
+
+def _compile(rule: DataQuality, prop: str | None, known: Mapping[str, Known], path: Path) -> Rule:
+    metric = rule.metric or rule.rule
+    name = rule.name or rule.id or f"{prop or 'table'} {metric or rule.type}"
+    what = f"{path}: rule {name!r}"
+    engine = re.sub(r"[^a-z]", "", (rule.engine or "").lower())
+    allowed = None
+    if rule.type == "custom" and engine in ("greatexpectations", "gx"):
+        expectation, arguments = _custom(rule, what)
+    elif rule.type in (None, "library"):
+        expectation, arguments, allowed = library(rule, prop, known, what)
+    else:
+        told = f"type {rule.type!r}" + (f" for engine {rule.engine!r}" if rule.engine else "")
+        raise SpecError(
+            f"{what} is of {told}; library and custom greatExpectations are judged, and text is only told to people."
+        )
     return Rule(
+        id=rule.id,
         name=name,
-        sentence=sentence,
-        severity="warning" if rule.severity == "warning" else "error",
+        sentence=rule.description or name,
+        severity=severity_of(rule.severity, what),
+        scope=scope_of(rule.customProperties, what),
         expectation=expectation,
         arguments=arguments,
+        allowed=allowed,
     )
 
 
-def _custom(rule: DataQuality, name: str, path: Path) -> tuple[str, dict[str, Any]]:
+def _custom(rule: DataQuality, what: str) -> tuple[str, dict[str, Any]]:
     written = rule.implementation
-    body = mapping(written, f"{path}: the implementation of rule {name!r}") if isinstance(written, str) else written
-    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
-        raise SpecError(f"{path}: rule {name!r} needs an implementation with `type` and `kwargs`.")
-    return body["type"], dict(body.get("kwargs") or {})
-
-
-def _library(rule: DataQuality, column: str | None, name: str, path: Path) -> tuple[str, dict[str, Any]]:
-    metric, arguments = rule.metric or rule.rule, dict(rule.arguments or {})
-    share = _allowed_share(rule, name, path) if metric != "rowCount" else {}
-    if metric == "rowCount":
-        return "expect_table_row_count_to_be_between", _bounds(rule, name, path)
-    if metric == "duplicateValues":
-        listed = list(arguments.get("properties") or filter(None, [column]))
-        if not listed:
-            raise SpecError(f"{path}: rule {name!r} (duplicateValues) needs `arguments: {{properties: […]}}`.")
-        if len(listed) == 1:
-            return "expect_column_values_to_be_unique", {"column": listed[0], **share}
-        return "expect_compound_columns_to_be_unique", {"column_list": listed, **share}
-    if column is None:
-        raise SpecError(f"{path}: rule {name!r} ({metric}) must stand at a property, not at the table.")
-    if metric in ("nullValues", "missingValues"):
-        return "expect_column_values_to_not_be_null", {"column": column, **share}
-    if metric == "invalidValues" and "validValues" in arguments:
-        return "expect_column_values_to_be_in_set", {
-            "column": column,
-            "value_set": list(arguments["validValues"]),
-            **share,
-        }
-    if metric == "invalidValues" and "pattern" in arguments:
-        return "expect_column_values_to_match_regex", {
-            "column": column,
-            "regex": arguments["pattern"],
-            **share,
-        }
-    raise SpecError(
-        f"{path}: rule {name!r} uses metric {metric!r} with arguments {sorted(arguments)}; known are rowCount, "
-        "duplicateValues, nullValues, missingValues, and invalidValues with validValues or pattern."
+    body = (
+        mapping(written, what.replace(": rule", ": the implementation of rule", 1))
+        if isinstance(written, str)
+        else written
     )
-
-
-def _allowed_share(rule: DataQuality, name: str, path: Path) -> dict[str, float]:
-    """`mustBe: 0` allows none at fault; an upper bound in percent allows a share of the rows."""
-    upside_down = [word for word in ("mustNotBe", "mustBeGreaterThan", "mustBeGreaterOrEqualTo", "mustNotBeBetween")
-                   if getattr(rule, word) is not None]  # fmt: skip
-    if upside_down:
-        raise SpecError(f"{path}: rule {name!r} counts rows at fault, for which {upside_down[0]} asks nothing of use.")
-    most = rule.mustBeBetween[-1] if rule.mustBeBetween else None
-    bounds = (rule.mustBe, rule.mustBeLessOrEqualTo, rule.mustBeLessThan, most)
-    bound = next((bound for bound in bounds if bound is not None), 0)
-    if bound == 0:
-        return {}
-    if rule.unit != "percent":
-        raise SpecError(f"{path}: rule {name!r} allows {bound} rows at fault; write the bound with unit: percent.")
-    return {"mostly": 1 - _number(bound, name, path) / 100}
-
-
-def _number(bound: Any, name: str, path: Path) -> float:
-    try:
-        return float(bound)
-    except (TypeError, ValueError) as text:
-        raise SpecError(f"{path}: rule {name!r} has the bound {bound!r}, which is no number.") from text
-
-
-def _bounds(rule: DataQuality, name: str, path: Path) -> dict[str, int]:
-    low, high = rule.mustBeBetween or (None, None)
-    low = rule.mustBeGreaterOrEqualTo if low is None else low
-    if rule.mustBeGreaterThan is not None:
-        low = _number(rule.mustBeGreaterThan, name, path) + 1
-    high = rule.mustBeLessOrEqualTo if high is None else high
-    if rule.mustBeLessThan is not None:
-        high = _number(rule.mustBeLessThan, name, path) - 1
-    if rule.mustBe is not None:
-        low = high = rule.mustBe
-    found = {"min_value": low, "max_value": high}
-    if low is None and high is None:
-        raise SpecError(f"{path}: rule {name!r} counts rows but gives no bound (mustBe…).")
-    return {side: int(_number(bound, name, path)) for side, bound in found.items() if bound is not None}
+    if not isinstance(body, dict) or not isinstance(body.get("type"), str):
+        raise SpecError(f"{what} needs an implementation with `type` and `kwargs`.")
+    if unknown := sorted(set(body) - {"type", "kwargs", "meta"}):
+        raise SpecError(f"{what} has {', '.join(unknown)} in its implementation; it takes `type` and `kwargs`.")
+    if bounds := [word for word in OPERATORS if getattr(rule, word) is not None]:
+        raise SpecError(f"{what} has {bounds[0]} beside its implementation, where the bound belongs.")
+    kwargs = body.get("kwargs") or {}
+    if not isinstance(kwargs, dict):
+        raise SpecError(f"{what} has kwargs {kwargs!r}; write a mapping of names to values.")
+    # the standard's own example writes minValue for min_value
+    return body["type"], {re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", k): v for k, v in kwargs.items()}

@@ -1,12 +1,12 @@
 """The command line: `nightcast VERB PIPELINE`. Results on stdout, everything else on stderr, the exit code says how."""
 
-import json
-import sys
 from typing import Annotated, Any
 
 import typer
 
-from data_contracts.errors import NightcastError
+from deployments.answering import Json, Verbose
+from deployments.answering import answer as _answer
+from deployments.contract_verbs import contract
 from deployments.surroundings import prepare
 
 app = typer.Typer(
@@ -19,10 +19,10 @@ app = typer.Typer(
     "published · 4 no champion to forecast with · 1 anything else.",
 )
 
+app.add_typer(contract, name="contract")
+
 Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
 AsOf = Annotated[str | None, typer.Option(help="Instant up to which anything is known; a date is its midnight.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log and tracebacks too.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings on stderr.")]
 
 
@@ -142,33 +142,6 @@ def last_line(outcome: dict[str, Any]) -> str:
     told = [outcome["flow"], outcome["pipeline"], f"as of {outcome['as_of']}", f"verdict {outcome['verdict']}"]
     told += [f"{word} {outcome[word]}" for word in ("champion", "published", "page") if outcome[word]]
     return "done · " + " · ".join(told)
-
-
-def _answer(answer: Any, as_json: bool, verbose: bool) -> None:
-    """Print what `answer` gives, or the sentence of its error, and leave with the exit code that is documented."""
-    try:
-        record, text = answer()
-    except NightcastError as error:
-        sentence = "\n".join((str(error), *getattr(error, "__notes__", ())))
-        _leave({"error": type(error).__name__, "message": sentence}, sentence, error.exit_code, as_json)
-    except Exception as error:
-        if verbose:
-            raise
-        hint = "Run it again with --verbose to see where it happened."
-        if "Failed to reach API" in str(error):
-            hint = "Start that Prefect server, or unset PREFECT_API_URL: then the night starts one of its own."
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason was given"
-        sentence = f"{type(error).__name__}: {reason}. {hint}"
-        _leave({"error": type(error).__name__, "message": str(error)}, sentence, 1, as_json)
-    else:
-        sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")
-
-
-def _leave(record: dict[str, Any], sentence: str, code: int, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps({**record, "exit_code": code}, ensure_ascii=False) + "\n")
-    sys.stderr.write(f"error: {sentence}\n")
-    raise typer.Exit(code)
 
 
 def main() -> None:

@@ -9,6 +9,7 @@ from flows.spec import PipelineSpec
 from models.devices import device_of
 from models.panel import Panel
 from models.windows import SPLITS, cut_index
+from tasks._proof import prove
 from tasks.ingestion import as_known, in_our_words, read_source
 from tasks.validation import broken, examine
 
@@ -18,7 +19,10 @@ def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
     spec = PipelineSpec.read(pipeline, Settings().pipelines)
     device_of(spec.training.device)
     moment, reading = spec.instant(as_of), spec.reading
-    table = in_our_words(read_source(reading.source), reading)
+    if reading.contract:
+        prove(reading.contract, reading.kinds)
+    source = read_source(reading.source)
+    table = in_our_words(source, reading)
     raw = as_known(table, reading, moment).to_pandas()
     told = examine(raw, reading, moment)
     if told.stopping or told.clean is None or told.health is None or told.cutoff is None:
@@ -34,6 +38,7 @@ def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
         "gaps": told.health.gaps,
         "windows": windows,
         "models": [model.name for model in spec.models],
+        "ignored": [name for name in source.column_names if name not in reading.columns_read],
         "warnings": list(told.findings),
         "outcome": "good",
     }
@@ -47,4 +52,6 @@ def _told(facts: dict[str, Any], cutoff: pd.Timestamp) -> str:
         "windows: " + ", ".join(f"{count:,} {name}" for name, count in facts["windows"].items()),
         f"models: {', '.join(facts['models'])}",
     ]
+    if facts["ignored"]:
+        lines.append(f"columns of the source that are not used: {', '.join(facts['ignored'])}")
     return "\n".join(lines + [f"warning: {warning}" for warning in facts["warnings"]])

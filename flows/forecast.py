@@ -35,6 +35,6 @@ def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            past=past, realised=realised,
+            past=past, realised=realised, rewritten=run.rewritten,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

@@ -29,6 +29,7 @@ def monitor(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         drifted = watch_drift(validated.clean, validated.cutoff, spec.view, spec.drift, night, store)
 
         story = Story(
-            night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised, drifted=drifted
-        )
+            night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
+            drifted=drifted, rewritten=run.rewritten,
+        )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

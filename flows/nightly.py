@@ -48,6 +48,6 @@ def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
-            realised=realised, drifted=drifted,
+            realised=realised, drifted=drifted, rewritten=run.rewritten,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

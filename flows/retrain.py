@@ -37,6 +37,6 @@ def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            pictured=pictured, evaluated=evaluated, registered=registered,
+            pictured=pictured, evaluated=evaluated, registered=registered, rewritten=run.rewritten,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

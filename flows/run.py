@@ -8,12 +8,13 @@ from typing import Any
 from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
+from data_contracts.changes import Change
 from data_contracts.errors import NightcastError, redacted
 from data_contracts.spec import Spec
 from flows.settings import Settings
 from flows.spec import PipelineSpec
 from models.devices import device_of
-from tasks import _journal
+from tasks import _journal, _pledge
 from tasks._ledger import vintage
 from tasks._publish import publish_latest
 from tasks._refusal import refusal_page
@@ -62,6 +63,11 @@ class Run:
         """The names that this run's records carry."""
         return Night(pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of)
 
+    @property
+    def rewritten(self) -> tuple[Change, ...]:
+        """What the contract promises otherwise than in the night before."""
+        return _pledge.changed(self.spec.promises, self.spec.name, self.as_of, self.store)
+
     def can_train(self) -> None:
         """Raises NoSuchDevice before anything is read. A night need not ask: without a new model it still forecasts."""
         device_of(self.spec.training.device)
@@ -70,6 +76,7 @@ class Run:
         """Write the manifest, if the run has none yet, and say how it ended."""
         if story.forecasted:  # a night from memory mends the stable path too, should it have been lost
             publish_latest(story.forecasted.table, self.spec.name, self.as_of, self.store)
+        _pledge.keep(self.spec.promises, self.spec.name, self.as_of, self.store)
         uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
         page = reported if isinstance(reported, Reported) else None
         outcome = Outcome(

@@ -164,7 +164,15 @@ class PipelineSpec(Spec):
 
     @property
     def promises(self) -> Contract | None:
-        return read_contract(Path(self.contract)) if self.contract else None
+        """The contract of the source. Raises SpecError where it and the source disagree on the zone of the times."""
+        contract = read_contract(Path(self.contract)) if self.contract else None
+        zones = [column.zone for column in contract.columns if column.name == self.columns.ds] if contract else []
+        if self.source.timezone and any(zone and zone != self.source.timezone for zone in zones):
+            raise SpecError(
+                f"{self.contract} says that {self.columns.ds} is in {zones[0]} (defaultTimezone), the pipeline says "
+                f"{self.source.timezone} (source.timezone); write one of them."
+            )
+        return contract
 
     @property
     def question(self) -> Question:

@@ -1,91 +1,88 @@
-"""Runs the quality rules of a contract with Great Expectations and says which rows break which rule."""
-
-import logging
-from typing import Any
+"""Judges a frame by the quality rules of its contract and says which rows, or which series, break which rule."""
 
 import pandas as pd
 
+from data_contracts.bounds import Bound
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
+from data_contracts.metrics import ROW_COUNT, UNIQUE
 from data_contracts.rules import Rule
+from tasks import _proof, _suite
 from tasks._faults import Fault
 
-UNIQUE = ("expect_compound_columns_to_be_unique", "expect_column_values_to_be_unique")
 
+def broken_rules(frame: pd.DataFrame, contract: Contract, series: str | None = None) -> list[Fault]:
+    """The rules that `frame` breaks; its columns carry the source's names, `row` numbers the rows.
 
-def broken_rules(frame: pd.DataFrame, contract: Contract) -> list[Fault]:
-    """The rules that `frame` breaks; its columns carry the source's names, and `row` numbers the rows.
-
+    `series` is the column by which a rule with scope series is judged; without it all rows are one series.
     Raises SpecError for a rule that can't be run: a broken rule is no bad data.
     """
     if not contract.rules:
         return []
-    results = _run(frame, contract)
-    if len(results) != len(contract.rules):
-        raise SpecError(f"contract {contract.label} has {len(contract.rules)} rules but {len(results)} gave a result.")
-    faults = []
-    for rule, result in zip(contract.rules, results, strict=True):
-        _refuse_broken(rule, result, contract)
-        if not result["success"]:
-            rows = [entry["row"] for entry in result["result"].get("unexpected_index_list") or []]
-            column = ", ".join(_columns(rule)) or "the table"
-            observed = result["result"].get("observed_value")
-            found = f" (found {observed})" if observed is not None and not rows else ""
-            faults.append(Fault(rule.name, column, rule.severity, rule.sentence + found, _repeats(rule, frame, rows)))
-    return faults
+    results = _suite.run(frame, contract.rules, contract)
+    judged = list(zip(contract.rules, results, strict=True))
+    for rule, result in judged:
+        if result.broken:
+            raise SpecError(_proof.sentence(rule, result.broken, contract))
+    ids = frame[series] if series else pd.Series("", index=frame.index)
+    found = (_fault(rule, result, frame, ids) for rule, result in judged)
+    return [fault for fault in found if fault]
 
 
 def judge_of(columns: set[str], contract: Contract) -> set[str]:
     """Names of the rules that ask whether exactly these columns together are unique."""
     unique = [rule for rule in contract.rules if rule.expectation in UNIQUE]
-    return {rule.name for rule in unique if set(_columns(rule)) == columns}
+    return {rule.name for rule in unique if set(rule.columns) == columns}
 
 
-def _columns(rule: Rule) -> list[str]:
-    named = [rule.arguments[word] for word in ("column", "column_A", "column_B") if word in rule.arguments]
-    return [str(name) for name in (*named, *rule.arguments.get("column_list", ()))]
+def _fault(rule: Rule, result: _suite.Result, frame: pd.DataFrame, ids: pd.Series) -> Fault | None:
+    rows = _repeats(rule, frame, result.rows)
+    column = ", ".join(rule.columns) or "the table"
+    if rule.scope == "series":
+        severity = "series" if rule.severity == "error" else rule.severity
+        rows, found = _by_series(rule, rows, frame, ids)
+        return Fault(rule.name, column, severity, rule.sentence + found, rows) if rows else None
+    if rule.allowed is None:
+        found = f" (found {result.observed})" if result.observed is not None and not rows else ""
+        return None if result.holds else Fault(rule.name, column, rule.severity, rule.sentence + found, rows)
+    count = len(frame) if rule.expectation == ROW_COUNT else len(rows)
+    if rule.allowed.admits(count, len(frame)):
+        return None
+    blamed = rows if rule.allowed.exceeded(count, len(frame)) else []
+    found = _found(rule.allowed, count, len(frame), rule)
+    return Fault(rule.name, column, rule.severity, rule.sentence + found, blamed)
 
 
-def _run(frame: pd.DataFrame, contract: Contract) -> list[dict[str, Any]]:
-    import great_expectations as gx  # takes seconds, and a cached night never needs it
-    from great_expectations.expectations.registry import get_expectation_impl
-
-    logging.getLogger("great_expectations").setLevel(logging.ERROR)
-    try:
-        expectations = [get_expectation_impl(rule.expectation)(**rule.arguments) for rule in contract.rules]
-    except Exception as error:
-        reason = " ".join(str(error).split())
-        raise SpecError(f"contract {contract.label} holds a rule that Great Expectations refuses: {reason}") from error
-    context = gx.get_context(mode="ephemeral")
-    context.variables.progress_bars = {"globally": False}
-    asset = context.data_sources.add_pandas("frame").add_dataframe_asset("frame")
-    batch = asset.add_batch_definition_whole_dataframe("frame").get_batch(batch_parameters={"dataframe": frame})
-    suite = gx.ExpectationSuite(name=contract.label, expectations=expectations)
-    report = batch.validate(
-        suite, result_format={"result_format": "COMPLETE", "unexpected_index_column_names": ["row"]}
-    )
-    ordered = {_asked(entry.expectation_config): entry.to_json_dict() for entry in report.results}
-    asked = [_asked(expectation.configuration) for expectation in expectations]
-    return [ordered[one] for one in asked if one in ordered]
+def _by_series(rule: Rule, rows: list[int], frame: pd.DataFrame, ids: pd.Series) -> tuple[list[int], str]:
+    """(rows at fault, what was found) where each series is judged by itself; all of its rows where it has too few."""
+    keys = ids.astype(object).where(ids.notna(), "")
+    at_fault = frame["row"].isin(rows)
+    sizes, counts = keys.groupby(keys).size(), at_fault.groupby(keys).sum()
+    allowed = rule.allowed or _leeway(rule)
+    counted = sizes if rule.expectation == ROW_COUNT else counts
+    out = [name for name, count in counted.items() if not allowed.admits(int(count), int(sizes[name]))]
+    if not out:
+        return [], ""
+    blamed = [name for name in out if allowed.exceeded(int(counts[name]), int(sizes[name])) and counts[name]]
+    chosen = keys.isin(out) & (at_fault | ~keys.isin(blamed))
+    first = out[0]
+    return frame.loc[chosen, "row"].tolist(), _found(allowed, int(counted[first]), int(sizes[first]), rule)
 
 
-def _asked(configuration: Any) -> str:
-    """Great Expectations returns results in an order of its own: match them by what they ask."""
-    told = {name: value for name, value in configuration.kwargs.items() if name != "batch_id"}
-    return f"{configuration.type} {sorted(told.items(), key=str)}"
+def _leeway(rule: Rule) -> Bound:
+    """Great Expectations' `mostly` as a share of each series."""
+    mostly = float(rule.arguments.get("mostly") or 1.0)
+    return Bound(most=round(100 * (1 - mostly), 9), unit="percent") if mostly < 1 else Bound(most=0)
 
 
-def _refuse_broken(rule: Rule, result: dict[str, Any], contract: Contract) -> None:
-    raised = result.get("exception_info") or {}
-    infos = [raised] if "raised_exception" in raised else list(raised.values())
-    for info in infos:
-        if isinstance(info, dict) and info.get("raised_exception"):
-            reason = " ".join(str(info.get("exception_message")).split())
-            raise SpecError(f"contract {contract.label}, rule {rule.name!r} is broken and judged nothing: {reason}")
+def _found(allowed: Bound, count: int, rows: int, rule: Rule) -> str:
+    if rule.expectation == ROW_COUNT:
+        return f" (found {count:,}, promised {allowed.sentence})"
+    return "" if allowed.none_at_all else f" (found {count:,} of {rows:,} rows, promised {allowed.sentence})"
 
 
 def _repeats(rule: Rule, frame: pd.DataFrame, rows: list[int]) -> list[int]:
     """Of rows that share a key, the first is good and the others are at fault."""
     if rule.expectation not in UNIQUE:
         return rows
-    return frame.loc[frame.duplicated(_columns(rule)) & frame["row"].isin(rows), "row"].tolist()
+    return frame.loc[frame.duplicated(rule.columns) & frame["row"].isin(rows), "row"].tolist()

@@ -35,8 +35,9 @@ def too_early(frame: pd.DataFrame, reading: Reading) -> list[Fault]:
     if not early.any():
         return []
     reason = f"lies more than {MOST_STEPS:,} steps of freq {reading.freq!r} before the newest"
-    severity = reading.contract.row_faults if reading.contract else "error"
-    return [Fault("ds is near the others", reading.columns.ds, severity, reason, frame.loc[early, "row"].tolist())]
+    return [
+        Fault("ds is near the others", reading.columns.ds, reading.row_faults, reason, frame.loc[early, "row"].tolist())
+    ]
 
 
 def off_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Reading) -> list[Fault]:
@@ -46,8 +47,9 @@ def off_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Reading) -> l
         return []
     shown = ", ".join(f"{moment:%a %H:%M}" for moment in grid[:2])
     reason = f"lies between two steps of freq {reading.freq!r} (steps are at {shown} …)"
-    severity = reading.contract.row_faults if reading.contract else "error"
-    return [Fault("ds is on the grid", reading.columns.ds, severity, reason, frame.loc[outside, "row"].tolist())]
+    return [
+        Fault("ds is on the grid", reading.columns.ds, reading.row_faults, reason, frame.loc[outside, "row"].tolist())
+    ]
 
 
 def ended(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[str]:

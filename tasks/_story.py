@@ -1,6 +1,7 @@
 """What one run did, told by its claim checks: the page and the manifest are both written from it."""
 
 from data_contracts.artifact import Artifact
+from data_contracts.changes import Change
 from data_contracts.spec import Spec
 from tasks._candidate import Candidate
 from tasks._publish import Published
@@ -31,6 +32,7 @@ class Story(Spec):
     past: tuple[Published, ...] = ()
     realised: Realised | Failure | None = None
     drifted: Drifted | Failure | None = None
+    rewritten: tuple[Change, ...] = ()
 
     @property
     def failures(self) -> tuple[Failure, ...]:

@@ -14,11 +14,12 @@ import pyarrow.compute as pc
 from pandas.tseries.api import guess_datetime_format
 
 from data_contracts.artifact import Artifact
-from data_contracts.contract import Contract
+from data_contracts.contract import Column, Contract, Kind
 from data_contracts.errors import SourceUnreadable
 from data_contracts.spec import Spec
 from models.features import FeatureSpec
 from tasks._cleaning import CleaningSpec
+from tasks._proof import prove
 from tasks._source import SourceSpec, fingerprint, known_zone, read_source
 from tasks._step import step_that_depends_on
 from tasks._store import Store
@@ -60,20 +61,29 @@ class Reading(Spec):
         instant = pd.Timestamp(as_of).tz_convert("UTC")
         return instant.tz_convert(self.zone).tz_localize(None).tz_localize("UTC") if self.calendar_steps else instant
 
-    def times(self, values: pd.Series) -> pd.Series:
-        """`ds` in UTC with microseconds; what is no time, or no single time on a DST night, becomes NaT."""
+    def times(self, values: pd.Series, column: Column | None = None) -> pd.Series:
+        """Times in UTC with microseconds; what is no time, or no single time on a DST night, becomes NaT.
+
+        `column` is what the contract promises of them, by default of `ds`.
+        """
+        column = column or self.promised(self.columns.ds) or Column(name=self.columns.ds)
+        zone = self.source.timezone or column.zone
         if not pd.api.types.is_string_dtype(values):
-            return self._in_utc(_stamps(values))
+            return self._in_utc(_stamps(values), zone)
+        if column.format:
+            utc = "%z" in column.format
+            read = pd.to_datetime(values.str.strip(), errors="coerce", format=column.format, utc=utc)
+            return self._in_utc(read, zone)
         zoned = values.str.contains(OFFSET, na=False)  # offsets may differ, as on the two sides of a DST night
         naive, instants = _parsed(values.where(~zoned), utc=False), _parsed(values.where(zoned), utc=True)
-        return self._in_utc(naive).where(~zoned, self._in_utc(instants))
+        return self._in_utc(naive, zone).where(~zoned, self._in_utc(instants, zone))
 
-    def _in_utc(self, times: pd.Series) -> pd.Series:
+    def _in_utc(self, times: pd.Series, zone: str | None) -> pd.Series:
         if times.dt.tz is None:
-            zone = "UTC" if self.calendar_steps else self.source.timezone or "UTC"
-            times = times.dt.tz_localize(zone, ambiguous="NaT", nonexistent="NaT")
-        elif self.calendar_steps and self.source.timezone:
-            times = times.dt.tz_convert(self.source.timezone).dt.tz_localize(None).dt.tz_localize("UTC")
+            local = "UTC" if self.calendar_steps else zone or "UTC"
+            times = times.dt.tz_localize(local, ambiguous="NaT", nonexistent="NaT")
+        elif self.calendar_steps and zone:
+            times = times.dt.tz_convert(zone).dt.tz_localize(None).dt.tz_localize("UTC")
         return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
     @property
@@ -95,10 +105,39 @@ class Reading(Spec):
         mapped = (self.columns.unique_id, self.columns.ds, self.columns.y)
         return tuple(dict.fromkeys(name for name in (*mapped, *self.wanted) if name))
 
-    def kind(self, name: str) -> str:
+    def promised(self, name: str) -> Column | None:
+        """What the contract promises of a source column."""
+        columns = self.contract.columns if self.contract else ()
+        return next((column for column in columns if column.name == name), None)
+
+    def kind(self, name: str) -> Kind:
         """What the contract says the values of a source column are; 'any' where it says nothing."""
-        promised = self.contract.columns if self.contract else ()
-        return next((column.kind for column in promised if column.name == name), "any")
+        column = self.promised(name)
+        return column.kind if column else "any"
+
+    def role(self, name: str) -> str:
+        """What a column of `wanted` is for, in a message."""
+        covariate = name in {*self.numbers, *self.features.static}
+        return (
+            "covariate"
+            if covariate
+            else f"column that contract {self.contract.label if self.contract else ''} promises"
+        )
+
+    @property
+    def row_faults(self) -> str:
+        """What a row that is no observation does: error, series or warning."""
+        return self.contract.row_faults if self.contract else "error"
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """The kind of values in each column that the contract's rules meet, under the source's names."""
+        columns = self.columns
+        read: dict[str, Kind] = dict.fromkeys(self.features.static, "string")
+        read |= dict.fromkeys(self.numbers, "number")
+        ours: dict[str, Kind] = {columns.unique_id or "unique_id": "string", columns.ds: "time", columns.y: "number"}
+        told = {name: self.kind(name) for name in self.wanted}
+        return {**told, **{name: kind for name, kind in read.items() if told[name] == "any"}, **ours}
 
 
 def _parsed(text: pd.Series, utc: bool) -> pd.Series:
@@ -147,7 +186,7 @@ def in_our_words(table: pa.Table, reading: Reading) -> pa.Table:
     """Pick and rename the columns. Raises SourceUnreadable where one is missing, with the nearest name there is."""
     columns, where = reading.columns, reading.source.shown
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("target (y)", columns.y)]
-    needed = [(role, name) for role, name in mapped if name] + [("covariate", name) for name in reading.wanted]
+    needed = [(role, name) for role, name in mapped if name] + [(reading.role(name), name) for name in reading.wanted]
     findings = [_missing(role, name, table) for role, name in needed if name not in table.column_names]
     findings += [
         f"column {name!r}, the {role}, stands {table.column_names.count(name)} times"
@@ -181,7 +220,12 @@ def _missing(role: str, name: str, table: pa.Table) -> str:
 
 @step_that_depends_on(lambda reading, as_of, store: (reading, as_of, fingerprint(reading.source)))
 def ingest(reading: Reading, as_of: datetime, store: Store) -> Artifact:
-    """The source as it was known at `as_of`. Raises SourceUnreadable where it is no table, or lacks a column."""
+    """The source as it was known at `as_of`. Raises SourceUnreadable where it is no table, or lacks a column.
+
+    Raises SpecError, before anything is read, where a rule of the contract can't be run.
+    """
+    if reading.contract:
+        prove(reading.contract, reading.kinds)
     table = in_our_words(read_source(reading.source, reading.columns_read), reading)
     raw = as_known(table, reading, as_of)
     if not raw.num_rows:

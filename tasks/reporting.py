@@ -1,14 +1,14 @@
 """Step 10 · the night's claim checks → the morning page: what happened, and whether to worry."""
 
 import importlib.metadata
+from collections.abc import Collection
 
 import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from models.calendar import is_calendar_step
-from models.panel import View
-from tasks import _figures, _morning, _page
+from tasks import _morning, _page
+from tasks._health import health_of
 from tasks._lags import Fading
 from tasks._memory import out_of_sight
 from tasks._step import step
@@ -72,13 +72,22 @@ def verdict(story: Story) -> tuple[_morning.Verdict, tuple[str, ...]]:
         )
     if story.validated.health.quarantined:
         worries.append(f"{story.validated.health.quarantined:,} rows lie in quarantine")
+    if aside := story.validated.health.set_aside:
+        worries.append(f"{len(aside)} series broke a rule, are set aside and were not forecast: {_some(aside)}")
+    if broken := sum(change.effect == "breaking" for change in story.rewritten):
+        worries.append(f"the contract changed since the last night, {broken} time{'s' if broken > 1 else ''} breaking")
+    if found := len(story.validated.findings):
+        worries.append(f"{found} finding{'s' if found > 1 else ''} in the data, told under data health")
     silent = {*story.validated.health.ended, *(story.forecasted.left_out if story.forecasted else ())}
     if silent:
-        some = ", ".join(sorted(silent)[:5]) + (" …" if len(silent) > 5 else "")
-        worries.append(f"{len(silent)} series ended or lack covariates ahead, and were not forecast: {some}")
+        worries.append(f"{len(silent)} series ended or lack covariates ahead, and were not forecast: {_some(silent)}")
     worry = "Look at: " + "; ".join(worries) + "." if worries else "Nothing to worry about."
     state: _morning.Verdict = "watch" if worries else "good"
     return state, (_published_line(story), _quality_line(story), worry)
+
+
+def _some(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:5]) + (" …" if len(names) > 5 else "")
 
 
 def _published_line(story: Story) -> str:
@@ -141,7 +150,7 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
         forecast=store.get(story.forecasted.table) if story.forecasted else pd.DataFrame(),
         yesterday=_yesterday(story, clean, store),
         accuracy=_nights(story, store),
-        health=_health(story, cutoff, question.view),
+        health=health_of(story, cutoff, question.view),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,
@@ -178,29 +187,6 @@ def _nights(story: Story, store: Store) -> pd.DataFrame | None:
     figures = {name: (name, "mean") for name in ("mae", "mase", "wql", "coverage")}
     nights = table.groupby("forecast_vintage", as_index=False).agg(**figures, rows=("rows", "sum"))
     return nights.rename(columns={"forecast_vintage": "vintage"})
-
-
-def _health(story: Story, cutoff: pd.Timestamp, view: View) -> tuple[_morning.Health, ...]:
-    zone, dates = view.zone, is_calendar_step(view.freq)
-    health = story.validated.health
-    stale = pd.Timestamp(story.night.as_of) - cutoff
-    rejected: _morning.Verdict = "watch" if health.quarantined else "good"
-    return (
-        _morning.Health(
-            "Rows read",
-            _figures.count(health.read),
-            f"{_figures.count(health.known_ahead)} more are known ahead of time",
-        ),
-        _morning.Health("Rows used", _figures.count(health.used), "read = used + in quarantine", "good"),
-        _morning.Health("Rows in quarantine", _figures.count(health.quarantined), "", rejected),
-        _morning.Health("Series", _figures.count(health.series), f"{len(health.ended)} ended" if health.ended else ""),
-        _morning.Health("Gaps", _figures.count(health.gaps), "steps without an observation, masked for the models"),
-        _morning.Health(
-            "Last observation",
-            _figures.when(cutoff, "UTC" if dates else zone, dates),
-            f"{_figures.duration(stale.total_seconds())} before the as-of",
-        ),
-    )
 
 
 def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:

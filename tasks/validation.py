@@ -6,14 +6,15 @@ from typing import NamedTuple
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken
 from data_contracts.spec import Spec
 from tasks import _expectations, _grid
 from tasks._cleaning import merged, zeros
-from tasks._faults import Fault, repeated, sentence, typed
+from tasks._faults import Fault, repeated, rows_of, sentence, set_aside, typed
+from tasks._promises import allowed_for, in_their_words, lacking, once, repeated_key, stale, stale_series
 from tasks._step import step
 from tasks._store import Store
+from tasks._types import retyped
 from tasks.ingestion import Reading
 
 
@@ -27,6 +28,8 @@ class Health(Spec):
     gaps: int
     series: int
     ended: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    """Series that a rule put out for this night: all their rows lie in quarantine."""
 
 
 class Validated(Spec):
@@ -41,55 +44,34 @@ class Validated(Spec):
     @property
     def sentence(self) -> str:
         told = f"{self.health.used:,} rows of {self.health.series} series"
+        told += f", {len(self.health.set_aside)} series set aside" if self.health.set_aside else ""
         return told + (f", {self.health.quarantined:,} in quarantine" if self.health.quarantined else "")
 
 
 def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[pd.DataFrame, list[Fault]]:
-    """The typed frame and every fault of its rows: kinds of value, keys, then the rules of the contract."""
+    """The typed frame and every fault of its rows: kinds of value, keys, then the rules of the contract.
+
+    Where a whole column is not what the contract promises, that alone is told: its values would break every rule.
+    """
+    if wrong := retyped(raw, reading):
+        return raw, wrong
     frame, faults = typed(raw, reading)
     faults += _grid.too_early(frame, reading)
-    sound = frame[~frame["row"].isin(_rows(faults))]  # the others hold no observation that a rule could judge
+    sound = frame[~frame["row"].isin(rows_of(faults))]  # the others hold no observation that a rule could judge
     twice = repeated(sound, reading)
     if len(sound):
         faults += _grid.off_grid(sound, _grid.steps(sound["ds"], reading.freq, 0), reading)
     if reading.contract:
-        told = _in_their_words(sound, raw.loc[sound.index], reading)[sound["ds"] < reading.moment(as_of)]
-        broken = _required(told, reading.contract) + _expectations.broken_rules(told, reading.contract)
-        faults += _once(twice, broken, reading, reading.contract) + broken
+        moment = reading.moment(as_of)
+        told = in_their_words(sound, raw.loc[sound.index], reading)[sound["ds"] < moment]
+        series = reading.columns.unique_id or "unique_id"
+        broken = lacking(told, reading.contract) + _expectations.broken_rules(told, reading.contract, series)
+        broken = allowed_for(broken, reading)
+        faults += once(twice, broken, reading) + broken + repeated_key(told, reading)
+        faults += stale_series(sound[sound["ds"] < moment], moment, reading)
     else:
         faults += twice
     return frame, faults
-
-
-def _in_their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: Reading) -> pd.DataFrame:
-    """The typed values under the names that the source and its contract use."""
-    columns = reading.columns
-    theirs = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
-    others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
-    return pd.DataFrame({"row": frame["row"], **theirs, **others})
-
-
-def _required(told: pd.DataFrame, contract: Contract) -> list[Fault]:
-    """Columns that the contract requires and that have no value in some row."""
-    lacking = {column.name: told[column.name].isna() for column in contract.columns if column.required}
-    return [
-        Fault(f"{name} is required", name, contract.row_faults, "must not be empty", told.loc[empty, "row"].tolist())
-        for name, empty in lacking.items()
-        if empty.any()
-    ]
-
-
-def _once(twice: list[Fault], broken: list[Fault], reading: Reading, contract: Contract) -> list[Fault]:
-    """Repeated keys that no rule of the contract names: where one does, its own words and severity count."""
-    key = {name for name in (reading.columns.unique_id, reading.columns.ds) if name}
-    judges = _expectations.judge_of(key, contract)
-    named = _rows([fault for fault in broken if fault.rule in judges])
-    left = [fault._replace(rows=[row for row in fault.rows if row not in named]) for fault in twice]
-    return [fault for fault in left if fault.rows]
-
-
-def _rows(faults: list[Fault]) -> set[int]:
-    return {row for fault in faults for row in fault.rows}
 
 
 def rejected(raw: pd.DataFrame, faults: list[Fault]) -> pd.DataFrame:
@@ -125,23 +107,29 @@ class Examined(NamedTuple):
 def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
     """Judge every row, put the good ones on the grid, and count: read = used + rejected."""
     frame, faults = find_faults(table, reading, as_of)
-    bad = _rows(faults)
-    out = rejected(table, faults) if bad else None
     findings = tuple(sentence(fault, table) for fault in faults)
+    aside, others = set_aside(frame, faults)
+    out_faults = [fault for fault in (*faults, *others) if fault.severity != "info"]
+    bad = rows_of(out_faults)
+    out = rejected(table, out_faults) if bad else None
     stopping = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity == "error")
+    if stopping:
+        return Examined(None, None, out, findings, stopping)
     kept = frame[~frame["row"].isin(bad)]
     moment = reading.moment(as_of)
     observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
-    if observed.empty and not stopping:
-        stopping = (f"no row has a value of {reading.columns.y!r} before {moment:%Y-%m-%d %H:%M}",)
-    if stopping:
+    if observed.empty:
+        told = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity == "series")
+        nothing = f"no row has a value of {reading.columns.y!r} before {moment:%Y-%m-%d %H:%M}"
+        stopping = (*told, "no series is left to forecast") if aside else (nothing,)
         return Examined(None, None, out, findings, stopping)
     cutoff = observed["ds"].max()
     grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
     panel = _grid.on_grid(merged(kept, reading.cleaning), grid, cutoff, reading)
     clean, silent, broken = _grid.known_ahead(zeros(panel, cutoff, reading.cleaning), cutoff, reading)
-    stopping = tuple(sentence(fault, table) for fault in broken if fault.severity == "error")
-    stopping += _stale(cutoff, moment, reading)
+    levels = stale(cutoff, moment, reading)
+    findings += tuple(sentence(fault, table) for fault in (*broken, *levels))
+    stopping = tuple(sentence(fault, table) for fault in (*broken, *levels) if fault.severity == "error")
     ahead = int((kept["ds"] >= moment).sum())
     health = Health(
         read=len(table) - ahead,
@@ -151,16 +139,9 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
         gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
         series=clean["unique_id"].nunique(),
         ended=tuple(sorted({*_grid.ended(kept, cutoff, reading), *silent})),
+        set_aside=aside,
     )
-    findings += tuple(sentence(fault, table) for fault in broken)
     return Examined(clean, cutoff, out, findings, stopping, health)
-
-
-def _stale(cutoff: pd.Timestamp, moment: pd.Timestamp, reading: Reading) -> tuple[str, ...]:
-    promised = reading.contract.freshness if reading.contract else None
-    if promised and moment - cutoff > pd.Timedelta(promised):
-        return (f"the newest observation is of {cutoff:%Y-%m-%d %H:%M}, older than the promised {promised}",)
-    return ()
 
 
 @step

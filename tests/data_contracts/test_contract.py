@@ -186,7 +186,7 @@ def test_a_document_becomes_facts(tmp_path: Path) -> None:
         ({"schema": "sales"}, "schema: Input should be a valid list"),
         (
             {"schema": [{"customProperties": [{"property": "rowFaults", "value": "ignore"}]}]},
-            "row_faults: Input should be 'error' or 'warning'",
+            "row_faults: Input should be 'error', 'warning' or 'series'",
         ),
         (
             {"schema": [{"customProperties": [{"property": "otherColumns", "value": "q("}]}]},

@@ -60,7 +60,7 @@ def test_of_rows_that_share_a_key_the_first_is_good(promise: Promise) -> None:
 def test_a_rule_about_the_whole_table_tells_what_was_found(promise: Promise) -> None:
     rule = {"name": "enough", "type": "library", "metric": "rowCount", "mustBeGreaterThan": 9}
     (fault,) = broken_rules(frame(), promise(rule, at="table"))
-    assert (fault.column, fault.rows, fault.reason) == ("the table", [], "enough (found 4)")
+    assert (fault.column, fault.rows, fault.reason) == ("the table", [], "enough (found 4, promised more than 9)")
 
 
 def test_an_empty_table_does_not_pass_for_a_good_one(promise: Promise) -> None:

@@ -1,0 +1,129 @@
+"""Kinds of values: what a contract's words for types mean, in Arrow and in the words of common databases."""
+
+import re
+from typing import Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+Kind = Literal["string", "number", "integer", "boolean", "time", "clock", "any"]
+
+
+class Known(NamedTuple):
+    """A property of a schema: the column of the source, and the kind of its values."""
+
+    column: str
+    kind: Kind
+
+
+KINDS: dict[str | None, Kind] = {
+    "string": "string",
+    "number": "number",
+    "integer": "integer",
+    "boolean": "boolean",
+    "date": "time",
+    "timestamp": "time",
+    "time": "clock",
+    None: "any",
+}
+
+ARROW: dict[str, pa.DataType] = {
+    "string": pa.string(),
+    "bool": pa.bool_(),
+    "int8": pa.int8(),
+    "int16": pa.int16(),
+    "int32": pa.int32(),
+    "int64": pa.int64(),
+    "uint8": pa.uint8(),
+    "uint16": pa.uint16(),
+    "uint32": pa.uint32(),
+    "uint64": pa.uint64(),
+    "float32": pa.float32(),
+    "float64": pa.float64(),
+    "date32": pa.date32(),
+    "timestamp[us, UTC]": pa.timestamp("us", "UTC"),
+}
+
+WITHOUT_A_TYPE: dict[Kind, str] = {
+    "string": "string",
+    "number": "float64",
+    "integer": "int64",
+    "boolean": "bool",
+    "time": "timestamp[us, UTC]",
+    "clock": "string",
+}
+"""What a column becomes of which the contract promises only the kind."""
+
+UNSIZED: dict[str, Kind] = {
+    "decimal": "number",
+    "numeric": "number",
+    "number": "number",
+    "money": "number",
+    "time": "clock",
+}
+
+DATABASES = {
+    "string": "varchar char character nvarchar nchar varchar2 nvarchar2 text ntext clob uuid character-varying utf8",
+    "bool": "boolean bit",
+    "int8": "tinyint byteint",
+    "int16": "smallint int2",
+    "int32": "integer int int4 mediumint serial",
+    "int64": "bigint long bigserial",
+    "float32": "real float4",
+    "float64": "double double-precision float float8",
+    "date32": "date",
+    "timestamp[us]": "timestamp timestamp-without-time-zone timestamp_ntz datetime datetime2 smalldatetime",
+    "timestamp[us, UTC]": "timestamptz timestamp-with-time-zone timestamp_tz timestamp_ltz datetimeoffset",
+}
+ALIASES = {alias: arrow for arrow, aliases in DATABASES.items() for alias in aliases.split()}
+
+STAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?(?:tz=)?([^\]]+))?\]")
+
+
+def arrow_type(name: str) -> pa.DataType:
+    """The Arrow type of a name that `physical` gave. KeyError where there is none."""
+    if stamp := STAMP.fullmatch(name):
+        return pa.timestamp(*stamp.groups())
+    return ARROW[name]
+
+
+def physical(written: str | None) -> tuple[Kind, str | None]:
+    """(kind, name of the Arrow type) of a physicalType; ('any', None) for a word that says nothing here.
+
+    The words of Arrow go first, so int8 has eight bits. A database's words may carry sizes, as in varchar(20).
+    Raises ValueError for a timestamp in a zone that does not exist.
+    """
+    if written is None:
+        return "any", None
+    if stamp := STAMP.fullmatch(written):
+        unit, zone = stamp.groups()
+        if zone:
+            known_zone(zone)
+        return "time", f"timestamp[{unit}, {zone}]" if zone else f"timestamp[{unit}]"
+    plain = re.sub(r"\s*\([^)]*\)", "", written.strip().lower())
+    name = written if written in ARROW else ALIASES.get("-".join(plain.split()), plain)
+    if name in UNSIZED:
+        return UNSIZED[name], None
+    return (kind_of(arrow_type(name)), name) if name in ARROW or STAMP.fullmatch(name) else ("any", None)
+
+
+def kind_of(arrow: pa.DataType) -> Kind:
+    """The kind of values of an Arrow type; 'any' for one that holds no single values."""
+    tests: tuple[tuple[bool, Kind], ...] = (
+        (pa.types.is_boolean(arrow), "boolean"),
+        (pa.types.is_integer(arrow), "integer"),
+        (pa.types.is_floating(arrow) or pa.types.is_decimal(arrow), "number"),
+        (pa.types.is_timestamp(arrow) or pa.types.is_date(arrow), "time"),
+        (pa.types.is_time(arrow), "clock"),
+        (pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow), "string"),
+    )
+    return next((kind for holds, kind in tests if holds), "any")
+
+
+def known_zone(zone: str) -> str:
+    """`zone`, if there is such a time zone; ValueError where there is none."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError) as unknown:
+        raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from unknown
+    return zone

@@ -1,0 +1,84 @@
+"""Whole columns: whether the source has the types that its contract promises. CSV is text, and judged by value."""
+
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+
+from data_contracts.contract import Column
+from data_contracts.kinds import Kind, kind_of
+from tasks._faults import Fault
+from tasks._values import MISSING, shown, truths
+from tasks.ingestion import Reading
+
+FITS: dict[Kind, tuple[Kind, ...]] = {
+    "number": ("number", "integer"),
+    "integer": ("integer", "number"),  # a gap makes a float of it; each value must be whole
+    "string": ("string",),
+    "boolean": ("boolean",),
+    "time": ("time",),
+    "clock": ("clock", "string"),
+}
+FEWEST = 2  # one wrong value is a row at fault, not a retyped column
+
+
+def retyped(raw: pd.DataFrame, reading: Reading) -> list[Fault]:
+    """Columns that are not what the contract promises: each stops the night, for no row of it can be read."""
+    if reading.contract is None:
+        return []
+    columns = {reading.columns.unique_id: "unique_id", reading.columns.ds: "ds", reading.columns.y: "y"}
+    faults = []
+    for column in reading.contract.columns:
+        reason = _otherwise(raw[columns.get(column.name, column.name)], column, reading)
+        if reason:
+            told = f"is promised as {column.promised} and found as {reason}"
+            faults.append(Fault("type of the column", column.name, "error", told, []))
+    return faults
+
+
+def _otherwise(values: pd.Series, column: Column, reading: Reading) -> str | None:
+    """What `values` are, where they are not what `column` promises."""
+    if column.kind == "any" or values.notna().sum() == 0:
+        return None
+    found = _arrow(values)
+    kind = kind_of(found) if found is not None else "string"
+    if column.kind == "boolean" and kind in ("integer", "number"):
+        return None if values.dropna().isin([0, 1]).all() else str(found)
+    if kind == "string" and column.kind not in ("string", "clock"):
+        return _as_text(values, column, reading)
+    if kind not in FITS[column.kind]:
+        return str(found)
+    return _in_another_zone(found, column) if kind == "time" else None
+
+
+def _arrow(values: pd.Series) -> pa.DataType | None:
+    """The Arrow type of a column; None for a mixture, which is judged value by value."""
+    try:
+        found = pa.Array.from_pandas(values).type
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return None
+    return pa.string() if pa.types.is_large_string(found) else found
+
+
+def _as_text(values: pd.Series, column: Column, reading: Reading) -> str | None:
+    told = values[values.notna() & ~values.map(str).str.strip().str.lower().isin(MISSING)]
+    if len(told) < FEWEST or not _unread(told, column, reading).all():
+        return None
+    return f"text: none of its {len(told):,} values is one, the first is {shown(told.iloc[0])}"
+
+
+def _unread(told: pd.Series, column: Column, reading: Reading) -> pd.Series:
+    if column.kind == "boolean":
+        return truths(told)[1]
+    if column.kind == "time":
+        return reading.times(told, column).isna()
+    return pd.to_numeric(told.map(str).str.strip(), errors="coerce").isna()
+
+
+def _in_another_zone(found: Any, column: Column) -> str | None:
+    """Times without a zone where one is promised shift by hours in silence, and the other way round."""
+    zoned = pa.types.is_timestamp(found) and found.tz is not None
+    promised = column.zoned if column.zoned is not None else (", " in (column.arrow or "")) or None
+    if promised is None or promised == zoned or not pa.types.is_timestamp(found):
+        return None
+    return f"{found}, which carries {'a' if zoned else 'no'} zone"
