@@ -101,7 +101,7 @@ def _facts(name: str, value: Any) -> dict[str, Any]:
 def _number(value: Any) -> float:
     try:
         number = float(value)
-    except (TypeError, ValueError) as text:
+    except (TypeError, ValueError, OverflowError) as text:
         raise ValueError(f"has the bound {value!r}, which is no number") from text
     if isinstance(value, bool) or not math.isfinite(number):
         raise ValueError(f"has the bound {value!r}, which is no number")

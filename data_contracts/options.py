@@ -1,8 +1,8 @@
 """What a property promises of its values (`logicalTypeOptions`, `enum`, `unique`), as facts and rules."""
 
 import datetime as dt
-import math
 import re
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +14,7 @@ from data_contracts.kinds import Kind, Known, known_zone
 from data_contracts.metrics import fitting, pattern
 from data_contracts.rules import Rule
 
+MOST = sys.float_info.max  # a YAML may hold any whole number
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
 ACCEPTED: dict[Kind, tuple[str, ...]] = {
     "string": ("minLength", "maxLength", "pattern", "format"),
@@ -144,13 +145,13 @@ def _limit(value: Any, kind: Kind, word: str, what: str) -> Any:
             return dt.datetime.fromisoformat(str(value)).isoformat()
         except ValueError as unread:
             raise SpecError(f"{what} has {word} {value!r}; write a date or time such as 2024-01-31.") from unread
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not -MOST <= value <= MOST:
         raise SpecError(f"{what} has {word} {value!r}; write a number.")
     return value
 
 
 def _positive(value: Any, what: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MOST:
         raise SpecError(f"{what} has multipleOf {value!r}; write a number above 0.")
     return float(value)
 
