@@ -21,8 +21,13 @@ def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
     moment, reading = spec.instant(as_of), spec.reading
     if reading.contract:
         prove(reading.contract, reading.kinds)
-    source = read_source(reading.source)
-    table = in_our_words(source, reading)
+    every: list[str] = []
+
+    def chosen(names: list[str]) -> list[str]:
+        every[:] = names
+        return reading.chosen(names)
+
+    table = in_our_words(read_source(reading.source, chosen, moment), reading)
     raw = as_known(table, reading, moment).to_pandas()
     told = examine(raw, reading, moment)
     if told.stopping or told.clean is None or told.health is None or told.cutoff is None:
@@ -38,7 +43,7 @@ def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
         "gaps": told.health.gaps,
         "windows": windows,
         "models": [model.name for model in spec.models],
-        "ignored": [name for name in source.column_names if name not in reading.columns_read],
+        "ignored": [name for name in every if name not in reading.chosen(every)],
         "warnings": list(told.findings),
         "outcome": "good",
     }

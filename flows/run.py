@@ -125,7 +125,6 @@ class Run:
 
     def _manifest(self, story: Story, reported: Reported | Failure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")
-        spec["source"]["path"] = self.spec.source.shown
         return {
             **outcome.model_dump(mode="json", exclude={"cached"}),
             "outcome": "degraded" if story.forecasted and story.forecasted.rung.degraded_reason else "done",

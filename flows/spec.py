@@ -1,5 +1,6 @@
 """PipelineSpec: everything one pipeline needs, composed of the rooms' own settings, and nothing about where it runs."""
 
+import glob
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
@@ -110,13 +111,16 @@ class PipelineSpec(Spec):
         if not names:
             raise ValueError("models: name at least one")
         columns, features = self.columns, self.features
-        roles = [columns.ds, columns.y, *filter(None, [columns.unique_id])]
+        targets = [columns.y] if isinstance(columns.y, str) else list(columns.y)
+        roles = [columns.ds, *targets, *filter(None, [columns.unique_id, columns.known_at])]
         roles += [*features.known_columns, *features.observed]
         numbers = ("y", *features.known_columns, *features.observed)
         if strange := sorted(set(self.cleaning.fill) - set(numbers)):
             raise ValueError(f"cleaning.fill: {strange[0]!r} is no number that is read; they are {', '.join(numbers)}")
         if doubled := sorted({name for name in roles if roles.count(name) > 1}):
-            raise ValueError(f"column {doubled[0]!r} has two roles; a column is one of ds, y, known, observed")
+            raise ValueError(f"column {doubled[0]!r} has two roles; it is one of ds, y, known_at, known, observed")
+        if self.source.incremental and not columns.known_at:
+            raise ValueError("source.incremental needs columns.known_at: the column that says when a row became known")
         return self
 
     @classmethod
@@ -132,7 +136,7 @@ class PipelineSpec(Spec):
 
     def beside(self, path: Path) -> "PipelineSpec":
         """The same spec with its local paths resolved: from here, beside the YAML, or in this repository."""
-        source = self.source.model_copy(update={"path": _resolve(self.source.path, path)})
+        source = self.source.beside(lambda local: _resolve(local, path), path.parent)
         contract = _resolve(self.contract, path) if self.contract else None
         return self.model_copy(update={"source": source, "contract": contract})
 
@@ -228,4 +232,5 @@ def _resolve(path: str, document: Path) -> str:
     if "://" in path or Path(path).is_absolute():
         return path
     places = (Path(path), document.parent / path, ROOT / path)
-    return next((str(place) for place in places if place.exists()), path)
+    found = (str(place) for place in places if place.exists() or glob.glob(str(place), recursive=True))  # noqa: PTH207
+    return next(found, path)

@@ -9,6 +9,8 @@ from tasks._cleaning import unused
 from tasks._values import numbers, shown, truths, zoneless
 from tasks.ingestion import Reading
 
+CHANGING = "a clock in {} shows it twice or never on the night it is changed; write it with its offset, or in UTC"
+
 
 class Fault(NamedTuple):
     """One broken rule and the rows at fault, by their number in the source; no rows: the table as a whole.
@@ -32,18 +34,24 @@ def typed(raw: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[Fault
     frame, faults = raw[["row"]].copy(), []
     frame["unique_id"] = raw["unique_id"].map(_name, na_action="ignore").astype("str")
     unnamed = frame["unique_id"].isna() | frame["unique_id"].map(_unfit, na_action="ignore").eq(True)
-    frame["ds"] = reading.times(raw["ds"])
+    frame["ds"] = reading.times(raw["ds"], ids=raw["unique_id"])
+    untold = frame["ds"].isna()
+    changing = untold & reading.on_a_changing_clock(raw["ds"]) if untold.any() else untold
     series = reading.columns.unique_id or "unique_id"
     offset = reading.promised(reading.columns.ds)
     checks = [
         ("unique_id is a name", series, "a series needs a name without control characters", unnamed),
-        ("ds is a time", reading.columns.ds, "must be one moment in time", frame["ds"].isna()),
+        ("ds is a time", reading.columns.ds, "must be one moment in time", untold & ~changing),
+        ("ds is one moment", reading.columns.ds, CHANGING.format(reading.clock), changing),
         ("ds has a zone", reading.columns.ds, "must carry a zone or an offset", zoneless(raw["ds"], offset)),
     ]
+    if known := reading.columns.known_at:
+        unknown = reading.known(raw["known_at"]).isna()
+        checks.append(("known_at is a time", known, "must say at which instant the row became known", unknown))
     promised = (name for name in reading.wanted if reading.kind(name) in ("number", "integer"))
     numeric = dict.fromkeys((*reading.numbers, *promised))
-    for name, source in (("y", reading.columns.y), *((name, name) for name in numeric)):
-        frame[name], no_number, endless = numbers(raw[name])
+    for name, source in (("y", reading.columns.target), *((name, name) for name in numeric)):
+        frame[name], no_number, endless = numbers(raw[name], reading.source.decimal)
         checks.append((f"{name} is a number", source, "must be a number or empty", no_number))
         checks.append((f"{name} is finite", source, "must be finite", endless))
         if reading.kind(source) == "integer":
@@ -104,14 +112,15 @@ def sentence(fault: Fault, raw: pd.DataFrame) -> str:
     if not fault.rows:
         return f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}"
     at_fault = raw[raw["row"].isin(fault.rows)]
+    rows = at_fault["source_row"].tolist() if "source_row" in raw else fault.rows
     series = [shown(name) for name in at_fault["unique_id"].drop_duplicates().head(4)]
     more = at_fault["unique_id"].nunique(dropna=False) - len(series)
     first = at_fault.iloc[0]
     many = "s" if len(fault.rows) > 1 else ""
     return (
-        f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}; {len(fault.rows):,} row{many} at fault, "
+        f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}; {len(rows):,} row{many} at fault, "
         f"series {', '.join(series)}{f' and {more} more' if more > 0 else ''}, "
-        f"row{many} {', '.join(str(row) for row in fault.rows[:5])}{' …' if len(fault.rows) > 5 else ''}; "
+        f"row{many} {', '.join(str(row) for row in rows[:5])}{' …' if len(rows) > 5 else ''}; "
         f"{'the first: ' if many else ''}ds {shown(first['ds'])}, y {shown(first['y'])}"
         f"{'; not forecast tonight' if fault.severity == 'series' else ''}"
     )

@@ -3,7 +3,7 @@
 import pandas as pd
 
 from data_contracts.contract import Contract
-from tasks import _expectations
+from tasks import _expectations, _wide
 from tasks._faults import Fault, rows_of
 from tasks._values import numbers
 from tasks.ingestion import Reading
@@ -12,7 +12,11 @@ from tasks.ingestion import Reading
 def in_their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     """The typed values under the names that the source and its contract use."""
     columns = reading.columns
+    if not isinstance(columns.y, str):
+        return _wide.their_words(frame, raw, reading)
     theirs = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
+    if columns.known_at:
+        theirs[columns.known_at] = reading.known(raw["known_at"])
     others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
     for name in reading.features.static:  # text to the models, whatever the contract promises of it
         if reading.kind(name) in ("number", "integer"):

@@ -13,7 +13,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Generic, ParamSpec, TypeVar
+from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar
 
 from prefect import task
 from prefect.client.schemas.objects import State
@@ -28,6 +28,13 @@ from tasks._store import Store
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+
+class Seen(NamedTuple):
+    """What a step depends on, and what had to be read to know it: the step gets it as `read`."""
+
+    depends: Any
+    read: Any
 
 
 class Failure(Spec):
@@ -71,24 +78,29 @@ class Step(Generic[P, R]):
     def _remembered(self, inputs: dict[str, Any]) -> R | State[R]:
         started = time.perf_counter()
         store: Store = inputs["store"]
-        uri = f"cache/{self.name}/{self._key(inputs)}.json"
+        told: Any = self._depends(**inputs) if self._depends else _without_store(inputs)
+        more = {"read": told.read} if isinstance(told, Seen) else {}
+        uri = f"cache/{self.name}/{self._key(told.depends if isinstance(told, Seen) else told)}.json"
         with contextlib.suppress(KeyError, ValidationError):  # a record of another shape is worth nothing
             record = store.read_json(uri) or {}
             known = self._result.validate_python(record["result"])
             if all(store.holds(claim) for claim in _claims(record)):
                 _journal.note(self.name, "cached", time.perf_counter() - started, _journal.describe(known))
                 return Completed(name="Cached", message="same inputs, same bytes", data=known)
-        result = self.fn(**inputs)
+        result = self.fn(**inputs, **more)
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         _journal.note(self.name, "ran", time.perf_counter() - started, _journal.describe(result))
         return result
 
-    def _key(self, inputs: dict[str, Any]) -> str:
-        """Digest of the step's code and inputs. The store is left out: its cache moves with it."""
-        told = {name: value for name, value in inputs.items() if name != "store"}
-        told = self._depends(**inputs) if self._depends else told
+    def _key(self, told: Any) -> str:
+        """Digest of the step's code and of what it depends on."""
         plain = json.dumps(TypeAdapter(Any).dump_python(told, mode="json"), sort_keys=True)  # records are sorted too
         return hashlib.sha256("\n".join((self.name, code_digest(), plain)).encode()).hexdigest()[:32]
+
+
+def _without_store(inputs: dict[str, Any]) -> dict[str, Any]:
+    """All but the store: its cache moves with it."""
+    return {name: value for name, value in inputs.items() if name != "store"}
 
 
 def step(fn: Callable[P, R]) -> Step[P, R]:
@@ -97,7 +109,10 @@ def step(fn: Callable[P, R]) -> Step[P, R]:
 
 
 def step_that_depends_on(depends: Callable[..., Any]) -> Callable[[Callable[P, R]], Step[P, R]]:
-    """A step whose memory is keyed by `depends`, called with the same inputs, in place of all its inputs."""
+    """A step whose memory is keyed by `depends`, called with the same inputs, in place of all its inputs.
+
+    Where `depends` had to read what the step needs, it returns a `Seen`.
+    """
     return lambda fn: Step(fn, depends)
 
 

@@ -7,6 +7,7 @@ import pyarrow as pa
 
 from data_contracts.contract import Column
 from data_contracts.kinds import Kind, kind_of
+from tasks import _wide
 from tasks._faults import Fault
 from tasks._values import MISSING, shown, truths
 from tasks.ingestion import Reading
@@ -26,14 +27,24 @@ def retyped(raw: pd.DataFrame, reading: Reading) -> list[Fault]:
     """Columns that are not what the contract promises: each stops the night, for no row of it can be read."""
     if reading.contract is None:
         return []
-    columns = {reading.columns.unique_id: "unique_id", reading.columns.ds: "ds", reading.columns.y: "y"}
     faults = []
     for column in reading.contract.columns:
-        reason = _otherwise(raw[columns.get(column.name, column.name)], column, reading)
+        reason = _otherwise(_values_of(column.name, raw, reading), column, reading)
         if reason:
             told = f"is promised as {column.promised} and found as {reason}"
             faults.append(Fault("type of the column", column.name, "error", told, []))
     return faults
+
+
+def _values_of(name: str, raw: pd.DataFrame, reading: Reading) -> pd.Series:
+    """A column of the source, under whichever name the raw table has it."""
+    columns = reading.columns
+    if name in reading.targets([name]):
+        return raw["y"] if isinstance(columns.y, str) else raw.loc[raw["target"] == name, "y"]
+    if name == columns.unique_id and not isinstance(columns.y, str):
+        return _wide.ids(raw["unique_id"], raw["target"])
+    ours = {columns.unique_id: "unique_id", columns.ds: "ds", columns.known_at: "known_at"}
+    return raw[ours.get(name, name)]
 
 
 def _otherwise(values: pd.Series, column: Column, reading: Reading) -> str | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.contract import Column
-from tasks.ingestion import OFFSET
+from tasks._times import OFFSET
 
 LONGEST = 60  # letters of one value in a message
 MISSING = {"", "na", "n/a", "nan", "none", "null"}
@@ -20,13 +20,17 @@ def shown(value: Any) -> str:
     return "nothing" if pd.isna(value) else str(value)[:LONGEST]
 
 
-def numbers(values: pd.Series) -> tuple[pd.Series, pd.Series, pd.Series]:
-    """(numbers, rows that are text, rows that are infinite), each of the length of `values`."""
+def numbers(values: pd.Series, decimal: str = ".") -> tuple[pd.Series, pd.Series, pd.Series]:
+    """(numbers, rows that are text, rows that are infinite), each of the length of `values`.
+
+    Where text has a decimal comma its points, as of thousands, fit no number.
+    """
     if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
         numbers = values.astype("float64")
         nothing = numbers.isna()
     else:
         text = values.map(str, na_action="ignore").astype("str").str.strip()
+        text = text.str.translate(str.maketrans(",.", ".,")) if decimal == "," else text
         nothing = text.isna() | text.str.lower().isin(MISSING)
         fit = pd.to_numeric(text.mask(nothing), errors="coerce").notna()
         numbers = pd.Series(np.nan, index=values.index)

@@ -8,7 +8,7 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
 from data_contracts.spec import Spec
-from tasks import _expectations, _grid
+from tasks import _expectations, _grid, _versions, _wide
 from tasks._cleaning import merged, zeros
 from tasks._faults import Fault, repeated, rows_of, sentence, set_aside, typed
 from tasks._promises import allowed_for, in_their_words, lacking, once, repeated_key, stale, stale_series
@@ -19,7 +19,7 @@ from tasks.ingestion import Reading
 
 
 class Health(Spec):
-    """What became of the rows: read = used + quarantined."""
+    """What became of the rows: read = used + quarantined. Of a wide table each cell of a target is one."""
 
     read: int
     used: int
@@ -30,6 +30,8 @@ class Health(Spec):
     ended: tuple[str, ...] = ()
     set_aside: tuple[str, ...] = ()
     """Series that a rule put out for this night: all their rows lie in quarantine."""
+    superseded: int = 0
+    """Older versions of rows of which a newer one is known: not among the rows read."""
 
 
 class Validated(Spec):
@@ -61,13 +63,15 @@ def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[p
     twice = repeated(sound, reading)
     if len(sound):
         faults += _grid.off_grid(sound, _grid.steps(sound["ds"], reading.freq, 0), reading)
+    faults = _wide.by_target(faults, raw, reading)
     if reading.contract:
         moment = reading.moment(as_of)
-        told = in_their_words(sound, raw.loc[sound.index], reading)[sound["ds"] < moment]
+        told = in_their_words(sound, raw.loc[sound.index], reading)
+        told = told[told[reading.columns.ds] < moment]
         series = reading.columns.unique_id or "unique_id"
         broken = lacking(told, reading.contract) + _expectations.broken_rules(told, reading.contract, series)
-        broken = allowed_for(broken, reading)
-        faults += once(twice, broken, reading) + broken + repeated_key(told, reading)
+        broken = _wide.of_cells(allowed_for(broken, reading), raw, reading)
+        faults += once(twice, broken, reading) + broken + _wide.of_cells(repeated_key(told, reading), raw, reading)
         faults += stale_series(sound[sound["ds"] < moment], moment, reading)
     else:
         faults += twice
@@ -84,9 +88,10 @@ def rejected(raw: pd.DataFrame, faults: list[Fault]) -> pd.DataFrame:
     text = raw[raw["row"].isin(joined["row"])].copy()
     for name in text.columns.drop("row"):
         text[name] = text[name].map(str, na_action="ignore").astype("str")
-    return joined.merge(text, "left", "row", suffixes=("", " of the source")).astype(
-        {"row": "int64", "rule": "str", "reason": "str"}
-    )
+    told = joined.merge(text, "left", "row", suffixes=("", " of the source"))
+    if "source_row" in told:
+        told["row"] = told.pop("source_row")
+    return told.astype({"row": "int64", "rule": "str", "reason": "str"})
 
 
 def _listed(values: pd.Series) -> str:
@@ -104,8 +109,18 @@ class Examined(NamedTuple):
     health: Health | None = None
 
 
+def current(raw: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+    """The rows without the older versions of them; all rows, where nothing says when they became known."""
+    if not reading.columns.known_at:
+        return raw
+    times = reading.times(raw["ds"], ids=raw["unique_id"])
+    older = _versions.older(raw["unique_id"], times, reading.known(raw["known_at"]))
+    return raw[~older].reset_index(drop=True)
+
+
 def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
     """Judge every row, put the good ones on the grid, and count: read = used + rejected."""
+    every, table = len(table), current(table, reading)
     frame, faults = find_faults(table, reading, as_of)
     findings = tuple(sentence(fault, table) for fault in faults)
     aside, others = set_aside(frame, faults)
@@ -119,9 +134,9 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
     moment = reading.moment(as_of)
     observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
     if observed.empty:
-        told = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity == "series")
-        nothing = f"no row has a value of {reading.columns.y!r} before {moment:%Y-%m-%d %H:%M}"
-        stopping = (*told, "no series is left to forecast") if aside else (nothing,)
+        told = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity != "info")
+        nothing = f"no row has a value of {reading.columns.target!r} before {moment:%Y-%m-%d %H:%M}"
+        stopping = (*told, "no series is left to forecast" if aside else nothing)
         return Examined(None, None, out, findings, stopping)
     cutoff = observed["ds"].max()
     grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
@@ -140,6 +155,7 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
         series=clean["unique_id"].nunique(),
         ended=tuple(sorted({*_grid.ended(kept, cutoff, reading), *silent})),
         set_aside=aside,
+        superseded=every - len(table),
     )
     return Examined(clean, cutoff, out, findings, stopping, health)
 

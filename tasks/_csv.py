@@ -1,0 +1,74 @@
+"""CSV as text, so that `007` stays `007`: one file or many, each with its header, every slip named with its line."""
+
+from collections.abc import Callable
+
+import pyarrow as pa
+import pyarrow.csv as pcsv
+
+from tasks import _limits
+from tasks._dialect import as_utf8, delimiter_of, ragged
+from tasks._limits import bounded, unreadable
+from tasks._origin import SourceSpec
+from tasks._places import files, opened, unpacked
+
+Choice = Callable[[list[str]], list[str]]
+
+
+def read_csv(source: SourceSpec, choose: Choice) -> pa.Table:
+    """The columns of `choose`, all text; no rows where one of them is missing from a single file.
+
+    Several files are one table, column by column by their names. Raises SourceUnreadable with file and line.
+    """
+    filesystem, path = opened(source)
+    names, parts, size, values = files(filesystem, path), [], 0, 0
+    for name in names:
+        file_of_many = name.rsplit("/", 1)[-1] if len(names) > 1 else ""
+        with filesystem.open(name, "rb") as file:
+            data = unpacked(file, _limits.MOST_BYTES + 1, source)
+        size += len(data)
+        bounded(size, _limits.MOST_BYTES, "bytes", source)
+        part = _one_file(data, source, choose, f"{file_of_many}: " if file_of_many else "")
+        values += part.num_rows * part.num_columns
+        bounded(values, _limits.MOST_VALUES, "values", source)
+        parts.append((file_of_many, part))
+    return _together(parts, choose, source)
+
+
+def _one_file(data: bytes, source: SourceSpec, choose: Choice, where: str) -> pa.Table:
+    data = as_utf8(data, source, where)
+    if not data.strip():
+        raise unreadable(source, f"{where}the file is empty: not even a header")
+    delimiter = source.delimiter or delimiter_of(data, choose)
+    parsing = pcsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    try:
+        header = pcsv.open_csv(pa.BufferReader(data), parse_options=parsing).schema.names
+        wanted = choose(header)
+        if set(wanted) - set(header):
+            return pa.table([pa.array([], pa.string())] * len(header), names=header)
+        twice = len(set(header)) < len(header)
+        text = pcsv.ConvertOptions(
+            column_types={name: pa.string() for name in header},
+            include_columns=None if twice else list(dict.fromkeys(wanted)),
+            strings_can_be_null=True,
+            quoted_strings_can_be_null=False,
+            null_values=[""],
+        )
+        return pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
+    except pa.ArrowInvalid as broken:
+        first = str(broken).splitlines()[0]
+        raise unreadable(source, f"{where}it can't be read as csv: {ragged(data, delimiter) or first}") from broken
+
+
+def _together(parts: list[tuple[str, pa.Table]], choose: Choice, source: SourceSpec) -> pa.Table:
+    if len(parts) == 1:
+        return parts[0][1]
+    wanted = choose(list(dict.fromkeys(name for _, part in parts for name in part.column_names)))
+    for file, part in parts:
+        if lacking := [name for name in wanted if name not in part.column_names]:
+            others = sum(lacking[0] in one.column_names for _, one in parts)
+            if others:
+                raise unreadable(source, f"{file}: column {lacking[0]!r} is missing, and {others} other files have it")
+            return part.slice(0, 0)
+        if twice := next((name for name in wanted if part.column_names.count(name) > 1), None):
+            raise unreadable(source, f"{file}: column {twice!r} stands {part.column_names.count(twice)} times")
+    return pa.concat_tables([part.select(wanted) for _, part in parts])

@@ -1,0 +1,185 @@
+"""A table or a query of any SQLAlchemy database: streamed, read only, its values bound; whole, or not at all."""
+
+import contextlib
+import re
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow as pa
+from sqlalchemy import (
+    CursorResult,
+    NullPool,
+    Select,
+    TextClause,
+    column,
+    create_engine,
+    false,
+    or_,
+    select,
+    table,
+    text,
+)
+from sqlalchemy.engine import URL, Connection, Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
+
+from data_contracts.errors import SpecError
+from tasks import _limits, _rows
+from tasks._limits import bounded
+from tasks._origin import SourceSpec
+
+PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
+PATIENCE = 15  # seconds for a connection
+LOCKED = "60s"  # how long a lock of somebody else is waited for
+AT_ONCE = 500_000  # values a batch
+LASTING = ("authentication failed", "no such", "does not exist", "syntax error", "unable to open", "not a database")
+
+
+class Since(NamedTuple):
+    """Only rows that became known at `moment` or later, or nobody knows when."""
+
+    column: str
+    moment: datetime | str
+
+
+def read_sql(
+    source: SourceSpec, choose: Callable[[list[str]], list[str]], as_of: datetime, since: Since | None = None
+) -> pa.Table:
+    """The columns of `choose`; no rows where one is missing. A connection that drops is tried again from the start."""
+    engine = _engine(source)
+    try:
+        for pause in (*PAUSES, None):
+            try:
+                return _read(engine, source, choose, (as_of, since))
+            except DBAPIError as dropped:
+                if pause is None or not _passes(dropped):
+                    raise
+                time.sleep(pause)
+    finally:
+        engine.dispose()
+    raise AssertionError  # the last attempt returns or raises
+
+
+def _engine(source: SourceSpec) -> Engine:
+    try:
+        url = make_url(source.url)
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        if url.get_backend_name() == "sqlite":
+            _there(url, source)
+        waiting = {"connect_timeout": PATIENCE} if url.drivername == "postgresql+psycopg" else {}
+        waiting = {name: value for name, value in waiting.items() if name not in url.query}
+        return create_engine(url, poolclass=NullPool, connect_args=waiting)
+    except (ArgumentError, NoSuchModuleError) as unknown:
+        raise SpecError(
+            f"the source {source.shown} can't be opened: its url is none that SQLAlchemy knows; write one such as "
+            "postgresql://user:${PASSWORD}@host:5432/database, or sqlite:///file.db."
+        ) from unknown
+
+
+def _there(url: URL, source: SourceSpec) -> None:
+    """SQLite would make the file that it can't find."""
+    if url.database in (None, "", ":memory:"):
+        raise SpecError(f"the source {source.shown} names no file; write sqlite:///file.db.")
+    if not str(url.database).startswith("file:") and not Path(str(url.database)).is_file():
+        raise FileNotFoundError(url.database)
+
+
+def _passes(error: DBAPIError) -> bool:
+    """Whether the same read may succeed a little later: a dropped connection, a lock, a server that restarts."""
+    said = str(error.orig).lower()
+    if any(word in said for word in LASTING):
+        return False
+    return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
+
+
+def _read(
+    engine: Engine,
+    source: SourceSpec,
+    choose: Callable[[list[str]], list[str]],
+    until: tuple[datetime, Since | None],
+) -> pa.Table:
+    as_of, since = until
+    with _looking(engine, source) as connection:
+        if source.table:
+            every = list(connection.execute(_from_table(source.table, ["*"], None).where(false())).keys())
+            if set(choose(every)) - set(every):
+                return _nothing(every)
+            result = _streamed(connection, _from_table(source.table, choose(every), since), {})
+        else:
+            result = _streamed(connection, *_from_query(connection, source, as_of, since))
+        names = list(result.keys())
+        wanted = choose(names)
+        if set(wanted) - set(names):
+            return _nothing(names)
+        places = [place for place, name in enumerate(names) if name in set(wanted)]
+        batches, size, values = [], 0, 0
+        for rows in result.partitions(max(1, AT_ONCE // max(1, len(names)))):
+            values += len(rows) * len(places)
+            bounded(values, _limits.MOST_VALUES, "values", source)
+            across = list(zip(*rows, strict=True))
+            batches.append([_rows.column(across[place]) for place in places])
+            size += sum(array.nbytes for array in batches[-1])
+            bounded(size, _limits.MOST_BYTES, "bytes", source)
+        return _rows.table(batches, [names[place] for place in places])
+
+
+def _nothing(names: list[str]) -> pa.Table:
+    return pa.table([pa.nulls(0)] * len(names), names=names)
+
+
+def _streamed(connection: Connection, statement: Any, bound: dict[str, Any]) -> CursorResult[Any]:
+    lightly = {} if connection.dialect.name == "sqlite" else {"stream_results": True}
+    return connection.execution_options(**lightly).execute(statement, bound)
+
+
+@contextlib.contextmanager
+def _looking(engine: Engine, source: SourceSpec) -> Iterator[Connection]:
+    """A transaction that can only read, on one snapshot, where naive times are those of the source's zone."""
+    with engine.connect() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
+            for setting, value in (("TimeZone", source.timezone or "UTC"), ("lock_timeout", LOCKED)):
+                connection.execute(
+                    text("SELECT set_config(:setting, :value, true)"), {"setting": setting, "value": value}
+                )
+        elif connection.dialect.name == "sqlite":
+            connection.execute(text("PRAGMA query_only = ON"))
+        yield connection
+        connection.rollback()
+
+
+def _from_table(name: str, columns: list[str], since: Since | None) -> Select[Any]:
+    schema, _, last = name.rpartition(".")
+    asked: list[Any] = [text("*")] if columns == ["*"] else [column(one) for one in columns]
+    found = select(*asked).select_from(table(last, schema=schema or None))
+    return found.where(or_(column(since.column) >= since.moment, column(since.column).is_(None))) if since else found
+
+
+def _from_query(
+    connection: Connection, source: SourceSpec, as_of: datetime, since: Since | None
+) -> tuple[TextClause, dict[str, Any]]:
+    """The query and what it is bound to; with `since` it becomes a subquery, and only the newer part is asked for."""
+    query = re.sub(r"[;\s]+$", "", source.query or "")
+    bound: dict[str, Any] = dict(source.parameters)
+    if "as_of" in text(query).compile().params:
+        bound["as_of"] = as_of
+    if since:
+        name = connection.dialect.identifier_preparer.quote(since.column).replace(":", "\\:")
+        query = (
+            f"SELECT * FROM (\n{query}\n) AS nightcast_source "  # noqa: S608 - the user's own query, values are bound
+            f"WHERE {name} >= :nightcast_since OR {name} IS NULL"
+        )
+        bound["nightcast_since"] = since.moment
+    if connection.dialect.name == "sqlite":  # it has no times, only text that sorts like them
+        bound = {name: _as_text(value) for name, value in bound.items()}
+    return text(query), bound
+
+
+def _as_text(value: Any) -> Any:
+    if isinstance(value, datetime):
+        plain = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return plain.isoformat(" ")
+    return value.isoformat() if isinstance(value, date) else value
