@@ -64,8 +64,8 @@ def _installed(name):
     ("word", "files"),
     [
         ("(BaseSettings)", {"flows/settings.py"}),
-        # neither reads for us: both set what libraries look for when they are imported
-        ("os.environ", {"tasks/__init__.py", "deployments/surroundings.py"}),
+        # two set what libraries look for when they are imported; the third reads no setting, but secrets of a source
+        ("os.environ", {"tasks/__init__.py", "deployments/surroundings.py", "tasks/_secrets.py"}),
     ],
 )
 def test_one_file_reads_the_environment(word, files):

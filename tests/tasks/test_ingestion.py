@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import SourceUnreadable, SpecError
-from tasks import _source
+from tasks import _limits
 from tasks._source import SourceSpec, fingerprint, read_source
 from tasks._store import Store
 from tasks.ingestion import Reading, as_known, in_our_words, ingest
@@ -168,7 +168,7 @@ def test_csv_ids_and_words_stay_as_they_are_written(tmp_path: Path) -> None:
         (b"", "the file is empty: not even a header"),
         (b"  \n\n", "the file is empty: not even a header"),
         (b'"sku', "can't be read as csv"),
-        (b"sku,hour,sold\na,2024-03-01\n", "can't be read as csv: CSV parse error: Expected 3 columns, got 2"),
+        (b"sku,hour,sold\na,2024-03-01\n", "can't be read as csv: line 2 has 2 fields where the header has 3"),
         (b"sku,hour,sold\n\xff\xfe,2024-03-01,1\n", "can't be read as csv.*UTF8"),
         (b"\x00\x01\x02garbage\xff", "can't be read as csv"),
     ],
@@ -212,14 +212,14 @@ def test_a_source_larger_than_what_is_declared_is_refused(
 ) -> None:
     sales().to_parquet(tmp_path / "s.parquet")
     sales().to_csv(tmp_path / "s.csv.gz", index=False)
-    monkeypatch.setattr(_source, "MOST_VALUES", 100)
+    monkeypatch.setattr(_limits, "MOST_VALUES", 100)
     with pytest.raises(SourceUnreadable, match="holds 462 values or more, and at most 100 are read"):
         read_source(SourceSpec(kind="parquet", path=str(tmp_path / "s.parquet")))
     assert read_source(SourceSpec(kind="parquet", path=str(tmp_path / "s.parquet")), ["sku"]).num_rows == 66
-    monkeypatch.setattr(_source, "MOST_BYTES", 1000)
+    monkeypatch.setattr(_limits, "MOST_BYTES", 1000)
     with pytest.raises(SourceUnreadable, match="bytes or more"):
         read_source(SourceSpec(kind="csv", path=str(tmp_path / "s.csv.gz")))
-    monkeypatch.setattr(_source, "MOST_VALUES", 10**9)
+    monkeypatch.setattr(_limits, "MOST_VALUES", 10**9)
     with pytest.raises(SourceUnreadable, match="bytes or more"):
         read_source(SourceSpec(kind="parquet", path=str(tmp_path / "s.parquet")))
 
@@ -232,7 +232,7 @@ def test_a_small_file_that_unpacks_to_a_hundred_million_values_is_refused_before
     table = pq.ParquetFile(tmp_path / "bomb.parquet").metadata
     assert (tmp_path / "bomb.parquet").stat().st_size < 300_000 < table.num_rows
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_source, "MOST_VALUES", 100_000_000)
+        patch.setattr(_limits, "MOST_VALUES", 100_000_000)
         with pytest.raises(SourceUnreadable, match="101,000,000 values"):
             read_source(SourceSpec(kind="parquet", path=str(tmp_path / "bomb.parquet")))
 
@@ -272,7 +272,7 @@ def test_a_missing_column_is_named_before_the_data_are_read(tmp_path: Path, read
     sales().rename(columns={"sold": "solt"}).to_parquet(tmp_path / "sales.parquet")
     told = reading()
     with pytest.raises(SourceUnreadable, match="did you mean 'solt'"):
-        in_our_words(read_source(told.source, told.columns_read), told)
+        in_our_words(read_source(told.source, told.chosen), told)
 
 
 def test_a_table_without_rows_and_a_column_that_stands_twice_are_refused(reading: Told, tmp_path: Path) -> None:

@@ -232,15 +232,6 @@ def test_a_stale_source_stops_the_night_where_freshness_is_promised(
         assert night(stale, told, store).cutoff == datetime(2024, 3, 1, 3, tzinfo=UTC)
 
 
-def test_both_hours_of_a_dst_fold_without_offsets_are_faults(reading: Told, store: Store, tmp_path: Path) -> None:
-    hours = pd.date_range("2024-10-26 20:00", periods=12, freq="h", tz="Europe/Berlin")
-    pd.DataFrame({"sku": "a", "hour": hours.tz_localize(None), "sold": 1.0}).to_csv(tmp_path / "s.csv", index=False)
-    source = {"kind": "csv", "path": str(tmp_path / "s.csv"), "timezone": "Europe/Berlin"}
-    told, as_of = reading(source=source, features={"known": []}), datetime(2024, 10, 28, tzinfo=UTC)
-    with pytest.raises(ContractBroken, match=r"column 'hour': must be one moment in time; 2 rows at fault.*rows 6, 7"):
-        validate.fn(ingest.fn(told, as_of, store), told, as_of, store)
-
-
 @pytest.mark.parametrize("frame", ["one row", "one series", "constant"])
 def test_small_and_dull_tables_are_tables(reading: Told, sales: Sales, store: Store, frame: str) -> None:
     whole = sales()
