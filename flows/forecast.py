@@ -12,6 +12,7 @@ from tasks.forecasting import forecast as publish_forecast
 from tasks.forecasting import standing
 from tasks.ingestion import ingest
 from tasks.reporting import report
+from tasks.revisions import list_revisions
 from tasks.validation import validate
 from tasks.windowing import cut_windows
 
@@ -24,6 +25,7 @@ def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)
         validated = validate(raw, spec.reading, run.as_of, store)
+        revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         clean = validated.clean
         windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
 
@@ -35,6 +37,6 @@ def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            past=past, realised=realised, rewritten=run.rewritten,
+            past=past, realised=realised, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

@@ -11,6 +11,7 @@ from tasks.accuracy import score_past
 from tasks.drift import watch_drift
 from tasks.ingestion import ingest
 from tasks.reporting import report
+from tasks.revisions import list_revisions
 from tasks.validation import validate
 
 
@@ -22,6 +23,7 @@ def monitor(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)
         validated = validate(raw, spec.reading, run.as_of, store)
+        revised = list_revisions.attempt(validated.clean, *run.last_night, store)
 
         champion = champion_at(spec.name, run.as_of, store)
         past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
@@ -30,6 +32,6 @@ def monitor(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         story = Story(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
-            drifted=drifted, rewritten=run.rewritten,
+            drifted=drifted, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

@@ -11,6 +11,7 @@ from tasks.ingestion import ingest
 from tasks.memory import draw_memory, illustrated
 from tasks.registration import register
 from tasks.reporting import report
+from tasks.revisions import list_revisions
 from tasks.training import train
 from tasks.validation import validate
 from tasks.windowing import cut_windows
@@ -25,6 +26,7 @@ def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)
         validated = validate(raw, spec.reading, run.as_of, store)
+        revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         windows = cut_windows(
             validated.clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store
         )
@@ -37,6 +39,6 @@ def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
 
         story = Story(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            pictured=pictured, evaluated=evaluated, registered=registered, rewritten=run.rewritten,
+            pictured=pictured, evaluated=evaluated, registered=registered, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
         return run.close(story, report.attempt(story, spec.question, store))

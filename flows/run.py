@@ -14,7 +14,7 @@ from data_contracts.spec import Spec
 from flows.settings import Settings
 from flows.spec import PipelineSpec
 from models.devices import device_of
-from tasks import _journal, _pledge
+from tasks import _journal, _pledge, _snapshots
 from tasks._ledger import vintage
 from tasks._publish import publish_latest
 from tasks._refusal import refusal_page
@@ -68,6 +68,12 @@ class Run:
         """What the contract promises otherwise than in the night before."""
         return _pledge.changed(self.spec.promises, self.spec.name, self.as_of, self.store)
 
+    @property
+    def last_night(self) -> tuple[Artifact | None, datetime | None]:
+        """The clean table of the night before, and its cutoff."""
+        before = _snapshots.before(self.spec.name, self.as_of, self.store)
+        return (before.clean, before.cutoff) if before else (None, None)
+
     def can_train(self) -> None:
         """Raises NoSuchDevice before anything is read. A night need not ask: without a new model it still forecasts."""
         device_of(self.spec.training.device)
@@ -77,6 +83,7 @@ class Run:
         if story.forecasted:  # a night from memory mends the stable path too, should it have been lost
             publish_latest(story.forecasted.table, self.spec.name, self.as_of, self.store)
         _pledge.keep(self.spec.promises, self.spec.name, self.as_of, self.store)
+        _snapshots.keep(self._snapshot(story), self.spec.name, self.store)
         uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
         page = reported if isinstance(reported, Reported) else None
         outcome = Outcome(
@@ -94,6 +101,13 @@ class Run:
         )
         self.store.write_json(uri, self._manifest(story, reported, outcome), only_if_absent=True)
         return outcome
+
+    def _snapshot(self, story: Story) -> _snapshots.Snapshot:
+        told = story.validated
+        reading = _snapshots.digest_of(self.spec.reading)
+        return _snapshots.Snapshot(
+            as_of=self.as_of, reading=reading, raw=story.raw, clean=told.clean, cutoff=told.cutoff
+        )
 
     def refuse(self, error: Exception) -> None:
         """Leave a record and a page of a run that ended without a result; a good run of the night stands beside it."""

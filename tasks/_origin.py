@@ -18,8 +18,8 @@ from data_contracts.spec import Spec
 Scalar = str | bool | int | float | datetime | date | None
 
 WORDS = {
-    "csv": ("path", "storage", "delimiter", "decimal", "encoding", "incremental"),
-    "parquet": ("path", "storage", "incremental"),
+    "csv": ("path", "storage", "delimiter", "decimal", "encoding"),
+    "parquet": ("path", "storage"),
     "sql": ("url", "query", "table", "parameters", "incremental"),
     "python": ("callable", "arguments"),
 }

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import (
+    ColumnClause,
     CursorResult,
     NullPool,
     Select,
@@ -38,10 +39,15 @@ LASTING = ("authentication failed", "no such", "does not exist", "syntax error",
 
 
 class Since(NamedTuple):
-    """Only rows that became known at `moment` or later, or nobody knows when."""
+    """Only rows that became known at `moment` or later, or nobody knows when, and all whose time is after `newest`.
 
-    column: str
-    moment: datetime | str
+    Both are values of the source's own, so that they compare there as they do here.
+    """
+
+    known_at: str
+    moment: Any
+    ds: str
+    newest: Any
 
 
 def read_sql(
@@ -155,7 +161,10 @@ def _from_table(name: str, columns: list[str], since: Since | None) -> Select[An
     schema, _, last = name.rpartition(".")
     asked: list[Any] = [text("*")] if columns == ["*"] else [column(one) for one in columns]
     found = select(*asked).select_from(table(last, schema=schema or None))
-    return found.where(or_(column(since.column) >= since.moment, column(since.column).is_(None))) if since else found
+    if since is None:
+        return found
+    known_at: ColumnClause[Any] = column(since.known_at)
+    return found.where(or_(known_at >= since.moment, known_at.is_(None), column(since.ds) > since.newest))
 
 
 def _from_query(
@@ -167,12 +176,13 @@ def _from_query(
     if "as_of" in text(query).compile().params:
         bound["as_of"] = as_of
     if since:
-        name = connection.dialect.identifier_preparer.quote(since.column).replace(":", "\\:")
+        quote = connection.dialect.identifier_preparer.quote
+        name, time = (quote(one).replace(":", "\\:") for one in (since.known_at, since.ds))
         query = (
             f"SELECT * FROM (\n{query}\n) AS nightcast_source "  # noqa: S608 - the user's own query, values are bound
-            f"WHERE {name} >= :nightcast_since OR {name} IS NULL"
+            f"WHERE {name} >= :nightcast_since OR {name} IS NULL OR {time} > :nightcast_newest"
         )
-        bound["nightcast_since"] = since.moment
+        bound |= {"nightcast_since": since.moment, "nightcast_newest": since.newest}
     if connection.dialect.name == "sqlite":  # it has no times, only text that sorts like them
         bound = {name: _as_text(value) for name, value in bound.items()}
     return text(query), bound

@@ -12,6 +12,7 @@ from tasks.evaluation import Evaluated
 from tasks.forecasting import Forecasted
 from tasks.memory import Pictured
 from tasks.registration import Night, Registered
+from tasks.revisions import Revised
 from tasks.training import Trained
 from tasks.validation import Validated
 
@@ -22,6 +23,7 @@ class Story(Spec):
     night: Night
     raw: Artifact
     validated: Validated
+    revised: Revised | Failure | None = None
     windows: Artifact | None = None
     trained: tuple[Trained | Failure, ...] = ()
     pictured: Pictured | Failure | None = None
@@ -36,7 +38,15 @@ class Story(Spec):
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        steps = (*self.trained, self.pictured, self.evaluated, self.registered, self.realised, self.drifted)
+        steps = (
+            self.revised,
+            *self.trained,
+            self.pictured,
+            self.evaluated,
+            self.registered,
+            self.realised,
+            self.drifted,
+        )
         return tuple(one for one in steps if isinstance(one, Failure))
 
     @property

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import SourceUnreadable
-from tasks import _targets, _versions
+from tasks import _incremental, _snapshots, _targets, _versions
 from tasks._origin import SourceSpec, known_zone
 from tasks._proof import prove
 from tasks._reading import ColumnsSpec, Reading
@@ -64,7 +64,7 @@ def _second_hours(
     return twice & (times >= moment) & keys.isin(keys[twice & (times < moment)])
 
 
-def in_our_words(table: pa.Table, reading: Reading) -> pa.Table:
+def in_our_words(table: pa.Table, reading: Reading, *, may_be_empty: bool = False) -> pa.Table:
     """Pick and rename the columns. Raises SourceUnreadable where one is missing, with the nearest name there is."""
     columns, names = reading.columns, table.column_names
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("known_at", columns.known_at)]
@@ -81,7 +81,7 @@ def in_our_words(table: pa.Table, reading: Reading) -> pa.Table:
         for name in reading.wanted
         if name in OURS
     ]
-    if not findings and not table.num_rows:
+    if not findings and not table.num_rows and not may_be_empty:
         findings = ["the table has no rows"]
     if findings:
         raise SourceUnreadable(f"the source {reading.source.shown}", findings)
@@ -123,11 +123,14 @@ def _missing(role: str, name: str, table: pa.Table) -> str:
     return f"column {name!r}, the {role}, is missing{hint}"
 
 
-def known_table(reading: Reading, as_of: datetime) -> pa.Table:
+def known_table(reading: Reading, as_of: datetime, store: Store) -> pa.Table:
     """The source in our words, as it was known at `as_of`. Raises SourceUnreadable where that is nothing."""
     if reading.contract:
         prove(reading.contract, reading.kinds)
-    table = in_our_words(read_source(reading.source, reading.chosen, as_of), reading)
+    before = _snapshots.before(reading.pipeline, as_of, store) if reading.source.incremental else None
+    table = _only_new(reading, as_of, before, store)
+    if table is None:
+        table = in_our_words(read_source(reading.source, reading.chosen, as_of), reading)
     raw = as_known(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(
@@ -136,12 +139,22 @@ def known_table(reading: Reading, as_of: datetime) -> pa.Table:
     return _versions.numbered(raw) if reading.source.kind == "sql" else raw
 
 
+def _only_new(reading: Reading, as_of: datetime, before: _snapshots.Snapshot | None, store: Store) -> pa.Table | None:
+    """What last night read and what is new since; None where everything must be read."""
+    found = _incremental.since(reading, before, store)
+    if found is None:
+        return None
+    asked, kept = found
+    newer = read_source(reading.source, reading.chosen, as_of, asked)
+    return _incremental.joined(kept, in_our_words(newer, reading, may_be_empty=True))
+
+
 def _seen(reading: Reading, as_of: datetime, store: Store) -> Any:
     """What the raw table depends on: the bytes of the files, or else the very table that is read."""
     mark = fingerprint(reading.source)
     if mark:
         return reading, as_of, mark
-    raw = known_table(reading, as_of)
+    raw = known_table(reading, as_of, store)
     return Seen((reading, as_of, digest_of(raw)), raw)
 
 
@@ -152,4 +165,4 @@ def ingest(reading: Reading, as_of: datetime, store: Store, read: Any = None) ->
     Raises SpecError, before anything is read, where a rule of the contract can't be run. `read` is that table, where it
     had to be read to know whether it changed.
     """
-    return store.put(known_table(reading, as_of) if read is None else read, "raw")
+    return store.put(known_table(reading, as_of, store) if read is None else read, "raw")

@@ -238,3 +238,16 @@ def test_a_series_without_covariates_ahead_is_named_and_the_others_are_forecast(
     outcome = nightly(str(world / "ports.yaml"), FIRST)
     assert set(pd.read_parquet(world / "store" / outcome.published)["unique_id"]) == {"north"}
     assert "not forecast: south" in outcome.lines[-1]
+
+
+def test_late_and_rewritten_values_are_listed_on_the_page(world, panel):
+    monitor(str(world / "ports.yaml"), "2024-02-08")
+    changed = panel.assign(late=panel["late"].where(panel.index != 5, 77.0)).drop(index=6)
+    changed.to_parquet(world / "ports.parquet", index=False)
+    outcome = monitor(str(world / "ports.yaml"), "2024-02-09")
+    page = (world / "store" / outcome.page).read_text(encoding="utf-8")
+    assert "1 rewritten, 1 gone" in page
+    record = json.loads((world / "store" / outcome.manifest).read_text(encoding="utf-8"))
+    table = pd.read_parquet(world / "store" / record["story"]["revised"]["table"]["uri"])
+    assert table["kind"].tolist() == ["rewritten", "gone"]
+    assert table["after"].tolist()[0] == 77.0

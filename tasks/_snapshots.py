@@ -1,0 +1,52 @@
+"""What each night read, so that the next one can say what changed in the past, and need not read all of it again.
+
+snapshots/pipeline=<name>/vintage=<as-of>.json, one a night that read its source to the end. A night that is run again
+meets what it met the first time: only earlier nights count.
+"""
+
+import hashlib
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from tasks._ledger import vintage, vintage_of, whole_second
+from tasks._reading import Reading
+from tasks._step import code_digest
+from tasks._store import Store
+
+
+class Snapshot(Spec):
+    """The tables of one night; `reading` is the digest of how they were read."""
+
+    as_of: datetime
+    reading: str
+    raw: Artifact
+    clean: Artifact
+    cutoff: datetime
+
+
+def digest_of(reading: Reading) -> str:
+    """Another release, source, column or contract reads another table."""
+    return hashlib.sha256("\n".join((code_digest(), reading.model_dump_json())).encode()).hexdigest()[:32]
+
+
+def keep(snapshot: Snapshot, pipeline: str, store: Store) -> None:
+    """Remember what a night read."""
+    store.write_json(f"{_folder(pipeline)}/vintage={vintage(snapshot.as_of)}.json", snapshot.model_dump(mode="json"))
+
+
+def before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
+    """What the newest earlier night read; None where there is none, or its record is torn."""
+    moments = {uri: vintage_of(uri) for uri in store.listing(_folder(pipeline))}
+    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < whole_second(as_of)}
+    newest = max(earlier, key=lambda uri: earlier[uri], default=None)
+    try:
+        return Snapshot.model_validate(store.read_json(newest)) if newest else None
+    except ValidationError:
+        return None
+
+
+def _folder(pipeline: str) -> str:
+    return f"snapshots/pipeline={pipeline}"

@@ -1,0 +1,58 @@
+"""What the past was last night and is now: late rows, rewritten history and values that are gone, each listed."""
+
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from tasks._store import Store
+from tasks.revisions import list_revisions, revisions
+
+CUTOFF = pd.Timestamp("2024-03-01 04:00", tz="UTC")
+NOTHING = float("nan")
+
+
+def clean(values: list[float], name: str = "a", start: str = "2024-03-01") -> pd.DataFrame:
+    times = pd.date_range(start, periods=len(values), freq="h", tz="UTC").as_unit("us")
+    return pd.DataFrame({"unique_id": name, "ds": times, "y": values})
+
+
+def test_late_rewritten_and_gone_values_are_told_apart() -> None:
+    told = revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
+    assert told["ds"].dt.hour.tolist() == [1, 2, 3]
+    assert told["kind"].tolist() == ["rewritten", "late", "gone"]
+    np.testing.assert_array_equal(told["before"], [2, NOTHING, 4])
+    np.testing.assert_array_equal(told["after"], [9, 3, NOTHING])
+
+
+def test_what_came_after_the_last_cutoff_is_news_and_no_revision() -> None:
+    assert revisions(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
+
+
+def test_a_history_that_begins_earlier_is_late() -> None:
+    told = revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
+    assert told["kind"].tolist() == ["late", "late"]
+
+
+def test_a_series_that_is_new_or_gone_as_a_whole_is_none() -> None:
+    before = pd.concat([clean([1, 2]), clean([1, 2], "old")])
+    after = pd.concat([clean([1, 2]), clean([1, 2], "new")])
+    assert revisions(before, after, CUTOFF).empty
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_without_an_earlier_night_or_with_the_same_table_nothing_changed(store: Store, same: bool) -> None:
+    table = store.put(clean([1, 2]), "clean")
+    told = list_revisions.fn(table, table if same else None, datetime(2024, 3, 1, 4, tzinfo=UTC), store)
+    assert (told.sentence, told.table) == ("nothing changed", None)
+
+
+def test_the_list_lies_in_the_store_and_its_counts_are_said(store: Store) -> None:
+    before = store.put(clean([1, 2, NOTHING, 4, 5]), "clean")
+    after = store.put(clean([1, 9, 3, 4, 5, 6]), "clean")
+    told = list_revisions.fn(after, before, CUTOFF.to_pydatetime(), store)
+    assert told.sentence == "1 late, 1 rewritten"
+    assert told.first == "'a' at 2024-03-01 01:00: 2 → 9"
+    assert told.table is not None
+    assert store.get(told.table)["kind"].tolist() == ["rewritten", "late"]
