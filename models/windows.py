@@ -55,9 +55,9 @@ class WindowSpec(Spec):
 
 
 class TooShort(NightcastError):
-    """The history is too short to hold even one window of each part."""
+    """The history is too short to hold even one window of each part: as of a table cut off, or of a spec too long."""
 
-    exit_code = 2
+    exit_code = 3
 
     def __init__(self, steps: int, needed: int, horizon: int) -> None:
         gaps = "" if steps < needed else " with values, and more where windowing.refresh moves the parts back"

@@ -10,6 +10,7 @@ from tasks._faults import Fault
 from tasks.ingestion import Reading
 
 MOST_STEPS = 10_000_000
+MOST_GAPS = 0.9  # of all steps: with more, something is probably not as it was meant
 
 
 def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
@@ -83,6 +84,22 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
         known = history.dropna(subset=[name]).groupby("unique_id")[name].last()
         filled[name] = filled["unique_id"].map(known).astype("str")
     return filled.sort_values(["unique_id", "ds"], ignore_index=True)
+
+
+def sparse(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[Fault]:
+    """A table with hardly a row a step: its freq may be wrong, one time may be, or a step without a row means none."""
+    past = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    share = past["y"].isna().mean()
+    if share <= MOST_GAPS:
+        return []
+    counts = past["y"].isna().groupby(past["unique_id"]).sum()
+    name = str(counts.idxmax())
+    begins = past.loc[past["unique_id"] == name, "ds"].min()
+    reason = (
+        f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which begins "
+        f"at {begins:%Y-%m-%d %H:%M}; if a step without a row had none, write `cleaning: {{fill: {{y: zero}}}}`"
+    )
+    return [Fault("most steps have a row", reading.columns.ds, "info", reason, [])]
 
 
 def known_ahead(

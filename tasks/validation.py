@@ -142,7 +142,7 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
     grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
     panel = _grid.on_grid(merged(kept, reading.cleaning), grid, cutoff, reading)
     clean, silent, broken = _grid.known_ahead(zeros(panel, cutoff, reading.cleaning), cutoff, reading)
-    levels = stale(cutoff, moment, reading)
+    levels = [*stale(cutoff, moment, reading), *_grid.sparse(clean, cutoff, reading)]
     findings += tuple(sentence(fault, table) for fault in (*broken, *levels))
     stopping = tuple(sentence(fault, table) for fault in (*broken, *levels) if fault.severity == "error")
     ahead = int((kept["ds"] >= moment).sum())
