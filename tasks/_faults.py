@@ -3,6 +3,7 @@
 import unicodedata
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tasks._cleaning import unused
@@ -32,8 +33,7 @@ def typed(raw: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[Fault
     What only the contract speaks of is typed too, where it promises numbers or times: a CSV has nothing but text.
     """
     frame, faults = raw[["row"]].copy(), []
-    frame["unique_id"] = raw["unique_id"].map(_name, na_action="ignore").astype("str")
-    unnamed = frame["unique_id"].isna() | frame["unique_id"].map(_unfit, na_action="ignore").eq(True)
+    frame["unique_id"], unnamed = _named(raw["unique_id"])
     frame["ds"] = reading.times(raw["ds"], ids=raw["unique_id"])
     untold = frame["ds"].isna()
     changing = untold & reading.on_a_changing_clock(raw["ds"]) if untold.any() else untold
@@ -126,9 +126,10 @@ def sentence(fault: Fault, raw: pd.DataFrame) -> str:
     )
 
 
-def _name(value: object) -> str:
-    return unicodedata.normalize("NFC", str(value))
-
-
-def _unfit(name: str) -> bool:
-    return not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name)
+def _named(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """(names, rows that have none), each name normalised and judged once, however many rows it has."""
+    codes, values = pd.factorize(ids)
+    names = [unicodedata.normalize("NFC", str(value)) for value in values]
+    unfit = [not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name) for name in names]
+    told = pd.Series([*names, None], dtype="str").take(codes).set_axis(ids.index)
+    return told, pd.Series(np.array([*unfit, True])[codes], index=ids.index)

@@ -4,6 +4,7 @@ read      a  a  .  a  a        ds       t0 t1 t2 t3 t4 │ t5 t6
 grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known covariates only
 """
 
+import numpy as np
 import pandas as pd
 
 from tasks._faults import Fault
@@ -66,24 +67,32 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
     """
     newest = int(grid.get_loc(cutoff)) + 1
     end = newest + (reading.horizon if reading.features.known_columns else 0)
-    places = pd.Series(grid.get_indexer(frame["ds"]), index=frame.index)
-    frame = frame[places < end]
-    first = places[places < end].groupby(frame["unique_id"]).min()
+    places = grid.get_indexer(frame["ds"])
+    frame, places = frame[places < end], places[places < end]
+    first = pd.Series(places).groupby(frame["unique_id"].to_numpy()).min().sort_index()
     first = first[first < newest]  # a series that begins after the cutoff is not known yet
-    over = set(ended(frame, cutoff, reading))
-    spans = [range(start, newest if name in over else end) for name, start in first.items()]
-    history = frame.sort_values("ds")
-    full = pd.DataFrame(
+    begins = first.to_numpy()
+    lengths = np.where(first.index.isin(ended(frame, cutoff, reading)), newest, end) - begins
+    starts = np.cumsum(lengths) - lengths
+    inside = np.arange(lengths.sum()) - np.repeat(starts, lengths)
+    filled = pd.DataFrame(
         {
-            "unique_id": pd.Series(first.index.repeat([len(span) for span in spans]), dtype="str"),
-            "ds": grid[[place for span in spans for place in span]],
+            "unique_id": pd.Series(first.index, dtype="str").repeat(lengths).reset_index(drop=True),
+            "ds": grid[np.repeat(begins, lengths) + inside],
         }
     )
-    filled = full.merge(frame[["unique_id", "ds", "y", *reading.numbers]], "left", ["unique_id", "ds"])
+    codes = first.index.get_indexer(frame["unique_id"])
+    known = codes >= 0
+    rows = (starts[codes] + places - begins[codes])[known]
+    for name in ("y", *reading.numbers):
+        values = np.full(len(filled), np.nan)
+        values[rows] = frame[name].to_numpy(dtype="float64", na_value=np.nan)[known]
+        filled[name] = values
+    history = frame.sort_values("ds") if reading.features.static else frame
     for name in reading.features.static:
         known = history.dropna(subset=[name]).groupby("unique_id")[name].last()
         filled[name] = filled["unique_id"].map(known).astype("str")
-    return filled.sort_values(["unique_id", "ds"], ignore_index=True)
+    return filled
 
 
 def sparse(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[Fault]:
@@ -96,8 +105,8 @@ def sparse(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[
     name = str(counts.idxmax())
     begins = past.loc[past["unique_id"] == name, "ds"].min()
     reason = (
-        f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which begins "
-        f"at {begins:%Y-%m-%d %H:%M}; if a step without a row had none, write `cleaning: {{fill: {{y: zero}}}}`"
+        f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which "
+        f"begins at {begins:%Y-%m-%d %H:%M}; if a step without a row had none, write `cleaning: {{fill: {{y: zero}}}}`"
     )
     return [Fault("most steps have a row", reading.columns.ds, "info", reason, [])]
 

@@ -16,6 +16,8 @@ def localized(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:
 
     With `ids` such a one that stands twice in a series is first the summer's and then the winter's.
     """
+    if zone == "UTC":
+        return times.dt.tz_localize("UTC")
     summer = pd.Series(True, index=times.index)
     first = times.dt.tz_localize(zone, ambiguous=summer.to_numpy(), nonexistent="NaT")
     second = times.dt.tz_localize(zone, ambiguous=~summer.to_numpy(), nonexistent="NaT")
