@@ -1,0 +1,64 @@
+"""The words of guessing: what a person may say beforehand, what was found and how sure, and what nobody can guess."""
+
+import difflib
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+from data_contracts.errors import NightcastError, SpecError
+from data_contracts.spec import Spec
+
+Sure = Literal["sure", "likely", "unsure", "given"]
+
+
+class Unguessable(NightcastError):
+    """A table of which no pipeline can be made as it is."""
+
+    exit_code = 3
+
+
+class Hints(Spec):
+    """What a person knows better; everything else is guessed."""
+
+    time: str | None = None
+    id: str | None = None
+    target: str | None = None
+    freq: str | None = None
+    timezone: str | None = None
+    horizon: int | None = None
+    repeated: Literal["reject", "first", "last", "mean", "sum"] | None = None
+
+
+class Finding(NamedTuple):
+    """One guess: `what` it is about, its value, how sure, and what tells so."""
+
+    what: str
+    value: str
+    sure: Sure | None
+    why: str
+
+    @property
+    def line(self) -> str:
+        told = f"{self.sure}: {self.why}" if self.sure else self.why
+        return f"{self.what + ':':<12}{self.value}" + (f" ({told})" if told else "")
+
+
+def known_column(name: str, names: Iterable[str], option: str, table: str) -> str:
+    """`name`, if the table has it. Raises SpecError with the nearest name."""
+    names = list(names)
+    if name in names:
+        return name
+    near = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, names[:20]))}"
+    raise SpecError(f"{option} {name!r} is no column of {table}; {hint}")
+
+
+def percent(share: float) -> str:
+    """A share as a person says it; never 100 % of what is less than all."""
+    if share == 1 or share == 0:
+        return f"{share:.0%}".replace("%", " %")
+    return f"{min(max(100 * share, 0.01), 99.99):.3g} %"
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    names = list(names)
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
