@@ -4,8 +4,12 @@ import difflib
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+import pandas as pd
+from pydantic import PositiveInt, field_validator
+
 from data_contracts.errors import NightcastError, SpecError
 from data_contracts.spec import Spec
+from tasks._source import known_zone
 
 Sure = Literal["sure", "likely", "unsure", "given"]
 
@@ -24,8 +28,24 @@ class Hints(Spec):
     target: str | None = None
     freq: str | None = None
     timezone: str | None = None
-    horizon: int | None = None
+    horizon: PositiveInt | None = None
     repeated: Literal["reject", "first", "last", "mean", "sum"] | None = None
+
+    @field_validator("timezone")
+    @classmethod
+    def _known(cls, zone: str | None) -> str | None:
+        return known_zone(zone) if zone else None
+
+    @field_validator("freq")
+    @classmethod
+    def _frequency(cls, freq: str | None) -> str | None:
+        try:
+            fit = freq is None or pd.tseries.frequencies.to_offset(freq).n > 0
+        except ValueError:
+            fit = False
+        if not fit:
+            raise ValueError(f"{freq!r} is no pandas frequency; write one such as h, 30min, D, B, W-MON, MS")
+        return freq
 
 
 class Finding(NamedTuple):

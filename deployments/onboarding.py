@@ -1,0 +1,107 @@
+"""What `nightcast init` does: look at a table, guess, prove the draft as `nightcast check` would, then write it."""
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from data_contracts.document import mapping, sentences
+from data_contracts.errors import ContractBroken, SpecError
+from deployments.drafting import contract_text, name_of, pipeline_text
+from deployments.inspection import inspected
+from deployments.schema import SCHEMA
+from flows.spec import ROOT, PipelineSpec
+from models.windows import TooShort
+from tasks import _files
+from tasks._guess import Guess, guess
+from tasks._guess_source import source_of, table_of
+from tasks._guess_words import Hints, Unguessable
+
+
+def begin(where: str, folder: str, name: str | None, hints: Hints, force: bool) -> tuple[dict[str, Any], str]:
+    """(facts, the same as text); writes NAME.yaml and NAME.odcs.yaml to `folder`. Raises SpecError, Unguessable."""
+    asked = source_of(where)
+    name = name or name_of(asked.path)
+    out = Path(folder)
+    targets = (out / f"{name}.yaml", out / f"{name}.odcs.yaml")
+    there = [str(path) for path in targets if path.exists()]
+    if there and not force:
+        raise SpecError(f"{there[0]} is there already, and is left as it is. Choose another --name, or --force it.")
+    source, table = table_of(asked)
+    found = guess(table, source, hints)
+    path = _beside(source.path, out)
+    texts = (pipeline_text(found, name, path, _way_to_schema(out)), contract_text(found, name, path))
+    facts = _proven(texts, name, found)
+    for target, text in zip(targets, texts, strict=True):
+        if not _files.write(str(out), target.name, text.encode(), only_if_absent=not force):
+            raise SpecError(f"{target} is there already, and is left as it is. Choose another --name, or --force it.")
+    told = {
+        "pipeline": name,
+        "files": [str(target) for target in targets],
+        "rows": found.rows,
+        "guesses": {one.what: {"value": one.value, "sure": one.sure, "why": one.why} for one in found.findings},
+        "warnings": facts["warnings"],
+        "windows": facts["windows"],
+        "next": f"nightcast nightly {_quoted(targets[0])}",
+    }
+    return told, _told(told, found)
+
+
+def hinted(told: dict[str, Any]) -> Hints:
+    """What was said on the command line. Raises SpecError with the option that is wrong."""
+    try:
+        return Hints.model_validate(told)
+    except ValidationError as error:
+        raise sentences("the command line", error) from error
+
+
+def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
+    """What `nightcast check` would find. Raises Unguessable where the table is too short, or breaks its own contract."""
+    with tempfile.TemporaryDirectory(prefix="nightcast-") as scratch:
+        contract = Path(scratch) / f"{name}.odcs.yaml"
+        contract.write_text(texts[1], encoding="utf-8")
+        try:
+            drafted = PipelineSpec.model_validate(mapping(texts[0], "the draft"))
+        except ValidationError as error:
+            raise sentences("the draft", error) from error
+        draft = drafted.model_copy(update={"contract": str(contract), "source": found.source})
+        try:
+            return inspected(draft, None)
+        except TooShort as short:
+            raise Unguessable(f"{found.source.shown} is too short: {short}") from short
+        except ContractBroken as broken:
+            raise Unguessable(f"no pipeline can be made of {found.source.shown}: {'; '.join(broken.findings)}") from broken
+
+
+def _beside(path: str, out: Path) -> str:
+    """A local path that was given from here, as the YAML's folder sees it."""
+    if "://" in path or Path(path).is_absolute():
+        return path
+    return Path(os.path.relpath(path, out)).as_posix()
+
+
+def _way_to_schema(out: Path) -> str | None:
+    """The JSON schema as seen from `out`, where both lie in one checkout: elsewhere the way would soon be wrong."""
+    here = out.resolve()
+    inside = (ROOT / "pyproject.toml").exists() and here.is_relative_to(ROOT)
+    return Path(os.path.relpath(SCHEMA, here)).as_posix() if inside else None
+
+
+def _quoted(path: Path) -> str:
+    text = str(path)
+    return f"'{text}'" if " " in text else text
+
+
+def _told(facts: dict[str, Any], found: Guess) -> str:
+    lines = [f"Guessed from {found.source.shown}, {found.rows:,} rows:"]
+    lines += [f"  {one.line}" for one in found.findings]
+    lines += [f"warning: {warning}" for warning in facts["warnings"]]
+    count = facts["windows"]
+    lines += [
+        f"Proven as `nightcast check` does: {count['train']:,} windows to train on, {count['test']:,} to judge by.",
+        f"Written: {', '.join(facts['files'])}",
+        f"Next: {facts['next']}",
+    ]
+    return "\n".join(lines)
