@@ -42,7 +42,7 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
         *_cleaning(found),
         f"windowing: {{lookback: {found.lookback}, horizon: {found.horizon}}} # steps looked back, steps forecast",
         "models: [{cell: lstm}, {cell: gru}] # judged beside five baselines; hidden: 64 and layers: 1 by default",
-        "training: {max_epochs: 10, patience: 2} # quick and decent; 30 and 3 by default",
+        "training: {max_epochs: 20} # quick and decent; 30 by default",
         "memory: {reference_steps: 0} # 100 draws cells that no model has, for comparison",
         *([f"evaluation: {{season: {found.season}}}"] if found.season else []),
         *(["forecast: {minimum: 0} # no value was below 0"] if found.minimum is not None else []),

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from data_contracts.document import mapping, sentences
 from data_contracts.errors import ContractBroken, SpecError
+from deployments.costs import in_words
 from deployments.drafting import contract_text, name_of, pipeline_text
 from deployments.inspection import inspected
 from deployments.schema import SCHEMA
@@ -44,6 +45,7 @@ def begin(where: str, folder: str, name: str | None, hints: Hints, force: bool) 
         "guesses": {one.what: {"value": one.value, "sure": one.sure, "why": one.why} for one in found.findings},
         "warnings": facts["warnings"],
         "windows": facts["windows"],
+        "cost": facts["cost"],
         "next": f"nightcast nightly {_quoted(targets[0])}",
     }
     return told, _told(told, found)
@@ -68,7 +70,7 @@ def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
             raise sentences("the draft", error) from error
         draft = drafted.model_copy(update={"contract": str(contract), "source": found.source})
         try:
-            return inspected(draft, None)
+            return inspected(draft, None, timed=True)
         except TooShort as short:
             raise Unguessable(f"{found.source.shown} is too short: {short}") from short
         except ContractBroken as broken:
@@ -101,6 +103,7 @@ def _told(facts: dict[str, Any], found: Guess) -> str:
     count = facts["windows"]
     lines += [
         f"Proven as `nightcast check` does: {count['train']:,} windows to train on, {count['test']:,} to judge by.",
+        in_words(facts["cost"]),
         f"Written: {', '.join(facts['files'])}",
         f"Next: {facts['next']}",
     ]

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 PATTERN, RISE = 0.2, 0.05  # least autocorrelation of a season, and how far it stands out from the shorter lags
-SURPRISE = 0.5  # of one that no calendar knows
+SURPRISE, AGAIN = 0.5, 0.3  # of one that no calendar knows, and twice as far, where a walk is unlike itself
 FEWEST = 12  # pairs of values that a correlation is taken over
 
 
@@ -42,10 +42,11 @@ def patterns(series: Sequence[np.ndarray], lags: Iterable[int]) -> dict[int, flo
     A longer season counts if it says more than the shorter one does at other times of it.
     """
     found: dict[int, float] = {}
+    seasonal = max(PATTERN, 2 / np.sqrt(max([1, *(np.isfinite(y).sum() for y in series)])))  # by chance, in few values
     for lag in lags:
         told = pooled(series, lag)
         shorter = max((one for one in found if lag % one == 0), default=None)
-        if told >= PATTERN and told >= _half_way(series, lag, shorter) + RISE:
+        if told >= seasonal and told >= _half_way(series, lag, shorter) + RISE:
             found[lag] = told
     return found
 
@@ -57,7 +58,7 @@ def surprise(series: Sequence[np.ndarray], most: int) -> tuple[int, float] | Non
         lag: value
         for lag, value in told.items()
         if value >= SURPRISE and value >= max(told.get(lag - 1, -1.0), told.get(lag + 1, -1.0))
-        and value >= _half_way(series, lag, None) + RISE
+        and value >= _half_way(series, lag, None) + RISE and pooled(series, 2 * lag, lag) >= AGAIN
     }  # fmt: skip
     if not clear:
         return None

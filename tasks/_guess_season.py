@@ -83,7 +83,7 @@ def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Finding]:
         why += "".join(f"; {_called(lag, freq)} pattern too, {_short(found[lag])} at lag {lag}" for lag in others)
         sure = "sure" if found[first] >= 0.5 else "likely"
         return None if first == seasons(freq)[0] else first, Finding("season", str(first), sure, why)
-    if unknown := surprise(series, min(longest // 3, FURTHEST)):
+    if unknown := surprise(series, min(longest // 4, FURTHEST)):
         lag, told = unknown
         return lag, Finding("season", str(lag), "unsure", f"autocorrelation {_short(told)} at lag {lag}, though no calendar knows it")
     usual = seasons(freq)[0]
@@ -99,4 +99,4 @@ def _called(lag: int, freq: str) -> str:
 
 
 def _short(value: float) -> str:
-    return f"{value:.2f}".replace("0.", ".", 1)
+    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)  # + 0.0: there is no minus nothing

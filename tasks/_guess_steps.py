@@ -36,7 +36,9 @@ def steps_of(times: pd.Series, series: pd.Series | None, dates: pd.Series, hints
     stamps = frame["date"] if _calendar(freq) else frame["ds"]
     grid = _grid.steps(stamps, freq, 0)
     on = float(stamps.isin(grid).mean())
-    common = float((apart == apart.mode().iloc[0]).mean())
+    place = pd.Series(grid.get_indexer(stamps), index=frame.index)
+    hops = place[place >= 0].groupby(frame["series"], sort=False).diff().dropna()
+    common = float((hops == 1).mean()) if len(hops) else 0.0
     if on < ON_GRID:
         shown = ", ".join(str(one)[:19] for one in stamps[~stamps.isin(grid)].head(3))
         raise Unguessable(
@@ -45,7 +47,7 @@ def steps_of(times: pd.Series, series: pd.Series | None, dates: pd.Series, hints
         )
     sure = "given" if hints.freq else "sure" if on == 1 and common > 0.5 else "likely"
     why = f"{percent(common)} of neighbours are one step apart" + ("" if on == 1 else f", {percent(on)} on the grid")
-    return Steps(freq, Finding("freq", freq, sure, why), _gaps(frame.assign(stamp=stamps), grid))
+    return Steps(freq, Finding("freq", freq, sure, why), _gaps(place[place >= 0], frame["series"], grid))
 
 
 def _calendar(freq: str) -> bool:
@@ -90,17 +92,15 @@ def _of_months(dates: pd.DatetimeIndex, count: int) -> str:
     return max(names, key=lambda name: dates.isin(pd.date_range(dates[0], dates[-1], freq=name)).mean())
 
 
-def _gaps(frame: pd.DataFrame, grid: pd.DatetimeIndex) -> Finding | None:
-    """Steps between the first and the last row of a series that have no row."""
-    place = pd.Series(grid.get_indexer(frame["stamp"]), index=frame.index)
-    place = place[place >= 0]
-    spans = place.groupby(frame["series"]).agg(["min", "max", "nunique"])
+def _gaps(place: pd.Series, series: pd.Series, grid: pd.DatetimeIndex) -> Finding | None:
+    """Steps between the first and the last row of a series that have no row; `place` is each row's on the grid."""
+    spans = place.groupby(series).agg(["min", "max", "nunique"])
     whole = int((spans["max"] - spans["min"] + 1).sum())
     lacking = whole - int(spans["nunique"].sum())
     if not lacking:
         return None
-    jump = place.groupby(frame["series"]).diff()
+    jump = place.groupby(series).diff()
     longest = jump.idxmax()
-    end = grid[int(place[longest])]
-    told = f"{lacking:,} of {whole:,} steps have no row; the longest gap has {int(jump[longest]) - 1:,}, until {end:%Y-%m-%d %H:%M}"
+    until = f"{grid[int(place[longest])]:%Y-%m-%d %H:%M}"
+    told = f"of {whole:,} steps have no row, at most {int(jump[longest]) - 1:,} in a row, until {until}"
     return Finding("gaps", f"{lacking:,}", None, f"{told}. Models see a gap as one; cleaning.fill says otherwise")

@@ -11,7 +11,7 @@ from tasks._guess_words import Finding, Hints, Unguessable, known_column, listed
 from tasks.ingestion import OURS
 
 TARGETS = {"y", "target", "value", "values", "label"}
-LIKELY = {"sales", "sold", "demand", "load", "volume", "count", "cnt", "total", "quantity", "qty", "units", "amount",
+LIKELY = {"sales", "sold", "demand", "load", "count", "cnt", "total", "quantity", "qty", "units", "amount",
           "revenue", "consumption", "usage", "kwh", "mw", "energy", "power", "orders", "visitors", "visits", "trips",
           "rides", "passengers", "traffic", "generation", "output", "turnover", "requests", "calls", "arrivals", "close",
           "ot"}  # fmt: skip
@@ -43,7 +43,9 @@ def roles_of(frame: pd.DataFrame, time: str, ids: str | None, kinds: dict[str, T
             raise Unguessable(f"column {y!r} of {where} holds {kinds[y].holds}, not numbers; name another with --target.")
         target = Finding("y", y, "given", _range(frame[y]))
     else:
-        y, target = _target([name for name in numeric if name not in idle], frame, where, rest)
+        changing = [name for name in numeric if frame[name].nunique() > 1]
+        fit = [name for name in changing if name not in idle or words_of(name) & TARGETS] or changing
+        y, target = _target(fit, frame, where, rest)
     numeric += [name for name, told in rest.items() if told.holds == "boolean" and told.typed]
     open_ = [name for name in numeric if name not in (y, *idle) and name not in OURS and frame[name].nunique() > 1]
     observed = _nearest(open_, frame, y) if len(open_) > MOST else open_
@@ -72,7 +74,7 @@ def _target(names: list[str], frame: pd.DataFrame, where: str, rest: dict[str, T
 def _rank(name: str, place: int, count: int, frame: pd.DataFrame) -> float:
     """By the words of its name, then by its place: targets stand first or last."""
     words = words_of(name)
-    rank = 10.0 * bool(words & TARGETS) + 5.0 * bool(words & LIKELY)
+    rank = 10.0 * bool(words & TARGETS) + (5.0 if words & LIKELY else 3.0 if "volume" in words else 0.0)
     rank -= 6.0 * bool(words & WEATHER) + 6.0 * bool(words & BESIDE) + 6.0 * bool(words & ID_WORDS - {"name"})
     rank += 1.5 * (place == count - 1) + 1.0 * (place == 0)
     return rank - 4.0 * float(frame[name].isna().mean())
