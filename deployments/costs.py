@@ -16,7 +16,11 @@ def costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read: flo
         "read_seconds": round(read, 2),
         "training_seconds": [round(sum(one.least for one in paces), 1), round(sum(one.most for one in paces), 1)],
         "models": [
-            {"model": one.model, "epoch_seconds": round(one.epoch, 2), "seconds": [round(one.least, 1), round(one.most, 1)]}
+            {
+                "model": one.model,
+                "epoch_seconds": round(one.epoch, 2),
+                "seconds": [round(one.least, 1), round(one.most, 1)],
+            }
             for one in paces
         ],
     }
@@ -26,7 +30,11 @@ def in_words(cost: dict[str, Any]) -> str:
     """One line: how long, on what grounds, and which model takes most of it."""
     least, most = cost["training_seconds"]
     slowest = max(cost["models"], key=lambda one: one["epoch_seconds"])
-    which = f", {slowest['model']} the longest with {_span(slowest['epoch_seconds'])} an epoch" if len(cost["models"]) > 1 else ""
+    which = (
+        f", {slowest['model']} the longest with {_span(slowest['epoch_seconds'])} an epoch"
+        if len(cost["models"]) > 1
+        else ""
+    )
     return (
         f"cost: an estimated {_span(least)} to {_span(most)} of training on this machine{which} (a few steps of each network "
         f"were timed); reading and validating took {_span(cost['read_seconds'])}"

@@ -74,7 +74,9 @@ def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
         except TooShort as short:
             raise Unguessable(f"{found.source.shown} is too short: {short}") from short
         except ContractBroken as broken:
-            raise Unguessable(f"no pipeline can be made of {found.source.shown}: {'; '.join(broken.findings)}") from broken
+            raise Unguessable(
+                f"no pipeline can be made of {found.source.shown}: {'; '.join(broken.findings)}"
+            ) from broken
 
 
 def _beside(path: str, out: Path) -> str:

@@ -18,4 +18,4 @@ def pipeline_schema() -> dict[str, Any]:
 
 
 def schema_text() -> str:
-    return json.dumps(pipeline_schema(), indent=1, ensure_ascii=False, sort_keys=True)
+    return json.dumps(pipeline_schema(), indent=1, ensure_ascii=False)

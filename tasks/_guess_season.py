@@ -41,7 +41,12 @@ def rhythm_of(frame: pd.DataFrame, freq: str, hints: Hints, where: str) -> Rhyth
     lookback = max(2, min(default_lookback(freq, horizon), len(grid) // 3))
     season, told = _season(series, freq)
     horizons = Finding("horizon", f"{horizon} steps", "given" if hints.horizon else "likely", how)
-    back = Finding("lookback", f"{lookback} steps", "likely", f"of {len(grid):,} steps from {grid[0]:%Y-%m-%d} to {grid[-1]:%Y-%m-%d}")
+    back = Finding(
+        "lookback",
+        f"{lookback} steps",
+        "likely",
+        f"of {len(grid):,} steps from {grid[0]:%Y-%m-%d} to {grid[-1]:%Y-%m-%d}",
+    )
     return Rhythm(horizon, lookback, season, (told, horizons, back))
 
 
@@ -85,7 +90,9 @@ def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Finding]:
         return None if first == seasons(freq)[0] else first, Finding("season", str(first), sure, why)
     if unknown := surprise(series, min(longest // 4, FURTHEST)):
         lag, told = unknown
-        return lag, Finding("season", str(lag), "unsure", f"autocorrelation {_short(told)} at lag {lag}, though no calendar knows it")
+        return lag, Finding(
+            "season", str(lag), "unsure", f"autocorrelation {_short(told)} at lag {lag}, though no calendar knows it"
+        )
     usual = seasons(freq)[0]
     told = pooled(series, usual)
     why = f"that of the calendar; autocorrelation {_short(told)} at lag {usual}, hardly a pattern" if np.isfinite(told) else (

@@ -74,8 +74,14 @@ def _candidates(rows: pd.DataFrame, time: str, kinds: dict[str, Told], hints: Hi
 def _another_shape(rows: pd.DataFrame, time: str, kinds: dict[str, Told], left: int, where: str) -> str:
     """Why the rows of one time can't be told apart: a key of several columns, an hour of its own, or events."""
     begun = f"{left:,} of {len(rows):,} rows of {where} repeat a {time!r}, and no single column tells them apart"
-    names = [name for name, kind in kinds.items() if kind.holds in ("text", "integer") and 1 < rows[name].nunique() <= len(rows) / 3]
-    for pair in itertools.combinations([name for name in names if words_of(name) & ID_WORDS or kinds[name].holds == "text"], 2):
+    names = [
+        name
+        for name, kind in kinds.items()
+        if kind.holds in ("text", "integer") and 1 < rows[name].nunique() <= len(rows) / 3
+    ]
+    for pair in itertools.combinations(
+        [name for name in names if words_of(name) & ID_WORDS or kinds[name].holds == "text"], 2
+    ):
         if rows.duplicated([time, *pair]).sum() <= ALONE * len(rows):
             return (
                 f"{begun}; {pair[0]!r} and {pair[1]!r} together do. A pipeline names one column: add one to the source, "
@@ -88,4 +94,6 @@ def _another_shape(rows: pd.DataFrame, time: str, kinds: dict[str, Told], left: 
             f"pd.to_datetime(table[{time!r}]) + pd.to_timedelta(table[{hour!r}], unit='h'), or take them as series of "
             f"their own with --id {hour}, or one row a time with --repeated sum."
         )
-    return f"{begun}. Are they events? Then count or add them up with --repeated sum or mean; else name the column: --id."
+    return (
+        f"{begun}. Are they events? Then count or add them up with --repeated sum or mean; else name the column: --id."
+    )

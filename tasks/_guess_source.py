@@ -19,7 +19,9 @@ MOST_SHOWN = 3
 def source_of(where: str) -> SourceSpec:
     """A file, a folder, a glob or an fsspec URL. Raises SpecError where it is neither CSV nor Parquet."""
     if redacted(where) != where:
-        raise SpecError(f"{redacted(where)} carries a password, and what init writes is kept: leave it out of the address.")
+        raise SpecError(
+            f"{redacted(where)} carries a password, and what init writes is kept: leave it out of the address."
+        )
     if re.match(r"[a-z][a-z0-9+]*://", where) and where.split("://")[0] not in fsspec.available_protocols():
         raise SpecError(f"{where}: no reader for {where.split('://')[0]}:// is known; give a file, a folder or a URL.")
     files = _inside(where)

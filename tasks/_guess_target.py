@@ -32,7 +32,9 @@ class Roles(NamedTuple):
     findings: tuple[Finding, ...]
 
 
-def roles_of(frame: pd.DataFrame, time: str, ids: str | None, kinds: dict[str, Told], hints: Hints, where: str) -> Roles:
+def roles_of(
+    frame: pd.DataFrame, time: str, ids: str | None, kinds: dict[str, Told], hints: Hints, where: str
+) -> Roles:
     """`frame` has numbers as numbers and `time` in UTC. Raises SpecError for a hint that is no column, Unguessable."""
     rest = {name: told for name, told in kinds.items() if name not in (time, ids)}
     numeric = [name for name, told in rest.items() if told.holds in ("integer", "number", "epoch")]
@@ -40,7 +42,9 @@ def roles_of(frame: pd.DataFrame, time: str, ids: str | None, kinds: dict[str, T
     if hints.target:
         y = known_column(hints.target, rest, "--target", where)
         if y not in numeric:
-            raise Unguessable(f"column {y!r} of {where} holds {kinds[y].holds}, not numbers; name another with --target.")
+            raise Unguessable(
+                f"column {y!r} of {where} holds {kinds[y].holds}, not numbers; name another with --target."
+            )
         target = Finding("y", y, "given", _range(frame[y]))
     else:
         changing = [name for name in numeric if frame[name].nunique() > 1]
@@ -51,13 +55,17 @@ def roles_of(frame: pd.DataFrame, time: str, ids: str | None, kinds: dict[str, T
     observed = _nearest(open_, frame, y) if len(open_) > MOST else open_
     static = tuple(name for name in rest if name not in (y, *observed) and _static(frame, name, ids, rest[name]))
     observed = [name for name in observed if name not in static]
-    return Roles(y, tuple(observed), static, (target, *_covariates(observed, static, open_, idle, rest, (frame, time, y))))
+    return Roles(
+        y, tuple(observed), static, (target, *_covariates(observed, static, open_, idle, rest, (frame, time, y)))
+    )
 
 
 def _target(names: list[str], frame: pd.DataFrame, where: str, rest: dict[str, Told]) -> tuple[str, Finding]:
     if not names:
         others = listed([repr(name) for name in rest], 12) or "nothing"
-        raise Unguessable(f"{where} has no column of numbers that change, so nothing to forecast; beside time: {others}.")
+        raise Unguessable(
+            f"{where} has no column of numbers that change, so nothing to forecast; beside time: {others}."
+        )
     ranks = {name: _rank(name, place, len(names), frame) for place, name in enumerate(names)}
     best = max(names, key=lambda name: ranks[name])
     rivals = [name for name in names if name != best and ranks[name] >= 0]
@@ -93,7 +101,11 @@ def _idle(frame: pd.DataFrame, name: str, time: str) -> str | None:
     if values.nunique() < 2:
         return "it never changes"
     steps = values.diff().dropna()
-    if len(steps) > 2 and steps.nunique() == 1 and words_of(name) & {"index", "instant", "row", "id", "unnamed", "no", ""}:
+    if (
+        len(steps) > 2
+        and steps.nunique() == 1
+        and words_of(name) & {"index", "instant", "row", "id", "unnamed", "no", ""}
+    ):
         return "it counts the rows"
     if word := _calendar(values, frame[time]):
         return f"the calendar says it ({word})"
