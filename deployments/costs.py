@@ -36,8 +36,8 @@ def in_words(cost: dict[str, Any]) -> str:
         else ""
     )
     return (
-        f"cost: an estimated {_span(least)} to {_span(most)} of training on this machine{which} (a few steps of each network "
-        f"were timed); reading and validating took {_span(cost['read_seconds'])}"
+        f"cost: an estimated {_span(least)} to {_span(most)} of training on this machine{which} (a few steps of each "
+        f"network were timed); reading and validating took {_span(cost['read_seconds'])}"
     )
 
 

@@ -46,7 +46,7 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
         "memory: {reference_steps: 0} # 100 draws cells that no model has, for comparison",
         *([f"evaluation: {{season: {found.season}}}"] if found.season else []),
         *(["forecast: {minimum: 0} # no value was below 0"] if found.minimum is not None else []),
-        f"schedule: {{timezone: {_flow(found.zone)}}} # whose midnight an --as-of date is, and by which clock hours count",
+        f"schedule: {{timezone: {_flow(found.zone)}}} # the clock of hours, and of an --as-of date",
     ]
     return "\n".join(lines) + "\n"
 
@@ -78,7 +78,7 @@ def contract_text(found: Guess, name: str, path: str) -> str:
         "status": "draft",
         "description": {
             "purpose": f"The source of the pipeline {name}, as `nightcast init` found it: {found.rows:,} rows.",
-            "limitations": "Guessed from the data. What only a person knows (units, meaning, freshness) is to be added.",
+            "limitations": "Guessed from the data. What only a person knows (units, meaning) is to be added.",
         },
         "schema": [
             {
@@ -94,9 +94,10 @@ def contract_text(found: Guess, name: str, path: str) -> str:
         ],
     }  # fmt: skip
     head = (
-        f"# What {_plain(path)} promises, guessed by `nightcast init`. Rows that break it go to quarantine and the night goes\n"
-        "# on (rowFaults: warning); with error the night stops. A living table should promise how old its newest row may\n"
-        "# be: slaProperties: [{property: freshness, value: 36, unit: h}]\n"
+        f"# What {_plain(path)} promises, guessed by `nightcast init`.\n"
+        "# Rows that break it go to quarantine and the night goes on (rowFaults: warning); with error it stops.\n"
+        "# A living table should promise how old its newest row may be, as in\n"
+        "#   slaProperties: [{property: freshness, value: 36, unit: h}]\n"
     )
     return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 

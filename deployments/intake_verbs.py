@@ -1,4 +1,4 @@
-"""The verbs about data that come in: `init` writes a pipeline, `schema` says what one holds, `quarantine` what was not used."""
+"""Verbs about data that come in: `init` writes a pipeline, `schema` prints its form, `quarantine` what was not used."""
 
 from typing import Annotated, Any
 
@@ -58,7 +58,7 @@ def schema(as_json: Json = False, verbose: Verbose = False) -> None:
     answer(found, as_json, verbose)
 
 
-def quarantine(  # noqa: PLR0913, PLR0917 - an argument is an option of the command line
+def quarantine(
     pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")],
     as_of: Annotated[str | None, typer.Option(help="The night; by default the newest.")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE", help="Write the rows as .csv or .parquet.")] = None,

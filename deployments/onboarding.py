@@ -60,7 +60,7 @@ def hinted(told: dict[str, Any]) -> Hints:
 
 
 def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
-    """What `nightcast check` would find. Raises Unguessable where the table is too short, or breaks its own contract."""
+    """What `nightcast check` would find. Raises Unguessable for a table that is too short."""
     with tempfile.TemporaryDirectory(prefix="nightcast-") as scratch:
         contract = Path(scratch) / f"{name}.odcs.yaml"
         contract.write_text(texts[1], encoding="utf-8")

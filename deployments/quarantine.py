@@ -81,13 +81,11 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
         warnings.append(f"the source can't be read now, so columns are in the order of the pipeline: {gone}")
     table = as_source(rows, reading, schema)
     if schema and (lost := [name for name in schema.names if name not in table]):
-        warnings.append(
-            f"columns that the pipeline does not read, and its contract does not name, are not in the export: {', '.join(lost)}"
-        )
+        warnings.append(f"not in the export, as neither pipeline nor contract names them: {', '.join(lost)}")
     if target.suffix == ".csv" and (count := formulas(table)):
         warnings.append(
-            f"{count} values begin with =, +, - or @ and are no numbers; they are exported as they are, so that they can "
-            "be read back, and a spreadsheet may run them as formulas: open the file as text, or export .parquet"
+            f"{count} values begin with =, +, - or @ and are no numbers; they are exported as they are, to be read back,"
+            " and a spreadsheet may run them as formulas: open the file as text, or export .parquet"
         )
     _files.write(str(target.parent), target.name, exported(table, target.suffix, reading.source, schema))
     return warnings
@@ -95,14 +93,15 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
 
 def _told(facts: dict[str, Any], store: Store) -> str:
     lines = [
-        f"{facts['pipeline']}, the night as of {facts['as_of'][:16]} ({facts['outcome']}): {facts['rows']:,} rows in quarantine"
+        f"{facts['pipeline']}, the night as of {facts['as_of'][:16]} ({facts['outcome']}): "
+        f"{counted(facts['rows'])} in quarantine"
     ]
     for one in facts["rules"]:
         shown = [f"{name} {count:,}" for name, count in list(one["series"].items())[:MOST]]
         more = len(one["series"]) - len(shown)
         rows = ", ".join(map(str, one["first"])) + (" …" if one["rows"] > len(one["first"]) else "")
         lines += [
-            f"  {one['rule']}: {one['rows']:,} rows",
+            f"  {one['rule']}: {counted(one['rows'])}",
             f"    series   {', '.join(shown)}{f' and {more} more' if more > 0 else ''}",
             f"    rows     {rows} of the source, counted from 0",
             f"    reason   {one['reason']}",
@@ -112,6 +111,10 @@ def _told(facts: dict[str, Any], store: Store) -> str:
     lines.append(f"All of them, each with its rule and reason: {store.root.rstrip('/')}/{facts['quarantine']}")
     if facts["exported"]:
         lines.append(
-            f"Exported as the source has them: {facts['exported']}. Mend them there and bring them back with the source."
+            f"Exported as the source has them: {facts['exported']}. Mend them and bring them back with the source."
         )
     return "\n".join(lines + [f"warning: {warning}" for warning in facts["warnings"]])
+
+
+def counted(rows: int) -> str:
+    return f"{rows:,} row{'' if rows == 1 else 's'}"

@@ -74,7 +74,7 @@ def _half_way(series: Sequence[np.ndarray], lag: int, shorter: int | None) -> fl
 
 
 def _around(y: np.ndarray, width: int) -> np.ndarray:
-    """(T,) mean of the known values of `width` steps around each one, fewer at the ends; an even width has half ends."""
+    """(T,) mean of the known values of `width` steps around each; fewer at the ends; an even width has half ends."""
     known = np.isfinite(y)
     total = _summed(np.where(known, y, 0.0), width)
     count = _summed(known.astype(float), width)

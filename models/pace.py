@@ -1,5 +1,6 @@
 """How long training would take here: a few steps of the very network, timed, and scaled to all of them."""
 
+import contextlib
 import time
 from typing import NamedTuple
 
@@ -51,8 +52,6 @@ def _timed(panel: Panel, index: WindowIndex, recipe: Recipe, windows: int, watch
         if len(told) == ROUNDS or time.perf_counter() - started > SLOW:
             raise _Enough
 
-    try:
+    with contextlib.suppress(_Enough):
         train_network(panel, index, short, (watch,))
-    except _Enough:
-        pass
     return min(told)

@@ -10,8 +10,9 @@ from tasks._guess_season import rhythm_of
 from tasks._guess_series import series_of
 from tasks._guess_steps import steps_of
 from tasks._guess_target import roles_of
-from tasks._guess_time import Times, time_of, zone_of
+from tasks._guess_time import Times, plain, time_of
 from tasks._guess_words import Finding, Hints
+from tasks._guess_zone import zone_of
 from tasks._source import SourceSpec
 from tasks._values import numbers
 
@@ -44,10 +45,10 @@ def guess(table: pa.Table, source: SourceSpec, hints: Hints) -> Guess:
     kinds = kinds_of(table, source)
     times = time_of(table, kinds, source, hints)
     zone_found, zone, zoned = zone_of(table, times, hints)
-    frame = _plain(table, kinds, times)
+    frame = _frame(table, kinds, times)
     ids, id_found = series_of(frame, times.column, kinds, hints, where)
     source = source.model_copy(update={"timezone": zone}) if hints.timezone or (zoned and zone != "UTC") else source
-    dates = _dates(table, times, source)
+    dates = times_of(plain(table[times.column]), source, "D")  # where steps are days: those of the place
     steps = steps_of(times.values, frame[ids] if ids else None, dates, hints, where)
     calendar = not isinstance(pd.tseries.frequencies.to_offset(steps.freq), pd.offsets.Tick)
     source = source if calendar or hints.timezone else source.model_copy(update={"timezone": None})
@@ -64,28 +65,18 @@ def guess(table: pa.Table, source: SourceSpec, hints: Hints) -> Guess:
     return Guess(
         source=source, columns=tuple(kinds.values()), rows=table.num_rows, unique_id=ids, ds=times.column, y=roles.y,
         freq=steps.freq, zone=zone, horizon=rhythm.horizon, lookback=rhythm.lookback, season=rhythm.season,
-        observed=roles.observed, static=roles.static, repeated=repeated, minimum=minimum, whole=bool((y % 1 == 0).all()),
-        findings=tuple(found),
+        observed=roles.observed, static=roles.static, repeated=repeated, minimum=minimum,
+        whole=bool((y % 1 == 0).all()), findings=tuple(found),
     )  # fmt: skip
 
 
-def _plain(table: pa.Table, kinds: dict[str, Told], times: Times) -> pd.DataFrame:
+def _frame(table: pa.Table, kinds: dict[str, Told], times: Times) -> pd.DataFrame:
     """Numbers as numbers, the time in UTC, names as they are."""
-    columns = {}
+    columns = {name: plain(table[name]) for name in kinds}
     for name, told in kinds.items():
-        values = table[name]
-        plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-        columns[name] = plain.to_pandas()
         if told.holds in ("integer", "number", "epoch") or (told.holds == "boolean" and told.typed):
             columns[name] = numbers(columns[name])[0]
     return pd.DataFrame(columns | {times.column: times.values})
-
-
-def _dates(table: pa.Table, times: Times, source: SourceSpec) -> pd.Series:
-    """The stamps as a night would read them if a step were a day: the place's own dates, kept as midnight UTC."""
-    values = table[times.column]
-    plain = values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-    return times_of(plain.to_pandas(), source, "D")
 
 
 def _bounds(y: pd.Series, name: str) -> tuple[float | None, Finding | None]:

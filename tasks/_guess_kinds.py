@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 
 from models.features import FeatureSpec
+from tasks._guess_lexicon import TIME
 from tasks._source import SourceSpec
 from tasks._values import MISSING, numbers, truths
 from tasks.ingestion import ColumnsSpec, Reading
@@ -15,8 +16,6 @@ Holds = Literal["time", "integer", "number", "boolean", "text", "epoch", "nothin
 
 SAMPLE = 20_000  # rows that tell what a column holds
 MOSTLY = 0.9  # share of values that must fit
-TIME_WORDS = {"time", "date", "datetime", "timestamp", "ds", "day", "hour", "week", "month", "period", "dt", "ts",
-              "date_time", "index", "year"}  # fmt: skip
 EPOCHS = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # of 2001; 33 years later it is twice as much
 
 
@@ -59,18 +58,17 @@ def _of_text(name: str, text: pd.Series, source: SourceSpec) -> Told:
     if text.empty:
         return Told(name, "nothing", 1.0, False)
     values, no_number, _ = numbers(text)
-    if (share := float(1 - no_number.mean())) >= MOSTLY:
-        if epoch_unit(values.dropna(), name):
-            return Told(name, "epoch", share, False)
-        if _digits_are_a_date(text, name):
-            return Told(name, "time", float(times_of(text, source).notna().mean()), False)
-        whole = bool((values.dropna() % 1 == 0).all())
-        return Told(name, "integer" if whole else "number", share, False)
+    if (share := float(1 - no_number.mean())) >= MOSTLY and not _digits_are_a_date(text, name):
+        return Told(name, _of_numbers(values.dropna(), name), share, False)
     if (share := float(times_of(text, source).notna().mean())) >= MOSTLY:
         return Told(name, "time", share, False)
-    if (share := float(1 - truths(text)[1].mean())) == 1:
-        return Told(name, "boolean", share, False)
-    return Told(name, "text", 1.0, False)
+    return Told(name, "text" if truths(text)[1].any() else "boolean", 1.0, False)
+
+
+def _of_numbers(values: pd.Series, name: str) -> Holds:
+    if epoch_unit(values, name):
+        return "epoch"
+    return "integer" if (values % 1 == 0).all() else "number"
 
 
 def times_of(values: pd.Series, source: SourceSpec, freq: str = "h") -> pd.Series:
@@ -90,7 +88,7 @@ def epoch_unit(values: pd.Series, name: str) -> str | None:
         return None
     low, high = float(values.min()), float(values.max())
     unit = next((unit for unit, least in EPOCHS.items() if least <= low and high < 4.2 * least), None)
-    named = bool(words_of(name) & (TIME_WORDS | {"epoch", "unix"}))
+    named = bool(words_of(name) & (TIME | {"epoch", "unix"}))
     return unit if unit and values.nunique() > 1 and (named or values.is_monotonic_increasing) else None
 
 
@@ -107,4 +105,4 @@ def _digits_are_a_date(text: pd.Series, name: str) -> bool:
     compact = text.str.strip()
     if compact.str.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])").all():
         return compact.nunique() > 1
-    return bool(compact.str.fullmatch(r"(?:1[89]|20)\d\d").all()) and bool(words_of(name) & TIME_WORDS)
+    return bool(compact.str.fullmatch(r"(?:1[89]|20)\d\d").all()) and bool(words_of(name) & TIME)

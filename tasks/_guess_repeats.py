@@ -22,7 +22,7 @@ def repeats_of(rows: pd.DataFrame, key: list[str], y: str, hints: Hints) -> tupl
     if hints.repeated:
         return hints.repeated, Finding("repeated", hints.repeated, "given", told)
     sure = "sure" if same == 1 else "likely" if policy == "first" else "unsure"
-    return policy, Finding("repeated", policy, sure, told)  # type: ignore[arg-type]  # one of four words
+    return policy, Finding("repeated", policy, sure, told)
 
 
 def _policy(y: pd.Series, same: float, share: float) -> tuple[str, str]:

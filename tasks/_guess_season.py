@@ -95,8 +95,10 @@ def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Finding]:
         )
     usual = seasons(freq)[0]
     told = pooled(series, usual)
-    why = f"that of the calendar; autocorrelation {_short(told)} at lag {usual}, hardly a pattern" if np.isfinite(told) else (
-        "that of the calendar; too short to tell")  # fmt: skip
+    why = "too short to tell"
+    if np.isfinite(told):
+        why = f"autocorrelation {_short(told)} at lag {usual}, hardly a pattern"
+    why = f"that of the calendar; {why}"
     return None, Finding("season", str(usual), "unsure", why)
 
 

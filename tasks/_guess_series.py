@@ -6,12 +6,9 @@ import numpy as np
 import pandas as pd
 
 from tasks._guess_kinds import Told, words_of
-from tasks._guess_words import Finding, Hints, Unguessable, known_column, listed, percent
+from tasks._guess_lexicon import EXACT_ID, HOURS, ID
+from tasks._guess_words import Finding, Hints, Unguessable, known_column, percent
 
-ID_WORDS = {"id", "unique_id", "series", "item", "sku", "store", "shop", "product", "sensor", "station", "meter", "device",
-            "region", "country", "city", "site", "location", "branch", "customer", "client", "symbol", "ticker", "name",
-            "key", "code", "department", "dept", "warehouse", "plant", "route", "line", "machine", "state", "category"}  # fmt: skip
-EXACT = {"unique_id", "series", "series_id", "id", "item_id"}
 FULL, NAMED_FULL = 0.3, 0.05  # least share of a series' steps that have a row; less under the name of an id
 ALONE = 0.05  # share of repeated rows that an id may leave
 TOO_MANY = 0.5  # share of rows that repeat a time: then the table has another shape
@@ -31,7 +28,7 @@ def series_of(
     elif twice:
         ids = _told_apart(rows, time, kinds, hints, twice)
     else:
-        ids = next((name for name in kinds if name.lower() in EXACT and rows[name].nunique() == 1), None)
+        ids = next((name for name in kinds if name.lower() in EXACT_ID and rows[name].nunique() == 1), None)
     left = int(rows.duplicated([ids, time] if ids else [time]).sum())
     if ids is None and left > TOO_MANY * len(rows) and hints.repeated is None:
         raise Unguessable(_another_shape(rows, time, kinds, left, where))
@@ -46,24 +43,32 @@ def series_of(
 def _told_apart(rows: pd.DataFrame, time: str, kinds: dict[str, Told], hints: Hints, twice: int) -> str | None:
     """The column with which a time stands once a series: its series must be long, or each category would be one."""
     place = rows[time].rank(method="dense").astype(np.int64)
+    alike = _say_the_same(rows, time, kinds)
     found: dict[str, tuple[int, int]] = {}
     for name in _candidates(rows, time, kinds, hints):
         left = int(rows.duplicated([time, name]).sum())
-        named = bool(words_of(name) & ID_WORDS)
-        if left > ALONE * len(rows) and left > ALONE * twice:
+        named = bool(words_of(name) & ID)
+        if (left > ALONE * len(rows) and left > ALONE * twice) or (alike and not named):
             continue
         spans = place.groupby(rows[name]).agg(["min", "max", "nunique"])
         full = float(spans["nunique"].sum() / (spans["max"] - spans["min"] + 1).sum())
         if full >= (NAMED_FULL if named else FULL):
             found[name] = (left, int(rows[name].nunique()))
-    return min(found, key=lambda name: (name.lower() not in EXACT, found[name])) if found else None
+    return min(found, key=lambda name: (name.lower() not in EXACT_ID, found[name])) if found else None
+
+
+def _say_the_same(rows: pd.DataFrame, time: str, kinds: dict[str, Told]) -> bool:
+    """Whether the rows of one time mostly have the same numbers: then they are one thing that is told twice."""
+    numeric = [name for name, kind in kinds.items() if kind.holds in ("integer", "number") and name != time]
+    again = rows[rows.duplicated([time], keep=False)]
+    return bool(numeric) and bool((again.groupby(time)[numeric].nunique() <= 1).all(axis=1).mean() > 0.5)
 
 
 def _candidates(rows: pd.DataFrame, time: str, kinds: dict[str, Told], hints: Hints) -> list[str]:
     """Names and codes: text, and whole numbers whose name says that they are one; nothing that the time tells."""
     told = []
     for name, kind in kinds.items():
-        fit = kind.holds == "text" or (kind.holds == "integer" and words_of(name) & ID_WORDS)
+        fit = kind.holds == "text" or (kind.holds == "integer" and words_of(name) & ID)
         if name in (time, hints.target) or not fit or rows[name].nunique() < 2:
             continue
         if rows[name].nunique() <= len(rows) / 3 and rows.groupby(time)[name].nunique().max() > 1:
@@ -80,14 +85,15 @@ def _another_shape(rows: pd.DataFrame, time: str, kinds: dict[str, Told], left: 
         if kind.holds in ("text", "integer") and 1 < rows[name].nunique() <= len(rows) / 3
     ]
     for pair in itertools.combinations(
-        [name for name in names if words_of(name) & ID_WORDS or kinds[name].holds == "text"], 2
+        [name for name in names if words_of(name) & ID or kinds[name].holds == "text"], 2
     ):
         if rows.duplicated([time, *pair]).sum() <= ALONE * len(rows):
+            first, second = (f"table[{name!r}].astype(str)" for name in pair)
             return (
-                f"{begun}; {pair[0]!r} and {pair[1]!r} together do. A pipeline names one column: add one to the source, "
-                f"with pandas as table['series'] = table[{pair[0]!r}].astype(str) + '/' + table[{pair[1]!r}].astype(str)."
+                f"{begun}; {pair[0]!r} and {pair[1]!r} together do. A pipeline names one column: add one to it, "
+                f"with pandas as table['series'] = {first} + '/' + {second}."
             )
-    hour = next((name for name in names if words_of(name) & {"hr", "hour", "hours", "minute", "time", "period"}), None)
+    hour = next((name for name in names if words_of(name) & HOURS), None)
     if hour:
         return (
             f"{begun}; {hour!r} looks like the hour of {time!r}. Make one column of both, with pandas as "

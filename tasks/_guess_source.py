@@ -22,8 +22,11 @@ def source_of(where: str) -> SourceSpec:
         raise SpecError(
             f"{redacted(where)} carries a password, and what init writes is kept: leave it out of the address."
         )
-    if re.match(r"[a-z][a-z0-9+]*://", where) and where.split("://")[0] not in fsspec.available_protocols():
-        raise SpecError(f"{where}: no reader for {where.split('://')[0]}:// is known; give a file, a folder or a URL.")
+    scheme, found, _ = where.partition("://")
+    if found and scheme not in fsspec.available_protocols():
+        raise SpecError(f"{where}: no reader for {scheme}:// is known; give a file, a folder or a URL.")
+    if not found and not re.search(r"[*?\[]", where) and not Path(where).exists():
+        raise Unguessable(f"{where}: there is no such file or folder.")
     files = _inside(where)
     kind = _kind(files, where)
     alone = kind == "csv" and len(files) == 1  # beside it there may be a README
@@ -75,8 +78,8 @@ def _refuse_odd_header(table: pa.Table, source: SourceSpec) -> None:
     numbers = [name for name in names if re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", name)]
     if len(numbers) > len(names) / 2:
         raise Unguessable(
-            f"the first line of {source.shown} is {', '.join(names[:MOST_SHOWN])} …: numbers, no names of columns. Add a "
-            "header such as time,y and a column with the time of each row."
+            f"the first line of {source.shown} is {', '.join(names[:MOST_SHOWN])} …: numbers, no names of columns. Add "
+            "a header such as time,y and a column with the time of each row."
         )
     marks = {";": "semicolons", "\t": "tabs", "|": "bars"}
     cut = next((told for mark, told in marks.items() if len(names) == 1 and mark in names[0]), None)

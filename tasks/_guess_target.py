@@ -6,20 +6,10 @@ import numpy as np
 import pandas as pd
 
 from tasks._guess_kinds import Told, words_of
-from tasks._guess_series import ID_WORDS
+from tasks._guess_lexicon import BESIDE, COUNTER, ID, LIKELY, TARGET, WEATHER
 from tasks._guess_words import Finding, Hints, Unguessable, known_column, listed
 from tasks.ingestion import OURS
 
-TARGETS = {"y", "target", "value", "values", "label"}
-LIKELY = {"sales", "sold", "demand", "load", "count", "cnt", "total", "quantity", "qty", "units", "amount",
-          "revenue", "consumption", "usage", "kwh", "mw", "energy", "power", "orders", "visitors", "visits", "trips",
-          "rides", "passengers", "traffic", "generation", "output", "turnover", "requests", "calls", "arrivals", "close",
-          "ot"}  # fmt: skip
-WEATHER = {"temp", "atemp", "temperature", "rain", "snow", "wind", "windspeed", "humidity", "hum", "cloud", "clouds",
-           "pressure", "visib", "visibility", "precip", "precipitation", "sun", "sunshine", "radiation", "dew", "dewpoint",
-           "weathersit"}  # fmt: skip
-BESIDE = {"price", "holiday", "promo", "promotion", "onpromotion", "event", "lat", "lon", "latitude", "longitude",
-          "workingday", "weekend", "open", "flag", "index", "row", "year", "yr", "season"}  # fmt: skip
 MOST = 12  # observed covariates that are taken: more columns make a network slower, and seldom better
 CATEGORIES = 100
 CALENDAR = ("minute", "hour", "dayofweek", "day", "dayofyear", "week", "month", "quarter")
@@ -48,7 +38,7 @@ def roles_of(
         target = Finding("y", y, "given", _range(frame[y]))
     else:
         changing = [name for name in numeric if frame[name].nunique() > 1]
-        fit = [name for name in changing if name not in idle or words_of(name) & TARGETS] or changing
+        fit = [name for name in changing if name not in idle or words_of(name) & TARGET] or changing
         y, target = _target(fit, frame, where, rest)
     numeric += [name for name, told in rest.items() if told.holds == "boolean" and told.typed]
     open_ = [name for name in numeric if name not in (y, *idle) and name not in OURS and frame[name].nunique() > 1]
@@ -76,14 +66,14 @@ def _target(names: list[str], frame: pd.DataFrame, where: str, rest: dict[str, T
     why = "by its name" if ranks[best] >= 5 else "by its place"
     why += f", {_range(frame[best])}"
     why += f"; or {listed(rivals, 4)}? Choose with --target" if rivals and sure != "sure" else ""
-    return best, Finding("y", best, sure, why)  # type: ignore[arg-type]  # one of three words
+    return best, Finding("y", best, sure, why)
 
 
 def _rank(name: str, place: int, count: int, frame: pd.DataFrame) -> float:
     """By the words of its name, then by its place: targets stand first or last."""
     words = words_of(name)
-    rank = 10.0 * bool(words & TARGETS) + (5.0 if words & LIKELY else 3.0 if "volume" in words else 0.0)
-    rank -= 6.0 * bool(words & WEATHER) + 6.0 * bool(words & BESIDE) + 6.0 * bool(words & ID_WORDS - {"name"})
+    rank = 10.0 * bool(words & TARGET) + (5.0 if words & LIKELY else 3.0 if "volume" in words else 0.0)
+    rank -= 6.0 * bool(words & WEATHER) + 6.0 * bool(words & BESIDE) + 6.0 * bool(words & ID - {"name"})
     rank += 1.5 * (place == count - 1) + 1.0 * (place == 0)
     return rank - 4.0 * float(frame[name].isna().mean())
 
@@ -101,11 +91,7 @@ def _idle(frame: pd.DataFrame, name: str, time: str) -> str | None:
     if values.nunique() < 2:
         return "it never changes"
     steps = values.diff().dropna()
-    if (
-        len(steps) > 2
-        and steps.nunique() == 1
-        and words_of(name) & {"index", "instant", "row", "id", "unnamed", "no", ""}
-    ):
+    if len(steps) > 2 and steps.nunique() == 1 and words_of(name) & COUNTER:
         return "it counts the rows"
     if word := _calendar(values, frame[time]):
         return f"the calendar says it ({word})"

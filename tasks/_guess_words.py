@@ -11,8 +11,6 @@ from data_contracts.errors import NightcastError, SpecError
 from data_contracts.spec import Spec
 from tasks._source import known_zone
 
-Sure = Literal["sure", "likely", "unsure", "given"]
-
 
 class Unguessable(NightcastError):
     """A table of which no pipeline can be made as it is."""
@@ -49,11 +47,11 @@ class Hints(Spec):
 
 
 class Finding(NamedTuple):
-    """One guess: `what` it is about, its value, how sure, and what tells so."""
+    """One guess: `what` it is about, its value, how sure (sure, likely, unsure, given), and what tells so."""
 
     what: str
     value: str
-    sure: Sure | None
+    sure: str | None
     why: str
 
     @property
@@ -74,9 +72,9 @@ def known_column(name: str, names: Iterable[str], option: str, table: str) -> st
 
 def percent(share: float) -> str:
     """A share as a person says it; never 100 % of what is less than all."""
-    if share == 1 or share == 0:
+    if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
-    return f"{min(max(100 * share, 0.01), 99.99):.3g} %"
+    return f"{min(max(100 * share, 0.01), 99.9):.3g} %"
 
 
 def listed(names: Iterable[str], most: int = 8) -> str:
