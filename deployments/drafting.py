@@ -17,7 +17,8 @@ LOGICAL = {"integer": "integer", "number": "number", "text": "string", "boolean"
 
 def name_of(where: str) -> str:
     """A pipeline's name from a path: `Sales 2024.csv.gz` is sales-2024. Raises SpecError where nothing is left."""
-    stem = re.sub(r"[?#].*$", "", where).rstrip("/*").rsplit("/", 1)[-1].split(".")[0].lower()
+    parts = [part for part in where.split("/") if part and not re.search(r"[*?\[]", part)]
+    stem = parts[-1].split(".")[0].lower() if parts else ""
     plain = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:63].rstrip("-")
     if not plain:
         raise SpecError(f"{where!r} gives no name for a pipeline; choose one of a-z, 0-9 and - with --name.")
