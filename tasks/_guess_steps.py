@@ -43,7 +43,7 @@ def steps_of(times: pd.Series, series: pd.Series | None, dates: pd.Series, hints
         shown = ", ".join(str(one)[:19] for one in stamps[~stamps.isin(grid)].head(3))
         raise Unguessable(
             f"the times of {where} lie on no regular grid: {percent(on)} of them are steps of freq {freq!r}; "
-            f"others are {shown}. Round or sum them to a regular step in the source, or say which one it is with --freq."
+            f"others are {shown}. Round or sum them to a regular step in the source, or name one with --freq."
         )
     sure = "given" if hints.freq else "sure" if on == 1 and common > 0.5 else "likely"
     why = f"{percent(common)} of neighbours are one step apart" + ("" if on == 1 else f", {percent(on)} on the grid")

@@ -128,7 +128,7 @@ def test_two_columns_that_only_together_name_a_series_are_told_with_the_way_out(
 def test_a_day_and_its_hour_in_two_columns_are_told_with_the_way_out(guessed):
     hours = dates(480, "h")
     frame = pd.DataFrame({"dteday": hours.strftime("%m/%d/%Y"), "hr": hours.hour, "cnt": wave(480, 24).round()})
-    with pytest.raises(Unguessable, match="'hr' looks like the hour.*--id hr"):
+    with pytest.raises(Unguessable, match=r"'hr' looks like the hour.*--id hr"):
         guessed(frame)
 
 
@@ -201,7 +201,7 @@ def test_times_on_no_grid_are_told_with_the_way_out(guessed):
     frame = pd.DataFrame(
         {"when": pd.Timestamp("2024-01-01") + pd.to_timedelta(steps, unit="s"), "amount": wave(1000, 9)}
     )
-    with pytest.raises(Unguessable, match="no regular grid.*--freq"):
+    with pytest.raises(Unguessable, match=r"no regular grid.*--freq"):
         guessed(frame)
 
 
@@ -220,9 +220,9 @@ def test_a_hint_that_is_no_column_ends_with_2_and_the_nearest_name(guessed, hint
 
 def test_a_hint_of_the_wrong_kind_names_what_the_column_holds(guessed):
     frame = pd.DataFrame({"ds": dates(100), "town": "Rom", "y": wave(100, 7)})
-    with pytest.raises(Unguessable, match="'town'.*is no time.*'Rom'"):
+    with pytest.raises(Unguessable, match=r"'town'.*is no time.*'Rom'"):
         guessed(frame, time="town")
-    with pytest.raises(Unguessable, match="'town'.*holds text"):
+    with pytest.raises(Unguessable, match=r"'town'.*holds text"):
         guessed(frame, target="town")
 
 
