@@ -27,10 +27,14 @@ def name_of(where: str) -> str:
 
 def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str:
     """The YAML; `path` is the table's as the YAML shall give it, `schema` the way to the JSON schema."""
-    source = {"kind": found.source.kind, "path": path}
+    source: dict[str, Any] = {"kind": found.source.kind}
+    source |= {"url": path, "table": found.source.table} if found.source.kind == "sql" else {"path": path}
+    source |= {"decimal": ","} if found.source.decimal == "," else {}
+    source |= {"encoding": found.source.encoding} if found.source.encoding != "utf-8" else {}
     source |= {"timezone": found.source.timezone} if found.source.timezone else {}
-    columns = {"unique_id": found.unique_id} if found.unique_id else {}
-    columns |= {"ds": found.ds, "y": found.y}
+    columns: dict[str, Any] = {"unique_id": found.unique_id} if found.unique_id else {}
+    columns |= {"ds": found.ds, "y": list(found.y) if isinstance(found.y, tuple) else found.y}
+    columns |= {"known_at": found.known_at} if found.known_at else {}
     lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
     lines += [
         f"# Guessed by `nightcast init` from {_plain(path)}. Change what is wrong, then: nightcast check {name}.yaml",
@@ -104,7 +108,7 @@ def contract_text(found: Guess, name: str, path: str) -> str:
 
 
 def _promised(found: Guess) -> list[Told]:
-    used = {found.unique_id, found.ds, found.y, *found.observed, *found.static}
+    used = {found.unique_id, found.ds, found.known_at, *found.targets, *found.observed, *found.static}
     every = [told for told in found.columns if told.name in used or (told.name not in OURS and told.name.strip())]
     return every if len(every) <= MOST_PROMISED else [told for told in every if told.name in used]
 
@@ -112,13 +116,13 @@ def _promised(found: Guess) -> list[Told]:
 def _property(told: Told, found: Guess) -> dict[str, Any]:
     """A kind is promised where it is used, or where the file itself says it."""
     key = [name for name in (found.unique_id, found.ds) if name]
-    numbers = (found.y, *found.observed)
+    numbers = (*found.targets, *found.observed)
     promised: dict[str, Any] = {"name": told.name}
-    if told.name == found.y:
+    if told.name in found.targets:
         promised["logicalType"] = "integer" if found.whole else "number"
     elif told.name == found.unique_id:
         promised["logicalType"] = "integer" if told.typed and told.holds == "integer" else "string"
-    elif told.name == found.ds:
+    elif told.name in (found.ds, found.known_at):
         promised["logicalType"] = "timestamp"
     elif told.name in found.observed and told.holds != "boolean":
         promised["logicalType"] = "number"
@@ -126,7 +130,7 @@ def _property(told: Told, found: Guess) -> dict[str, Any]:
         promised["logicalType"] = LOGICAL[told.holds]
     if told.name in key:
         promised |= {"required": True, "primaryKey": True, "primaryKeyPosition": key.index(told.name) + 1}
-    if told.name == found.y and found.minimum is not None:
+    if told.name in found.targets and found.minimum is not None:
         promised["logicalTypeOptions"] = {"minimum": 0}
     return promised
 

@@ -11,7 +11,10 @@ Name = typer.Option(help="Name of the pipeline; by default that of the table.")
 
 
 def init(  # noqa: PLR0913, PLR0917 - an argument is an option of the command line
-    table: Annotated[str, typer.Argument(metavar="TABLE", help="A CSV or Parquet file, a folder, a glob or a URL.")],
+    where: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A CSV or Parquet file, a folder, a glob or a URL; or a database.")
+    ],
+    table: Annotated[str | None, typer.Option(metavar="NAME", help="The table of a database.")] = None,
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the two files.")] = ".",
     name: Annotated[str | None, Name] = None,
     time: Annotated[
@@ -41,7 +44,7 @@ def init(  # noqa: PLR0913, PLR0917 - an argument is an option of the command li
         from deployments.onboarding import begin, hinted
 
         told = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
-        return begin(table, out, name, hinted({**told, "repeated": repeated}), force)
+        return begin((where, table), (out, name), hinted({**told, "repeated": repeated}), force)
 
     answer(found, as_json, verbose)
 

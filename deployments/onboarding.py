@@ -19,12 +19,18 @@ from tasks import _files
 from tasks._guess import Guess, guess
 from tasks._guess_source import source_of, table_of
 from tasks._guess_words import Hints, Unguessable
+from tasks._origin import SQLITE_FILE, SourceSpec
 
 
-def begin(where: str, folder: str, name: str | None, hints: Hints, force: bool) -> tuple[dict[str, Any], str]:
-    """(facts, the same as text); writes NAME.yaml and NAME.odcs.yaml to `folder`. Raises SpecError, Unguessable."""
-    asked = source_of(where)
-    name = name or name_of(asked.path)
+def begin(
+    where: tuple[str, str | None], place: tuple[str, str | None], hints: Hints, force: bool
+) -> tuple[dict[str, Any], str]:
+    """(facts, the same as text); writes NAME.yaml and NAME.odcs.yaml. Raises SpecError, Unguessable.
+
+    `where` is an address and, for a database, its table; `place` is a folder and, if a person has one, a name.
+    """
+    asked, (folder, name) = source_of(*where), place
+    name = name or name_of(asked.table or asked.path)
     out = Path(folder)
     targets = (out / f"{name}.yaml", out / f"{name}.odcs.yaml")
     there = [str(path) for path in targets if path.exists()]
@@ -32,7 +38,7 @@ def begin(where: str, folder: str, name: str | None, hints: Hints, force: bool) 
         raise SpecError(f"{there[0]} is there already, and is left as it is. Choose another --name, or --force it.")
     source, table = table_of(asked)
     found = guess(table, source, hints)
-    path = _beside(source.path, out)
+    path = _beside(source, out)
     texts = (pipeline_text(found, name, path, _way_to_schema(out)), contract_text(found, name, path))
     facts = _proven(texts, name, found)
     for target, text in zip(targets, texts, strict=True):
@@ -79,11 +85,16 @@ def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
             ) from broken
 
 
-def _beside(path: str, out: Path) -> str:
-    """A local path that was given from here, as the YAML's folder sees it."""
-    if "://" in path or Path(path).is_absolute():
-        return path
-    return Path(os.path.relpath(path, out)).as_posix()
+def _beside(source: SourceSpec, out: Path) -> str:
+    """The address as the YAML's folder sees it: a local path that was given from here is another from there."""
+    if source.kind == "sql":
+        local = SQLITE_FILE.fullmatch(source.url)
+        return f"{local[1]}{_from(local[2], out)}{local[3]}" if local else source.url
+    return source.path if "://" in source.path else _from(source.path, out)
+
+
+def _from(path: str, out: Path) -> str:
+    return path if Path(path).is_absolute() else Path(os.path.relpath(path, out)).as_posix()
 
 
 def _way_to_schema(out: Path) -> str | None:

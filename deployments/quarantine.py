@@ -84,8 +84,8 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
         warnings.append(f"not in the export, as neither pipeline nor contract names them: {', '.join(lost)}")
     if target.suffix == ".csv" and (count := formulas(table)):
         warnings.append(
-            f"values that begin with =, +, - or @ and are no numbers: {count}; they are exported as they are, to be read"
-            " back, and a spreadsheet may run them as formulas: open the file as text, or export .parquet"
+            f"values that begin with =, +, - or @ and are no numbers: {count}; they are exported as they are, to be"
+            " read back, and a spreadsheet may run them as formulas: open the file as text, or export .parquet"
         )
     _files.write(str(target.parent), target.name, exported(table, target.suffix, reading.source, schema))
     return warnings

@@ -57,7 +57,7 @@ def _of_text(name: str, text: pd.Series, source: SourceSpec) -> Told:
     text = text[~text.str.strip().str.lower().isin(MISSING)]
     if text.empty:
         return Told(name, "nothing", 1.0, False)
-    values, no_number, _ = numbers(text)
+    values, no_number, _ = numbers(text, source.decimal)
     if (share := float(1 - no_number.mean())) >= MOSTLY and not _digits_are_a_date(text, name):
         return Told(name, _of_numbers(values.dropna(), name), share, False)
     if (share := float(times_of(text, source).notna().mean())) >= MOSTLY:

@@ -7,6 +7,7 @@ def _words(text: str) -> frozenset[str]:
 
 TIME = _words("time date datetime timestamp ds day hour week month period dt ts date_time index year")
 BOOKKEEPING = _words("created updated modified loaded inserted ingested known exported local at")
+VERSION = _words("known loaded inserted ingested updated modified created exported published revised")
 HOURS = _words("hr hour hours minute time period")
 ID = _words(
     "id unique_id series item sku store shop product sensor station meter device region country city site location "

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from models.calendar import is_calendar_step
 from tasks import _grid
 from tasks._guess_words import Finding, Hints, Unguessable, percent
 
@@ -22,18 +23,19 @@ class Steps(NamedTuple):
     gaps: Finding | None
 
 
-def steps_of(times: pd.Series, series: pd.Series | None, dates: pd.Series, hints: Hints, where: str) -> Steps:
+def steps_of(times: pd.Series, series: pd.Series, dates: pd.Series, hints: Hints, where: str) -> Steps:
     """Of `times` in UTC; `dates` are the same where stamps are days, as the place tells them. Raises Unguessable.
 
     The most common distance of two neighbours of a series says how long a step is, the stamps where it stands.
     """
-    frame = pd.DataFrame({"ds": times, "date": dates, "series": series if series is not None else "one"})
+    frame = pd.DataFrame({"ds": times, "date": dates, "series": series})
     frame = frame.dropna(subset=["ds"]).drop_duplicates(["series", "ds"]).sort_values(["series", "ds"])
     apart = frame.groupby("series", sort=False)["ds"].diff().dropna()
     if apart.empty:
         raise Unguessable(f"{where} has no series with two different times, so nothing tells how long a step is.")
     freq = hints.freq or _freq(frame, apart)
-    stamps = frame["date"] if _calendar(freq) else frame["ds"]
+    frame = frame[near(frame["ds"], freq).notna()]
+    stamps = frame["date"] if is_calendar_step(freq) else frame["ds"]
     grid = _grid.steps(stamps, freq, 0)
     on = float(stamps.isin(grid).mean())
     place = pd.Series(grid.get_indexer(stamps), index=frame.index)
@@ -50,8 +52,11 @@ def steps_of(times: pd.Series, series: pd.Series | None, dates: pd.Series, hints
     return Steps(freq, Finding("freq", freq, sure, why), _gaps(place[place >= 0], frame["series"], grid))
 
 
-def _calendar(freq: str) -> bool:
-    return not isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
+def near(times: pd.Series, freq: str) -> pd.Series:
+    """NaT for a slip such as the year 202: the grid up to it would fill the memory."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else DAY
+    return times.where((times - times.median()).abs() / width <= _grid.MOST_STEPS)
 
 
 def _freq(frame: pd.DataFrame, apart: pd.Series) -> str:

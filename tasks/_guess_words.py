@@ -9,7 +9,7 @@ from pydantic import PositiveInt, field_validator
 
 from data_contracts.errors import NightcastError, SpecError
 from data_contracts.spec import Spec
-from tasks._source import known_zone
+from tasks._origin import known_zone
 
 
 class Unguessable(NightcastError):

@@ -8,7 +8,7 @@ import pyarrow as pa
 from tasks._guess_kinds import MOSTLY
 from tasks._guess_time import Times, plain
 from tasks._guess_words import Finding, Hints, listed
-from tasks.ingestion import OFFSET
+from tasks._times import OFFSET
 
 ZONES = (  # where several have the same clock, the first is named
     "Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
