@@ -6,12 +6,13 @@ from typing import Any
 import yaml
 
 from data_contracts.errors import SpecError
-from models.calendar import default_words
+from models.calendar import default_words, steps_a_day
 from tasks._guess import Guess
 from tasks._guess_kinds import Told
 from tasks.ingestion import OURS
 
 MOST_PROMISED = 60  # columns of a contract; of a wider table only those that are used
+LONG = 200  # steps that a network reads one at a time
 LOGICAL = {"integer": "integer", "number": "number", "text": "string", "boolean": "boolean", "time": "timestamp"}
 
 
@@ -35,6 +36,8 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
     columns: dict[str, Any] = {"unique_id": found.unique_id} if found.unique_id else {}
     columns |= {"ds": found.ds, "y": list(found.y) if isinstance(found.y, tuple) else found.y}
     columns |= {"known_at": found.known_at} if found.known_at else {}
+    windows: dict[str, Any] = {"lookback": found.lookback, "horizon": found.horizon}
+    windows |= {"refresh": found.refresh} if found.refresh else {}
     lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
     lines += [
         f"# Guessed by `nightcast init` from {_plain(path)}. Change what is wrong, then: nightcast check {name}.yaml",
@@ -45,8 +48,8 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
         f"freq: {_flow(found.freq)}",
         *_features(found),
         *_cleaning(found),
-        f"windowing: {{lookback: {found.lookback}, horizon: {found.horizon}}} # steps looked back, steps forecast",
-        "models: [{cell: lstm}, {cell: gru}] # judged beside five baselines; hidden: 64 and layers: 1 by default",
+        f"windowing: {_flow(windows)} # steps looked back, steps forecast",
+        f"models: {_flow(_models(found))} # judged beside five baselines; hidden: 64 and layers: 1 by default",
         "training: {max_epochs: 20} # quick and decent; 30 by default",
         "memory: {reference_steps: 0} # 100 draws cells that no model has, for comparison",
         *([f"evaluation: {{season: {found.season}}}"] if found.season else []),
@@ -54,6 +57,15 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
         f"schedule: {{timezone: {_flow(found.zone)}}} # the clock of hours, and of an --as-of date",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _models(found: Guess) -> list[dict[str, Any]]:
+    """A long lookback is read an hour at a time where a day is too long: step by step is slow."""
+    day = steps_a_day(found.freq)
+    plain: list[dict[str, Any]] = [{"cell": "lstm"}, {"cell": "gru"}]
+    if found.lookback <= LONG or found.lookback >= 4 * day:
+        return plain
+    return [model | {"segment": max(1, min(day // 24, found.lookback // 16))} for model in plain]
 
 
 def _features(found: Guess) -> list[str]:

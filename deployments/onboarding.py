@@ -78,7 +78,8 @@ def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
         try:
             return inspected(draft, None, timed=True)
         except TooShort as short:
-            raise Unguessable(f"{found.source.shown} is too short: {short}") from short
+            told = str(short).replace("windowing.horizon, validation or test", "it with --horizon")
+            raise Unguessable(f"{found.source.shown} is too short: {told}") from short
         except ContractBroken as broken:
             raise Unguessable(
                 f"no pipeline can be made of {found.source.shown}: {'; '.join(broken.findings)}"

@@ -35,6 +35,7 @@ class Guess(Spec):
     horizon: int
     lookback: int
     season: int | None
+    refresh: str | None
     observed: tuple[str, ...]
     static: tuple[str, ...]
     repeated: str
@@ -76,9 +77,9 @@ def guess(table: pa.Table, source: SourceSpec, hints: Hints) -> Guess:
     return Guess(
         source=local if days or hints.timezone else source, columns=tuple(kinds.values()), rows=table.num_rows,
         unique_id=ids, ds=times.column, y=target.y, targets=target.columns, known_at=known_at, freq=steps.freq,
-        zone=zone, horizon=rhythm.horizon, lookback=rhythm.lookback, season=rhythm.season, observed=others.observed,
-        static=others.static, repeated=repeated, minimum=minimum, whole=bool((y % 1 == 0).all()),
-        findings=tuple(found),
+        zone=zone, horizon=rhythm.horizon, lookback=rhythm.lookback, season=rhythm.season, refresh=rhythm.refresh,
+        observed=others.observed, static=others.static, repeated=repeated, minimum=minimum,
+        whole=bool((y % 1 == 0).all()), findings=tuple(found),
     )  # fmt: skip
 
 

@@ -17,6 +17,7 @@ HORIZONS = {"D": 14, "B": 10, "W": 13, "M": 12, "Q": 4, "Y": 3}
 MOST_STEPS = 96  # of a horizon
 PARTS = 8  # horizons that a history must hold
 FEWEST = 12  # steps
+DAYS = 0.05  # most of a history that a day may be
 
 
 class Rhythm(NamedTuple):
@@ -24,6 +25,8 @@ class Rhythm(NamedTuple):
     lookback: int
     season: int | None
     """None: that of the frequency."""
+    refresh: str | None
+    """None: a day, after which a model is trained again."""
     findings: tuple[Finding, ...]
 
 
@@ -47,7 +50,7 @@ def rhythm_of(frame: pd.DataFrame, freq: str, hints: Hints, where: str) -> Rhyth
         "likely",
         f"of {len(grid):,} steps from {grid[0]:%Y-%m-%d} to {grid[-1]:%Y-%m-%d}",
     )
-    return Rhythm(horizon, lookback, season, (told, horizons, back))
+    return Rhythm(horizon, lookback, season, _refresh(freq, horizon, len(grid)), (told, horizons, back))
 
 
 def _largest(known: pd.DataFrame, grid: pd.DatetimeIndex) -> list[np.ndarray]:
@@ -76,6 +79,15 @@ def _horizon(freq: str, steps: int, hints: Hints) -> tuple[int, str]:
         usual, how = max(1, HORIZONS[letter] // offset.n), "usual for this step"
     fitting = max(1, steps // PARTS)
     return (usual, how) if usual <= fitting else (fitting, "as far as so short a history allows")
+
+
+def _refresh(freq: str, horizon: int, steps: int) -> str | None:
+    """A horizon where a day is too much of a short history of short steps."""
+    day = steps_a_day(freq)
+    if day <= DAYS * steps:
+        return None
+    seconds = max(1, round(horizon * pd.Timedelta(pd.tseries.frequencies.to_offset(freq)).total_seconds()))
+    return f"{seconds // 60}min" if seconds % 60 == 0 else f"{seconds}s"
 
 
 def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Finding]:

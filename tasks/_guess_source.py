@@ -77,8 +77,8 @@ def _refuse_secrets(where: str) -> None:
     if plain:
         shown = re.sub(r"\?.*$", "", re.sub(r"://.*@", "://…@", where))
         raise SpecError(
-            f"{shown} carries a password, and what init writes is kept. Write ${{PASSWORD}} in its place, in quotes for "
-            "your shell, and set that variable; or leave it out where the environment has credentials."
+            f"{shown} carries a password, and what init writes is kept. Write ${{PASSWORD}} in its place, in quotes "
+            "for your shell, and set that variable; or leave it out where the environment has credentials."
         )
 
 
@@ -96,7 +96,10 @@ def _only_table(url: str) -> str:
     """The table of a database that has one; else the names of all, to choose from."""
     probe = SourceSpec(kind="sql", url=url, table="?")
     with refusing(probe) as ready:
-        if not (file := re.fullmatch(r"sqlite:///([^?]+)(?:\?.*)?", ready.url)) or not Path(file[1]).is_file():
+        file = re.fullmatch(r"sqlite:///([^?]+)(?:\?.*)?", ready.url)
+        if file and not Path(file[1]).is_file():
+            raise Unguessable(f"{url}: there is no such file.")
+        if not file:
             raise SpecError(f"which table of {probe.shown.removesuffix(' (?)')}? Name it with --table.")
         engine = create_engine(ready.url)
         names = [*inspect(engine).get_table_names(), *inspect(engine).get_view_names()]

@@ -14,6 +14,7 @@ WEEKDAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 UNITS = (("h", 3600), ("min", 60), ("s", 1))
 ON_GRID = 0.8  # least share of rows on the grid that is worth a pipeline
+COMMON = 0.9  # share of neighbours one step apart that leaves no doubt
 NAMES = {"h": "hour", "D": "day", "B": "business day", "min": "minute", "s": "second"}
 
 
@@ -47,7 +48,7 @@ def steps_of(times: pd.Series, series: pd.Series, dates: pd.Series, hints: Hints
             f"the times of {where} lie on no regular grid: {percent(on)} of them are steps of freq {freq!r}; "
             f"others are {shown}. Round or sum them to a regular step in the source, or name one with --freq."
         )
-    sure = "given" if hints.freq else "sure" if on == 1 and common > 0.5 else "likely"
+    sure = "given" if hints.freq else "sure" if on == 1 and common >= COMMON else "likely"
     why = f"{percent(common)} of neighbours are one step apart" + ("" if on == 1 else f", {percent(on)} on the grid")
     return Steps(freq, Finding("freq", freq, sure, why), _gaps(place[place >= 0], frame["series"], grid))
 

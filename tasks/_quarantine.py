@@ -46,15 +46,32 @@ def _broken(rule: str, rows: pd.DataFrame) -> Broken:
 
 
 def as_source(rejected: pd.DataFrame, reading: Reading, schema: pa.Schema | None) -> pd.DataFrame:
-    """The rows as text under the names of the source, in its order; what was never read is not there."""
+    """The rows as text under the names of the source, in its order; what was never read is not there.
+
+    Of a wide table each rejected cell stands in its row; the cells that were used are empty.
+    """
     columns = reading.columns
-    theirs = {"unique_id": columns.unique_id, "ds": columns.ds, "y": columns.y}
-    kept = rejected.sort_values("row").drop(columns=list(TOLD))
-    kept = kept.rename(columns={f"{name} of the source": name for name in TOLD})
-    kept = kept.drop(columns=[ours for ours, name in theirs.items() if name is None])
+    kept = rejected.sort_values("row", kind="stable")
+    theirs = {"unique_id": columns.unique_id, "ds": columns.ds, "known_at": columns.known_at}
+    if isinstance(columns.y, str):
+        theirs["y"] = columns.y
+    else:
+        kept = _one_row_each(kept, bool(columns.unique_id))
+    kept = kept.drop(columns=list(TOLD)).rename(columns={f"{name} of the source": name for name in TOLD})
+    kept = kept.drop(columns=[ours for ours, name in theirs.items() if name is None and ours in kept])
     kept = kept.rename(columns={ours: name for ours, name in theirs.items() if name})
     order = [name for name in schema.names if name in kept] if schema else []
     return kept[[*order, *(name for name in kept if name not in order)]].reset_index(drop=True)
+
+
+def _one_row_each(cells: pd.DataFrame, named: bool) -> pd.DataFrame:
+    """A row of the source each, with a column for each target; the id without the target that was joined to it."""
+    rows = cells.drop_duplicates("row").set_index("row", drop=False)
+    if named:
+        ends = zip(rows["unique_id"], rows["target"], strict=True)
+        rows["unique_id"] = [name.removesuffix(f"/{end}") if isinstance(name, str) else name for name, end in ends]
+    values = cells.pivot(index="row", columns="target", values="y")
+    return rows.drop(columns=["y", "target"]).join(values)
 
 
 def exported(rows: pd.DataFrame, suffix: str, source: SourceSpec, schema: pa.Schema | None) -> bytes:

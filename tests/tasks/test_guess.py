@@ -1,5 +1,6 @@
 """What is guessed of tables that people bring; whether a pipeline then runs is claimed in tests/deployments."""
 
+import sqlite3
 from pathlib import Path
 
 import numpy as np
@@ -242,6 +243,98 @@ def test_an_address_with_a_password_is_not_kept():
 @pytest.mark.parametrize(("share", "text"), [(1, "100 %"), (0.99999, "100 %"), (0, "0 %"), (0.936, "93.6 %")])
 def test_a_share_of_less_than_all_is_never_called_all(share, text):
     assert (percent(share) == text) == (share != 0.99999)
+
+
+def test_columns_that_are_alike_are_forecast_together(guessed):
+    wide = pd.DataFrame({f"sensor {number}": wave(300, 7 + number) for number in range(5)})
+    found = guessed(wide.assign(time=dates(300), limit=wave(300, 40)), "t.parquet")
+    assert (found.y, len(found.targets)) == (("sensor *",), 5)
+    assert found.observed == ("limit",)
+    assert guessed(wide.assign(time=dates(300)), target="sensor 3").y == "sensor 3"
+    assert guessed(wide.assign(time=dates(300)), target="sensor [12]").targets == ("sensor 1", "sensor 2")
+
+
+def test_later_versions_of_a_row_are_told_by_the_time_they_became_known(guessed):
+    days = dates(300)
+    first = pd.DataFrame({"day": days, "loaded_at": days + pd.Timedelta("1D"), "qty": wave(300, 7).round()})
+    later = first.iloc[50:90].assign(loaded_at=lambda rows: rows["loaded_at"] + pd.Timedelta("3D"), qty=5)
+    found = guessed(pd.concat([first, later]))
+    assert (found.ds, found.known_at, found.repeated, found.y) == ("day", "loaded_at", "reject", "qty")
+
+
+def test_semicolons_decimal_commas_and_an_old_encoding_are_recognised(tmp_path):
+    rows = [f"{day:%d.%m.%Y};{value:.0f},5" for day, value in zip(dates(99), wave(99, 7), strict=True)]
+    text = "\n".join(["Tag;Stück", *rows])
+    (tmp_path / "t.csv").write_bytes(text.encode("cp1252"))
+    source, table = table_of(source_of(str(tmp_path / "t.csv")))
+    found = guess(table, source, Hints())
+    assert (found.ds, found.y, found.whole) == ("Tag", "Stück", False)
+    assert (found.source.decimal, found.source.encoding) == (",", "cp1252")
+
+
+def test_thousands_with_a_comma_are_not_taken_for_decimals(tmp_path):
+    (tmp_path / "t.csv").write_text(
+        "ds,y\n" + "".join(f'{day:%Y-%m-%d},"1,{200 + n}"\n' for n, day in enumerate(dates(99)))
+    )
+    assert table_of(source_of(str(tmp_path / "t.csv")))[0].decimal == "."
+
+
+@pytest.fixture
+def shop_db(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("shop.db") as connection:
+        sold = pd.DataFrame({"day": dates(200).strftime("%Y-%m-%d"), "sold": wave(200, 7).round()})
+        sold.to_sql("sales", connection, index=False)
+    connection.close()
+    return "sqlite:///shop.db"
+
+
+def test_the_only_table_of_a_database_is_taken(shop_db):
+    source, table = table_of(source_of(shop_db))
+    assert source.table == "sales"
+    assert guess(table, source, Hints()).y == "sold"
+
+
+def test_of_several_tables_one_must_be_named(shop_db):
+    with sqlite3.connect("shop.db") as connection:
+        connection.execute("create table staff (name text)")
+    connection.close()
+    with pytest.raises(SpecError, match=r"2 tables: sales, staff. Name one with --table"):
+        source_of(shop_db)
+    assert source_of(shop_db, "sales").table == "sales"
+    with pytest.raises(Unguessable, match="no such table"):
+        table_of(source_of(shop_db, "slaes"))
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("postgresql://me:hunter2@host/db", "carries a password"),
+        ("postgresql://host/db?password=hunter2", "carries a password"),
+        ("postgresql://me@host/db", "--table"),
+        ("ftpx://hunter2", "nothing is read by ftpx"),
+    ],
+)
+def test_an_address_that_init_can_not_use_says_why(where, said):
+    with pytest.raises(SpecError, match=said) as refused:
+        source_of(where)
+    assert "hunter2" not in str(refused.value) or where.startswith("ftpx")
+
+
+def test_a_folder_of_tables_beside_a_readme_becomes_a_glob(tmp_path):
+    for name in ("a.csv", "b.csv", "README.md"):
+        (tmp_path / name).write_text("ds,y\n2024-01-01,1\n")
+    assert source_of(str(tmp_path)).path == f"{tmp_path}/*.csv"
+    (tmp_path / "b.csv").unlink()
+    assert source_of(str(tmp_path)).path == f"{tmp_path}/a.csv"
+    (tmp_path / "README.md").unlink()
+    assert source_of(str(tmp_path)).path == str(tmp_path)
+
+
+def test_a_slip_of_centuries_does_not_fill_the_memory(guessed):
+    minutes = dates(3000, "min").astype(str)
+    found = guessed(pd.DataFrame({"ds": ["0202-01-01", *minutes], "y": wave(3001, 60)}))
+    assert (found.freq, found.refresh) == ("min", "96min")
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data: the traffic of Interstate 94")

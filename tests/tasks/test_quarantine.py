@@ -98,6 +98,19 @@ def test_a_source_with_columns_called_rule_and_reason_gets_its_own_back(shop, sa
     assert rows[["rule", "reason"]].to_numpy().tolist() == [["theirs", "1.5"]]
 
 
+def test_of_a_wide_table_each_rejected_cell_stands_in_its_row(shop, sales):
+    frame = sales(hours=30, ahead=0).astype(object)
+    frame.iloc[3, frame.columns.get_loc("sold")] = "many"
+    frame.iloc[4, frame.columns.get_loc("returned")] = "few"
+    wide = {"unique_id": "sku", "ds": "hour", "y": ["sold", "returned"]}
+    told, rejected, schema = shop(frame, columns=wide)
+    rows = as_source(rejected, told, schema)
+    assert list(rows) == list(frame.columns)
+    assert rows["sku"].tolist() == ["apple", "apple"]
+    assert rows["sold"].fillna("").tolist() == ["many", ""]
+    assert rows["returned"].fillna("").tolist() == ["", "few"]
+
+
 def test_any_other_suffix_is_refused():
     with pytest.raises(SpecError, match=r"\.csv or \.parquet.*not \.xlsx"):
         exported(pd.DataFrame({"a": ["1"]}), ".xlsx", SourceSpec(kind="csv", path="t.csv"), None)
