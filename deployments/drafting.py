@@ -142,6 +142,8 @@ def _property(told: Told, found: Guess) -> dict[str, Any]:
         promised["logicalType"] = LOGICAL[told.holds]
     if told.name in key:
         promised |= {"required": True, "primaryKey": True, "primaryKeyPosition": key.index(told.name) + 1}
+    if told.name == found.ds and found.format:
+        promised["logicalTypeOptions"] = {"format": found.format}
     if told.name in found.targets and found.minimum is not None:
         promised["logicalTypeOptions"] = {"minimum": 0}
     return promised

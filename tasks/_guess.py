@@ -6,6 +6,7 @@ import pyarrow as pa
 from data_contracts.spec import Spec
 from models.calendar import is_calendar_step
 from tasks._guess_covariates import Table, covariates_of, idle_among
+from tasks._guess_dates import promised
 from tasks._guess_kinds import Told, kinds_of, times_of
 from tasks._guess_repeats import repeats_of, version_of
 from tasks._guess_season import rhythm_of
@@ -27,6 +28,7 @@ class Guess(Spec):
     rows: int
     unique_id: str | None
     ds: str
+    format: str | None
     y: str | tuple[str, ...]
     targets: tuple[str, ...]
     known_at: str | None
@@ -56,7 +58,9 @@ def guess(table: pa.Table, source: SourceSpec, hints: Hints) -> Guess:
     series = frame[ids] if ids else pd.Series("one", index=frame.index)
 
     local = source.model_copy(update={"timezone": zone}) if hints.timezone or (zoned and zone != "UTC") else source
-    dates = times_of(plain(table[times.column]), local, "D")  # where steps are days: those of the place
+    written = promised(times.column, times.format)
+    # where steps are days: those of the place
+    dates = times_of(plain(table[times.column]), local, "D", written)
     steps = steps_of(times.values, series, dates, hints, where)
     days = is_calendar_step(steps.freq)
     stamps = near(dates if days else times.values, steps.freq)
@@ -76,9 +80,9 @@ def guess(table: pa.Table, source: SourceSpec, hints: Hints) -> Guess:
     found += [one for one in (steps.gaps, version, repeats, bound, *others.findings) if one]
     return Guess(
         source=local if days or hints.timezone else source, columns=tuple(kinds.values()), rows=table.num_rows,
-        unique_id=ids, ds=times.column, y=target.y, targets=target.columns, known_at=known_at, freq=steps.freq,
-        zone=zone, horizon=rhythm.horizon, lookback=rhythm.lookback, season=rhythm.season, refresh=rhythm.refresh,
-        observed=others.observed, static=others.static, repeated=repeated, minimum=minimum,
+        unique_id=ids, ds=times.column, format=times.format, y=target.y, targets=target.columns, known_at=known_at,
+        freq=steps.freq, zone=zone, horizon=rhythm.horizon, lookback=rhythm.lookback, season=rhythm.season,
+        refresh=rhythm.refresh, observed=others.observed, static=others.static, repeated=repeated, minimum=minimum,
         whole=bool((y % 1 == 0).all()), findings=tuple(found),
     )  # fmt: skip
 

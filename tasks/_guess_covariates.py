@@ -41,7 +41,7 @@ def covariates_of(table: Table, rest: dict[str, Told], idle: dict[str, str]) -> 
     numeric = numbers_among(rest) + [name for name, told in rest.items() if told.holds == "boolean" and told.typed]
     fit = [name for name in numeric if name not in (*targets, *idle, *OURS) and frame[name].nunique() > 1]
     static = tuple(name for name in rest if name not in targets and _static(frame, name, ids, rest[name]))
-    fit = [name for name in fit if name not in static]
+    fit = [name for name in fit if name not in static and not _same_all_along(frame, name, ids)]
     observed = _nearest(fit, frame, targets[0]) if len(fit) > MOST else fit
     found = []
     if observed:
@@ -103,7 +103,11 @@ def _static(frame: pd.DataFrame, name: str, ids: str | None, told: Told) -> bool
     count = frame[name].nunique()
     if not 1 < count <= min(CATEGORIES, frame[ids].nunique() - 1):
         return False
-    return bool((frame.groupby(ids)[name].nunique() <= 1).all())
+    return _same_all_along(frame, name, ids)
+
+
+def _same_all_along(frame: pd.DataFrame, name: str, ids: str | None) -> bool:
+    return ids is not None and bool((frame.groupby(ids)[name].nunique() <= 1).all())
 
 
 def _told_ahead(names: list[str], table: Table) -> list[str]:

@@ -1,11 +1,13 @@
 """What the columns of an unknown table hold: numbers, times, truths or names, judged by their values."""
 
+import unicodedata
 from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from data_contracts.contract import Column
 from models.features import FeatureSpec
 from tasks._guess_lexicon import TIME
 from tasks._source import SourceSpec
@@ -30,11 +32,17 @@ class Told(NamedTuple):
 
 
 def kinds_of(table: pa.Table, source: SourceSpec) -> dict[str, Told]:
-    """What each column holds; a name that stands twice is left out, for nobody could say which is meant."""
+    """What each column holds; a column with the name of another, or none, is left out."""
     every = max(1, -(-table.num_rows // SAMPLE))
     sample = table.take(pa.array(np.arange(0, table.num_rows, every))) if every > 1 else table
     names = table.column_names
-    return {name: kind_of(name, sample[name], source) for name in names if names.count(name) == 1}
+    fit = (name for name in names if names.count(name) == 1 and _names(name))
+    return {name: kind_of(name, sample[name], source) for name in fit}
+
+
+def _names(name: str) -> bool:
+    """Whether a series may be called so: the target gives its name to the only one."""
+    return bool(name.strip()) and not any(unicodedata.category(letter) == "Cc" for letter in name)
 
 
 def kind_of(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Told:
@@ -71,9 +79,9 @@ def _of_numbers(values: pd.Series, name: str) -> Holds:
     return "integer" if (values % 1 == 0).all() else "number"
 
 
-def times_of(values: pd.Series, source: SourceSpec, freq: str = "h") -> pd.Series:
-    """The times as a night would read them, in UTC; NaT for what is none."""
-    return reading_of(source, ColumnsSpec(ds="ds", y="y"), freq).times(values)
+def times_of(values: pd.Series, source: SourceSpec, freq: str = "h", column: Column | None = None) -> pd.Series:
+    """The times as a night would read them, in UTC; NaT for what is none. `column` is what is promised of them."""
+    return reading_of(source, ColumnsSpec(ds="ds", y="y"), freq).times(values, column)
 
 
 def reading_of(source: SourceSpec, columns: ColumnsSpec, freq: str) -> Reading:

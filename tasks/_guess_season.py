@@ -84,7 +84,7 @@ def _horizon(freq: str, steps: int, hints: Hints) -> tuple[int, str]:
 def _refresh(freq: str, horizon: int, steps: int) -> str | None:
     """A horizon where a day is too much of a short history of short steps."""
     day = steps_a_day(freq)
-    if day <= DAYS * steps:
+    if day == 1 or day <= DAYS * steps:
         return None
     seconds = max(1, round(horizon * pd.Timedelta(pd.tseries.frequencies.to_offset(freq)).total_seconds()))
     return f"{seconds // 60}min" if seconds % 60 == 0 else f"{seconds}s"

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pandas as pd
 
-from tasks._guess_kinds import Told, words_of
+from tasks._guess_kinds import MOSTLY, Told, words_of
 from tasks._guess_lexicon import EXACT_ID, HOURS, ID
 from tasks._guess_words import Finding, Hints, Unguessable, known_column, percent
 
@@ -28,7 +28,8 @@ def series_of(
     elif twice:
         ids = _told_apart(rows, time, kinds, hints, twice)
     else:
-        ids = next((name for name in kinds if name.lower() in EXACT_ID and rows[name].nunique() == 1), None)
+        exact = (name for name in kinds if name.lower() in EXACT_ID and rows[name].nunique() == 1)
+        ids = next((name for name in exact if _named(rows[name])), None)
     left = int(rows.duplicated([ids, time] if ids else [time]).sum())
     if ids is None and left > TOO_MANY * len(rows) and hints.repeated is None:
         raise Unguessable(_another_shape(rows, time, kinds, left, where))
@@ -71,9 +72,14 @@ def _candidates(rows: pd.DataFrame, time: str, kinds: dict[str, Told], hints: Hi
         fit = kind.holds == "text" or (kind.holds == "integer" and words_of(name) & ID)
         if name in (time, hints.target) or not fit or rows[name].nunique() < 2:
             continue
-        if rows[name].nunique() <= len(rows) / 3 and rows.groupby(time)[name].nunique().max() > 1:
+        few = rows[name].nunique() <= len(rows) / 3
+        if few and _named(rows[name]) and rows.groupby(time)[name].nunique().max() > 1:
             told.append(name)
     return told
+
+
+def _named(values: pd.Series) -> bool:
+    return bool((values.notna() & values.astype(str).str.strip().ne("")).mean() >= MOSTLY)
 
 
 def _another_shape(rows: pd.DataFrame, time: str, kinds: dict[str, Told], left: int, where: str) -> str:

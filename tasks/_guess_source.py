@@ -121,6 +121,8 @@ def _of_files(where: str, remote: bool) -> dict[str, Any]:
     told = {"kind": _kind([path.name for path in tables], where), "path": where}
     if len(tables) < len(files):  # a README lies among them
         suffixes = {"".join(path.suffixes[-2:]) if path.suffix in PACKED else path.suffix for path in tables}
+        if len(suffixes) > 1:
+            raise SpecError(f"{where} holds files of {listed(sorted(suffixes))}; give one of them, or a glob.")
         below = "" if all(path.parent == Path(where) for path in tables) else "**/"
         told["path"] = str(tables[0]) if len(tables) == 1 else f"{where.rstrip('/')}/{below}*{suffixes.pop()}"
     return told

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from tasks._guess_dates import day_first, promised
 from tasks._guess_kinds import MOSTLY, Told, epoch_unit, times_of, words_of
 from tasks._guess_lexicon import BOOKKEEPING, TIME
 from tasks._guess_words import Finding, Hints, Unguessable, known_column, listed, percent
@@ -17,6 +18,8 @@ class Times(NamedTuple):
     column: str
     values: pd.Series
     finding: Finding
+    format: str | None = None
+    """How they are written, in the words of a contract, where they could be read otherwise."""
 
 
 def time_of(table: pa.Table, kinds: dict[str, Told], source: SourceSpec, hints: Hints) -> Times:
@@ -33,7 +36,10 @@ def time_of(table: pa.Table, kinds: dict[str, Told], source: SourceSpec, hints: 
     share = float(found.notna().mean()) if len(found) else 0.0
     if share < MOSTLY:
         raise Unguessable(_unread(name, values, found, kinds[name], source))
-    return Times(name, found, _finding(name, found, share, kinds, hints))
+    word = day_first(values, found)
+    if word:
+        found = times_of(values, source, column=promised(name, word))
+    return Times(name, found, _finding(name, found, (share, word), kinds, hints), word)
 
 
 def plain(values: pa.ChunkedArray) -> pd.Series:
@@ -49,13 +55,17 @@ def _rank(name: str, table: pa.Table, kinds: dict[str, Told]) -> tuple[object, .
     return (bool(words & BOOKKEEPING), -known, not kinds[name].typed, not words & TIME)
 
 
-def _finding(name: str, found: pd.Series, share: float, kinds: dict[str, Told], hints: Hints) -> Finding:
+def _finding(
+    name: str, found: pd.Series, read: tuple[float, str | None], kinds: dict[str, Told], hints: Hints
+) -> Finding:
     order = ", sorted" if found.dropna().is_monotonic_increasing else ""
     others = [one.name for one in kinds.values() if one.holds == "time" and one.name != name]
+    share, word = read
     parses = "is a time" if kinds[name].typed else "parses"
     why = f"{parses} in {percent(share)} of rows{order}"
     why += f"; so does {listed(others)}: choose with --time" if others else ""
-    sure = "given" if hints.time else "sure" if share == 1 and not others else "likely"
+    why += f"; {word}, for else their steps would be uneven" if word else ""
+    sure = "given" if hints.time else "sure" if share == 1 and not others and not word else "likely"
     return Finding("time", name, sure, why)
 
 

@@ -56,7 +56,7 @@ class Finding(NamedTuple):
 
     @property
     def line(self) -> str:
-        told = f"{self.sure}: {self.why}" if self.sure else self.why
+        told = ": ".join(filter(None, (self.sure, self.why)))
         return f"{self.what + ':':<12}{self.value}" + (f" ({told})" if told else "")
 
 

@@ -120,6 +120,15 @@ def test_names_of_columns_that_yaml_would_misread_survive(verb, tmp_path):
     assert spec["features"]["observed"] == ["it's {x}"]
 
 
+def test_months_with_the_day_first_are_read_so_by_the_night_too(verb, tmp_path):
+    months = pd.date_range("2016-01-01", periods=96, freq="MS").strftime("%d/%m/%Y")
+    pd.DataFrame({"month": months, "sold": np.arange(96) % 12}).to_csv(tmp_path / "m.csv", index=False)
+    told = verb("init", "m.csv", "--json")
+    assert told.exit_code == 0, told.output
+    facts = json.loads(verb("check", "m.yaml", "--json").stdout)
+    assert (facts["rows"], facts["quarantined"], facts["cutoff"][:10]) == (96, 0, "2023-12-01")
+
+
 @pytest.mark.parametrize(
     ("where", "name"),
     [
@@ -155,4 +164,4 @@ def test_two_commands_lead_from_a_real_table_to_a_published_forecast(table, tmp_
     series = 1 if table == "metro_traffic" else 27
     assert len(published) == 24 * series
     assert (published["y_hat"] >= 0).all()
-    assert (published["source"] == "champion").all()
+    assert (published["q05"] <= published["q95"]).all()

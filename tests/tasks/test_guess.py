@@ -77,6 +77,14 @@ def test_dates_are_read_however_they_are_written(guessed, written, first):
     assert (found.ds, found.freq, found.y, found.whole) == ("day", first, "sold", True)
 
 
+def test_a_day_that_could_be_a_month_is_told_by_the_regular_reading(guessed):
+    found = guessed(pd.DataFrame({"month": dates(96, "MS").strftime("%d/%m/%Y"), "sold": wave(96, 12)}))
+    assert (found.freq, found.format) == ("MS", "dd/MM/yyyy")
+    assert "dd/MM/yyyy, for else their steps would be uneven" in told(found, "time").why
+    american = guessed(pd.DataFrame({"month": dates(96, "MS").strftime("%m/%d/%Y"), "sold": wave(96, 12)}))
+    assert (american.freq, american.format) == ("MS", None)
+
+
 def test_offsets_in_text_name_a_zone_that_has_them(guessed):
     hours = dates(9000, "h", tz="UTC").tz_convert("Europe/Berlin")
     found = guessed(pd.DataFrame({"ts": [hour.isoformat() for hour in hours], "load": wave(9000, 24)}))
@@ -245,6 +253,16 @@ def test_a_share_of_less_than_all_is_never_called_all(share, text):
     assert (percent(share) == text) == (share != 0.99999)
 
 
+@pytest.mark.parametrize("name", ["", "  ", "two\nlines", "y"])
+def test_a_column_whose_name_is_none_or_stands_twice_is_passed_over(tmp_path, name):
+    body = "".join(f"{day:%Y-%m-%d},{n % 7},{n % 5},x\n" for n, day in enumerate(dates(60)))
+    (tmp_path / "t.csv").write_text(f'ds,sold,"{name}","{name if name == "y" else "town"}"\n{body}')
+    source, table = table_of(source_of(str(tmp_path / "t.csv")))
+    found = guess(table, source, Hints())
+    assert found.y == "sold"
+    assert name not in [told.name for told in found.columns]
+
+
 def test_columns_that_are_alike_are_forecast_together(guessed):
     wide = pd.DataFrame({f"sensor {number}": wave(300, 7 + number) for number in range(5)})
     found = guessed(wide.assign(time=dates(300), limit=wave(300, 40)), "t.parquet")
@@ -325,6 +343,10 @@ def test_a_folder_of_tables_beside_a_readme_becomes_a_glob(tmp_path):
     for name in ("a.csv", "b.csv", "README.md"):
         (tmp_path / name).write_text("ds,y\n2024-01-01,1\n")
     assert source_of(str(tmp_path)).path == f"{tmp_path}/*.csv"
+    (tmp_path / "c.csv.gz").write_bytes(b"")
+    with pytest.raises(SpecError, match=r"\.csv, \.csv\.gz; give one of them"):
+        source_of(str(tmp_path))
+    (tmp_path / "c.csv.gz").unlink()
     (tmp_path / "b.csv").unlink()
     assert source_of(str(tmp_path)).path == f"{tmp_path}/a.csv"
     (tmp_path / "README.md").unlink()
