@@ -7,6 +7,7 @@ import typer
 from deployments.answering import Json, Verbose
 from deployments.answering import answer as _answer
 from deployments.contract_verbs import contract
+from deployments.intake_verbs import add_to as _add_intake_verbs
 from deployments.surroundings import prepare
 
 app = typer.Typer(
@@ -19,6 +20,7 @@ app = typer.Typer(
     "published · 4 no champion to forecast with · 1 anything else.",
 )
 
+_add_intake_verbs(app)
 app.add_typer(contract, name="contract")
 
 Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]

@@ -1,9 +1,11 @@
 """What `nightcast check` does: the steps' own reading and rules, with nothing computed beyond and nothing written."""
 
+import time
 from typing import Any
 
 import pandas as pd
 
+from deployments.costs import costs, in_words
 from flows.settings import Settings
 from flows.spec import PipelineSpec
 from models.devices import device_of
@@ -15,8 +17,14 @@ from tasks.validation import broken, examine
 
 
 def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
-    """(facts, the same as text). Raises SpecError or ContractBroken with what is wrong."""
-    spec = PipelineSpec.read(pipeline, Settings().pipelines)
+    """(facts, the same as text). Raises SpecError, ContractBroken or TooShort with what is wrong."""
+    facts = inspected(PipelineSpec.read(pipeline, Settings().pipelines), as_of, timed=True)
+    return facts, _told(facts)
+
+
+def inspected(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dict[str, Any]:
+    """What a night would meet; `timed`, also what it would cost here: a few steps of each network are trained."""
+    started = time.perf_counter()
     device_of(spec.training.device)
     moment, reading = spec.instant(as_of), spec.reading
     if reading.contract:
@@ -32,30 +40,33 @@ def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
     told = examine(raw, reading, moment)
     if told.stopping or told.clean is None or told.health is None or told.cutoff is None:
         raise broken(reading, told.stopping, None)
-    index = cut_index(Panel.from_frame(told.clean, spec.view), spec.windowing, told.cutoff, spec.evaluation.windows)
-    windows = {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)}
-    facts = {
+    panel = Panel.from_frame(told.clean, spec.view)
+    index = cut_index(panel, spec.windowing, told.cutoff, spec.evaluation.windows)
+    read = time.perf_counter() - started
+    return {
         "pipeline": spec.name,
         "rows": len(raw),
         "series": told.health.series,
         "first": told.clean["ds"].min().isoformat(),
         "cutoff": told.cutoff.isoformat(),
         "gaps": told.health.gaps,
-        "windows": windows,
-        "models": [model.name for model in spec.models],
+        "quarantined": told.health.quarantined,
+        "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
+        "models": [recipe.model.name for recipe in spec.recipes],
         "ignored": [name for name in every if name not in reading.chosen(every)],
         "warnings": list(told.findings),
+        **({"cost": costs(panel, index, spec.recipes, read)} if timed else {}),
         "outcome": "good",
     }
-    return facts, _told(facts, told.cutoff)
 
 
-def _told(facts: dict[str, Any], cutoff: pd.Timestamp) -> str:
+def _told(facts: dict[str, Any]) -> str:
     lines = [
         f"{facts['pipeline']} is in order: {facts['rows']:,} rows, {facts['series']} series, "
-        f"{facts['first'][:16]} to {cutoff:%Y-%m-%d %H:%M} UTC, {facts['gaps']:,} gaps",
+        f"{facts['first'][:16]} to {pd.Timestamp(facts['cutoff']):%Y-%m-%d %H:%M} UTC, {facts['gaps']:,} gaps",
         "windows: " + ", ".join(f"{count:,} {name}" for name, count in facts["windows"].items()),
         f"models: {', '.join(facts['models'])}",
+        in_words(facts["cost"]),
     ]
     if facts["ignored"]:
         lines.append(f"columns of the source that are not used: {', '.join(facts['ignored'])}")

@@ -121,6 +121,7 @@ class Run:
             "error": type(error).__name__,
             "reason": redacted(str(error)),
             "exit_code": getattr(error, "exit_code", 1),
+            "quarantine": getattr(error, "quarantine", None),
             "steps": [entry.model_dump() for entry in self.entries],
         }
         try:

@@ -21,7 +21,8 @@ def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
     """
     offset = pd.tseries.frequencies.to_offset(freq)
     width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
-    phase = ((times - pd.Timestamp(0, tz="UTC")) % width).mode().iloc[0]
+    since = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds end in 2262
+    phase = ((times - since) % width).mode().iloc[0]
     first, last = times.min() - phase, times.max() - phase
     start = first.ceil(width) if isinstance(offset, pd.offsets.Tick) else offset.rollforward(first.normalize())
     inside = pd.date_range(start, max(last, start), freq=offset)

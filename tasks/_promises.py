@@ -20,7 +20,7 @@ def in_their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: Reading) -> 
     others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
     for name in reading.features.static:  # text to the models, whatever the contract promises of it
         if reading.kind(name) in ("number", "integer"):
-            others[name] = numbers(raw[name])[0]
+            others[name] = numbers(raw[name], reading.source.decimal)[0]
     return pd.DataFrame({"row": frame["row"], **theirs, **others})
 
 

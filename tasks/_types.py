@@ -9,7 +9,7 @@ from data_contracts.contract import Column
 from data_contracts.kinds import Kind, kind_of
 from tasks import _wide
 from tasks._faults import Fault
-from tasks._values import MISSING, shown, truths
+from tasks._values import MISSING, numbers, shown, truths
 from tasks.ingestion import Reading
 
 FITS: dict[Kind, tuple[Kind, ...]] = {
@@ -83,7 +83,7 @@ def _unread(told: pd.Series, column: Column, reading: Reading) -> pd.Series:
         return truths(told)[1]
     if column.kind == "time":
         return reading.times(told, column).isna()
-    return pd.to_numeric(told.map(str).str.strip(), errors="coerce").isna()
+    return numbers(told, reading.source.decimal)[1]
 
 
 def _in_another_zone(found: Any, column: Column) -> str | None:

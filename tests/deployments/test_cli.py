@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from deployments.cli import app
 
 NIGHTCAST = Path(sys.executable).parent / "nightcast"
-VERBS = ("nightly", "retrain", "forecast", "monitor", "tune", "check", "show")
+VERBS = ("nightly", "retrain", "forecast", "monitor", "tune", "check", "show", "init", "schema", "quarantine")
 
 
 @pytest.fixture

@@ -78,6 +78,20 @@ def test_a_decimal_comma_is_a_number_and_a_point_beside_it_is_not_guessed(
     assert store.get(done.quarantine)["y"].tolist() == ["1.234"]  # as it is written: a thousand, or one and a bit
 
 
+def test_a_contract_that_promises_numbers_takes_them_with_a_decimal_comma(
+    tmp_path: Path, reading: Told, store: Store, promise: Callable[..., Any]
+) -> None:
+    path, source = tmp_path / "s.csv", {"kind": "csv", "path": str(tmp_path / "s.csv"), "decimal": ","}
+    path.write_text("sku;hour;sold\n1;2024-03-01 00:00;1,5\n1;2024-03-01 01:00;2,5\n")
+    whole = promise()
+    contract = whole.model_copy(
+        update={"columns": tuple(c for c in whole.columns if c.name in ("sku", "hour", "sold"))}
+    )
+    told = reading(source=source, features={}, contract=contract)
+    done = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    assert store.get(done.clean)["y"].tolist() == [1.5, 2.5]
+
+
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8-sig", "utf-16-le"])
 def test_an_encoding_is_told(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "s.csv").write_text("Stück,sold\nKöln,1\n", encoding=encoding)

@@ -1,0 +1,32 @@
+"""Words in the names of columns, and what they hint at."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+TIME = _words("time date datetime timestamp ds day hour week month period dt ts date_time index year")
+BOOKKEEPING = _words("created updated modified loaded inserted ingested known exported local at")
+VERSION = _words("known loaded inserted ingested updated modified created exported published revised")
+HOURS = _words("hr hour hours minute time period")
+ID = _words(
+    "id unique_id series item sku store shop product sensor station meter device region country city site location "
+    "branch customer client symbol ticker name key code department dept warehouse plant route line machine state "
+    "category"
+)
+EXACT_ID = _words("unique_id series series_id id item_id")
+COUNTER = frozenset(["index", "instant", "row", "id", "unnamed", "no", ""])
+TARGET = _words("y target value values label")
+LIKELY = _words(
+    "sales sold demand load count cnt total quantity qty units amount revenue consumption usage kwh mw energy power "
+    "orders visitors visits trips rides passengers traffic generation output turnover requests calls arrivals close "
+    "ot"
+)
+WEATHER = _words(
+    "temp atemp temperature rain snow wind windspeed humidity hum cloud clouds pressure visib visibility precip "
+    "precipitation sun sunshine radiation dew dewpoint weathersit"
+)
+BESIDE = _words(
+    "price holiday promo promotion onpromotion event lat lon latitude longitude workingday weekend open flag index row "
+    "year yr season"
+)

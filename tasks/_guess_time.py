@@ -1,0 +1,103 @@
+"""Which column is the time of an unknown table."""
+
+from typing import NamedTuple
+
+import pandas as pd
+import pyarrow as pa
+
+from tasks._guess_dates import day_first, promised
+from tasks._guess_kinds import MOSTLY, Told, epoch_unit, times_of, words_of
+from tasks._guess_lexicon import BOOKKEEPING, TIME
+from tasks._guess_words import Finding, Hints, Unguessable, known_column, listed, percent
+from tasks._source import SourceSpec
+
+
+class Times(NamedTuple):
+    """The time column, its values in UTC (NaT where one is none), and what tells that it is the time."""
+
+    column: str
+    values: pd.Series
+    finding: Finding
+    format: str | None = None
+    """How they are written, in the words of a contract, where they could be read otherwise."""
+
+
+def time_of(table: pa.Table, kinds: dict[str, Told], source: SourceSpec, hints: Hints) -> Times:
+    """Raises SpecError for a hint that is no column, Unguessable where no column, or the hinted one, is a time."""
+    if hints.time:
+        name = known_column(hints.time, kinds, "--time", source.shown)
+    else:
+        candidates = [one.name for one in kinds.values() if one.holds == "time"]
+        if not candidates:
+            raise Unguessable(_no_time(table, kinds, source))
+        name = min(candidates, key=lambda one: _rank(one, table, kinds))
+    values = plain(table[name])
+    found = times_of(values, source)
+    share = float(found.notna().mean()) if len(found) else 0.0
+    if share < MOSTLY:
+        raise Unguessable(_unread(name, values, found, kinds[name], source))
+    word = day_first(values, found)
+    if word:
+        found = times_of(values, source, column=promised(name, word))
+    return Times(name, found, _finding(name, found, (share, word), kinds, hints), word)
+
+
+def plain(values: pa.ChunkedArray) -> pd.Series:
+    kind = values.type
+    return (values.cast(kind.value_type) if pa.types.is_dictionary(kind) else values).to_pandas()
+
+
+def _rank(name: str, table: pa.Table, kinds: dict[str, Told]) -> tuple[object, ...]:
+    """Least is best: no bookkeeping, then the finest stamps, then a file that says itself that they are times."""
+    words = words_of(name)
+    distinct = table[name].slice(0, 100_000).unique()
+    known = len(distinct) - bool(distinct.null_count)
+    return (bool(words & BOOKKEEPING), -known, not kinds[name].typed, not words & TIME)
+
+
+def _finding(
+    name: str, found: pd.Series, read: tuple[float, str | None], kinds: dict[str, Told], hints: Hints
+) -> Finding:
+    order = ", sorted" if found.dropna().is_monotonic_increasing else ""
+    others = [one.name for one in kinds.values() if one.holds == "time" and one.name != name]
+    share, word = read
+    parses = "is a time" if kinds[name].typed else "parses"
+    why = f"{parses} in {percent(share)} of rows{order}"
+    why += f"; so does {listed(others)}: choose with --time" if others else ""
+    why += f"; {word}, for else their steps would be uneven" if word else ""
+    sure = "given" if hints.time else "sure" if share == 1 and not others and not word else "likely"
+    return Finding("time", name, sure, why)
+
+
+def _no_time(table: pa.Table, kinds: dict[str, Told], source: SourceSpec) -> str:
+    """Numbers that may be times get a sentence of their own, for they can be helped."""
+    for one in kinds.values():
+        if one.holds == "epoch":
+            return _epoch(one.name, plain(table[one.name]), source)
+    columns = listed([repr(name) for name in table.column_names], 12)
+    return (
+        f"{source.shown} has no column that reads as a time; its {table.num_columns} columns: {columns}. A row needs "
+        "its time, as 2024-01-31 or 2024-01-31 13:00: add such a column, or say which one it is with --time."
+    )
+
+
+def _unread(name: str, values: pd.Series, found: pd.Series, told: Told, source: SourceSpec) -> str:
+    if told.holds == "epoch":
+        return _epoch(name, values, source)
+    wrong = values[found.isna()]
+    first = repr(wrong.iloc[0]) if len(wrong) else "nothing"
+    return (
+        f"column {name!r} of {source.shown} is no time: {len(wrong):,} of {len(values):,} rows can't be read as one, "
+        f"the first is {first}. Write times as 2024-01-31 13:00, or name another column with --time."
+    )
+
+
+def _epoch(name: str, values: pd.Series, source: SourceSpec) -> str:
+    numbers = pd.to_numeric(values, errors="coerce").dropna()
+    unit = epoch_unit(numbers, name) or "s"
+    first = pd.Timestamp(int(numbers.iloc[0]), unit=unit)
+    return (
+        f"column {name!r} of {source.shown} holds numbers such as {numbers.iloc[0]:.0f}: {unit} since 1970, as in "
+        f"{first:%Y-%m-%d %H:%M:%S}? A number is no time to Nightcast, for it says neither unit nor zone. Write the "
+        f'column as times, with pandas as pd.to_datetime(table[{name!r}], unit="{unit}", utc=True).'
+    )
