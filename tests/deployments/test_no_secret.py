@@ -1,0 +1,101 @@
+"""A marked password goes through every verb, rightly and wrongly used, and is found nowhere after."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+NIGHTCAST = Path(sys.executable).parent / "nightcast"
+RIGHT, WRONG = "s3cret-Pass%2Fw%40rd", "wr0ng-Pass"  # as a URL writes it; one that the server does not know
+MARKS = ("s3cret-Pass", WRONG)
+NIGHT = "2024-01-29"
+
+
+@pytest.fixture
+def home(tmp_path: Path, postgres: Any) -> Path:
+    """A folder with a pipeline over a PostgreSQL table of two series and thirty days of hours."""
+    postgres.execute(
+        "DROP TABLE IF EXISTS secret_panel",
+        "CREATE TABLE secret_panel AS SELECT s AS id, h AS t, 10 + 8 * sin(extract(hour FROM h) / 24 * 2 * pi()) + "
+        "random() AS v FROM unnest(ARRAY['a', 'b']) AS s, generate_series("
+        "'2024-01-01'::timestamptz, '2024-01-30'::timestamptz, '1 hour') AS h",
+        "INSERT INTO secret_panel SELECT * FROM secret_panel LIMIT 1",
+    )
+    spec = {
+        "name": "small",
+        "source": {"kind": "sql", "url": f"postgresql://night:${{NIGHT_PW}}@127.0.0.1:{postgres.port}/postgres",
+                   "table": "secret_panel"},
+        "columns": {"unique_id": "id", "ds": "t", "y": "v"},
+        "cleaning": {"repeated": "first"},
+        "freq": "h",
+        "windowing": {"lookback": 48, "horizon": 12, "validation": "4d", "test": "4d"},
+        "models": [{"cell": "gru", "hidden": 4, "segment": 12}],
+        "training": {"max_epochs": 1, "windows_per_epoch": 128},
+    }  # fmt: skip
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def run(home: Path, postgres: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """run("check", …, password=…): the installed command in that folder, its Prefect home in it too."""
+
+    def told(*words: str, login: str = RIGHT) -> subprocess.CompletedProcess[str]:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTCAST_"))}
+        environment |= {"NIGHT_PW": login, "PREFECT_HOME": str(home / ".prefect")}
+        return subprocess.run(
+            [NIGHTCAST, *words], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=300
+        )
+
+    return told
+
+
+def marked(home: Path) -> list[str]:
+    """The files under `home` that hold a part of a password."""
+    marks = [mark.encode() for mark in MARKS]
+    files = [path for path in home.rglob("*") if path.is_file()]
+    return [str(path.relative_to(home)) for path in files if any(mark in path.read_bytes() for mark in marks)]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_no_verb_leaves_a_secret_in_any_output_log_store_or_database(home: Path, run: Any, postgres: Any) -> None:
+    url = f"postgresql://night:${{NIGHT_PW}}@127.0.0.1:{postgres.port}/postgres"
+    sound: tuple[tuple[str, ...], ...] = (
+        ("init", url, "--table", "secret_panel", "--name", "guessed"),
+        ("check", "small.yaml"),
+        ("check", "small.yaml", "--json"),
+        ("nightly", "small.yaml", "--as-of", NIGHT, "--verbose"),
+        ("nightly", "small.yaml", "--as-of", NIGHT, "--json"),
+        ("forecast", "small.yaml", "--as-of", NIGHT),
+        ("retrain", "small.yaml", "--as-of", NIGHT),
+        ("monitor", "small.yaml", "--as-of", NIGHT),
+        ("tune", "small.yaml", "--as-of", NIGHT, "--trials", "1", "--out", "tuned.yaml"),
+        ("show", "small.yaml"),
+        ("quarantine", "small.yaml", "--export", "rejected.csv"),
+        ("contract", "page", "guessed.odcs.yaml"),
+        ("contract", "diff", "guessed.odcs.yaml", "guessed.odcs.yaml"),
+        ("schema",),
+    )
+    said = ""
+    for words in sound:
+        told = run(*words)
+        expected = (0, 4) if words[0] == "forecast" else (0,)  # so small a network is no champion
+        assert told.returncode in expected, (words, told.stderr[-500:])
+        said += told.stdout + told.stderr
+    for words in (*sound[:9:3], sound[3], sound[8]):
+        refused = run(*words, *(("--force",) if words[0] == "init" else ()), login=WRONG)
+        assert refused.returncode in (2, 3), (words, refused.stderr[-500:])
+        assert "password authentication failed" in refused.stderr
+        assert "Traceback" not in refused.stderr or "--verbose" in words
+        said += refused.stdout + refused.stderr
+    assert not any(mark in said for mark in MARKS)
+    assert marked(home) == []
+    databases = [path.name for path in home.rglob("*.db")]
+    assert "prefect.db" in databases
+    assert "mlflow.db" in databases or any("mlflow" in name for name in databases)
