@@ -32,6 +32,7 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
     source |= {"url": path, "table": found.source.table} if found.source.kind == "sql" else {"path": path}
     source |= {"decimal": ","} if found.source.decimal == "," else {}
     source |= {"encoding": found.source.encoding} if found.source.encoding != "utf-8" else {}
+    source |= {"epoch": found.source.epoch} if found.source.epoch else {}
     source |= {"timezone": found.source.timezone} if found.source.timezone else {}
     columns: dict[str, Any] = {"unique_id": found.unique_id} if found.unique_id else {}
     columns |= {"ds": found.ds, "y": list(found.y) if isinstance(found.y, tuple) else found.y}

@@ -50,6 +50,7 @@ def guess(table: pa.Table, source: SourceSpec, hints: Hints) -> Guess:
     """Raises SpecError for a hint that names no column, Unguessable where no pipeline can be made of the table."""
     where, kinds = source.shown, kinds_of(table, source)
     times = time_of(table, kinds, source, hints)
+    source = source.model_copy(update={"epoch": times.epoch})
     zone_found, zone, zoned = zone_of(table, times, hints)
     frame = _frame(table, kinds, times, source.decimal)
     ids, id_found = series_of(frame, times.column, kinds, hints, where)

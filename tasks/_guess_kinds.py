@@ -14,11 +14,17 @@ from tasks._source import SourceSpec
 from tasks._values import MISSING, numbers, truths
 from tasks.ingestion import ColumnsSpec, Reading
 
+Unit = Literal["s", "ms", "us", "ns"]
 Holds = Literal["time", "integer", "number", "boolean", "text", "epoch", "nothing"]
 
 SAMPLE = 20_000  # rows that tell what a column holds
 MOSTLY = 0.9  # share of values that must fit
-EPOCHS = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # of 2001; 33 years later it is twice as much
+EPOCHS: dict[Unit, float] = {
+    "s": 1e9,
+    "ms": 1e12,
+    "us": 1e15,
+    "ns": 1e18,
+}  # of 2001; 33 years later it is twice as much
 
 
 class Told(NamedTuple):
@@ -90,7 +96,7 @@ def reading_of(source: SourceSpec, columns: ColumnsSpec, freq: str) -> Reading:
     )
 
 
-def epoch_unit(values: pd.Series, name: str) -> str | None:
+def epoch_unit(values: pd.Series, name: str) -> Unit | None:
     """The unit in which numbers count since 1970, where they all may and either the name or their order says so."""
     if len(values) < 2 or not pd.api.types.is_numeric_dtype(values):
         return None

@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 
 from tasks._guess_dates import day_first, promised
-from tasks._guess_kinds import MOSTLY, Told, epoch_unit, times_of, words_of
+from tasks._guess_kinds import MOSTLY, Told, Unit, epoch_unit, times_of, words_of
 from tasks._guess_lexicon import BOOKKEEPING, TIME
 from tasks._guess_words import Finding, Hints, Unguessable, known_column, listed, percent
 from tasks._source import SourceSpec
@@ -20,6 +20,8 @@ class Times(NamedTuple):
     finding: Finding
     format: str | None = None
     """How they are written, in the words of a contract, where they could be read otherwise."""
+    epoch: Unit | None = None
+    """What they count since 1970, where they are numbers."""
 
 
 def time_of(table: pa.Table, kinds: dict[str, Told], source: SourceSpec, hints: Hints) -> Times:
@@ -28,14 +30,17 @@ def time_of(table: pa.Table, kinds: dict[str, Told], source: SourceSpec, hints: 
         name = known_column(hints.time, kinds, "--time", source.shown)
     else:
         candidates = [one.name for one in kinds.values() if one.holds == "time"]
+        candidates = candidates or [one.name for one in kinds.values() if one.holds == "epoch"]
         if not candidates:
-            raise Unguessable(_no_time(table, kinds, source))
+            raise Unguessable(_no_time(table, source))
         name = min(candidates, key=lambda one: _rank(one, table, kinds))
     values = plain(table[name])
+    if kinds[name].holds == "epoch":
+        return _counted(name, values, source, hints)
     found = times_of(values, source)
     share = float(found.notna().mean()) if len(found) else 0.0
     if share < MOSTLY:
-        raise Unguessable(_unread(name, values, found, kinds[name], source))
+        raise Unguessable(_unread(name, values, found, source))
     word = day_first(values, found)
     if word:
         found = times_of(values, source, column=promised(name, word))
@@ -69,11 +74,14 @@ def _finding(
     return Finding("time", name, sure, why)
 
 
-def _no_time(table: pa.Table, kinds: dict[str, Told], source: SourceSpec) -> str:
-    """Numbers that may be times get a sentence of their own, for they can be helped."""
-    for one in kinds.values():
-        if one.holds == "epoch":
-            return _epoch(one.name, plain(table[one.name]), source)
+def _counted(name: str, values: pd.Series, source: SourceSpec, hints: Hints) -> Times:
+    unit = epoch_unit(pd.to_numeric(values, errors="coerce").dropna(), name) or "s"
+    found = times_of(values, source.model_copy(update={"epoch": unit}))
+    why = f"numbers that count {unit} since 1970, from {found.min():%Y-%m-%d %H:%M} to {found.max():%Y-%m-%d %H:%M}"
+    return Times(name, found, Finding("time", name, "given" if hints.time else "likely", why), epoch=unit)
+
+
+def _no_time(table: pa.Table, source: SourceSpec) -> str:
     columns = listed([repr(name) for name in table.column_names], 12)
     return (
         f"{source.shown} has no column that reads as a time; its {table.num_columns} columns: {columns}. A row needs "
@@ -81,23 +89,10 @@ def _no_time(table: pa.Table, kinds: dict[str, Told], source: SourceSpec) -> str
     )
 
 
-def _unread(name: str, values: pd.Series, found: pd.Series, told: Told, source: SourceSpec) -> str:
-    if told.holds == "epoch":
-        return _epoch(name, values, source)
+def _unread(name: str, values: pd.Series, found: pd.Series, source: SourceSpec) -> str:
     wrong = values[found.isna()]
     first = repr(wrong.iloc[0]) if len(wrong) else "nothing"
     return (
         f"column {name!r} of {source.shown} is no time: {len(wrong):,} of {len(values):,} rows can't be read as one, "
         f"the first is {first}. Write times as 2024-01-31 13:00, or name another column with --time."
-    )
-
-
-def _epoch(name: str, values: pd.Series, source: SourceSpec) -> str:
-    numbers = pd.to_numeric(values, errors="coerce").dropna()
-    unit = epoch_unit(numbers, name) or "s"
-    first = pd.Timestamp(int(numbers.iloc[0]), unit=unit)
-    return (
-        f"column {name!r} of {source.shown} holds numbers such as {numbers.iloc[0]:.0f}: {unit} since 1970, as in "
-        f"{first:%Y-%m-%d %H:%M:%S}? A number is no time to Nightcast, for it says neither unit nor zone. Write the "
-        f'column as times, with pandas as pd.to_datetime(table[{name!r}], unit="{unit}", utc=True).'
     )

@@ -30,8 +30,9 @@ def zone_of(table: pa.Table, times: Times, hints: Hints) -> tuple[Finding, str, 
         except (KeyError, ValueError):
             return Finding("zone", "UTC", "sure", f"times are stored as {zone}"), "UTC", True
         return Finding("zone", zone, "sure", "the column says so"), zone, True
-    if zone:
-        return Finding("zone", "UTC", "sure", "the column says so; days begin elsewhere? --timezone"), "UTC", True
+    if zone or times.epoch:
+        why = f"{'the column says so' if zone else 'they count since 1970'}; days begin elsewhere? --timezone"
+        return Finding("zone", "UTC", "sure", why), "UTC", True
     text = plain(values)
     if pd.api.types.is_string_dtype(text) and text.str.contains(OFFSET, na=False).mean() > MOSTLY:
         return _of_offsets(text, times.values)

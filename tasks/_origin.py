@@ -79,6 +79,8 @@ class SourceSpec(Spec):
     incremental: IncrementalSpec | None = None
     timezone: str | None = None
     """The zone of times that carry none; UTC where it is not given."""
+    epoch: Literal["s", "ms", "us", "ns"] | None = None
+    """The unit of times that are numbers, counted since 1970 in UTC."""
 
     _folder: str = PrivateAttr("")
 
@@ -101,7 +103,7 @@ class SourceSpec(Spec):
     def _words_of_its_kind(self) -> "SourceSpec":
         known = WORDS[self.kind]
         plain = {name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()}
-        others = self.model_fields_set - {*known, "kind", "timezone"}
+        others = self.model_fields_set - {*known, "kind", "timezone", "epoch"}
         foreign = [name for name in others if getattr(self, name) != plain[name]]
         if foreign:
             raise ValueError(f"kind {self.kind} knows no {', '.join(sorted(foreign))}, only {', '.join(known)}")

@@ -11,7 +11,7 @@ from models.features import FeatureSpec
 from tasks import _targets
 from tasks._cleaning import CleaningSpec
 from tasks._origin import SourceSpec
-from tasks._times import OFFSET, TAIL, instants, localized, parsed, stamps
+from tasks._times import OFFSET, TAIL, instants, localized, parsed, since_1970, stamps
 
 
 class ColumnsSpec(Spec):
@@ -71,6 +71,8 @@ class Reading(Spec):
         column = column or self.promised(self.columns.ds) or Column(name=self.columns.ds)
         zone = self.source.timezone or column.zone
         ids = ids if self.source.kind != "sql" else None  # a database gives its rows in any order
+        if self.counts(values):
+            return self._in_utc(since_1970(values, str(self.source.epoch)), zone, ids)
         if not pd.api.types.is_string_dtype(values):
             return self._in_utc(stamps(values), zone, ids)
         if column.format:
@@ -84,6 +86,10 @@ class Reading(Spec):
         else:
             instants = parsed(told, utc=True)
         return self._in_utc(naive, zone, ids).where(~zoned, self._in_utc(instants, zone, ids))
+
+    def counts(self, values: pd.Series) -> bool:
+        """Whether `values` are counts since 1970 where they are times; in one column they don't mix with stamps."""
+        return self.source.epoch is not None and not pd.api.types.is_datetime64_any_dtype(values)
 
     def _in_utc(self, times: pd.Series, zone: str | None, ids: pd.Series | None) -> pd.Series:
         if self.calendar_steps:
@@ -138,6 +144,8 @@ class Reading(Spec):
 
     def known(self, values: pd.Series) -> pd.Series:
         """The instants at which rows became known."""
+        if self.counts(values):
+            return since_1970(values, str(self.source.epoch))
         return instants(values, self.source.timezone)
 
     def promised(self, name: str) -> Column | None:

@@ -31,6 +31,12 @@ def localized(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:
     return first.mask(twice & (place.reindex(times.index) == 1), second).mask(twice & (size.reindex(times.index) != 2))
 
 
+def since_1970(values: pd.Series, unit: str) -> pd.Series:
+    """Counts of s, ms, us or ns since 1970, as numbers or as text, in UTC with microseconds; NaT for what is none."""
+    counts = pd.to_numeric(values, errors="coerce", dtype_backend="numpy_nullable")
+    return pd.to_datetime(counts, errors="coerce", unit=unit, utc=True).astype("datetime64[us, UTC]")
+
+
 def instants(values: pd.Series, zone: str | None) -> pd.Series:
     """The instants that `values` are, in UTC with microseconds; what is none, or no single one, becomes NaT.
 

@@ -55,6 +55,8 @@ def _otherwise(values: pd.Series, column: Column, reading: Reading) -> str | Non
     kind = kind_of(found) if found is not None else "string"
     if column.kind == "boolean" and kind in ("integer", "number"):
         return None if values.dropna().isin([0, 1]).all() else str(found)
+    if column.kind == "time" and kind in ("integer", "number") and reading.source.epoch:
+        return None
     if kind == "string" and column.kind not in ("string", "clock"):
         return _as_text(values, column, reading)
     if kind not in FITS[column.kind]:

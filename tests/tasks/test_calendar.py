@@ -169,3 +169,21 @@ def test_a_night_between_the_two_hours_of_one_wall_time_sees_the_first_of_them(
     assert (pd.DatetimeIndex(clean["ds"]) == seen).all()
     assert clean["y"].tolist() == list(range(len(seen)))
     assert (validated.health.used, validated.health.quarantined) == (len(seen), 0)
+
+
+@pytest.mark.parametrize(("unit", "many"), [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)])
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_times_that_are_numbers_are_read_in_their_unit(
+    tmp_path: Path, reading: Told, store: Store, unit: str, many: int, kind: str
+) -> None:
+    seconds = 1_709_251_200 + 3600 * pd.Series(range(48))  # 1 March 2024
+    frame = pd.DataFrame({"sku": "a", "hour": seconds * many, "sold": 1.0})
+    source = {"kind": kind, "path": str(tmp_path / "s"), "epoch": unit}
+    validated, clean = night(frame, tmp_path / "s", kind, store, reading(source=source, features={"known": []}))
+    assert exact(validated, 48)
+    assert (pd.DatetimeIndex(clean["ds"]) == pd.date_range("2024-03-01", periods=48, freq="h", tz="UTC")).all()
+
+
+def test_a_number_is_no_time_where_nobody_says_in_which_unit(table: Any) -> None:
+    with pytest.raises(ContractBroken, match="'ds is a time', column 'hour': must be one moment in time; 2 rows"):
+        table(pd.DataFrame({"sku": "a", "hour": [1_709_251_200, 1_709_254_800], "sold": 1.0}), "h", "parquet")

@@ -194,8 +194,6 @@ def test_of_very_many_columns_a_dozen_is_taken(guessed):
         ("ds,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,4\n", "too short: 3 steps"),
         ("ds,y\n2024-01-01,1\n2024-01-01,1\n", "no way to tell|how long a step|no column"),
         ("0.78,1.61\n0.79,1.60\n", "no names of columns"),
-        ("ts,value\n1700000000,1\n1700003600,3\n1700007200,2\n", r"s since 1970.*unit=\"s\""),
-        ("ts,value\n1700000000000,1\n1700003600000,3\n", r"unit=\"ms\""),
         ("ds,city\n2024-01-01,Rom\n2024-01-02,Ulm\n", "no column of numbers"),
     ],
 )
@@ -203,6 +201,14 @@ def test_a_table_of_which_nothing_can_be_made_says_why_and_ends_with_3(guessed, 
     with pytest.raises(Unguessable, match=said) as refused:
         guessed(table)
     assert refused.value.exit_code == 3
+
+
+@pytest.mark.parametrize(("unit", "many"), [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)])
+def test_numbers_that_count_since_1970_are_times(guessed, unit, many):
+    found = guessed(pd.DataFrame({"ts": (1_709_251_200 + 3600 * np.arange(1000)) * many, "amount": wave(1000, 24)}))
+    assert (found.ds, found.source.epoch, found.freq, found.zone) == ("ts", unit, "h", "UTC")
+    assert told(found, "season").value == "24"
+    assert "from 2024-03-01 00:00" in told(found, "time").why
 
 
 def test_times_on_no_grid_are_told_with_the_way_out(guessed):
