@@ -15,6 +15,8 @@ from tasks._proof import prove
 from tasks.ingestion import as_known, in_our_words, read_source
 from tasks.validation import broken, examine
 
+MOST_NAMES = 20  # of columns that are not used, on the terminal
+
 
 def inspect(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], str]:
     """(facts, the same as text). Raises SpecError, ContractBroken or TooShort with what is wrong."""
@@ -42,6 +44,7 @@ def inspected(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dic
         raise broken(reading, told.stopping, None)
     panel = Panel.from_frame(told.clean, spec.view)
     index = cut_index(panel, spec.windowing, told.cutoff, spec.evaluation.windows)
+    used = set(reading.chosen(every))
     read = time.perf_counter() - started
     return {
         "pipeline": spec.name,
@@ -53,7 +56,7 @@ def inspected(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dic
         "quarantined": told.health.quarantined,
         "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
         "models": [recipe.model.name for recipe in spec.recipes],
-        "ignored": [name for name in every if name not in reading.chosen(every)],
+        "ignored": [name for name in every if name not in used],
         "warnings": list(told.findings),
         **({"cost": costs(panel, index, spec.recipes, read)} if timed else {}),
         "outcome": "good",
@@ -69,5 +72,7 @@ def _told(facts: dict[str, Any]) -> str:
         in_words(facts["cost"]),
     ]
     if facts["ignored"]:
-        lines.append(f"columns of the source that are not used: {', '.join(facts['ignored'])}")
+        more = len(facts["ignored"]) - MOST_NAMES
+        names = ", ".join(facts["ignored"][:MOST_NAMES]) + (f" and {more:,} more" if more > 0 else "")
+        lines.append(f"columns of the source that are not used: {names}")
     return "\n".join(lines + [f"warning: {warning}" for warning in facts["warnings"]])
