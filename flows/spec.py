@@ -13,6 +13,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.contract import Contract, read_contract
 from data_contracts.document import read_document, sentences
 from data_contracts.errors import SpecError
+from data_contracts.kinds import known_zone
 from data_contracts.spec import Spec
 from models.calendar import default_lookback
 from models.features import FeatureSpec
@@ -26,7 +27,7 @@ from tasks._promotion import PromotionSpec
 from tasks._step import code_digest
 from tasks.drift import DriftSpec
 from tasks.evaluation import Bounds, EvaluationSpec, Question
-from tasks.ingestion import ColumnsSpec, Reading, SourceSpec, known_zone
+from tasks.ingestion import ColumnsSpec, Reading, SourceSpec
 from tasks.memory import MemorySpec
 
 ROOT = Path(__file__).parent.parent

@@ -8,8 +8,8 @@ import pandas as pd
 from pydantic import PositiveInt, field_validator
 
 from data_contracts.errors import NightcastError, SpecError
+from data_contracts.kinds import known_zone
 from data_contracts.spec import Spec
-from tasks._origin import known_zone
 
 
 class Unguessable(NightcastError):

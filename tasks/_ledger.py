@@ -30,6 +30,13 @@ def vintage_of(uri: str) -> datetime | None:
     return None
 
 
+def newest_before(folder: str, as_of: datetime, store: Store) -> str | None:
+    """The record in `folder` of the newest night before `as_of`."""
+    moments = {uri: vintage_of(uri) for uri in store.listing(folder)}
+    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < whole_second(as_of)}
+    return max(earlier, key=lambda uri: earlier[uri], default=None)
+
+
 def whole_second(as_of: datetime) -> datetime:
     """`as_of` as the store knows it, so that a night does not stand after its own vintage."""
     return as_of.replace(microsecond=0)

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Literal
-from zoneinfo import ZoneInfo
 
 import pandas as pd
 from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
 from sqlalchemy import text
 
 from data_contracts.errors import redacted
+from data_contracts.kinds import known_zone
 from data_contracts.spec import Spec
 
 Scalar = str | bool | int | float | datetime | date | None
@@ -27,15 +27,6 @@ NEEDED = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
 NAMED = re.compile(r"\$\{\w+\}")  # a secret by its name, which may be shown
 SECRET = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
 SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
-
-
-def known_zone(zone: str) -> str:
-    """`zone`, if there is such a time zone; ValueError where there is none."""
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError) as unknown:
-        raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from unknown
-    return zone
 
 
 class IncrementalSpec(Spec):

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from data_contracts.changes import Change, changes
 from data_contracts.contract import Contract
-from tasks._ledger import vintage, vintage_of, whole_second
+from tasks._ledger import newest_before, vintage
 from tasks._store import Store
 
 
@@ -29,9 +29,7 @@ def keep(contract: Contract | None, pipeline: str, as_of: datetime, store: Store
 
 
 def _before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
-    moments = {uri: vintage_of(uri) for uri in store.listing(_folder(pipeline))}
-    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < whole_second(as_of)}
-    newest = max(earlier, key=lambda uri: earlier[uri], default=None)
+    newest = newest_before(_folder(pipeline), as_of, store)
     try:
         return Contract.model_validate(store.read_json(newest)) if newest else None
     except ValidationError:  # torn, or of another release: worth nothing

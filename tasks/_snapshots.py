@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from tasks._ledger import vintage, vintage_of, whole_second
+from tasks._ledger import newest_before, vintage
 from tasks._reading import Reading
 from tasks._step import code_digest
 from tasks._store import Store
@@ -39,9 +39,7 @@ def keep(snapshot: Snapshot, pipeline: str, store: Store) -> None:
 
 def before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
     """What the newest earlier night read; None where there is none, or its record is torn."""
-    moments = {uri: vintage_of(uri) for uri in store.listing(_folder(pipeline))}
-    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < whole_second(as_of)}
-    newest = max(earlier, key=lambda uri: earlier[uri], default=None)
+    newest = newest_before(_folder(pipeline), as_of, store)
     try:
         return Snapshot.model_validate(store.read_json(newest)) if newest else None
     except ValidationError:

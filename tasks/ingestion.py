@@ -15,14 +15,14 @@ import pyarrow.compute as pc
 from data_contracts.artifact import Artifact
 from data_contracts.errors import SourceUnreadable
 from tasks import _incremental, _snapshots, _targets, _versions
-from tasks._origin import SourceSpec, known_zone
+from tasks._origin import SourceSpec
 from tasks._proof import prove
 from tasks._reading import ColumnsSpec, Reading
 from tasks._source import digest_of, fingerprint, read_source
 from tasks._step import Seen, step_that_depends_on
 from tasks._store import Store
 
-__all__ = ["ColumnsSpec", "Reading", "SourceSpec", "as_known", "in_our_words", "ingest", "known_zone", "read_source"]
+__all__ = ["ColumnsSpec", "Reading", "SourceSpec", "as_known", "in_our_words", "ingest", "read_source"]
 
 OURS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
 
