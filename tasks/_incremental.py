@@ -12,9 +12,10 @@ import pyarrow.compute as pc
 
 from data_contracts.errors import StoreDamaged
 from tasks._reading import Reading
+from tasks._since import Since
 from tasks._snapshots import Snapshot, digest_of
-from tasks._sql import Since
 from tasks._store import Store
+from tasks._times import alike
 
 TEXT_SORTS_LIKE_BYTES = "sqlite"
 
@@ -22,11 +23,11 @@ TEXT_SORTS_LIKE_BYTES = "sqlite"
 def since(reading: Reading, before: Snapshot | None, store: Store) -> tuple[Since, pa.Table] | None:
     """(what to ask for, last night's rows that it does not give); None where all must be read.
 
-    That is so where nothing was read before or something else was, where nobody says when rows became known, and
-    where text in the source does not sort like the times that it writes.
+    That is so where nothing was read before or something else was, where nobody says when rows became known, where
+    a query asks for the night itself (:as_of), and where text does not sort like the times that it writes.
     """
     spec, columns = reading.source.incremental, reading.columns
-    if spec is None or before is None or before.reading != digest_of(reading):
+    if spec is None or before is None or before.reading != digest_of(reading) or reading.source.asks_for_the_night:
         return None
     try:
         raw = store.arrow(before.raw)
@@ -45,6 +46,10 @@ def since(reading: Reading, before: Snapshot | None, store: Store) -> tuple[Sinc
         pc.fill_null(pc.greater_equal(raw["known_at"], oldest), fill_value=True),
         pc.fill_null(pc.greater(raw["ds"], newest), fill_value=False),
     )
+    for name, value in (("known_at", oldest), ("ds", newest)):
+        if pa.types.is_string(raw[name].type):
+            same = pc.match_substring_regex(raw[name], alike(value.as_py()).regex)
+            again = pc.or_(again, pc.invert(pc.fill_null(same, fill_value=True)))
     return asked, raw.filter(pc.invert(again))
 
 

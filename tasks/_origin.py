@@ -138,6 +138,11 @@ class SourceSpec(Spec):
         return self.callable or redacted(self.path)
 
     @property
+    def asks_for_the_night(self) -> bool:
+        """Whether a query names :as_of, so that every night it may give other rows."""
+        return bool(self.query) and "as_of" in text(str(self.query)).compile().params
+
+    @property
     def folder(self) -> str:
         """Where the YAML lies; empty where there is none."""
         return self._folder

@@ -12,7 +12,8 @@ from tasks._limits import refusing
 from tasks._origin import SourceSpec
 from tasks._parquet import read_parquet
 from tasks._places import files, opened
-from tasks._sql import Since, read_sql
+from tasks._since import Since
+from tasks._sql import read_sql
 
 __all__ = ["SourceSpec", "digest_of", "fingerprint", "read_source"]
 

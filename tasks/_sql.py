@@ -6,11 +6,10 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pyarrow as pa
 from sqlalchemy import (
-    ColumnClause,
     CursorResult,
     NullPool,
     Select,
@@ -18,7 +17,6 @@ from sqlalchemy import (
     column,
     create_engine,
     false,
-    or_,
     select,
     table,
     text,
@@ -30,24 +28,13 @@ from data_contracts.errors import SpecError
 from tasks import _limits, _rows
 from tasks._limits import bounded
 from tasks._origin import SourceSpec
+from tasks._since import Since
 
 PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
 PATIENCE = 15  # seconds for a connection
 LOCKED = "60s"  # how long a lock of somebody else is waited for
 AT_ONCE = 500_000  # values a batch
 LASTING = ("authentication failed", "no such", "does not exist", "syntax error", "unable to open", "not a database")
-
-
-class Since(NamedTuple):
-    """Only rows that became known at `moment` or later, or nobody knows when, and all whose time is after `newest`.
-
-    Both are values of the source's own, so that they compare there as they do here.
-    """
-
-    known_at: str
-    moment: Any
-    ds: str
-    newest: Any
 
 
 def read_sql(
@@ -161,28 +148,20 @@ def _from_table(name: str, columns: list[str], since: Since | None) -> Select[An
     schema, _, last = name.rpartition(".")
     asked: list[Any] = [text("*")] if columns == ["*"] else [column(one) for one in columns]
     found = select(*asked).select_from(table(last, schema=schema or None))
-    if since is None:
-        return found
-    known_at: ColumnClause[Any] = column(since.known_at)
-    return found.where(or_(known_at >= since.moment, known_at.is_(None), column(since.ds) > since.newest))
+    return found.where(since.condition) if since else found
 
 
 def _from_query(
     connection: Connection, source: SourceSpec, as_of: datetime, since: Since | None
 ) -> tuple[TextClause, dict[str, Any]]:
-    """The query and what it is bound to; with `since` it becomes a subquery, and only the newer part is asked for."""
+    """The query and what it is bound to; with `since` only the newer part of what it gives is asked for."""
     query = re.sub(r"[;\s]+$", "", source.query or "")
     bound: dict[str, Any] = dict(source.parameters)
-    if "as_of" in text(query).compile().params:
+    if source.asks_for_the_night:
         bound["as_of"] = as_of
     if since:
-        quote = connection.dialect.identifier_preparer.quote
-        name, time = (quote(one).replace(":", "\\:") for one in (since.known_at, since.ds))
-        query = (
-            f"SELECT * FROM (\n{query}\n) AS nightcast_source "  # noqa: S608 - the user's own query, values are bound
-            f"WHERE {name} >= :nightcast_since OR {name} IS NULL OR {time} > :nightcast_newest"
-        )
-        bound |= {"nightcast_since": since.moment, "nightcast_newest": since.newest}
+        query, more = since.around(query, connection.dialect.identifier_preparer.quote)
+        bound |= more
     if connection.dialect.name == "sqlite":  # it has no times, only text that sorts like them
         bound = {name: _as_text(value) for name, value in bound.items()}
     return text(query), bound

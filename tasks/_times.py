@@ -1,7 +1,9 @@
 """Times as sources write them: which moments they are, in any of the usual ways of writing, and nothing guessed."""
 
+import re
 import warnings
 from datetime import date
+from typing import NamedTuple
 
 import pandas as pd
 from pandas.tseries.api import guess_datetime_format
@@ -9,6 +11,23 @@ from pandas.tseries.api import guess_datetime_format
 OFFSET = r"(?:[Zz]|[Tt ]\d[^-+]*[+-]\d\d(?::?\d\d)?)\s*$"  # at the end of a time: Z, +02, -05:00
 
 TAIL = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)\s*$"  # the offset alone
+
+
+class Alike(NamedTuple):
+    """Text that is written like one time, as SQLite's pattern and as a regular expression."""
+
+    glob: str
+    regex: str
+
+
+def alike(text: str) -> Alike:
+    """What has digits where `text` has them, and its very signs and offset: of such text, times sort as it does."""
+    tail = re.search(TAIL, text) if re.search(OFFSET, text) else None  # the -01 of 2024-03-01 is none
+    end = tail.start() if tail else len(text)
+    digits = [place < end and letter in "0123456789" for place, letter in enumerate(text)]
+    pairs = list(zip(text, digits, strict=True))
+    glob = "".join("[0-9]" if digit else f"[{letter}]" if letter in "*?[" else letter for letter, digit in pairs)
+    return Alike(glob, f"^{''.join('[0-9]' if digit else re.escape(letter) for letter, digit in pairs)}$")
 
 
 def localized(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_contracts.contract import read_contract
 from tasks import _incremental, _snapshots, ingestion
 from tasks._store import Store
 from tasks.ingestion import Reading, ingest, known_table
@@ -24,13 +25,17 @@ REREAD = "3h"
 
 
 class Happening(NamedTuple):
-    """At some minute of a night: a row is new, or is said anew; `visible` only so many minutes after it was known."""
+    """At some minute of a night: a row is new, or is said anew; visible only `delay` minutes after it was known.
+
+    `clock` is how it writes when it was known: with a T, with a space, or not at all.
+    """
 
     minute: int
     series: str
     step: int
     y: float | None
     delay: int
+    clock: str
 
 
 HAPPENINGS = st.builds(
@@ -40,6 +45,7 @@ HAPPENINGS = st.builds(
     step=st.integers(-12, 9),  # hours before and after the night's beginning
     y=st.none() | st.integers(0, 9).map(float),
     delay=st.sampled_from([0, 0, 0, 30, 170]),
+    clock=st.sampled_from(["T", "T", "T", "T", " ", ""]),
 )
 HISTORIES = st.lists(st.lists(HAPPENINGS, max_size=6), min_size=2, max_size=4)
 
@@ -54,23 +60,40 @@ class Shop:
         for hour in range(-12, 0):
             self.write("a", START + timedelta(hours=hour), 1.0, START + timedelta(hours=hour, minutes=30))
 
-    def write(self, series: str, hour: datetime, y: float | None, known: datetime) -> None:
+    def write(self, series: str, hour: datetime, y: float | None, known: datetime, clock: str = "T") -> None:
         if not self.versions:
+            clock = clock or "T"  # a row that takes the place of another one must say since when
             self.db.execute("DELETE FROM sales WHERE sku = ? AND hour = ?", (series, f"{hour:%Y-%m-%dT%H:%M:%SZ}"))
-        row = (series, f"{hour:%Y-%m-%dT%H:%M:%SZ}", y, f"{known:%Y-%m-%dT%H:%M:%SZ}")
+        row = (series, f"{hour:%Y-%m-%dT%H:%M:%SZ}", y, f"{known:%Y-%m-%d{clock}%H:%M:%SZ}" if clock else "")
         self.db.execute("INSERT INTO sales VALUES (?, ?, ?, ?)", row)
         self.db.commit()
 
 
+LENIENT = """
+apiVersion: v3.1.0
+kind: DataContract
+id: sales
+version: 1.0.0
+status: active
+schema:
+  - name: sales
+    properties: [{name: sku, logicalType: string}]
+    customProperties: [{property: rowFaults, value: warning}]
+"""
+
+
 @pytest.fixture
 def sold(reading: Told, tmp_path: Path) -> Callable[..., Reading]:
-    """sold(incremental=…): how the sales of shop.db are read, once every six hours."""
+    """sold(incremental=…): how the sales of shop.db are read, once every six hours; a row at fault stops no night."""
+    (tmp_path / "lenient.yaml").write_text(LENIENT, encoding="utf-8")
+    contract = read_contract(tmp_path / "lenient.yaml")
 
     def told(*, incremental: bool = True, **changes: Any) -> Reading:
         source = {"kind": "sql", "url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "sales"}
         source |= {"incremental": {"reread": REREAD}} if incremental else {}
         columns = {"unique_id": "sku", "ds": "hour", "y": "sold", "known_at": "known"}
-        return reading(**{"source": source, "columns": columns, "features": {"known": []}} | changes)
+        plain = {"source": source, "columns": columns, "features": {"known": []}, "contract": contract}
+        return reading(**plain | changes)
 
     return told
 
@@ -98,10 +121,10 @@ def live(history: list[list[Happening]], shop: Shop, sold: Callable[..., Reading
         as_of = begins + NIGHT
         for visible, happening, hour, known in sorted(waiting, key=lambda one: (one[3], one[0])):
             if visible < as_of:
-                shop.write(happening.series, hour, happening.y, known)
+                shop.write(happening.series, hour, happening.y, known, happening.clock)
         waiting = [one for one in waiting if one[0] >= as_of]
         part, whole = read(sold(), as_of, store), read(sold(incremental=False), as_of, store)
-        assert (part.cutoff, len(part.findings), part.stopping) == (whole.cutoff, len(whole.findings), whole.stopping)
+        assert (part.cutoff, part.findings, part.stopping) == (whole.cutoff, whole.findings, whole.stopping)
         if not part.stopping:
             pd.testing.assert_frame_equal(part.clean, whole.clean, check_exact=True)
             assert (part.health.used, part.health.quarantined) == (whole.health.used, whole.health.quarantined)
@@ -192,6 +215,34 @@ def test_text_that_does_not_sort_like_its_times_is_read_whole(
     read(sold(), START, store)
     read(sold(), START + NIGHT, store)
     assert asked == [12, 12]
+
+
+@pytest.mark.parametrize("by", [{"table": "sales"}, {"query": "SELECT * FROM sales"}])
+@pytest.mark.parametrize(("known", "values"), [("2024-03-01 00:30:00", [5.0]), ("", []), ("unknown", [])])
+def test_a_new_row_that_writes_otherwise_when_it_was_known_is_not_passed_over(
+    sold: Callable[..., Reading], tmp_path: Path, store: Store, by: dict[str, str], known: str, values: list[float]
+) -> None:
+    shop, source = Shop(tmp_path / "shop.db", versions=True), {"kind": "sql", "url": f"sqlite:///{tmp_path}/shop.db"}
+    told = sold(source=source | by | {"incremental": {"reread": REREAD}})
+    shop.write("a", START, 2.0, START + timedelta(hours=4))
+    read(told, START + NIGHT, store)
+    shop.db.execute("INSERT INTO sales VALUES ('a', '2024-03-01T01:00:00Z', 5, ?)", (known,))
+    shop.db.commit()
+    found = read(told, START + 2 * NIGHT, store)
+    assert found.clean["y"].tolist() == [*[1.0] * 12, 2.0, *values]
+    assert found.health.quarantined == 1 - len(values)
+
+
+def test_a_query_that_asks_for_the_night_is_read_whole(
+    sold: Callable[..., Reading], tmp_path: Path, store: Store, asked: list[int]
+) -> None:
+    Shop(tmp_path / "shop.db", versions=False)
+    query = "SELECT * FROM sales WHERE hour >= strftime('%Y-%m-%dT%H:%M:%SZ', :as_of, '-16 hours')"
+    source = {"kind": "sql", "url": f"sqlite:///{tmp_path}/shop.db", "query": query}
+    told = sold(source=source | {"incremental": {"reread": REREAD}})
+    read(told, START, store)
+    assert read(told, START + NIGHT, store).clean["y"].tolist() == [1.0] * 10
+    assert asked == [12, 10]
 
 
 @pytest.mark.parametrize("by", [{"table": "shop_sales"}, {"query": "SELECT * FROM shop_sales WHERE sold < :most"}])
