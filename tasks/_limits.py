@@ -54,15 +54,17 @@ def _told(source: SourceSpec, error: Exception) -> NightcastError:
     if isinstance(error, SQLAlchemyError):
         return SourceUnreadable(what, [f"the database says: {_first_line(getattr(error, 'orig', None) or error)}"])
     if isinstance(error, ImportError):
-        return SpecError(f"{what} can't be opened: {_first_line(error)}{_extra(error)}")
+        return SpecError(f"{what} can't be opened: {_first_line(error)}{_extra(error, source)}")
     if isinstance(error, (*NO_FILE_OF_ITS_KIND, OSError)) or not isinstance(error, ValueError | TypeError):
         return SourceUnreadable(what, [f"it can't be read as {source.kind}: {_first_line(error)}"])
     return SpecError(f"{what} can't be opened: {_first_line(error)}")  # fsspec: no such protocol, or option
 
 
-def _extra(error: ImportError) -> str:
+def _extra(error: ImportError, source: SourceSpec) -> str:
     found = [extra for package, extra in EXTRAS.items() if package in f"{error.name} {error}"]
-    return f". Install it with: pip install 'nightcast[{found[0]}]'" if found else ""
+    if found:
+        return f". Install it with: pip install 'nightcast[{found[0]}]'"
+    return "; install the driver of this database, or name another one in the url" if source.kind == "sql" else ""
 
 
 def _first_line(error: BaseException) -> str:

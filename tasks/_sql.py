@@ -1,9 +1,8 @@
 """A table or a query of any SQLAlchemy database: streamed, read only, its values bound; whole, or not at all."""
 
-import contextlib
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -28,11 +27,11 @@ from data_contracts.errors import SpecError
 from tasks import _limits, _rows
 from tasks._limits import bounded
 from tasks._origin import SourceSpec
+from tasks._sessions import is_odd_time, looking
 from tasks._since import Since
 
 PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
 PATIENCE = 15  # seconds for a connection
-LOCKED = "60s"  # how long a lock of somebody else is waited for
 AT_ONCE = 500_000  # values a batch
 LASTING = ("authentication failed", "no such", "does not exist", "syntax error", "unable to open", "not a database")
 
@@ -42,17 +41,20 @@ def read_sql(
 ) -> pa.Table:
     """The columns of `choose`; no rows where one is missing. A connection that drops is tried again from the start."""
     engine = _engine(source)
+    pauses, odd_times = list(PAUSES), False
     try:
-        for pause in (*PAUSES, None):
+        while True:
             try:
-                return _read(engine, source, choose, (as_of, since))
+                return _read(engine, source, choose, (as_of, since), odd_times)
             except DBAPIError as dropped:
-                if pause is None or not _passes(dropped):
+                if is_odd_time(dropped) and not odd_times:
+                    odd_times = True
+                elif pauses and _passes(dropped):
+                    time.sleep(pauses.pop(0))
+                else:
                     raise
-                time.sleep(pause)
     finally:
         engine.dispose()
-    raise AssertionError  # the last attempt returns or raises
 
 
 def _engine(source: SourceSpec) -> Engine:
@@ -64,12 +66,18 @@ def _engine(source: SourceSpec) -> Engine:
             _there(url, source)
         waiting = {"connect_timeout": PATIENCE} if url.drivername == "postgresql+psycopg" else {}
         waiting = {name: value for name, value in waiting.items() if name not in url.query}
-        return create_engine(url, poolclass=NullPool, connect_args=waiting)
+        engine = create_engine(url, poolclass=NullPool, connect_args=waiting)
     except (ArgumentError, NoSuchModuleError) as unknown:
         raise SpecError(
             f"the source {source.shown} can't be opened: its url is none that SQLAlchemy knows; write one such as "
             "postgresql://user:${PASSWORD}@host:5432/database, or sqlite:///file.db."
         ) from unknown
+    if engine.dialect.is_async:
+        raise SpecError(
+            f"the source {source.shown} can't be opened: {url.drivername} is an asynchronous driver; name another "
+            f"one, or none, as in {url.get_backend_name()}://…"
+        )
+    return engine
 
 
 def _there(url: URL, source: SourceSpec) -> None:
@@ -93,9 +101,10 @@ def _read(
     source: SourceSpec,
     choose: Callable[[list[str]], list[str]],
     until: tuple[datetime, Since | None],
+    odd_times: bool,
 ) -> pa.Table:
     as_of, since = until
-    with _looking(engine, source) as connection:
+    with looking(engine, source, odd_times) as connection:
         if source.table:
             every = list(connection.execute(_from_table(source.table, ["*"], None).where(false())).keys())
             if set(choose(every)) - set(every):
@@ -126,22 +135,6 @@ def _nothing(names: list[str]) -> pa.Table:
 def _streamed(connection: Connection, statement: Any, bound: dict[str, Any]) -> CursorResult[Any]:
     lightly = {} if connection.dialect.name == "sqlite" else {"stream_results": True}
     return connection.execution_options(**lightly).execute(statement, bound)
-
-
-@contextlib.contextmanager
-def _looking(engine: Engine, source: SourceSpec) -> Iterator[Connection]:
-    """A transaction that can only read, on one snapshot, where naive times are those of the source's zone."""
-    with engine.connect() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execution_options(postgresql_readonly=True, isolation_level="REPEATABLE READ")
-            for setting, value in (("TimeZone", source.timezone or "UTC"), ("lock_timeout", LOCKED)):
-                connection.execute(
-                    text("SELECT set_config(:setting, :value, true)"), {"setting": setting, "value": value}
-                )
-        elif connection.dialect.name == "sqlite":
-            connection.execute(text("PRAGMA query_only = ON"))
-        yield connection
-        connection.rollback()
 
 
 def _from_table(name: str, columns: list[str], since: Since | None) -> Select[Any]:

@@ -10,10 +10,12 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pytest
+import yaml
 from pydantic import ValidationError
 
+from data_contracts.contract import Contract, read_contract
 from data_contracts.errors import SourceUnreadable, SpecError
-from tasks import _limits, _sql
+from tasks import _limits, _sessions, _sql
 from tasks._source import SourceSpec, read_source
 from tasks._store import Store
 from tasks.ingestion import Reading, ingest
@@ -30,6 +32,15 @@ def lite(path: Path, *statements: str) -> str:
             connection.execute(statement)
     connection.close()
     return f"sqlite:///{path}"
+
+
+def lenient(folder: Path) -> Contract:
+    """A contract under which a row at fault stops no night."""
+    table = {"name": "odd", "properties": [{"name": "sku"}]}
+    table |= {"customProperties": [{"property": "rowFaults", "value": "warning"}]}
+    told = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "odd", "version": "1.0.0", "status": "active"}
+    (folder / "odd.yaml").write_text(yaml.safe_dump(told | {"schema": [table]}), encoding="utf-8")
+    return read_contract(folder / "odd.yaml")
 
 
 def sql(url: str, **told: Any) -> SourceSpec:
@@ -132,6 +143,38 @@ def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "query", ["ATTACH '{}/new.db' AS other", "VACUUM INTO '{}/new.db'", "PRAGMA query_only = OFF", "DROP TABLE t"]
+)
+def test_no_statement_makes_another_file_or_changes_this_one(tmp_path: Path, query: str) -> None:
+    url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    before = (tmp_path / "s.db").read_bytes()
+    with pytest.raises(SourceUnreadable, match="the database says"):
+        read_source(sql(url, query=query.format(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.db"]
+    assert (tmp_path / "s.db").read_bytes() == before
+
+
+def test_a_time_that_python_can_not_hold_is_a_fault_of_its_row(
+    shop: Any, reading: Told, store: Store, tmp_path: Path
+) -> None:
+    shop.execute(
+        "DROP TABLE IF EXISTS odd",
+        "CREATE TABLE odd (sku text, hour timestamptz, sold float8)",
+        "INSERT INTO odd VALUES ('a', '2024-03-01 00:00', 1.5), ('a', '2024-03-01 01:00', 4)",
+        "INSERT INTO odd VALUES ('a', 'infinity', 2), ('a', '0044-03-15 BC', 3)",
+    )
+    columns = {"unique_id": "sku", "ds": "hour", "y": "sold"}
+    told = reading(
+        source={"kind": "sql", "url": shop.url, "table": "odd"}, columns=columns, features={"known": []},
+        contract=lenient(tmp_path),
+    )  # fmt: skip
+    found = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    assert store.get(found.clean)["y"].tolist() == [1.5, 4.0]
+    assert found.quarantine is not None
+    assert sorted(store.get(found.quarantine)["ds"]) == ["0044-03-15 00:00:00+00 BC", "infinity"]
+
+
+@pytest.mark.parametrize(
     ("told", "said"),
     [
         ({"query": "SELEC 1"}, "the database says: syntax error"),
@@ -163,6 +206,19 @@ def test_a_wrong_password_and_a_closed_port_are_sentences_without_the_secret(
 @pytest.mark.parametrize("url", ["nonsense", "nowhere://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d", "sqlite://"])
 def test_a_url_that_no_database_has_is_a_wrong_spec(url: str) -> None:
     with pytest.raises(SpecError) as refused:
+        read_source(sql(url, table="t"))
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql+pymysql://u:hunter2@h/d", "No module named 'pymysql'; install the driver of this database"),
+        ("postgresql+asyncpg://u:hunter2@h/d", r"an asynchronous driver; .* as in postgresql://…"),
+    ],
+)
+def test_a_driver_that_can_not_be_used_says_what_to_do(url: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said) as refused:
         read_source(sql(url, table="t"))
     assert "hunter2" not in str(refused.value)
 
@@ -225,7 +281,7 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
 
 def test_a_table_that_is_locked_for_too_long_is_said_to_be(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_sql, "PAUSES", ())
-    monkeypatch.setattr(_sql, "LOCKED", "100ms")
+    monkeypatch.setattr(_sessions, "LOCKED", "100ms")
     with shop.connect() as other, other.transaction():
         other.execute("LOCK TABLE kinds IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceUnreadable, match="lock timeout"):
