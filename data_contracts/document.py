@@ -1,5 +1,6 @@
 """Reads a YAML document a person wrote: plain data only, and every slip is named with its line."""
 
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -55,10 +56,21 @@ def mapping(text: str, where: str) -> dict[str, Any]:
     except SpecError as slip:
         raise SpecError(f"{where}, {slip}") from slip
     except (yaml.YAMLError, RecursionError, ValueError) as broken:  # ValueError: a date such as 2013-13-45
-        raise SpecError(f"{where} is not valid YAML: {' '.join(str(broken).split())}") from broken
+        raise SpecError(f"{where} is not valid YAML: {' '.join(_unquoted(broken).split())}") from None
     if not isinstance(document, dict):
         raise SpecError(f"{where} holds {type(document).__name__}, not a mapping of fields to values.")
     return document
+
+
+def _unquoted(error: Exception) -> str:
+    """What the reader says and where, without the line itself: there may be a password in it."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return str(error)
+    pairs = ((error.context, error.context_mark), (error.problem, error.problem_mark))
+    places = [
+        f"{said or ''}{f' in line {mark.line + 1}, column {mark.column + 1}' if mark else ''}" for said, mark in pairs
+    ]
+    return ": ".join(place for place in places if place)
 
 
 def sentences(path: Path | str, error: ValidationError) -> SpecError:
@@ -67,7 +79,7 @@ def sentences(path: Path | str, error: ValidationError) -> SpecError:
     for finding in error.errors():
         field = ".".join(str(part) for part in finding["loc"]) or "the document"
         value = finding["input"]
-        untold = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden")
-        shown = "" if untold else f" (got {textwrap.shorten(repr(value), 80)})"
+        untold = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden", "dict_type")
+        shown = "" if untold else f" (got {textwrap.shorten(re.sub('://.*@', '://…@', repr(value)), 80)})"
         lines.append(f"  - {field}: {finding['msg']}{shown}")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))

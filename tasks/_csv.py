@@ -6,10 +6,10 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from tasks import _limits
-from tasks._dialect import as_utf8, delimiter_of, ragged
+from tasks._dialect import as_utf8, delimiter_of, ragged, swallowed
 from tasks._limits import bounded, unreadable
 from tasks._origin import SourceSpec
-from tasks._places import files, opened, unpacked
+from tasks._places import files, hive_keys, opened, unpacked
 
 Choice = Callable[[list[str]], list[str]]
 
@@ -27,7 +27,9 @@ def read_csv(source: SourceSpec, choose: Choice) -> pa.Table:
             data = unpacked(file, _limits.MOST_BYTES + 1, source)
         size += len(data)
         bounded(size, _limits.MOST_BYTES, "bytes", source)
-        part = _one_file(data, source, choose, f"{file_of_many}: " if file_of_many else "")
+        keys = hive_keys(name, path)
+        part = _one_file(data, source, _besides(keys, choose), f"{file_of_many}: " if file_of_many else "")
+        part = _with(keys, part, choose)
         values += part.num_rows * part.num_columns
         bounded(values, _limits.MOST_VALUES, "values", source)
         parts.append((file_of_many, part))
@@ -53,10 +55,31 @@ def _one_file(data: bytes, source: SourceSpec, choose: Choice, where: str) -> pa
             quoted_strings_can_be_null=False,
             null_values=[""],
         )
-        return pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
+        read = pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
     except pa.ArrowInvalid as broken:
         first = str(broken).splitlines()[0]
         raise unreadable(source, f"{where}it can't be read as csv: {ragged(data, delimiter) or first}") from broken
+    if lost := swallowed(data, delimiter, read.num_rows):
+        raise unreadable(source, f"{where}it can't be read as csv: {lost}")
+    return read
+
+
+def _besides(keys: dict[str, str | None], choose: Choice) -> Choice:
+    """The columns that a file itself must have: a key of its folders need not stand in it too."""
+    return lambda header: [
+        name for name in choose([*header, *_new(keys, header)]) if name in header or name not in keys
+    ]
+
+
+def _with(keys: dict[str, str | None], part: pa.Table, choose: Choice) -> pa.Table:
+    new = _new(keys, part.column_names)
+    for name in (name for name in choose([*part.column_names, *new]) if name in new):
+        part = part.append_column(name, pa.array([keys[name]] * part.num_rows, pa.string()))
+    return part
+
+
+def _new(keys: dict[str, str | None], header: list[str]) -> list[str]:
+    return [name for name in keys if name not in header]
 
 
 def _together(parts: list[tuple[str, pa.Table]], choose: Choice, source: SourceSpec) -> pa.Table:

@@ -1,10 +1,11 @@
 """How a CSV is written: its encoding, its delimiter, and the line that is not like its header."""
 
 import codecs
+import contextlib
 import csv
 import io
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from tasks._limits import unreadable
 from tasks._origin import SourceSpec
@@ -77,3 +78,38 @@ def ragged(data: bytes, delimiter: str) -> str | None:
     except (csv.Error, StopIteration):
         return None
     return None
+
+
+def swallowed(data: bytes, delimiter: str, rows: int) -> str | None:
+    """Where a quote that is not closed has made many lines one row, in words; None where there is none.
+
+    Looked for only where some row of those `rows` must have more than one line: reading it all in Python is slow.
+    """
+    end = len(data)
+    while end and data[end - 1] in b"\r\n":
+        end -= 1
+    lines = data.count(b"\n", 0, end) + 1
+    if b'"' not in data or (lines == rows + 1 and data.count(b"\r") == data.count(b"\r\n")):
+        return None
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
+    with _fields_up_to(len(data)):
+        strict = csv.reader(text, delimiter=delimiter, strict=True)
+        while True:
+            begin = strict.line_num + 1
+            try:
+                next(strict)
+            except StopIteration:
+                return None
+            except csv.Error:
+                if strict.line_num > begin:
+                    shown = data.split(b"\n", begin)[begin - 1].decode()[:60]
+                    return f"line {begin} opens a quote that is not closed: {shown!r}; close it, or write it twice"
+
+
+@contextlib.contextmanager
+def _fields_up_to(size: int) -> Iterator[None]:
+    before = csv.field_size_limit(size + 1)
+    try:
+        yield
+    finally:
+        csv.field_size_limit(before)

@@ -1,6 +1,5 @@
 """Parquet files as one table, in batches and within limits; files that differ are unified safely or refused by name."""
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +10,14 @@ import pyarrow.dataset as pds
 from tasks import _limits
 from tasks._limits import bounded, unreadable
 from tasks._origin import SourceSpec
-from tasks._places import files, opened
+from tasks._places import files, hive_keys, opened
 
 
 def read_parquet(source: SourceSpec, choose: Callable[[list[str]], list[str]]) -> pa.Table:
     """The columns of `choose`; no rows where one of them is in no file. Raises SourceUnreadable with the file."""
     filesystem, path = opened(source)
     names = files(filesystem, path)
-    keys = _keys(names, path)
+    keys = list(dict.fromkeys(key for name in names for key in hive_keys(name, path)))
     parts = [(name, *_part(name, filesystem, keys, source, len(names) > 1)) for name in names]
     every = list(dict.fromkeys(column for _, _, schema in parts for column in schema.names))
     columns = list(dict.fromkeys(choose(every)))
@@ -39,19 +38,18 @@ def read_parquet(source: SourceSpec, choose: Callable[[list[str]], list[str]]) -
     return pa.Table.from_batches(batches, schema)
 
 
-def _keys(names: list[str], path: str) -> pds.Partitioning:
-    """Hive keys as text: the folder `series=007` is the series 007, not 7."""
-    below = (name.removeprefix(path) for name in names)
-    keys = dict.fromkeys(key for name in below for key in re.findall(r"([^/=]+)=[^/]*/", name))
-    return pds.partitioning(pa.schema([(key, pa.string()) for key in keys]), flavor="hive")
-
-
 def _part(
-    name: str, filesystem: fsspec.AbstractFileSystem, keys: pds.Partitioning, source: SourceSpec, many: bool
+    name: str, filesystem: fsspec.AbstractFileSystem, keys: list[str], source: SourceSpec, many: bool
 ) -> tuple[Any, pa.Schema]:
-    """One file as a dataset of its own, and what its footer says."""
+    """One file as a dataset of its own, and what its footer says; a key of its folders that it holds too is its own.
+
+    Keys are text: the folder `series=007` is the series 007, not 7.
+    """
     try:
-        part = pds.dataset([name], filesystem=filesystem, format="parquet", partitioning=keys)
+        part = pds.dataset([name], filesystem=filesystem, format="parquet")
+        if new := [key for key in keys if key not in part.schema.names]:
+            hive = pds.partitioning(pa.schema([(key, pa.string()) for key in new]), flavor="hive")
+            part = pds.dataset([name], filesystem=filesystem, format="parquet", partitioning=hive)
     except (pa.ArrowException, OSError) as broken:
         raise _refused(name, broken, source, many) from broken
     return part, pa.schema([_plain(field) for field in part.schema])

@@ -8,7 +8,7 @@ import re
 import socket
 import zipfile
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import fsspec
 import pyarrow as pa
@@ -23,6 +23,7 @@ SCHEMES = (
     "sftp", "ssh", "hdfs", "webhdfs", "oci", "oss", "hf", "zip", "tar", "simplecache", "filecache", "blockcache",
 )
 # fmt: on
+NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 MAGIC = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bz2"),
@@ -81,6 +82,12 @@ def files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[str]:
     if not found:
         raise FileNotFoundError(path)
     return found
+
+
+def hive_keys(name: str, path: str) -> dict[str, str | None]:
+    """What the folders of a file below `path` say: `day=2024-03-01/` is the text 2024-03-01 of a column day."""
+    pairs = re.findall(r"([^/=]+)=([^/]*)/", name.removeprefix(path))
+    return {key: None if value == NO_VALUE else unquote(value) for key, value in pairs}
 
 
 def unpacked(file: Any, most: int, source: SourceSpec) -> bytes:

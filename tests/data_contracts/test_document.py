@@ -1,5 +1,6 @@
 """YAML that a person wrote: plain data or a sentence with file and line, never code and never a guess."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,13 @@ def test_any_text_is_a_mapping_or_a_spec_error(text: str) -> None:
     assert isinstance(found, dict) or str(found).startswith("p.yaml")
 
 
+@pytest.mark.parametrize("text", ['url: "postgresql://me:hunter2@h/d\n', "pw: hunter2: x\n", "{pw: hunter2, @}\n"])
+def test_no_line_of_broken_yaml_is_quoted_for_there_may_be_a_password_in_it(text: str) -> None:
+    with pytest.raises(SpecError, match=r"p\.yaml is not valid YAML: .* in line \d, column \d+") as refused:
+        mapping(text, "p.yaml")
+    assert "hunter2" not in str(refused.value)
+
+
 class Windowing(Spec):
     horizon: int
 
@@ -105,6 +113,21 @@ def test_each_slip_of_a_spec_is_a_line_that_names_the_field() -> None:
     assert "  - windowing.horizon: Field required" in said
     assert "  - windowing.horizont: Extra inputs are not permitted" in said
     assert "hunter2" not in said
+
+
+@pytest.mark.parametrize(
+    ("windowing", "name", "said"),
+    [
+        ("postgresql://me:hunt@er2@h/d", "n", "windowing: Input should be a valid dictionary"),
+        ({"horizon": "postgresql://me:hunt@er2@h/d"}, "n", r"horizon: .* \(got 'postgresql://…@h/d'\)"),
+    ],
+)
+def test_a_url_in_the_wrong_field_is_shown_without_its_password(windowing: object, name: str, said: str) -> None:
+    with pytest.raises(ValidationError) as found:
+        Pipeline.model_validate({"name": name, "windowing": windowing})
+    told = str(sentences("p.yaml", found.value))
+    assert re.search(said, told)
+    assert "er2" not in told
 
 
 def test_a_long_value_is_not_printed_whole() -> None:

@@ -176,3 +176,49 @@ def test_a_header_without_rows_and_a_name_that_stands_twice_are_said(tmp_path: P
         (tmp_path / "s.csv").write_text(text)
         with pytest.raises(SourceUnreadable, match=said):
             in_our_words(read_source(told.source, told.chosen), told)
+
+
+def noted(*notes: str) -> str:
+    """One row an hour, whose last column, a note that nobody reads, is as it is given."""
+    rows = [f"a,2024-03-01 {hour:02}:00,{hour},{note}" for hour, note in enumerate(notes)]
+    return "sku,hour,sold,note\n" + "\n".join(rows) + "\n"
+
+
+@pytest.mark.parametrize(
+    "notes", [("ok", '"ok', "ok", "ok"), ("ok", '"ok', "ok", '"ok'), ("ok", '"ok' + "x" * 200_000, "ok", "ok")]
+)
+def test_a_quote_that_is_not_closed_loses_no_row_in_silence(tmp_path: Path, notes: tuple[str, ...]) -> None:
+    (tmp_path / "s.csv").write_text(noted(*notes), encoding="utf-8")
+    with pytest.raises(SourceUnreadable, match="line 3 opens a quote that is not closed: 'a,2024-03-01 01:00,1,\"ok"):
+        read(tmp_path / "s.csv", ["sku", "hour", "sold"])
+
+
+@pytest.mark.parametrize("end", ["", "\n\n\n"])
+@pytest.mark.parametrize(
+    "notes",
+    [
+        ("ok", '5" pipe', "ok"),
+        ("ok", '"two\nlines, ""so to say"""', "ok"),
+        ('"a\n\nb"', '"ok"x', "ok"),
+        ("", '"' + "y\n" * 90_000 + '"', "ok"),
+    ],
+)
+def test_quotes_that_are_closed_or_in_the_middle_are_read(tmp_path: Path, notes: tuple[str, ...], end: str) -> None:
+    (tmp_path / "s.csv").write_text(noted(*notes) + end, encoding="utf-8")
+    assert read(tmp_path / "s.csv", ["sold"]) == {"sold": ["0", "1", "2"]}
+
+
+def test_folders_of_csv_are_columns_as_those_of_parquet(tmp_path: Path) -> None:
+    for shop, day, text in (
+        ("007", "2024-03-01", "sold\n1\n"),
+        ("a%2Fb", "2024-03-02", "sold\n2\n"),
+        ("__HIVE_DEFAULT_PARTITION__", "2024-03-03", "day,sold\nSunday,3\n"),
+    ):
+        folder = tmp_path / "sales" / f"shop={shop}" / f"day={day}"
+        folder.mkdir(parents=True)
+        (folder / "s.csv").write_text(text, encoding="utf-8")
+    assert read(tmp_path / "sales", ["shop", "day", "sold"]) == {
+        "shop": ["007", None, "a/b"],
+        "day": ["2024-03-01", "Sunday", "2024-03-02"],
+        "sold": ["1", "3", "2"],
+    }

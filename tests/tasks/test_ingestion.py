@@ -254,6 +254,16 @@ def test_a_folder_and_a_glob_are_one_table_and_hive_keys_stay_text(tmp_path: Pat
     assert read_source(SourceSpec(kind="parquet", path=f"{tmp_path}/*/part.parquet")).num_rows == 2
 
 
+def test_a_key_that_stands_in_the_file_as_well_as_in_its_folder_is_one_column(tmp_path: Path) -> None:
+    for series, kind in (("a", pa.large_string()), ("b", pa.string())):
+        folder = tmp_path / f"sku={series}"
+        folder.mkdir()
+        pq.write_table(pa.table({"sku": pa.array([series], kind), "sold": [1.0]}), folder / "part.parquet")
+    (tmp_path / "sku=c").mkdir()
+    pq.write_table(pa.table({"sold": [1.0]}), tmp_path / "sku=c" / "part.parquet")
+    assert read_source(SourceSpec(kind="parquet", path=str(tmp_path)))["sku"].to_pylist() == ["a", "b", "c"]
+
+
 @pytest.mark.parametrize(
     ("drop", "said"),
     [
