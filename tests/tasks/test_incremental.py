@@ -218,19 +218,22 @@ def test_text_that_does_not_sort_like_its_times_is_read_whole(
 
 
 @pytest.mark.parametrize("by", [{"table": "sales"}, {"query": "SELECT * FROM sales"}])
-@pytest.mark.parametrize(("known", "values"), [("2024-03-01 00:30:00", [5.0]), ("", []), ("unknown", [])])
+@pytest.mark.parametrize(("known", "values"), [("2024-03-01 05:30:00", [5.0]), ("", []), ("1 March", [])])
 def test_a_new_row_that_writes_otherwise_when_it_was_known_is_not_passed_over(
     sold: Callable[..., Reading], tmp_path: Path, store: Store, by: dict[str, str], known: str, values: list[float]
 ) -> None:
     shop, source = Shop(tmp_path / "shop.db", versions=True), {"kind": "sql", "url": f"sqlite:///{tmp_path}/shop.db"}
     told = sold(source=source | by | {"incremental": {"reread": REREAD}})
-    shop.write("a", START, 2.0, START + timedelta(hours=4))
+    for hour, known_at in ((0, 2), (2, 5)):
+        shop.write("a", START + timedelta(hours=hour), 2.0, START + timedelta(hours=known_at))
     read(told, START + NIGHT, store)
     shop.db.execute("INSERT INTO sales VALUES ('a', '2024-03-01T01:00:00Z', 5, ?)", (known,))
     shop.db.commit()
     found = read(told, START + 2 * NIGHT, store)
-    assert found.clean["y"].tolist() == [*[1.0] * 12, 2.0, *values]
+    assert found.clean["y"].dropna().tolist() == [*[1.0] * 12, 2.0, *values, 2.0]
     assert found.health.quarantined == 1 - len(values)
+    after = read(told, START + 3 * NIGHT, store).health
+    assert (after.read, after.quarantined) == (found.health.read, found.health.quarantined)
 
 
 def test_a_query_that_asks_for_the_night_is_read_whole(

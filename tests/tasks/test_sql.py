@@ -143,7 +143,7 @@ def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["ATTACH '{}/new.db' AS other", "VACUUM INTO '{}/new.db'", "PRAGMA query_only = OFF", "DROP TABLE t"]
+    "query", ["ATTACH '{}/new.db' AS other", "VACUUM INTO '{}/new.db'", "PRAGMA journal_mode = WAL", "DROP TABLE t"]
 )
 def test_no_statement_makes_another_file_or_changes_this_one(tmp_path: Path, query: str) -> None:
     url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
