@@ -25,39 +25,62 @@ app.add_typer(contract, name="contract")
 
 Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
 AsOf = Annotated[str | None, typer.Option(help="Instant up to which anything is known; a date is its midnight.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Publish, promote and register nothing; look under dry-runs/ in the store.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only warnings on stderr.")]
 
 
 @app.command(epilog="Example: nightcast nightly nyc-delays --as-of 2013-11-30")
 def nightly(
-    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+    pipeline: Pipeline,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """The whole night: ingest, validate, train, evaluate, register, forecast, watch drift, report."""
-    _run("nightly", pipeline, as_of, as_json, (verbose, quiet))
+    _run("nightly", (pipeline, as_of), dry_run, as_json, (verbose, quiet))
 
 
 @app.command(epilog="Example: nightcast retrain nyc-delays --as-of 2013-11-30")
 def retrain(
-    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+    pipeline: Pipeline,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train, judge and register; publish nothing."""
-    _run("retrain", pipeline, as_of, as_json, (verbose, quiet))
+    _run("retrain", (pipeline, as_of), dry_run, as_json, (verbose, quiet))
 
 
 @app.command(epilog="Example: nightcast forecast nyc-delays --as-of 2013-12-01 --json")
 def forecast(
-    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+    pipeline: Pipeline,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Forecast with the champion there is, and publish; no training."""
-    _run("forecast", pipeline, as_of, as_json, (verbose, quiet))
+    _run("forecast", (pipeline, as_of), dry_run, as_json, (verbose, quiet))
 
 
 @app.command(epilog="Example: nightcast monitor nyc-delays --as-of 2013-12-01")
 def monitor(
-    pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False, quiet: Quiet = False
+    pipeline: Pipeline,
+    as_of: AsOf = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
 ) -> None:
     """Score past forecasts against what came, watch for drift, write the page."""
-    _run("monitor", pipeline, as_of, as_json, (verbose, quiet))
+    _run("monitor", (pipeline, as_of), dry_run, as_json, (verbose, quiet))
 
 
 @app.command(epilog="Example: nightcast tune nyc-delays --as-of 2013-11-30 --trials 20")
@@ -122,7 +145,7 @@ def show(
     _answer(answer, as_json, verbose)
 
 
-def _run(flow: str, pipeline: str, as_of: str | None, as_json: bool, talk: tuple[bool, bool]) -> None:
+def _run(flow: str, night: tuple[str, str | None], dry_run: bool, as_json: bool, talk: tuple[bool, bool]) -> None:
     verbose, quiet = talk
     prepare(verbose, quiet)
 
@@ -133,7 +156,7 @@ def _run(flow: str, pipeline: str, as_of: str | None, as_json: bool, talk: tuple
         from flows.settings import Settings
 
         Settings().place.ready()  # before Prefect is started: a store that refuses is said at once
-        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(pipeline, as_of)
+        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(*night, dry_run=dry_run)
         return outcome.model_dump(mode="json"), "\n".join((*outcome.lines, last_line(outcome.model_dump(mode="json"))))
 
     _answer(answer, as_json, verbose)
@@ -143,7 +166,7 @@ def last_line(outcome: dict[str, Any]) -> str:
     """How a run ended, in one line that a script can read too."""
     told = [outcome["flow"], outcome["pipeline"], f"as of {outcome['as_of']}", f"verdict {outcome['verdict']}"]
     told += [f"{word} {outcome[word]}" for word in ("champion", "published", "page") if outcome[word]]
-    return "done · " + " · ".join(told)
+    return ("dry run · " if outcome["dry_run"] else "done · ") + " · ".join(told)
 
 
 def main() -> None:

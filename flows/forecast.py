@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from flows.form import AsOf, DryRun, Pipeline, run_name
 from flows.run import Outcome, open_run
-from flows.spec import PipelineSpec
 from tasks._ledger import champion_at, former_champions
 from tasks._publish import published_before
 from tasks._story import Story
@@ -17,10 +17,10 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="forecast", flow_run_name="{pipeline}-{as_of}", persist_result=False)
-def forecast(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+@flow(name="forecast", flow_run_name=run_name, persist_result=False)
+def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
     """Publish the champion's forecast. Raises NoChampion where there is none."""
-    with open_run("forecast", pipeline, as_of) as run:
+    with open_run("forecast", pipeline, as_of, dry_run=dry_run) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from flows.form import AsOf, DryRun, Pipeline, run_name
 from flows.run import Outcome, open_run
-from flows.spec import PipelineSpec
 from tasks._ledger import champion_at
 from tasks._publish import published_before
 from tasks._story import Story
@@ -15,10 +15,10 @@ from tasks.revisions import list_revisions
 from tasks.validation import validate
 
 
-@flow(name="monitor", flow_run_name="{pipeline}-{as_of}", persist_result=False)
-def monitor(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+@flow(name="monitor", flow_run_name=run_name, persist_result=False)
+def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
     """Score what was published, watch for drift, write the page."""
-    with open_run("monitor", pipeline, as_of) as run:
+    with open_run("monitor", pipeline, as_of, dry_run=dry_run) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from flows.form import AS_WRITTEN, AsOf, DryRun, Otherwise, Pipeline, run_name
 from flows.run import Outcome, open_run
-from flows.spec import PipelineSpec
 from tasks._ledger import champion_before, former_champions
 from tasks._publish import published_before
 from tasks._story import Story, challengers, rivals
@@ -21,10 +21,12 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="nightly", flow_run_name="{pipeline}-{as_of}", persist_result=False)
-def nightly(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+@flow(name="nightly", flow_run_name=run_name, persist_result=False)
+def nightly(
+    pipeline: Pipeline, as_of: AsOf = None, overrides: Otherwise = AS_WRITTEN, dry_run: DryRun = False
+) -> Outcome:
     """The whole night. What a forecast needs stops the night where it fails; the rest is attempted, and reported."""
-    with open_run("nightly", pipeline, as_of) as run:
+    with open_run("nightly", pipeline, as_of, overrides, dry_run) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.reading, run.as_of, store)
         night = run.night(raw)

@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from flows.form import AS_WRITTEN, AsOf, DryRun, Otherwise, Pipeline, run_name
 from flows.run import Outcome, open_run
-from flows.spec import PipelineSpec
 from tasks._ledger import champion_before
 from tasks._story import Story, challengers, rivals
 from tasks.evaluation import evaluate
@@ -17,10 +17,12 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="retrain", flow_run_name="{pipeline}-{as_of}", persist_result=False)
-def retrain(pipeline: PipelineSpec | str, as_of: str | None = None) -> Outcome:
+@flow(name="retrain", flow_run_name=run_name, persist_result=False)
+def retrain(
+    pipeline: Pipeline, as_of: AsOf = None, overrides: Otherwise = AS_WRITTEN, dry_run: DryRun = False
+) -> Outcome:
     """A new champion, if one beats the old one and every baseline."""
-    with open_run("retrain", pipeline, as_of) as run:
+    with open_run("retrain", pipeline, as_of, overrides, dry_run) as run:
         run.can_train()
         spec, store = run.spec, run.store
         raw = ingest(spec.reading, run.as_of, store)

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from prefect.runtime import flow_run
 
@@ -11,6 +11,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.changes import Change
 from data_contracts.errors import NightcastError, redacted
 from data_contracts.spec import Spec
+from flows.form import AS_WRITTEN, Overrides
 from flows.settings import Settings
 from flows.spec import PipelineSpec
 from models.devices import device_of
@@ -45,18 +46,30 @@ class Outcome(Spec):
     page: str | None = None
     manifest: str
     cached: bool = False
+    dry_run: bool = False
+
+
+class Called(NamedTuple):
+    """What a flow was called with."""
+
+    pipeline: PipelineSpec | str
+    as_of: str | datetime | None
+    overrides: Overrides = AS_WRITTEN
+    dry_run: bool = False
 
 
 class Run:
     """One run of one flow: its spec, its as-of, its store, and what its steps wrote down."""
 
-    def __init__(self, flow: str, pipeline: PipelineSpec | str, as_of: str | datetime | None) -> None:
+    def __init__(self, flow: str, called: Called) -> None:
         settings = Settings()
-        self.flow, self.started = flow, datetime.now(UTC)
-        self.spec = PipelineSpec.read(pipeline, settings.pipelines)
-        self.as_of = self.spec.instant(as_of or flow_run.scheduled_start_time)
-        self.store: Store = settings.place
-        self.gate = Gate(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=settings.tracking)
+        self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
+        self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
+        self.as_of = self.spec.instant(called.as_of or flow_run.scheduled_start_time)
+        rehearsal = f"dry-runs/pipeline={self.spec.name}/vintage={vintage(self.as_of)}"
+        self.store: Store = settings.place.aside(rehearsal) if self.dry_run else settings.place
+        tracking = None if self.dry_run else settings.tracking
+        self.gate = Gate(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
         self.entries: list[_journal.Entry] = []
 
     def night(self, raw: Artifact) -> Night:
@@ -98,6 +111,7 @@ class Run:
             page=page.page.uri if page else None,
             manifest=uri,
             cached=all(entry.outcome == "cached" for entry in self.entries),
+            dry_run=self.dry_run,
         )
         self.store.write_json(uri, self._manifest(story, reported, outcome), only_if_absent=True)
         return outcome
@@ -141,7 +155,7 @@ class Run:
     def _manifest(self, story: Story, reported: Reported | Failure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")
         return {
-            **outcome.model_dump(mode="json", exclude={"cached"}),
+            **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
             "outcome": "degraded" if story.forecasted and story.forecasted.rung.degraded_reason else "done",
             "started": self.started.isoformat(),
             "finished": datetime.now(UTC).isoformat(),
@@ -156,9 +170,15 @@ class Run:
 
 
 @contextlib.contextmanager
-def open_run(flow: str, pipeline: PipelineSpec | str, as_of: str | datetime | None) -> Iterator[Run]:
+def open_run(
+    flow: str,
+    pipeline: PipelineSpec | str,
+    as_of: str | datetime | None,
+    overrides: Overrides = AS_WRITTEN,
+    dry_run: bool = False,
+) -> Iterator[Run]:
     """Read the spec and check the store before anything is computed; record a run that ends in an error."""
-    run = Run(flow, pipeline, as_of)
+    run = Run(flow, Called(pipeline, as_of, overrides, dry_run))
     run.store.ready()
     with _journal.opened() as entries:
         run.entries = entries

@@ -4,6 +4,7 @@ import glob
 import hashlib
 from datetime import UTC, datetime
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pandas as pd
 from cronsim import CronSim, CronSimError
@@ -55,6 +56,10 @@ class ScheduleSpec(Spec):
 
     cron: str = "0 3 * * *"
     timezone: str = "UTC"
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.timezone)
 
     @field_validator("timezone")
     @classmethod
@@ -218,15 +223,19 @@ def path_of(pipeline: str, folder: Path | None = None) -> Path:
     """The file of a pipeline by its path, or by its name under `folder` or deployments/pipelines. Raises SpecError."""
     if pipeline.endswith((".yaml", ".yml")) or "/" in pipeline:
         return Path(pipeline)
-    folders = [place for place in (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines") if place]
-    for place in folders:
-        for suffix in (".yaml", ".yml"):
-            if (place / f"{pipeline}{suffix}").is_file():
-                return place / f"{pipeline}{suffix}"
-    known = sorted({path.stem for place in folders for path in place.glob("*.y*ml")})
-    raise SpecError(
-        f"there is no pipeline {pipeline!r}; known are {', '.join(known) or 'none'}, or give the path of a YAML."
-    )
+    known = known_pipelines(folder)
+    if pipeline in known:
+        return known[pipeline]
+    names = ", ".join(sorted(known)) or "none"
+    raise SpecError(f"there is no pipeline {pipeline!r}; known are {names}, or give the path of a YAML.")
+
+
+def known_pipelines(folder: Path | None = None) -> dict[str, Path]:
+    """Name and file of every pipeline that can be named: those of `folder` first, then of deployments/pipelines."""
+    places = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
+    suffixes = (".yml", ".yaml")  # the last of two that share a name counts
+    found = [path for place in reversed(places) if place for end in suffixes for path in sorted(place.glob(f"*{end}"))]
+    return {path.stem: path for path in found}
 
 
 def _resolve(path: str, document: Path) -> str:

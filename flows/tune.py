@@ -2,8 +2,8 @@
 
 from prefect import flow
 
+from flows.form import AsOf, Pipeline, run_name
 from flows.run import open_run
-from flows.spec import PipelineSpec
 from tasks._search import USUAL, Effort, search
 from tasks._tuned import Tuned, conclude, contenders
 from tasks.evaluation import evaluate
@@ -13,8 +13,8 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="tune", flow_run_name="{pipeline}-{as_of}", persist_result=False)
-def tune(pipeline: PipelineSpec | str, as_of: str | None = None, effort: Effort = USUAL) -> Tuned:
+@flow(name="tune", flow_run_name=run_name, persist_result=False)
+def tune(pipeline: Pipeline, as_of: AsOf = None, effort: Effort = USUAL) -> Tuned:
     """What the search found, and whether it is better; nothing is registered, and nothing published."""
     with open_run("tune", pipeline, as_of) as run:
         run.can_train()

@@ -22,14 +22,19 @@ class StoreUnusable(NightcastError):
 
 
 class Store(Spec):
-    """Where everything lies; `root` is a folder or any fsspec URL."""
+    """Where everything lies; `root` is a folder or any fsspec URL, and `beneath` one that is read and never written."""
 
     root: str
+    beneath: str | None = None
 
     @property
     def shown(self) -> str:
         """The root as it may stand in a message: without a password."""
         return redacted(self.root)
+
+    def aside(self, folder: str) -> "Store":
+        """A store in `folder` that sees everything of this one and leaves it as it is: for a rehearsal."""
+        return Store(root=f"{self.root.rstrip('/')}/{folder}", beneath=self.root)
 
     def put(self, frame: pd.DataFrame | pa.Table, contract: str, folder: str | None = None) -> Artifact:
         """Store a table that keeps its contract; the same table is stored once.
@@ -108,7 +113,8 @@ class Store(Spec):
         return self._write(uri, data, only_if_absent=only_if_absent)
 
     def listing(self, folder: str) -> list[str]:
-        return _files.listing(self.root, folder)
+        below = _files.listing(self.beneath, folder) if self.beneath else []
+        return sorted({*below, *_files.listing(self.root, folder)})
 
     def ready(self) -> None:
         """Raise StoreUnusable, before anything is computed, where the store can't be written to."""
@@ -127,7 +133,7 @@ class Store(Spec):
 
     def _read(self, uri: str) -> bytes:
         try:
-            return _files.read(self.root, uri)
+            return self._found(uri)
         except FileNotFoundError as missing:
             raise StoreDamaged(uri, "is missing") from missing
         except (OSError, ValueError, ImportError) as refused:
@@ -135,6 +141,14 @@ class Store(Spec):
                 f"{uri} in the store {self.shown!r} can't be read: {refused}. Give this user the right to read there, "
                 "or set NIGHTCAST_STORE to another place."
             ) from refused
+
+    def _found(self, uri: str) -> bytes:
+        try:
+            return _files.read(self.root, uri)
+        except FileNotFoundError:
+            if not self.beneath:
+                raise
+        return _files.read(self.beneath, uri)
 
     def _keep(self, data: bytes, contract: str, folder: str, suffix: str, rows: int) -> Artifact:
         digest = hashlib.sha256(data).hexdigest()

@@ -40,11 +40,11 @@ class Registered(Spec):
 
 
 class Gate(Spec):
-    """What decides a promotion, and where models are registered."""
+    """What decides a promotion, and where models are registered; nowhere in a rehearsal."""
 
     promotion: PromotionSpec
     evaluation: EvaluationSpec
-    tracking: Tracking
+    tracking: Tracking | None
 
 
 def decided_on(
@@ -56,7 +56,7 @@ def decided_on(
     store: Store,
 ) -> tuple[object, ...]:
     """What a decision depends on. A registry inside the store has no say in it: it moves with the store."""
-    elsewhere = None if gate.tracking.artifacts else gate.tracking.uri
+    elsewhere = None if not gate.tracking or gate.tracking.artifacts else gate.tracking.uri
     models = [one.candidate for one in trained]
     return evaluated, models, incumbent, night, gate.promotion, gate.evaluation, elsewhere
 
@@ -78,8 +78,10 @@ def register(
     crown = champion.label if champion else None
     verdict = judge(losses, list(challengers), crown, baselines, gate.promotion, evaluated.lead)
     holder = champion or incumbent
-    registry = Registry(gate.tracking, night.pipeline)
-    versions = _on_record(registry, evaluated, trained, night, store)
+    registry = Registry(gate.tracking, night.pipeline) if gate.tracking else None
+    versions = (
+        _on_record(registry, evaluated, trained, night, store) if registry else dict.fromkeys(challengers, "none")
+    )
     best = min(challengers, key=lambda name: float(losses[name].fillna(math.inf).mean()), default=None)
     new = challengers[verdict.winner] if verdict.winner else None
     crowned = new.model_copy(update={"role": "champion", "version": versions[new.label]}) if new else holder
@@ -87,7 +89,7 @@ def register(
     stored = store.put_bytes(decision, "decision", "json")
     entry = _ledger.decide(night.pipeline, night.as_of, stored, store)
     reason = _reason(verdict, evaluated)
-    if _ledger.is_latest(night.pipeline, night.as_of, store):
+    if registry and _ledger.is_latest(night.pipeline, night.as_of, store):
         if best:
             registry.point("challenger", versions[best])
         if crowned and not registry.point("champion", crowned.version):
