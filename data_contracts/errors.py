@@ -5,13 +5,16 @@ NightcastError 1
 ├── ContractBroken 3       data broke its contract: nothing new was published
 │   └── SourceUnreadable 3 the source is missing, empty or no table at all
 ├── NoChampion 4           there is no model to forecast with
+├── LeaseHeld 1           another run writes to the pipeline: nothing ran
+├── LeaseLost 1            another run has taken over: this one may write no more
+├── NightsFailed           some nights of a backfill failed: ends as the first of them
 ├── TrainingFailed 1       one model could not be trained; the night goes on without it
 │   └── SeasonOutOfSight 1 one model was trained, and can't see one season back
 └── StoreDamaged 1         a stored file is missing or is not what its name says
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 
 def redacted(text: str) -> str:
@@ -60,6 +63,41 @@ class NoChampion(NightcastError):
             f"pipeline {pipeline!r} has no champion to forecast with: {reason}. "
             f"Run `nightcast nightly {pipeline}` or `nightcast retrain {pipeline}` first."
         )
+
+
+class LeaseHeld(NightcastError):
+    """Another run writes to this pipeline, and was not done in time."""
+
+    def __init__(self, pipeline: str, holder: str, waited: float) -> None:
+        self.pipeline, self.holder = pipeline, holder
+        super().__init__(
+            f"pipeline {pipeline!r} has one writer at a time, and now it is {holder}. This run waited {waited:.0f} s "
+            "and changed nothing. Run it again when that run is done, or let it wait longer: NIGHTCAST_LEASE_WAIT, in "
+            "seconds. If that process hangs, end it: on the same machine the next run then takes over at once, "
+            "elsewhere when the lease has run out."
+        )
+
+
+class LeaseLost(NightcastError):
+    """This run may no longer write to its pipeline; whatever it wrote before is whole."""
+
+    def __init__(self, pipeline: str, why: str) -> None:
+        self.pipeline = pipeline
+        super().__init__(
+            f"this run may no longer write to pipeline {pipeline!r}: its lease {why}. Nothing was written since. Run "
+            "the night again if it is not there: finished steps are not done twice."
+        )
+
+
+class NightsFailed(NightcastError):
+    """Some nights of a backfill could not be run; the others were. Ends with the exit code of the first."""
+
+    def __init__(self, pipeline: str, failed: Mapping[str, NightcastError], published: int) -> None:
+        self.pipeline, self.failed = pipeline, dict(failed)
+        self.exit_code = next(iter(failed.values())).exit_code
+        lines = [f"pipeline {pipeline!r}: {published} nights were published, {len(failed)} failed:"]
+        lines += [f"  - {night}: {error}" for night, error in failed.items()]
+        super().__init__("\n".join(lines))
 
 
 class TrainingFailed(NightcastError):

@@ -83,6 +83,34 @@ def monitor(
     _run("monitor", (pipeline, as_of), dry_run, as_json, (verbose, quiet))
 
 
+@app.command(epilog="Example: nightcast backfill nyc-delays --from 2013-11-28 --to 2013-11-30")
+def backfill(  # noqa: PLR0913, PLR0917 - an argument is an option of the command line
+    pipeline: Pipeline,
+    start: Annotated[
+        str | None, typer.Option("--from", help="First day, or instant; by default after the newest vintage.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Last day, or instant; by default now.")] = None,
+    dry_run: DryRun = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+    quiet: Quiet = False,
+) -> None:
+    """Run the nights that were missed, oldest first, each with what was known then; published ones are skipped."""
+    prepare(verbose, quiet)
+
+    def answer() -> tuple[dict[str, Any], str]:
+        from flows.backfill import backfill
+        from flows.settings import Settings
+
+        Settings().place.ready()
+        done = backfill(pipeline, start, end, dry_run)
+        counts = f"{len(done.published)} nights published, {len(done.skipped)} were there already"
+        word = "dry run" if dry_run else "done"
+        return done.model_dump(mode="json"), "\n".join((*done.lines, f"{word} · backfill · {done.pipeline} · {counts}"))
+
+    _answer(answer, as_json, verbose)
+
+
 @app.command(epilog="Example: nightcast tune nyc-delays --as-of 2013-11-30 --trials 20")
 def tune(  # noqa: PLR0913, PLR0917 - an argument is an option of the command line
     pipeline: Pipeline,

@@ -4,7 +4,7 @@ In Python a pipeline is also a spec or the path of a YAML, and an as-of any time
 names that are known where the deployment is made, and a date-time.
 """
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, GetJsonSchemaHandler, PositiveInt, ValidationError
@@ -31,6 +31,13 @@ class _Moment:
         return {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
 
 
+class _Date:
+    """Shown as a date that may be left empty."""
+
+    def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
+        return {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}
+
+
 def _told(title: str, description: str) -> Any:
     """Prefect titles a field with the name of the argument; this says it better."""
     return Field(json_schema_extra={"title": title, "description": description})
@@ -43,6 +50,11 @@ AsOf = Annotated[
     str | datetime | None,
     _Moment(),
     _told("As of", "The instant up to which anything is known. Empty: the scheduled time of the run, else now."),
+]
+Day = Annotated[
+    str | date | None,
+    _Date(),
+    _told("Day", "First or last day, in the schedule's zone. Empty: after the newest vintage; up to now."),
 ]
 DryRun = Annotated[
     bool,
@@ -109,6 +121,16 @@ class Overrides(Spec):
 
 AS_WRITTEN = Overrides()
 Otherwise = Annotated[Overrides, _told("Overrides", "What is otherwise than in the YAML, for this run alone.")]
+
+
+def backfill_name() -> str:
+    """Pipeline and days."""
+    from prefect.runtime import flow_run
+
+    told = flow_run.parameters
+    pipeline = told.get("pipeline")
+    name = pipeline.name if isinstance(pipeline, PipelineSpec) else str(pipeline)
+    return f"{name} from {told.get('start') or 'the newest'} to {told.get('end') or 'now'}"[:120]
 
 
 def run_name() -> str:

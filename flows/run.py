@@ -9,14 +9,17 @@ from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
 from data_contracts.changes import Change
-from data_contracts.errors import NightcastError, redacted
+from data_contracts.errors import LeaseLost, NightcastError, redacted
 from data_contracts.spec import Spec
+from flows.attendance import attend, mark_crashed
 from flows.form import AS_WRITTEN, Overrides
 from flows.settings import Settings
 from flows.spec import PipelineSpec
 from models.devices import device_of
 from tasks import _journal, _pledge, _snapshots
+from tasks._lease import holding
 from tasks._ledger import vintage
+from tasks._owner import here
 from tasks._publish import publish_latest
 from tasks._refusal import refusal_page
 from tasks._step import Failure
@@ -63,6 +66,7 @@ class Run:
 
     def __init__(self, flow: str, called: Called) -> None:
         settings = Settings()
+        self._terms, self.token = settings.terms, 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
         self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
         self.as_of = self.spec.instant(called.as_of or flow_run.scheduled_start_time)
@@ -86,6 +90,22 @@ class Run:
         """The clean table of the night before, and its cutoff."""
         before = _snapshots.before(self.spec.name, self.as_of, self.store)
         return (before.clean, before.cutoff) if before else (None, None)
+
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Be the one writer of the pipeline inside; a rehearsal and a search write nothing that is anybody's."""
+        if self.dry_run or self.flow == "tune":
+            yield
+            return
+        owner = here(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
+        attend(owner, self._terms.wait)
+        with holding(self.store.root, self.spec.name, owner, self._terms) as lease:
+            if lease.before:
+                gone = lease.before.owner
+                _journal.log.warning("taken over from %s, which is gone", gone.told)
+                mark_crashed(gone.flow_run, f"its process {gone.pid} on {gone.host} is gone; {owner.run} took over")
+            self.store, self.token = self.store.under(lease), lease.held.token
+            yield
 
     def can_train(self) -> None:
         """Raises NoSuchDevice before anything is read. A night need not ask: without a new model it still forecasts."""
@@ -157,6 +177,7 @@ class Run:
         return {
             **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
             "outcome": "degraded" if story.forecasted and story.forecasted.rung.degraded_reason else "done",
+            "token": self.token,
             "started": self.started.isoformat(),
             "finished": datetime.now(UTC).isoformat(),
             "cutoff": story.validated.cutoff.isoformat(),
@@ -180,10 +201,12 @@ def open_run(
     """Read the spec and check the store before anything is computed; record a run that ends in an error."""
     run = Run(flow, Called(pipeline, as_of, overrides, dry_run))
     run.store.ready()
-    with _journal.opened() as entries:
+    with run.alone(), _journal.opened() as entries:
         run.entries = entries
         try:
             yield run
+        except LeaseLost:
+            raise
         except Exception as error:
             run.refuse(error)
             raise

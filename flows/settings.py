@@ -9,6 +9,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
+from tasks._lease import Terms
 from tasks._store import Store
 from tasks._tracking import Tracking
 
@@ -23,6 +24,13 @@ class Settings(BaseSettings):
     store: str = Field("store", description="folder or fsspec URL of the store")
     mlflow_uri: str | None = Field(None, description="MLflow tracking and registry; by default SQLite inside the store")
     pipelines: Path | None = Field(None, description="folder of pipeline YAMLs, besides deployments/pipelines")
+
+    lease_seconds: float = Field(120.0, gt=0, description="a run that is silent for so long may write no more")
+    lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another one of its pipeline")
+
+    @property
+    def terms(self) -> Terms:
+        return Terms(seconds=self.lease_seconds, wait=self.lease_wait)
 
     @property
     def place(self) -> Store:

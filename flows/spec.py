@@ -197,17 +197,17 @@ class PipelineSpec(Spec):
             for model in (one.settled(view.phase, view.lookback) for one in self.models)
         )
 
-    def instant(self, as_of: "str | datetime | None") -> datetime:
+    def instant(self, as_of: "str | datetime | None", word: str = "--as-of") -> datetime:
         """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone."""
         try:
             moment = (pd.Timestamp.now(tz="UTC") if as_of is None else pd.Timestamp(as_of)).floor("s")
             moment = moment.tz_localize(self.schedule.timezone) if moment.tz is None else moment
         except ValueError as unclear:
             raise SpecError(
-                f"--as-of {as_of!r} is no single moment: {unclear}. Write 2013-11-30 or an ISO time."
+                f"{word} {as_of!r} is no single moment: {unclear}. Write 2013-11-30 or an ISO time."
             ) from unclear
         if moment is pd.NaT:
-            raise SpecError("--as-of is empty; write 2013-11-30 or an ISO time.")
+            raise SpecError(f"{word} is empty; write 2013-11-30 or an ISO time.")
         return moment.tz_convert("UTC").to_pydatetime()
 
     def run_id(self, flow: str, as_of: datetime, raw: Artifact) -> str:

@@ -1,12 +1,19 @@
 """Bytes at a path below one root, on local disk or any fsspec URL; a file is there whole or not at all."""
 
 import contextlib
+import fcntl
 import os
+import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
+
+
+class Locked(Exception):
+    """Somebody else has the lock."""
 
 
 def read(root: str, uri: str) -> bytes:
@@ -24,6 +31,7 @@ def exists(root: str, uri: str) -> bool:
 def listing(root: str, folder: str) -> list[str]:
     """Every file below `folder`, as sorted uris; empty where there is no such folder."""
     filesystem, base = fsspec.core.url_to_fs(root)
+    filesystem.invalidate_cache()  # another process may have written since
     found = filesystem.find(f"{base}/{folder}")
     names = (str(path)[len(base) :].lstrip("/") for path in found)
     return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith("."))
@@ -34,6 +42,31 @@ def remove(root: str, uri: str) -> None:
     filesystem, base = fsspec.core.url_to_fs(root)
     with contextlib.suppress(FileNotFoundError):
         filesystem.rm_file(f"{base}/{uri}")
+
+
+@contextlib.contextmanager
+def locked(root: str, uri: str, patience: float) -> Iterator[None]:
+    """Be alone with the processes that lock the same `uri`; the kernel lets go when a process ends, however it ends.
+
+    Raises Locked after `patience` seconds. Object stores have no locks: there nothing is locked.
+    """
+    filesystem, base = fsspec.core.url_to_fs(root)
+    if not isinstance(filesystem, LocalFileSystem):
+        yield
+        return
+    path = Path(f"{base}/{uri}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    until = time.monotonic() + patience
+    with path.open("ab") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() >= until:
+                    raise Locked(f"{path} is locked by another process") from None
+                time.sleep(0.01)
+        yield
 
 
 def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:

@@ -21,7 +21,7 @@ from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError, redacted
+from data_contracts.errors import LeaseLost, NightcastError, redacted
 from data_contracts.spec import Spec
 from tasks import _journal
 from tasks._store import Store
@@ -70,6 +70,8 @@ class Step(Generic[P, R]):
             return Failure(step=self.name, reason=f"needs {', '.join(lacking)}, which failed")
         try:
             return self(*args, **kwargs)
+        except LeaseLost:
+            raise
         except Exception as error:  # noqa: BLE001 - whatever a drift or page library raises, the forecast goes out
             _journal.note(self.name, "failed", 0.0, redacted(str(error)))
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"

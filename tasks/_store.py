@@ -9,12 +9,16 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pydantic import PrivateAttr
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract import ARROW, Contract, house_contract
 from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, redacted
 from data_contracts.spec import Spec
 from tasks import _files
+from tasks._lease import Lease
+
+NAMED_BY_CONTENT = ("artifacts/", "cache/", "quarantine/", ".")  # whoever writes there writes the same
 
 
 class StoreUnusable(NightcastError):
@@ -26,6 +30,7 @@ class Store(Spec):
 
     root: str
     beneath: str | None = None
+    _lease: Lease | None = PrivateAttr(None)
 
     @property
     def shown(self) -> str:
@@ -35,6 +40,16 @@ class Store(Spec):
     def aside(self, folder: str) -> "Store":
         """A store in `folder` that sees everything of this one and leaves it as it is: for a rehearsal."""
         return Store(root=f"{self.root.rstrip('/')}/{folder}", beneath=self.root)
+
+    def under(self, lease: Lease) -> "Store":
+        """The same store for the one writer of a pipeline: every write that is not named by its content is fenced."""
+        fenced = self.model_copy()
+        fenced._lease = lease
+        return fenced
+
+    def committing(self) -> contextlib.AbstractContextManager[None]:
+        """For what is written elsewhere and belongs to the pipeline too. Raises LeaseLost."""
+        return self._lease.committing() if self._lease else contextlib.nullcontext()
 
     def put(self, frame: pd.DataFrame | pa.Table, contract: str, folder: str | None = None) -> Artifact:
         """Store a table that keeps its contract; the same table is stored once.
@@ -123,6 +138,12 @@ class Store(Spec):
         _files.remove(self.root, probe)
 
     def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
+        if not uri.startswith(NAMED_BY_CONTENT):
+            with self.committing():
+                return self._written(uri, data, only_if_absent)
+        return self._written(uri, data, only_if_absent)
+
+    def _written(self, uri: str, data: bytes, only_if_absent: bool) -> bool:
         try:
             return _files.write(self.root, uri, data, only_if_absent=only_if_absent)
         except (OSError, ValueError, ImportError) as refused:  # the last two: a URL that fsspec does not know

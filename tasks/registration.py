@@ -90,10 +90,11 @@ def register(
     entry = _ledger.decide(night.pipeline, night.as_of, stored, store)
     reason = _reason(verdict, evaluated)
     if registry and _ledger.is_latest(night.pipeline, night.as_of, store):
-        if best:
-            registry.point("challenger", versions[best])
-        if crowned and not registry.point("champion", crowned.version):
-            reason += f"; the registry has lost version {crowned.version}, whose bundle is still in the store"
+        with store.committing():
+            if best:
+                registry.point("challenger", versions[best])
+            if crowned and not registry.point("champion", crowned.version):
+                reason += f"; the registry has lost version {crowned.version}, whose bundle is still in the store"
     return Registered(champion=crowned, moved=new is not None, reason=reason, decision=entry)
 
 

@@ -14,7 +14,19 @@ from typer.testing import CliRunner
 from deployments.cli import app
 
 NIGHTCAST = Path(sys.executable).parent / "nightcast"
-VERBS = ("nightly", "retrain", "forecast", "monitor", "tune", "check", "show", "init", "schema", "quarantine")
+VERBS = (
+    "nightly",
+    "retrain",
+    "forecast",
+    "monitor",
+    "tune",
+    "backfill",
+    "check",
+    "show",
+    "init",
+    "schema",
+    "quarantine",
+)
 
 
 @pytest.fixture

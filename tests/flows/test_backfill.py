@@ -1,0 +1,79 @@
+"""Missed nights, run later, are those that were never missed; a dry run leaves the store as it is."""
+
+import shutil
+
+import pytest
+
+from data_contracts.errors import NightsFailed, SpecError
+from flows.backfill import backfill
+from flows.form import Network, Overrides
+from flows.nightly import nightly
+from tests.flows.test_kills import lasting
+from tests.flows.test_nightly import bytes_of
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+NIGHTS = ("2024-02-07T03:00Z", "2024-02-08T03:00Z", "2024-02-09T03:00Z", "2024-02-10T03:00Z")
+
+
+@pytest.fixture(scope="module")
+def never_missed(tmp_path_factory, panel, build, prefect_server):
+    """What four nights leave that ran when they were due, and the first of them alone."""
+    with pytest.MonkeyPatch.context() as patch:
+        folder = build(tmp_path_factory.mktemp("on-time"), panel, patch)
+        nightly(str(folder / "ports.yaml"), NIGHTS[0])
+        shutil.copytree(folder / "store", folder / "first")
+        for night in NIGHTS[1:]:
+            nightly(str(folder / "ports.yaml"), night)
+        return folder, lasting(folder / "store")
+
+
+@pytest.fixture
+def stopped(never_missed, world):
+    """A world where everything stood still after the first night."""
+    shutil.copytree(never_missed[0] / "first", world / "store", dirs_exist_ok=True)
+    return world
+
+
+def test_three_missed_nights_are_published_as_if_they_had_never_been_missed(stopped, never_missed):
+    done = backfill(str(stopped / "ports.yaml"), "2024-02-07", "2024-02-10")
+    assert [f"{night:%Y-%m-%dT%H:%MZ}" for night in done.published] == list(NIGHTS[1:])
+    assert [f"{night:%Y-%m-%dT%H:%MZ}" for night in done.skipped] == [NIGHTS[0]]
+    assert lasting(stopped / "store") == never_missed[1]
+
+    kept = bytes_of(stopped / "store")
+    again = backfill(str(stopped / "ports.yaml"), "2024-02-07", "2024-02-10")
+    assert (len(again.published), len(again.skipped)) == (0, 4)
+    assert bytes_of(stopped / "store") == kept
+
+
+def test_a_night_that_would_have_failed_then_fails_and_the_next_ones_run(stopped):
+    with pytest.raises(NightsFailed, match=r"1 nights were published, 2 failed") as failed:
+        backfill(
+            str(stopped / "ports.yaml"), "2024-02-10", "2024-02-12"
+        )  # the plan of the last two days is not known ahead
+    assert failed.value.exit_code == 3
+    assert "2024-02-11 03:00: the source" in str(failed.value)
+
+
+def test_a_backfill_of_what_can_never_run_stops_at_once(stopped):
+    with pytest.raises(SpecError, match="--from"):
+        backfill(str(stopped / "ports.yaml"), None, "2024-01-01")
+
+
+def test_a_dry_run_leaves_every_byte_as_it_was_and_shows_what_it_would_have_left(stopped):
+    kept = bytes_of(stopped / "store")
+    told = Overrides(models=(Network(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8))
+    outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1], overrides=told, dry_run=True)
+    after = bytes_of(stopped / "store")
+    assert {uri: digest for uri, digest in after.items() if not uri.startswith("dry-runs/")} == kept
+    rehearsal = stopped / "store/dry-runs/pipeline=ports/vintage=2024-02-08T030000Z"
+    assert (rehearsal / outcome.page).exists()
+    assert (rehearsal / outcome.published).exists()
+    assert outcome.dry_run
+
+
+def test_a_real_night_after_a_dry_one_publishes(stopped, never_missed):
+    nightly(str(stopped / "ports.yaml"), NIGHTS[1], dry_run=True)
+    outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1])
+    assert not outcome.cached
+    assert (stopped / "store" / outcome.published).read_bytes() == never_missed[1][outcome.published]
