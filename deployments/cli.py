@@ -8,7 +8,7 @@ from deployments.answering import Json, Verbose
 from deployments.answering import answer as _answer
 from deployments.contract_verbs import contract
 from deployments.intake_verbs import add_to as _add_intake_verbs
-from deployments.surroundings import prepare
+from deployments.surroundings import leave_a_dead_server, prepare
 
 app = typer.Typer(
     add_completion=False,
@@ -99,6 +99,7 @@ def backfill(  # noqa: PLR0913, PLR0917 - an argument is an option of the comman
     prepare(verbose, quiet)
 
     def answer() -> tuple[dict[str, Any], str]:
+        leave_a_dead_server()
         from flows.backfill import backfill
         from flows.settings import Settings
 
@@ -178,14 +179,10 @@ def _run(flow: str, night: tuple[str, str | None], dry_run: bool, as_json: bool,
     prepare(verbose, quiet)
 
     def answer() -> tuple[dict[str, Any], str]:
-        import importlib
+        from deployments.running import run
 
-        from flows.run import Outcome
-        from flows.settings import Settings
-
-        Settings().place.ready()  # before Prefect is started: a store that refuses is said at once
-        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(*night, dry_run=dry_run)
-        return outcome.model_dump(mode="json"), "\n".join((*outcome.lines, last_line(outcome.model_dump(mode="json"))))
+        outcome = run(flow, night, dry_run)
+        return outcome, "\n".join((*outcome["lines"], last_line(outcome)))
 
     _answer(answer, as_json, verbose)
 

@@ -3,10 +3,13 @@
 import atexit
 import logging
 import os
+import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
+
+ANSWERS_WITHIN = 10.0  # seconds
 
 
 def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False) -> None:
@@ -21,6 +24,7 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
+        "PREFECT_LOGGING_INTERNAL_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # 20 are not enough beside another night
@@ -33,6 +37,21 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
     log.handlers = [handler]
     log.setLevel(logging.WARNING if quiet else logging.INFO)
     log.propagate = False
+
+
+def leave_a_dead_server() -> None:
+    """A night needs no Prefect server: if that of PREFECT_API_URL does not answer, this process starts its own."""
+    url = os.environ.get("PREFECT_API_URL")
+    if not url:
+        return
+    import httpx
+
+    try:
+        httpx.get(f"{url.rstrip('/')}/health", timeout=ANSWERS_WITHIN)
+    except (httpx.HTTPError, httpx.InvalidURL) as silent:
+        del os.environ["PREFECT_API_URL"]
+        told = "the Prefect server at %s does not answer (%s): this run goes on without it, and is not in its UI"
+        logging.getLogger("nightcast").warning(told, re.sub(r"://[^/@]*@", "://…@", url), type(silent).__name__)
 
 
 def _home_beside_the_store() -> str:
