@@ -156,6 +156,29 @@ def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose
     _answer(answer, as_json, verbose)
 
 
+@app.command(epilog="Example: nightcast doctor --max-age 26h")
+def doctor(
+    pipelines: Annotated[list[str] | None, typer.Argument(help="Pipelines to look at; by default all.")] = None,
+    max_age: Annotated[str, typer.Option(help="Forecasts older than this are wrong.")] = "26h",
+    as_of: Annotated[str | None, typer.Option(help="The instant at which to look; by default now.")] = None,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Look from outside at everything that nights need, and name what is wrong and the next step. Exit code 1 if so."""
+    prepare(verbose, looks_only=True)
+    codes = []
+
+    def answer() -> tuple[dict[str, Any], str]:
+        from deployments.doctor import examine
+
+        facts, text = examine(list(pipelines or []), max_age, as_of)
+        codes.append(facts["exit_code"])
+        return facts, text
+
+    _answer(answer, as_json, verbose)
+    raise typer.Exit(codes[0])
+
+
 @app.command(epilog="Example: nightcast show nyc-delays --series JFK-all")
 def show(
     pipeline: Pipeline,

@@ -19,6 +19,11 @@ class Tracking(Spec):
     uri: str
     artifacts: str | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Whether this is a database file that is not there: asking it would make an empty one."""
+        return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
+
 
 class Logged(Spec):
     """What one trained model leaves in MLflow."""
@@ -106,6 +111,15 @@ class Registry:
                 raise
             return False
         return True
+
+    def aliased(self, alias: str) -> str | None:
+        """The version that an alias points at; None where it points at none."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return str(self.client.get_model_version_by_alias(self.pipeline, alias).version)
+        except MlflowException:
+            return None
 
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)
