@@ -15,7 +15,7 @@ Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's o
 def answer(found: Any, as_json: bool, verbose: bool) -> None:
     """Print what `found` gives, or the sentence of its error, and leave with the exit code that is documented."""
     try:
-        record, text = found()
+        told = found()
     except NightcastError as error:
         sentence = "\n".join((str(error), *getattr(error, "__notes__", ())))
         _leave({"error": type(error).__name__, "message": sentence}, sentence, error.exit_code, as_json)
@@ -29,7 +29,9 @@ def answer(found: Any, as_json: bool, verbose: bool) -> None:
         sentence = f"{type(error).__name__}: {reason}. {hint}"
         _leave({"error": type(error).__name__, "message": str(error)}, sentence, 1, as_json)
     else:
-        sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")
+        if told is not None:  # else it has said everything itself
+            record, text = told
+            sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")
 
 
 def _leave(record: dict[str, Any], sentence: str, code: int, as_json: bool) -> None:

@@ -1,5 +1,6 @@
 """The command line: `nightcast VERB PIPELINE`. Results on stdout, everything else on stderr, the exit code says how."""
 
+import os
 from typing import Annotated, Any
 
 import typer
@@ -152,6 +153,31 @@ def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose
         from deployments.inspection import inspect
 
         return inspect(pipeline, as_of)
+
+    _answer(answer, as_json, verbose)
+
+
+@app.command(epilog="Example: nightcast up --port 4201 --mlflow-port 5001")
+def up(
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the Prefect UI.")] = 4200,
+    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the MLflow UI.")] = 5000,
+    mlflow: Annotated[
+        bool, typer.Option(help="Start the MLflow UI; none is where NIGHTCAST_MLFLOW_URI is http.")
+    ] = True,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Start the Prefect UI, the MLflow UI and every schedule on this machine, in the foreground, on 127.0.0.1.
+
+    Ctrl-C stops everything. A child that dies is started again.
+    """
+    prepare(verbose)
+    elsewhere = os.environ.get("NIGHTCAST_MLFLOW_URI", "").startswith("http")
+
+    def answer() -> None:
+        from deployments.up import Ports, up
+
+        up(Ports(port, mlflow_port if mlflow and not elsewhere else None), as_json)
 
     _answer(answer, as_json, verbose)
 

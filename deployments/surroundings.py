@@ -9,6 +9,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+from deployments.alone import running
+
 ANSWERS_WITHIN = 10.0  # seconds
 
 
@@ -31,6 +33,7 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
     }
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    _join_the_server_of_up()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("nightcast")
@@ -52,6 +55,13 @@ def leave_a_dead_server() -> None:
         del os.environ["PREFECT_API_URL"]
         told = "the Prefect server at %s does not answer (%s): this run goes on without it, and is not in its UI"
         logging.getLogger("nightcast").warning(told, re.sub(r"://[^/@]*@", "://…@", url), type(silent).__name__)
+
+
+def _join_the_server_of_up() -> None:
+    """Where `nightcast up` runs on this store, runs belong into its UI; two servers on one database would block."""
+    told = running(Path(_home_beside_the_store()))
+    if told and "PREFECT_API_URL" not in os.environ:
+        os.environ["PREFECT_API_URL"] = f"{told['prefect']}/api"
 
 
 def _home_beside_the_store() -> str:

@@ -16,6 +16,8 @@ from flows.settings import Settings
 from flows.spec import PipelineSpec, known_pipelines
 from models.recurrent import RecurrentSpec
 
+DAY = r"^\d{4}-\d\d-\d\d"  # the API takes a format for a hint, and a pattern for a rule
+
 
 class _Names:
     """Shown as a choice of the pipelines that there are."""
@@ -28,14 +30,15 @@ class _Moment:
     """Shown as a date-time that may be left empty."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}
+        moment = {"type": "string", "format": "date-time", "pattern": rf"{DAY}([T ]\d\d:\d\d.*)?$"}
+        return {"anyOf": [moment, {"type": "null"}]}
 
 
 class _Date:
     """Shown as a date that may be left empty."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"anyOf": [{"type": "string", "format": "date"}, {"type": "null"}]}
+        return {"anyOf": [{"type": "string", "format": "date", "pattern": rf"{DAY}$"}, {"type": "null"}]}
 
 
 def _told(title: str, description: str) -> Any:

@@ -1,0 +1,67 @@
+"""What is deployed: each flow of each pipeline as <flow>/<pipeline>; the one truth of `up` and `deploy`."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from prefect import Flow
+from prefect.deployments.runner import RunnerDeployment
+from prefect.schedules import Cron
+from prefect.types.entrypoint import EntrypointType
+
+from data_contracts.errors import NightcastError
+from flows.backfill import backfill
+from flows.forecast import forecast
+from flows.monitor import monitor
+from flows.nightly import nightly
+from flows.retrain import retrain
+from flows.spec import PipelineSpec, known_pipelines
+from tasks._step import code_digest
+
+FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill)
+WHAT = {
+    "nightly": "The whole night of **{name}**: new data, new models, forecasts, the morning page.",
+    "retrain": "Train and judge new models of **{name}**, and register them; publish nothing.",
+    "forecast": "Publish what the champion of **{name}** forecasts; train nothing.",
+    "monitor": "Score past forecasts of **{name}** and watch its data for drift; change nothing.",
+    "backfill": "Run the nights of **{name}** that were missed, oldest first, each with what was known then.",
+}
+
+
+class Catalogue(NamedTuple):
+    """Every deployment there should be, and why a pipeline has none."""
+
+    deployments: tuple[RunnerDeployment, ...]
+    specs: tuple[PipelineSpec, ...]
+    broken: dict[str, str]
+
+
+def catalogue(folder: Path | None, **where: Any) -> Catalogue:
+    """Deployments of every pipeline that can be read; `where` is the work pool, if not a runner serves them."""
+    deployments, specs, broken = list[RunnerDeployment](), dict[str, PipelineSpec](), dict[str, str]()
+    for name in sorted(known_pipelines(folder)):
+        try:
+            spec = PipelineSpec.read(name, folder)
+        except NightcastError as error:
+            broken[name] = str(error)
+            continue
+        if spec.name in specs:
+            broken[name] = f"another pipeline is named {spec.name!r} too; give this one a name of its own."
+            continue
+        specs[spec.name] = spec
+        deployments += [_deployment(flow, name, spec, where) for flow in FLOWS]
+    return Catalogue(tuple(deployments), tuple(specs.values()), broken)
+
+
+def _deployment(flow: Flow[..., Any], name: str, spec: PipelineSpec, where: dict[str, Any]) -> RunnerDeployment:
+    cron = Cron(spec.schedule.cron, timezone=spec.schedule.timezone) if flow is nightly else None
+    return RunnerDeployment.from_flow(
+        flow,
+        name=spec.name,
+        schedule=cron,
+        parameters={"pipeline": name},
+        description=WHAT[flow.name].format(name=spec.name),
+        tags=["nightcast", spec.name],
+        version=code_digest()[:12],
+        entrypoint_type=EntrypointType.MODULE_PATH,
+        **where,
+    )

@@ -1,0 +1,23 @@
+"""The Prefect server and UI of `nightcast up`: on 127.0.0.1, for pages of its own and of nobody else.
+
+`python -m deployments.prefect_server PORT`. By itself Prefect answers any Host and any origin, so any page that is open
+in a browser on this machine could start deployments; here both are checked, and requests need a CSRF token.
+"""
+
+import sys
+
+import uvicorn
+from prefect.server.api.server import create_app
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+
+from deployments.prefect_server_settings import HOST
+
+
+def main(port: int) -> None:
+    """Serve until told to stop."""
+    guarded = TrustedHostMiddleware(create_app(final=True), allowed_hosts=[HOST, "localhost"])
+    uvicorn.run(guarded, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,21 @@
+"""What the Prefect server of `nightcast up` is told, and everybody who talks to it; imports nothing heavy."""
+
+HOST = "127.0.0.1"
+
+
+def settings_of(port: int) -> dict[str, str]:
+    """The environment that server, UI and everybody who talks to them need."""
+    api = f"http://{HOST}:{port}/api"
+    return {
+        "PREFECT_API_URL": api,
+        "PREFECT_UI_URL": f"http://{HOST}:{port}",
+        "PREFECT_SERVER_UI_API_URL": api,
+        "PREFECT_SERVER_API_HOST": HOST,
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
+        "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
+        "DO_NOT_TRACK": "1",
+    }
