@@ -23,8 +23,10 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
+from deployments.alone import left_behind
 from deployments.doctor import Finding, Look, State
 from deployments.doctor_machine import SKEW
+from deployments.surroundings import home_beside_the_store
 from flows.attendance import owner_of
 from tasks._owner import is_dead
 
@@ -36,6 +38,9 @@ UP = "Start it: nightcast up, or on a server: prefect server start"
 def looked_at(look: Look) -> Iterator[Finding]:
     url = os.environ.get("PREFECT_API_URL")
     if not url:
+        if left_behind(home_beside_the_store()):
+            yield Finding("prefect", "bad", "nightcast up ended without being told to", "Start it again: nightcast up")
+            return
         told = "no server is known here (PREFECT_API_URL is unset, and no `nightcast up` runs on this store)"
         yield Finding("prefect", "watch", told, "nightcast up runs every night by its schedule; cron can, too.")
         return

@@ -47,7 +47,7 @@ class Screen:
             return
         changed = {name: state.split(",")[0] for name, state in states.items()}
         for name, state in changed.items():
-            if self._states.get(name) not in (None, state):
+            if state != "runs" and self._states.get(name) == "runs":
                 self.say(f"{name} {state}")
         self._states = changed
 

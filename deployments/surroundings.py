@@ -22,7 +22,7 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
     leaves nothing behind: its home is gone when it ends.
     """
     defaults = {
-        "PREFECT_HOME": _passing_home() if looks_only else _home_beside_the_store(),
+        "PREFECT_HOME": _passing_home() if looks_only else str(home_beside_the_store()),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO" if verbose else "CRITICAL",
         "PREFECT_SERVER_LOGGING_LEVEL": "CRITICAL",
@@ -59,16 +59,17 @@ def leave_a_dead_server() -> None:
 
 def _join_the_server_of_up() -> None:
     """Where `nightcast up` runs on this store, runs belong into its UI; two servers on one database would block."""
-    told = running(Path(_home_beside_the_store()))
+    told = running(home_beside_the_store())
     if told and "PREFECT_API_URL" not in os.environ:
         os.environ["PREFECT_API_URL"] = f"{told['prefect']}/api"
 
 
-def _home_beside_the_store() -> str:
+def home_beside_the_store() -> Path:
+    """Where Prefect keeps its own for this store."""
     store = os.environ.get("NIGHTCAST_STORE", "store")
     beside = Path.cwd() if "://" in store else Path(store).resolve().parent
     home = beside / ".prefect"
-    return str(home) if os.access(home if home.exists() else beside, os.W_OK) else _passing_home()
+    return home if os.access(home if home.exists() else beside, os.W_OK) else Path(_passing_home())
 
 
 def _passing_home() -> str:
