@@ -1,15 +1,20 @@
 """What is deployed: each flow of each pipeline as <flow>/<pipeline>; the one truth of `up` and `deploy`."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from prefect import Flow
 from prefect.deployments.runner import RunnerDeployment
+from prefect.events.schemas.automations import Posture
+from prefect.events.schemas.deployment_triggers import DeploymentEventTrigger
+from prefect.events.schemas.events import ResourceSpecification
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
 from data_contracts.errors import NightcastError
 from flows.backfill import backfill
+from flows.events import DRIFT, resource_of
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
@@ -62,6 +67,20 @@ def _deployment(flow: Flow[..., Any], name: str, spec: PipelineSpec, where: dict
         description=WHAT[flow.name].format(name=spec.name),
         tags=["nightcast", spec.name],
         version=code_digest()[:12],
+        triggers=[_drift(spec)] if flow is retrain and spec.alerts.retrain != "never" else [],
         entrypoint_type=EntrypointType.MODULE_PATH,
         **where,
+    )
+
+
+def _drift(spec: PipelineSpec) -> DeploymentEventTrigger:
+    """Drift starts a retraining; how often is decided where the event is emitted."""
+    return DeploymentEventTrigger(
+        name=f"nightcast: drift of {spec.name} starts retraining",
+        expect={DRIFT},
+        match=ResourceSpecification({"prefect.resource.id": resource_of(spec.name)}),
+        posture=Posture.Reactive,
+        threshold=1,
+        within=timedelta(0),
+        parameters={"dry_run": spec.alerts.retrain == "rehearse"},
     )

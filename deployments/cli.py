@@ -1,6 +1,5 @@
 """The command line: `nightcast VERB PIPELINE`. Results on stdout, everything else on stderr, the exit code says how."""
 
-import os
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +8,7 @@ from deployments.answering import Json, Verbose
 from deployments.answering import answer as _answer
 from deployments.contract_verbs import contract
 from deployments.intake_verbs import add_to as _add_intake_verbs
+from deployments.stack_verbs import add_to as _add_stack_verbs
 from deployments.surroundings import leave_a_dead_server, prepare
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 
 _add_intake_verbs(app)
+_add_stack_verbs(app)
 app.add_typer(contract, name="contract")
 
 Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
@@ -155,54 +156,6 @@ def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose
         return inspect(pipeline, as_of)
 
     _answer(answer, as_json, verbose)
-
-
-@app.command(epilog="Example: nightcast up --port 4201 --mlflow-port 5001")
-def up(
-    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the Prefect UI.")] = 4200,
-    mlflow_port: Annotated[int, typer.Option(min=1, max=65535, help="Of the MLflow UI.")] = 5000,
-    mlflow: Annotated[
-        bool, typer.Option(help="Start the MLflow UI; none is where NIGHTCAST_MLFLOW_URI is http.")
-    ] = True,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Start the Prefect UI, the MLflow UI and every schedule on this machine, in the foreground, on 127.0.0.1.
-
-    Ctrl-C stops everything. A child that dies is started again.
-    """
-    prepare(verbose)
-    elsewhere = os.environ.get("NIGHTCAST_MLFLOW_URI", "").startswith("http")
-
-    def answer() -> None:
-        from deployments.up import Ports, up
-
-        up(Ports(port, mlflow_port if mlflow and not elsewhere else None), as_json)
-
-    _answer(answer, as_json, verbose)
-
-
-@app.command(epilog="Example: nightcast doctor --max-age 26h")
-def doctor(
-    pipelines: Annotated[list[str] | None, typer.Argument(help="Pipelines to look at; by default all.")] = None,
-    max_age: Annotated[str, typer.Option(help="Forecasts older than this are wrong.")] = "26h",
-    as_of: Annotated[str | None, typer.Option(help="The instant at which to look; by default now.")] = None,
-    as_json: Json = False,
-    verbose: Verbose = False,
-) -> None:
-    """Look from outside at everything that nights need, and name what is wrong and the next step. Exit code 1 if so."""
-    prepare(verbose, looks_only=True)
-    codes = []
-
-    def answer() -> tuple[dict[str, Any], str]:
-        from deployments.doctor import examine
-
-        facts, text = examine(list(pipelines or []), max_age, as_of)
-        codes.append(facts["exit_code"])
-        return facts, text
-
-    _answer(answer, as_json, verbose)
-    raise typer.Exit(codes[0])
 
 
 @app.command(epilog="Example: nightcast show nyc-delays --series JFK-all")

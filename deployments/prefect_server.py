@@ -10,6 +10,7 @@ import uvicorn
 from prefect.server.api.server import create_app
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
+import deployments.notices  # noqa: F401 - the block that automations write to, if the user has none
 from deployments.prefect_server_settings import HOST
 
 

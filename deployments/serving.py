@@ -5,10 +5,12 @@
 
 import contextlib
 import json
+import os
 import sys
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -16,7 +18,9 @@ import prefect
 from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_API_URL
 
+from deployments.automations import automations, register
 from deployments.catalogue import Catalogue, catalogue
+from deployments.notices import block_to_notify
 from flows.attendance import reap
 from flows.nights import due
 from flows.settings import Settings
@@ -28,13 +32,14 @@ EVERY = 5.0  # seconds between two lines
 
 def main() -> None:
     """Mark what an earlier runner left behind, then serve until told to stop."""
-    settings = Settings()
+    settings, home = Settings(), Path(os.environ["PREFECT_HOME"])
     found = catalogue(settings.pipelines)
     _wait_for_the_server()
     with get_client(sync_client=True) as client:
         left = reap(client, timedelta(0))
-    told = threading.Thread(target=_tell, args=(found, settings, len(left)), daemon=True)
-    told.start()
+        told = block_to_notify(client, home / "notices.log")
+        register(client, automations(found.specs, told) if told else [])
+    threading.Thread(target=_tell, args=(found, settings, len(left)), daemon=True).start()
     prefect.serve(
         *found.deployments,
         name="nightcast",

@@ -144,7 +144,7 @@ def run_name() -> str:
     pipeline = told.get("pipeline")
     try:
         spec = PipelineSpec.read(pipeline or "", Settings().pipelines)
-        moment = spec.instant(told.get("as_of") or flow_run.scheduled_start_time)
+        moment = spec.instant(told.get("as_of") or spec.schedule.as_of or flow_run.scheduled_start_time)
     except SpecError:
         return f"{pipeline}"[:80]
     night = moment.astimezone(spec.schedule.zone)

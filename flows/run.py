@@ -12,6 +12,7 @@ from data_contracts.changes import Change
 from data_contracts.errors import LeaseLost, NightcastError, redacted
 from data_contracts.spec import Spec
 from flows.attendance import attend, mark_crashed
+from flows.events import FINISHED, emit, events_of
 from flows.form import AS_WRITTEN, Overrides
 from flows.settings import Settings
 from flows.spec import PipelineSpec
@@ -69,7 +70,7 @@ class Run:
         self._terms, self.token = settings.terms, 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
         self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
-        self.as_of = self.spec.instant(called.as_of or flow_run.scheduled_start_time)
+        self.as_of = self.spec.instant(called.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
         rehearsal = f"dry-runs/pipeline={self.spec.name}/vintage={vintage(self.as_of)}"
         self.store: Store = settings.place.aside(rehearsal) if self.dry_run else settings.place
         tracking = None if self.dry_run else settings.tracking
@@ -133,7 +134,11 @@ class Run:
             cached=all(entry.outcome == "cached" for entry in self.entries),
             dry_run=self.dry_run,
         )
-        self.store.write_json(uri, self._manifest(story, reported, outcome), only_if_absent=True)
+        found = events_of(self.flow, story, self.spec.alerts, self.store)
+        record = self._manifest(story, reported, outcome) | {"events": sorted(found)}
+        new = self.store.write_json(uri, record, only_if_absent=True)
+        if not self.dry_run:
+            emit(self.spec.name, found if new else {name: told for name, told in found.items() if name == FINISHED})
         return outcome
 
     def _snapshot(self, story: Story) -> _snapshots.Snapshot:

@@ -2,7 +2,7 @@
 
 import glob
 import hashlib
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -16,6 +16,7 @@ from data_contracts.document import read_document, sentences
 from data_contracts.errors import SpecError
 from data_contracts.kinds import known_zone
 from data_contracts.spec import Spec
+from flows.events import AlertSpec
 from models.calendar import default_lookback
 from models.features import FeatureSpec
 from models.fit import TrainingSpec
@@ -56,6 +57,9 @@ class ScheduleSpec(Spec):
 
     cron: str = "0 3 * * *"
     timezone: str = "UTC"
+    as_of: str | None = Field(
+        None, description="for data that have ended: the night that is run where no other is asked for, again and again"
+    )
 
     @property
     def zone(self) -> ZoneInfo:
@@ -65,6 +69,11 @@ class ScheduleSpec(Spec):
     @classmethod
     def _known(cls, zone: str) -> str:
         return known_zone(zone)
+
+    @field_validator("as_of", mode="before")
+    @classmethod
+    def _as_text(cls, as_of: object) -> object:
+        return as_of.isoformat() if isinstance(as_of, date) else as_of  # YAML reads 2013-11-30 as a date
 
     @field_validator("cron")
     @classmethod
@@ -95,6 +104,7 @@ class PipelineSpec(Spec):
     forecast: ForecastSpec = ForecastSpec()
     drift: DriftSpec = DriftSpec()
     schedule: ScheduleSpec = ScheduleSpec()
+    alerts: AlertSpec = AlertSpec()
 
     @field_validator("freq")
     @classmethod
@@ -198,7 +208,8 @@ class PipelineSpec(Spec):
         )
 
     def instant(self, as_of: "str | datetime | None", word: str = "--as-of") -> datetime:
-        """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone."""
+        """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone. None: now."""
+        as_of = self.schedule.as_of if as_of is None else as_of
         try:
             moment = (pd.Timestamp.now(tz="UTC") if as_of is None else pd.Timestamp(as_of)).floor("s")
             moment = moment.tz_localize(self.schedule.timezone) if moment.tz is None else moment
@@ -213,7 +224,9 @@ class PipelineSpec(Spec):
     def run_id(self, flow: str, as_of: datetime, raw: Artifact) -> str:
         """Digest of the spec, the inputs, the as-of and the release: a rerun is the same run, an upgrade is another."""
         promises = self.promises
-        spec = self.model_dump_json(exclude={"source", "contract"})  # where the table lies is not what it says
+        spec = self.model_dump_json(
+            exclude={"source", "contract", "alerts"}
+        )  # where the table lies is not what it says
         contract = promises.model_dump_json() if promises else ""
         told = (flow, code_digest(), spec, contract, as_of.isoformat(), raw.digest)
         return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
