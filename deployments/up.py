@@ -42,12 +42,19 @@ class Stack:
         self.environment = environment(
             **settings_of(ports.prefect),
             NIGHTCAST_STORE=_absolute(os.environ.get("NIGHTCAST_STORE", "store")),
+            **self._links(ports),
             PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO",
             PREFECT_LOGGING_EXTRA_LOGGERS="nightcast",  # its lines stand beside a run in the UI
         )
         self.server = self._child("server", "prefect_server", ports.prefect)
         self.mlflow = self._child("mlflow", "mlflow_ui", ports.mlflow) if ports.mlflow else None
         self.runner = Child("runner", _module("serving"), home / "up-runner.log", self._hear)
+
+    @staticmethod
+    def _links(ports: Ports) -> dict[str, str]:
+        """Where the artifacts of a run point to."""
+        links = {"NIGHTCAST_REPORTS_URL": f"http://{HOST}:{ports.prefect}/reports"}
+        return links | ({"NIGHTCAST_MLFLOW_UI": f"http://{HOST}:{ports.mlflow}"} if ports.mlflow else {})
 
     @property
     def children(self) -> list[Child]:

@@ -14,6 +14,7 @@ from data_contracts.spec import Spec
 from flows.attendance import attend, mark_crashed
 from flows.events import FINISHED, emit, events_of
 from flows.form import AS_WRITTEN, Overrides
+from flows.left_in_prefect import Left, leave, leave_refusal
 from flows.settings import Settings
 from flows.spec import PipelineSpec
 from models.devices import device_of
@@ -66,8 +67,8 @@ class Run:
     """One run of one flow: its spec, its as-of, its store, and what its steps wrote down."""
 
     def __init__(self, flow: str, called: Called) -> None:
-        settings = Settings()
-        self._terms, self.token = settings.terms, 0
+        self.settings = settings = Settings()
+        self.token = 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
         self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
         self.as_of = self.spec.instant(called.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
@@ -99,8 +100,8 @@ class Run:
             yield
             return
         owner = here(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
-        attend(owner, self._terms.wait)
-        with holding(self.store.root, self.spec.name, owner, self._terms) as lease:
+        attend(owner, self.settings.terms.wait)
+        with holding(self.store.root, self.spec.name, owner, self.settings.terms) as lease:
             if lease.before:
                 gone = lease.before.owner
                 _journal.log.warning("taken over from %s, which is gone", gone.told)
@@ -139,6 +140,7 @@ class Run:
         new = self.store.write_json(uri, record, only_if_absent=True)
         if not self.dry_run:
             emit(self.spec.name, found if new else {name: told for name, told in found.items() if name == FINISHED})
+        leave(self._left(outcome, page), self.settings, self.store)
         return outcome
 
     def _snapshot(self, story: Story) -> _snapshots.Snapshot:
@@ -146,6 +148,23 @@ class Run:
         reading = _snapshots.digest_of(self.spec.reading)
         return _snapshots.Snapshot(
             as_of=self.as_of, reading=reading, raw=story.raw, clean=told.clean, cutoff=told.cutoff
+        )
+
+    def _left(self, outcome: Outcome, page: Reported | None) -> Left:
+        version = outcome.champion.rpartition(" v")[2] if outcome.champion else None
+        places = {"published": outcome.published, "page": outcome.page, "manifest": outcome.manifest}
+        return Left(
+            pipeline=self.spec.name,
+            flow="dry run of " + self.flow if self.dry_run else self.flow,
+            night=f"{self.as_of.astimezone(self.spec.schedule.zone):%Y-%m-%d %H:%M}",
+            verdict=outcome.verdict,
+            lines=outcome.lines,
+            places={"champion": outcome.champion, **places, "store": self.store.shown},
+            leaderboard=page.leaderboard if page else (),
+            picture=page.picture.uri if page and page.picture else None,
+            page=outcome.page,
+            champion_version=version,
+            cached=outcome.cached or self.dry_run,
         )
 
     def refuse(self, error: Exception) -> None:
@@ -167,6 +186,7 @@ class Run:
             night = (self.spec.name, self.as_of)
             page = refusal_page(name, self._where(), night, error, self.spec.question, self.store)
             self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record | {"page": page.uri})
+            leave_refusal(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
         except Exception as second:  # noqa: BLE001 - whatever keeps the record from being written, the error matters more
             error.add_note(f"(The page of this night could not be written: {second})")

@@ -25,8 +25,16 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = Field(None, description="MLflow tracking and registry; by default SQLite inside the store")
     pipelines: Path | None = Field(None, description="folder of pipeline YAMLs, besides deployments/pipelines")
 
+    mlflow_ui: str | None = Field(None, description="address of MLflow's UI for links, if not that of mlflow_uri")
+    reports_url: str | None = Field(None, description="where the store's reports are served, for links to pages")
     lease_seconds: float = Field(120.0, gt=0, description="a run that is silent for so long may write no more")
     lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another one of its pipeline")
+
+    @property
+    def mlflow_address(self) -> str | None:
+        """Where a person opens MLflow; None where nobody serves it."""
+        uri = self.mlflow_uri or ""
+        return self.mlflow_ui or (uri if uri.startswith(("http://", "https://")) and "@" not in uri else None)
 
     @property
     def terms(self) -> Terms:

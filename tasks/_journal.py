@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
+from tasks._progress import meter
 
 log = logging.getLogger("nightcast")
 MARKS = {"ran": "✓", "cached": "=", "failed": "✗"}
@@ -68,4 +69,10 @@ def bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     watched = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not watched) as progress:
         work = progress.add_task(label, total=total, note="")
-        yield lambda text: progress.update(work, advance=1, note=text)
+        with meter(label, total) as advance:
+
+            def told(text: str) -> None:
+                progress.update(work, advance=1, note=text)
+                advance()
+
+            yield told

@@ -105,6 +105,11 @@ class Store(Spec):
             self._write(uri, self.get_bytes(artifact))
         return there
 
+    def found(self, uri: str) -> Artifact:
+        """A claim check for whatever bytes lie at `uri` now. Raises StoreDamaged where there are none."""
+        digest = hashlib.sha256(self._read(uri)).hexdigest()
+        return Artifact(contract="file@1.0.0", uri=uri, digest=digest, rows=0)
+
     def claim(self, uri: str, contract: str) -> Artifact:
         """A claim check for the table that lies at `uri` now. Raises StoreDamaged where there is no whole table."""
         data = self._read(uri)

@@ -121,6 +121,16 @@ class Registry:
         except MlflowException:
             return None
 
+    def page_of(self, version: str) -> str | None:
+        """The address, within MLflow's UI, of the run that trained a version; None where there is no such version."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            run = self.client.get_run(str(self.client.get_model_version(self.pipeline, version).run_id))
+        except MlflowException:
+            return None
+        return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)
         if known is not None:

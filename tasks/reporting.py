@@ -11,6 +11,7 @@ from tasks import _morning, _page
 from tasks._health import health_of
 from tasks._lags import Fading
 from tasks._memory import out_of_sight
+from tasks._picture import picture
 from tasks._step import step
 from tasks._store import Store
 from tasks._story import Story, challengers
@@ -27,6 +28,7 @@ class Reported(Spec):
     """The page, its verdict and its first three lines; `leaderboard` has a row a candidate, best first."""
 
     page: Artifact
+    picture: Artifact | None = None
     verdict: _morning.Verdict
     lines: tuple[str, ...]
     leaderboard: tuple[dict[str, str | float | int | None], ...] = ()
@@ -116,8 +118,10 @@ def report(story: Story, question: Question, store: Store) -> Reported:
     page = _page.render(morning)
     folder = f"reports/pipeline={story.night.pipeline}/{story.night.run_id}"
     rows = board.drop(columns=["bundle"], errors="ignore")
+    drawn = picture(morning) if len(morning.forecast) else b""
     return Reported(
         page=store.place(page.encode(), "page", f"{folder}/index.html"),
+        picture=store.place(drawn, "picture", f"{folder}/forecast.svg") if drawn else None,
         verdict=state,
         lines=lines,
         leaderboard=tuple(rows.astype(object).where(rows.notna(), None).to_dict("records")),
