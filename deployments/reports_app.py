@@ -11,7 +11,6 @@ from starlette.responses import PlainTextResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from data_contracts.errors import NightcastError
-from tasks._store import Store
 
 KINDS = {"html": "text/html; charset=utf-8", "svg": "image/svg+xml", "json": "application/json"}
 PATH = re.compile(r"(pipeline=[a-z0-9-]+)/([A-Za-z0-9-]+)/([a-z]+)\.(html|svg|json)")
@@ -26,9 +25,6 @@ HEADERS = {
 class Reports:
     """GET and HEAD of pipeline=…/<run>/<file>; nothing else, and nothing outside reports/."""
 
-    def __init__(self, store: Store) -> None:
-        self.store = store
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         answer = await run_in_threadpool(self._answer, scope["method"], scope["path"], scope.get("root_path", ""))
         await answer(scope, receive, send)
@@ -39,9 +35,12 @@ class Reports:
             return PlainTextResponse("only to be read\n", 405, headers=HEADERS)
         if not asked:
             return PlainTextResponse("there is no such page\n", 404, headers=HEADERS)
+        from flows.settings import Settings  # takes a second, which the server's start need not wait for
+
+        store = Settings().place
         try:
             uri = f"reports/{asked.group(0)}"
-            data = self.store.get_bytes(self.store.found(uri))
+            data = store.get_bytes(store.found(uri))
         except NightcastError as missing:
             return PlainTextResponse(f"{missing}\n", 404, headers=HEADERS)
         return Response(data, media_type=KINDS[asked.group(4)], headers=HEADERS)

@@ -76,11 +76,10 @@ def _of(left: Left, settings: Settings, store: Store) -> Iterator[Callable[[], A
         link = f"{reports}/{left.page.removeprefix('reports/')}"
         yield lambda: create_link_artifact(link, "The morning page", key=f"{name}-page", description=about)
     ui = settings.mlflow_address
-    if ui and left.champion_version and not left.cached:  # a cached night has no reason to load MLflow for seconds
-        path = Registry(settings.tracking, name).page_of(left.champion_version)
-        if path:
-            link = f"{ui.rstrip('/')}/{path}"
-            yield lambda: create_link_artifact(link, "The champion's run", key=f"{name}-mlflow", description=about)
+    if ui and left.leaderboard and not left.cached:  # a cached night has no reason to load MLflow for seconds
+        link = f"{ui.rstrip('/')}/{Registry(settings.tracking, name).page_of(left.champion_version)}"
+        text = "The champion's run" if left.champion_version else "All runs"
+        yield lambda: create_link_artifact(link, f"{text} in MLflow", key=f"{name}-mlflow", description=about)
 
 
 def _outcome(left: Left) -> str:

@@ -15,6 +15,7 @@ from data_contracts.spec import Spec
 from tasks._progress import meter
 
 log = logging.getLogger("nightcast")
+log.setLevel(logging.INFO)  # who listens, such as the UI of Prefect, hears every step
 MARKS = {"ran": "✓", "cached": "=", "failed": "✗"}
 
 

@@ -121,15 +121,16 @@ class Registry:
         except MlflowException:
             return None
 
-    def page_of(self, version: str) -> str | None:
-        """The address, within MLflow's UI, of the run that trained a version; None where there is no such version."""
+    def page_of(self, version: str | None) -> str:
+        """The address, within MLflow's UI, of the run that trained a version, else of all runs of this pipeline."""
         from mlflow.exceptions import MlflowException
 
+        experiment = f"#/experiments/{self._experiment()}"
         try:
-            run = self.client.get_run(str(self.client.get_model_version(self.pipeline, version).run_id))
+            run = self.client.get_model_version(self.pipeline, version).run_id if version else None
         except MlflowException:
-            return None
-        return f"#/experiments/{run.info.experiment_id}/runs/{run.info.run_id}"
+            run = None
+        return f"{experiment}/runs/{run}" if run else f"{experiment}/runs"
 
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)

@@ -178,10 +178,10 @@ def in_two_minutes() -> str:
     return f"{due.minute} {due.hour} * * *"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A stack over the pipeline `small`; the end of the module stops it."""
-    stack = Up(small_world(tmp_path_factory.mktemp("up"), "small", end="2024-01-31")).start()
+    """A stack over the pipelines `small` and `twin`; the end of the session stops it."""
+    stack = Up(small_world(tmp_path_factory.mktemp("up"), "small", "twin", end="2024-01-31")).start()
     yield stack
     if stack.process and stack.process.poll() is None:
         stack.stop()

@@ -1,0 +1,138 @@
+"""The first forecast by pressing *Run* in the Prefect UI, in a real browser, and what the run leaves to be looked at.
+
+With NIGHTCAST_SCREENSHOTS=FOLDER each station is kept as a picture.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from tests.deployments.conftest import surroundings
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PATIENCE = 60_000  # milliseconds that a page may take on a busy machine
+
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium")
+
+
+@pytest.fixture(scope="module")
+def page() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": 1300, "height": 1400})
+        page.set_default_timeout(PATIENCE)
+        yield page
+        browser.close()
+
+
+@pytest.fixture
+def keep(page) -> Callable[[str], None]:
+    folder = os.environ.get("NIGHTCAST_SCREENSHOTS")
+
+    def keep(name: str) -> None:
+        if folder:
+            page.wait_for_timeout(1500)
+            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+
+    return keep
+
+
+def test_a_run_is_started_by_the_form_completes_and_leaves_its_artifacts(up, page, keep):
+    begun = datetime.now(UTC)
+    page.goto(f"{up.ready['prefect']}/deployments")
+    row = page.locator("tr", has_text="nightly").filter(has_text="small")
+    keep("1-deployments")
+    row.get_by_text("small", exact=True).first.click()
+    page.wait_for_url("**/deployments/deployment/*")
+    keep("2-deployment")
+    page.get_by_role("button", name="Run", exact=True).click()
+    page.get_by_text("Custom run").click()
+    page.wait_for_url("**/run**")
+
+    page.get_by_role("button", name="small", exact=True).focus()
+    page.keyboard.press("Space")
+    page.locator(".p-select-option", has_text="twin").first.click()
+    page.get_by_text("date-time", exact=True).click()
+    page.get_by_text("Select date and time").click()
+    picker = page.locator(".p-date-picker")
+    picker.get_by_text("Now", exact=True).click()
+    if picker.is_visible():
+        picker.get_by_text("Apply", exact=True).click()
+    page.get_by_text("int", exact=True).first.click()
+    page.locator("input[type=number]").first.fill("1")
+    keep("3-custom-run")
+    with page.expect_response(lambda answer: answer.url.endswith("/create_flow_run")) as made:
+        page.get_by_role("button", name="Submit", exact=True).click()
+    run = made.value.json()["id"]
+    found = up.wait_for(run, "COMPLETED", "FAILED", "CRASHED")
+    assert found["state"]["type"] == "COMPLETED"
+    page.goto(f"{up.ready['prefect']}/runs")
+    page.get_by_text(re.compile(r"^twin 20\d\d-")).first.click()
+    page.wait_for_url(f"**/runs/flow-run/{run}**")
+    page.get_by_text("Completed", exact=True).first.wait_for()
+    keep("4-run")
+    (vintage,) = (up.folder / "store/forecasts/pipeline=twin").iterdir()
+    as_of = pd.Timestamp(vintage.name.removeprefix("vintage=").replace("Z", ""), tz="UTC").to_pydatetime()
+    assert abs((as_of - begun).total_seconds()) < 600
+    assert len(pd.read_parquet(vintage)) == 2 * 12
+
+    page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
+    page.get_by_text("twin-outcome").first.wait_for()
+    told = page.locator("body").inner_text().lower()
+    for key in ("outcome", "leaderboard", "forecast", "page", "mlflow"):
+        assert f"twin-{key}" in told
+    keep("5-artifacts")
+    page.get_by_text("twin-outcome").first.click()
+    page.get_by_text("24 forecasts for 2 series").first.wait_for()
+    keep("5-outcome")
+
+
+def test_the_plot_and_the_morning_page_open_from_their_addresses(up, page, keep):
+    with up.client() as client:
+        found = client.post("/artifacts/latest/filter", json={}).json()
+    data = {one["key"]: str(one["data"]) for one in found}
+    page.goto(data["twin-forecast"])
+    assert page.locator("svg").first.is_visible()
+    page.goto(data["twin-page"].partition("(")[2].rstrip(")"))
+    assert page.get_by_text("twin").first.is_visible()
+    keep("6-page")
+    outside = page.evaluate(f"fetch('{up.api}/flows/filter', {{method: 'POST'}}).then(() => 'in', () => 'out')")
+    assert outside == "out"  # a page of the store has no way into the API beside it
+
+
+def test_mlflow_shows_the_run_that_the_artifact_points_to(up, page, keep):
+    with up.client() as client:
+        found = client.post("/artifacts/latest/filter", json={}).json()
+    link = next(str(one["data"]) for one in found if one["key"] == "twin-mlflow").partition("(")[2].rstrip(")")
+    page.goto(link)
+    page.get_by_text("gru-8-s12").first.wait_for()
+    keep("7-mlflow")
+
+
+def test_prefects_command_line_starts_the_same_deployment(up):
+    words = ("-m", "prefect", "deployment", "run", "nightly/small", "-p", "as_of=2024-01-29T03:00:00Z", "--watch")
+    env = surroundings(up.folder, PREFECT_API_URL=up.api, PREFECT_HOME=str(up.folder / "other-home"))
+    told = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=False, timeout=200)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert (up.folder / "store/forecasts/pipeline=small/vintage=2024-01-29T030000Z/forecasts.parquet").exists()
+
+
+def test_the_rest_call_starts_the_same_deployment(up):
+    run = up.run("nightly/small", as_of="2024-01-28T03:00:00Z", overrides={"models": [{"cell": "rnn", "hidden": 4}]})
+    found = up.wait_for(run, "COMPLETED", "FAILED", "CRASHED")
+    assert (found["state"]["type"], found["name"]) == ("COMPLETED", "small 2024-01-28 03:00")
+    table = pd.read_parquet(up.folder / "store/forecasts/pipeline=small/vintage=2024-01-28T030000Z")
+    assert len(table) == 2 * 12
+    with up.client() as client:
+        lines = client.post("/logs/filter", json={"logs": {"flow_run_id": {"any_": [run]}}}).json()
+    assert any("train" in line["message"] and "rnn-4" in line["message"] for line in lines)
