@@ -169,7 +169,8 @@ def acquire(root: str, pipeline: str, owner: Owner, terms: Terms, clock: Clock =
 
 def holder(root: str, pipeline: str) -> Held | None:
     """Who has the lease of a pipeline, dead or alive."""
-    return read(root, pipeline, max(tokens(root, pipeline), default=0))
+    newest = max(tokens(root, pipeline), default=0)
+    return read(root, pipeline, newest) if newest else None
 
 
 def tokens(root: str, pipeline: str) -> list[int]:

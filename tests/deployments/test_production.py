@@ -99,7 +99,8 @@ class Stack:
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory, postgres, s3):
-    stack = Stack(small_world(tmp_path_factory.mktemp("production"), "small", end="2024-01-31"), postgres, s3)
+    world = small_world(tmp_path_factory.mktemp("production"), "small", epochs=250, end="2024-01-31")
+    stack = Stack(world, postgres, s3)
     try:
         bucket = stack.run("bucket")
         assert bucket.returncode == 0, bucket.stderr
@@ -149,13 +150,16 @@ def test_a_night_runs_end_to_end_on_postgresql_with_passwords(stack, postgres):
     assert {"prefect", "mlflow", "mlflow_users"} <= names
     url = f"http://127.0.0.1:{stack.ports['mlflow']}/api/2.0/mlflow/registered-models/get"
     login = ("nightcast", SECRETS["MLFLOW_PASSWORD"])
-    assert httpx.get(url, params={"name": "small"}, auth=login).json()["registered_model"]["name"] == "small"
+    model = httpx.get(url, params={"name": "small"}, auth=login).json()["registered_model"]
+    assert {"alias": "champion", "version": "1"} in model["aliases"]
 
 
 def test_without_the_password_nobody_comes_in_and_is_told_what_to_set(stack):
     base = f"http://127.0.0.1:{stack.ports['prefect']}/api"
-    assert httpx.post(f"{base}/flows/filter", json={}).status_code == 401
-    assert httpx.post(f"{base}/flows/filter", json={}, auth=("nightcast", "wrong")).status_code == 401
+    asked = f"{base}/deployments/name/nightly/small"
+    assert httpx.get(asked).status_code == 401
+    assert httpx.get(asked, auth=("nightcast", "wrong")).status_code == 401
+    assert httpx.post(f"{base}/flows/filter", json={}).status_code in (401, 403)  # no token either
     mlflow = f"http://127.0.0.1:{stack.ports['mlflow']}/api/2.0/mlflow/experiments/search"
     assert httpx.post(mlflow, json={"max_results": 1}).status_code == 401
     told = stack.run("deploy", NIGHTCAST, "deploy", PREFECT_API_AUTH_STRING=None)
@@ -169,5 +173,5 @@ def test_without_the_password_nobody_comes_in_and_is_told_what_to_set(stack):
 def test_doctor_finds_the_whole_stack_well(stack):
     told = stack.run("worker", NIGHTCAST, "doctor", "small", "--as-of", "2024-01-30T12:00Z")
     assert told.returncode == 0, told.stdout
-    for part in ("server", "schedule", "pool", "registry", "store"):
+    for part in ("server", "schedule", "pool", "store", "registry  champion of small is"):
         assert f"✓ {part}" in told.stdout

@@ -3,6 +3,7 @@
 import re
 import signal
 import socket
+import uuid
 from datetime import UTC, datetime, timedelta
 
 import httpx
@@ -103,6 +104,43 @@ def test_the_api_refuses_a_wrong_parameter_with_a_sentence(up, parameters, sente
         made = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
     assert made.status_code in (409, 422)
     assert sentence in made.json()["detail"]
+
+
+def test_automations_are_registered_and_a_file_is_told(up):
+    with up.client() as client:
+        names = {one["name"] for one in client.post("/automations/filter", json={}).json()}
+        blocks = client.post("/block_documents/filter", json={"include_secrets": False}).json()
+    assert names >= {
+        "nightcast: a run failed",
+        "nightcast: a night is late",
+        "nightcast: a night of small was missed",
+        "nightcast: much in quarantine",
+        "nightcast: no promotion for long",
+        "nightcast: drift of small starts retraining",
+    }
+    assert [one["data"]["path"] for one in blocks if one["name"] == "nightcast-notify"] == [
+        str(up.folder / ".prefect/notices.log")
+    ]
+
+
+def event_of(name, pipeline):
+    resource = {"prefect.resource.id": f"nightcast.pipeline.{pipeline}", "prefect.resource.name": pipeline}
+    told = {"event": name, "resource": resource, "payload": {"told": "12 of 100 rows"}, "id": str(uuid.uuid4())}
+    return {**told, "occurred": datetime.now(UTC).isoformat()}
+
+
+def test_drift_starts_the_retraining_of_its_pipeline_and_much_in_quarantine_is_told(up):
+    with up.client() as client:
+        assert client.post("/events", json=[event_of("nightcast.drift.found", "twin")]).is_success
+        assert client.post("/events", json=[event_of("nightcast.quarantine.high", "twin")]).is_success
+        deployment = client.get("/deployments/name/retrain/twin").json()["id"]
+        wanted = {"deployments": {"id": {"any_": [deployment]}}}
+        until(lambda: client.post("/flow_runs/filter", json=wanted).json(), 90, lambda: up.log("server")[-2000:])
+        (run,) = client.post("/flow_runs/filter", json=wanted).json()
+    assert run["parameters"] == {"pipeline": "twin", "dry_run": False}
+    notices = up.folder / ".prefect/notices.log"
+    until(lambda: "twin: 12 of 100 rows" in notices.read_text(), 60)
+    assert "Nightcast: much in quarantine" in notices.read_text()
 
 
 def test_a_busy_port_is_named_with_who_has_it_and_nothing_is_started(tmp_path):

@@ -1,0 +1,37 @@
+"""`nightcast up`: seconds to a served UI and to every deployment, and the memory of all its processes together."""
+
+import statistics
+import threading
+import time
+
+import httpx
+import psutil
+import pytest
+
+from tests.deployments.conftest import Up, small_world, until
+
+pytestmark = pytest.mark.benchmark
+
+
+def memory(stack):
+    """MiB of all processes: shared pages counted once (PSS) where the system tells, else RSS."""
+    family = [psutil.Process(stack.process.pid), *stack.family()]
+    return sum(getattr(one.memory_full_info(), "pss", one.memory_info().rss) for one in family) / 2**20
+
+
+def test_up(tmp_path):
+    seen = []
+    for attempt in range(3):
+        stack = Up(small_world(tmp_path / str(attempt), "small", end="2024-01-31"))
+        begun = time.monotonic()
+        starting = threading.Thread(target=stack.start)
+        starting.start()
+        until(lambda stack=stack: httpx.get(f"http://127.0.0.1:{stack.ports[0]}/dashboard").is_success, 120)
+        ui = time.monotonic() - begun
+        starting.join()
+        ready = time.monotonic() - begun
+        time.sleep(5)
+        seen.append((ui, ready, memory(stack)))
+        stack.stop()
+    ui, ready, mib = (statistics.median(column) for column in zip(*seen, strict=True))
+    print(f"\nnightcast up, medians of 3: UI served after {ui:.1f} s, all ready after {ready:.1f} s, {mib:,.0f} MiB")
