@@ -19,6 +19,11 @@ def memory(stack):
     return sum(getattr(one.memory_full_info(), "pss", one.memory_info().rss) for one in family) / 2**20
 
 
+def served(stack):
+    page = httpx.get(f"http://127.0.0.1:{stack.ports[0]}/", follow_redirects=True)
+    return page.is_success and "<title>" in page.text
+
+
 def test_up(tmp_path):
     seen = []
     for attempt in range(3):
@@ -26,7 +31,7 @@ def test_up(tmp_path):
         begun = time.monotonic()
         starting = threading.Thread(target=stack.start)
         starting.start()
-        until(lambda stack=stack: httpx.get(f"http://127.0.0.1:{stack.ports[0]}/dashboard").is_success, 120)
+        until(lambda stack=stack: served(stack), 120)
         ui = time.monotonic() - begun
         starting.join()
         ready = time.monotonic() - begun
