@@ -70,6 +70,7 @@ def server(tmp_path_factory):
     server.stop()
 
 
+@pytest.mark.slow
 def test_it_registers_every_flow_of_every_pipeline_and_the_second_time_changes_nothing(server):
     first = server.run(NIGHTCAST, "deploy")
     assert first.returncode == 0, first.stderr
@@ -82,6 +83,7 @@ def test_it_registers_every_flow_of_every_pipeline_and_the_second_time_changes_n
     assert "nothing has changed" in second.stdout
 
 
+@pytest.mark.slow
 def test_a_schedule_that_a_person_paused_stays_paused(server):
     server.run(NIGHTCAST, "deploy")
     found = httpx.get(f"{server.api}/deployments/name/nightly/nyc-delays").json()
@@ -96,6 +98,7 @@ def test_a_schedule_that_a_person_paused_stays_paused(server):
     assert again["description"].startswith("The whole night of **nyc-delays**")
 
 
+@pytest.mark.slow
 def test_a_pool_of_another_type_is_refused(server):
     server.run(NIGHTCAST, "deploy")
     told = server.run(NIGHTCAST, "deploy", "--pool-type", "docker")
@@ -103,6 +106,7 @@ def test_a_pool_of_another_type_is_refused(server):
     assert "work pool 'nightcast' is of type process, not docker" in told.stderr
 
 
+@pytest.mark.slow
 def test_a_docker_pool_takes_the_image(server):
     told = server.run(NIGHTCAST, "deploy", "--pool", "boxes", "--pool-type", "docker", "--job-variable", "image=nc:1")
     assert told.returncode == 0, told.stderr
@@ -139,6 +143,7 @@ def triggers(server):
     ]
 
 
+@pytest.mark.slow
 def test_prefects_own_command_deploys_the_same_from_prefect_yaml(server):
     server.run(NIGHTCAST, "deploy")
     names = [f"{flow}/nyc-delays" for flow in ("nightly", "retrain", "forecast", "monitor", "backfill")]
