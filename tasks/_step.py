@@ -30,6 +30,9 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 
+PAUSES = (2.0, 15.0)  # seconds before a step is tried again that lost a connection
+
+
 class Seen(NamedTuple):
     """What a step depends on, and what had to be read to know it: the step gets it as `read`."""
 
@@ -53,7 +56,14 @@ class Step(Generic[P, R]):
         self.name, self._depends = str(getattr(fn, "__name__", "step")), depends
         self._signature = inspect.signature(fn)
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
-        self._task = task(name=self.name, task_run_name=self.name, persist_result=False)(self._remembered)
+        self._task = task(
+            name=self.name,
+            task_run_name=self.name,
+            persist_result=False,
+            retries=len(PAUSES),
+            retry_delay_seconds=list(PAUSES),
+            retry_condition_fn=_connection_was_lost,
+        )(self._remembered)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         state: State[Any] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
@@ -98,6 +108,16 @@ class Step(Generic[P, R]):
         """Digest of the step's code and of what it depends on."""
         plain = json.dumps(TypeAdapter(Any).dump_python(told, mode="json"), sort_keys=True)  # records are sorted too
         return hashlib.sha256("\n".join((self.name, code_digest(), plain)).encode()).hexdigest()[:32]
+
+
+def _connection_was_lost(_task: Any, _run: Any, state: State[Any]) -> bool:
+    """Whether trying again may help: a connection that broke, not one that was refused an answer, nor broken data."""
+    error: BaseException | None = state.result(raise_on_failure=False)
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "connection_invalidated", False):
+            return True
+        error = error.__cause__
+    return False
 
 
 def _without_store(inputs: dict[str, Any]) -> dict[str, Any]:

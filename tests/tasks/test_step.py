@@ -1,5 +1,6 @@
 """A step remembers in the store, trusts no claim whose bytes are not there, and can fail without stopping the night."""
 
+import contextlib
 import json
 import shutil
 from collections.abc import Callable
@@ -11,7 +12,7 @@ import pytest
 from prefect import flow
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import StoreDamaged
+from data_contracts.errors import SourceUnreadable, StoreDamaged
 from data_contracts.spec import Spec
 from tasks import _journal
 from tasks._step import Failure, step, step_that_depends_on
@@ -221,3 +222,44 @@ def test_the_order_in_which_a_table_of_settings_is_told_is_no_other_input(store:
     again, entries = night(lambda: weigh({"a": 2.0, "b": 1.0}, store))
     assert again == first
     assert [entry.outcome for entry in entries] == ["cached"]
+
+
+def wrapped(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+class Line:
+    """A source at the other end of a line that breaks so many times."""
+
+    def __init__(self, breaks, error):
+        self.breaks, self.error, self.calls = breaks, error, 0
+
+    def read(self):
+        self.calls += 1
+        if self.calls <= self.breaks:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("breaks", "error", "calls"),
+    [
+        (2, ConnectionResetError("peer"), 3),
+        (2, wrapped(SourceUnreadable("the source", ["gone"]), ConnectionResetError("peer")), 3),
+        (3, TimeoutError("slow"), 3),
+        (1, SourceUnreadable("the source", ["no such column"]), 1),
+        (1, ValueError("a defect"), 1),
+    ],
+)
+def test_a_step_tries_again_only_where_a_connection_was_lost(store, monkeypatch, breaks, error, calls):
+    line = Line(breaks, error)
+
+    def fetch(name: str, store: Store) -> str:
+        line.read()
+        return name
+
+    monkeypatch.setattr("tasks._step.PAUSES", (0.0, 0.0))
+    fetched, succeeds = step(fetch), calls > breaks
+    with contextlib.nullcontext() if succeeds else pytest.raises(type(error)):
+        assert night(lambda: fetched("a", store))[0] == "a"
+    assert line.calls == calls
