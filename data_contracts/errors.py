@@ -5,9 +5,9 @@ NightcastError 1
 ├── ContractBroken 3       data broke its contract: nothing new was published
 │   └── SourceUnreadable 3 the source is missing, empty or no table at all
 ├── NoChampion 4           there is no model to forecast with
-├── LeaseHeld 1           another run writes to the pipeline: nothing ran
+├── LeaseHeld 1            another run writes to the pipeline: nothing ran
 ├── LeaseLost 1            another run has taken over: this one may write no more
-├── NightsFailed           some nights of a backfill failed: ends as the first of them
+├── NightsFailed 1         some nights of a backfill failed; ends with the code of the first of them
 ├── TrainingFailed 1       one model could not be trained; the night goes on without it
 │   └── SeasonOutOfSight 1 one model was trained, and can't see one season back
 └── StoreDamaged 1         a stored file is missing or is not what its name says

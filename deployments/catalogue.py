@@ -16,10 +16,11 @@ from data_contracts.errors import NightcastError
 from flows.backfill import backfill
 from flows.events import DRIFT, resource_of
 from flows.forecast import forecast
+from flows.known import known_pipelines
 from flows.monitor import monitor
 from flows.nightly import nightly
 from flows.retrain import retrain
-from flows.spec import PipelineSpec, known_pipelines
+from flows.spec import PipelineSpec
 from tasks._step import code_digest
 
 FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill)

@@ -1,7 +1,6 @@
 """`nightcast deploy`: registers every pipeline on the Prefect server of PREFECT_API_URL, for the workers of a pool."""
 
 import asyncio
-import os
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -19,7 +18,7 @@ from deployments.alone import running
 from deployments.automations import automations, register
 from deployments.catalogue import catalogue
 from deployments.notices import NAME, block_to_notify
-from deployments.surroundings import home_beside_the_store
+from deployments.surroundings import home_beside_the_store, variable
 from flows.settings import Settings
 
 
@@ -37,10 +36,10 @@ class Pool(NamedTuple):
 
 def deploy(pool: Pool) -> tuple[dict[str, Any], str]:
     """(facts, the same as text). The same again changes nothing; what a person paused stays paused."""
-    if not os.environ.get("PREFECT_API_URL"):
+    if not variable("PREFECT_API_URL"):
         raise SpecError("PREFECT_API_URL does not say which Prefect server; on one machine nightcast up needs none.")
     here = running(home_beside_the_store())
-    if here and os.environ["PREFECT_API_URL"].startswith(here["prefect"]):
+    if here and variable("PREFECT_API_URL").startswith(here["prefect"]):
         raise SpecError(f"{here['prefect']} is of nightcast up, which serves every pipeline itself: start that anew.")
     variables = _variables(pool)
     found = catalogue(Settings().pipelines, work_pool_name=pool.name, job_variables=variables)
@@ -52,7 +51,7 @@ def deploy(pool: Pool) -> tuple[dict[str, Any], str]:
         alarms = register(client, automations(found.specs, block)) if block else []
         gone = _gone(client, set(states))
     facts = {
-        "server": redacted(os.environ["PREFECT_API_URL"]),
+        "server": redacted(variable("PREFECT_API_URL")),
         "pool": pool.name,
         "deployments": states,
         "broken": found.broken,
@@ -71,7 +70,7 @@ def _variables(pool: Pool) -> dict[str, Any]:
 
 
 def _reach(client: SyncPrefectClient) -> None:
-    url = redacted(os.environ["PREFECT_API_URL"])
+    url = redacted(variable("PREFECT_API_URL"))
     try:
         client.api_healthcheck()
         client.read_work_pools(limit=1)
@@ -116,16 +115,16 @@ def _register(client: SyncPrefectClient, wanted: RunnerDeployment) -> str:
 
 def _shape(there: DeploymentResponse) -> tuple[object, ...]:
     schedules = [one.schedule.model_dump(mode="json", include={"cron", "timezone"}) for one in there.schedules]
-    told = (there.entrypoint, there.version, sorted(there.tags), there.parameters, there.description)
-    return (*told, there.work_pool_name, there.job_variables or {}, schedules, there.parameter_openapi_schema)
+    fields = (there.entrypoint, there.version, sorted(there.tags), there.parameters, there.description)
+    return (*fields, there.work_pool_name, there.job_variables or {}, schedules, there.parameter_openapi_schema)
 
 
 def _wanted(one: RunnerDeployment) -> tuple[object, ...]:
     every = [each.schedule for each in one.schedules or []]
     schedules = [schedule.model_dump(mode="json", include={"cron", "timezone"}) for schedule in every if schedule]
     schema = one._parameter_openapi_schema.model_dump(exclude_unset=True)
-    told = (one.entrypoint, one.version, sorted(one.tags), one.parameters, one.description)
-    return (*told, one.work_pool_name, one.job_variables or {}, schedules, schema)
+    fields = (one.entrypoint, one.version, sorted(one.tags), one.parameters, one.description)
+    return (*fields, one.work_pool_name, one.job_variables or {}, schedules, schema)
 
 
 def _gone(client: SyncPrefectClient, names: set[str]) -> list[str]:

@@ -7,8 +7,9 @@ from typing import Any, Literal, NamedTuple
 import pandas as pd
 
 from data_contracts.errors import NightcastError, SpecError, redacted
+from flows.known import known_pipelines
 from flows.settings import Settings
-from flows.spec import PipelineSpec, known_pipelines
+from flows.spec import PipelineSpec
 
 State = Literal["good", "watch", "bad"]
 MARKS = {"good": "✓", "watch": "!", "bad": "✗"}

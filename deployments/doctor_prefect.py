@@ -1,6 +1,5 @@
 """What doctor sees of Prefect: server, pool, worker or runner, schedules, the runs they should have made, dead runs."""
 
-import os
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +25,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 from deployments.alone import left_behind
 from deployments.doctor import Finding, Look, State
 from deployments.doctor_machine import SKEW
-from deployments.surroundings import home_beside_the_store
+from deployments.surroundings import home_beside_the_store, variable
 from flows.attendance import owner_of
 from tasks._owner import is_dead
 
@@ -36,7 +35,7 @@ UP = "Start it: nightcast up, or on a server: prefect server start"
 
 
 def looked_at(look: Look) -> Iterator[Finding]:
-    url = os.environ.get("PREFECT_API_URL")
+    url = variable("PREFECT_API_URL")
     if not url:
         if left_behind(home_beside_the_store()):
             yield Finding("prefect", "bad", "nightcast up ended without being told to", "Start it again: nightcast up")

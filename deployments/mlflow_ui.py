@@ -6,6 +6,7 @@
 import os
 import sys
 
+from deployments.surroundings import environment
 from flows.settings import Settings
 from tasks._tracking import Registry
 
@@ -14,11 +15,11 @@ def main(port: int) -> None:
     """Make the registry's database whole, then become MLflow's own server."""
     tracking = Settings().tracking
     Registry(tracking, "any")
-    os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.uri]
     words += ["--default-artifact-root", tracking.artifacts] if tracking.artifacts else []
     words += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
-    os.execv(sys.executable, words)  # noqa: S606 - our own interpreter, no shell
+    told = environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
+    os.execve(sys.executable, words, told)  # noqa: S606 - our own interpreter, no shell
 
 
 if __name__ == "__main__":

@@ -13,7 +13,8 @@ from deployments.costs import in_words
 from deployments.drafting import contract_text, name_of, pipeline_text
 from deployments.inspection import inspected
 from deployments.schema import SCHEMA
-from flows.spec import ROOT, PipelineSpec
+from flows.known import ROOT
+from flows.spec import PipelineSpec
 from models.windows import TooShort
 from tasks import _files
 from tasks._guess import Guess, guess

@@ -5,7 +5,6 @@
 
 import contextlib
 import json
-import os
 import sys
 import threading
 import time
@@ -21,6 +20,7 @@ from prefect.settings import PREFECT_API_URL
 from deployments.automations import automations, register
 from deployments.catalogue import Catalogue, catalogue
 from deployments.notices import block_to_notify
+from deployments.surroundings import variable
 from flows.attendance import reap
 from flows.nights import due
 from flows.settings import Settings
@@ -32,13 +32,13 @@ EVERY = 5.0  # seconds between two lines
 
 def main() -> None:
     """Mark what an earlier runner left behind, then serve until told to stop."""
-    settings, home = Settings(), Path(os.environ["PREFECT_HOME"])
+    settings, home = Settings(), Path(variable("PREFECT_HOME"))
     found = catalogue(settings.pipelines)
     _wait_for_the_server()
     with get_client(sync_client=True) as client:
         left = reap(client, timedelta(0))
-        told = block_to_notify(client, home / "notices.log")
-        register(client, automations(found.specs, told) if told else [])
+        block = block_to_notify(client, home / "notices.log")
+        register(client, automations(found.specs, block) if block else [])
     threading.Thread(target=_tell, args=(found, settings, len(left)), daemon=True).start()
     prefect.serve(
         *found.deployments,

@@ -2,7 +2,6 @@
 
 import contextlib
 import ctypes
-import os
 import signal
 import subprocess
 import sys
@@ -136,8 +135,3 @@ def _how(code: int) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return str(code)
-
-
-def environment(**more: str) -> dict[str, str]:
-    """This process's, and more."""
-    return {**os.environ, **more}

@@ -1,14 +1,13 @@
 """Verbs about what runs the nights: `up` on one machine, `deploy` on a server, `doctor` from outside."""
 
 import json
-import os
 from typing import Annotated, Any
 
 import typer
 
 from data_contracts.errors import SpecError
 from deployments.answering import Json, Verbose, answer
-from deployments.surroundings import prepare
+from deployments.surroundings import prepare, variable
 
 
 def up(
@@ -25,7 +24,7 @@ def up(
     Ctrl-C stops everything. A child that dies is started again.
     """
     prepare(verbose)
-    elsewhere = os.environ.get("NIGHTCAST_MLFLOW_URI", "").startswith("http")
+    elsewhere = variable("NIGHTCAST_MLFLOW_URI").startswith("http")
 
     def found() -> None:
         from deployments.up import Ports, up

@@ -76,3 +76,13 @@ def _passing_home() -> str:
     home = tempfile.mkdtemp(prefix="nightcast-")
     atexit.register(shutil.rmtree, home, ignore_errors=True)
     return home
+
+
+def variable(name: str) -> str:
+    """A variable of the environment that is Prefect's or MLflow's own business; empty where it is not set."""
+    return os.environ.get(name, "")
+
+
+def environment(**more: str) -> dict[str, str]:
+    """That of a child: this process's, and more."""
+    return {**os.environ, **more}

@@ -13,8 +13,9 @@ from data_contracts.document import mapping, read_document
 from data_contracts.errors import SpecError
 from data_contracts.rewriting import rewritten
 from deployments.terminal import board
+from flows.known import path_of
 from flows.settings import Settings
-from flows.spec import PipelineSpec, path_of
+from flows.spec import PipelineSpec
 from flows.tune import tune
 from tasks import _files
 from tasks._search import Effort

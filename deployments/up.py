@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 import signal
 import socket
 import sys
@@ -17,7 +16,8 @@ from data_contracts.errors import NightcastError
 from deployments.alone import alone
 from deployments.prefect_server_settings import HOST, settings_of
 from deployments.screen import Screen
-from deployments.stack import Child, environment, owner_of_port, stop
+from deployments.stack import Child, owner_of_port, stop
+from deployments.surroundings import environment, variable
 
 LOOK = 0.5  # seconds between two looks at the children
 
@@ -41,7 +41,7 @@ class Stack:
         self.told: dict[str, Any] = {}
         self.environment = environment(
             **settings_of(ports.prefect),
-            NIGHTCAST_STORE=_absolute(os.environ.get("NIGHTCAST_STORE", "store")),
+            NIGHTCAST_STORE=_absolute(variable("NIGHTCAST_STORE") or "store"),
             **self._links(ports),
             PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO",
             PREFECT_LOGGING_EXTRA_LOGGERS="nightcast",  # its lines stand beside a run in the UI
@@ -64,7 +64,7 @@ class Stack:
     def addresses(self) -> dict[str, str]:
         """Name and address of each UI."""
         mine = {"prefect": f"http://{HOST}:{self.ports.prefect}"}
-        there = os.environ.get("NIGHTCAST_MLFLOW_URI", "")
+        there = variable("NIGHTCAST_MLFLOW_URI")
         if self.ports.mlflow:
             mine["mlflow"] = f"http://{HOST}:{self.ports.mlflow}"
         elif there.startswith("http"):
@@ -96,7 +96,7 @@ class Stack:
 
 def up(ports: Ports, as_json: bool) -> None:
     """Stay until told to stop. Raises AlreadyUp, PortBusy before anything is started."""
-    home = Path(os.environ["PREFECT_HOME"])
+    home = Path(variable("PREFECT_HOME"))
     stack, stopping = Stack(ports, home), threading.Event()
     screen = Screen(stack.addresses, home)
     with alone(home, stack.addresses):

@@ -12,8 +12,9 @@ from pydantic_core import CoreSchema
 
 from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
+from flows.known import known_pipelines
 from flows.settings import Settings
-from flows.spec import PipelineSpec, known_pipelines
+from flows.spec import PipelineSpec
 from models.recurrent import RecurrentSpec
 
 DAY = r"^\d{4}-\d\d-\d\d"  # the API takes a format for a hint, and a pattern for a rule

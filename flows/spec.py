@@ -1,6 +1,5 @@
 """PipelineSpec: everything one pipeline needs, composed of the rooms' own settings, and nothing about where it runs."""
 
-import glob
 import hashlib
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -17,6 +16,7 @@ from data_contracts.errors import SpecError
 from data_contracts.kinds import known_zone
 from data_contracts.spec import Spec
 from flows.events import AlertSpec
+from flows.known import path_of, resolve
 from models.calendar import default_lookback
 from models.features import FeatureSpec
 from models.fit import TrainingSpec
@@ -31,8 +31,6 @@ from tasks.drift import DriftSpec
 from tasks.evaluation import Bounds, EvaluationSpec, Question
 from tasks.ingestion import ColumnsSpec, Reading, SourceSpec
 from tasks.memory import MemorySpec
-
-ROOT = Path(__file__).parent.parent
 
 
 class ForecastSpec(Bounds):
@@ -152,8 +150,8 @@ class PipelineSpec(Spec):
 
     def beside(self, path: Path) -> "PipelineSpec":
         """The same spec with its local paths resolved: from here, beside the YAML, or in this repository."""
-        source = self.source.beside(lambda local: _resolve(local, path), path.parent)
-        contract = _resolve(self.contract, path) if self.contract else None
+        source = self.source.beside(lambda local: resolve(local, path), path.parent)
+        contract = resolve(self.contract, path) if self.contract else None
         return self.model_copy(update={"source": source, "contract": contract})
 
     @property
@@ -230,30 +228,3 @@ class PipelineSpec(Spec):
         contract = promises.model_dump_json() if promises else ""
         told = (flow, code_digest(), spec, contract, as_of.isoformat(), raw.digest)
         return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
-
-
-def path_of(pipeline: str, folder: Path | None = None) -> Path:
-    """The file of a pipeline by its path, or by its name under `folder` or deployments/pipelines. Raises SpecError."""
-    if pipeline.endswith((".yaml", ".yml")) or "/" in pipeline:
-        return Path(pipeline)
-    known = known_pipelines(folder)
-    if pipeline in known:
-        return known[pipeline]
-    names = ", ".join(sorted(known)) or "none"
-    raise SpecError(f"there is no pipeline {pipeline!r}; known are {names}, or give the path of a YAML.")
-
-
-def known_pipelines(folder: Path | None = None) -> dict[str, Path]:
-    """Name and file of every pipeline that can be named: those of `folder` first, then of deployments/pipelines."""
-    places = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
-    suffixes = (".yml", ".yaml")  # the last of two that share a name counts
-    found = [path for place in reversed(places) if place for end in suffixes for path in sorted(place.glob(f"*{end}"))]
-    return {path.stem: path for path in found}
-
-
-def _resolve(path: str, document: Path) -> str:
-    if "://" in path or Path(path).is_absolute():
-        return path
-    places = (Path(path), document.parent / path, ROOT / path)
-    found = (str(place) for place in places if place.exists() or glob.glob(str(place), recursive=True))  # noqa: PTH207
-    return next(found, path)
