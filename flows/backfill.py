@@ -38,7 +38,7 @@ def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: Dr
             continue
         log.info("the night of %s", name)
         try:
-            outcome = nightly(spec, night, dry_run=dry_run)
+            outcome = nightly(pipeline, night, dry_run=dry_run)  # by its name: Prefect keeps parameters
         except (SpecError, LeaseHeld, LeaseLost):
             raise  # the next night would meet the same
         except NightcastError as error:  # it would have failed then too, and the next one would have run
