@@ -1,115 +1,131 @@
-"""An Open Data Contract Standard document, compiled: columns, keys and rules that a table must keep."""
+"""What one table promises, as facts: its columns, key, rules and service levels, and what a table breaks of it."""
 
-import functools
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+import re
+from typing import Literal
 
-from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
-from pydantic import BaseModel, ValidationError
+import pyarrow as pa
+import pyarrow.compute as pc
+from pydantic import field_validator
 
-from data_contracts import options
-from data_contracts.document import read_document, sentences
-from data_contracts.errors import SpecError
-from data_contracts.kinds import ARROW, KINDS, Kind, Known, physical
-from data_contracts.promise import Column, Contract
-from data_contracts.rules import Rule, compile_rules, custom, words
-from data_contracts.service import levels_of
-
-__all__ = ["ARROW", "ODCS", "Column", "Contract", "Kind", "house_contract", "read_contract"]
-
-ODCS = Path(__file__).parent / "odcs"
+from data_contracts.column_types import WITHOUT_A_TYPE, Kind, arrow_type
+from data_contracts.rules import Rule, Scope, Severity
+from data_contracts.spec import Spec
 
 
-def read_contract(path: Path) -> Contract:
-    """Compile the ODCS v3 document at `path`; SpecError says which part is no contract."""
-    document = read_document(path)
-    try:
-        parsed = OpenDataContractStandard.model_validate(document)
-    except ValidationError as error:
-        raise sentences(path, error) from error
-    if unknown := list(_unknown(document, parsed, "")):
-        raise SpecError(f"{path}: the standard has no {', '.join(unknown)}; is a word misspelt?")
-    if parsed.kind != "DataContract" or not parsed.schema_:
-        raise SpecError(f"{path} is no data contract: kind must be DataContract and schema must name a table.")
-    if not (parsed.apiVersion or "v3").startswith("v3"):
-        raise SpecError(f"{path} is written for {parsed.apiVersion}; write it for v3.1.0 of the standard.")
-    if len(parsed.schema_) != 1:
-        raise SpecError(f"{path} describes {len(parsed.schema_)} tables; a contract here describes one.")
-    table = parsed.schema_[0]
-    columns = tuple(_column(prop, path) for prop in table.properties or [])
-    names = [column.name for column in columns]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise SpecError(f"{path} promises {', '.join(twice)} twice; keep one of each.")
-    try:
-        return Contract(
-            id=parsed.id or path.stem.removesuffix(".odcs"),
-            version=parsed.version or "0.0.0",
-            columns=columns,
-            rules=_rules(table, columns, path),
-            others=custom(table.customProperties, "otherColumns"),
-            levels=levels_of(parsed, path),
-            row_faults=custom(table.customProperties, "rowFaults") or "error",
-            title=parsed.name or "",
-            purpose=(parsed.description.purpose or "") if parsed.description else "",
-            words=words(table),
-        )
-    except ValidationError as error:
-        raise sentences(path, error) from error
+class Column(Spec):
+    """One promised column: what kind of values, whether it may be missing, whether it is part of the key.
+
+    `zone` is that of times which carry none, `zoned` whether times carry one (None: not said), `format` how times are
+    written as text, in the words of strptime. `unit` is the unit of the values, as mph.
+    """
+
+    name: str
+    kind: Kind = "any"
+    arrow: str | None = None
+    required: bool = False
+    key: bool = False
+    zone: str | None = None
+    zoned: bool | None = None
+    format: str | None = None
+    unit: str | None = None
+    description: str = ""
+    examples: tuple[str, ...] = ()
+
+    @property
+    def promised(self) -> str:
+        """Its type in one word, Arrow's where the contract gives one."""
+        return self.arrow or {"any": "anything", "clock": "time of day", "time": "timestamp"}.get(self.kind, self.kind)
 
 
-def _unknown(written: Any, parsed: Any, place: str) -> Iterator[str]:
-    """Fields of the document that the model of the standard has let fall."""
-    if isinstance(parsed, BaseModel):
-        fields = {field.alias or name: getattr(parsed, name) for name, field in type(parsed).model_fields.items()}
-        for name, value in written.items():
-            here = f"{place}.{name}" if place else str(name)
-            yield from _unknown(value, fields[name], here) if name in fields else (here,)
-    elif isinstance(parsed, list):
-        for number, (one, other) in enumerate(zip(written, parsed, strict=True)):
-            yield from _unknown(one, other, f"{place}.{number}")
+class Level(Spec):
+    """One service level. Only an enforced one is judged: how old, in pandas' words, the newest observation may be."""
+
+    property: str
+    value: str
+    enforced: bool = False
+    severity: Severity = "error"
+    scope: Scope = "table"
+    description: str = ""
 
 
-@functools.cache
-def house_contract(name: str) -> Contract:
-    """The contract of one of the pipeline's own tables: raw, clean, windows, scores and so on."""
-    return read_contract(ODCS / f"{name}.yaml")
+class Contract(Spec):
+    """What one table promises.
+
+    `others` matches the names of further columns that may stand in it, and `row_faults` says what a row that is no
+    observation at all (text for a number, a repeated key, a time off the grid) does: it stops the night (error), sets
+    its series aside (series), or goes to quarantine alone (warning). `words` are promises that nobody can judge.
+    """
+
+    id: str
+    version: str
+    columns: tuple[Column, ...]
+    rules: tuple[Rule, ...] = ()
+    others: str | None = None
+    levels: tuple[Level, ...] = ()
+    row_faults: Literal["error", "warning", "series"] = "error"
+    title: str = ""
+    purpose: str = ""
+    words: tuple[str, ...] = ()
+
+    @field_validator("others")
+    @classmethod
+    def _pattern(cls, others: str | None) -> str | None:
+        try:
+            re.compile(others or "")
+        except re.error as broken:
+            raise ValueError(f"{others!r} is no regular expression: {broken}") from broken
+        return others
+
+    @property
+    def label(self) -> str:
+        return f"{self.id}@{self.version}"
+
+    @property
+    def key(self) -> list[str]:
+        return [column.name for column in self.columns if column.key]
+
+    @property
+    def freshness(self) -> str | None:
+        """How old the newest observation of the whole table may be."""
+        told = [level.value for level in self.levels if level.enforced and level.scope == "table"]
+        return told[0] if told else None
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The Arrow schema of the table; a column of which nothing is promised has the type null."""
+        types = {column.name: column.arrow or WITHOUT_A_TYPE.get(column.kind) for column in self.columns}
+        plain = {name: arrow_type(word) if word else pa.null() for name, word in types.items()}
+        required = {column.name for column in self.columns if column.required}
+        return pa.schema([pa.field(name, arrow, name not in required) for name, arrow in plain.items()])
+
+    def broken_by(self, table: pa.Table) -> list[str]:
+        """One sentence for each structural promise that `table` breaks: columns, types, nulls, key."""
+        findings = []
+        for column in self.columns:
+            findings += _column_findings(column, table)
+        promised = {column.name for column in self.columns}
+        for name in table.column_names:
+            if name not in promised and not re.fullmatch(self.others or "", name):
+                findings.append(f"column {name!r} is not in the contract")
+        if not findings and self.key and table.num_rows:
+            distinct = table.group_by(self.key).aggregate([]).num_rows
+            if distinct != table.num_rows:
+                twice = table.num_rows - distinct
+                findings.append(f"{twice} rows repeat a key ({', '.join(self.key)})")
+        return findings
 
 
-def _column(prop: SchemaProperty, path: Path) -> Column:
-    if not prop.name:
-        raise SpecError(f"{path}: a property of the schema has no name.")
-    what = f"{path}: {prop.name}"
-    if prop.logicalType not in KINDS:
-        known = ", ".join(str(word) for word in KINDS if word)
-        raise SpecError(f"{what} has logicalType {prop.logicalType!r}, which no table column has; known are {known}.")
-    try:
-        found, arrow = physical(prop.physicalType)
-    except ValueError as wrong:
-        raise SpecError(f"{what} has physicalType {prop.physicalType!r}: {wrong}.") from wrong
-    kind = KINDS[prop.logicalType] if prop.logicalType else found
-    unit = custom(prop.customProperties, "unit")
-    return Column(
-        name=prop.physicalName or prop.name,
-        kind=kind,
-        arrow=arrow if found == kind else None,  # text that holds numbers: what it means counts, not how it is kept
-        required=bool(prop.required),
-        key=bool(prop.primaryKey),
-        unit=None if unit is None else str(unit),
-        description=" ".join((prop.description or "").split()),
-        examples=tuple(str(example) for example in prop.examples or ()),
-        **options.facts_of(prop, kind, what),
-    )
-
-
-def _rules(table: SchemaObject, columns: tuple[Column, ...], path: Path) -> tuple[Rule, ...]:
-    """The rules that the document writes as such, then those that its properties imply."""
-    known = {
-        str(prop.name): Known(column.name, column.kind)
-        for prop, column in zip(table.properties or [], columns, strict=True)
-    }
-    rules = compile_rules(table, known, path)
-    row_faults = str(custom(table.customProperties, "rowFaults") or "error")
-    for prop in table.properties or []:
-        rules += options.rules_of(prop, known[str(prop.name)], row_faults, f"{path}: {prop.name}")
-    return rules
+def _column_findings(column: Column, table: pa.Table) -> list[str]:
+    if column.name not in table.column_names:
+        return [f"column {column.name!r} is missing"]
+    values = table[column.name]
+    if column.arrow and values.type != arrow_type(column.arrow):
+        return [f"column {column.name!r} is {values.type}, not {column.arrow}"]
+    findings = []
+    if column.required and values.null_count:
+        findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
+    if pa.types.is_floating(values.type) and values.length() > values.null_count:
+        endless = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
+        if endless and column.required:
+            findings.append(f"column {column.name!r} has {endless} values that are not finite")
+    return findings

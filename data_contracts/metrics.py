@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 from open_data_contract_standard.model import DataQuality
 
 from data_contracts.bounds import OPERATORS, Bound, bound_of
+from data_contracts.column_types import Kind, Known
 from data_contracts.errors import SpecError
-from data_contracts.kinds import Kind, Known
 
 METRICS: dict[str, tuple[str, ...]] = {
     "rowCount": (),

@@ -11,11 +11,11 @@ from typing import Any, Literal
 from open_data_contract_standard.model import DataQuality, SchemaObject
 
 from data_contracts.bounds import OPERATORS, Bound
-from data_contracts.document import mapping
+from data_contracts.column_types import Known
 from data_contracts.errors import SpecError
-from data_contracts.kinds import Known
 from data_contracts.metrics import library
 from data_contracts.spec import Spec
+from data_contracts.yaml_reader import mapping
 
 Severity = Literal["error", "warning", "info"]
 Scope = Literal["table", "series"]

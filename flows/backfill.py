@@ -1,17 +1,19 @@
 """The nights that were missed, oldest first, each as it would have been: with what was known then, and no more."""
 
+import logging
 from datetime import UTC, datetime
 
 from prefect import flow
 
 from data_contracts.errors import LeaseHeld, LeaseLost, NightcastError, NightsFailed, SpecError
 from data_contracts.spec import Spec
-from flows.form import Day, DryRun, Pipeline, backfill_name
 from flows.nightly import nightly
-from flows.nights import missed, span
+from flows.pipeline.parameters import Day, DryRun, Pipeline, backfill_name
+from flows.pipeline.schedule import missed, span
+from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
-from flows.spec import PipelineSpec
-from tasks._journal import log
+
+log = logging.getLogger("nightcast")
 
 
 class Backfilled(Spec):

@@ -2,17 +2,16 @@
 
 from prefect import flow
 
-from flows.form import AsOf, DryRun, Pipeline, run_name
-from flows.run import Outcome, open_run
-from tasks._ledger import champion_at, former_champions
-from tasks._publish import published_before
-from tasks._story import Story
+from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
+from flows.runs.run import Outcome, open_run
 from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
-from tasks.forecasting import standing
 from tasks.ingestion import ingest
+from tasks.registry.champions import champion_at, former_champions
 from tasks.reporting import report
+from tasks.results.run import Story, standing
 from tasks.revisions import list_revisions
+from tasks.storage.vintages import published_before
 from tasks.validation import validate
 from tasks.windowing import cut_windows
 

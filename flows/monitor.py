@@ -2,16 +2,16 @@
 
 from prefect import flow
 
-from flows.form import AsOf, DryRun, Pipeline, run_name
-from flows.run import Outcome, open_run
-from tasks._ledger import champion_at
-from tasks._publish import published_before
-from tasks._story import Story
+from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
+from flows.runs.run import Outcome, open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
 from tasks.ingestion import ingest
+from tasks.registry.champions import champion_at
 from tasks.reporting import report
+from tasks.results.run import Story
 from tasks.revisions import list_revisions
+from tasks.storage.vintages import published_before
 from tasks.validation import validate
 
 

@@ -2,20 +2,20 @@
 
 from prefect import flow
 
-from flows.form import AS_WRITTEN, AsOf, DryRun, Otherwise, Pipeline, run_name
-from flows.run import Outcome, open_run
-from tasks._ledger import champion_before, former_champions
-from tasks._publish import published_before
-from tasks._story import Story, challengers, rivals
+from flows.pipeline.parameters import AS_WRITTEN, AsOf, DryRun, Otherwise, Pipeline, run_name
+from flows.runs.run import Outcome, open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
 from tasks.evaluation import evaluate
-from tasks.forecasting import forecast, standing
+from tasks.forecasting import forecast
 from tasks.ingestion import ingest
-from tasks.memory import draw_memory, illustrated
+from tasks.memory import draw_memory
 from tasks.registration import register
+from tasks.registry.champions import champion_before, former_champions
 from tasks.reporting import report
+from tasks.results.run import Story, challengers, illustrated, rivals, standing
 from tasks.revisions import list_revisions
+from tasks.storage.vintages import published_before
 from tasks.training import train
 from tasks.validation import validate
 from tasks.windowing import cut_windows

@@ -9,9 +9,9 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
-from tasks._lease import Terms
-from tasks._store import Store
-from tasks._tracking import Tracking
+from tasks.registry.mlflow_registry import Tracking
+from tasks.storage.lease import Terms
+from tasks.storage.store import Store
 
 LOCAL = ("", "file")
 

@@ -2,12 +2,12 @@
 
 from prefect import flow
 
-from flows.form import AsOf, Pipeline, run_name
-from flows.run import open_run
-from tasks._search import USUAL, Effort, search
-from tasks._tuned import Tuned, conclude, contenders
+from flows.pipeline.parameters import AsOf, Pipeline, run_name
+from flows.runs.run import open_run
 from tasks.evaluation import evaluate
 from tasks.ingestion import ingest
+from tasks.search.conclusion import Tuned, conclude, contenders
+from tasks.search.search import USUAL, Effort, search
 from tasks.training import train
 from tasks.validation import validate
 from tasks.windowing import cut_windows

@@ -6,8 +6,8 @@ network and a ridge regression differ enough for that.
 
 import numpy as np
 
-from models.heads import POINTS, Head
 from models.metrics import pinball
+from models.networks.heads import POINTS, Head
 
 SHARES = np.linspace(0, 1, 21)
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the middle one

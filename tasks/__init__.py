@@ -1,5 +1,6 @@
 """One file a step, and the only room that does I/O; files that start with _ are plumbing."""
 
+import logging
 import os
 
 # Set before the libraries of this room are imported, because they read these once: no telemetry, no pickles,
@@ -17,3 +18,5 @@ for name, value in {
     "PREFECT_LOGGING_EXTRA_LOGGERS": "nightcast",
 }.items():
     os.environ.setdefault(name, value)
+
+logging.getLogger("nightcast").setLevel(logging.INFO)  # so that handlers such as the Prefect UI receive every step

@@ -3,26 +3,12 @@
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.spec import Spec
-from tasks._ledger import vintage
-from tasks._publish import Published
-from tasks._scores import scales_before, scored
-from tasks._step import step
-from tasks._store import Store
-from tasks.evaluation import Question
-from tasks.registration import Night
-
-
-class Realised(Spec):
-    """Errors of the vintages whose actuals have arrived; both None on a first night."""
-
-    actuals: Artifact | None = None
-    accuracy: Artifact | None = None
-    summary: str = "no earlier forecast to score"
-
-    @property
-    def sentence(self) -> str:
-        return self.summary
+from tasks.engine.step import step
+from tasks.modeling.forecast_setup import Question
+from tasks.modeling.scores import scales_before, scored
+from tasks.results.steps import Night, Realised
+from tasks.storage.store import Store
+from tasks.storage.vintages import Published, vintage
 
 
 def compare(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, season: int) -> pd.DataFrame:

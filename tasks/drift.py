@@ -19,11 +19,11 @@ from scipy import stats
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
-from models.calendar import seasons
-from models.panel import View
-from tasks._step import step
-from tasks._store import Store
-from tasks.registration import Night
+from models.data.calendar import seasons
+from models.data.panel import View
+from tasks.engine.step import step
+from tasks.results.steps import Drifted, Night
+from tasks.storage.store import Store
 
 LEAST = 0.1  # deviations; the threshold that Evidently has by itself
 SEASONS_BEFORE = 6
@@ -35,21 +35,6 @@ class DriftSpec(Spec):
     share: float = Field(0.3, gt=0, le=1)
     current: PositiveInt | None = Field(None, description="newest steps; by default the longest season")
     reference: PositiveInt | None = Field(None, description="steps before those; by default eight times as many")
-
-
-class Drifted(Spec):
-    """What was watched, what drifted, and the two reports."""
-
-    table: Artifact
-    page: Artifact
-    record: Artifact
-    share: float
-    drifted: bool
-    summary: str
-
-    @property
-    def sentence(self) -> str:
-        return self.summary
 
 
 def relative(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View) -> pd.DataFrame:

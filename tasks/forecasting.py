@@ -5,65 +5,21 @@ Every row says which rung it comes from, and why not from the champion.
 """
 
 import math
-from datetime import datetime
 
 import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, NoChampion
-from data_contracts.spec import Spec
-from tasks import _publish
-from tasks._candidate import Candidate
-from tasks._scores import quantile_columns
-from tasks._step import Failure, step
-from tasks._store import Store
-from tasks._windows import cutoffs_of, index_of
-from tasks.evaluation import Evaluated, Question, comparable, forecast_table
-from tasks.registration import Night, Registered
-
-
-class Rung(Spec):
-    """One model that may forecast tonight, and why it has to, if it is not the champion."""
-
-    candidate: Candidate
-    degraded_reason: str | None = None
-
-
-class Standing(Spec):
-    """Who may forecast tonight: the champion after the gate and, where there was one, tonight's evaluation."""
-
-    champion: Candidate | None
-    formers: tuple[Candidate, ...] = ()
-    evaluated: Evaluated | None = None
-
-
-class Forecasted(Spec):
-    """The stored table, the file that analysts read, and who forecast."""
-
-    table: Artifact
-    published: Artifact
-    rung: Rung
-    last: datetime
-    series: int
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        told = f"{self.table.rows:,} rows by {self.rung.candidate.label}"
-        return f"{told} ({self.rung.degraded_reason})" if self.rung.degraded_reason else told
-
-
-def standing(
-    registered: Registered | Failure | None,
-    incumbent: Candidate | None,
-    formers: tuple[Candidate, ...],
-    evaluated: Evaluated | Failure | None = None,
-) -> Standing:
-    """Where there was no gate, or it failed, the champion of the night before stays."""
-    champion = registered.champion if isinstance(registered, Registered) else incumbent
-    judged = evaluated if isinstance(evaluated, Evaluated) else None
-    return Standing(champion=champion, formers=formers, evaluated=judged)
+from tasks.engine.step import step
+from tasks.modeling import forecasts
+from tasks.modeling.forecast_setup import Question
+from tasks.modeling.forecasts import comparable, forecast_table
+from tasks.modeling.scores import quantile_columns
+from tasks.modeling.training_data import cutoffs_of, index_of
+from tasks.results.steps import Forecasted, Night, Rung, Standing
+from tasks.storage import vintages
+from tasks.storage.store import Store
 
 
 def ladder(stand: Standing, scores: pd.DataFrame, metric: str) -> list[Rung]:
@@ -126,11 +82,11 @@ def forecast(
     table["source"] = "champion" if model.role == "champion" else model.name
     table["degraded_reason"] = pd.Series([rung.degraded_reason] * len(table), dtype="str")
     table = table.sort_values(["unique_id", "ds"], ignore_index=True)
-    _publish.audit(table, question.view.horizon)
+    forecasts.audit(table, question.view.horizon)
     stored = store.put(table, "forecasts")
     return Forecasted(
         table=stored,
-        published=_publish.publish(stored, night.pipeline, night.as_of, store),
+        published=vintages.publish(stored, night.pipeline, night.as_of, store),
         rung=rung,
         last=table["ds"].max(),
         series=len(rows),

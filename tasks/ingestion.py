@@ -14,17 +14,13 @@ import pyarrow.compute as pc
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import SourceUnreadable
-from tasks import _incremental, _snapshots, _targets, _versions
-from tasks._origin import SourceSpec
-from tasks._proof import prove
-from tasks._reading import ColumnsSpec, Reading
-from tasks._source import digest_of, fingerprint, read_source
-from tasks._step import Seen, step_that_depends_on
-from tasks._store import Store
-
-__all__ = ["ColumnsSpec", "Reading", "SourceSpec", "as_known", "in_our_words", "ingest", "read_source"]
-
-OURS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
+from tasks.engine.step import Seen, step_that_depends_on
+from tasks.quality.rule_dry_run import prove
+from tasks.sources import incremental, row_versions, unpivot
+from tasks.sources.dataset import OURS, Reading
+from tasks.sources.read import digest_of, fingerprint, read_source
+from tasks.storage import snapshots
+from tasks.storage.store import Store
 
 
 def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
@@ -94,7 +90,7 @@ def in_our_words(table: pa.Table, reading: Reading, *, may_be_empty: bool = Fals
         ours = {**ours, "y": table[columns.y]}
         return pa.table({name: _decoded(values) for name, values in (ours | kept).items()})
     cells = {target: table[target] for target in reading.targets(names)}
-    return _targets.long(_together(ours | kept), _together(cells))
+    return unpivot.long(_together(ours | kept), _together(cells))
 
 
 def _counted(table: pa.Table) -> pa.Array:
@@ -127,7 +123,7 @@ def known_table(reading: Reading, as_of: datetime, store: Store) -> pa.Table:
     """The source in our words, as it was known at `as_of`. Raises SourceUnreadable where that is nothing."""
     if reading.contract:
         prove(reading.contract, reading.kinds)
-    before = _snapshots.before(reading.pipeline, as_of, store) if reading.source.incremental else None
+    before = snapshots.before(reading.pipeline, as_of, store) if reading.source.incremental else None
     table = _only_new(reading, as_of, before, store)
     if table is None:
         table = in_our_words(read_source(reading.source, reading.chosen, as_of), reading)
@@ -136,17 +132,17 @@ def known_table(reading: Reading, as_of: datetime, store: Store) -> pa.Table:
         raise SourceUnreadable(
             f"the source {reading.source.shown}", [f"nothing in it was known at {as_of:%Y-%m-%d %H:%M %Z}"]
         )
-    return _versions.numbered(raw) if reading.source.kind == "sql" else raw
+    return row_versions.numbered(raw) if reading.source.kind == "sql" else raw
 
 
-def _only_new(reading: Reading, as_of: datetime, before: _snapshots.Snapshot | None, store: Store) -> pa.Table | None:
+def _only_new(reading: Reading, as_of: datetime, before: snapshots.Snapshot | None, store: Store) -> pa.Table | None:
     """What last night read and what is new since; None where everything must be read."""
-    found = _incremental.since(reading, before, store)
+    found = incremental.since(reading, before, store)
     if found is None:
         return None
     asked, kept = found
     newer = read_source(reading.source, reading.chosen, as_of, asked)
-    return _incremental.joined(kept, in_our_words(newer, reading, may_be_empty=True))
+    return incremental.joined(kept, in_our_words(newer, reading, may_be_empty=True))
 
 
 def _seen(reading: Reading, as_of: datetime, store: Store) -> Any:

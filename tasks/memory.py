@@ -1,26 +1,30 @@
 """After step 4 · trained models → drawings of their memory: unrolled in time, gradient over lag, a cell with gates."""
 
+import logging
+
 from pydantic import Field, NonNegativeInt
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import TrainingFailed
 from data_contracts.spec import Spec
 from models.bundle import Bundle
-from models.diagnostics import Memory
-from models.forecaster import Recipe, train_network
-from models.panel import Panel
-from models.recurrent import RecurrentSpec, Shape
-from tasks import _journal
-from tasks._candidate import bundle_of
-from tasks._cells import draw_cell
-from tasks._lags import Fading, draw_lags
-from tasks._memory import memory_of
-from tasks._step import Failure, step_that_depends_on
-from tasks._store import Store
-from tasks._unrolled import draw_unrolled
-from tasks._windows import index_of, training_part
-from tasks._wiring import Drawn
-from tasks.training import Trained, learned_from
+from models.data.panel import Panel
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
+from tasks.charts.cell_diagram import draw_cell
+from tasks.charts.gradient_by_lag import Fading, draw_lags
+from tasks.charts.network_view import Drawn
+from tasks.charts.unrolled_network import draw_unrolled
+from tasks.engine.step import step_that_depends_on
+from tasks.modeling.candidate import bundle_of
+from tasks.modeling.memory import memory_of
+from tasks.modeling.training_data import index_of, learned_from, training_part
+from tasks.report.memory_section import drawn
+from tasks.results.steps import Pictured, Reference, Trained
+from tasks.storage.store import Store
+
+log = logging.getLogger("nightcast")
+
 
 CELLS = ("rnn", "lstm", "gru")
 BATCH = 64
@@ -30,34 +34,6 @@ class MemorySpec(Spec):
     """Each cell that no model of the night has is trained for so many steps, for the drawing of all three alone."""
 
     reference_steps: NonNegativeInt = Field(100, description="less than one epoch of one model; 0: no reference")
-
-
-class Reference(Spec):
-    """A network that was trained for a moment, and is no candidate."""
-
-    name: str
-    memory: Memory
-
-
-class Pictured(Spec):
-    """The drawings of each model by the digest of its bundle, and what stood beside them in the one of all cells."""
-
-    drawings: dict[str, dict[str, Artifact]]
-    references: tuple[Reference, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        beside = ", ".join(one.name for one in self.references)
-        return f"{len(self.drawings)} models drawn" + (f", beside {beside} for reference" if beside else "")
-
-
-def drawn(trained: Trained, store: Store) -> Drawn | None:
-    """What the drawings need of a model; None where nothing is known of its memory."""
-    if trained.memory is None:
-        return None
-    settings = bundle_of(trained.candidate, store).settings
-    spec, shape = RecurrentSpec.model_validate(settings["model"]), Shape.model_validate(settings["shape"])
-    return Drawn(trained.candidate.name, spec, shape, trained.memory)
 
 
 def lacking(trained: tuple[Trained, ...], spec: MemorySpec, store: Store) -> tuple[tuple[str, Recipe], ...]:
@@ -123,7 +99,7 @@ def _references(
         try:
             bundle, _ = train_network(panel, index, recipe)
         except TrainingFailed as failed:
-            _journal.log.info("no reference in the drawing over lags: %s", failed)
+            log.info("no reference in the drawing over lags: %s", failed)
             continue
         found.append(Reference(name=name, memory=memory_of(bundle, panel, index)))
     return tuple(found)
@@ -135,11 +111,3 @@ def fadings(models: tuple[Drawn, ...], references: tuple[Reference, ...]) -> lis
         *(Fading(one.name, one.memory) for one in models),
         *(Fading(one.name, one.memory, reference=True) for one in references),
     ]
-
-
-def illustrated(trained: tuple[Trained, ...], pictured: Pictured | Failure) -> tuple[Trained, ...]:
-    """The models with their drawings; without them where there are none."""
-    if isinstance(pictured, Failure):
-        return trained
-    found = pictured.drawings
-    return tuple(one.model_copy(update={"drawings": found.get(one.candidate.bundle.digest, {})}) for one in trained)

@@ -2,41 +2,18 @@
 
 import json
 import math
-from datetime import datetime
 
-from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from tasks import _ledger
-from tasks._candidate import Candidate, bundle_of
-from tasks._memory import metrics
-from tasks._promotion import PromotionSpec, Verdict, judge
-from tasks._scores import losses_by_origin
-from tasks._step import step_that_depends_on
-from tasks._store import Store
-from tasks._tracking import Logged, Registry, Tracking
-from tasks.evaluation import METRICS, Evaluated, EvaluationSpec
-from tasks.training import Trained
-
-
-class Night(Spec):
-    """Which night this is: the names that its records carry."""
-
-    pipeline: str
-    run_id: str
-    as_of: datetime
-
-
-class Registered(Spec):
-    """The champion after tonight, whether it is a new one, and why; `decision` is the entry in the ledger itself."""
-
-    champion: Candidate | None
-    moved: bool
-    reason: str
-    decision: Artifact
-
-    @property
-    def sentence(self) -> str:
-        return self.reason
+from models.diagnostics.effective_memory import metrics
+from tasks.engine.step import step_that_depends_on
+from tasks.modeling.candidate import Candidate, bundle_of
+from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
+from tasks.modeling.scores import losses_by_origin
+from tasks.registry import champions
+from tasks.registry.mlflow_registry import Logged, Registry, Tracking
+from tasks.registry.promotion import PromotionSpec, Verdict, judge
+from tasks.results.steps import Evaluated, Night, Registered, Trained
+from tasks.storage.store import Store
 
 
 class Gate(Spec):
@@ -87,9 +64,9 @@ def register(
     crowned = new.model_copy(update={"role": "champion", "version": versions[new.label]}) if new else holder
     decision = _written(evaluated, verdict, crowned, holder, night)
     stored = store.put_bytes(decision, "decision", "json")
-    entry = _ledger.decide(night.pipeline, night.as_of, stored, store)
+    entry = champions.decide(night.pipeline, night.as_of, stored, store)
     reason = _reason(verdict, evaluated)
-    if registry and _ledger.is_latest(night.pipeline, night.as_of, store):
+    if registry and champions.is_latest(night.pipeline, night.as_of, store):
         with store.committing():
             if best:
                 registry.point("challenger", versions[best])

@@ -10,26 +10,11 @@ from datetime import datetime
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.spec import Spec
-from tasks._step import step
-from tasks._store import Store
+from tasks.engine.step import step
+from tasks.results.steps import Revised
+from tasks.storage.store import Store
 
 KEY = ["unique_id", "ds"]
-
-
-class Revised(Spec):
-    """How many values changed since the night before, and the table of them; None where none did."""
-
-    late: int = 0
-    rewritten: int = 0
-    gone: int = 0
-    table: Artifact | None = None
-    first: str = ""
-
-    @property
-    def sentence(self) -> str:
-        counts = {"late": self.late, "rewritten": self.rewritten, "gone": self.gone}
-        return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing changed"
 
 
 def revisions(before: pd.DataFrame, after: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:

@@ -7,7 +7,6 @@ Early stopping and the intervals look at the validation part too, for every conf
 is claimed from this loss. It only chooses; what was chosen is judged on the test part, once.
 """
 
-import functools
 import time
 from typing import Literal
 
@@ -16,50 +15,19 @@ import optuna
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.spec import Spec
 from models.bundle import Bundle
-from models.fit import Epoch
-from models.forecaster import Recipe, train_network
-from models.panel import Panel, View
-from models.windows import WindowIndex
-from tasks import _journal
-from tasks._scores import scales_before, scored
-from tasks._step import step_that_depends_on
-from tasks._store import Store
-from tasks._windows import content_digest, cutoffs_of, index_of, training_part
-from tasks.evaluation import Question, forecast_table
-
-
-class Tried(Spec):
-    """`losses`: of the validation windows in normalised units, one an epoch. `metric`: the one to compare by."""
-
-    name: str
-    state: Literal["done", "pruned", "failed"]
-    losses: tuple[float, ...]
-    metric: float | None = None
-    seconds: float = 0.0
-    note: str = ""
-
-    @property
-    def sentence(self) -> str:
-        told = "" if self.metric is None else f" {self.metric:.4f} on the validation windows"
-        return f"{self.name}: {self.state} after {len(self.losses)} epochs{told}"
-
-
-class Attempt(Spec):
-    """One configuration, and the middling loss after each epoch of those before; empty where too few are done to tell.
-
-    `label` is for people who watch.
-    """
-
-    recipe: Recipe
-    medians: tuple[float, ...] = ()
-    label: str = ""
-
-    def is_behind(self, losses: list[float]) -> bool:
-        """Whether it is to be given up with these losses; the first epoch is for free."""
-        epoch = len(losses) - 1
-        return 0 < epoch < len(self.medians) and min(losses) > self.medians[epoch]
+from models.data.panel import Panel, View
+from models.data.windows import WindowIndex
+from models.training.fit import Epoch
+from models.training.train_network import train_network
+from tasks.engine import run_log
+from tasks.engine.step import step_that_depends_on
+from tasks.modeling.forecast_setup import Question
+from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.scores import scales_before, scored
+from tasks.modeling.training_data import _digest_of_training_part, cutoffs_of, index_of, training_part
+from tasks.results.steps import Attempt, Tried
+from tasks.storage.store import Store
 
 
 def validation_origins(part: pd.DataFrame, index: WindowIndex, view: View, most: int) -> pd.DataFrame:
@@ -93,11 +61,6 @@ def tried_with(
     return attempt.recipe, attempt.medians, question, known
 
 
-@functools.lru_cache(maxsize=1)
-def _digest_of_training_part(clean: Artifact, windows: Artifact, view: View, store: Store) -> str:
-    return content_digest(*training_part(store.get(clean), index_of(windows, store), view))
-
-
 @step_that_depends_on(tried_with)
 def try_out(clean: Artifact, windows: Artifact, attempt: Attempt, question: Question, store: Store) -> Tried:
     """Train one configuration, as far as it keeps up with those before. Raises TrainingFailed, as training does."""
@@ -105,7 +68,7 @@ def try_out(clean: Artifact, windows: Artifact, attempt: Attempt, question: Ques
     part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
     state: Literal["done", "pruned", "failed"] = "done"
     metric, note = None, ""
-    with _journal.bar(attempt.label, recipe.training.max_epochs) as advance:
+    with run_log.bar(attempt.label, recipe.training.max_epochs) as advance:
 
         def told(epoch: Epoch) -> None:
             losses.append(epoch.validation_loss)

@@ -7,47 +7,17 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
-from data_contracts.spec import Spec
-from tasks import _expectations, _grid, _versions, _wide
-from tasks._cleaning import merged, zeros
-from tasks._faults import Fault, repeated, rows_of, sentence, set_aside, typed
-from tasks._promises import allowed_for, in_their_words, lacking, once, repeated_key, stale, stale_series
-from tasks._step import step
-from tasks._store import Store
-from tasks._types import retyped
-from tasks.ingestion import Reading
-
-
-class Health(Spec):
-    """What became of the rows: read = used + quarantined. Of a wide table each cell of a target is one."""
-
-    read: int
-    used: int
-    quarantined: int
-    known_ahead: int
-    gaps: int
-    series: int
-    ended: tuple[str, ...] = ()
-    set_aside: tuple[str, ...] = ()
-    """Series that a rule put out for this night: all their rows lie in quarantine."""
-    superseded: int = 0
-    """Older versions of rows of which a newer one is known: not among the rows read."""
-
-
-class Validated(Spec):
-    """The clean table, its cutoff, the rejected rows and what was found."""
-
-    clean: Artifact
-    cutoff: datetime
-    quarantine: Artifact | None
-    findings: tuple[str, ...]
-    health: Health
-
-    @property
-    def sentence(self) -> str:
-        told = f"{self.health.used:,} rows of {self.health.series} series"
-        told += f", {len(self.health.set_aside)} series set aside" if self.health.set_aside else ""
-        return told + (f", {self.health.quarantined:,} in quarantine" if self.health.quarantined else "")
+from tasks.engine.step import step
+from tasks.quality import expectations, time_grid, wide_tables
+from tasks.quality.column_types import retyped
+from tasks.quality.contract_checks import allowed_for, in_their_words, lacking, once, repeated_key, stale, stale_series
+from tasks.quality.row_checks import repeated, typed
+from tasks.quality.violations import Fault, rows_of, sentence, set_aside
+from tasks.results.steps import Health, Validated
+from tasks.sources import row_versions
+from tasks.sources.cleaning import merged, zeros
+from tasks.sources.dataset import Reading
+from tasks.storage.store import Store
 
 
 def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[pd.DataFrame, list[Fault]]:
@@ -58,20 +28,22 @@ def find_faults(raw: pd.DataFrame, reading: Reading, as_of: datetime) -> tuple[p
     if wrong := retyped(raw, reading):
         return raw, wrong
     frame, faults = typed(raw, reading)
-    faults += _grid.too_early(frame, reading)
+    faults += time_grid.too_early(frame, reading)
     sound = frame[~frame["row"].isin(rows_of(faults))]  # the others hold no observation that a rule could judge
     twice = repeated(sound, reading)
     if len(sound):
-        faults += _grid.off_grid(sound, _grid.steps(sound["ds"], reading.freq, 0), reading)
-    faults = _wide.by_target(faults, raw, reading)
+        faults += time_grid.off_grid(sound, time_grid.steps(sound["ds"], reading.freq, 0), reading)
+    faults = wide_tables.by_target(faults, raw, reading)
     if reading.contract:
         moment = reading.moment(as_of)
         told = in_their_words(sound, raw.loc[sound.index], reading)
         told = told[told[reading.columns.ds] < moment]
         series = reading.columns.unique_id or "unique_id"
-        broken = lacking(told, reading.contract) + _expectations.broken_rules(told, reading.contract, series)
-        broken = _wide.of_cells(allowed_for(broken, reading), raw, reading)
-        faults += once(twice, broken, reading) + broken + _wide.of_cells(repeated_key(told, reading), raw, reading)
+        broken = lacking(told, reading.contract) + expectations.broken_rules(told, reading.contract, series)
+        broken = wide_tables.of_cells(allowed_for(broken, reading), raw, reading)
+        faults += (
+            once(twice, broken, reading) + broken + wide_tables.of_cells(repeated_key(told, reading), raw, reading)
+        )
         faults += stale_series(sound[sound["ds"] < moment], moment, reading)
     else:
         faults += twice
@@ -114,7 +86,7 @@ def current(raw: pd.DataFrame, reading: Reading) -> pd.DataFrame:
     if not reading.columns.known_at:
         return raw
     times = reading.times(raw["ds"], ids=raw["unique_id"])
-    older = _versions.older(raw["unique_id"], times, reading.known(raw["known_at"]))
+    older = row_versions.older(raw["unique_id"], times, reading.known(raw["known_at"]))
     return raw[~older].reset_index(drop=True)
 
 
@@ -139,10 +111,10 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
         stopping = (*told, "no series is left to forecast" if aside else nothing)
         return Examined(None, None, out, findings, stopping)
     cutoff = observed["ds"].max()
-    grid = _grid.steps(kept["ds"], reading.freq, reading.horizon)
-    panel = _grid.on_grid(merged(kept, reading.cleaning), grid, cutoff, reading)
-    clean, silent, broken = _grid.known_ahead(zeros(panel, cutoff, reading.cleaning), cutoff, reading)
-    levels = [*stale(cutoff, moment, reading), *_grid.sparse(clean, cutoff, reading)]
+    grid = time_grid.steps(kept["ds"], reading.freq, reading.horizon)
+    panel = time_grid.on_grid(merged(kept, reading.cleaning), grid, cutoff, reading)
+    clean, silent, broken = time_grid.known_ahead(zeros(panel, cutoff, reading.cleaning), cutoff, reading)
+    levels = [*stale(cutoff, moment, reading), *time_grid.sparse(clean, cutoff, reading)]
     findings += tuple(sentence(fault, table) for fault in (*broken, *levels))
     stopping = tuple(sentence(fault, table) for fault in (*broken, *levels) if fault.severity == "error")
     ahead = int((kept["ds"] >= moment).sum())
@@ -153,7 +125,7 @@ def examine(table: pd.DataFrame, reading: Reading, as_of: datetime) -> Examined:
         known_ahead=ahead,
         gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
         series=clean["unique_id"].nunique(),
-        ended=tuple(sorted({*_grid.ended(kept, cutoff, reading), *silent})),
+        ended=tuple(sorted({*time_grid.ended(kept, cutoff, reading), *silent})),
         set_aside=aside,
         superseded=every - len(table),
     )

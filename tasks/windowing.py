@@ -5,10 +5,10 @@ from datetime import datetime
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from models.panel import Panel, View
-from models.windows import SPLITS, WindowSpec, cut_index
-from tasks._step import step
-from tasks._store import Store
+from models.data.panel import Panel, View
+from models.data.windows import SPLITS, WindowSpec, cut_index
+from tasks.engine.step import step
+from tasks.storage.store import Store
 
 
 @step

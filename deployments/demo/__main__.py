@@ -3,7 +3,7 @@
 import sys
 import time
 
-from deployments.surroundings import prepare
+from deployments.process_environment import prepare
 
 PIPELINE = "nyc-delays"
 NIGHTS = ("2013-11-28", "2013-11-29", "2013-11-30")
@@ -22,7 +22,7 @@ def main() -> None:
     prepare()
     sys.stderr.write("Nightcast demo: three nights over 27 series of late departures from New York, 2013.\n")
     sys.stderr.write("Starting Prefect for this process …\n")
-    from deployments.terminal import latest
+    from deployments.commands.show import latest
     from flows.nightly import nightly
     from flows.settings import Settings
 

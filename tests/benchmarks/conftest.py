@@ -2,11 +2,11 @@
 
 import pytest
 
-from flows.spec import PipelineSpec
-from models.panel import Panel
-from models.windows import cut_index
-from tasks._store import Store
+from flows.pipeline.spec import PipelineSpec
+from models.data.panel import Panel
+from models.data.windows import cut_index
 from tasks.ingestion import ingest
+from tasks.storage.store import Store
 from tasks.validation import validate
 
 

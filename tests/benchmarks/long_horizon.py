@@ -11,10 +11,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.features import FeatureSpec
-from models.linear import fit_linear, linear_points
-from models.panel import Panel, View
-from models.windows import SPLITS, WindowIndex
+from models.baselines.ridge import fit_linear, linear_points
+from models.data.features import FeatureSpec
+from models.data.panel import Panel, View
+from models.data.windows import SPLITS, WindowIndex
 
 SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "etth1" / "ETTh1.csv"
 PARTS = {"train": (0, 8640), "validation": (8640, 11520), "test": (11520, 14400)}

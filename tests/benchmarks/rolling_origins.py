@@ -9,19 +9,20 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from flows.spec import PipelineSpec
-from models.baselines import fit_baselines
+from flows.pipeline.spec import PipelineSpec
+from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
-from models.calendar import seasons
-from models.forecaster import Recipe, train_network
-from models.panel import Panel
-from models.recurrent import RecurrentSpec
-from models.windows import cut_index
-from tasks._scores import scales_before, scored
-from tasks._store import Store
-from tasks._windows import cutoffs_of, training_part
-from tasks.evaluation import forecast_table
+from models.data.calendar import seasons
+from models.data.panel import Panel
+from models.data.windows import cut_index
+from models.networks.recurrent import RecurrentSpec
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
 from tasks.ingestion import ingest
+from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.scores import scales_before, scored
+from tasks.modeling.training_data import cutoffs_of, training_part
+from tasks.storage.store import Store
 from tasks.validation import validate
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data"

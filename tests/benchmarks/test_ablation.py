@@ -6,7 +6,7 @@ Options that do not pay are off by default. Figures are of the validation part, 
 import numpy as np
 import pytest
 
-from models.recurrent import RecurrentSpec
+from models.networks.recurrent import RecurrentSpec
 from tests.benchmarks.rolling_origins import DATA, Night
 
 pytestmark = pytest.mark.benchmark

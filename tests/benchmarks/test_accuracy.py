@@ -11,9 +11,11 @@ import time
 import numpy as np
 import pytest
 
-from models.fit import TrainingSpec
-from models.forecaster import Recipe, train_network
-from models.recurrent import RecurrentSpec
+from models.networks.recurrent import RecurrentSpec
+from models.predict import predict
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
 from tests.benchmarks.long_horizon import (
     HORIZONS,
     KNOWN,
@@ -45,7 +47,7 @@ def trained_score(lookback: int, horizon: int, model: RecurrentSpec, training: T
     recipe = Recipe(model=model, training=training, quantiles=(0.5,), view=panel.view)
     bundle, _ = train_network(panel, index, recipe)
     windows = index.of(part)
-    return score(bundle.predict(panel, *windows)[..., 0], truth(panel, windows, horizon))
+    return score(predict(bundle, panel, *windows)[..., 0], truth(panel, windows, horizon))
 
 
 @pytest.mark.parametrize("lookback", [720, 96])

@@ -5,7 +5,7 @@
 
 import pytest
 
-from tests.models.copy_k import learn_to_copy
+from tests.models.training.copy_k import learn_to_copy
 
 pytestmark = pytest.mark.benchmark
 

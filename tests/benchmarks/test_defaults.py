@@ -6,7 +6,7 @@ by the mean and deviation of the training rows, no linear map, no seasons, no av
 
 import pytest
 
-from models.recurrent import RecurrentSpec
+from models.networks.recurrent import RecurrentSpec
 from tests.benchmarks.rolling_origins import DATA, Night
 
 pytestmark = pytest.mark.benchmark

@@ -18,12 +18,13 @@ SERIES, HOURS, MEASURED = 1000, 10_000, 3
 
 OURS = """
 from datetime import UTC, datetime
-from data_contracts.contract import read_contract
+from data_contracts.odcs_compiler import read_contract
 from pathlib import Path
-from models.features import FeatureSpec
-from tasks._store import Store
-from tasks._source import SourceSpec
-from tasks.ingestion import ColumnsSpec, Reading, ingest
+from models.data.features import FeatureSpec
+from tasks.storage.store import Store
+from tasks.sources.read import SourceSpec
+from tasks.sources.dataset import ColumnsSpec, Reading
+from tasks.ingestion import ingest
 from tasks.validation import validate
 import time, json, resource, sys
 folder = sys.argv[1]

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.baselines import fit_baselines
-from models.batches import Gatherer
-from models.bundle import gatherer_of
-from models.forecaster import train_network
-from models.panel import Panel
-from tasks._windows import training_part
+from models.baselines.seasonal import fit_baselines
+from models.data.batches import Gatherer
+from models.data.panel import Panel
+from models.predict import predict
+from models.restore import gatherer_of
+from models.training.train_network import train_network
+from tasks.modeling.training_data import training_part
 
 pytestmark = pytest.mark.benchmark
 
@@ -66,5 +67,5 @@ def test_forecasting_ten_thousand_series(demo, capsys):
     with capsys.disabled():
         print()
         for bundle in bundles:
-            speed = rate(lambda b=bundle: b.predict(panel, series[chosen], position[chosen]), 10_000, repeats=3)
+            speed = rate(lambda b=bundle: predict(b, panel, series[chosen], position[chosen]), 10_000, repeats=3)
             print(f"{bundle.name:20s} forecasts {speed:9,.0f} windows/s")

@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 
 from flows.nightly import nightly
-from tasks._step import Step
+from tasks.engine.step import Step
 from tests.deployments.conftest import small_world
 
 pytestmark = [pytest.mark.benchmark, pytest.mark.usefixtures("prefect_server")]

@@ -11,14 +11,14 @@ import time
 import pytest
 import torch
 
-from models.batches import Batch
+from models.data.batches import Batch
+from models.data.panel import Panel
 from models.devices import same_threads
-from models.forecaster import train_network
-from models.gradients import Gradients
-from models.panel import Panel
-from models.precision import lowered, multiplies_bfloat16
-from models.recurrent import Recurrent, RecurrentSpec, Shape
-from tasks._windows import training_part
+from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.training.gradient_norms import Gradients
+from models.training.precision import lowered, multiplies_bfloat16
+from models.training.train_network import train_network
+from tasks.modeling.training_data import training_part
 
 pytestmark = pytest.mark.benchmark
 

@@ -10,10 +10,10 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_contracts.changes import changes
-from data_contracts.contract import ODCS, Contract, read_contract
+from data_contracts.contract_diff import changes
 from data_contracts.errors import SpecError
-from data_contracts.page import page_of
+from data_contracts.markdown import page_of
+from data_contracts.odcs_compiler import ODCS, Contract, read_contract
 
 README = (ODCS.parent / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
 SALES = yaml.safe_load(README)

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from data_contracts.contract import read_contract
 from data_contracts.errors import SpecError
+from data_contracts.odcs_compiler import read_contract
 from data_contracts.rules import Rule
 
 

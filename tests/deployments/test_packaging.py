@@ -22,7 +22,9 @@ def installed(tmp_path_factory):
 
 
 def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp_path):
-    code = "import sys, deployments.cli as cli; print(cli.__file__); sys.argv = ['nightcast', '--help']; cli.main()"
+    code = (
+        "import sys, deployments.cli.main as cli; print(cli.__file__); sys.argv = ['nightcast', '--help']; cli.main()"
+    )
     told = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True,
         check=True, timeout=60,
@@ -33,7 +35,7 @@ def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp
 
 @pytest.mark.parametrize(
     "file",
-    ["data_contracts/odcs/clean.yaml", "deployments/pipelines/nyc-delays.yaml", "tasks/_page.html",
+    ["data_contracts/odcs/clean.yaml", "deployments/pipelines/nyc-delays.yaml", "tasks/report/page.html",
      "deployments/pipelines/pipeline.schema.json", "deployments/demo/nyc-delays.parquet"],
 )  # fmt: skip
 def test_the_wheel_carries_what_a_night_reads(installed, file):

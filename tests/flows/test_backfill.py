@@ -5,10 +5,11 @@ import shutil
 import pytest
 
 from data_contracts.errors import NightsFailed, SpecError
+from deployments.cli.main import last_line
 from flows.backfill import backfill
-from flows.form import Network, Overrides
 from flows.nightly import nightly
-from tests.flows.test_kills import lasting
+from flows.pipeline.parameters import Network, Overrides
+from tests.flows.runs.test_kills import lasting
 from tests.flows.test_nightly import bytes_of
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -70,6 +71,8 @@ def test_a_dry_run_leaves_every_byte_as_it_was_and_shows_what_it_would_have_left
     assert (rehearsal / outcome.page).exists()
     assert (rehearsal / outcome.published).exists()
     assert outcome.dry_run
+    assert last_line(outcome.model_dump(mode="json")).startswith("dry run · nightly · ports")
+    assert "below dry-runs/pipeline=ports/ in the store" in last_line(outcome.model_dump(mode="json"))
 
 
 def test_a_real_night_after_a_dry_one_publishes(stopped, never_missed):

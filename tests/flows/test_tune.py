@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from flows.tune import tune
-from tasks._search import Effort
+from tasks.search.search import Effort
 
 NIGHT = "2024-02-08"
 pytestmark = pytest.mark.usefixtures("prefect_server")

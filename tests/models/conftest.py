@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.features import FeatureSpec
-from models.panel import Panel, View
-from models.windows import WindowIndex, WindowSpec, cut_index
+from models.data.features import FeatureSpec
+from models.data.panel import Panel, View
+from models.data.windows import WindowIndex, WindowSpec, cut_index
 
 BuildFrame = Callable[..., pd.DataFrame]
 BuildPanel = Callable[..., Panel]

@@ -15,14 +15,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import NightcastError
-from models.baselines import fit_baselines
+from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle, BundleDamaged
-from models.features import FeatureSpec
-from models.fit import TrainingSpec
-from models.forecaster import Recipe, train_network
-from models.panel import Panel, View
-from models.recurrent import RecurrentSpec
-from models.windows import WindowSpec, cut_index
+from models.data.features import FeatureSpec
+from models.data.panel import Panel, View
+from models.data.windows import WindowSpec, cut_index
+from models.networks.recurrent import RecurrentSpec
+from models.predict import predict
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
 
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
 FEATURES = FeatureSpec(known=("plan", "hour"), observed=("wind",), static=("port",))
@@ -65,7 +67,7 @@ def test_a_bundle_survives_the_trip_byte_by_byte(models, frame, name: str) -> No
     back = Bundle.from_bytes(data)
     assert back.to_bytes() == data
     panel, place = Panel.from_frame(frame, VIEW), (np.array([0, 2]), np.array([500, 600]))
-    np.testing.assert_array_equal(back.predict(panel, *place), models[name].predict(panel, *place))
+    np.testing.assert_array_equal(predict(back, panel, *place), predict(models[name], panel, *place))
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -143,7 +145,7 @@ def test_a_machine_with_more_threads_forecasts_the_same_bytes(models, frame) -> 
     try:
         for threads in (1, 4):
             torch.set_num_threads(threads)
-            found.append(models["recurrent"].predict(panel, *place).tobytes())
+            found.append(predict(models["recurrent"], panel, *place).tobytes())
             assert torch.get_num_threads() == threads
     finally:
         torch.set_num_threads(before)
@@ -153,13 +155,13 @@ def test_a_machine_with_more_threads_forecasts_the_same_bytes(models, frame) -> 
 @pytest.mark.parametrize("name", NAMES)
 def test_asked_about_no_window_a_model_answers_with_nothing(models, frame, name: str) -> None:
     nothing = np.zeros(0, np.int32)
-    assert models[name].predict(Panel.from_frame(frame, VIEW), nothing, nothing).shape == (0, 6, 5)
+    assert predict(models[name], Panel.from_frame(frame, VIEW), nothing, nothing).shape == (0, 6, 5)
 
 
 @pytest.mark.parametrize(("low", "high"), [(12.0, None), (None, 3.0), (None, None), (5.0, 5.0)])
 def test_one_bound_or_both_or_none_are_kept(models, frame, low: float | None, high: float | None) -> None:
-    found = models["recurrent"].predict(
-        Panel.from_frame(frame, VIEW), np.array([0, 2]), np.array([400, 500]), low, high
+    found = predict(
+        models["recurrent"], Panel.from_frame(frame, VIEW), np.array([0, 2]), np.array([400, 500]), low, high
     )
     assert found.min() >= (-np.inf if low is None else low)
     assert found.max() <= (np.inf if high is None else high)
@@ -175,7 +177,7 @@ def test_nothing_after_the_cutoff_but_known_covariates_is_read(models, frame, na
     empty.loc[after, ["y", "wind"]] = np.nan
     place = (np.array([0, 1, 2]), np.array([600, 600, 600]))
     found, corrupted, blind = (
-        models[name].predict(Panel.from_frame(table, VIEW), *place) for table in (frame, corrupt, empty)
+        predict(models[name], Panel.from_frame(table, VIEW), *place) for table in (frame, corrupt, empty)
     )
     np.testing.assert_array_equal(found, corrupted)
     np.testing.assert_array_equal(found, blind)
@@ -184,7 +186,7 @@ def test_nothing_after_the_cutoff_but_known_covariates_is_read(models, frame, na
 @pytest.mark.parametrize("name", NAMES)
 def test_quantiles_rise_and_keep_to_the_bounds(models, frame, name: str) -> None:
     panel = Panel.from_frame(frame, VIEW)
-    found = models[name].predict(panel, np.array([0, 1, 2]), np.array([400, 500, 600]), 4.0, 9.0)
+    found = predict(models[name], panel, np.array([0, 1, 2]), np.array([400, 500, 600]), 4.0, 9.0)
     assert found.shape == (3, 6, 5)
     assert found.dtype == np.float64
     assert (np.diff(found, axis=-1) >= 0).all()
@@ -196,7 +198,7 @@ def test_quantiles_rise_even_where_their_widths_would_cross_them(models, frame) 
     network = models["recurrent"]
     crossed = {"spread": np.array([0.1, 9.0, 1.0, 9.0, 0.1])}  # 5 % drawn in, 10 % pushed out
     bundle = dataclasses.replace(network, tensors=network.tensors | crossed)
-    found = bundle.predict(Panel.from_frame(frame, VIEW), np.array([0, 1, 2]), np.array([400, 500, 600]))
+    found = predict(bundle, Panel.from_frame(frame, VIEW), np.array([0, 1, 2]), np.array([400, 500, 600]))
     assert (np.diff(found, axis=-1) >= 0).all()
 
 
@@ -205,7 +207,7 @@ def test_a_series_and_a_category_never_seen_are_forecast(models, frame, name: st
     stranger = frame[frame["unique_id"] == "a"].assign(unique_id="new", port="nowhere")
     young = frame[frame["unique_id"] == "b"].iloc[-1:].assign(unique_id="young")
     panel = Panel.from_frame(pd.concat([stranger, young]), VIEW)
-    found = models[name].predict(panel, np.array([0, 1]), np.array([500, 0]))
+    found = predict(models[name], panel, np.array([0, 1]), np.array([500, 0]))
     assert np.isfinite(found).all()
     truth = panel.y[501:507]
     assert np.abs(found[0, :, 2] - truth).mean() < 8
@@ -215,8 +217,8 @@ def test_a_series_and_a_category_never_seen_are_forecast(models, frame, name: st
 def test_a_forecast_does_not_depend_on_its_company(models, frame, name: str) -> None:
     panel = Panel.from_frame(frame, VIEW)
     series, position = np.repeat([0, 1, 2], 300), np.tile(np.arange(300, 600), 3)
-    together = models[name].predict(panel, series, position)
-    alone = models[name].predict(panel, series[[437]], position[[437]])
+    together = predict(models[name], panel, series, position)
+    alone = predict(models[name], panel, series[[437]], position[[437]])
     np.testing.assert_allclose(alone[0], together[437], rtol=1e-5, atol=1e-5)
 
 
@@ -226,6 +228,6 @@ def test_units_are_those_of_the_source(models, frame, name: str) -> None:
     large = Panel.from_frame(frame.assign(y=frame["y"] * 1000), VIEW)
     place = (np.array([0, 1, 2]), np.array([600, 600, 600]))
     if name in ("recurrent", "linear"):
-        found, scaled = models[name].predict(panel, *place)[..., 2], models[name].predict(large, *place)[..., 2]
+        found, scaled = predict(models[name], panel, *place)[..., 2], predict(models[name], large, *place)[..., 2]
         assert 500 < (scaled / found).mean() < 2000
-    assert 1 < models[name].predict(panel, *place)[..., 2].mean() < 30
+    assert 1 < predict(models[name], panel, *place)[..., 2].mean() < 30

@@ -4,13 +4,14 @@ import pytest
 import torch
 
 from data_contracts.errors import SpecError
+from models.data.panel import Panel
+from models.data.windows import WindowIndex
 from models.devices import NoSuchDevice, device_of, same_numbers
-from models.fit import TrainingSpec
-from models.forecaster import Recipe, train_network
-from models.panel import Panel
-from models.precision import lowered, multiplies_bfloat16
-from models.recurrent import RecurrentSpec
-from models.windows import WindowIndex
+from models.networks.recurrent import RecurrentSpec
+from models.training.fit import TrainingSpec
+from models.training.precision import lowered, multiplies_bfloat16
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
 
 CPU = torch.device("cpu")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

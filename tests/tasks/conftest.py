@@ -12,16 +12,16 @@ import pytest
 import yaml
 
 from data_contracts.artifact import Artifact
-from data_contracts.contract import Contract, read_contract
+from data_contracts.odcs_compiler import Contract, read_contract
 from models.bundle import Bundle
-from models.features import FeatureSpec
-from models.panel import View
-from models.windows import WindowSpec
-from tasks._candidate import Candidate
-from tasks._store import Store
-from tasks.evaluation import Bounds, EvaluationSpec, Question
-from tasks.ingestion import Reading
-from tasks.registration import Night
+from models.data.features import FeatureSpec
+from models.data.panel import View
+from models.data.windows import WindowSpec
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.forecast_setup import Bounds, EvaluationSpec, Question
+from tasks.results.steps import Night
+from tasks.sources.dataset import Reading
+from tasks.storage.store import Store
 from tasks.windowing import cut_windows
 
 COLUMNS = [

@@ -7,13 +7,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks._candidate import Candidate
-from tasks._publish import published_before
-from tasks._store import Store
 from tasks.accuracy import compare, score_past
-from tasks.evaluation import Question
-from tasks.forecasting import Standing, forecast
-from tasks.registration import Night
+from tasks.forecasting import forecast
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.forecast_setup import Question
+from tasks.results.steps import Night, Standing
+from tasks.storage.store import Store
+from tasks.storage.vintages import published_before
 
 FIRST = pd.Timestamp("2024-03-08", tz="UTC")
 

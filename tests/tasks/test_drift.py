@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import NightcastError
-from models.features import FeatureSpec
-from models.panel import View
-from tasks._store import Store
-from tasks.drift import LEAST, Drifted, DriftSpec, moved, parts, relative, thresholds, watch_drift
-from tasks.registration import Night
+from models.data.features import FeatureSpec
+from models.data.panel import View
+from tasks.drift import LEAST, DriftSpec, moved, parts, relative, thresholds, watch_drift
+from tasks.results.steps import Drifted, Night
+from tasks.storage.store import Store
 
 CUTOFF = pd.Timestamp("2024-04-28 23:00", tz="UTC")
 

@@ -9,11 +9,14 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import StoreDamaged
-from models.features import FeatureSpec
-from models.panel import View
-from tasks._candidate import Candidate, bundle_of
-from tasks._windows import cutoffs_of, index_of
-from tasks.evaluation import Bounds, Evaluated, Question, Unlike, comparable, evaluate, forecast_table
+from models.data.features import FeatureSpec
+from models.data.panel import View
+from tasks.evaluation import evaluate
+from tasks.modeling.candidate import Candidate, bundle_of
+from tasks.modeling.forecast_setup import Bounds, Question
+from tasks.modeling.forecasts import Unlike, comparable, forecast_table
+from tasks.modeling.training_data import cutoffs_of, index_of
+from tasks.results.steps import Evaluated
 
 Model = Callable[..., Candidate]
 

@@ -10,11 +10,13 @@ import pytest
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NoChampion, StoreDamaged
-from tasks._candidate import Candidate
-from tasks._step import Failure
-from tasks.evaluation import Evaluated, Question, evaluate
-from tasks.forecasting import Forecasted, Standing, forecast, ladder, standing
-from tasks.registration import Night, Registered
+from tasks.engine.failure import Failure
+from tasks.evaluation import evaluate
+from tasks.forecasting import forecast, ladder
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.forecast_setup import Question
+from tasks.results.run import standing
+from tasks.results.steps import Evaluated, Forecasted, Night, Registered, Standing
 
 Model = Callable[..., Candidate]
 NightOf = Callable[..., Night]

@@ -8,15 +8,18 @@ from typing import Any
 import pytest
 
 from data_contracts.errors import NightcastError, SeasonOutOfSight, TrainingFailed
-from models.diagnostics import GateUse, Memory
-from models.fit import TrainingSpec
-from models.forecaster import Recipe
-from models.recurrent import RecurrentSpec
-from tasks._candidate import Candidate
-from tasks._memory import held_to, metrics, out_of_sight, saturation
-from tasks._step import Failure
-from tasks.memory import MemorySpec, Pictured, draw_memory, drawn_from, illustrated
-from tasks.training import Trained, train
+from models.diagnostics.effective_memory import metrics, out_of_sight, saturation
+from models.diagnostics.memory import GateUse, Memory
+from models.networks.recurrent import RecurrentSpec
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from tasks.engine.failure import Failure
+from tasks.memory import MemorySpec, draw_memory, drawn_from
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.memory import held_to
+from tasks.results.run import illustrated
+from tasks.results.steps import Pictured, Trained
+from tasks.training import train
 
 QUICK = {"max_epochs": 1, "windows_per_epoch": 128, "validation_windows": 64, "device": "cpu"}
 

@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from models.diagnostics import Memory
-from tasks import _ledger
-from tasks._candidate import Candidate
-from tasks._promotion import PromotionSpec
-from tasks._tracking import Registry, Tracking
-from tasks.evaluation import Question, evaluate
-from tasks.registration import Gate, Night, Registered, register
-from tasks.training import Trained
+from models.diagnostics.memory import Memory
+from tasks.evaluation import evaluate
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.forecast_setup import Question
+from tasks.registration import Gate, register
+from tasks.registry import champions
+from tasks.registry.mlflow_registry import Registry, Tracking
+from tasks.registry.promotion import PromotionSpec
+from tasks.results.steps import Night, Registered, Trained
 
 Model = Callable[..., Candidate]
 NightOf = Callable[..., Night]
@@ -56,7 +57,7 @@ def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and
     assert done.moved
     assert done.champion is not None
     assert (done.champion.label, done.champion.role) == ("near v2", "champion")
-    assert _ledger.champion_at("crowned", night.as_of, evening.store) == done.champion
+    assert champions.champion_at("crowned", night.as_of, evening.store) == done.champion
     assert alias(tracking, "crowned", "champion") == alias(tracking, "crowned", "challenger") == "2"
 
 
@@ -70,7 +71,7 @@ def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
     assert done.moved
     assert "near (" in done.reason
     assert done.reason.endswith("better, and not by luck")
-    assert _ledger.champion_before("over", night_of("2024-03-13").as_of, evening.store) == done.champion
+    assert champions.champion_before("over", night_of("2024-03-13").as_of, evening.store) == done.champion
     assert alias(tracking, "over", "champion") == "2"
 
 
@@ -81,7 +82,7 @@ def test_where_nobody_beats_the_baselines_there_is_no_champion_and_every_model_i
     done = judged(night, (model("gru", BAD), model("lstm", BAD)))
     assert (done.champion, done.moved) == (None, False)
     assert "does not beat" in done.reason
-    assert _ledger.champion_at("first", night.as_of, evening.store) is None
+    assert champions.champion_at("first", night.as_of, evening.store) is None
     assert len(Registry(tracking, "first").client.search_model_versions("name = 'first'")) == 2
 
 
@@ -92,7 +93,7 @@ def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
     old = model("gru", GOOD, "champion", "7")
     done = judged(night, (model("lstm", BAD),), old)
     assert (done.champion, done.moved) == (old, False)
-    assert _ledger.champion_at("stays", night.as_of, evening.store) == old
+    assert champions.champion_at("stays", night.as_of, evening.store) == old
 
 
 def test_a_model_is_on_record_with_its_memory_and_its_drawings(

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks._store import Store
 from tasks.revisions import list_revisions, revisions
+from tasks.storage.store import Store
 
 CUTOFF = pd.Timestamp("2024-03-01 04:00", tz="UTC")
 NOTHING = float("nan")

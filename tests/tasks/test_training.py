@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 
 from models.bundle import Bundle
-from models.fit import Epoch, TrainingSpec
-from models.forecaster import Recipe
-from models.recurrent import RecurrentSpec
-from tasks._candidate import Candidate, bundle_of
-from tasks.training import Trained, learned_from, time_left, train
+from models.networks.recurrent import RecurrentSpec
+from models.training.fit import Epoch, TrainingSpec
+from models.training.recipe import Recipe
+from tasks.modeling.candidate import Candidate, bundle_of
+from tasks.modeling.training_data import learned_from
+from tasks.results.steps import Trained
+from tasks.training import time_left, train
 
 QUICK = {"max_epochs": 2, "windows_per_epoch": 256, "validation_windows": 128, "device": "cpu"}
 
@@ -106,8 +108,8 @@ import os, signal, sys
 sys.path.insert(0, ".")
 import torch
 from data_contracts.artifact import Artifact
-from models.forecaster import Recipe
-from tasks._store import Store
+from models.training.recipe import Recipe
+from tasks.storage.store import Store
 from tasks.training import train
 step, taken, dies_at = torch.optim.AdamW.step, [], int(sys.argv[5])
 def watched(*args, **kwargs):

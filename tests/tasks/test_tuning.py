@@ -7,14 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.fit import TrainingSpec
-from models.forecaster import Recipe
-from models.panel import View
-from models.recurrent import RecurrentSpec
-from tasks._candidate import Candidate, bundle_of
-from tasks._windows import index_of, training_part
-from tasks.evaluation import EvaluationSpec, Question
-from tasks.tuning import Attempt, Tried, tried_with, try_out, validation_loss, validation_origins
+from models.data.panel import View
+from models.networks.recurrent import RecurrentSpec
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from tasks.modeling.candidate import Candidate, bundle_of
+from tasks.modeling.forecast_setup import EvaluationSpec, Question
+from tasks.modeling.training_data import index_of, training_part
+from tasks.results.steps import Attempt, Tried
+from tasks.tuning import tried_with, try_out, validation_loss, validation_origins
 
 LEVELS = (0.1, 0.5, 0.9)
 

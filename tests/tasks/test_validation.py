@@ -11,11 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken, SpecError
-from tasks._store import Store
-from tasks.ingestion import Reading, ingest
-from tasks.validation import Validated, validate
+from data_contracts.odcs_compiler import Contract
+from tasks.ingestion import ingest
+from tasks.results.steps import Validated
+from tasks.sources.dataset import Reading
+from tasks.storage.store import Store
+from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
 Told = Callable[..., Reading]

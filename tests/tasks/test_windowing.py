@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.panel import View
-from models.windows import TooShort, WindowSpec
-from tasks._store import Store
-from tasks._windows import content_digest, cutoffs_of, index_of, starts_of, training_part
+from models.data.panel import View
+from models.data.windows import TooShort, WindowSpec
+from tasks.modeling.training_data import content_digest, cutoffs_of, index_of, starts_of, training_part
+from tasks.storage.store import Store
 from tasks.windowing import cut_windows
 
 

@@ -1,0 +1,115 @@
+"""An Open Data Contract Standard document, compiled: columns, keys and rules that a table must keep."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from open_data_contract_standard.model import OpenDataContractStandard, SchemaObject, SchemaProperty
+from pydantic import BaseModel, ValidationError
+
+from data_contracts import property_options
+from data_contracts.column_types import ARROW, KINDS, Kind, Known, physical
+from data_contracts.contract import Column, Contract
+from data_contracts.errors import SpecError
+from data_contracts.rules import Rule, compile_rules, custom, words
+from data_contracts.service_levels import levels_of
+from data_contracts.yaml_reader import read_document, sentences
+
+__all__ = ["ARROW", "ODCS", "Column", "Contract", "Kind", "house_contract", "read_contract"]
+
+ODCS = Path(__file__).parent / "odcs"
+
+
+def read_contract(path: Path) -> Contract:
+    """Compile the ODCS v3 document at `path`; SpecError says which part is no contract."""
+    document = read_document(path)
+    try:
+        parsed = OpenDataContractStandard.model_validate(document)
+    except ValidationError as error:
+        raise sentences(path, error) from error
+    if unknown := list(_unknown(document, parsed, "")):
+        raise SpecError(f"{path}: the standard has no {', '.join(unknown)}; is a word misspelt?")
+    if parsed.kind != "DataContract" or not parsed.schema_:
+        raise SpecError(f"{path} is no data contract: kind must be DataContract and schema must name a table.")
+    if not (parsed.apiVersion or "v3").startswith("v3"):
+        raise SpecError(f"{path} is written for {parsed.apiVersion}; write it for v3.1.0 of the standard.")
+    if len(parsed.schema_) != 1:
+        raise SpecError(f"{path} describes {len(parsed.schema_)} tables; a contract here describes one.")
+    table = parsed.schema_[0]
+    columns = tuple(_column(prop, path) for prop in table.properties or [])
+    names = [column.name for column in columns]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise SpecError(f"{path} promises {', '.join(twice)} twice; keep one of each.")
+    try:
+        return Contract(
+            id=parsed.id or path.stem.removesuffix(".odcs"),
+            version=parsed.version or "0.0.0",
+            columns=columns,
+            rules=_rules(table, columns, path),
+            others=custom(table.customProperties, "otherColumns"),
+            levels=levels_of(parsed, path),
+            row_faults=custom(table.customProperties, "rowFaults") or "error",
+            title=parsed.name or "",
+            purpose=(parsed.description.purpose or "") if parsed.description else "",
+            words=words(table),
+        )
+    except ValidationError as error:
+        raise sentences(path, error) from error
+
+
+def _unknown(written: Any, parsed: Any, place: str) -> Iterator[str]:
+    """Fields of the document that the model of the standard has let fall."""
+    if isinstance(parsed, BaseModel):
+        fields = {field.alias or name: getattr(parsed, name) for name, field in type(parsed).model_fields.items()}
+        for name, value in written.items():
+            here = f"{place}.{name}" if place else str(name)
+            yield from _unknown(value, fields[name], here) if name in fields else (here,)
+    elif isinstance(parsed, list):
+        for number, (one, other) in enumerate(zip(written, parsed, strict=True)):
+            yield from _unknown(one, other, f"{place}.{number}")
+
+
+@functools.cache
+def house_contract(name: str) -> Contract:
+    """The contract of one of the pipeline's own tables: raw, clean, windows, scores and so on."""
+    return read_contract(ODCS / f"{name}.yaml")
+
+
+def _column(prop: SchemaProperty, path: Path) -> Column:
+    if not prop.name:
+        raise SpecError(f"{path}: a property of the schema has no name.")
+    what = f"{path}: {prop.name}"
+    if prop.logicalType not in KINDS:
+        known = ", ".join(str(word) for word in KINDS if word)
+        raise SpecError(f"{what} has logicalType {prop.logicalType!r}, which no table column has; known are {known}.")
+    try:
+        found, arrow = physical(prop.physicalType)
+    except ValueError as wrong:
+        raise SpecError(f"{what} has physicalType {prop.physicalType!r}: {wrong}.") from wrong
+    kind = KINDS[prop.logicalType] if prop.logicalType else found
+    unit = custom(prop.customProperties, "unit")
+    return Column(
+        name=prop.physicalName or prop.name,
+        kind=kind,
+        arrow=arrow if found == kind else None,  # text that holds numbers: what it means counts, not how it is kept
+        required=bool(prop.required),
+        key=bool(prop.primaryKey),
+        unit=None if unit is None else str(unit),
+        description=" ".join((prop.description or "").split()),
+        examples=tuple(str(example) for example in prop.examples or ()),
+        **property_options.facts_of(prop, kind, what),
+    )
+
+
+def _rules(table: SchemaObject, columns: tuple[Column, ...], path: Path) -> tuple[Rule, ...]:
+    """The rules that the document writes as such, then those that its properties imply."""
+    known = {
+        str(prop.name): Known(column.name, column.kind)
+        for prop, column in zip(table.properties or [], columns, strict=True)
+    }
+    rules = compile_rules(table, known, path)
+    row_faults = str(custom(table.customProperties, "rowFaults") or "error")
+    for prop in table.properties or []:
+        rules += property_options.rules_of(prop, known[str(prop.name)], row_faults, f"{path}: {prop.name}")
+    return rules

@@ -1,0 +1,113 @@
+"""What `nightcast show` and the demo print: the leaderboard, one series with its forecast, where everything lies."""
+
+import io
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.table import Table
+
+from data_contracts.errors import NightcastError
+from flows.pipeline.spec import PipelineSpec
+from flows.settings import Settings
+from tasks.storage.store import Store
+
+BARS = " ▁▂▃▄▅▆▇█"
+
+
+class NothingYet(NightcastError):
+    """The pipeline has published nothing in this store."""
+
+
+def latest(pipeline: str, series: str | None) -> tuple[dict[str, Any], str]:
+    """(facts, the same as text) about the newest published forecasts and the newest judged run."""
+    settings = Settings()
+    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.place
+    manifests = _manifests(spec.name, store)
+    published = store.listing(f"latest/pipeline={spec.name}")
+    if not manifests or not published:
+        raise NothingYet(
+            f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "
+            f"Run `nightcast nightly {pipeline}` first, or point NIGHTCAST_STORE at the right store."
+        )
+    newest = manifests[-1]
+    judged = next((one for one in reversed(manifests) if one["leaderboard"]), newest)
+    forecasts = store.get(store.claim(published[0], "forecasts"))
+    name = series or forecasts.groupby("unique_id")["y_hat"].sum().idxmax()
+    if name not in set(forecasts["unique_id"]):
+        known = ", ".join(sorted(set(forecasts["unique_id"]))[:12])
+        raise NothingYet(f"there is no forecast for series {name!r}; the first of them: {known}")
+    facts = {
+        **{word: newest[word] for word in ("pipeline", "run_id", "as_of", "cutoff", "verdict", "lines", "page")},
+        "champion": newest["champion"],
+        "leaderboard": judged["leaderboard"],
+        "metric": judged["spec"]["evaluation"]["metric"],
+        "decision": ((judged["story"].get("registered") or {}).get("reason")),
+        "health": newest["story"]["validated"]["health"],
+        "forecasts": published[0],
+        "rows": len(forecasts),
+        "manifest": newest["manifest"],
+    }
+    zone = spec.schedule.timezone
+    return facts, "\n".join((board(facts), plot(forecasts[forecasts["unique_id"] == name], zone), places(facts, store)))
+
+
+def _manifests(pipeline: str, store: Store) -> list[dict[str, Any]]:
+    records = (store.read_json(uri) for uri in store.listing(f"runs/pipeline={pipeline}"))
+    whole = [record for record in records if record and "leaderboard" in record]
+    return sorted(whole, key=lambda record: (record["as_of"], record["finished"]))
+
+
+def board(facts: dict[str, Any]) -> str:
+    """The leaderboard as a table, best first; lower is better but for coverage."""
+    table = Table(title=f"Leaderboard of {facts['pipeline']}, ranked by {facts['metric']} on the same origins")
+    names = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverage")
+    for name in names:
+        table.add_column(name, justify="left" if name in ("model_name", "role") else "right", no_wrap=True)
+    for row in facts["leaderboard"]:
+        style = "bold" if row["role"] == "champion" else None
+        table.add_row(*(_cell(row.get(name)) for name in names), style=style)
+    out = Console(file=io.StringIO(), width=100, force_terminal=False)
+    out.print(table)
+    text: str = out.file.getvalue()  # type: ignore[attr-defined]  # the StringIO above
+    return text.rstrip()
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def plot(rows: pd.DataFrame, zone: str) -> str:
+    """One series of a forecast table: a bar a step for the median, and the outermost interval below."""
+    rows = rows.sort_values("ds")
+    quantiles = [name for name in rows.columns if name.startswith("q") and name[1:].isdigit()]
+    low, high = min(float(rows["y_hat"].min()), 0.0), max(float(rows["y_hat"].max()), 0.0)
+    bars = "".join(BARS[round(8 * (value - low) / ((high - low) or 1.0))] for value in rows["y_hat"])
+    first, last = (rows["ds"].iloc[place].tz_convert(zone) for place in (0, -1))
+    lines = [
+        "",
+        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), "
+        f"{rows['source'].iloc[0]} {rows['model_name'].iloc[0]}",
+        f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
+    ]
+    every = max(1, len(rows) // 8)
+    for row in rows.iloc[::every].itertuples():
+        outer = dict.fromkeys((*quantiles[:1], *quantiles[-1:]))
+        band = [f"{name} {getattr(row, name):8.2f}" for name in outer]
+        lines.append("  ".join(["", f"{row.ds.tz_convert(zone):%d %b %H:%M}", f"y_hat {row.y_hat:8.2f}", *band]))
+    return "\n".join(lines)
+
+
+def places(facts: dict[str, Any], store: Store) -> str:
+    """Where the files of the newest night lie."""
+    root = store.root.rstrip("/")
+    return "\n".join(
+        (
+            "",
+            f"Forecasts     {root}/{facts['forecasts']}  ({facts['rows']:,} rows)",
+            f"All vintages  {root}/forecasts/pipeline={facts['pipeline']}/",
+            f"Morning page  {root}/{facts['page']}",
+        )
+    )

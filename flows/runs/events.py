@@ -1,0 +1,86 @@
+"""What a finished run tells the world by Prefect's events, for automations: notices, and retraining after drift.
+
+nightcast.night.finished     every night, with its verdict
+nightcast.quarantine.high    more rows in quarantine than `alerts.quarantine`
+nightcast.promotion.none     no new champion for `alerts.promotion` nights, and for each as many again
+nightcast.drift.found        the data drifted, and did not within `alerts.cooldown` before
+"""
+
+import logging
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from prefect.events import emit_event
+
+from flows.pipeline.alerts import AlertSpec
+from tasks.results.run import Story
+from tasks.results.steps import Drifted, Registered
+from tasks.storage import vintages
+from tasks.storage.store import Store
+
+log = logging.getLogger("nightcast")
+
+FINISHED = "nightcast.night.finished"
+QUARANTINE = "nightcast.quarantine.high"
+NO_PROMOTION = "nightcast.promotion.none"
+DRIFT = "nightcast.drift.found"
+
+
+Told = dict[str, dict[str, Any]]
+
+
+def resource_of(pipeline: str) -> str:
+    """How events and automations name a pipeline."""
+    return f"nightcast.pipeline.{pipeline}"
+
+
+def events_of(flow: str, story: Story, alerts: AlertSpec, store: Store) -> Told:
+    """Name and payload of each event of a run; `told` in it is a sentence."""
+    night, health = story.night, story.validated.health
+    found: Told = {}
+    if flow == "nightly":
+        found[FINISHED] = {"told": f"the night as of {night.as_of:%Y-%m-%d %H:%M} UTC is done"}
+    share = health.quarantined / health.read if health.read else 0.0
+    if share > alerts.quarantine:
+        rows = f"{health.quarantined:,} of {health.read:,} rows"
+        found[QUARANTINE] = {"told": f"{rows} ({share:.1%}) are in quarantine; nightcast quarantine {night.pipeline}"}
+    judged = isinstance(story.registered, Registered)
+    nights = _nights_without_promotion(night.pipeline, night.as_of, store) if judged else 0
+    if nights and nights % alerts.promotion == 0:
+        found[NO_PROMOTION] = {"told": f"no new champion for {nights} nights"}
+    drifted = isinstance(story.drifted, Drifted) and story.drifted.drifted
+    if drifted and not _drifted_lately(night.pipeline, night.as_of, alerts, store):
+        found[DRIFT] = {"told": getattr(story.drifted, "summary", "")}
+    return found
+
+
+def emit(pipeline: str, found: Told) -> None:
+    """Hand the events to Prefect; a night is not held up by who listens."""
+    resource = {"prefect.resource.id": resource_of(pipeline), "prefect.resource.name": pipeline}
+    try:
+        for name, payload in found.items():
+            emit_event(name, resource=resource, payload=payload)
+    except Exception as trouble:  # noqa: BLE001 - as the docstring says
+        log.warning("the events of this run could not be emitted: %s", trouble)
+
+
+def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> int:
+    """Decisions up to this night since the last one that moved the champion."""
+    count = 0
+    for uri in reversed(store.listing(f"decisions/pipeline={pipeline}")):
+        moment = vintages.vintage_of(uri)
+        decision = store.read_json(uri) if moment and moment <= as_of else None
+        if decision and decision.get("moved"):
+            break
+        count += decision is not None
+    return count
+
+
+def _drifted_lately(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
+    since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
+    for uri in store.listing(f"runs/pipeline={pipeline}"):
+        record = store.read_json(uri) or {}
+        if DRIFT in record.get("events", ()) and since < datetime.fromisoformat(record["as_of"]) < as_of:
+            return True
+    return False

@@ -1,0 +1,84 @@
+"""A warm start: what a network takes over from the champion, and what must stay for its weights to mean the same.
+
+scaling      the champion's: its weights have learned covariates in those units
+vocabulary   the champion's codes, then tonight's new values; each new value begins as "unknown", the row of code 0
+weights      all; intervals and stopping are tonight's own
+"""
+
+import dataclasses
+import itertools
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.bundle import Bundle
+from models.data.batches import Gatherer
+from models.data.scaling import Scaling
+from models.networks.recurrent import Recurrent
+from models.restore import gatherer_of, network_of
+
+MEANINGS = {
+    "model": "the champion is another kind of network",
+    "view": "the champion sees other columns or other windows",
+    "quantiles": "the champion forecasts other quantiles",
+    "lags": "the champion is shown other seasons",
+    "members": "the champion has another number of members",
+}
+FARTHEST = 3.0
+
+
+def why_not(champion: Bundle, settings: dict[str, Any], fresh: Gatherer) -> str:
+    """Why a network with these settings can't begin with the champion's weights; empty where it can.
+
+    `fresh` is how the windows would be normalised without a champion. A champion that has learned from later rows
+    than tonight's training part would bring along what the network is going to be judged by.
+    """
+    if champion.kind != "recurrent":
+        return "the champion is no network"
+    for name, reason in MEANINGS.items():
+        if champion.settings.get(name) != settings[name]:
+            return reason
+    if not champion.settings.get("learned_until", "~") <= settings["learned_until"]:
+        return f"the champion has learned from later rows than {settings['learned_until']}"
+    if _far(gatherer_of(champion).scaling, fresh.scaling):
+        return "the data have moved too far from those that the champion first saw"
+    try:
+        network_of(champion)
+    except RuntimeError:
+        return "the champion's weights are those of another release"
+    return ""
+
+
+def _far(theirs: Scaling, ours: Scaling) -> bool:
+    """Whether a mean has moved by more than three deviations, or a deviation by more than a factor of three."""
+    moments = [(theirs.known, ours.known), (theirs.observed, ours.observed)]
+    if any((np.abs(new[0] - old[0]) > FARTHEST * old[1]).any() for old, new in moments):
+        return True
+    ratios = np.concatenate([*(new[1] / old[1] for old, new in moments), [ours.floor / theirs.floor]])
+    return bool((np.abs(np.log(ratios)) > np.log(FARTHEST)).any())
+
+
+def inherited(champion: Bundle, fresh: Gatherer) -> Gatherer:
+    """How the champion's windows were normalised, with codes for the static values that it does not know."""
+    known = gatherer_of(champion)
+    vocabulary = tuple(_grown(*words) for words in zip(known.vocabulary, fresh.vocabulary, strict=True))
+    return dataclasses.replace(known, vocabulary=vocabulary)
+
+
+def _grown(known: dict[str, int], tonight: dict[str, int]) -> dict[str, int]:
+    codes = itertools.count(max(known.values(), default=0) + 1)
+    return known | {value: next(codes) for value in sorted(tonight) if value not in known}
+
+
+def take_over(network: Recurrent, champion: Bundle, member: int) -> None:
+    """Load the weights of a member of the champion; a table of static values that has grown repeats its row 0."""
+    theirs = network_of(champion, member).state_dict()
+    network.load_state_dict({name: _padded(theirs[name], own) for name, own in network.state_dict().items()})
+
+
+def _padded(weights: Tensor, own: Tensor) -> Tensor:
+    if weights.shape == own.shape:
+        return weights
+    return torch.cat([weights, weights[:1].expand(len(own) - len(weights), -1)])

@@ -1,0 +1,123 @@
+"""What the drawings of a network share: ink that follows light and dark, boxes, arrows, and a sheet to open alone."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from markupsafe import Markup
+
+from tasks.charts.svg import NONE, svg
+
+Point = tuple[float, float]
+
+# The classes of every plate, on the page and alone. Colours are the page's variables.
+INKS = Markup("""
+.plate text{font-size:12px}.plate .small{font-size:10.5px}.plate .c{text-anchor:middle}.plate .e{text-anchor:end}
+.plate .strong{fill:var(--ink);font-weight:600}.plate .sign{fill:var(--ink);font-size:15px;text-anchor:middle}
+.plate .box,.plate .shut{fill:var(--card);stroke:var(--soft);stroke-width:1.2}.plate .halo{fill:var(--card)}
+.plate .wire{fill:none;stroke:var(--soft);stroke-width:1.3;stroke-linejoin:round}
+.plate .flow{fill:none;stroke:var(--next);stroke-width:2.2;stroke-linejoin:round}
+.plate .dashed{fill:none;stroke:var(--soft);stroke-width:1.2;stroke-dasharray:4 3}
+.plate .tip{fill:var(--soft);stroke:none}.plate .flow.tip{fill:var(--next)}.plate .frame{fill:var(--faint)}
+.plate .open{fill:var(--next)}.plate .below{fill:var(--prior)}
+.plate .edge{fill:none;stroke:var(--next);stroke-width:1.4}
+.plate .lstm{stroke:var(--next)}.plate .gru{stroke:var(--good)}.plate .rnn{stroke:var(--prior)}
+.plate .other{stroke:var(--soft)}.plate .spot{fill:var(--card);stroke-width:2}
+.plate .name{stroke:none}.plate .name.lstm{fill:var(--next)}.plate .name.rnn{fill:var(--prior)}
+.plate .line.reference{stroke-width:1.3;stroke-dasharray:5 3}.plate .line.second{stroke-dasharray:1 3}
+.plate .season{fill:none;stroke:var(--ink);stroke-dasharray:2 3}
+""")
+
+# What the page says in its own stylesheet, for a sheet that is opened without it.
+ALONE = Markup("""
+:root{color-scheme:light dark;--card:#fff;--ink:#1c2127;--soft:#5b6570;--rule:#e3e1dc;--faint:#efede8;--next:#1f5fae;
+--prior:#b4610a;--good:#0f7a5c}
+@media (prefers-color-scheme:dark){:root{--card:#1b1f24;--ink:#e7e9ec;--soft:#9aa4af;--rule:#30363d;--faint:#252a30;
+--next:#6cabf5;--prior:#e39a4b;--good:#4fc3a0}}
+text{font:11px system-ui,-apple-system,"Segoe UI",Roboto,Arial,sans-serif;fill:var(--soft)}
+text{font-variant-numeric:tabular-nums}.y{text-anchor:end}.at{text-anchor:middle}
+.grid,.zero,.mark,.goal{fill:none;stroke:var(--faint)}.zero{stroke:var(--rule)}
+.goal{stroke:var(--soft);stroke-dasharray:4 3}
+.line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
+""")
+MARGIN, HEADING, LEADING = 24, 40, 19
+DECADES = 3.0  # of gradient between the darkest ink and the faintest
+UNPRINTABLE = {code: "\ufffd" for code in [*range(32), *range(127, 160), 0xFFFE, 0xFFFF] if code not in (9, 10, 13)}
+
+
+class Plate(NamedTuple):
+    """One drawing: its title, a sentence that teaches, its size in pixels, and what is drawn."""
+
+    title: str
+    caption: str
+    size: tuple[int, int]
+    parts: Sequence[Markup]
+
+    @property
+    def inline(self) -> Markup:
+        """For the page, which has the ink already."""
+        return svg(self.size, self.title, [Markup('<g class="plate">{}</g>').format(NONE.join(self.parts))])
+
+    @property
+    def sheet(self) -> bytes:
+        """A file of its own: with ink, paper, title and caption."""
+        width = self.size[0] + 2 * MARGIN
+        lines = textwrap.wrap(self.caption, int(self.size[0] / 6.3))
+        top, foot = MARGIN + HEADING, self.size[1] + MARGIN + HEADING + 26
+        said = [words(MARGIN, foot + LEADING * row, line, "") for row, line in enumerate(lines)]
+        drawing = Markup(
+            '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
+            'aria-label="{title}"><title>{title}</title><desc>{caption}</desc><style>{ink}</style>'
+            '<rect width="{w}" height="{h}" fill="var(--card)"/><g class="plate">{heading}{said}'
+            '<g transform="translate({left} {top})">{body}</g></g></svg>\n'
+        ).format(
+            w=width, h=foot + LEADING * len(lines), title=self.title, caption=self.caption, ink=ALONE + INKS,
+            heading=words(MARGIN, MARGIN + 14, self.title, "strong"), said=NONE.join(said), left=MARGIN, top=top,
+            body=NONE.join(self.parts),
+        )  # fmt: skip
+        return drawing.translate(UNPRINTABLE).encode("utf-8", "replace")
+
+
+def shade(share: float) -> float:
+    """How dark a share of the largest gradient is drawn: by decades, because gradients fade by factors."""
+    if not share > 0:  # NaN too
+        return 0.0
+    return round(min(max(1 + math.log10(share) / DECADES, 0.0), 1.0), 3)
+
+
+def shaded(share: float) -> float:
+    """The same for a stroke, which must not vanish."""
+    return round(0.14 + 0.86 * shade(share), 3)
+
+
+def words(x: float, y: float, text: str, style: str) -> Markup:
+    """Text at a point; `style` may centre it (c), end it there (e), or make it strong or small."""
+    return Markup('<text x="{:g}" y="{:g}" class="{}">{}</text>').format(round(x, 1), round(y, 1), style, text)
+
+
+def box(centre: Point, size: Point, style: str, opacity: float | None = None, round_by: float = 4) -> Markup:
+    """A rectangle around a point."""
+    x, y = centre[0] - size[0] / 2, centre[1] - size[1] / 2
+    seen = Markup("") if opacity is None else Markup(' fill-opacity="{:g}"').format(opacity)
+    return Markup('<rect class="{}" x="{:g}" y="{:g}" width="{:g}" height="{:g}" rx="{:g}"{}/>').format(
+        style, round(x, 1), round(y, 1), round(size[0], 1), round(size[1], 1), round_by, seen
+    )
+
+
+def path(points: Sequence[Point], style: str, opacity: float = 1.0) -> Markup:
+    """A line through points."""
+    moves = "L".join(f"{round(x, 1):g} {round(y, 1):g}" for x, y in points)
+    seen = Markup("") if opacity == 1 else Markup(' opacity="{:g}"').format(opacity)
+    return Markup('<path class="{}" d="M{}"{}/>').format(style, moves, seen)
+
+
+def arrow(points: Sequence[Point], style: str = "wire", opacity: float = 1.0) -> Markup:
+    """A line through points with a tip at its end, which is drawn, not a marker: ids would collide on one page."""
+    (x0, y0), (x, y) = points[-2:]
+    far = math.hypot(x - x0, y - y0) or 1.0
+    dx, dy, long, wide = (x - x0) / far, (y - y0) / far, 6.5, 3.3
+    back = (x - long * dx, y - long * dy)
+    tip = ((x, y), (back[0] - wide * dy, back[1] + wide * dx), (back[0] + wide * dy, back[1] - wide * dx))
+    inside = (x - 0.8 * long * dx, y - 0.8 * long * dy)
+    return path([*points[:-1], inside], style, opacity) + path(tip, f"{style} tip", opacity)

@@ -1,0 +1,10 @@
+"""A step that failed without stopping the run."""
+
+from data_contracts.spec import Spec
+
+
+class Failure(Spec):
+    """A step that failed without stopping the night: the page names it, and the rest goes on."""
+
+    step: str
+    reason: str

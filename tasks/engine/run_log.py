@@ -1,0 +1,78 @@
+"""What a night writes down as it goes: a line a step on the log, a list for the manifest, a bar for what is long."""
+
+import contextlib
+import contextvars
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+
+from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
+from tasks.engine.progress import meter
+
+log = logging.getLogger("nightcast")
+MARKS = {"ran": "✓", "cached": "=", "failed": "✗"}
+
+
+class Entry(Spec):
+    """One step of one night."""
+
+    step: str
+    outcome: Literal["ran", "cached", "failed"]
+    seconds: float
+    text: str = ""
+
+
+_entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("entries", default=None)
+
+
+@contextlib.contextmanager
+def opened() -> Iterator[list[Entry]]:
+    """Collect the entries of everything that runs inside."""
+    entries: list[Entry] = []
+    token = _entries.set(entries)
+    try:
+        yield entries
+    finally:
+        _entries.reset(token)
+
+
+def note(step: str, outcome: Literal["ran", "cached", "failed"], seconds: float, text: str = "") -> None:
+    """Write one step down."""
+    entries = _entries.get()
+    if entries is not None:
+        entries.append(Entry(step=step, outcome=outcome, seconds=round(seconds, 3), text=text))
+    level = logging.WARNING if outcome == "failed" else logging.INFO
+    log.log(level, "%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
+
+
+def describe(result: Any) -> str:
+    """What a step gave back, in a few words."""
+    if isinstance(result, Artifact):
+        return f"{result.rows:,} rows" if result.rows else ""
+    sentence = getattr(result, "sentence", "")
+    return str(sentence)
+
+
+@contextlib.contextmanager
+def bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
+    """A progress bar on a terminal; nothing where nobody watches. Call it once a unit of work, with what is left."""
+    columns = (
+        TextColumn("  {task.description:<14}"),
+        BarColumn(),
+        TextColumn("{task.fields[note]}"),
+    )
+    watched = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not watched) as progress:
+        work = progress.add_task(label, total=total, note="")
+        with meter(label, total) as advance:
+
+            def told(text: str) -> None:
+                progress.update(work, advance=1, note=text)
+                advance()
+
+            yield told

@@ -1,0 +1,34 @@
+"""Inputs, outputs and evaluation that all candidates of a run share."""
+
+from typing import Literal
+
+from pydantic import Field, PositiveInt
+
+from data_contracts.spec import Spec
+from models.data.panel import View
+
+METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
+
+
+class EvaluationSpec(Spec):
+    """How candidates are compared; `windows` rolling origins are spread over the test part."""
+
+    season: PositiveInt | None = Field(None, description="season length in steps; by default that of the frequency")
+    metric: Literal["mase", "wql", "mae"] = "mase"
+    windows: PositiveInt = 28
+
+
+class Bounds(Spec):
+    """What every forecast must keep to: levels asked for, and the least and largest value that make sense."""
+
+    quantiles: tuple[float, ...] = (0.05, 0.1, 0.5, 0.9, 0.95)
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+class Question(Spec):
+    """What is asked of every model tonight, and how the answers are compared."""
+
+    view: View
+    bounds: Bounds
+    evaluation: EvaluationSpec

@@ -1,0 +1,52 @@
+"""The page of a night that ended without a result: what broke, what to do, and what readers still see."""
+
+from datetime import datetime
+
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import ContractBroken
+from tasks.modeling.forecast_setup import Question
+from tasks.report import page_data, render
+from tasks.report.assemble import rules_broken, versions
+from tasks.storage.store import Store
+
+
+def refusal_page(
+    name: str, step: str, night: tuple[str, datetime], error: Exception, question: Question, store: Store
+) -> Artifact:
+    """Write reports/pipeline=…/<name>/index.html; `step` is where the night stopped, `night` its (pipeline, as-of)."""
+    pipeline, as_of = night
+    published = store.listing(f"latest/pipeline={pipeline}")
+    latest = store.get(store.claim(published[0], "forecasts")) if published else pd.DataFrame()
+    broken = error if isinstance(error, ContractBroken) else None
+    still = "There is no earlier forecast."
+    if len(latest):
+        still = f"Readers still see the forecast made after {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
+    morning = page_data.Morning(
+        pipeline=pipeline,
+        as_of=as_of,
+        zone=question.view.zone,
+        cutoff=latest["cutoff"].max() if len(latest) else as_of,
+        run_id=name,
+        horizon=question.view.horizon,
+        freq=question.view.freq,
+        season=question.evaluation.season or question.view.season,
+        verdict="bad",
+        lines=(
+            "Nothing new was published: the data broke its contract." if broken else "The night failed.",
+            "Mend the rows that are named below, or the rule, and run the same night again." if broken else str(error),
+            still,
+        ),
+        failures=tuple(page_data.Failure(step, one) for one in (broken.findings if broken else [str(error)])),
+        leaderboard=pd.DataFrame(),
+        metric=question.evaluation.metric,
+        decision="",
+        history=pd.DataFrame(),
+        forecast=latest,
+        quarantine=rules_broken(broken.quarantine if broken else None, store),
+        quarantine_uri=(broken.quarantine or "") if broken else "",
+        versions=versions(),
+    )
+    uri = f"reports/pipeline={pipeline}/{name}/index.html"
+    return store.place(render.render(morning).encode(), "page", uri)

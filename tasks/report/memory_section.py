@@ -1,0 +1,71 @@
+"""The page's section on memory: a row a model, and the drawings of the best one."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from models.diagnostics.effective_memory import out_of_sight, saturation
+from models.networks.recurrent import RecurrentSpec, Shape
+from tasks.charts.cell_diagram import draw_cell
+from tasks.charts.diagram import Plate
+from tasks.charts.gradient_by_lag import Fading, draw_lags
+from tasks.charts.network_view import Drawn
+from tasks.charts.unrolled_network import draw_unrolled
+from tasks.modeling.candidate import bundle_of
+from tasks.report.page_data import Remembered
+from tasks.results.steps import Trained
+from tasks.storage.store import Store
+
+
+class Row(NamedTuple):
+    """One model in the table; `blind` says why it can't see a season back, `states` is the recurrence alone."""
+
+    name: str
+    effective: int
+    seasons: float
+    states: int
+    season: int
+    blind: str
+    saturated: float
+    exploded: float
+
+
+class Plates(NamedTuple):
+    """The three drawings; those that are too wide for a phone have a second shape."""
+
+    unrolled: tuple[Plate, Plate]
+    lags: tuple[Plate, Plate]
+    cell: Plate
+
+
+def row(one: Drawn) -> Row:
+    """The numbers of one model."""
+    memory = one.memory
+    return Row(
+        name=one.name,
+        effective=memory.effective,
+        seasons=memory.effective / max(memory.season, 1),
+        states=memory.effective_recurrence,
+        season=memory.season,
+        blind=out_of_sight(memory),
+        saturated=saturation(memory.gates),
+        exploded=memory.exploded,
+    )
+
+
+def plates(memories: Sequence[Remembered], references: Sequence[Fading]) -> Plates | None:
+    """Of the first model; the one over lags is of all of them."""
+    if not memories:
+        return None
+    best = memories[0].drawn
+    curves = [*(Fading(one.drawn.name, one.drawn.memory) for one in memories), *references]
+    unrolled = (draw_unrolled(best), draw_unrolled(best, narrow=True))
+    return Plates(unrolled, (draw_lags(curves), draw_lags(curves, narrow=True)), draw_cell(best))
+
+
+def drawn(trained: Trained, store: Store) -> Drawn | None:
+    """What the drawings need of a model; None where nothing is known of its memory."""
+    if trained.memory is None:
+        return None
+    settings = bundle_of(trained.candidate, store).settings
+    spec, shape = RecurrentSpec.model_validate(settings["model"]), Shape.model_validate(settings["shape"])
+    return Drawn(trained.candidate.name, spec, shape, trained.memory)

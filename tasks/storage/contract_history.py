@@ -1,0 +1,45 @@
+"""The contract that a pipeline ran under, kept beside its nights, so that a night says what changed since the last.
+
+contracts/pipeline=<name>/vintage=<as-of>.json, one for each night whose contract was another than the night before's.
+Every night reads its whole history anew under one contract, so old and new promises never mix in a table.
+"""
+
+import json
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from data_contracts.contract_diff import Change, changes
+from data_contracts.odcs_compiler import Contract
+from tasks.storage.store import Store
+from tasks.storage.vintages import newest_before, vintage
+
+
+def changed(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> tuple[Change, ...]:
+    """What is promised otherwise than in the newest earlier night; nothing where that night had no contract."""
+    before = _before(pipeline, as_of, store)
+    return changes(before, _as_kept(contract)) if before and contract else ()
+
+
+def keep(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> None:
+    """Remember the contract of this night, if it is another than before."""
+    if contract and _before(pipeline, as_of, store) != _as_kept(contract):
+        record = json.loads(contract.model_dump_json())
+        store.write_json(f"{_folder(pipeline)}/vintage={vintage(as_of)}.json", record)
+
+
+def _before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
+    newest = newest_before(_folder(pipeline), as_of, store)
+    try:
+        return Contract.model_validate(store.read_json(newest)) if newest else None
+    except ValidationError:  # torn, or of another release: worth nothing
+        return None
+
+
+def _as_kept(contract: Contract) -> Contract:
+    """As JSON gives it back: a date in a rule's arguments is text there."""
+    return Contract.model_validate_json(contract.model_dump_json())
+
+
+def _folder(pipeline: str) -> str:
+    return f"contracts/pipeline={pipeline}"

@@ -1,0 +1,80 @@
+import json
+import os
+
+import pandas as pd
+import pytest
+import yaml
+from typer.testing import CliRunner
+
+from deployments.cli.main import app
+from tasks.storage.store import Store
+
+
+@pytest.fixture
+def verb(tmp_path, monkeypatch):
+    """verb("shop", …) = `nightcast quarantine shop …` beside a store with the records of three nights."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    monkeypatch.setenv("PREFECT_HOME", os.environ.get("PREFECT_HOME", str(tmp_path.parent / "prefect")))
+    (tmp_path / "sales.csv").write_text("day,shop,colour,sold\n2024-01-01,a,red,1\n2024-01-02,a,red,many\n")
+    spec = {
+        "name": "shop",
+        "source": {"kind": "csv", "path": "sales.csv"},
+        "columns": {"unique_id": "shop", "ds": "day", "y": "sold"},
+        "freq": "D",
+        "windowing": {"horizon": 7},
+    }
+    (tmp_path / "shop.yaml").write_text(yaml.safe_dump(spec))
+    return lambda *words: CliRunner().invoke(app, ["quarantine", "shop.yaml", *words])
+
+
+@pytest.fixture
+def nights(tmp_path):
+    """1 January was good, 2 January was refused for one row, on 3 January one row was left out."""
+    store = Store(root=str(tmp_path / "store"))
+    kept = []
+    for series in ("a", "=HYPERLINK(1)"):
+        rows = {"row": [1], "unique_id": [series], "ds": ["2024-01-02"], "y": ["many"], "rule": ["y is a number"]}
+        rows |= {"reason": ["sold: must be a number or empty"]}
+        kept.append(store.put(pd.DataFrame(rows), "quarantine", "quarantine/pipeline=shop"))
+    good = {"as_of": "2024-01-01T00:00:00+00:00", "finished": "1", "outcome": "done"}
+    store.write_json("runs/pipeline=shop/1.json", good | {"story": {"validated": {"quarantine": None}}})
+    refused = {"as_of": "2024-01-02T00:00:00+00:00", "started": "2", "outcome": "refused"}
+    store.write_json("runs/pipeline=shop/refused.json", refused | {"quarantine": kept[0].uri})
+    last = {"as_of": "2024-01-03T00:00:00+00:00", "finished": "3", "outcome": "done"}
+    story = {"validated": {"quarantine": kept[1].model_dump(mode="json")}}
+    store.write_json("runs/pipeline=shop/3.json", last | {"story": story})
+
+
+def test_the_newest_night_is_listed_and_another_by_its_date(verb, nights):
+    facts = json.loads(verb("--json").stdout)
+    assert (facts["as_of"][:10], facts["rows"], facts["rules"][0]["series"]) == ("2024-01-03", 1, {"=HYPERLINK(1)": 1})
+    refused = verb("--as-of", "2024-01-02")
+    assert refused.exit_code == 0
+    assert "(refused): 1 row in quarantine" in refused.stdout
+    assert "way out  mend the value at the source, or leave it empty" in refused.stdout
+    assert "nothing lies in quarantine" in verb("--as-of", "2024-01-01").stdout
+
+
+def test_the_export_has_the_sources_columns_warns_of_formulas_and_is_not_overwritten(verb, nights, tmp_path):
+    told = verb("--export", "rows.csv", "--json")
+    assert told.exit_code == 0, told.output
+    assert (tmp_path / "rows.csv").read_text() == "day,shop,sold\n2024-01-02,=HYPERLINK(1),many\n"
+    lost, formulas = json.loads(told.stdout)["warnings"]
+    assert "not in the export" in lost
+    assert "colour" in lost
+    assert "begin with =, +, - or @ and are no numbers: 1;" in formulas
+    again = verb("--export", "rows.csv")
+    assert again.exit_code == 2
+    assert "rows.csv is there already" in again.stderr
+    assert verb("--export", "rows.csv", "--force").exit_code == 0
+
+
+def test_a_night_that_never_was_and_a_pipeline_that_never_ran_say_so(verb, nights, tmp_path):
+    told = verb("--as-of", "2023-12-24")
+    assert told.exit_code == 2
+    assert "2024-01-02T00:00, 2024-01-03T00:00" in told.stderr
+    (tmp_path / "store" / "runs").rename(tmp_path / "elsewhere")
+    told = verb()
+    assert told.exit_code == 1
+    assert "nightcast nightly shop.yaml" in told.stderr

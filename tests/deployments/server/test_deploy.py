@@ -1,0 +1,196 @@
+"""`nightcast deploy` and Prefect's own command, against a real server with a real worker."""
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import pytest
+from prefect.server.schemas.schedules import CronSchedule
+
+from deployments.server.automations import longest_gap
+from flows.pipeline.schedule import due
+from flows.pipeline.spec import PipelineSpec
+from tests.deployments.conftest import NIGHTCAST, free_port, in_two_minutes, small_world, surroundings, until
+
+ROOT = Path(__file__).parents[3]
+
+
+class Server:
+    """A Prefect server as on a server, with a scheduler of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.port = folder, free_port()
+        self.api = f"http://127.0.0.1:{self.port}/api"
+        self.environment = surroundings(
+            folder,
+            PREFECT_API_URL=self.api,
+            PREFECT_HOME=str(folder / "prefect"),
+            PREFECT_SERVER_ANALYTICS_ENABLED="false",
+            PREFECT_CLI_PROMPT="false",
+        )
+        self.started: list[subprocess.Popen[bytes]] = []
+
+    def start(self, *words: str) -> None:
+        with (self.folder / "server.log").open("ab") as log:
+            self.started.append(
+                subprocess.Popen(
+                    words, cwd=self.folder, env=self.environment, stdout=log, stderr=log, start_new_session=True
+                )
+            )
+
+    def run(self, *words: object, where: Path | None = None) -> subprocess.CompletedProcess[str]:
+        told = [str(word) for word in words]
+        return subprocess.run(
+            told,
+            cwd=where or self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+        )
+
+    def stop(self) -> None:
+        for process in reversed(self.started):
+            process.send_signal(signal.SIGTERM)
+            process.wait(60)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    server = Server(small_world(tmp_path_factory.mktemp("server"), "small", cron=in_two_minutes()))
+    server.start(sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(server.port))
+    until(lambda: httpx.get(f"{server.api}/health").is_success, 90)
+    yield server
+    server.stop()
+
+
+@pytest.mark.slow
+def test_it_registers_every_flow_of_every_pipeline_and_the_second_time_changes_nothing(server):
+    first = server.run(NIGHTCAST, "deploy")
+    assert first.returncode == 0, first.stderr
+    assert re.search(r"nightly/small +new", first.stdout)
+    assert "new work pool nightcast" in first.stdout
+    assert "prefect worker start --pool nightcast" in first.stdout
+    assert "nobody is told of anything: make a notification block named nightcast-notify" in first.stdout
+    second = server.run(NIGHTCAST, "deploy")
+    assert "done · 0 of 10 deployments written" in second.stdout
+    assert "nothing has changed" in second.stdout
+
+
+@pytest.mark.slow
+def test_a_schedule_that_a_person_paused_stays_paused(server):
+    server.run(NIGHTCAST, "deploy")
+    found = httpx.get(f"{server.api}/deployments/name/nightly/nyc-delays").json()
+    schedule = found["schedules"][0]["id"]
+    url = f"{server.api}/deployments/{found['id']}/schedules/{schedule}"
+    assert httpx.patch(url, json={"active": False}).is_success
+    assert httpx.patch(f"{server.api}/deployments/{found['id']}", json={"description": "edited"}).is_success
+    told = server.run(NIGHTCAST, "deploy")
+    assert re.search(r"nightly/nyc-delays +changed, paused", told.stdout)
+    again = httpx.get(f"{server.api}/deployments/name/nightly/nyc-delays").json()
+    assert [one["active"] for one in again["schedules"]] == [False]
+    assert again["description"].startswith("The whole night of **nyc-delays**")
+
+
+@pytest.mark.slow
+def test_a_pool_of_another_type_is_refused(server):
+    server.run(NIGHTCAST, "deploy")
+    told = server.run(NIGHTCAST, "deploy", "--pool-type", "docker")
+    assert told.returncode == 2
+    assert "work pool 'nightcast' is of type process, not docker" in told.stderr
+
+
+@pytest.mark.slow
+def test_a_docker_pool_takes_the_image(server):
+    told = server.run(NIGHTCAST, "deploy", "--pool", "boxes", "--pool-type", "docker", "--job-variable", "image=nc:1")
+    assert told.returncode == 0, told.stderr
+    found = httpx.get(f"{server.api}/deployments/name/nightly/small").json()
+    assert (found["work_pool_name"], found["job_variables"]) == ("boxes", {"image": "nc:1"})
+    server.run(NIGHTCAST, "deploy")
+
+
+def test_without_a_server_it_says_what_to_set(tmp_path):
+    env = surroundings(small_world(tmp_path, "small", end="2024-01-31"))
+    words = [NIGHTCAST, "deploy"]
+    none = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (none.returncode, "PREFECT_API_URL" in none.stderr) == (2, True)
+    env["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
+    silent = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    assert (silent.returncode, "does not answer" in silent.stderr) == (1, True)
+
+
+def shape(api, name):
+    found = httpx.get(f"{api}/deployments/name/{name}").json()
+    schedules = [{"cron": one["schedule"]["cron"], "zone": one["schedule"]["timezone"]} for one in found["schedules"]]
+    kept = ("entrypoint", "tags", "parameters", "description", "work_pool_name", "parameter_openapi_schema")
+    return {name: found[name] for name in kept} | {"schedules": schedules}
+
+
+def triggers(server):
+    settings = {"PREFECT_API_URL": server.api}
+    found = httpx.post(f"{settings['PREFECT_API_URL']}/automations/filter", json={}).json()
+    kept = ("expect", "match", "posture", "threshold", "within")
+    return [
+        ({name: one["trigger"][name] for name in kept}, [action["parameters"] for action in one["actions"]])
+        for one in found
+        if one["name"] == "nightcast: drift of nyc-delays starts retraining"
+    ]
+
+
+@pytest.mark.slow
+def test_prefects_own_command_deploys_the_same_from_prefect_yaml(server):
+    server.run(NIGHTCAST, "deploy")
+    names = [f"{flow}/nyc-delays" for flow in ("nightly", "retrain", "forecast", "monitor", "backfill")]
+    ours, starts = [shape(server.api, name) for name in names], triggers(server)
+    words = ("-m", "prefect", "--no-prompt", "deploy", "--all", "--prefect-file", "deployments/prefect.yaml")
+    told = server.run(sys.executable, *words, where=ROOT)
+    assert told.returncode == 0, told.stdout + told.stderr
+    assert [shape(server.api, name) for name in names] == ours
+    assert triggers(server) == starts
+    assert len(starts) == 1
+    server.run(NIGHTCAST, "deploy")
+
+
+@pytest.mark.slow
+def test_a_schedule_that_is_due_fires_under_a_worker_and_publishes(tmp_path):
+    cron = in_two_minutes()
+    server = Server(small_world(tmp_path, "small", cron=cron))
+    minute, hour = cron.split()[:2]
+    python = sys.executable
+    try:
+        server.start(python, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(server.port))
+        until(lambda: httpx.get(f"{server.api}/health").is_success, 60)
+        assert server.run(NIGHTCAST, "deploy").returncode == 0
+        server.start(python, "-m", "prefect", "worker", "start", "--pool", "nightcast")
+        published = tmp_path / "store/latest/pipeline=small/forecasts.parquet"
+        until(published.exists, 240, lambda: (tmp_path / "server.log").read_text()[-3000:])
+        (vintage,) = (tmp_path / "store/forecasts/pipeline=small").iterdir()
+        assert vintage.name.endswith(f"T{int(hour):02}{int(minute):02}00Z")
+        told = server.run(NIGHTCAST, "doctor", "small").stdout
+        assert re.search(r"✓ pool +work pool nightcast is READY", told)
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu"])
+@pytest.mark.parametrize("cron", ["0 3 * * *", "30 4 * * 1-5", "0 0,8,16 * * *"])
+def test_prefects_scheduler_and_ours_agree_on_every_night_of_a_year(zone, cron):
+    spec = PipelineSpec.read("nyc-delays")
+    spec = spec.model_copy(update={"schedule": spec.schedule.model_copy(update={"cron": cron, "timezone": zone})})
+    start = datetime(2024, 1, 1, tzinfo=UTC)
+    ours = list(due(spec, start, start + timedelta(days=330)))  # Prefect gives a thousand at most
+    theirs = asyncio.run(CronSchedule(cron=cron, timezone=zone).get_dates(len(ours), start + timedelta(seconds=1)))
+    assert ours == [moment.astimezone(UTC) for moment in theirs]
+
+
+def test_the_watch_for_missed_nights_waits_for_the_longest_gap():
+    spec = PipelineSpec.read("nyc-delays")
+    weekdays = spec.model_copy(update={"schedule": spec.schedule.model_copy(update={"cron": "0 3 * * 1-5"})})
+    assert longest_gap(spec) == timedelta(hours=25)  # over the autumn change of the clock
+    assert longest_gap(weekdays) == timedelta(hours=73)

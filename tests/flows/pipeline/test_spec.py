@@ -1,0 +1,114 @@
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_contracts.errors import SpecError
+from flows.pipeline.spec import PipelineSpec
+
+LEAST = {
+    "name": "ports",
+    "source": {"kind": "csv", "path": "ports.csv"},
+    "columns": {"unique_id": "port", "ds": "hour", "y": "late"},
+    "freq": "h",
+    "windowing": {"horizon": 24},
+}
+
+
+def test_five_fields_are_enough():
+    spec = PipelineSpec.model_validate(LEAST)
+    assert [model.name for model in spec.models] == ["lstm-64", "gru-64"]
+    assert spec.view.lookback == 168
+    assert spec.forecast.quantiles == (0.05, 0.1, 0.5, 0.9, 0.95)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"freq": "hourly-ish"}, "no pandas frequency"),
+        ({"schedule": {"timezone": "America/Gotham"}}, "no time zone"),
+        ({"forecast": {"quantiles": [0.1, 1.2]}}, "between 0 and 1"),
+        ({"models": [{"cell": "gru"}, {"cell": "gru"}]}, "stands twice"),
+        ({"models": [{"cell": "lstn"}]}, "'rnn', 'lstm' or 'gru'"),
+        ({"name": "../up"}, "string_pattern|pattern"),
+        ({"windowing": {"horizon": 24, "test": "fortnight"}}, "no duration"),
+    ],
+)
+def test_a_wrong_value_is_answered_with_what_would_be_right(change, said):
+    with pytest.raises(ValueError, match=said):
+        PipelineSpec.model_validate(LEAST | change)
+
+
+def test_the_median_is_always_asked_for():
+    spec = PipelineSpec.model_validate(LEAST | {"forecast": {"quantiles": [0.9, 0.2]}})
+    assert spec.forecast.quantiles == (0.2, 0.5, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("as_of", "zone", "instant"),
+    [
+        ("2013-11-30", "America/New_York", datetime(2013, 11, 30, 5, tzinfo=UTC)),
+        ("2013-07-01", "America/New_York", datetime(2013, 7, 1, 4, tzinfo=UTC)),
+        ("2013-11-30T00:00:00+01:00", "America/New_York", datetime(2013, 11, 29, 23, tzinfo=UTC)),
+        ("2013-11-30", "UTC", datetime(2013, 11, 30, tzinfo=UTC)),
+    ],
+)
+def test_a_date_is_its_midnight_in_the_schedules_zone(as_of, zone, instant):
+    spec = PipelineSpec.model_validate(LEAST | {"schedule": {"timezone": zone}})
+    assert spec.instant(as_of) == instant
+
+
+@pytest.mark.parametrize("as_of", ["soon", "2013-13-01", "2013-11-03T01:30:00"])
+def test_an_as_of_that_is_no_single_moment_is_refused(as_of):
+    spec = PipelineSpec.model_validate(LEAST | {"schedule": {"timezone": "America/New_York"}})
+    with pytest.raises(SpecError, match="as-of"):
+        spec.instant(as_of)
+
+
+def test_an_unknown_name_lists_the_known_ones():
+    with pytest.raises(SpecError, match="nyc-delays"):
+        PipelineSpec.read("nyc-delay")
+
+
+def test_a_local_path_is_found_beside_the_yaml(tmp_path):
+    (tmp_path / "ports.csv").write_text("port,hour,late\n")
+    (tmp_path / "p.yaml").write_text(
+        "name: ports\nsource: {kind: csv, path: ports.csv}\ncolumns: {ds: hour, y: late}\n"
+        "freq: h\nwindowing: {horizon: 24}\n"
+    )
+    assert PipelineSpec.read(str(tmp_path / "p.yaml")).source.path == str(tmp_path / "ports.csv")
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    horizon=st.integers(1, 400),
+    freq=st.sampled_from(["h", "30min", "D", "B", "W-MON", "MS", "QS", "2h"]),
+    levels=st.lists(st.floats(0.01, 0.99), max_size=5),
+    cell=st.sampled_from(["rnn", "lstm", "gru"]),
+)
+def test_a_spec_written_out_and_read_again_is_the_same(horizon, freq, levels, cell):
+    told = {
+        "windowing": {"horizon": horizon},
+        "freq": freq,
+        "models": [{"cell": cell}],
+        "forecast": {"quantiles": levels},
+    }
+    spec = PipelineSpec.model_validate(LEAST | told)
+    assert PipelineSpec.model_validate_json(spec.model_dump_json()) == spec
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"schedule": {"cron": "banana"}}, "no cron expression"),
+        ({"source": {"kind": "csv", "path": "p.csv", "timezone": "Mars/Olympus"}}, "no time zone"),
+        ({"freq": "-1D"}, "must lead forward"),
+        ({"forecast": {"minimum": 10, "maximum": 5}}, "must be less than maximum"),
+        ({"features": {"known": ["x"], "observed": ["x"]}}, "'x' has two roles"),
+        ({"features": {"known": ["late"]}}, "'late' has two roles"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused(change, said):
+    with pytest.raises(ValueError, match=said):
+        PipelineSpec.model_validate(LEAST | change)

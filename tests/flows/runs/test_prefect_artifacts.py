@@ -1,0 +1,67 @@
+"""What runs leave in a real Prefect server, and that nothing there holds a night up or takes a series for markup."""
+
+import json
+
+import pytest
+from prefect.client.orchestration import get_client
+
+from data_contracts.errors import ContractBroken
+from flows.nightly import nightly
+from flows.runs import prefect_artifacts
+from flows.runs.prefect_artifacts import plain
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def left():
+    """Data of every artifact in the server by its key, the newest last."""
+    found = {}
+    with get_client(sync_client=True) as client:
+        for one in sorted(client.read_artifacts(limit=200), key=lambda one: one.created):
+            found.setdefault(one.key, []).append(one)
+    return found
+
+
+def test_a_night_leaves_its_outcome_leaderboard_plot_and_progress_under_keys_that_stay(two_nights):
+    found = left()
+    assert {"ports-outcome", "ports-leaderboard", "ports-forecast", "training-gru-16-s12"} <= set(found)
+    assert len(found["ports-outcome"]) >= 2  # a night later the same key has a new version
+    assert any("# nightly of 2024-02-08 00:00" in str(one.data) for one in found["ports-outcome"])
+    board = json.loads(str(found["ports-leaderboard"][0].data))
+    assert {"model_name", "role", "mase", "wql"} <= set(board[0])
+    assert str(found["ports-forecast"][0].data).startswith("data:image/svg+xml;base64,")
+    assert found["training-gru-16-s12"][0].data == 100.0
+
+
+def test_a_refused_night_leaves_its_reason_under_the_same_key(world):
+    spec = (world / "ports.yaml").read_text().replace("y: late", "y: lately")
+    (world / "ports.yaml").write_text(spec)
+    with pytest.raises(ContractBroken):
+        nightly(str(world / "ports.yaml"), "2024-02-08")
+    told = str(left()["ports-outcome"][-1].data)
+    assert "# nightly of 2024-02-08 00:00 UTC: SourceUnreadable" in told
+    assert "lately" in told
+
+
+def test_a_prefect_that_takes_no_artifact_fails_no_night(world, monkeypatch, caplog):
+    def refused(*_, **__):
+        raise ConnectionError("server gone")
+
+    monkeypatch.setattr(prefect_artifacts, "create_markdown_artifact", refused)
+    outcome = nightly(str(world / "ports.yaml"), "2024-02-08")
+    assert (world / "store" / outcome.manifest).exists()
+    assert "not complete: server gone" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("</script><script>alert(1)", "&lt;/script&gt;&lt;script&gt;alert\\(1\\)"),
+        ("a|b", "a\\|b"),
+        ("[x](javascript:y)", "\\[x\\]\\(javascript:y\\)"),
+        ("`rm` **bold** _it_", "\\`rm\\` \\*\\*bold\\*\\* \\_it\\_"),
+        ("Zürich 東京", "Zürich 東京"),
+    ],
+)
+def test_text_stays_text(text, shown):
+    assert plain(text) == shown

@@ -1,0 +1,103 @@
+"""Against a real Prefect server: dead runs are marked, living ones are not, and earlier nights go first."""
+
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from prefect import flow
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import StateType
+from prefect.states import Completed, Pending, Running, Scheduled
+
+from flows.nightly import nightly
+from flows.runs import run_order
+from tasks.storage.process_identity import here
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+@pytest.fixture
+def client():
+    with get_client(sync_client=True) as client:
+        yield client
+        for run in run_order._runs(client, run_order.OPEN):  # leave nothing that the next test could meet
+            client.set_flow_run_state(run.id, Completed(), force=True)
+
+
+@flow(name="somebody-elses")
+def foreign():
+    """Of another project on the same server."""
+
+
+def dead():
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return here("nightly shop").model_copy(update={"pid": ended.pid, "started": "1"})
+
+
+def started(client, state, owner=None, of=nightly):
+    run = client.create_flow_run(of, parameters={}, state=state)
+    if owner:
+        client.update_flow_run_labels(run.id, {run_order.LABEL: owner.model_dump_json()})
+    return run.id
+
+
+def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_says_so(client):
+    gone, alive = started(client, Running(), dead()), started(client, Running(), here("nightly shop"))
+    assert [run.id for run in run_order.reap(client)] == [gone]
+    state = client.read_flow_run(gone).state
+    assert state.type == StateType.CRASHED
+    assert "is gone; run the night again" in state.message
+    assert client.read_flow_run(alive).state.type == StateType.RUNNING
+
+
+def test_a_run_that_is_on_its_way_is_left_alone_until_it_should_have_come(client):
+    pending = started(client, Pending())
+    assert run_order.reap(client) == []
+    assert [run.id for run in run_order.reap(client, timedelta(0))] == [pending]
+
+
+def test_runs_of_other_projects_are_never_touched(client):
+    other = started(client, Pending(), of=foreign)
+    assert run_order.reap(client, timedelta(0)) == []
+    assert client.read_flow_run(other).state.type == StateType.PENDING
+    client.set_flow_run_state(other, Completed(), force=True)
+
+
+def test_a_run_that_was_taken_over_is_marked_but_one_that_ended_keeps_its_end(client):
+    running, done = started(client, Running()), started(client, Completed())
+    run_order.mark_crashed(str(running), "taken over")
+    run_order.mark_crashed(str(done), "taken over")
+    run_order.mark_crashed("", "a run without Prefect")
+    assert client.read_flow_run(running).state.type == StateType.CRASHED
+    assert client.read_flow_run(done).state.type == StateType.COMPLETED
+
+
+def test_earlier_nights_of_the_same_deployment_go_first_and_nothing_else_does(client):
+    deployment = nightly.to_deployment("order", parameters={"pipeline": "nyc-delays"}).apply()
+    other = nightly.to_deployment("another", parameters={"pipeline": "nyc-delays"}).apply()
+    now = datetime.now(UTC)
+
+    def late(days, of=deployment, **parameters):
+        when = Scheduled(scheduled_time=now - timedelta(days=days))
+        return client.create_flow_run_from_deployment(of, state=when, parameters=parameters)
+
+    mine, third, first, second = late(1), late(0.5), late(3), late(2)
+    late(4, of=other)
+    late(5, as_of="2024-01-01")  # by hand, for a night of its own
+    late(-1)  # tomorrow's
+    ended = late(6)
+    client.set_flow_run_state(ended.id, Completed(), force=True)
+    found = [run.id for run in run_order._earlier(client, client.read_flow_run(mine.id))]
+    assert found == [first.id, second.id]
+    assert third.id not in found
+
+
+def test_a_server_that_does_not_answer_holds_no_night_up(monkeypatch):
+    def refused(**_):
+        raise ConnectionError("nobody there")
+
+    monkeypatch.setattr(run_order, "get_client", refused)
+    run_order.attend(here("nightly shop"), 60)
+    run_order.mark_crashed("5f1c5c8a-7c3c-4e9b-9d6d-0d5f0e7c9a11", "taken over")

@@ -1,0 +1,62 @@
+"""The closed-form linear model: exact where the truth is linear, the last value where nothing is better."""
+
+import numpy as np
+import pytest
+
+from models.baselines.ridge import fit_linear, linear_points
+from models.data.panel import Panel
+from models.data.windows import WindowSpec, cut_index
+
+
+def forecasts(panel: Panel, series: list[int], position: list[int], part: int = 14) -> np.ndarray:
+    """What a linear model that has learned from the panel forecasts at these cutoffs."""
+    spec = WindowSpec(horizon=panel.view.horizon, validation=part, test=part)
+    index = cut_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
+    return linear_points(
+        fit_linear(panel, index, panel.view)["weights"], panel.view, panel, np.array(series), np.array(position)
+    )
+
+
+@pytest.mark.parametrize("angle", [0.3, 1.0, 2.5])
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e9])
+def test_a_linear_recurrence_is_found(build_panel, angle: float, size: float) -> None:
+    # y_t = 2 cos(angle) y_{t-1} - y_{t-2}, whatever it starts from
+    y = [1.0, 0.2]
+    for _ in range(298):
+        y.append(2 * np.cos(angle) * y[-1] - y[-2])
+    panel = build_panel({"a": (size * np.array(y)).tolist()}, lookback=8, horizon=3)
+    np.testing.assert_allclose(forecasts(panel, [0], [296])[0] / size, y[297:300], atol=1e-3)
+
+
+def test_a_line_and_a_wave_of_other_size_are_found_by_one_map(build_panel) -> None:
+    days = np.arange(200)
+    series = {"line": (3.5 * days).tolist(), "wave": (100 + 10 * np.sin(days)).tolist()}
+    panel = build_panel(series, lookback=14, horizon=3)
+    found = forecasts(panel, [0, 1], [196, 196])
+    np.testing.assert_allclose(found, [panel.y[197:200], panel.y[397:400]], rtol=0.02)
+
+
+def test_where_nothing_beats_the_last_value_it_is_the_last_value(build_panel) -> None:
+    # what was learned while it rose is wrong since it stands still
+    panel = build_panel({"a": [*range(240), *[240] * 60]}, lookback=14, horizon=3)
+    assert forecasts(panel, [0], [299], part=20).tolist() == [[240.0, 240.0, 240.0]]
+    assert forecasts(panel, [0], [200], part=20).tolist() == [[200.0, 200.0, 200.0]]
+
+
+def test_gaps_and_constants_are_survived(build_panel) -> None:
+    y = np.sin(np.arange(200.0))
+    y[50:60] = np.nan
+    panel = build_panel({"flat": [5.0] * 200, "gaps": y.tolist(), "zero": [0.0] * 200}, lookback=14, horizon=3)
+    found = forecasts(panel, [0, 1, 2], [199, 60, 199])
+    assert np.isfinite(found).all()
+    np.testing.assert_allclose(found[0], 5.0, rtol=0.05)
+
+
+def test_a_gap_in_every_target_leaves_a_forecast(build_panel) -> None:
+    # a shop that is closed every fourth hour: no six hours of it are ever whole
+    y = np.sin(np.arange(300.0) * np.pi / 2 / 4) + 3
+    y[::4] = np.nan
+    panel = build_panel({"a": y.tolist()}, lookback=16, horizon=6)
+    found = forecasts(panel, [0], [293])[0]
+    known = np.isfinite(y[294:300])
+    np.testing.assert_allclose(found[known], y[294:300][known], atol=0.3)

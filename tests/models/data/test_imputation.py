@@ -1,0 +1,94 @@
+"""Gaps inside a window: what each policy puts there, and that nothing after the cutoff has a say."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from models.data.features import FeatureSpec
+from models.data.imputation import Filling, filled
+from models.data.panel import Panel, View
+from models.data.windows import WindowSpec, cut_index
+from models.networks.recurrent import RecurrentSpec
+from models.predict import predict
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
+
+GAP = float("nan")
+WINDOW = [GAP, 1.0, 2.0, GAP, GAP, 8.0, GAP, GAP]
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("none", WINDOW),
+        ("zero", [0, 1, 2, 0, 0, 8, 0, 0]),
+        ("forward", [GAP, 1, 2, 2, 2, 8, 8, 8]),
+        ("interpolate", [GAP, 1, 2, 4, 6, 8, 8, 8]),
+        ("season", [GAP, 1, 2, 2, 1, 8, 8, 1]),
+    ],
+)
+def test_each_policy_fills_its_own_way(policy, expected) -> None:
+    np.testing.assert_array_equal(filled(np.array([WINDOW]), policy, 3), [expected])
+
+
+@given(
+    values=arrays.arrays(float, (3, 12), elements=st.floats(-1e6, 1e6) | st.just(GAP)),
+    policy=st.sampled_from(["none", "zero", "forward", "interpolate", "season"]),
+    season=st.integers(1, 15),
+)
+def test_what_is_known_stays_and_what_is_filled_lies_between_what_is_known(values, policy, season) -> None:
+    found = filled(values, policy, season)
+    known = np.isfinite(values)
+    np.testing.assert_array_equal(found[known], values[known])
+    for row, told in zip(values, found, strict=True):
+        seen = row[np.isfinite(row)]
+        new = told[np.isfinite(told) & ~np.isfinite(row)]
+        if policy == "zero":
+            assert not np.isnan(told).any()
+        elif len(seen):
+            assert ((new >= seen.min() - 1e-6) & (new <= seen.max() + 1e-6)).all()
+            assert policy == "none" or not np.isnan(told[np.isfinite(row).argmax() :]).any()
+
+
+def panel(build_frame, tail: float, fill) -> Panel:
+    """Two weeks of hours with gaps in y and wind; the last twelve values are `tail`."""
+    hours = np.arange(24 * 14)
+    y = np.where(hours % 7 == 3, np.nan, 10 + 5 * np.sin(hours / 24 * 2 * np.pi))
+    y[-12:] = tail
+    wind = np.where(hours % 5 == 2, np.nan, np.cos(hours / 24 * 2 * np.pi))
+    wind[-12:] = tail
+    frame = build_frame({"a": y}, freq="h", wind={"a": wind})
+    features = FeatureSpec(known=("hour",), observed=("wind",))
+    view = View(features=features, freq="h", zone="UTC", lookback=24, horizon=12, fill=tuple(fill.items()))
+    return Panel.from_frame(frame, view)
+
+
+@pytest.mark.parametrize("policy", ["none", "zero", "forward", "interpolate", "season"])
+def test_a_forecast_from_filled_gaps_never_sees_beyond_its_cutoff(build_frame, policy) -> None:
+    fill = {"y": policy, "wind": policy}
+    before, after = (panel(build_frame, tail, fill) for tail in (11.0, 1e9))
+    training = TrainingSpec(max_epochs=1, windows_per_epoch=64, batch_size=32)
+    model = RecurrentSpec(cell="gru", hidden=4, segment=6)
+    spec = WindowSpec(lookback=24, horizon=12, validation="2d", test="2d")
+    index = cut_index(before, spec, before.grid[24 * 14 - 13], origins=5)
+    recipe = Recipe(model=model, training=training, quantiles=(0.5,), view=before.view)
+    bundle, _ = train_network(before, index, recipe)
+    cutoffs = np.arange(24 * 13, 24 * 14 - 12)  # several of them stand in a gap
+    here = np.zeros(len(cutoffs), dtype=int)
+    np.testing.assert_array_equal(predict(bundle, before, here, cutoffs), predict(bundle, after, here, cutoffs))
+    assert bundle.settings["filling"]["gappy_observed"] == [0]
+
+
+def test_a_filling_is_told_in_json_and_read_back() -> None:
+    filling = Filling(24, "forward", ("none",), ("season", "zero"), (0,), (1,))
+    assert Filling.from_told(filling.told()) == filling
+    assert Filling.from_told({}) == Filling()
+
+
+def test_a_view_with_policies_is_a_key() -> None:
+    view = View(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=12, fill=(("y", "season"),))
+    assert {view: 1}[view.model_copy()] == 1
+    assert (view.fill_of("y"), view.fill_of("wind")) == ("season", "none")

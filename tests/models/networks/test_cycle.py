@@ -1,0 +1,45 @@
+"""A learned cycle: the same place on the wall clock, taken out before and put back after."""
+
+import torch
+
+from models.networks.cycle import Cycle
+from tests.models.networks.test_recurrent import batch_of, shape_of
+
+
+def counting(length: int) -> Cycle:
+    cycle = Cycle(length, (3,))
+    with torch.no_grad():
+        cycle.shared.copy_(torch.arange(float(length)))
+    return cycle
+
+
+def test_a_place_in_the_cycle_is_one_on_the_clock() -> None:
+    codes = torch.zeros(2, 1, dtype=torch.int64)
+    found = counting(4)(torch.tensor([8, 1_000_003]), torch.arange(-2, 3), codes)
+    assert found.tolist() == [[2.0, 3.0, 0.0, 1.0, 2.0], [1.0, 2.0, 3.0, 0.0, 1.0]]
+
+
+def test_what_is_taken_out_of_the_lookback_is_put_back_on_the_horizon() -> None:
+    batch = batch_of(shape_of(), count=3)
+    batch.past[..., 1] = 1.0
+    past, linear, after = counting(4).taken_out(batch, batch.static)
+    clock = torch.arange(3).unsqueeze(1)
+    before = ((clock + torch.arange(-11, 1)) % 4).float()
+    torch.testing.assert_close(past[..., 0], batch.past[..., 0] - before)
+    torch.testing.assert_close(past[..., 1:], batch.past[..., 1:])
+    torch.testing.assert_close(linear, batch.linear - before)
+    torch.testing.assert_close(after, ((clock + torch.arange(1, 5)) % 4).float())
+
+
+def test_what_was_not_observed_stays_nothing() -> None:
+    batch = batch_of(shape_of(), count=3)
+    batch.past[..., :2] = 0.0
+    assert not counting(4).taken_out(batch, batch.static)[0][..., 0].any()
+
+
+def test_a_static_value_has_a_cycle_of_its_own_on_top() -> None:
+    cycle = counting(2)
+    with torch.no_grad():
+        cycle.own[0].weight[2] = torch.tensor([10.0, 20.0])
+    found = cycle(torch.tensor([0, 0]), torch.tensor([0, 1]), torch.tensor([[1], [2]]))
+    assert found.tolist() == [[0.0, 1.0], [10.0, 21.0]]

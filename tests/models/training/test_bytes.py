@@ -1,0 +1,55 @@
+"""Promise 2 across processes: one seed gives the same weights, byte for byte, and a kill leaves nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[3]
+
+# A whole training in a process of its own, in float32 and then in bfloat16; given a number of steps, it dies there.
+TRAINING = """
+import hashlib, os, signal, sys
+sys.path[:0] = ["tests/models", "."]
+import torch
+from conftest import noisy_days, panel_of
+from models.data.features import FeatureSpec
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
+from models.networks.recurrent import RecurrentSpec
+from models.data.windows import WindowSpec, cut_index
+panel = panel_of(noisy_days(), lookback=24, horizon=6, freq="h", features=FeatureSpec())
+index = cut_index(panel, WindowSpec(horizon=6, validation="5d", test="5d"), panel.grid[24 * 40 - 1], origins=5)
+dies_at = int(sys.argv[1])
+step, taken = torch.optim.AdamW.step, []
+def watched(*args, **kwargs):
+    taken.append(1)
+    if len(taken) == dies_at:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return step(*args, **kwargs)
+torch.optim.AdamW.step = watched
+model = RecurrentSpec(cell="lstm", hidden=8, layers=2, segment=6)
+for precision in ("float32", "bfloat16"):
+    training = TrainingSpec(max_epochs=3, windows_per_epoch=512, precision=precision, device="cpu")
+    recipe = Recipe(model=model, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
+    bundle, _ = train_network(panel, index, recipe)
+    print(len(taken), hashlib.sha256(bundle.to_bytes()).hexdigest())
+"""
+
+
+def started(dies_at: int = 0, **environment: str) -> subprocess.Popen[str]:
+    words, told = [sys.executable, "-c", TRAINING, str(dies_at)], {**os.environ, **environment}
+    return subprocess.Popen(words, cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_processes_train_the_same_bytes_also_after_a_kill_in_the_middle_of_an_epoch() -> None:
+    calm, killed = started(PYTHONHASHSEED="1"), started(dies_at=6)
+    told, trouble = calm.communicate(timeout=120)
+    assert killed.communicate(timeout=120)[0] == ""
+    assert killed.returncode == -signal.SIGKILL
+    assert [line.split()[0] for line in told.splitlines()] == ["12", "24"], trouble  # twice 3 epochs of 4 steps
+    assert len({line.split()[1] for line in told.splitlines()}) == 2
+    again = started(PYTHONHASHSEED="2", OMP_NUM_THREADS="2")
+    assert again.communicate(timeout=120)[0] == told

@@ -1,0 +1,266 @@
+"""A step remembers in the store, trusts no claim whose bytes are not there, and can fail without stopping the night."""
+
+import contextlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from prefect import flow
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import SourceUnreadable, StoreDamaged
+from data_contracts.spec import Spec
+from tasks.engine import run_log
+from tasks.engine.failure import Failure
+from tasks.engine.step import step, step_that_depends_on
+from tasks.storage.store import Store
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+RAN: list[str] = []
+
+
+class Doubled(Spec):
+    """What `double` gives back: a claim inside a settings object, as the steps of a night do."""
+
+    table: Artifact
+    note: str = ""
+
+
+@step
+def double(amount: float, store: Store) -> Doubled:
+    RAN.append("double")
+    frame = pd.DataFrame({"unique_id": ["a"], "ds": pd.to_datetime(["2024-03-01"], utc=True), "y": [2 * amount]})
+    return Doubled(table=store.put(frame, "actuals"))
+
+
+@step
+def spoil(doubled: Doubled, store: Store) -> Doubled:
+    raise StoreDamaged(doubled.table.uri, "is missing")
+
+
+@step
+def fall_over(store: Store) -> int:
+    raise RuntimeError("the library fell over")
+
+
+@step
+def follow(before: Doubled, store: Store) -> Doubled:
+    return before
+
+
+@step_that_depends_on(lambda amount, noise, store: round(amount))
+def rounded(amount: float, noise: int, store: Store) -> float:
+    RAN.append("rounded")
+    return float(round(amount))
+
+
+@step
+def weigh(norms: dict[str, float], store: Store) -> dict[str, float]:
+    RAN.append("weigh")
+    return norms
+
+
+def night(call: Callable[[], Any]) -> tuple[Any, list[run_log.Entry]]:
+    """(what `call` gives, what the journal wrote down); a task outside a flow is a Prefect task all the same."""
+    RAN.clear()
+    with run_log.opened() as entries:
+        return call(), entries
+
+
+def record_of(store: Store, name: str) -> Path:
+    (uri,) = store.listing(f"cache/{name}")
+    return Path(store.root) / uri
+
+
+def test_the_second_call_is_cached_and_computes_nothing(store: Store) -> None:
+    first, entries = night(lambda: double(3.0, store))
+    assert (RAN, [entry.outcome for entry in entries]) == (["double"], ["ran"])
+    second, entries = night(lambda: double(3.0, store))
+    assert (RAN, [entry.outcome for entry in entries]) == ([], ["cached"])
+    assert second == first
+    assert store.get(second.table)["y"].tolist() == [6.0]
+
+
+def test_inside_a_flow_as_well_the_second_call_is_cached(store: Store) -> None:
+    @flow(name="night", persist_result=False)
+    def run() -> list[Doubled]:
+        return [double(2.5, store), double(2.5, store)]
+
+    RAN.clear()
+    with run_log.opened() as entries:
+        first, second = run()
+    assert first == second
+    assert (RAN, [entry.outcome for entry in entries]) == (["double"], ["ran", "cached"])
+
+
+def test_prefect_is_told_that_a_remembered_step_was_cached(store: Store) -> None:
+    seen = []
+
+    def run() -> None:
+        for _ in range(2):
+            inputs = {"amount": 3.5, "store": store}
+            seen.append(double._task(inputs, return_state=True).name)
+
+    night(run)
+    assert seen == ["Completed", "Cached"]
+
+
+def test_other_inputs_and_another_store_are_computed(store: Store, tmp_path: Path) -> None:
+    night(lambda: double(3.0, store))
+    night(lambda: double(4.0, store))
+    assert RAN == ["double"]
+    elsewhere = Store(root=str(tmp_path / "elsewhere"))
+    night(lambda: double(3.0, elsewhere))
+    assert RAN == ["double"]
+
+
+def test_a_store_that_is_moved_remembers(store: Store, tmp_path: Path) -> None:
+    first, _ = night(lambda: double(3.0, store))
+    shutil.move(store.root, tmp_path / "moved")
+    second, _ = night(lambda: double(3.0, Store(root=str(tmp_path / "moved"))))
+    assert (second, RAN) == (first, [])
+
+
+def test_a_keyword_is_the_same_input_as_a_position(store: Store) -> None:
+    night(lambda: double(3.0, store))
+    night(lambda: double(amount=3.0, store=store))
+    assert RAN == []
+
+
+@pytest.mark.parametrize("damage", ["deleted", "flipped", "emptied"])
+def test_a_claimed_file_that_is_gone_or_damaged_is_computed_again(store: Store, damage: str) -> None:
+    first, _ = night(lambda: double(3.0, store))
+    path = Path(store.root) / first.table.uri
+    whole = path.read_bytes()
+    if damage == "deleted":
+        path.unlink()
+    else:
+        path.write_bytes(b"" if damage == "emptied" else bytes([whole[0] ^ 1]) + whole[1:])
+    second, _ = night(lambda: double(3.0, store))
+    assert (second, RAN) == (first, ["double"])
+    assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize(
+    "torn",
+    [
+        b"",
+        b'{"result": ',
+        b"null",
+        b"{}",
+        b'{"result": 7}',
+        b'{"result": {"table": 1}}',
+        b'{"result": {"table": {"contract": "a", "uri": "b", "digest": "not hex", "rows": 0}}}',
+        b"\x80\x04pickle",
+    ],
+)
+def test_a_torn_record_is_worth_nothing_and_is_written_again(store: Store, torn: bytes) -> None:
+    first, _ = night(lambda: double(3.0, store))
+    path = record_of(store, "double")
+    whole = path.read_bytes()
+    path.write_bytes(torn)
+    second, _ = night(lambda: double(3.0, store))
+    assert (second, RAN) == (first, ["double"])
+    assert path.read_bytes() == whole
+
+
+def test_what_a_step_remembers_is_json_that_names_its_claims(store: Store) -> None:
+    first, _ = night(lambda: double(3.0, store))
+    record = json.loads(record_of(store, "double").read_text(encoding="utf-8"))
+    assert record["result"]["table"]["digest"] == first.table.digest
+
+
+def test_a_step_may_depend_on_less_than_its_inputs(store: Store) -> None:
+    night(lambda: rounded(3.2, 1, store))
+    night(lambda: rounded(2.9, 2, store))
+    assert RAN == []
+    night(lambda: rounded(3.6, 1, store))
+    assert RAN == ["rounded"]
+
+
+def test_a_failing_step_raises_its_own_error_and_remembers_nothing(store: Store) -> None:
+    def run() -> None:
+        with pytest.raises(StoreDamaged, match="is missing"):
+            spoil(double(3.0, store), store)
+
+    night(run)
+    assert store.listing("cache/spoil") == []
+
+
+def test_an_attempt_gives_a_failure_that_names_the_step_and_the_reason(store: Store) -> None:
+    failed, entries = night(lambda: fall_over.attempt(store))
+    assert failed == Failure(step="fall_over", reason="RuntimeError: the library fell over")
+    assert [(entry.step, entry.outcome) for entry in entries] == [("fall_over", "failed")]
+
+
+def test_an_error_of_ours_is_told_in_its_own_words(store: Store) -> None:
+    failed, _ = night(lambda: spoil.attempt(double(3.0, store), store))
+    assert failed.reason.endswith("in the store is missing. Run the same night again: what can be recomputed will be.")
+
+
+def test_what_depends_on_a_failed_attempt_says_which_one_it_needs(store: Store) -> None:
+    def run() -> Any:
+        spoilt = spoil.attempt(double(3.0, store), store)
+        return follow.attempt(spoilt, store), follow.attempt(before=spoilt, store=store)
+
+    (by_place, by_name), _ = night(run)
+    assert by_place == by_name == Failure(step="follow", reason="needs spoil, which failed")
+
+
+def test_an_attempt_that_works_is_the_step_itself(store: Store) -> None:
+    first, _ = night(lambda: double.attempt(3.0, store))
+    second, _ = night(lambda: double(3.0, store))
+    assert (second, RAN) == (first, [])
+
+
+def test_the_order_in_which_a_table_of_settings_is_told_is_no_other_input(store: Store) -> None:
+    first, _ = night(lambda: weigh({"b": 1.0, "a": 2.0}, store))
+    again, entries = night(lambda: weigh({"a": 2.0, "b": 1.0}, store))
+    assert again == first
+    assert [entry.outcome for entry in entries] == ["cached"]
+
+
+def wrapped(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+class Line:
+    """A source at the other end of a line that breaks so many times."""
+
+    def __init__(self, breaks, error):
+        self.breaks, self.error, self.calls = breaks, error, 0
+
+    def read(self):
+        self.calls += 1
+        if self.calls <= self.breaks:
+            raise self.error
+
+
+@pytest.mark.parametrize(
+    ("breaks", "error", "calls"),
+    [
+        (2, ConnectionResetError("peer"), 3),
+        (2, wrapped(SourceUnreadable("the source", ["gone"]), ConnectionResetError("peer")), 3),
+        (3, TimeoutError("slow"), 3),
+        (1, SourceUnreadable("the source", ["no such column"]), 1),
+        (1, ValueError("a defect"), 1),
+    ],
+)
+def test_a_step_tries_again_only_where_a_connection_was_lost(store, monkeypatch, breaks, error, calls):
+    line = Line(breaks, error)
+
+    def fetch(name: str, store: Store) -> str:
+        line.read()
+        return name
+
+    monkeypatch.setattr("tasks.engine.step.PAUSES", (0.0, 0.0))
+    fetched, succeeds = step(fetch), calls > breaks
+    with contextlib.nullcontext() if succeeds else pytest.raises(type(error)):
+        assert night(lambda: fetched("a", store))[0] == "a"
+    assert line.calls == calls

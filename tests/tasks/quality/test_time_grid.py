@@ -1,0 +1,165 @@
+"""The regular grid: its phase, its gaps, where series begin and end, and what is known over the horizon."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.quality import time_grid
+from tasks.sources.dataset import Reading
+
+Told = Callable[..., Reading]
+
+
+def at(*times: str) -> pd.Series:
+    return pd.Series(pd.to_datetime(list(times), utc=True, errors="coerce", format="ISO8601")).astype(
+        "datetime64[us, UTC]"
+    )
+
+
+def rows(*told: tuple[str, str, float | None, float | None], **more: Any) -> pd.DataFrame:
+    """(unique_id, ds, y, price) a row; visits and town as given or plain."""
+    names, times, values, prices = (list(column) for column in zip(*told, strict=True))
+    count = len(told)
+    columns = {"row": range(count), "unique_id": names, "ds": at(*times), "y": values, "price": prices}
+    return pd.DataFrame({**columns, "visits": 1.0, "town": "Bonn"} | more)
+
+
+@pytest.mark.parametrize(
+    ("times", "freq", "extra", "grid"),
+    [
+        ("2024-03-01 00:00, 2024-03-01 02:00", "h", 1, "03-01 00:00, 03-01 01:00, 03-01 02:00, 03-01 03:00"),
+        ("2024-03-01 00:30, 2024-03-01 02:30, 2024-03-01 01:00", "h", 0, "03-01 00:30, 03-01 01:30, 03-01 02:30"),
+        ("2024-03-01, 2024-03-03", "D", 1, "03-01 00:00, 03-02 00:00, 03-03 00:00, 03-04 00:00"),
+        ("2024-03-01 05:00, 2024-03-02 05:00", "D", 0, "03-01 05:00, 03-02 05:00"),
+        ("2024-02-29, 2024-04-30", "ME", 1, "02-29 00:00, 03-31 00:00, 04-30 00:00, 05-31 00:00"),
+        ("2024-03-04, 2024-03-18", "W-MON", 0, "03-04 00:00, 03-11 00:00, 03-18 00:00"),
+        ("2024-03-01, 2024-03-05", "B", 0, "03-01 00:00, 03-04 00:00, 03-05 00:00"),
+        ("2024-02-28 23:50", "15min", 1, "02-28 23:50, 02-29 00:05"),
+    ],
+)
+def test_the_grid_lies_where_most_of_the_times_lie(times: str, freq: str, extra: int, grid: str) -> None:
+    found = time_grid.steps(at(*times.split(", ")), freq, extra)
+    assert ", ".join(found.strftime("%m-%d %H:%M")) == grid
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    places=st.sets(st.integers(0, 60), min_size=1, max_size=20),
+    freq=st.sampled_from(["h", "15min", "6h", "D", "W-MON", "MS", "B"]),
+    extra=st.integers(0, 4),
+)
+def test_times_on_a_grid_are_on_the_grid_that_is_found(places: set[int], freq: str, extra: int) -> None:
+    whole = pd.date_range("2023-12-28", periods=61, freq=freq, tz="UTC").as_unit("us")
+    times = whole[sorted(places)]
+    grid = time_grid.steps(pd.Series(times), freq, extra)
+    assert times.isin(grid).all()
+    assert len(grid) == max(places) - min(places) + 1 + extra
+    assert grid.is_unique
+
+
+def test_a_time_between_two_steps_is_off_the_grid(reading: Told) -> None:
+    frame = rows(
+        *((("a", f"2024-03-01 0{hour}:00", 1.0, 1.0)) for hour in range(5)), ("a", "2024-03-01 03:20", 1.0, 1.0)
+    )
+    (fault,) = time_grid.off_grid(frame, time_grid.steps(frame["ds"], "h", 0), reading())
+    assert fault.rows == [5]
+    assert "lies between two steps of freq 'h' (steps are at Fri 00:00, Fri 01:00 …)" in fault.reason
+
+
+def test_a_grid_of_two_rows_has_a_fault_and_no_crash(reading: Told) -> None:
+    frame = rows(("a", "2024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:30", 1.0, 1.0))
+    (fault,) = time_grid.off_grid(frame, time_grid.steps(frame["ds"], "h", 0), reading())
+    assert fault.rows == [1]
+    one = frame.head(1)
+    assert time_grid.off_grid(one, time_grid.steps(one["ds"], "h", 0), reading()) == []
+
+
+def test_a_slip_of_two_thousand_years_does_not_fill_the_memory(reading: Told) -> None:
+    frame = rows(("a", "0024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:00", 1.0, 1.0))
+    (fault,) = time_grid.too_early(frame, reading(freq="min"))
+    assert (fault.rows, fault.rule) == ([0], "ds is near the others")
+    assert time_grid.too_early(frame, reading(freq="D")) == []
+    assert time_grid.too_early(frame.assign(ds=at("soon", "later")), reading(freq="min")) == []
+
+
+def test_gaps_become_missing_values_and_a_series_begins_with_its_first_row(reading: Told) -> None:
+    frame = rows(
+        ("b", "2024-03-01 02:00", 5.0, 1.0),
+        ("a", "2024-03-01 03:00", 4.0, 1.0),
+        ("a", "2024-03-01 00:00", 1.0, 1.0),
+        ("b", "2024-03-01 03:00", 6.0, 1.0),
+    )
+    told = reading(features={"known": [], "observed": ["visits"]})
+    full = time_grid.on_grid(
+        frame, time_grid.steps(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), told
+    )
+    assert full["unique_id"].tolist() == ["a"] * 4 + ["b"] * 2
+    assert full["ds"].dt.hour.tolist() == [0, 1, 2, 3, 2, 3]
+    assert [None if pd.isna(y) else y for y in full["y"]] == [1.0, None, None, 4.0, 5.0, 6.0]
+    assert full.columns.tolist() == ["unique_id", "ds", "y", "visits"]
+
+
+CUTOFF = pd.Timestamp("2024-03-01 02:00", tz="UTC")
+ENDS = (
+    ("a", "2024-03-01 00:00", 1.0, 1.0),
+    ("a", "2024-03-01 02:00", 2.0, 1.0),
+    ("a", "2024-03-01 03:00", None, 9.0),
+    ("a", "2024-03-01 04:00", None, 9.0),
+    ("a", "2024-03-01 05:00", None, 9.0),
+    ("gone", "2024-03-01 00:00", 3.0, 1.0),
+    ("gone", "2024-03-01 01:00", 4.0, 1.0),
+    ("new", "2024-03-01 04:00", None, 2.0),
+)
+
+
+def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_into_it(reading: Told) -> None:
+    frame = rows(*ENDS)
+    full = time_grid.on_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
+    assert full.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "gone": 2}
+    assert time_grid.ended(frame, CUTOFF, reading()) == ["gone"]
+    assert full.loc[full["ds"] > CUTOFF, "price"].tolist() == [9.0, 9.0, 9.0]
+    assert full.loc[full["ds"] > CUTOFF, "y"].isna().all()
+
+
+def ahead(frame: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[str], list[Any]]:
+    full = time_grid.on_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading)
+    return time_grid.known_ahead(full, CUTOFF, reading)
+
+
+def test_known_covariates_that_reach_over_the_horizon_are_no_fault(reading: Told) -> None:
+    clean, silent, faults = ahead(rows(*ENDS), reading())
+    assert (len(clean), silent, faults) == (9, [], [])
+
+
+def test_a_known_covariate_that_every_series_lacks_names_series_time_and_the_way_out(reading: Told) -> None:
+    frame = rows(*(row for row in ENDS if row[:2] != ("a", "2024-03-01 04:00")))
+    _, silent, (fault,) = ahead(frame, reading())
+    assert (silent, fault.column, fault.severity) == (["a"], "price", "error")
+    assert fault.reason == (
+        "known covariate has no value for 1 of 3 steps of the horizon, first series 'a' at 2024-03-01 04:00; "
+        "supply it, or declare it as observed"
+    )
+
+
+def test_no_row_at_all_after_the_cutoff_is_an_error(reading: Told) -> None:
+    _, _, (fault,) = ahead(rows(*(row for row in ENDS if row[1] <= "2024-03-01 02:00")), reading())
+    assert fault.severity == "error"
+    assert fault.reason.startswith("known covariate has no value for 3 of 3 steps of the horizon")
+
+
+def test_one_series_that_lacks_what_others_have_loses_its_horizon_and_holds_up_nobody(reading: Told) -> None:
+    later = (("b", f"2024-03-01 0{hour}:00", 1.0 if hour == 2 else None, 1.0) for hour in (2, 3, 5))
+    clean, silent, (fault,) = ahead(rows(*ENDS, *later), reading())
+    assert (silent, fault.severity) == (["b"], "warning")
+    assert clean.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "b": 2, "gone": 2}
+
+
+def test_a_static_value_is_the_newest_one_whatever_the_order_of_the_rows(reading: Told) -> None:
+    frame = rows(*ENDS[:5]).assign(town=["Bonn", "Köln", None, None, None])
+    for told in (frame, frame.iloc[::-1]):
+        full = time_grid.on_grid(told, time_grid.steps(told["ds"], "h", 3), CUTOFF, reading())
+        assert set(full["town"]) == {"Köln"}

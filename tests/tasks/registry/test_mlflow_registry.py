@@ -1,0 +1,124 @@
+"""The registry: one version for the same weights, aliases that move, and no file that could run code."""
+
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tasks.registry.mlflow_registry import Logged, Registry, Tracking
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("mlflow")
+
+
+@pytest.fixture(scope="module")
+def registry(home: Path) -> Registry:
+    tracking = Tracking(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+    return Registry(tracking, "shop")
+
+
+def logged(digest: str = "d1") -> Logged:
+    return Logged(
+        name="gru-64",
+        digest=digest,
+        settings={"model": "{'cell': 'gru'}", "quantiles": "[0.5]"},
+        metrics={"mase": 0.8, "wql": 0.1},
+        curve=(3.0, 2.0, 2.5),
+        weights=b"weights of " + digest.encode(),
+        told='{"horizon": 3}',
+    )
+
+
+def test_the_same_weights_logged_for_the_same_night_twice_are_one_run(registry: Registry) -> None:
+    first = registry.log(logged(), "night-1")
+    assert registry.log(logged(), "night-1") == first
+    assert registry.log(logged(), "night-2") != first
+    assert registry.log(logged("d2"), "night-1") != first
+
+
+def test_a_run_keeps_its_metrics_its_curve_and_its_settings(registry: Registry) -> None:
+    run = registry.client.get_run(registry.log(logged(), "night-1"))
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["mase"] == 0.8
+    assert run.data.params["quantiles"] == "[0.5]"
+    curve = registry.client.get_metric_history(run.info.run_id, "validation_loss")
+    assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 2.0), (3, 2.5)]
+
+
+def test_the_artifacts_are_weights_and_settings_and_no_pickle_anywhere(registry: Registry, home: Path) -> None:
+    registry.log(logged(), "night-1")
+    names = {path.name for path in (home / "artifacts").rglob("model/*") if path.is_file()}
+    assert names == {"weights.safetensors", "settings.json"}
+    assert not [path for path in home.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
+    weights = next(path for path in home.rglob("weights.safetensors") if path.read_bytes() == b"weights of d1")
+    assert (weights.parent / "settings.json").read_text() == '{"horizon": 3}'
+
+
+def test_drawings_lie_beside_the_model_and_curves_are_told_epoch_by_epoch(registry: Registry, home: Path) -> None:
+    long = tuple(float(epoch) for epoch in range(1, 1202))  # more than MLflow takes at once
+    drawn = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
+    run = registry.log(drawn, "night-1")
+    assert (home / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
+    curve = registry.client.get_metric_history(run, "gradient_norm.skip")
+    assert sorted((point.step, point.value) for point in curve) == list(enumerate(long, 1))
+
+
+def test_the_same_weights_are_versioned_once_and_others_beside_them(registry: Registry) -> None:
+    run = registry.log(logged("v1"), "night-1")
+    first = registry.version("v1", run, "night-1")
+    assert registry.version("v1", run, "night-2") == first
+    other = registry.version("v2", registry.log(logged("v2"), "night-2"), "night-2")
+    assert int(other) == int(first) + 1
+    assert len(registry.client.search_model_versions("name = 'shop'")) == 2
+
+
+def test_a_version_says_where_its_weights_lie(registry: Registry) -> None:
+    run = registry.log(logged("v1"), "night-1")
+    version = registry.client.get_model_version("shop", registry.version("v1", run, "night-1"))
+    assert version.tags["nightcast.digest"] == "v1"
+    assert (Path(version.source.removeprefix("file://")) / "weights.safetensors").read_bytes() == b"weights of v1"
+
+
+def test_an_alias_moves_and_may_move_back(registry: Registry) -> None:
+    versions = [registry.version(d, registry.log(logged(d), "night-1"), "night-1") for d in ("v1", "v2")]
+    for version in (*versions, versions[0]):
+        registry.point("champion", version)
+        assert str(registry.client.get_model_version_by_alias("shop", "champion").version) == version
+
+
+def test_an_alias_to_a_version_that_the_registry_has_lost_is_refused_and_not_raised(registry: Registry) -> None:
+    registry.version("v1", registry.log(logged("v1"), "night-1"), "night-1")
+    assert not registry.point("champion", "77")
+    assert registry.point("champion", "1")
+
+
+def test_pipelines_share_a_registry_and_no_versions(registry: Registry) -> None:
+    other = Registry(registry.tracking, "shop-two")
+    run = other.log(logged("v1"), "night-1")
+    assert other.version("v1", run, "night-1") == "1"
+    assert other.client.get_run(run).info.experiment_id != registry.client.get_experiment_by_name("shop").experiment_id
+
+
+def test_a_registry_is_made_where_no_folder_was(tmp_path: Path, home: Path) -> None:
+    shutil.copytree(home, tmp_path / "copy")
+    Registry(Tracking(uri=f"sqlite:///{tmp_path}/copy/mlflow.db"), "shop")
+    assert not list((tmp_path / "copy").glob(".*.part"))
+
+
+def test_a_registry_killed_while_it_was_made_is_made_again(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys; from tasks import _tracking\n"
+        "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is made, and not yet in place\n"
+        "_tracking.Registry(_tracking.Tracking(uri=sys.argv[1]), 'ports')\n"
+    )
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    killed = subprocess.run([sys.executable, "-c", code, uri], check=False, capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL
+    assert not (tmp_path / "mlflow.db").exists()
+    registry = Registry(Tracking(uri=uri, artifacts=(tmp_path / "files").as_uri()), "ports")
+    assert registry.client.search_registered_models() == []

@@ -1,0 +1,74 @@
+"""The space holds what the pipeline uses and what its data can bear, and every name in it is a setting."""
+
+import pytest
+
+from models.data.features import FeatureSpec
+from models.data.panel import View
+from models.networks.recurrent import RecurrentSpec
+from models.training.fit import TrainingSpec
+from models.training.recipe import Recipe
+from tasks.search.search_space import MODEL, TRAINING, Rate, recipe_of, segments, settings_of, space_of, work
+
+
+def view_of(freq: str, lookback: int) -> View:
+    return View(features=FeatureSpec(), freq=freq, zone="UTC", lookback=lookback, horizon=1)
+
+
+def recipe(training: TrainingSpec | None = None, **model: object) -> Recipe:
+    spec = RecurrentSpec.model_validate({"cell": "gru"} | model)
+    return Recipe(model=spec, training=training or TrainingSpec(), quantiles=(0.1, 0.5, 0.9), view=view_of("h", 168))
+
+
+@pytest.mark.parametrize(
+    ("freq", "lookback", "lengths"),
+    [
+        ("h", 168, (6, 12, 24, 48)),
+        ("h", 48, (1, 6, 12, 24)),
+        ("D", 56, (1, 7, 14)),
+        ("MS", 36, (1, 3, 6, 12)),
+        ("YS", 8, (1, 2)),
+        ("15min", 672, (24, 48, 96, 192)),
+    ],
+)
+def test_segments_are_parts_of_a_season_and_neither_few_nor_many(freq, lookback, lengths) -> None:
+    assert segments(view_of(freq, lookback)) == lengths
+
+
+def test_what_the_pipeline_uses_is_in_the_space_however_odd() -> None:
+    space = space_of([recipe(TrainingSpec(learning_rate=0.05, batch_size=33), hidden=7, cell="rnn", segment=5)])
+    assert 7 in space["model.hidden"]
+    assert 5 in space["model.segment"]
+    assert space["model.cell"] == ("lstm", "gru", "rnn")
+    assert space["training.batch_size"] == (64, 128, 256, 512, 33)
+    assert space["training.learning_rate"] == Rate(3e-4, 0.05)
+
+
+def test_a_setting_outside_the_table_is_searched_only_where_the_models_differ_in_it() -> None:
+    first, second = TrainingSpec(clip=1.0), TrainingSpec(clip=2.0)
+    assert "training.clip" not in space_of([recipe(first), recipe(first)])
+    assert space_of([recipe(first), recipe(second)])["training.clip"] == (1.0, 2.0)
+
+
+def test_a_recipe_told_by_its_settings_is_the_same_recipe() -> None:
+    odd = recipe(TrainingSpec(learning_rate=0.0012345), hidden=7, layers=2)
+    assert recipe_of({}, odd) == odd
+    assert recipe_of({name: settings_of(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()) == recipe(
+        hidden=7, layers=2
+    )
+
+
+def test_a_rate_has_two_digits_as_it_will_be_written() -> None:
+    assert recipe_of({"training.learning_rate": 0.0012345}, recipe()).training.learning_rate == 0.0012
+
+
+def test_work_counts_segments_layers_and_directions() -> None:
+    assert work(RecurrentSpec(cell="lstm", hidden=64, layers=2, segment=24), view_of("h", 168)) == 7 * 2 * 64 * 64
+    assert work(RecurrentSpec(cell="gru", hidden=8, segment=100, bidirectional=True), view_of("h", 168)) == 2 * 2 * 64
+
+
+@pytest.mark.parametrize(("room", "table"), [(RecurrentSpec, MODEL), (TrainingSpec, TRAINING)])
+def test_every_value_of_the_table_is_one_that_its_setting_takes(room, table) -> None:
+    given = {"cell": "gru"} if room is RecurrentSpec else {}
+    for name, values in table.items():
+        for value in values:
+            assert getattr(room.model_validate(given | {name: value}), name) == value

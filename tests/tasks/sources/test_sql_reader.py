@@ -1,0 +1,329 @@
+"""Databases as sources: PostgreSQL and SQLite for real; whole, read only, typed alike, and silent about secrets."""
+
+import sqlite3
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from data_contracts.errors import SourceUnreadable, SpecError
+from data_contracts.odcs_compiler import Contract, read_contract
+from tasks.ingestion import ingest
+from tasks.sources import errors, sql_connection, sql_reader
+from tasks.sources.dataset import Reading
+from tasks.sources.read import SourceSpec, read_source
+from tasks.storage.store import Store
+from tasks.validation import validate
+
+AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
+Told = Callable[..., Reading]
+Sales = Callable[..., pd.DataFrame]
+
+
+def lite(path: Path, *statements: str) -> str:
+    with sqlite3.connect(path) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    connection.close()
+    return f"sqlite:///{path}"
+
+
+def lenient(folder: Path) -> Contract:
+    """A contract under which a row at fault stops no night."""
+    table = {"name": "odd", "properties": [{"name": "sku"}]}
+    table |= {"customProperties": [{"property": "rowFaults", "value": "warning"}]}
+    told = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "odd", "version": "1.0.0", "status": "active"}
+    (folder / "odd.yaml").write_text(yaml.safe_dump(told | {"schema": [table]}), encoding="utf-8")
+    return read_contract(folder / "odd.yaml")
+
+
+def sql(url: str, **told: Any) -> SourceSpec:
+    return SourceSpec.model_validate({"kind": "sql", "url": url, **told})
+
+
+@pytest.fixture
+def shop(postgres: Any) -> Any:
+    postgres.execute(
+        "DROP TABLE IF EXISTS kinds, busy",
+        "CREATE TABLE kinds (id integer, amount numeric(12,3), big bigint, share double precision, open boolean, "
+        "day date, at timestamptz, local timestamp, note text, tags jsonb)",
+        "INSERT INTO kinds VALUES (7, 1.250, 9007199254740993, 0.1, true, '2024-03-01', '2024-03-01 12:00+02', "
+        "'2024-03-01 12:00', 'a', '{\"b\": 1}'), (8, 'NaN', NULL, 'Infinity', false, NULL, NULL, NULL, NULL, NULL)",
+    )
+    return postgres
+
+
+def test_every_kind_of_column_has_one_type_and_nulls_stay_nulls(shop: Any) -> None:
+    table = read_source(sql(shop.url, query="SELECT * FROM kinds ORDER BY id"))
+    assert {field.name: str(field.type) for field in table.schema} == {
+        "id": "int64",
+        "amount": "double",
+        "big": "int64",
+        "share": "double",
+        "open": "bool",
+        "day": "date32[day]",
+        "at": "timestamp[us, tz=UTC]",
+        "local": "timestamp[us]",
+        "note": "string",
+        "tags": "string",
+    }
+    first, second = table.to_pylist()
+    assert (first["amount"], first["big"], first["tags"]) == (1.25, 9007199254740993, '{"b": 1}')
+    assert first["at"] == datetime(2024, 3, 1, 10, tzinfo=UTC)
+    assert [second[name] for name in ("big", "day", "at", "local", "note")] == [None] * 5
+    assert (second["amount"] != second["amount"], second["share"]) == (True, float("inf"))
+
+
+def test_a_table_is_asked_for_the_named_columns_only_and_by_its_schema(shop: Any) -> None:
+    shop.execute("CREATE SCHEMA IF NOT EXISTS \"My Shop\"", 'DROP TABLE IF EXISTS "My Shop"."Day Sales"',
+                 'CREATE TABLE "My Shop"."Day Sales" AS SELECT 1 AS "a:b", 2 AS "100%", 3 AS other')  # fmt: skip
+    source = sql(shop.url, table="My Shop.Day Sales")
+    assert read_source(source, ["100%", "a:b"]).to_pylist() == [{"100%": 2, "a:b": 1}]
+    missing = read_source(source, ["a:b", "gone"])
+    assert (missing.num_rows, missing.column_names) == (0, ["a:b", "100%", "other"])
+
+
+def test_parameters_are_bound_and_never_become_part_of_the_query(shop: Any, tmp_path: Path) -> None:
+    evil = "a' OR 1=1; DROP TABLE kinds; --"
+    query = "SELECT id FROM kinds WHERE note = :note"
+    assert read_source(sql(shop.url, query=query, parameters={"note": evil})).num_rows == 0
+    assert read_source(sql(shop.url, query=query, parameters={"note": "a"}))["id"].to_pylist() == [7]
+    url = lite(tmp_path / "s.db", "CREATE TABLE kinds (id, note)", "INSERT INTO kinds VALUES (7, 'a')")
+    assert read_source(sql(url, query=query, parameters={"note": evil})).num_rows == 0
+    assert read_source(sql(url, query=query, parameters={"note": "a"}))["id"].to_pylist() == [7]
+
+
+def test_the_night_s_instant_is_offered_to_a_query_that_names_it(shop: Any, tmp_path: Path) -> None:
+    told = {"query": "SELECT id FROM hours WHERE at < :as_of ORDER BY id"}
+    shop.execute("DROP TABLE IF EXISTS hours", "CREATE TABLE hours (id integer, at timestamp)",
+                 "INSERT INTO hours VALUES (1, '2024-03-02 06:59'), (2, '2024-03-02 07:00')")  # fmt: skip
+    naive = sql(shop.url, **told, timezone="Europe/Berlin")  # six in UTC is seven in Berlin
+    assert read_source(naive, None, AS_OF)["id"].to_pylist() == [1]
+    url = lite(tmp_path / "s.db", "CREATE TABLE hours (id, at)",
+               "INSERT INTO hours VALUES (1, '2024-03-02 05:59:59'), (2, '2024-03-02 06:00:00')")  # fmt: skip
+    assert read_source(sql(url, **told), None, AS_OF)["id"].to_pylist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({}, "needs either query or table"),
+        ({"query": "SELECT 1", "table": "t"}, "needs either query or table"),
+        ({"query": "SELECT :shop"}, "names :shop, which is not in parameters"),
+        ({"query": "SELECT 1", "parameters": {"shop": 1}}, "parameter 'shop' is not named in the query"),
+        ({"query": "SELECT :as_of", "parameters": {"as_of": "2024-01-01"}}, "as_of is ours"),
+        ({"query": "SELECT '${PASSWORD}'"}, r"takes no \$\{PASSWORD\}; give it as one of parameters"),
+        ({"query": "SELECT 1", "path": "s.csv"}, "kind sql knows no path"),
+    ],
+)
+def test_a_source_that_is_told_wrongly_is_no_spec(told: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        sql("sqlite:///s.db", **told)
+
+
+def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
+    shop.execute("CREATE SEQUENCE IF NOT EXISTS counter")
+    with pytest.raises(SourceUnreadable, match="read-only transaction"):
+        read_source(sql(shop.url, query="SELECT nextval('counter') AS id"))
+    with pytest.raises(SourceUnreadable, match="the database says"):
+        read_source(sql(shop.url, query="DELETE FROM kinds RETURNING id"))
+    assert read_source(sql(shop.url, table="kinds")).num_rows == 2
+    url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    with pytest.raises(SourceUnreadable, match="readonly"):
+        read_source(sql(url, query="DELETE FROM t RETURNING a"))
+    with pytest.raises(SourceUnreadable, match="there is no such file"):
+        read_source(sql(f"sqlite:///{tmp_path}/gone.db", table="t"))
+    assert not (tmp_path / "gone.db").exists()
+
+
+@pytest.mark.parametrize(
+    "query", ["ATTACH '{}/new.db' AS other", "VACUUM INTO '{}/new.db'", "PRAGMA journal_mode = WAL", "DROP TABLE t"]
+)
+def test_no_statement_makes_another_file_or_changes_this_one(tmp_path: Path, query: str) -> None:
+    url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
+    before = (tmp_path / "s.db").read_bytes()
+    with pytest.raises(SourceUnreadable, match="the database says"):
+        read_source(sql(url, query=query.format(tmp_path)))
+    assert [path.name for path in tmp_path.iterdir()] == ["s.db"]
+    assert (tmp_path / "s.db").read_bytes() == before
+
+
+def test_a_time_that_python_can_not_hold_is_a_fault_of_its_row(
+    shop: Any, reading: Told, store: Store, tmp_path: Path
+) -> None:
+    shop.execute(
+        "DROP TABLE IF EXISTS odd",
+        "CREATE TABLE odd (sku text, hour timestamptz, sold float8)",
+        "INSERT INTO odd VALUES ('a', '2024-03-01 00:00', 1.5), ('a', '2024-03-01 01:00', 4)",
+        "INSERT INTO odd VALUES ('a', 'infinity', 2), ('a', '0044-03-15 BC', 3)",
+    )
+    columns = {"unique_id": "sku", "ds": "hour", "y": "sold"}
+    told = reading(
+        source={"kind": "sql", "url": shop.url, "table": "odd"}, columns=columns, features={"known": []},
+        contract=lenient(tmp_path),
+    )  # fmt: skip
+    found = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    assert store.get(found.clean)["y"].tolist() == [1.5, 4.0]
+    assert found.quarantine is not None
+    assert sorted(store.get(found.quarantine)["ds"]) == ["0044-03-15 00:00:00+00 BC", "infinity"]
+
+
+@pytest.mark.parametrize(
+    ("told", "said"),
+    [
+        ({"query": "SELEC 1"}, "the database says: syntax error"),
+        ({"table": "nowhere"}, 'the database says: relation "nowhere" does not exist'),
+        ({"query": "SELECT gone FROM kinds"}, 'the database says: column "gone" does not exist'),
+    ],
+)
+def test_what_a_database_refuses_is_one_sentence(shop: Any, told: dict[str, str], said: str) -> None:
+    with pytest.raises(SourceUnreadable, match=said) as refused:
+        read_source(sql(shop.url, **told))
+    assert refused.value.exit_code == 3
+    assert shop.password not in str(refused.value)
+
+
+def test_a_wrong_password_and_a_closed_port_are_sentences_without_the_secret(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_reader, "PAUSES", ())
+    place = f"{shop.host}:{shop.port}/postgres"
+    with pytest.raises(
+        SourceUnreadable, match=r"postgresql://…@127\.0\.0\.1.*\n.*password authentication failed"
+    ) as one:
+        read_source(sql(f"postgresql://night:hunter2@{place}", table="kinds"))
+    with pytest.raises(SourceUnreadable, match="Connection refused") as two:
+        read_source(sql("postgresql://night:hunter2@127.0.0.1:1/postgres", table="kinds"))
+    assert "hunter2" not in f"{one.value}{two.value}"
+
+
+@pytest.mark.parametrize("url", ["nonsense", "nowhere://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d", "sqlite://"])
+def test_a_url_that_no_database_has_is_a_wrong_spec(url: str) -> None:
+    with pytest.raises(SpecError) as refused:
+        read_source(sql(url, table="t"))
+    assert "hunter2" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mysql+pymysql://u:hunter2@h/d", "No module named 'pymysql'; install the driver of this database"),
+        ("postgresql+asyncpg://u:hunter2@h/d", r"an asynchronous driver; .* as in postgresql://…"),
+    ],
+)
+def test_a_driver_that_can_not_be_used_says_what_to_do(url: str, said: str) -> None:
+    with pytest.raises(SpecError, match=said) as refused:
+        read_source(sql(url, table="t"))
+    assert "hunter2" not in str(refused.value)
+
+
+def test_a_driver_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
+    with pytest.raises(SpecError, match=r"pip install 'nightcast\[postgresql\]'"):
+        read_source(sql("postgresql://u:p@127.0.0.1/d", table="t"))
+
+
+def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = sql(shop.url, query="SELECT n AS id, n * 0.5 AS y FROM generate_series(1, 5000) AS n")
+    monkeypatch.setattr(sql_reader, "AT_ONCE", 1000)
+    table = read_source(many)
+    assert (table.num_rows, table["y"].to_pylist()[-1], table["id"].num_chunks) == (5000, 2500.0, 10)
+    monkeypatch.setattr(errors, "MOST_VALUES", 5999)
+    with pytest.raises(SourceUnreadable, match="holds 6,000 values or more, and at most 5,999 are read"):
+        read_source(many)
+
+
+def test_a_column_that_turns_from_whole_to_broken_numbers_between_batches_is_float(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_reader, "AT_ONCE", 1)
+    url = lite(tmp_path / "s.db", "CREATE TABLE t (y)", "INSERT INTO t VALUES (NULL), (1), (2.5)")
+    assert read_source(sql(url, table="t"))["y"].to_pylist() == [None, 1.0, 2.5]
+    url = lite(tmp_path / "s.db", "INSERT INTO t VALUES ('many')")
+    assert read_source(sql(url, table="t"))["y"].to_pylist() == [None, "1", "2.5", "many"]
+
+
+def test_a_connection_that_drops_midway_is_read_again_from_the_start(
+    shop: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sql_reader, "PAUSES", (0.0, 0.0))
+    monkeypatch.setattr(sql_reader, "AT_ONCE", 100)
+    killed: list[int] = []
+    column = sql_reader._rows.column
+
+    def cut(values: Any) -> pa.Array:
+        if len(killed) < 2:
+            with shop.connect() as other:
+                killed.append(1)
+                other.execute(
+                    "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity "
+                    "WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+                )
+        return column(values)
+
+    monkeypatch.setattr(sql_reader._rows, "column", cut)
+    source = sql(shop.url, query="SELECT n AS broken_series FROM generate_series(1, 1000) AS n")
+    assert read_source(source)["broken_series"].to_pylist() == list(range(1, 1001))
+    assert len(killed) == 2
+    killed.clear()
+    monkeypatch.setattr(sql_reader, "PAUSES", (0.0,))
+    with pytest.raises(SourceUnreadable, match="the database says"):
+        read_source(source)
+
+
+def test_a_table_that_is_locked_for_too_long_is_said_to_be(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sql_reader, "PAUSES", ())
+    monkeypatch.setattr(sql_connection, "LOCKED", "100ms")
+    with shop.connect() as other, other.transaction():
+        other.execute("LOCK TABLE kinds IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(SourceUnreadable, match="lock timeout"):
+            read_source(sql(shop.url, table="kinds"))
+
+
+def test_a_night_reads_a_database_again_and_remembers_what_has_not_changed(
+    shop: Any, reading: Told, sales: Sales, store: Store
+) -> None:
+    frame = sales()
+    shop.execute("DROP TABLE IF EXISTS sales",
+                 "CREATE TABLE sales (sku text, hour timestamptz, sold float8, price float8, visits float8, "
+                 "town text)")  # fmt: skip
+
+    def insert(rows: pd.DataFrame) -> None:
+        with shop.connect() as connection, connection.cursor() as cursor:
+            plain = rows[["sku", "hour", "sold", "price", "visits", "town"]].astype(object)
+            values = plain.where(plain.notna(), None).to_numpy().tolist()
+            cursor.executemany("INSERT INTO sales VALUES (%s, %s, %s, %s, %s, %s)", values)
+
+    insert(frame.sample(frac=1, random_state=1))
+    told = reading(source={"kind": "sql", "url": shop.url, "table": "sales"})
+    first = ingest(told, AS_OF, store)
+    shop.execute("CREATE TABLE other AS TABLE sales ORDER BY sold, price", "DROP TABLE sales",
+                 "ALTER TABLE other RENAME TO sales")  # fmt: skip
+    assert ingest(told, AS_OF, store) == first  # the order in which a database gives its rows says nothing
+    insert(frame[frame["sku"] == "pear"].assign(hour=frame["hour"] + pd.Timedelta("40h")))
+    assert ingest(told, AS_OF, store) == first  # and neither does what nobody knew yet
+    shop.execute("UPDATE sales SET sold = 99 WHERE sku = 'apple' AND hour = '2024-03-01T05:00Z'")
+    second = ingest(told, AS_OF, store)
+    assert second.digest != first.digest
+    clean = store.get(validate.fn(second, told, AS_OF, store).clean)
+    assert clean.loc[clean["y"] == 99, "ds"].tolist() == [pd.Timestamp("2024-03-01 05:00", tz="UTC")]
+    shop.execute("DROP TABLE sales")
+
+
+def test_threads_do_not_share_a_connection(shop: Any) -> None:
+    source, found = sql(shop.url, table="kinds"), []
+    workers = [threading.Thread(target=lambda: found.append(read_source(source).num_rows)) for _ in range(4)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert found == [2] * 4

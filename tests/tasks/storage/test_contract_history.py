@@ -1,0 +1,56 @@
+"""What a night knows of the contract of the night before."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from data_contracts.odcs_compiler import Contract
+from tasks.storage.contract_history import changed, keep
+from tasks.storage.store import Store
+
+Promise = Callable[..., Contract]
+FIRST, SECOND, THIRD = (datetime(2024, 3, day, tzinfo=UTC) for day in (1, 2, 3))
+DATED: dict[str, Any] = {
+    "name": "recent",
+    "type": "custom",
+    "engine": "greatExpectations",
+    "implementation": "type: expect_column_values_to_be_between\nkwargs: {column: hour, min_value: 2024-01-01}",
+}
+
+
+@pytest.fixture
+def laxer(promise: Promise) -> tuple[Contract, Contract]:
+    """(strict, lax): the same contract, and later with row faults that only send rows to quarantine."""
+    return promise(DATED), promise(DATED, row_faults="warning")
+
+
+def test_a_night_tells_what_its_contract_promises_otherwise(store: Store, laxer: tuple[Contract, Contract]) -> None:
+    strict, lax = laxer
+    assert changed(strict, "shop", FIRST, store) == ()
+    keep(strict, "shop", FIRST, store)
+    assert changed(strict, "shop", SECOND, store) == ()
+    (change, version) = changed(lax, "shop", SECOND, store)
+    assert (change.effect, change.where, change.what) == ("breaking", "rowFaults", "error → warning")
+    assert version.what == "1.0.0 → 1.0.0; a breaking change needs 2.0.0"
+    keep(lax, "shop", SECOND, store)
+    assert changed(lax, "shop", THIRD, store) == ()
+    assert changed(lax, "shop", SECOND, store) == (change, version)  # a night that is run again says it again
+    assert changed(lax, "other", THIRD, store) == ()
+    assert changed(None, "shop", THIRD, store) == ()
+
+
+def test_a_contract_that_stays_is_kept_once(store: Store, laxer: tuple[Contract, Contract]) -> None:
+    strict, _ = laxer
+    for night in (FIRST, SECOND, THIRD):
+        keep(strict, "shop", night, store)
+    assert store.listing("contracts/pipeline=shop") == ["contracts/pipeline=shop/vintage=2024-03-01T000000Z.json"]
+
+
+def test_a_torn_record_is_worth_nothing(store: Store, laxer: tuple[Contract, Contract]) -> None:
+    strict, lax = laxer
+    store.write_json("contracts/pipeline=shop/vintage=2024-03-01T000000Z.json", {"id": 7})
+    assert changed(lax, "shop", SECOND, store) == ()
+    keep(strict, "shop", SECOND, store)
+    assert len(changed(lax, "shop", THIRD, store)) == 2
