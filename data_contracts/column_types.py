@@ -6,17 +6,17 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
-Kind = Literal["string", "number", "integer", "boolean", "time", "clock", "any"]
+ColumnType = Literal["string", "number", "integer", "boolean", "time", "clock", "any"]
 
 
-class Known(NamedTuple):
+class PropertyRef(NamedTuple):
     """A property of a schema: the column of the source, and the kind of its values."""
 
     column: str
-    kind: Kind
+    kind: ColumnType
 
 
-KINDS: dict[str | None, Kind] = {
+KINDS: dict[str | None, ColumnType] = {
     "string": "string",
     "number": "number",
     "integer": "integer",
@@ -44,7 +44,7 @@ ARROW: dict[str, pa.DataType] = {
     "timestamp[us, UTC]": pa.timestamp("us", "UTC"),
 }
 
-WITHOUT_A_TYPE: dict[Kind, str] = {
+DEFAULT_ARROW_TYPE: dict[ColumnType, str] = {
     "string": "string",
     "number": "float64",
     "integer": "int64",
@@ -54,7 +54,7 @@ WITHOUT_A_TYPE: dict[Kind, str] = {
 }
 """What a column becomes of which the contract promises only the kind."""
 
-UNSIZED: dict[str, Kind] = {
+UNSIZED_SQL_TYPES: dict[str, ColumnType] = {
     "decimal": "number",
     "numeric": "number",
     "number": "number",
@@ -87,7 +87,7 @@ def arrow_type(name: str) -> pa.DataType:
     return ARROW[name]
 
 
-def physical(written: str | None) -> tuple[Kind, str | None]:
+def physical(written: str | None) -> tuple[ColumnType, str | None]:
     """(kind, name of the Arrow type) of a physicalType; ('any', None) for a word that says nothing here.
 
     The words of Arrow go first, so int8 has eight bits. A database's words may carry sizes, as in varchar(20).
@@ -102,14 +102,14 @@ def physical(written: str | None) -> tuple[Kind, str | None]:
         return "time", f"timestamp[{unit}, {zone}]" if zone else f"timestamp[{unit}]"
     plain = re.sub(r"\s*\([^)]*\)", "", written.strip().lower())
     name = written if written in ARROW else ALIASES.get("-".join(plain.split()), plain)
-    if name in UNSIZED:
-        return UNSIZED[name], None
+    if name in UNSIZED_SQL_TYPES:
+        return UNSIZED_SQL_TYPES[name], None
     return (kind_of(arrow_type(name)), name) if name in ARROW or STAMP.fullmatch(name) else ("any", None)
 
 
-def kind_of(arrow: pa.DataType) -> Kind:
+def kind_of(arrow: pa.DataType) -> ColumnType:
     """The kind of values of an Arrow type; 'any' for one that holds no single values."""
-    tests: tuple[tuple[bool, Kind], ...] = (
+    tests: tuple[tuple[bool, ColumnType], ...] = (
         (pa.types.is_boolean(arrow), "boolean"),
         (pa.types.is_integer(arrow), "integer"),
         (pa.types.is_floating(arrow) or pa.types.is_decimal(arrow), "number"),

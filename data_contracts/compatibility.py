@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from data_contracts.bounds import Bound
 from data_contracts.contract import Column
-from data_contracts.rules import Rule
+from data_contracts.rules import QualityRule
 
 Effect = Literal["breaking", "compatible", "unclear"]
 RAISED = {"min_value": 1, "max_value": -1, "mostly": 1, "strict_min": 1, "strict_max": 1}
@@ -48,7 +48,7 @@ def _holds(large: str, small: str) -> bool:
     return room >= 0 and (one[1] == other[1] or one[1] == "int")
 
 
-def loosened(old: Rule, new: Rule) -> Iterator[tuple[Effect, str]]:
+def loosened(old: QualityRule, new: QualityRule) -> Iterator[tuple[Effect, str]]:
     """(effect, words) of each argument and bound of a rule that is another now."""
     if old.allowed != new.allowed:
         told = " → ".join(bound.sentence if bound else "what it says" for bound in (old.allowed, new.allowed))

@@ -5,10 +5,10 @@ from typing import Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import field_validator
+from pydantic import ConfigDict, Field, field_validator
 
-from data_contracts.column_types import WITHOUT_A_TYPE, Kind, arrow_type
-from data_contracts.rules import Rule, Scope, Severity
+from data_contracts.column_types import DEFAULT_ARROW_TYPE, ColumnType, arrow_type
+from data_contracts.rules import QualityRule, Scope, Severity
 from data_contracts.spec import Spec
 
 
@@ -20,7 +20,7 @@ class Column(Spec):
     """
 
     name: str
-    kind: Kind = "any"
+    kind: ColumnType = "any"
     arrow: str | None = None
     required: bool = False
     key: bool = False
@@ -37,7 +37,7 @@ class Column(Spec):
         return self.arrow or {"any": "anything", "clock": "time of day", "time": "timestamp"}.get(self.kind, self.kind)
 
 
-class Level(Spec):
+class ServiceLevel(Spec):
     """One service level. Only an enforced one is judged: how old, in pandas' words, the newest observation may be."""
 
     property: str
@@ -51,30 +51,33 @@ class Level(Spec):
 class Contract(Spec):
     """What one table promises.
 
-    `others` matches the names of further columns that may stand in it, and `row_faults` says what a row that is no
-    observation at all (text for a number, a repeated key, a time off the grid) does: it stops the night (error), sets
-    its series aside (series), or goes to quarantine alone (warning). `words` are promises that nobody can judge.
+    `extra_columns_pattern` is a regular expression for the names of further columns that the table may have.
+    `row_faults` decides what happens to a row that is not an observation (text for a number, a repeated key, a time
+    off the grid): it stops the run (error), excludes its series (series), or goes to quarantine alone (warning).
+    `informal_rules` are text rules of the contract, which no code evaluates. The aliases are the keys of stored records.
     """
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
 
     id: str
     version: str
     columns: tuple[Column, ...]
-    rules: tuple[Rule, ...] = ()
-    others: str | None = None
-    levels: tuple[Level, ...] = ()
+    rules: tuple[QualityRule, ...] = ()
+    extra_columns_pattern: str | None = Field(None, alias="others")
+    levels: tuple[ServiceLevel, ...] = ()
     row_faults: Literal["error", "warning", "series"] = "error"
     title: str = ""
     purpose: str = ""
-    words: tuple[str, ...] = ()
+    informal_rules: tuple[str, ...] = Field((), alias="words")
 
-    @field_validator("others")
+    @field_validator("extra_columns_pattern")
     @classmethod
-    def _pattern(cls, others: str | None) -> str | None:
+    def _pattern(cls, pattern: str | None) -> str | None:
         try:
-            re.compile(others or "")
+            re.compile(pattern or "")
         except re.error as broken:
-            raise ValueError(f"{others!r} is no regular expression: {broken}") from broken
-        return others
+            raise ValueError(f"{pattern!r} is not a regular expression: {broken}") from broken
+        return pattern
 
     @property
     def label(self) -> str:
@@ -93,19 +96,19 @@ class Contract(Spec):
     @property
     def schema(self) -> pa.Schema:
         """The Arrow schema of the table; a column of which nothing is promised has the type null."""
-        types = {column.name: column.arrow or WITHOUT_A_TYPE.get(column.kind) for column in self.columns}
+        types = {column.name: column.arrow or DEFAULT_ARROW_TYPE.get(column.kind) for column in self.columns}
         plain = {name: arrow_type(word) if word else pa.null() for name, word in types.items()}
         required = {column.name for column in self.columns if column.required}
         return pa.schema([pa.field(name, arrow, name not in required) for name, arrow in plain.items()])
 
-    def broken_by(self, table: pa.Table) -> list[str]:
+    def violations(self, table: pa.Table) -> list[str]:
         """One sentence for each structural promise that `table` breaks: columns, types, nulls, key."""
         findings = []
         for column in self.columns:
             findings += _column_findings(column, table)
         promised = {column.name for column in self.columns}
         for name in table.column_names:
-            if name not in promised and not re.fullmatch(self.others or "", name):
+            if name not in promised and not re.fullmatch(self.extra_columns_pattern or "", name):
                 findings.append(f"column {name!r} is not in the contract")
         if not findings and self.key and table.num_rows:
             distinct = table.group_by(self.key).aggregate([]).num_rows

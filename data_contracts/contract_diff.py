@@ -9,14 +9,14 @@ from collections.abc import Iterator, Sequence
 from typing import Literal
 
 from data_contracts.compatibility import Effect, loosened, shown, type_change
-from data_contracts.contract import Column, Contract, Level
-from data_contracts.rules import Rule
+from data_contracts.contract import Column, Contract, ServiceLevel
+from data_contracts.rules import QualityRule
 from data_contracts.spec import Spec
 
 STRICTNESS = {("info", "table"): 0, ("info", "series"): 0, ("warning", "table"): 1, ("warning", "series"): 1,
               ("error", "series"): 2, ("error", "table"): 3}  # fmt: skip
 ROW_FAULTS = {"warning": 0, "series": 1, "error": 2}
-FATE = {"info": "is told", "warning": "sends rows to quarantine", "error": "stops the night"}
+CONSEQUENCES = {"info": "is told", "warning": "sends rows to quarantine", "error": "stops the night"}
 UTC = {None: "UTC", "Etc/UTC": "UTC"}
 MINUTES = {"min": 1.0, "h": 60.0, "D": 1440.0, "W": 10080.0}
 
@@ -55,15 +55,15 @@ def _of_table(old: Contract, new: Contract) -> Iterator[Change]:
     if old.row_faults != new.row_faults:
         effect = "breaking" if ROW_FAULTS[new.row_faults] < ROW_FAULTS[old.row_faults] else "compatible"
         yield Change(effect=effect, where="rowFaults", what=f"{old.row_faults} → {new.row_faults}")
-    if old.others != new.others:
-        told = f"{shown(old.others)} → {shown(new.others)}"
-        yield Change(effect="unclear" if old.others else "compatible", where="otherColumns", what=told)
+    if old.extra_columns_pattern != new.extra_columns_pattern:
+        told = f"{shown(old.extra_columns_pattern)} → {shown(new.extra_columns_pattern)}"
+        yield Change(effect="unclear" if old.extra_columns_pattern else "compatible", where="otherColumns", what=told)
     for where, before, after in (("name", old.title, new.title), ("description", old.purpose, new.purpose)):
         if before != after:
             yield Change(effect="compatible", where=where, what=f"{shown(before)} → {shown(after)}")
-    for word in [word for word in old.words if word not in new.words]:
+    for word in [word for word in old.informal_rules if word not in new.informal_rules]:
         yield Change(effect="unclear", where="text rule", what=f"{shown(word)} is said no longer")
-    for word in [word for word in new.words if word not in old.words]:
+    for word in [word for word in new.informal_rules if word not in old.informal_rules]:
         yield Change(effect="compatible", where="text rule", what=f"{shown(word)} is said now")
 
 
@@ -124,16 +124,16 @@ def _of_rules(old: Contract, new: Contract) -> Iterator[Change]:
             yield Change(effect="compatible", where=f"rule {rule.name!r}", what=f"added ({rule.sentence})")
 
 
-def _named(rules: tuple[Rule, ...]) -> dict[tuple[str, int], Rule]:
+def _named(rules: tuple[QualityRule, ...]) -> dict[tuple[str, int], QualityRule]:
     """Rules by their id, or their name, and how many of that name came before."""
-    named: dict[tuple[str, int], Rule] = {}
+    named: dict[tuple[str, int], QualityRule] = {}
     for rule in rules:
         name = rule.id or rule.name
         named[name, sum(1 for known, _ in named if known == name)] = rule
     return named
 
 
-def _of_rule(where: str, old: Rule, new: Rule) -> Iterator[Change]:
+def _of_rule(where: str, old: QualityRule, new: QualityRule) -> Iterator[Change]:
     before, after = (STRICTNESS[rule.severity, rule.scope] for rule in (old, new))
     if before != after:
         told = f"{_fate(old)} → {_fate(new)}"
@@ -148,9 +148,11 @@ def _of_rule(where: str, old: Rule, new: Rule) -> Iterator[Change]:
         yield Change(effect="compatible", where=where, what=f"{shown(old.sentence)} → {shown(new.sentence)}")
 
 
-def _fate(rule: Rule) -> str:
+def _fate(rule: QualityRule) -> str:
     return (
-        "sets the series at fault aside" if (rule.severity, rule.scope) == ("error", "series") else FATE[rule.severity]
+        "sets the series at fault aside"
+        if (rule.severity, rule.scope) == ("error", "series")
+        else CONSEQUENCES[rule.severity]
     )
 
 
@@ -168,7 +170,7 @@ def _of_levels(old: Contract, new: Contract) -> Iterator[Change]:
             yield Change(effect="compatible", where=f"service level {level.property}", what=f"{level.value} is new")
 
 
-def _of_level(where: str, old: Level, new: Level) -> Iterator[Change]:
+def _of_level(where: str, old: ServiceLevel, new: ServiceLevel) -> Iterator[Change]:
     if old.value != new.value:
         longer = _minutes(new.value) > _minutes(old.value)
         effect: Effect = ("breaking" if longer else "compatible") if old.enforced else "unclear"

@@ -9,7 +9,7 @@ NightcastError 1
 ├── LeaseLost 1            another run has taken over: this one may write no more
 ├── NightsFailed 1         some nights of a backfill failed; ends with the code of the first of them
 ├── TrainingFailed 1       one model could not be trained; the night goes on without it
-│   └── SeasonOutOfSight 1 one model was trained, and can't see one season back
+│   └── MemoryTooShort 1 one model was trained, and can't see one season back
 └── StoreDamaged 1         a stored file is missing or is not what its name says
 """
 
@@ -17,7 +17,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 
-def redacted(text: str) -> str:
+def redact(text: str) -> str:
     """`text` without the user and password that a URL in it may carry."""
     return re.sub(r"://[^/@\s]*@", "://…@", text)
 
@@ -110,7 +110,7 @@ class TrainingFailed(NightcastError):
         super().__init__(f"model {model!r} {self.fate}: {reason}. {hint}")
 
 
-class SeasonOutOfSight(TrainingFailed):
+class MemoryTooShort(TrainingFailed):
     """One model was trained, and the spec wants none that depends on less than one season."""
 
     fate = "is refused"

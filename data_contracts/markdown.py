@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from data_contracts.contract import Column, Contract, Level
-from data_contracts.rules import Rule
+from data_contracts.contract import Column, Contract, ServiceLevel
+from data_contracts.rules import QualityRule
 
-FATE = {
+OUTCOMES = {
     "error": "stops the night",
     "warning": "the rows go to quarantine, the night goes on",
     "info": "is told, nothing more",
@@ -13,7 +13,7 @@ FATE = {
 }
 
 
-def page_of(contract: Contract) -> str:
+def render_markdown(contract: Contract) -> str:
     """The page; nothing in it depends on anything but the contract."""
     parts = [f"# {_plain(contract.title or contract.id)}", f"Contract `{_plain(contract.label)}`."]
     parts += [_plain(contract.purpose)] if contract.purpose else []
@@ -21,8 +21,8 @@ def page_of(contract: Contract) -> str:
     parts += ["## Rules", "\n".join(_rules(contract))]
     if contract.levels:
         parts += ["## Service levels", "\n".join(_level(level) for level in contract.levels)]
-    if contract.words:
-        parts += ["## Said, and judged by nobody", "\n".join(f"- {_plain(word)}" for word in contract.words)]
+    if contract.informal_rules:
+        parts += ["## Said, and judged by nobody", "\n".join(f"- {_plain(word)}" for word in contract.informal_rules)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -52,8 +52,8 @@ def _type(column: Column) -> str:
 def _below_the_columns(contract: Contract) -> Iterator[str]:
     if contract.key:
         yield f"One row for each {', '.join(f'`{_plain(name)}`' for name in contract.key)}."
-    if contract.others:
-        yield f"Further columns may stand in it: those whose names match `{_plain(contract.others)}`."
+    if contract.extra_columns_pattern:
+        yield f"Further columns may stand in it: those whose names match `{_plain(contract.extra_columns_pattern)}`."
 
 
 def _rules(contract: Contract) -> Iterator[str]:
@@ -61,12 +61,12 @@ def _rules(contract: Contract) -> Iterator[str]:
         yield _rule(rule)
     yield (
         "- A row that is no observation (text for a number, an empty required value, a repeated key, a time off the "
-        f"grid): {FATE[contract.row_faults]}."
+        f"grid): {OUTCOMES[contract.row_faults]}."
     )
 
 
-def _rule(rule: Rule) -> str:
-    fate = FATE["series" if (rule.severity, rule.scope) == ("error", "series") else rule.severity]
+def _rule(rule: QualityRule) -> str:
+    fate = OUTCOMES["series" if (rule.severity, rule.scope) == ("error", "series") else rule.severity]
     where = ", ".join(f"`{_plain(name)}`" for name in rule.columns)
     allowed = rule.allowed.sentence if rule.allowed and not rule.allowed.none_at_all else ""
     what = "rows" if not rule.columns else "at fault"
@@ -80,13 +80,13 @@ def _rule(rule: Rule) -> str:
     return f"- {_plain(said.rstrip('.'))} ({'; '.join(filter(None, told))})."
 
 
-def _level(level: Level) -> str:
+def _level(level: ServiceLevel) -> str:
     said = f" {_plain(level.description)}" if level.description else ""
     if not level.enforced:
         return f"- {_plain(level.property)}: {_plain(level.value)}; said, not judged by Nightcast.{said}"
     each = " of each series" if level.scope == "series" else ""
     fate = "series" if (level.severity, level.scope) == ("error", "series") else level.severity
-    happens = "is told, nothing more" if fate in ("warning", "info") else FATE[fate]
+    happens = "is told, nothing more" if fate in ("warning", "info") else OUTCOMES[fate]
     return (
         f"- {level.property}: the newest observation{each} is at most {level.value} old; an older one: {happens}.{said}"
     )

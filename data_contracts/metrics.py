@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from open_data_contract_standard.model import DataQuality
 
 from data_contracts.bounds import OPERATORS, Bound, bound_of
-from data_contracts.column_types import Kind, Known
+from data_contracts.column_types import ColumnType, PropertyRef
 from data_contracts.errors import SpecError
 
 METRICS: dict[str, tuple[str, ...]] = {
@@ -22,15 +22,15 @@ ROW_COUNT = "expect_table_row_count_to_be_between"
 UNIQUE = ("expect_compound_columns_to_be_unique", "expect_column_values_to_be_unique")
 
 
-class _Place(NamedTuple):
+class MetricTarget(NamedTuple):
     """Where a rule stands: its property (None: the table), and the properties that there are."""
 
     prop: str | None
-    known: Mapping[str, Known]
+    known: Mapping[str, PropertyRef]
 
 
 def library(
-    rule: DataQuality, prop: str | None, known: Mapping[str, Known], what: str
+    rule: DataQuality, prop: str | None, known: Mapping[str, PropertyRef], what: str
 ) -> tuple[str, dict[str, Any], Bound]:
     """(expectation, its arguments, the count that is allowed) of a metric at `prop`, or at the table where it is None.
 
@@ -50,11 +50,11 @@ def library(
         if bound is None or bound.unit == "percent":
             raise SpecError(f"{what} counts rows but gives no bound in rows (mustBe…).")
         return ROW_COUNT, {"min_value": 0}, bound
-    expectation, judged = _counting(metric, arguments, _Place(prop, known), what)
+    expectation, judged = _counting(metric, arguments, MetricTarget(prop, known), what)
     return expectation, judged, bound or Bound(least=0, most=0)
 
 
-def _counting(metric: str, arguments: dict[str, Any], place: _Place, what: str) -> tuple[str, dict[str, Any]]:
+def _counting(metric: str, arguments: dict[str, Any], place: MetricTarget, what: str) -> tuple[str, dict[str, Any]]:
     """The expectation whose rows at fault the metric counts."""
     if metric == "duplicateValues":
         return _duplicates(arguments, place, what)
@@ -78,7 +78,7 @@ def _counting(metric: str, arguments: dict[str, Any], place: _Place, what: str) 
     return "expect_column_values_to_be_in_set", {"column": column, "value_set": fitting(values, kind, what)}
 
 
-def _duplicates(arguments: dict[str, Any], place: _Place, what: str) -> tuple[str, dict[str, Any]]:
+def _duplicates(arguments: dict[str, Any], place: MetricTarget, what: str) -> tuple[str, dict[str, Any]]:
     listed = _listed(arguments, "properties", what) if "properties" in arguments else [*filter(None, [place.prop])]
     if not listed:
         raise SpecError(f"{what} (duplicateValues) needs `arguments: {{properties: […]}}`.")
@@ -106,7 +106,7 @@ def pattern(written: Any, what: str) -> str:
     return str(written)
 
 
-def fitting(values: list[Any], kind: Kind, what: str) -> list[Any]:
+def fitting(values: list[Any], kind: ColumnType, what: str) -> list[Any]:
     """Values that a column of this kind can have. SpecError where one can't be there: a slip of the rule."""
     asked: dict[str, tuple[tuple[type, ...], str]] = {
         "string": ((str,), "text; put it in quotes"),

@@ -9,14 +9,12 @@ from open_data_contract_standard.model import OpenDataContractStandard, SchemaOb
 from pydantic import BaseModel, ValidationError
 
 from data_contracts import property_options
-from data_contracts.column_types import ARROW, KINDS, Kind, Known, physical
+from data_contracts.column_types import KINDS, PropertyRef, physical
 from data_contracts.contract import Column, Contract
 from data_contracts.errors import SpecError
-from data_contracts.rules import Rule, compile_rules, custom, words
-from data_contracts.service_levels import levels_of
-from data_contracts.yaml_reader import read_document, sentences
-
-__all__ = ["ARROW", "ODCS", "Column", "Contract", "Kind", "house_contract", "read_contract"]
+from data_contracts.rules import QualityRule, compile_rules, custom, informal_rules
+from data_contracts.service_levels import parse_service_levels
+from data_contracts.yaml_reader import read_document, spec_error_from
 
 ODCS = Path(__file__).parent / "odcs"
 
@@ -27,7 +25,7 @@ def read_contract(path: Path) -> Contract:
     try:
         parsed = OpenDataContractStandard.model_validate(document)
     except ValidationError as error:
-        raise sentences(path, error) from error
+        raise spec_error_from(path, error) from error
     if unknown := list(_unknown(document, parsed, "")):
         raise SpecError(f"{path}: the standard has no {', '.join(unknown)}; is a word misspelt?")
     if parsed.kind != "DataContract" or not parsed.schema_:
@@ -47,15 +45,15 @@ def read_contract(path: Path) -> Contract:
             version=parsed.version or "0.0.0",
             columns=columns,
             rules=_rules(table, columns, path),
-            others=custom(table.customProperties, "otherColumns"),
-            levels=levels_of(parsed, path),
+            extra_columns_pattern=custom(table.customProperties, "otherColumns"),
+            levels=parse_service_levels(parsed, path),
             row_faults=custom(table.customProperties, "rowFaults") or "error",
             title=parsed.name or "",
             purpose=(parsed.description.purpose or "") if parsed.description else "",
-            words=words(table),
+            informal_rules=informal_rules(table),
         )
     except ValidationError as error:
-        raise sentences(path, error) from error
+        raise spec_error_from(path, error) from error
 
 
 def _unknown(written: Any, parsed: Any, place: str) -> Iterator[str]:
@@ -71,7 +69,7 @@ def _unknown(written: Any, parsed: Any, place: str) -> Iterator[str]:
 
 
 @functools.cache
-def house_contract(name: str) -> Contract:
+def builtin_contract(name: str) -> Contract:
     """The contract of one of the pipeline's own tables: raw, clean, windows, scores and so on."""
     return read_contract(ODCS / f"{name}.yaml")
 
@@ -102,10 +100,10 @@ def _column(prop: SchemaProperty, path: Path) -> Column:
     )
 
 
-def _rules(table: SchemaObject, columns: tuple[Column, ...], path: Path) -> tuple[Rule, ...]:
+def _rules(table: SchemaObject, columns: tuple[Column, ...], path: Path) -> tuple[QualityRule, ...]:
     """The rules that the document writes as such, then those that its properties imply."""
     known = {
-        str(prop.name): Known(column.name, column.kind)
+        str(prop.name): PropertyRef(column.name, column.kind)
         for prop, column in zip(table.properties or [], columns, strict=True)
     }
     rules = compile_rules(table, known, path)

@@ -9,14 +9,14 @@ from typing import Any
 from open_data_contract_standard.model import SchemaProperty
 
 from data_contracts.bounds import Bound
-from data_contracts.column_types import Kind, Known, known_zone
+from data_contracts.column_types import ColumnType, PropertyRef, known_zone
 from data_contracts.errors import SpecError
 from data_contracts.metrics import fitting, pattern
-from data_contracts.rules import Rule
+from data_contracts.rules import QualityRule
 
 MOST = sys.float_info.max  # a YAML may hold any whole number
 BOUNDS = ("minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum")
-ACCEPTED: dict[Kind, tuple[str, ...]] = {
+ACCEPTED: dict[ColumnType, tuple[str, ...]] = {
     "string": ("minLength", "maxLength", "pattern", "format"),
     "number": ("multipleOf", *BOUNDS, "format"),
     "integer": ("multipleOf", *BOUNDS, "format"),
@@ -40,7 +40,7 @@ JDK = {"yyyy": "%Y", "uuuu": "%Y", "yy": "%y", "MM": "%m", "dd": "%d", "HH": "%H
        "S": "%f", "X": "%z", "Z": "%z", "x": "%z"}  # fmt: skip
 
 
-def facts_of(prop: SchemaProperty, kind: Kind, what: str) -> dict[str, Any]:
+def facts_of(prop: SchemaProperty, kind: ColumnType, what: str) -> dict[str, Any]:
     """zone, zoned and format of a column of times. SpecError, which begins with `what`, for an option that is none."""
     options = prop.logicalTypeOptions or {}
     accepted = ACCEPTED.get(kind, ())
@@ -59,13 +59,13 @@ def facts_of(prop: SchemaProperty, kind: Kind, what: str) -> dict[str, Any]:
         raise SpecError(f"{what}: {wrong}.") from wrong
 
 
-def rules_of(prop: SchemaProperty, known: Known, row_faults: str, what: str) -> tuple[Rule, ...]:
+def rules_of(prop: SchemaProperty, known: PropertyRef, row_faults: str, what: str) -> tuple[QualityRule, ...]:
     """One rule a promise, as strict as the table's rowFaults."""
     severity = {"severity": "warning"} if row_faults == "warning" else {}
     scope = {"scope": "series"} if row_faults == "series" else {}
     found = [*_of_values(prop, known, what), *_of_options(prop.logicalTypeOptions or {}, known, what)]
     return tuple(
-        Rule.model_validate(
+        QualityRule.model_validate(
             {
                 "name": f"{prop.name} {name}",
                 "sentence": f"{prop.name} {sentence}",
@@ -83,7 +83,7 @@ def rules_of(prop: SchemaProperty, known: Known, row_faults: str, what: str) -> 
 Found = tuple[str, str, str, dict[str, Any]]
 
 
-def _of_values(prop: SchemaProperty, known: Known, what: str) -> Iterator[Found]:
+def _of_values(prop: SchemaProperty, known: PropertyRef, what: str) -> Iterator[Found]:
     if prop.unique:
         yield "is unique", "must not repeat", "expect_column_values_to_be_unique", {}
     if prop.enum:
@@ -92,7 +92,7 @@ def _of_values(prop: SchemaProperty, known: Known, what: str) -> Iterator[Found]
         yield "is one of its enum", f"must be one of {told}", "expect_column_values_to_be_in_set", {"value_set": values}
 
 
-def _of_options(options: dict[str, Any], known: Known, what: str) -> Iterator[Found]:
+def _of_options(options: dict[str, Any], known: PropertyRef, what: str) -> Iterator[Found]:
     for word in BOUNDS:
         if word in options:
             value, side = options[word], "min" if "inimum" in word else "max"
@@ -120,7 +120,7 @@ def _of_options(options: dict[str, Any], known: Known, what: str) -> Iterator[Fo
         yield from _of_format(str(options["format"]), known.kind, what)
 
 
-def _of_format(written: str, kind: Kind, what: str) -> Iterator[Found]:
+def _of_format(written: str, kind: ColumnType, what: str) -> Iterator[Found]:
     if kind == "string" and written in FORMATS:
         yield (
             "keeps its format",
@@ -138,7 +138,7 @@ def _of_format(written: str, kind: Kind, what: str) -> Iterator[Found]:
         raise SpecError(f"{what} has the format {written!r}; known for {kind} are {', '.join(formats)}.")
 
 
-def _limit(value: Any, kind: Kind, word: str, what: str) -> Any:
+def _limit(value: Any, kind: ColumnType, word: str, what: str) -> Any:
     """A number for numbers; for times their ISO text, which the judge turns into an instant."""
     if kind == "time":
         try:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from open_data_contract_standard.model import DataQuality, SchemaObject
 
 from data_contracts.bounds import OPERATORS, Bound
-from data_contracts.column_types import Known
+from data_contracts.column_types import PropertyRef
 from data_contracts.errors import SpecError
 from data_contracts.metrics import library
 from data_contracts.spec import Spec
@@ -21,7 +21,7 @@ Severity = Literal["error", "warning", "info"]
 Scope = Literal["table", "series"]
 
 
-class Rule(Spec):
+class QualityRule(Spec):
     """One expectation, and what happens where it is broken.
 
     `error` stops the night, for the whole table or, with scope `series`, only for the series at fault; `warning` sends
@@ -46,14 +46,14 @@ class Rule(Spec):
         return [str(name) for name in (*named, *self.arguments.get("column_list", ()))]
 
 
-def compile_rules(table: SchemaObject, known: Mapping[str, Known], path: Path) -> tuple[Rule, ...]:
+def compile_rules(table: SchemaObject, known: Mapping[str, PropertyRef], path: Path) -> tuple[QualityRule, ...]:
     """Every rule of the table and its properties that can be judged, in the order of the document."""
     placed: list[tuple[DataQuality, str | None]] = [(rule, None) for rule in table.quality or []]
     placed += [(rule, prop.name) for prop in table.properties or [] for rule in prop.quality or []]
     return tuple(_compile(rule, prop, known, path) for rule, prop in placed if rule.type != "text")
 
 
-def words(table: SchemaObject) -> tuple[str, ...]:
+def informal_rules(table: SchemaObject) -> tuple[str, ...]:
     """The rules of type text: said to people, judged by nobody."""
     rules = [*(table.quality or []), *(rule for prop in table.properties or [] for rule in prop.quality or [])]
     return tuple(rule.description or rule.name or "" for rule in rules if rule.type == "text")
@@ -82,7 +82,7 @@ def severity_of(severity: Any, what: str) -> Severity:
     return severity or "error"
 
 
-def _compile(rule: DataQuality, prop: str | None, known: Mapping[str, Known], path: Path) -> Rule:
+def _compile(rule: DataQuality, prop: str | None, known: Mapping[str, PropertyRef], path: Path) -> QualityRule:
     metric = rule.metric or rule.rule
     name = rule.name or rule.id or f"{prop or 'table'} {metric or rule.type}"
     what = f"{path}: rule {name!r}"
@@ -97,7 +97,7 @@ def _compile(rule: DataQuality, prop: str | None, known: Mapping[str, Known], pa
         raise SpecError(
             f"{what} is of {told}; library and custom greatExpectations are judged, and text is only told to people."
         )
-    return Rule(
+    return QualityRule(
         id=rule.id,
         name=name,
         sentence=rule.description or name,

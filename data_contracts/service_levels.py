@@ -5,7 +5,7 @@ from typing import Any
 
 from open_data_contract_standard.model import OpenDataContractStandard, ServiceLevelAgreementProperty
 
-from data_contracts.contract import Level
+from data_contracts.contract import ServiceLevel
 from data_contracts.errors import SpecError
 from data_contracts.rules import custom, scope_of, severity_of
 
@@ -20,12 +20,12 @@ SPELT = {name.lower(): name for name in NAMES.values()}
 JUDGED = ("freshness", "latency")  # the standard prefers the second word for the first
 
 
-def levels_of(parsed: OpenDataContractStandard, path: Path) -> tuple[Level, ...]:
+def parse_service_levels(parsed: OpenDataContractStandard, path: Path) -> tuple[ServiceLevel, ...]:
     """Every service level of the document. SpecError where one that is judged has no age."""
     return tuple(_level(sla, path) for sla in parsed.slaProperties or [])
 
 
-def _level(sla: ServiceLevelAgreementProperty, path: Path) -> Level:
+def _level(sla: ServiceLevelAgreementProperty, path: Path) -> ServiceLevel:
     if not sla.property:
         raise SpecError(f"{path}: an entry of slaProperties has no property, such as freshness.")
     name = NAMES.get(sla.property.lower(), SPELT.get(sla.property.lower(), sla.property))
@@ -33,7 +33,7 @@ def _level(sla: ServiceLevelAgreementProperty, path: Path) -> Level:
     value = _age(name, sla.value, sla.unit or "d", path) if name in JUDGED else _said(sla)
     severity = severity_of(custom(sla.customProperties, "severity"), what)
     scope = scope_of(sla.customProperties, what)
-    return Level(
+    return ServiceLevel(
         property=name,
         value=value,
         enforced=name in JUDGED,

@@ -10,7 +10,7 @@ from data_contracts.yaml_reader import mapping
 WIDTH = 1000  # a field stays on its line
 
 
-def rewritten(text: str, changes: dict[str, Any], where: str) -> str:
+def rewrite_yaml(text: str, changes: dict[str, Any], where: str) -> str:
     """`text` with the top-level fields of `changes` in place of its own, new ones at its end.
 
     Comments inside a field that is replaced go with it. Where a document is written so that its lines can't be

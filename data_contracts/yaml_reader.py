@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from data_contracts.errors import SpecError
 
-LARGEST = 1_000_000  # bytes; a pipeline has a few kilobytes, a megabyte is an accident or an attack
+MAX_DOCUMENT_BYTES = 1_000_000  # bytes; a pipeline has a few kilobytes, a megabyte is an accident or an attack
 
 
 class _PlainLoader(yaml.SafeLoader):
@@ -38,14 +38,14 @@ def read_document(path: Path) -> dict[str, Any]:
     """One YAML mapping from `path`; SpecError names the file, the line and the way out."""
     try:
         with path.open("rb") as file:
-            data = file.read(LARGEST + 1)
+            data = file.read(MAX_DOCUMENT_BYTES + 1)
         text = data.decode("utf-8")
     except FileNotFoundError as missing:
         raise SpecError(f"{path} does not exist.") from missing
     except (OSError, UnicodeDecodeError) as unreadable:
         raise SpecError(f"{path} can't be read as UTF-8 text: {unreadable}") from unreadable
-    if len(data) > LARGEST:
-        raise SpecError(f"{path} has more than {LARGEST:,} bytes; no document of ours has so many.")
+    if len(data) > MAX_DOCUMENT_BYTES:
+        raise SpecError(f"{path} has more than {MAX_DOCUMENT_BYTES:,} bytes; no document of ours has so many.")
     return mapping(text, str(path))
 
 
@@ -73,7 +73,7 @@ def _unquoted(error: Exception) -> str:
     return ": ".join(place for place in places if place)
 
 
-def sentences(path: Path | str, error: ValidationError) -> SpecError:
+def spec_error_from(path: Path | str, error: ValidationError) -> SpecError:
     """The findings of pydantic as one sentence a field, in the words of the YAML."""
     lines = []
     for finding in error.errors():

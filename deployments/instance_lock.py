@@ -17,14 +17,14 @@ class AlreadyUp(NightcastError):
 
 
 @contextlib.contextmanager
-def alone(home: Path, addresses: dict[str, str]) -> Iterator[None]:
+def single_instance(home: Path, addresses: dict[str, str]) -> Iterator[None]:
     """Be the only one in a Prefect home, and say so there. Raises AlreadyUp."""
     home.mkdir(parents=True, exist_ok=True)
     with _lock(home).open("ab") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            told = running(home) or {}
+            told = running_instance(home) or {}
             raise AlreadyUp(
                 f"nightcast up is running on this store already: process {told.get('pid', '?')} since "
                 f"{told.get('since', '?')}, Prefect at {told.get('prefect', '?')}, MLflow at {told.get('mlflow')}. "
@@ -38,7 +38,7 @@ def alone(home: Path, addresses: dict[str, str]) -> Iterator[None]:
             _note(home).unlink(missing_ok=True)
 
 
-def running(home: Path) -> dict[str, Any] | None:
+def running_instance(home: Path) -> dict[str, Any] | None:
     """What the `up` of this Prefect home says of itself, while it lives; None where there is none."""
     with contextlib.suppress(OSError, json.JSONDecodeError), _lock(home).open("rb") as lock:
         try:
@@ -49,9 +49,9 @@ def running(home: Path) -> dict[str, Any] | None:
     return None
 
 
-def left_behind(home: Path) -> bool:
+def was_interrupted(home: Path) -> bool:
     """Whether an `up` of this home ended without having been told to: its note is there, and nobody has the lock."""
-    return _note(home).exists() and running(home) is None
+    return _note(home).exists() and running_instance(home) is None
 
 
 def _lock(home: Path) -> Path:

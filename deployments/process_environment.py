@@ -9,12 +9,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deployments.instance_lock import running
+from deployments.instance_lock import running_instance
 
-ANSWERS_WITHIN = 10.0  # seconds
+REQUEST_TIMEOUT_S = 10.0  # seconds
 
 
-def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False) -> None:
+def configure(verbose: bool = False, quiet: bool = False, looks_only: bool = False) -> None:
     """Give Prefect a home beside the store, keep its console for real trouble, and send our own lines to stderr.
 
     A home of our own: a Prefect of another version in the user's home must neither be touched nor trusted. It lies
@@ -42,7 +42,7 @@ def prepare(verbose: bool = False, quiet: bool = False, looks_only: bool = False
     log.propagate = False
 
 
-def leave_a_dead_server() -> None:
+def drop_unreachable_server() -> None:
     """A night needs no Prefect server: if that of PREFECT_API_URL does not answer, this process starts its own."""
     url = os.environ.get("PREFECT_API_URL")
     if not url:
@@ -50,7 +50,7 @@ def leave_a_dead_server() -> None:
     import httpx
 
     try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=ANSWERS_WITHIN)
+        httpx.get(f"{url.rstrip('/')}/health", timeout=REQUEST_TIMEOUT_S)
     except (httpx.HTTPError, httpx.InvalidURL) as silent:
         del os.environ["PREFECT_API_URL"]
         told = "the Prefect server at %s does not answer (%s): this run goes on without it, and is not in its UI"
@@ -59,7 +59,7 @@ def leave_a_dead_server() -> None:
 
 def _join_the_server_of_up() -> None:
     """Where `nightcast up` runs on this store, runs belong into its UI; two servers on one database would block."""
-    told = running(home_beside_the_store())
+    told = running_instance(home_beside_the_store())
     if told and "PREFECT_API_URL" not in os.environ:
         os.environ["PREFECT_API_URL"] = f"{told['prefect']}/api"
 

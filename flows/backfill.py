@@ -9,14 +9,14 @@ from data_contracts.errors import LeaseHeld, LeaseLost, NightcastError, NightsFa
 from data_contracts.spec import Spec
 from flows.nightly import nightly
 from flows.pipeline.parameters import Day, DryRun, Pipeline, backfill_name
-from flows.pipeline.schedule import missed, span
+from flows.pipeline.schedule import backfill_range, missing_nights
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 
 log = logging.getLogger("nightcast")
 
 
-class Backfilled(Spec):
+class BackfillResult(Spec):
     """Which nights were due, and what became of each."""
 
     pipeline: str
@@ -26,16 +26,16 @@ class Backfilled(Spec):
 
 
 @flow(name="backfill", flow_run_name=backfill_name, persist_result=False)
-def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: DryRun = False) -> Backfilled:
+def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: DryRun = False) -> BackfillResult:
     """Run the nights that have no forecasts. Raises NightsFailed, after the last one, where some could not be run."""
     settings = Settings()
-    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.place
-    nights = span(spec, start, end, store, datetime.now(UTC))
+    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
+    nights = backfill_range(spec, start, end, store, datetime.now(UTC))
     published, skipped, lines = list[datetime](), list[datetime](), list[str]()
     failed: dict[str, NightcastError] = {}
     for night in nights:
         name = f"{night.astimezone(spec.schedule.zone):%Y-%m-%d %H:%M}"
-        if not missed(spec, [night], store):
+        if not missing_nights(spec, [night], store):
             skipped.append(night)
             continue
         log.info("the night of %s", name)
@@ -50,4 +50,4 @@ def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: Dr
         lines.append(f"{name}  {outcome.lines[0]}")
     if failed:
         raise NightsFailed(spec.name, failed, len(published))
-    return Backfilled(pipeline=spec.name, published=tuple(published), skipped=tuple(skipped), lines=tuple(lines))
+    return BackfillResult(pipeline=spec.name, published=tuple(published), skipped=tuple(skipped), lines=tuple(lines))

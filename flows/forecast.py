@@ -7,11 +7,11 @@ from flows.runs.run import Outcome, open_run
 from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
 from tasks.ingestion import ingest
-from tasks.registry.champions import champion_at, former_champions
+from tasks.registry.champions import champion_at, list_former_champions
 from tasks.reporting import report
-from tasks.results.run import Story, standing
+from tasks.results.run import RunResults, forecast_options
 from tasks.revisions import list_revisions
-from tasks.storage.vintages import published_before
+from tasks.storage.vintages import list_published_before
 from tasks.validation import validate
 from tasks.windowing import cut_windows
 
@@ -21,21 +21,21 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) ->
     """Publish the champion's forecast. Raises NoChampion where there is none."""
     with open_run("forecast", pipeline, as_of, dry_run=dry_run) as run:
         spec, store = run.spec, run.store
-        raw = ingest(spec.reading, run.as_of, store)
-        night = run.night(raw)
-        validated = validate(raw, spec.reading, run.as_of, store)
+        raw = ingest(spec.dataset, run.as_of, store)
+        night = run.context(raw)
+        validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         clean = validated.clean
-        windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
+        windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
         champion = champion_at(spec.name, run.as_of, store)
-        stand = standing(None, champion, former_champions(spec.name, run.as_of, store))
-        forecasted = publish_forecast(clean, windows, stand, night, spec.question, store)
-        past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
-        realised = score_past.attempt(clean, past, night, spec.question, store)
+        stand = forecast_options(None, champion, list_former_champions(spec.name, run.as_of, store))
+        forecasted = publish_forecast(clean, windows, stand, night, spec.forecast_setup, store)
+        past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
+        realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
 
-        story = Story(
+        story = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
             past=past, realised=realised, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
-        return run.close(story, report.attempt(story, spec.question, store))
+        return run.close(story, report.attempt(story, spec.forecast_setup, store))

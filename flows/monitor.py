@@ -9,9 +9,9 @@ from tasks.drift import watch_drift
 from tasks.ingestion import ingest
 from tasks.registry.champions import champion_at
 from tasks.reporting import report
-from tasks.results.run import Story
+from tasks.results.run import RunResults
 from tasks.revisions import list_revisions
-from tasks.storage.vintages import published_before
+from tasks.storage.vintages import list_published_before
 from tasks.validation import validate
 
 
@@ -20,18 +20,18 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> 
     """Score what was published, watch for drift, write the page."""
     with open_run("monitor", pipeline, as_of, dry_run=dry_run) as run:
         spec, store = run.spec, run.store
-        raw = ingest(spec.reading, run.as_of, store)
-        night = run.night(raw)
-        validated = validate(raw, spec.reading, run.as_of, store)
+        raw = ingest(spec.dataset, run.as_of, store)
+        night = run.context(raw)
+        validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
 
         champion = champion_at(spec.name, run.as_of, store)
-        past = published_before(spec.name, run.as_of, spec.evaluation.windows, store)
-        realised = score_past(validated.clean, past, night, spec.question, store)
-        drifted = watch_drift(validated.clean, validated.cutoff, spec.view, spec.drift, night, store)
+        past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
+        realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
+        drifted = watch_drift(validated.clean, validated.cutoff, spec.input_spec, spec.drift, night, store)
 
-        story = Story(
+        story = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
             drifted=drifted, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
-        return run.close(story, report.attempt(story, spec.question, store))
+        return run.close(story, report.attempt(story, spec.forecast_setup, store))

@@ -9,11 +9,11 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
-from tasks.registry.mlflow_registry import Tracking
-from tasks.storage.lease import Terms
+from tasks.registry.mlflow_registry import TrackingSettings
+from tasks.storage.lease import LeaseSettings
 from tasks.storage.store import Store
 
-LOCAL = ("", "file")
+DEFAULT_STORE = ("", "file")
 
 
 class Settings(BaseSettings):
@@ -37,26 +37,26 @@ class Settings(BaseSettings):
         return self.mlflow_ui or (uri if uri.startswith(("http://", "https://")) and "@" not in uri else None)
 
     @property
-    def terms(self) -> Terms:
-        return Terms(seconds=self.lease_seconds, wait=self.lease_wait)
+    def lease_settings(self) -> LeaseSettings:
+        return LeaseSettings(seconds=self.lease_seconds, wait=self.lease_wait)
 
     @property
-    def place(self) -> Store:
+    def opened_store(self) -> Store:
         return Store(root=self.store)
 
     @property
     def local_root(self) -> Path | None:
         """The store's folder; None where it is not on this machine's disk."""
         scheme, _, rest = self.store.rpartition("://")
-        return Path(rest or self.store).resolve() if scheme in LOCAL else None
+        return Path(rest or self.store).resolve() if scheme in DEFAULT_STORE else None
 
     @property
-    def tracking(self) -> Tracking:
+    def tracking(self) -> TrackingSettings:
         if self.mlflow_uri:
-            return Tracking(uri=self.mlflow_uri)
+            return TrackingSettings(uri=self.mlflow_uri)
         if self.local_root is None:
             raise SpecError(
                 f"the store {self.store!r} is not a local folder, so NIGHTCAST_MLFLOW_URI must say where MLflow is."
             )
         home = self.local_root / "mlflow"
-        return Tracking(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+        return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())

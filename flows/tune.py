@@ -6,27 +6,27 @@ from flows.pipeline.parameters import AsOf, Pipeline, run_name
 from flows.runs.run import open_run
 from tasks.evaluation import evaluate
 from tasks.ingestion import ingest
-from tasks.search.conclusion import Tuned, conclude, contenders
-from tasks.search.search import USUAL, Effort, search
+from tasks.search.conclusion import TuningOutcome, compare_on_test, contenders
+from tasks.search.search import DEFAULT_BUDGET, SearchBudget, search
 from tasks.training import train
 from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
-def tune(pipeline: Pipeline, as_of: AsOf = None, effort: Effort = USUAL) -> Tuned:
+def tune(pipeline: Pipeline, as_of: AsOf = None, effort: SearchBudget = DEFAULT_BUDGET) -> TuningOutcome:
     """What the search found, and whether it is better; nothing is registered, and nothing published."""
     with open_run("tune", pipeline, as_of) as run:
-        run.can_train()
+        run.require_device()
         spec, store = run.spec, run.store
-        raw = ingest(spec.reading, run.as_of, store)
-        validated = validate(raw, spec.reading, run.as_of, store)
+        raw = ingest(spec.dataset, run.as_of, store)
+        validated = validate(raw, spec.dataset, run.as_of, store)
         clean = validated.clean
-        windows = cut_windows(clean, validated.cutoff, spec.view, spec.windowing, spec.evaluation.windows, store)
+        windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
-        searched = search(clean, windows, spec.recipes, spec.question, effort, store)
+        searched = search(clean, windows, spec.recipes, spec.forecast_setup, effort, store)
         trained = tuple(train.attempt(clean, windows, recipe, None, store) for recipe in searched.finalists)
-        evaluated = evaluate(clean, windows, contenders(searched, trained), spec.question, store)
+        evaluated = evaluate(clean, windows, contenders(searched, trained), spec.forecast_setup, store)
 
         search_of = (spec.name, run.as_of, effort.seed)
-        return conclude(searched, evaluated, search_of, spec.promotion, spec.evaluation.metric, store)
+        return compare_on_test(searched, evaluated, search_of, spec.promotion, spec.evaluation.metric, store)

@@ -12,7 +12,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from data_contracts.errors import NightcastError
-from models.data.panel import View
+from models.data.panel import InputSpec
 
 HEADER = "nightcast"
 
@@ -34,9 +34,9 @@ class Bundle:
     tensors: dict[str, np.ndarray]
 
     @property
-    def view(self) -> View:
+    def view(self) -> InputSpec:
         """What the model learned to see."""
-        return View.model_validate(self.settings["view"])
+        return InputSpec.model_validate(self.settings["view"])
 
     @property
     def lookback(self) -> int:

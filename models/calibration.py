@@ -7,13 +7,15 @@ network and a ridge regression differ enough for that.
 import numpy as np
 
 from models.metrics import pinball
-from models.networks.heads import POINTS, Head
+from models.networks.heads import POINTS, HeadName
 
 SHARES = np.linspace(0, 1, 21)
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the middle one
 
 
-def finished(normal: np.ndarray, linear: np.ndarray | None, tensors: dict[str, np.ndarray], middle: int) -> np.ndarray:
+def apply_calibration(
+    normal: np.ndarray, linear: np.ndarray | None, tensors: dict[str, np.ndarray], middle: int
+) -> np.ndarray:
     """The network's quantiles (b, H, Q) with the linear map's forecast (b, H) mixed in, as wide as they must be."""
     found = _mixed(normal, linear, tensors["share"], middle) if linear is not None else normal
     median = found[..., middle : middle + 1]
@@ -26,7 +28,7 @@ def calibrate(
     target: np.ndarray,
     loud: np.ndarray,
     levels: tuple[float, ...],
-    head: Head,
+    head: HeadName,
 ) -> dict[str, np.ndarray]:
     """`share` of the linear map, `spread` (Q,) of the network's own quantiles, `errors` (H, Q) of a head without any.
 

@@ -9,16 +9,16 @@ import torch
 from models.baselines.ridge import linear_points
 from models.baselines.seasonal import POINTS, forecast
 from models.bundle import Bundle
-from models.calibration import finished
+from models.calibration import apply_calibration
 from models.data.batches import Batch
 from models.data.panel import Panel
 from models.devices import same_threads
-from models.restore import gatherer_of, network_of
+from models.restore import restore_collator, restore_network
 
-AT_ONCE = 512  # windows
+BATCH_SIZE = 512  # windows
 
 
-class Answer(NamedTuple):
+class WindowForecast(NamedTuple):
     """Some windows, and what the network and the linear map say of them, in normalised units."""
 
     part: slice
@@ -27,13 +27,15 @@ class Answer(NamedTuple):
     linear: np.ndarray | None  # (b, H)
 
 
-def normal_forecasts(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> Iterator[Answer]:
+def normalised_forecasts(
+    bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray
+) -> Iterator[WindowForecast]:
     """Some windows at a time."""
-    training, gatherer = bundle.settings["training"], gatherer_of(bundle)
-    models = [network_of(bundle, member) for member in range(bundle.settings["members"])]
-    for start in range(0, len(series), AT_ONCE):
-        part = slice(start, start + AT_ONCE)
-        batch = gatherer.gather(panel, series[part], position[part])
+    training, gatherer = bundle.settings["training"], restore_collator(bundle)
+    models = [restore_network(bundle, member) for member in range(bundle.settings["members"])]
+    for start in range(0, len(series), BATCH_SIZE):
+        part = slice(start, start + BATCH_SIZE)
+        batch = gatherer.collate(panel, series[part], position[part])
         with torch.no_grad(), same_threads(training["threads"]):
             told = [model.quantiles(batch).double().numpy() for model in models]
         normal = np.mean(told, axis=0)
@@ -41,14 +43,14 @@ def normal_forecasts(bundle: Bundle, panel: Panel, series: np.ndarray, position:
         if "linear.weights" in bundle.tensors:
             points = linear_points(bundle.tensors["linear.weights"], bundle.view, panel, series[part], position[part])
             linear = (points - batch.location.numpy()) / batch.scale.numpy()
-        yield Answer(part, batch, normal, linear)
+        yield WindowForecast(part, batch, normal, linear)
 
 
-def _network(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+def _predict_network(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
     middle = bundle.levels.index(0.5)
     found = np.zeros((len(series), bundle.horizon, len(bundle.levels)))
-    for part, batch, normal, linear in normal_forecasts(bundle, panel, series, position):
-        told = finished(normal, linear, bundle.tensors, middle)
+    for part, batch, normal, linear in normalised_forecasts(bundle, panel, series, position):
+        told = apply_calibration(normal, linear, bundle.tensors, middle)
         found[part] = told * batch.scale.numpy()[:, :, None] + batch.location.numpy()[:, :, None]
     return found
 
@@ -85,6 +87,6 @@ def predict(
 
 
 PREDICTORS: dict[str, Callable[[Bundle, Panel, np.ndarray, np.ndarray], np.ndarray]] = {
-    "recurrent": _network,
+    "recurrent": _predict_network,
     **dict.fromkeys(POINTS, forecast),
 }

@@ -4,11 +4,11 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from tasks.engine.step import step
-from tasks.modeling.forecast_setup import Question
-from tasks.modeling.scores import scales_before, scored
-from tasks.results.steps import Night, Realised
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.results.steps import AccuracyResult, RunContext
 from tasks.storage.store import Store
-from tasks.storage.vintages import Published, vintage
+from tasks.storage.vintages import Published, vintage_name
 
 
 def compare(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, season: int) -> pd.DataFrame:
@@ -16,10 +16,12 @@ def compare(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, sea
     rows = []
     for moment, table in vintages.items():
         told = table.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
-        scales = scales_before(clean, table["ds"].min(), season)
+        scales = mase_scales_before(clean, table["ds"].min(), season)
         told["scale"] = told["unique_id"].map(scales)
         for (name, model, source), part in told.groupby(["unique_id", "model_name", "source"]):
-            figures = {key: value for key, value in scored(part).items() if key in ("mae", "mase", "wql", "coverage")}
+            figures = {
+                key: value for key, value in score_forecasts(part).items() if key in ("mae", "mase", "wql", "coverage")
+            }
             rows.append(
                 {
                     "forecast_vintage": moment,
@@ -35,25 +37,25 @@ def compare(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, sea
 
 @step
 def score_past(
-    clean: Artifact, past: tuple[Published, ...], night: Night, question: Question, store: Store
-) -> Realised:
+    clean: Artifact, past: tuple[Published, ...], night: RunContext, question: ForecastSetup, store: Store
+) -> AccuracyResult:
     """Score every earlier vintage that has actuals by now, and publish both beside the forecasts."""
     frame = store.get(clean)
     vintages = {pd.Timestamp(one.as_of): store.get(one.file) for one in past}
     accuracy = compare(vintages, frame, question.evaluation.season or question.view.season)
     if accuracy.empty:
-        return Realised()
+        return AccuracyResult()
     forecast_times = pd.concat([table[["unique_id", "ds"]] for table in vintages.values()]).drop_duplicates()
     actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]].dropna()
-    return Realised(
+    return AccuracyResult(
         actuals=_published(actuals.reset_index(drop=True), "actuals", night, store),
         accuracy=_published(accuracy, "accuracy", night, store),
         summary=_summary(accuracy),
     )
 
 
-def _published(table: pd.DataFrame, kind: str, night: Night, store: Store) -> Artifact:
-    place = f"{kind}/pipeline={night.pipeline}/vintage={vintage(night.as_of)}/{kind}.parquet"
+def _published(table: pd.DataFrame, kind: str, night: RunContext, store: Store) -> Artifact:
+    place = f"{kind}/pipeline={night.pipeline}/vintage={vintage_name(night.as_of)}/{kind}.parquet"
     return store.publish(store.put(table, kind), place)
 
 

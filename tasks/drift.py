@@ -20,12 +20,12 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.data.calendar import seasons
-from models.data.panel import View
+from models.data.panel import InputSpec
 from tasks.engine.step import step
-from tasks.results.steps import Drifted, Night
+from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.store import Store
 
-LEAST = 0.1  # deviations; the threshold that Evidently has by itself
+MIN_THRESHOLD = 0.1  # deviations; the threshold that Evidently has by itself
 SEASONS_BEFORE = 6
 
 
@@ -37,7 +37,7 @@ class DriftSpec(Spec):
     reference: PositiveInt | None = Field(None, description="steps before those; by default eight times as many")
 
 
-def relative(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View) -> pd.DataFrame:
+def scale_by_series(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> pd.DataFrame:
     """The numeric columns of each row up to the cutoff, indexed by age in steps; y as a share of its series' mean."""
     history = clean[clean["ds"] <= cutoff]
     level = history.groupby("unique_id")["y"].mean().abs()
@@ -47,7 +47,9 @@ def relative(clean: pd.DataFrame, cutoff: pd.Timestamp, view: View) -> pd.DataFr
     return told.set_axis(history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
 
 
-def parts(history: pd.DataFrame, view: View, spec: DriftSpec, back: int = 0) -> tuple[pd.DataFrame, pd.DataFrame]:
+def split_windows(
+    history: pd.DataFrame, view: InputSpec, spec: DriftSpec, back: int = 0
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """(current, reference) rows as they would have been chosen `back` currents ago; both may be short or empty.
 
     A panel shorter than both parts gives its newest fifth and the rest.
@@ -64,7 +66,7 @@ def parts(history: pd.DataFrame, view: View, spec: DriftSpec, back: int = 0) -> 
     return history[newest], history[earlier]
 
 
-def moved(current: pd.Series, reference: pd.Series) -> float:
+def wasserstein_in_deviations(current: pd.Series, reference: pd.Series) -> float:
     """Wasserstein distance in deviations of the reference, as Evidently computes it; NaN where a part is empty."""
     now, before = current.dropna().to_numpy(), reference.dropna().to_numpy()
     if not len(now) or not len(before):
@@ -72,20 +74,22 @@ def moved(current: pd.Series, reference: pd.Series) -> float:
     return float(stats.wasserstein_distance(now, before) / max(before.std(), 0.001))
 
 
-def thresholds(history: pd.DataFrame, view: View, spec: DriftSpec) -> dict[str, float]:
+def thresholds(history: pd.DataFrame, view: InputSpec, spec: DriftSpec) -> dict[str, float]:
     """How far each column must move to count: farther than in any of the seasons before, and at least LEAST.
 
     Weather changes from week to week; a fixed bound would cry every night, and nobody would read it any more.
     """
     found = {}
-    earlier = [parts(history, view, spec, back) for back in range(1, SEASONS_BEFORE + 1)]
+    earlier = [split_windows(history, view, spec, back) for back in range(1, SEASONS_BEFORE + 1)]
     for name in history.columns:
-        usual = [moved(now[name], before[name]) for now, before in earlier if len(before) >= len(now) > 0]
-        found[name] = max([LEAST, *(distance for distance in usual if np.isfinite(distance))])
+        usual = [
+            wasserstein_in_deviations(now[name], before[name]) for now, before in earlier if len(before) >= len(now) > 0
+        ]
+        found[name] = max([MIN_THRESHOLD, *(distance for distance in usual if np.isfinite(distance))])
     return found
 
 
-def judged(
+def detect_drift(
     current: pd.DataFrame, reference: pd.DataFrame, bounds: dict[str, float], share: float
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """(one row a column, Evidently's record, Evidently's page). Whether a score is drift is Evidently's test status."""
@@ -126,25 +130,27 @@ def _same_names(page: str) -> str:
 
 
 @step
-def watch_drift(clean: Artifact, cutoff: datetime, view: View, spec: DriftSpec, night: Night, store: Store) -> Drifted:
+def watch_drift(
+    clean: Artifact, cutoff: datetime, view: InputSpec, spec: DriftSpec, night: RunContext, store: Store
+) -> DriftResult:
     """Compare the newest season with the ones before, and leave drift.html and drift.json beside the morning page."""
-    history = relative(store.get(clean), pd.Timestamp(cutoff), view)
-    current, reference = parts(history, view, spec)
+    history = scale_by_series(store.get(clean), pd.Timestamp(cutoff), view)
+    current, reference = split_windows(history, view, spec)
     usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
     if not usable:
         raise NightcastError("the history is too short to watch for drift: no column has values in both parts.")
     bounds = thresholds(history, view, spec)
-    table, record, page = judged(current[usable], reference[usable], bounds, spec.share)
+    table, record, page = detect_drift(current[usable], reference[usable], bounds, spec.share)
     share = float(table["drifted"].mean())
     folder = f"reports/pipeline={night.pipeline}/{night.run_id}"
     names = table.loc[table["drifted"], "column"]
     told = (
         f"{len(names)} of {len(table)} columns drifted ({', '.join(names) or 'none'}); the alarm is at {spec.share:.0%}"
     )
-    return Drifted(
+    return DriftResult(
         table=store.put(table, "drift"),
-        page=store.place(page.encode(), "page", f"{folder}/drift.html"),
-        record=store.place(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
+        page=store.put_at(page.encode(), "page", f"{folder}/drift.html"),
+        record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
         share=share,
         drifted=share >= spec.share,
         summary=told,

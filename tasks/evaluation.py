@@ -9,23 +9,23 @@ from models.baselines.seasonal import fit_baselines
 from models.data.calendar import seasons
 from models.data.panel import Panel
 from tasks.engine.step import step
-from tasks.modeling.candidate import Candidate, bundle_of
-from tasks.modeling.forecast_setup import Question
-from tasks.modeling.forecasts import comparable, forecast_table
-from tasks.modeling.scores import scales_before, scored
-from tasks.modeling.training_data import cutoffs_of, index_of, training_part
-from tasks.results.steps import Evaluated
+from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.forecasts import forecast_table, load_comparable
+from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.modeling.training_data import load_window_index, select_training_part, window_cutoffs
+from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 
 
 @step
 def evaluate(
-    clean: Artifact, windows: Artifact, rivals: tuple[Candidate, ...], question: Question, store: Store
-) -> Evaluated:
+    clean: Artifact, windows: Artifact, rivals: tuple[Candidate, ...], question: ForecastSetup, store: Store
+) -> EvaluationResult:
     """Score rivals and baselines on the test part. A rival that answers another question is passed over, and said."""
     view, bounds, spec = question.view, question.bounds, question.evaluation
-    frame, index = store.get(clean), index_of(windows, store)
-    fitting = training_part(frame, index, view)
+    frame, index = store.get(clean), load_window_index(windows, store)
+    fitting = select_training_part(frame, index, view)
     cycles = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
     fitted = fit_baselines(Panel.from_frame(fitting[0], view), fitting[1], view, bounds.quantiles, cycles)
     baselines = [
@@ -33,16 +33,16 @@ def evaluate(
         for b in fitted
     ]
     fit, passed_over = _sorted_out(rivals, question, store)
-    origins = cutoffs_of(frame, index, "test")
+    origins = window_cutoffs(frame, index, "test")
     tables = []
     for candidate in [*fit, *baselines]:
-        table = forecast_table(bundle_of(candidate, store), frame, origins, bounds)
+        table = forecast_table(load_bundle(candidate, store), frame, origins, bounds)
         tables.append(table.assign(model_name=candidate.label))
     backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-    scales = scales_before(frame, origins["cutoff"].min(), cycles[0])
+    scales = mase_scales_before(frame, origins["cutoff"].min(), cycles[0])
     backtest["scale"] = backtest["unique_id"].map(scales)
     scores = _scores(backtest, [*fit, *baselines])
-    return Evaluated(
+    return EvaluationResult(
         backtest=store.put(backtest, "backtest"),
         scores=store.put(scores, "scores"),
         candidates=(*fit, *baselines),
@@ -52,12 +52,14 @@ def evaluate(
     )
 
 
-def _sorted_out(rivals: tuple[Candidate, ...], question: Question, store: Store) -> tuple[list[Candidate], list[str]]:
+def _sorted_out(
+    rivals: tuple[Candidate, ...], question: ForecastSetup, store: Store
+) -> tuple[list[Candidate], list[str]]:
     """(who can be compared tonight, why the others can't)."""
     fit, passed_over = [], []
     for rival in rivals:
         try:
-            comparable(rival, question.view, question.bounds, store)
+            load_comparable(rival, question.view, question.bounds, store)
         except NightcastError as problem:
             passed_over.append(f"{rival.role} passed over: {problem}")
         else:
@@ -72,7 +74,7 @@ def _scores(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame
             "model_name": candidate.label,
             "role": candidate.role,
             "bundle": candidate.bundle.digest,
-            **scored(by_model[candidate.label]),
+            **score_forecasts(by_model[candidate.label]),
             "origins": by_model[candidate.label]["cutoff"].nunique(),
         }
         for candidate in candidates

@@ -14,16 +14,16 @@ import pyarrow.compute as pc
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import SourceUnreadable
-from tasks.engine.step import Seen, step_that_depends_on
-from tasks.quality.rule_dry_run import prove
+from tasks.engine.step import CacheInputs, step
+from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources import incremental, row_versions, unpivot
-from tasks.sources.dataset import OURS, Reading
-from tasks.sources.read import digest_of, fingerprint, read_source
+from tasks.sources.dataset import RESERVED_COLUMNS, DatasetSpec
+from tasks.sources.read import fingerprint, read_source, table_digest
 from tasks.storage import snapshots
 from tasks.storage.store import Store
 
 
-def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
+def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.Table:
     """Only what was known at `as_of`: later rows keep their known covariates, as far as the horizon, and lose the rest.
 
     Rows whose time can't be read stay as they are: validation names them, and no model ever sees them.
@@ -36,10 +36,10 @@ def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
     kept = ~later
     if reading.features.known_columns:
         kept |= times <= horizon_end
-    kept |= _second_hours(table["ds"].to_pandas(), ids, times, reading, moment)
+    kept |= _ambiguous_hours(table["ds"].to_pandas(), ids, times, reading, moment)
     if reading.columns.known_at:
         kept &= ~(reading.known(table["known_at"].to_pandas()) >= pd.Timestamp(as_of))
-    told = {*OURS, *reading.features.known_columns} - {"y"}
+    told = {*RESERVED_COLUMNS, *reading.features.known_columns} - {"y"}
     hidden = pa.array(later.to_numpy())
     for place, field in enumerate(table.schema):
         if field.name not in told:
@@ -48,8 +48,8 @@ def as_known(table: pa.Table, reading: Reading, as_of: datetime) -> pa.Table:
     return table.filter(pa.array(kept.to_numpy()))
 
 
-def _second_hours(
-    written: pd.Series, ids: pd.Series | None, times: pd.Series, reading: Reading, moment: pd.Timestamp
+def _ambiguous_hours(
+    written: pd.Series, ids: pd.Series | None, times: pd.Series, reading: DatasetSpec, moment: pd.Timestamp
 ) -> pd.Series:
     """Rows after `moment` without which an earlier row of the same wall time would not be known as the first of two."""
     near = (times - moment).abs() < pd.Timedelta("2h")
@@ -60,7 +60,7 @@ def _second_hours(
     return twice & (times >= moment) & keys.isin(keys[twice & (times < moment)])
 
 
-def in_our_words(table: pa.Table, reading: Reading, *, may_be_empty: bool = False) -> pa.Table:
+def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty: bool = False) -> pa.Table:
     """Pick and rename the columns. Raises SourceUnreadable where one is missing, with the nearest name there is."""
     columns, names = reading.columns, table.column_names
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("known_at", columns.known_at)]
@@ -75,7 +75,7 @@ def in_our_words(table: pa.Table, reading: Reading, *, may_be_empty: bool = Fals
     findings += [
         f"column {name!r} has the name of a column of ours; rename it in the source"
         for name in reading.wanted
-        if name in OURS
+        if name in RESERVED_COLUMNS
     ]
     if not findings and not table.num_rows and not may_be_empty:
         findings = ["the table has no rows"]
@@ -90,7 +90,7 @@ def in_our_words(table: pa.Table, reading: Reading, *, may_be_empty: bool = Fals
         ours = {**ours, "y": table[columns.y]}
         return pa.table({name: _decoded(values) for name, values in (ours | kept).items()})
     cells = {target: table[target] for target in reading.targets(names)}
-    return unpivot.long(_together(ours | kept), _together(cells))
+    return unpivot.unpivot(_together(ours | kept), _together(cells))
 
 
 def _counted(table: pa.Table) -> pa.Array:
@@ -119,43 +119,45 @@ def _missing(role: str, name: str, table: pa.Table) -> str:
     return f"column {name!r}, the {role}, is missing{hint}"
 
 
-def known_table(reading: Reading, as_of: datetime, store: Store) -> pa.Table:
+def known_table(reading: DatasetSpec, as_of: datetime, store: Store) -> pa.Table:
     """The source in our words, as it was known at `as_of`. Raises SourceUnreadable where that is nothing."""
     if reading.contract:
-        prove(reading.contract, reading.kinds)
-    before = snapshots.before(reading.pipeline, as_of, store) if reading.source.incremental else None
+        dry_run_rules(reading.contract, reading.kinds)
+    before = snapshots.snapshot_before(reading.pipeline, as_of, store) if reading.source.incremental else None
     table = _only_new(reading, as_of, before, store)
     if table is None:
-        table = in_our_words(read_source(reading.source, reading.chosen, as_of), reading)
-    raw = as_known(table, reading, as_of)
+        table = to_canonical_columns(read_source(reading.source, reading.chosen, as_of), reading)
+    raw = filter_as_of(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(
             f"the source {reading.source.shown}", [f"nothing in it was known at {as_of:%Y-%m-%d %H:%M %Z}"]
         )
-    return row_versions.numbered(raw) if reading.source.kind == "sql" else raw
+    return row_versions.renumber(raw) if reading.source.kind == "sql" else raw
 
 
-def _only_new(reading: Reading, as_of: datetime, before: snapshots.Snapshot | None, store: Store) -> pa.Table | None:
+def _only_new(
+    reading: DatasetSpec, as_of: datetime, before: snapshots.Snapshot | None, store: Store
+) -> pa.Table | None:
     """What last night read and what is new since; None where everything must be read."""
-    found = incremental.since(reading, before, store)
+    found = incremental.plan_incremental_read(reading, before, store)
     if found is None:
         return None
     asked, kept = found
     newer = read_source(reading.source, reading.chosen, as_of, asked)
-    return incremental.joined(kept, in_our_words(newer, reading, may_be_empty=True))
+    return incremental.merge_new_rows(kept, to_canonical_columns(newer, reading, may_be_empty=True))
 
 
-def _seen(reading: Reading, as_of: datetime, store: Store) -> Any:
+def _seen(reading: DatasetSpec, as_of: datetime, store: Store) -> Any:
     """What the raw table depends on: the bytes of the files, or else the very table that is read."""
     mark = fingerprint(reading.source)
     if mark:
         return reading, as_of, mark
     raw = known_table(reading, as_of, store)
-    return Seen((reading, as_of, digest_of(raw)), raw)
+    return CacheInputs((reading, as_of, table_digest(raw)), raw)
 
 
-@step_that_depends_on(_seen)
-def ingest(reading: Reading, as_of: datetime, store: Store, read: Any = None) -> Artifact:
+@step(cache_key=_seen)
+def ingest(reading: DatasetSpec, as_of: datetime, store: Store, read: Any = None) -> Artifact:
     """The source as it was known at `as_of`. Raises SourceUnreadable where it is no table, or lacks a column.
 
     Raises SpecError, before anything is read, where a rule of the contract can't be run. `read` is that table, where it

@@ -12,15 +12,15 @@ from models.data.panel import Panel
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.charts.cell_diagram import draw_cell
-from tasks.charts.gradient_by_lag import Fading, draw_lags
-from tasks.charts.network_view import Drawn
+from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
+from tasks.charts.network_view import NetworkView
 from tasks.charts.unrolled_network import draw_unrolled
-from tasks.engine.step import step_that_depends_on
-from tasks.modeling.candidate import bundle_of
-from tasks.modeling.memory import memory_of
-from tasks.modeling.training_data import index_of, learned_from, training_part
-from tasks.report.memory_section import drawn
-from tasks.results.steps import Pictured, Reference, Trained
+from tasks.engine.step import step
+from tasks.modeling.candidate import load_bundle
+from tasks.modeling.memory import measure_bundle_memory
+from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key
+from tasks.report.memory_section import network_view
+from tasks.results.steps import MemoryDrawings, ReferenceNetwork, TrainingResult
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -36,12 +36,14 @@ class MemorySpec(Spec):
     reference_steps: NonNegativeInt = Field(100, description="less than one epoch of one model; 0: no reference")
 
 
-def lacking(trained: tuple[Trained, ...], spec: MemorySpec, store: Store) -> tuple[tuple[str, Recipe], ...]:
+def missing_references(
+    trained: tuple[TrainingResult, ...], spec: MemorySpec, store: Store
+) -> tuple[tuple[str, Recipe], ...]:
     """(name, recipe) of a reference for each cell that was not trained: as large as the first model of the night."""
     remembered = [one for one in trained if one.memory is not None]
     if not remembered or not spec.reference_steps:
         return ()
-    recipe = _recipe_of(bundle_of(remembered[0].candidate, store))
+    recipe = _recipe_of(load_bundle(remembered[0].candidate, store))
     quick = {"batch_size": BATCH, "max_epochs": 1, "windows_per_epoch": BATCH * spec.reference_steps}
     training = recipe.training.model_copy(
         update={**quick, "validation_windows": 4 * BATCH, "start": "scratch", "members": 1}
@@ -56,27 +58,28 @@ def _recipe_of(bundle: Bundle) -> Recipe:
     return Recipe.model_validate({name: bundle.settings[name] for name in Recipe.model_fields})
 
 
-def drawn_from(
-    clean: Artifact, windows: Artifact, trained: tuple[Trained, ...], spec: MemorySpec, store: Store
+def drawings_cache_key(
+    clean: Artifact, windows: Artifact, trained: tuple[TrainingResult, ...], spec: MemorySpec, store: Store
 ) -> tuple[object, ...]:
     """What the drawings depend on: the models and their memories, and what references learn from."""
     references = [
-        (name, learned_from(clean, windows, recipe, None, store)) for name, recipe in lacking(trained, spec, store)
+        (name, training_cache_key(clean, windows, recipe, None, store))
+        for name, recipe in missing_references(trained, spec, store)
     ]
     return [(one.candidate, one.memory) for one in trained], references
 
 
-@step_that_depends_on(drawn_from)
+@step(cache_key=drawings_cache_key)
 def draw_memory(
-    clean: Artifact, windows: Artifact, trained: tuple[Trained, ...], spec: MemorySpec, store: Store
-) -> Pictured:
+    clean: Artifact, windows: Artifact, trained: tuple[TrainingResult, ...], spec: MemorySpec, store: Store
+) -> MemoryDrawings:
     """Three drawings a model, all made from trained weights; the one over lags is the same for all."""
-    references = _references(clean, windows, lacking(trained, spec, store), store)
-    shown = {one.candidate.bundle.digest: drawn(one, store) for one in trained}
+    references = _references(clean, windows, missing_references(trained, spec, store), store)
+    shown = {one.candidate.bundle.digest: network_view(one, store) for one in trained}
     known = {digest: one for digest, one in shown.items() if one is not None}
     if not known:
-        return Pictured(drawings={})
-    lags = store.put_bytes(draw_lags(fadings(tuple(known.values()), references)).sheet, "drawing", "svg")
+        return MemoryDrawings(drawings={})
+    lags = store.put_bytes(draw_lags(gradient_curves(tuple(known.values()), references)).sheet, "drawing", "svg")
     drawings = {
         digest: {
             "unrolled": store.put_bytes(draw_unrolled(one).sheet, "drawing", "svg"),
@@ -85,29 +88,29 @@ def draw_memory(
         }
         for digest, one in known.items()
     }
-    return Pictured(drawings=drawings, references=references)
+    return MemoryDrawings(drawings=drawings, references=references)
 
 
 def _references(
     clean: Artifact, windows: Artifact, recipes: tuple[tuple[str, Recipe], ...], store: Store
-) -> tuple[Reference, ...]:
+) -> tuple[ReferenceNetwork, ...]:
     """Those that could be trained: a drawing lacks one rather than fail."""
     found = []
     for name, recipe in recipes:
-        part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
+        part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
         panel = Panel.from_frame(part, recipe.view)
         try:
             bundle, _ = train_network(panel, index, recipe)
         except TrainingFailed as failed:
             log.info("no reference in the drawing over lags: %s", failed)
             continue
-        found.append(Reference(name=name, memory=memory_of(bundle, panel, index)))
+        found.append(ReferenceNetwork(name=name, memory=measure_bundle_memory(bundle, panel, index)))
     return tuple(found)
 
 
-def fadings(models: tuple[Drawn, ...], references: tuple[Reference, ...]) -> list[Fading]:
+def gradient_curves(models: tuple[NetworkView, ...], references: tuple[ReferenceNetwork, ...]) -> list[GradientCurve]:
     """Every curve of the drawing over lags."""
     return [
-        *(Fading(one.name, one.memory) for one in models),
-        *(Fading(one.name, one.memory, reference=True) for one in references),
+        *(GradientCurve(one.name, one.memory) for one in models),
+        *(GradientCurve(one.name, one.memory, reference=True) for one in references),
     ]

@@ -11,7 +11,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from tasks.engine.step import step
-from tasks.results.steps import Revised
+from tasks.results.steps import RevisionsResult
 from tasks.storage.store import Store
 
 KEY = ["unique_id", "ds"]
@@ -33,18 +33,18 @@ def revisions(before: pd.DataFrame, after: pd.DataFrame, cutoff: pd.Timestamp) -
 
 
 @step
-def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | None, store: Store) -> Revised:
+def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | None, store: Store) -> RevisionsResult:
     """`before` and `cutoff` are those of the newest earlier night; without one there is nothing to compare."""
     if before is None or cutoff is None or before.digest == clean.digest:
-        return Revised()
+        return RevisionsResult()
     columns = [*KEY, "y"]
     told = revisions(store.get(before, columns), store.get(clean, columns), pd.Timestamp(cutoff))
     if told.empty:
-        return Revised()
+        return RevisionsResult()
     counts: Mapping[str, int] = told["kind"].value_counts().to_dict()
     row = told.iloc[0]
     first = f"{row['unique_id']!r} at {row['ds']:%Y-%m-%d %H:%M}: {_value(row['before'])} → {_value(row['after'])}"
-    return Revised(
+    return RevisionsResult(
         late=counts.get("late", 0),
         rewritten=counts.get("rewritten", 0),
         gone=counts.get("gone", 0),

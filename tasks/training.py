@@ -8,34 +8,36 @@ from models.training.fit import Epoch
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.engine import run_log
-from tasks.engine.step import step_that_depends_on
+from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.memory import held_to, memory_of
-from tasks.modeling.training_data import _beginning, index_of, learned_from, training_part
-from tasks.results.steps import Trained
+from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
+from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key, warm_start_bundle
+from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
 
 
-@step_that_depends_on(learned_from)
-def train(clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store) -> Trained:
+@step(cache_key=training_cache_key)
+def train(
+    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
+) -> TrainingResult:
     """One network, global over all series, from scratch or from the champion that this night met.
 
-    Raises TrainingFailed where no finite weights were found, SeasonOutOfSight, and NoSuchDevice.
+    Raises TrainingFailed where no finite weights were found, MemoryTooShort, and NoSuchDevice.
     """
     started = time.perf_counter()
-    champion, reason = _beginning(recipe, incumbent, store)
-    part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
+    champion, reason = warm_start_bundle(recipe, incumbent, store)
+    part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
     panel = Panel.from_frame(part, recipe.view)
-    with run_log.bar(recipe.model.name, recipe.training.max_epochs) as advance:
+    with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
         def told(epoch: Epoch) -> None:
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {time_left(epoch)}")
 
         bundle, history = train_network(panel, index, recipe, (told,), champion)
-    memory = memory_of(bundle, panel, index)
-    blind = held_to(recipe.training.memory, bundle.name, memory)
+    memory = measure_bundle_memory(bundle, panel, index)
+    blind = enforce_memory_rule(recipe.training.memory, bundle.name, memory)
     note = "; ".join(filter(None, (reason and f"began from scratch: {reason}", history.note, blind)))
-    return Trained(
+    return TrainingResult(
         candidate=Candidate(
             name=bundle.name, role="challenger", bundle=store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
         ),

@@ -16,26 +16,26 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.bundle import Bundle
-from models.data.panel import Panel, View
+from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowIndex
 from models.training.fit import Epoch
 from models.training.train_network import train_network
 from tasks.engine import run_log
-from tasks.engine.step import step_that_depends_on
-from tasks.modeling.forecast_setup import Question
+from tasks.engine.step import step
+from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
-from tasks.modeling.scores import scales_before, scored
-from tasks.modeling.training_data import _digest_of_training_part, cutoffs_of, index_of, training_part
-from tasks.results.steps import Attempt, Tried
+from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.modeling.training_data import load_window_index, select_training_part, training_part_digest, window_cutoffs
+from tasks.results.steps import TrialResult, TrialSpec
 from tasks.storage.store import Store
 
 
-def validation_origins(part: pd.DataFrame, index: WindowIndex, view: View, most: int) -> pd.DataFrame:
+def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, most: int) -> pd.DataFrame:
     """(unique_id, cutoff) of at most `most` cutoffs, evenly spread over the validation part.
 
     At the hour of the night, at which the part ends, where there are as many; else at any hour.
     """
-    rows = cutoffs_of(part, index, "validation")
+    rows = window_cutoffs(part, index, "validation")
     steps, cutoffs = np.sort(part["ds"].unique()), np.sort(rows["cutoff"].unique())
     away = len(steps) - 1 - np.searchsorted(steps, cutoffs)
     nightly = cutoffs[away % view.phase == 0]
@@ -44,31 +44,33 @@ def validation_origins(part: pd.DataFrame, index: WindowIndex, view: View, most:
     return rows[rows["cutoff"].isin(chosen)].reset_index(drop=True)
 
 
-def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, question: Question) -> float:
+def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, question: ForecastSetup) -> float:
     """The metric of the evaluation over `origins`; NaN where a forecast is not finite."""
     table = forecast_table(bundle, part, origins, question.bounds)
     table = table.merge(part[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
     season = question.evaluation.season or question.view.season
-    table["scale"] = table["unique_id"].map(scales_before(part, origins["cutoff"].min(), season))
-    return scored(table)[question.evaluation.metric]
+    table["scale"] = table["unique_id"].map(mase_scales_before(part, origins["cutoff"].min(), season))
+    return score_forecasts(table)[question.evaluation.metric]
 
 
-def tried_with(
-    clean: Artifact, windows: Artifact, attempt: Attempt, question: Question, store: Store
+def trial_cache_key(
+    clean: Artifact, windows: Artifact, attempt: TrialSpec, question: ForecastSetup, store: Store
 ) -> tuple[object, ...]:
     """What a trial depends on: nothing of the test part, and not how it is called."""
-    known = _digest_of_training_part(clean, windows, attempt.recipe.view, store)
+    known = training_part_digest(clean, windows, attempt.recipe.view, store)
     return attempt.recipe, attempt.medians, question, known
 
 
-@step_that_depends_on(tried_with)
-def try_out(clean: Artifact, windows: Artifact, attempt: Attempt, question: Question, store: Store) -> Tried:
+@step(cache_key=trial_cache_key)
+def try_out(
+    clean: Artifact, windows: Artifact, attempt: TrialSpec, question: ForecastSetup, store: Store
+) -> TrialResult:
     """Train one configuration, as far as it keeps up with those before. Raises TrainingFailed, as training does."""
     started, losses, recipe = time.perf_counter(), list[float](), attempt.recipe
-    part, index = training_part(store.get(clean), index_of(windows, store), recipe.view)
+    part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
     state: Literal["done", "pruned", "failed"] = "done"
     metric, note = None, ""
-    with run_log.bar(attempt.label, recipe.training.max_epochs) as advance:
+    with run_log.progress_bar(attempt.label, recipe.training.max_epochs) as advance:
 
         def told(epoch: Epoch) -> None:
             losses.append(epoch.validation_loss)
@@ -86,4 +88,6 @@ def try_out(clean: Artifact, windows: Artifact, attempt: Attempt, question: Ques
     if metric is not None and not np.isfinite(metric):
         state, metric, note = "failed", None, f"its {question.evaluation.metric} is not finite"
     seconds = round(time.perf_counter() - started, 2)
-    return Tried(name=recipe.model.name, state=state, losses=tuple(losses), metric=metric, seconds=seconds, note=note)
+    return TrialResult(
+        name=recipe.model.name, state=state, losses=tuple(losses), metric=metric, seconds=seconds, note=note
+    )

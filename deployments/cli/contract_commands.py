@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from deployments.cli.output import Json, Verbose
-from deployments.cli.output import answer as _answer
-from deployments.process_environment import prepare
+from deployments.cli.output import run_command as _answer
+from deployments.process_environment import configure
 
 contract = typer.Typer(no_args_is_help=True, help="Contracts by themselves: what a change breaks, and a readable page.")
 
@@ -22,13 +22,13 @@ def diff(
 
     Exit codes: 0 nothing breaks, 3 something breaks readers, 2 a file is no contract.
     """
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
     found: dict[str, Any] = {}
 
     def answer() -> tuple[dict[str, Any], str]:
-        from deployments.commands.contract import compared
+        from deployments.commands.contract import compare_contracts
 
-        facts, text = compared(old, new)
+        facts, text = compare_contracts(old, new)
         found.update(facts)
         return facts, text
 
@@ -44,11 +44,11 @@ def page(
     verbose: Verbose = False,
 ) -> None:
     """A contract as a page of Markdown: columns, types, units, key, rules as sentences, service levels."""
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
 
     def answer() -> tuple[dict[str, Any], str]:
-        from deployments.commands.contract import paged
+        from deployments.commands.contract import render_contract_page
 
-        return paged(name)
+        return render_contract_page(name)
 
     _answer(answer, as_json, verbose)

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from deployments.cli.output import Json, Verbose, answer
-from deployments.process_environment import prepare
+from deployments.cli.output import Json, Verbose, run_command
+from deployments.process_environment import configure
 
 Name = typer.Option(help="Name of the pipeline; by default that of the table.")
 
@@ -38,27 +38,27 @@ def init(  # noqa: PLR0913, PLR0917 - an argument is an option of the command li
 
     Says what was guessed and how sure it is. Never overwrites a file without --force.
     """
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
 
     def found() -> tuple[dict[str, Any], str]:
-        from deployments.commands.init import begin, hinted
+        from deployments.commands.init import init_pipeline, parse_hints
 
         told = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
-        return begin((where, table), (out, name), hinted({**told, "repeated": repeated}), force)
+        return init_pipeline((where, table), (out, name), parse_hints({**told, "repeated": repeated}), force)
 
-    answer(found, as_json, verbose)
+    run_command(found, as_json, verbose)
 
 
 def schema(as_json: Json = False, verbose: Verbose = False) -> None:
     """Print the JSON schema of a pipeline YAML, for editors: every field, its type and its default."""
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
 
     def found() -> tuple[dict[str, Any], str]:
         from deployments.commands.schema import pipeline_schema, schema_text
 
         return pipeline_schema(), schema_text()
 
-    answer(found, as_json, verbose)
+    run_command(found, as_json, verbose)
 
 
 def quarantine(
@@ -73,14 +73,14 @@ def quarantine(
 
     The file has the columns of the source, so that it can be mended and read again.
     """
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
 
     def found() -> tuple[dict[str, Any], str]:
-        from deployments.commands.quarantine import rejected
+        from deployments.commands.quarantine import list_rejected
 
-        return rejected(pipeline, as_of, export, force)
+        return list_rejected(pipeline, as_of, export, force)
 
-    answer(found, as_json, verbose)
+    run_command(found, as_json, verbose)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -7,9 +7,9 @@ import typer
 from deployments.cli.contract_commands import contract
 from deployments.cli.data_commands import add_to as _add_intake_verbs
 from deployments.cli.output import Json, Verbose
-from deployments.cli.output import answer as _answer
+from deployments.cli.output import run_command as _answer
 from deployments.cli.server_commands import add_to as _add_stack_verbs
-from deployments.process_environment import leave_a_dead_server, prepare
+from deployments.process_environment import configure, drop_unreachable_server
 
 app = typer.Typer(
     add_completion=False,
@@ -98,14 +98,14 @@ def backfill(  # noqa: PLR0913, PLR0917 - an argument is an option of the comman
     quiet: Quiet = False,
 ) -> None:
     """Run the nights that were missed, oldest first, each with what was known then; published ones are skipped."""
-    prepare(verbose, quiet)
+    configure(verbose, quiet)
 
     def answer() -> tuple[dict[str, Any], str]:
-        leave_a_dead_server()
+        drop_unreachable_server()
         from flows.backfill import backfill
         from flows.settings import Settings
 
-        Settings().place.ready()
+        Settings().opened_store.check_writable()
         done = backfill(pipeline, start, end, dry_run)
         counts = f"{len(done.published)} nights published, {len(done.skipped)} were there already"
         word = "dry run" if dry_run else "done"
@@ -124,7 +124,10 @@ def tune(  # noqa: PLR0913, PLR0917 - an argument is an option of the command li
     ] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed tries other configurations.")] = 0,
     out: Annotated[
-        str | None, typer.Option(help="Where to write the best, better or not; else NAME-tuned.yaml, if it is better.")
+        str | None,
+        typer.Option(
+            help="Where to write the best, better or not; else NAME-write_tuned_pipeline.yaml, if it is better."
+        ),
     ] = None,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -134,13 +137,13 @@ def tune(  # noqa: PLR0913, PLR0917 - an argument is an option of the command li
 
     Ctrl-C ends the search and judges what it has; the same call again goes on from there.
     """
-    prepare(verbose, quiet)
+    configure(verbose, quiet)
 
     def answer() -> tuple[dict[str, Any], str]:
-        from deployments.commands.tune import tuned
-        from tasks.search.search import Effort
+        from deployments.commands.tune import write_tuned_pipeline
+        from tasks.search.search import SearchBudget
 
-        return tuned(pipeline, as_of, Effort(trials=trials, minutes=minutes, seed=seed), out)
+        return write_tuned_pipeline(pipeline, as_of, SearchBudget(trials=trials, minutes=minutes, seed=seed), out)
 
     _answer(answer, as_json, verbose)
 
@@ -148,12 +151,12 @@ def tune(  # noqa: PLR0913, PLR0917 - an argument is an option of the command li
 @app.command(epilog="Example: nightcast check deployments/pipelines/nyc-delays.yaml")
 def check(pipeline: Pipeline, as_of: AsOf = None, as_json: Json = False, verbose: Verbose = False) -> None:
     """Validate the spec, the contract and the source; run nothing and write nothing."""
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
 
     def answer() -> tuple[dict[str, Any], str]:
-        from deployments.commands.check import inspect
+        from deployments.commands.check import check_pipeline
 
-        return inspect(pipeline, as_of)
+        return check_pipeline(pipeline, as_of)
 
     _answer(answer, as_json, verbose)
 
@@ -166,24 +169,24 @@ def show(
     verbose: Verbose = False,
 ) -> None:
     """Latest forecasts, leaderboard and health."""
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
 
     def answer() -> tuple[dict[str, Any], str]:
-        from deployments.commands.show import latest
+        from deployments.commands.show import newest_forecasts
 
-        return latest(pipeline, series)
+        return newest_forecasts(pipeline, series)
 
     _answer(answer, as_json, verbose)
 
 
 def _run(flow: str, night: tuple[str, str | None], dry_run: bool, as_json: bool, talk: tuple[bool, bool]) -> None:
     verbose, quiet = talk
-    prepare(verbose, quiet)
+    configure(verbose, quiet)
 
     def answer() -> tuple[dict[str, Any], str]:
-        from deployments.commands.run_flow import run
+        from deployments.commands.run_flow import run_flow
 
-        outcome = run(flow, night, dry_run)
+        outcome = run_flow(flow, night, dry_run)
         return outcome, "\n".join((*outcome["lines"], last_line(outcome)))
 
     _answer(answer, as_json, verbose)

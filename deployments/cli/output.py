@@ -12,7 +12,7 @@ Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, a
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log and tracebacks too.")]
 
 
-def answer(found: Any, as_json: bool, verbose: bool) -> None:
+def run_command(found: Any, as_json: bool, verbose: bool) -> None:
     """Print what `found` gives, or the sentence of its error, and leave with the exit code that is documented."""
     try:
         told = found()

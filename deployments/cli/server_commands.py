@@ -6,8 +6,8 @@ from typing import Annotated, Any
 import typer
 
 from data_contracts.errors import SpecError
-from deployments.cli.output import Json, Verbose, answer
-from deployments.process_environment import prepare, variable
+from deployments.cli.output import Json, Verbose, run_command
+from deployments.process_environment import configure, variable
 
 
 def up(
@@ -23,7 +23,7 @@ def up(
 
     Ctrl-C stops everything. A child that dies is started again.
     """
-    prepare(verbose)
+    configure(verbose)
     elsewhere = variable("NIGHTCAST_MLFLOW_URI").startswith("http")
 
     def found() -> None:
@@ -31,7 +31,7 @@ def up(
 
         up(Ports(port, mlflow_port if mlflow and not elsewhere else None), as_json)
 
-    answer(found, as_json, verbose)
+    run_command(found, as_json, verbose)
 
 
 def deploy(
@@ -46,14 +46,14 @@ def deploy(
     verbose: Verbose = False,
 ) -> None:
     """Register every pipeline with its schedule on the Prefect server of PREFECT_API_URL. Twice changes nothing."""
-    prepare(verbose)
+    configure(verbose)
 
     def found() -> tuple[dict[str, Any], str]:
-        from deployments.server.deploy import Pool, deploy
+        from deployments.server.deploy import WorkPool, deploy
 
-        return deploy(Pool(pool, pool_type, dict(_named(one) for one in job_variable or [])))
+        return deploy(WorkPool(pool, pool_type, dict(_named(one) for one in job_variable or [])))
 
-    answer(found, as_json, verbose)
+    run_command(found, as_json, verbose)
 
 
 def _named(word: str) -> tuple[str, Any]:
@@ -74,7 +74,7 @@ def doctor(
     verbose: Verbose = False,
 ) -> None:
     """Look from outside at everything that nights need, and name what is wrong and the next step. Exit code 1 if so."""
-    prepare(verbose, looks_only=True)
+    configure(verbose, looks_only=True)
     codes = []
 
     def found() -> tuple[dict[str, Any], str]:
@@ -84,7 +84,7 @@ def doctor(
         codes.append(facts["exit_code"])
         return facts, text
 
-    answer(found, as_json, verbose)
+    run_command(found, as_json, verbose)
     raise typer.Exit(codes[0])
 
 

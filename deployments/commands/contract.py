@@ -3,15 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from data_contracts.contract import Contract
 from data_contracts.contract_diff import Change, breaks, changes
 from data_contracts.errors import SpecError
-from data_contracts.markdown import page_of
-from data_contracts.odcs_compiler import ODCS, Contract, read_contract
+from data_contracts.markdown import render_markdown
+from data_contracts.odcs_compiler import ODCS, read_contract
 
 
-def compared(old: str, new: str) -> tuple[dict[str, Any], str]:
+def compare_contracts(old: str, new: str) -> tuple[dict[str, Any], str]:
     """(facts, the same as text) of the changes from one contract to another. Raises SpecError where one is none."""
-    before, after = (read_contract(path_of(name)) for name in (old, new))
+    before, after = (read_contract(find_contract(name)) for name in (old, new))
     found = changes(before, after)
     facts = {
         "old": {"path": old, "contract": before.label},
@@ -22,15 +23,15 @@ def compared(old: str, new: str) -> tuple[dict[str, Any], str]:
     return facts, "\n".join((*(change.line for change in found), _verdict(before, after, found)))
 
 
-def paged(name: str) -> tuple[dict[str, Any], str]:
+def render_contract_page(name: str) -> tuple[dict[str, Any], str]:
     """(facts, the page as Markdown) of one contract. Raises SpecError where it is none."""
-    contract = read_contract(path_of(name))
-    page = page_of(contract)
+    contract = read_contract(find_contract(name))
+    page = render_markdown(contract)
     schema = {field.name: str(field.type) for field in contract.schema}
     return {"contract": contract.label, "schema": schema, "page": page}, page.rstrip("\n")
 
 
-def path_of(name: str) -> Path:
+def find_contract(name: str) -> Path:
     """A contract by its path, or one of the house by its name, such as forecasts. Raises SpecError."""
     if Path(name).suffix or "/" in name:
         return Path(name)

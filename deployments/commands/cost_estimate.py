@@ -6,12 +6,12 @@ from typing import Any
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
 from models.training.recipe import Recipe
-from models.training.time_estimate import pace_of
+from models.training.time_estimate import estimate_time
 
 
-def costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read: float) -> dict[str, Any]:
+def estimate_costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read: float) -> dict[str, Any]:
     """Seconds to `read` and validate, which were measured, and to train each model, from a few timed steps of it."""
-    paces = [pace_of(panel, index, recipe) for recipe in recipes]
+    paces = [estimate_time(panel, index, recipe) for recipe in recipes]
     return {
         "read_seconds": round(read, 2),
         "training_seconds": [round(sum(one.least for one in paces), 1), round(sum(one.most for one in paces), 1)],
@@ -26,7 +26,7 @@ def costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read: flo
     }
 
 
-def in_words(cost: dict[str, Any]) -> str:
+def format_costs(cost: dict[str, Any]) -> str:
     """One line: how long, on what grounds, and which model takes most of it."""
     least, most = cost["training_seconds"]
     slowest = max(cost["models"], key=lambda one: one["epoch_seconds"])

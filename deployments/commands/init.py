@@ -8,40 +8,40 @@ from typing import Any
 from pydantic import ValidationError
 
 from data_contracts.errors import ContractBroken, SpecError
-from data_contracts.yaml_reader import mapping, sentences
-from deployments.commands.check import inspected
-from deployments.commands.cost_estimate import in_words
+from data_contracts.yaml_reader import mapping, spec_error_from
+from deployments.commands.check import describe_check
+from deployments.commands.cost_estimate import format_costs
 from deployments.commands.init_files import contract_text, name_of, pipeline_text
 from deployments.commands.schema import SCHEMA
 from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
-from models.data.windows import TooShort
-from tasks.profiling.inference import Hints, Unguessable
-from tasks.profiling.open_source import source_of, table_of
-from tasks.profiling.profile import Guess, guess
+from models.data.windows import HistoryTooShort
+from tasks.profiling.inference import CannotInferPipeline, Hints
+from tasks.profiling.open_source import infer_source, read_sample
+from tasks.profiling.profile import TableProfile, profile_table
 from tasks.sources.spec import SQLITE_FILE, SourceSpec
 from tasks.storage import files
 
 
-def begin(
+def init_pipeline(
     where: tuple[str, str | None], place: tuple[str, str | None], hints: Hints, force: bool
 ) -> tuple[dict[str, Any], str]:
     """(facts, the same as text); writes NAME.yaml and NAME.odcs.yaml. Raises SpecError, Unguessable.
 
     `where` is an address and, for a database, its table; `place` is a folder and, if a person has one, a name.
     """
-    asked, (folder, name) = source_of(*where), place
+    asked, (folder, name) = infer_source(*where), place
     name = name or name_of(asked.table or asked.path)
     out = Path(folder)
     targets = (out / f"{name}.yaml", out / f"{name}.odcs.yaml")
     there = [str(path) for path in targets if path.exists()]
     if there and not force:
         raise SpecError(f"{there[0]} is there already, and is left as it is. Choose another --name, or --force it.")
-    source, table = table_of(asked)
-    found = guess(table, source, hints)
+    source, table = read_sample(asked)
+    found = profile_table(table, source, hints)
     path = _beside(source, out)
     texts = (pipeline_text(found, name, path, _way_to_schema(out)), contract_text(found, name, path))
-    facts = _proven(texts, name, found)
+    facts = _dry_run(texts, name, found)
     for target, text in zip(targets, texts, strict=True):
         if not files.write(str(out), target.name, text.encode(), only_if_absent=not force):
             raise SpecError(f"{target} is there already, and is left as it is. Choose another --name, or --force it.")
@@ -49,7 +49,9 @@ def begin(
         "pipeline": name,
         "files": [str(target) for target in targets],
         "rows": found.rows,
-        "guesses": {one.what: {"value": one.value, "sure": one.sure, "why": one.why} for one in found.findings},
+        "guesses": {
+            one.what: {"value": one.value, "sure": one.confidence, "why": one.evidence} for one in found.findings
+        },
         "warnings": facts["warnings"],
         "windows": facts["windows"],
         "cost": facts["cost"],
@@ -58,15 +60,15 @@ def begin(
     return told, _told(told, found)
 
 
-def hinted(told: dict[str, Any]) -> Hints:
+def parse_hints(told: dict[str, Any]) -> Hints:
     """What was said on the command line. Raises SpecError with the option that is wrong."""
     try:
         return Hints.model_validate(told)
     except ValidationError as error:
-        raise sentences("the command line", error) from error
+        raise spec_error_from("the command line", error) from error
 
 
-def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
+def _dry_run(texts: tuple[str, str], name: str, found: TableProfile) -> dict[str, Any]:
     """What `nightcast check` would find. Raises Unguessable for a table that is too short."""
     with tempfile.TemporaryDirectory(prefix="nightcast-") as scratch:
         contract = Path(scratch) / f"{name}.odcs.yaml"
@@ -74,15 +76,15 @@ def _proven(texts: tuple[str, str], name: str, found: Guess) -> dict[str, Any]:
         try:
             drafted = PipelineSpec.model_validate(mapping(texts[0], "the draft"))
         except ValidationError as error:
-            raise sentences("the draft", error) from error
+            raise spec_error_from("the draft", error) from error
         draft = drafted.model_copy(update={"contract": str(contract), "source": found.source})
         try:
-            return inspected(draft, None, timed=True)
-        except TooShort as short:
+            return describe_check(draft, None, timed=True)
+        except HistoryTooShort as short:
             told = str(short).replace("windowing.horizon, validation or test", "it with --horizon")
-            raise Unguessable(f"{found.source.shown} is too short: {told}") from short
+            raise CannotInferPipeline(f"{found.source.shown} is too short: {told}") from short
         except ContractBroken as broken:
-            raise Unguessable(
+            raise CannotInferPipeline(
                 f"no pipeline can be made of {found.source.shown}: {'; '.join(broken.findings)}"
             ) from broken
 
@@ -111,14 +113,14 @@ def _quoted(path: Path) -> str:
     return f"'{text}'" if " " in text else text
 
 
-def _told(facts: dict[str, Any], found: Guess) -> str:
+def _told(facts: dict[str, Any], found: TableProfile) -> str:
     lines = [f"Guessed from {found.source.shown}, {found.rows:,} rows:"]
     lines += [f"  {one.line}" for one in found.findings]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     count = facts["windows"]
     lines += [
         f"Proven as `nightcast check` does: {count['train']:,} windows to train on, {count['test']:,} to judge by.",
-        in_words(facts["cost"]),
+        format_costs(facts["cost"]),
         f"Written: {', '.join(facts['files'])}",
         f"Next: {facts['next']}",
     ]

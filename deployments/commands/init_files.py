@@ -7,9 +7,9 @@ import yaml
 
 from data_contracts.errors import SpecError
 from models.data.calendar import default_words, steps_a_day
-from tasks.profiling.column_types import Told
-from tasks.profiling.profile import Guess
-from tasks.sources.dataset import OURS
+from tasks.profiling.column_types import ColumnProfile
+from tasks.profiling.profile import TableProfile
+from tasks.sources.dataset import RESERVED_COLUMNS
 
 MOST_PROMISED = 60  # columns of a contract; of a wider table only those that are used
 LONG = 200  # steps that a network reads one at a time
@@ -26,7 +26,7 @@ def name_of(where: str) -> str:
     return plain
 
 
-def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str:
+def pipeline_text(found: TableProfile, name: str, path: str, schema: str | None) -> str:
     """The YAML; `path` is the table's as the YAML shall give it, `schema` the way to the JSON schema."""
     source: dict[str, Any] = {"kind": found.source.kind}
     source |= {"url": path, "table": found.source.table} if found.source.kind == "sql" else {"path": path}
@@ -60,7 +60,7 @@ def pipeline_text(found: Guess, name: str, path: str, schema: str | None) -> str
     return "\n".join(lines) + "\n"
 
 
-def _models(found: Guess) -> list[dict[str, Any]]:
+def _models(found: TableProfile) -> list[dict[str, Any]]:
     """A long lookback is read an hour at a time where a day is too long: step by step is slow."""
     day = steps_a_day(found.freq)
     plain: list[dict[str, Any]] = [{"cell": "lstm"}, {"cell": "gru"}]
@@ -69,7 +69,7 @@ def _models(found: Guess) -> list[dict[str, Any]]:
     return [model | {"segment": max(1, min(day // 24, found.lookback // 16))} for model in plain]
 
 
-def _features(found: Guess) -> list[str]:
+def _features(found: TableProfile) -> list[str]:
     known = list(default_words(found.freq))
     lines = ["features:", f"  known: {_flow(known)} # by the calendar; only what is known ahead may stand here"]
     lines += [f"  observed: {_flow(list(found.observed))} # seen up to the cutoff and not a step further"] if (
@@ -77,13 +77,13 @@ def _features(found: Guess) -> list[str]:
     return lines + ([f"  static: {_flow(list(found.static))} # one value a series"] if found.static else [])
 
 
-def _cleaning(found: Guess) -> list[str]:
+def _cleaning(found: TableProfile) -> list[str]:
     if found.repeated == "reject":
         return []
     return [f"cleaning: {{repeated: {found.repeated}}} # rows of one series and time"]
 
 
-def contract_text(found: Guess, name: str, path: str) -> str:
+def contract_text(found: TableProfile, name: str, path: str) -> str:
     """An ODCS document: what the table holds today, promised for tomorrow."""
     table = re.sub(r"[^a-z0-9]+", "_", name)
     properties = [_property(told, found) for told in _promised(found)]
@@ -120,13 +120,15 @@ def contract_text(found: Guess, name: str, path: str) -> str:
     return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _promised(found: Guess) -> list[Told]:
+def _promised(found: TableProfile) -> list[ColumnProfile]:
     used = {found.unique_id, found.ds, found.known_at, *found.targets, *found.observed, *found.static}
-    every = [told for told in found.columns if told.name in used or (told.name not in OURS and told.name.strip())]
+    every = [
+        told for told in found.columns if told.name in used or (told.name not in RESERVED_COLUMNS and told.name.strip())
+    ]
     return every if len(every) <= MOST_PROMISED else [told for told in every if told.name in used]
 
 
-def _property(told: Told, found: Guess) -> dict[str, Any]:
+def _property(told: ColumnProfile, found: TableProfile) -> dict[str, Any]:
     """A kind is promised where it is used, or where the file itself says it."""
     key = [name for name in (found.unique_id, found.ds) if name]
     numbers = (*found.targets, *found.observed)
@@ -134,13 +136,13 @@ def _property(told: Told, found: Guess) -> dict[str, Any]:
     if told.name in found.targets:
         promised["logicalType"] = "integer" if found.whole else "number"
     elif told.name == found.unique_id:
-        promised["logicalType"] = "integer" if told.typed and told.holds == "integer" else "string"
+        promised["logicalType"] = "integer" if told.typed and told.kind == "integer" else "string"
     elif told.name in (found.ds, found.known_at):
         promised["logicalType"] = "timestamp"
-    elif told.name in found.observed and told.holds != "boolean":
+    elif told.name in found.observed and told.kind != "boolean":
         promised["logicalType"] = "number"
-    elif told.name not in numbers and (told.typed or told.holds == "text") and told.holds in LOGICAL:
-        promised["logicalType"] = LOGICAL[told.holds]
+    elif told.name not in numbers and (told.typed or told.kind == "text") and told.kind in LOGICAL:
+        promised["logicalType"] = LOGICAL[told.kind]
     if told.name in key:
         promised |= {"required": True, "primaryKey": True, "primaryKeyPosition": key.index(told.name) + 1}
     if told.name == found.ds and found.format:

@@ -7,11 +7,11 @@ import pandas as pd
 import pyarrow as pa
 
 from data_contracts.errors import NightcastError, SpecError
-from deployments.commands.show import NothingYet
+from deployments.commands.show import NoForecastYet
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
-from tasks.quality.quarantine import Broken, as_source, by_rule, exported, formulas
-from tasks.quality.remedies import remedy_of
+from tasks.quality.quarantine import RuleSummary, export_rows, formulas, summarize_by_rule, to_source_rows
+from tasks.quality.remedies import find_remedy
 from tasks.sources.read import read_source
 from tasks.storage import files
 from tasks.storage.store import Store
@@ -19,10 +19,10 @@ from tasks.storage.store import Store
 MOST = 6  # series that are named
 
 
-def rejected(pipeline: str, as_of: str | None, export: str | None, force: bool) -> tuple[dict[str, Any], str]:
+def list_rejected(pipeline: str, as_of: str | None, export: str | None, force: bool) -> tuple[dict[str, Any], str]:
     """(facts, the same as text) of one night, by default the newest. Raises NothingYet, SpecError."""
     settings = Settings()
-    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.place
+    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
     if export and Path(export).exists() and not force:
         raise SpecError(f"{export} is there already, and is left as it is. Choose another name, or --force it.")
     night = _night(spec, as_of, pipeline, store)
@@ -31,9 +31,9 @@ def rejected(pipeline: str, as_of: str | None, export: str | None, force: bool) 
                              "quarantine": uri, "rules": [], "exported": None, "warnings": []}  # fmt: skip
     if uri is None:
         return facts, f"{spec.name}, the night as of {night['as_of'][:16]}: nothing lies in quarantine."
-    rows = store.get(store.claim(uri, "quarantine"))
+    rows = store.get(store.table_at(uri, "quarantine"))
     facts["rows"] = len(rows)
-    facts["rules"] = [_explained(one, spec, pipeline) for one in by_rule(rows)]
+    facts["rules"] = [_explained(one, spec, pipeline) for one in summarize_by_rule(rows)]
     if export:
         facts["warnings"] = _export(rows, spec, export)
         facts["exported"] = export
@@ -42,16 +42,16 @@ def rejected(pipeline: str, as_of: str | None, export: str | None, force: bool) 
 
 def _night(spec: PipelineSpec, as_of: str | None, pipeline: str, store: Store) -> dict[str, Any]:
     """The record of the night asked for; of several runs of it the one that ended last."""
-    records = [record for uri in store.listing(f"runs/pipeline={spec.name}") if (record := store.read_json(uri))]
+    records = [record for uri in store.list_files(f"runs/pipeline={spec.name}") if (record := store.read_json(uri))]
     records = sorted((one for one in records if "as_of" in one), key=lambda one: (
         pd.Timestamp(one["as_of"]), one.get("finished") or one.get("started") or ""))  # fmt: skip
     if not records:
-        raise NothingYet(
+        raise NoForecastYet(
             f"pipeline {spec.name!r} has no night in this store yet. Run `nightcast nightly {pipeline}` first."
         )
     if as_of is None:
         return records[-1]
-    moment = spec.instant(as_of)
+    moment = spec.parse_as_of(as_of)
     found = [one for one in records if pd.Timestamp(one["as_of"]) == moment]
     if not found:
         known = ", ".join(dict.fromkeys(one["as_of"][:16] for one in records[-4:]))
@@ -65,21 +65,21 @@ def _uri(night: dict[str, Any]) -> str | None:
     return kept.get("uri") or night.get("quarantine")
 
 
-def _explained(one: Broken, spec: PipelineSpec, pipeline: str) -> dict[str, Any]:
-    remedy = remedy_of(one.rule, spec.promises, pipeline)
-    return one._asdict() | {"first": list(one.first), "asks": remedy.asks, "way_out": remedy.way_out}
+def _explained(one: RuleSummary, spec: PipelineSpec, pipeline: str) -> dict[str, Any]:
+    remedy = find_remedy(one.rule, spec.compiled_contract, pipeline)
+    return one._asdict() | {"first": list(one.first), "asks": remedy.requirement, "way_out": remedy.fix}
 
 
 def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
     """Write the rows as the source would have them; what a person should know of the file."""
-    reading, target = spec.reading, Path(export)
+    reading, target = spec.dataset, Path(export)
     schema: pa.Schema | None = None
     warnings = []
     try:
         schema = read_source(reading.source).schema
     except NightcastError as gone:
         warnings.append(f"the source can't be read now, so columns are in the order of the pipeline: {gone}")
-    table = as_source(rows, reading, schema)
+    table = to_source_rows(rows, reading, schema)
     if schema and (lost := [name for name in schema.names if name not in table]):
         warnings.append(f"not in the export, as neither pipeline nor contract names them: {', '.join(lost)}")
     if target.suffix == ".csv" and (count := formulas(table)):
@@ -87,7 +87,7 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
             f"values that begin with =, +, - or @ and are no numbers: {count}; they are exported as they are, to be"
             " read back, and a spreadsheet may run them as formulas: open the file as text, or export .parquet"
         )
-    files.write(str(target.parent), target.name, exported(table, target.suffix, reading.source, schema))
+    files.write(str(target.parent), target.name, export_rows(table, target.suffix, reading.source, schema))
     return warnings
 
 

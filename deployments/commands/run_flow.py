@@ -6,21 +6,21 @@ from datetime import UTC, datetime
 from typing import Any
 
 from data_contracts.errors import NightcastError
-from deployments.process_environment import leave_a_dead_server
+from deployments.process_environment import drop_unreachable_server
 
 log = logging.getLogger("nightcast")
 
 
-def run(flow: str, night: tuple[str, str | None], dry_run: bool) -> dict[str, Any]:
+def run_flow(flow: str, night: tuple[str, str | None], dry_run: bool) -> dict[str, Any]:
     """The outcome of a night. The manifest in the store is the truth: a Prefect that is lost on the way fails no night.
 
     Raises what the flow raises where there is no manifest of this run.
     """
-    leave_a_dead_server()
+    drop_unreachable_server()
     from flows.runs.run import Outcome
     from flows.settings import Settings
 
-    Settings().place.ready()  # before Prefect is started: a store that refuses is said at once
+    Settings().opened_store.check_writable()  # before Prefect is started: a store that refuses is said at once
     begun = datetime.now(UTC)
     try:
         outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(*night, dry_run=dry_run)
@@ -44,8 +44,8 @@ def _manifest_since(begun: datetime, flow: str, pipeline: str) -> dict[str, Any]
     from flows.settings import Settings
 
     settings = Settings()
-    store, name = settings.place, PipelineSpec.read(pipeline, settings.pipelines).name
-    records = (store.read_json(uri) for uri in store.listing(f"runs/pipeline={name}"))
+    store, name = settings.opened_store, PipelineSpec.read(pipeline, settings.pipelines).name
+    records = (store.read_json(uri) for uri in store.list_files(f"runs/pipeline={name}"))
     whole = [one for one in records if one and one.get("flow") == flow and "finished" in one]
     newest = max(whole, key=lambda one: str(one["finished"]), default=None)
     return newest if newest and datetime.fromisoformat(newest["finished"]) >= begun else None

@@ -15,28 +15,28 @@ from tasks.storage.store import Store
 BARS = " ▁▂▃▄▅▆▇█"
 
 
-class NothingYet(NightcastError):
+class NoForecastYet(NightcastError):
     """The pipeline has published nothing in this store."""
 
 
-def latest(pipeline: str, series: str | None) -> tuple[dict[str, Any], str]:
+def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any], str]:
     """(facts, the same as text) about the newest published forecasts and the newest judged run."""
     settings = Settings()
-    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.place
+    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
     manifests = _manifests(spec.name, store)
-    published = store.listing(f"latest/pipeline={spec.name}")
+    published = store.list_files(f"latest/pipeline={spec.name}")
     if not manifests or not published:
-        raise NothingYet(
+        raise NoForecastYet(
             f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "
             f"Run `nightcast nightly {pipeline}` first, or point NIGHTCAST_STORE at the right store."
         )
     newest = manifests[-1]
     judged = next((one for one in reversed(manifests) if one["leaderboard"]), newest)
-    forecasts = store.get(store.claim(published[0], "forecasts"))
+    forecasts = store.get(store.table_at(published[0], "forecasts"))
     name = series or forecasts.groupby("unique_id")["y_hat"].sum().idxmax()
     if name not in set(forecasts["unique_id"]):
         known = ", ".join(sorted(set(forecasts["unique_id"]))[:12])
-        raise NothingYet(f"there is no forecast for series {name!r}; the first of them: {known}")
+        raise NoForecastYet(f"there is no forecast for series {name!r}; the first of them: {known}")
     facts = {
         **{word: newest[word] for word in ("pipeline", "run_id", "as_of", "cutoff", "verdict", "lines", "page")},
         "champion": newest["champion"],
@@ -49,16 +49,18 @@ def latest(pipeline: str, series: str | None) -> tuple[dict[str, Any], str]:
         "manifest": newest["manifest"],
     }
     zone = spec.schedule.timezone
-    return facts, "\n".join((board(facts), plot(forecasts[forecasts["unique_id"] == name], zone), places(facts, store)))
+    return facts, "\n".join(
+        (leaderboard_table(facts), plot(forecasts[forecasts["unique_id"] == name], zone), places(facts, store))
+    )
 
 
 def _manifests(pipeline: str, store: Store) -> list[dict[str, Any]]:
-    records = (store.read_json(uri) for uri in store.listing(f"runs/pipeline={pipeline}"))
+    records = (store.read_json(uri) for uri in store.list_files(f"runs/pipeline={pipeline}"))
     whole = [record for record in records if record and "leaderboard" in record]
     return sorted(whole, key=lambda record: (record["as_of"], record["finished"]))
 
 
-def board(facts: dict[str, Any]) -> str:
+def leaderboard_table(facts: dict[str, Any]) -> str:
     """The leaderboard as a table, best first; lower is better but for coverage."""
     table = Table(title=f"Leaderboard of {facts['pipeline']}, ranked by {facts['metric']} on the same origins")
     names = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverage")

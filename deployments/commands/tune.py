@@ -10,28 +10,30 @@ from rich.console import Console
 from rich.table import Table
 
 from data_contracts.errors import SpecError
-from data_contracts.yaml_editor import rewritten
+from data_contracts.yaml_editor import rewrite_yaml
 from data_contracts.yaml_reader import mapping, read_document
-from deployments.commands.show import board
-from flows.pipeline.files import path_of
+from deployments.commands.show import leaderboard_table
+from flows.pipeline.files import find_pipeline
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from flows.tune import tune
-from tasks.search.conclusion import Tuned
-from tasks.search.search import Effort
+from tasks.search.conclusion import TuningOutcome
+from tasks.search.search import SearchBudget
 from tasks.storage import files
 from tasks.storage.store import Store
 
 MARK = "# Found by `nightcast tune`"
 
 
-def tuned(pipeline: str, as_of: str | None, effort: Effort, out: str | None) -> tuple[dict[str, Any], str]:
+def write_tuned_pipeline(
+    pipeline: str, as_of: str | None, effort: SearchBudget, out: str | None
+) -> tuple[dict[str, Any], str]:
     """(facts, the same as text). Without `out` a YAML is left beside the pipeline's, and only if it is better."""
     settings = Settings()
-    spec, path = PipelineSpec.read(pipeline, settings.pipelines), path_of(pipeline, settings.pipelines)
+    spec, path = PipelineSpec.read(pipeline, settings.pipelines), find_pipeline(pipeline, settings.pipelines)
     target = Path(out) if out else path.with_name(f"{path.stem}-tuned.yaml")
     _free(target, overwrite=out is not None)
-    settings.place.ready()  # before Prefect is started: a store that refuses is said at once
+    settings.opened_store.check_writable()  # before Prefect is started: a store that refuses is said at once
     told = tune(pipeline, as_of, effort)
     written = told.better or (out is not None and told.found)
     if written:
@@ -40,7 +42,9 @@ def tuned(pipeline: str, as_of: str | None, effort: Effort, out: str | None) -> 
         files.write(str(target.parent), target.name, text.encode())
     record = told.model_dump(mode="json") | {"written": str(target) if written else None}
     ending = f" · written {target}" if written else ""
-    return record, "\n".join((trials(told, settings.place), board(record), "", told.sentence + ending))
+    return record, "\n".join(
+        (trials(told, settings.opened_store), leaderboard_table(record), "", told.sentence + ending)
+    )
 
 
 def _free(target: Path, overwrite: bool) -> None:
@@ -53,7 +57,7 @@ def _free(target: Path, overwrite: bool) -> None:
         raise SpecError(f"{target} is there and not by `nightcast tune`; move it, or give another place by --out FILE.")
 
 
-def document(path: Path, target: Path, spec: PipelineSpec, told: Tuned) -> str:
+def document(path: Path, target: Path, spec: PipelineSpec, told: TuningOutcome) -> str:
     """The user's pipeline with the models and the training that were found, told where they come from."""
     now = read_document(path)
     named = {name.split(".", 1)[1] for name in told.settings if name.startswith("model.")}
@@ -72,7 +76,7 @@ def document(path: Path, target: Path, spec: PipelineSpec, told: Tuned) -> str:
     moved |= {"contract": _moved(now["contract"], path, target)} if now.get("contract") else {}
     changes |= {field: value for field, value in moved.items() if value != now[field]}
     text = path.read_text(encoding="utf-8")
-    return _header(told, path) + rewritten(_without_header(text), changes, str(path))
+    return _header(told, path) + rewrite_yaml(_without_header(text), changes, str(path))
 
 
 def _moved(place: str, path: Path, target: Path) -> str:
@@ -84,7 +88,7 @@ def _moved(place: str, path: Path, target: Path) -> str:
     return os.path.relpath(beside.resolve(), target.parent.resolve())
 
 
-def _header(told: Tuned, path: Path) -> str:
+def _header(told: TuningOutcome, path: Path) -> str:
     now = next(
         (row for row in told.leaderboard if row["role"] == "challenger" and "(tuned)" not in row["model_name"]), None
     )
@@ -111,7 +115,7 @@ def _without_header(text: str) -> str:
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def trials(told: Tuned, store: Store) -> str:
+def trials(told: TuningOutcome, store: Store) -> str:
     """Every trial as a table, in the order in which they were tried."""
     table = Table(title=f"Trials on {told.pipeline}, {told.metric} on the validation windows")
     for name in ("#", "model", "training", told.metric, "epochs", "state", "seconds"):

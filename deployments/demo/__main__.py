@@ -3,7 +3,7 @@
 import sys
 import time
 
-from deployments.process_environment import prepare
+from deployments.process_environment import configure
 
 PIPELINE = "nyc-delays"
 NIGHTS = ("2013-11-28", "2013-11-29", "2013-11-30")
@@ -19,10 +19,10 @@ Try next:
 def main() -> None:
     """Run the three nights in one process and print the leaderboard, a series, the places and what to try."""
     started = time.perf_counter()
-    prepare()
+    configure()
     sys.stderr.write("Nightcast demo: three nights over 27 series of late departures from New York, 2013.\n")
     sys.stderr.write("Starting Prefect for this process …\n")
-    from deployments.commands.show import latest
+    from deployments.commands.show import newest_forecasts
     from flows.nightly import nightly
     from flows.settings import Settings
 
@@ -30,7 +30,7 @@ def main() -> None:
         sys.stderr.write(f"\nThe night of {night}\n")
         outcome = nightly(PIPELINE, night)
         sys.stderr.write("".join(f"  {line}\n" for line in outcome.lines))
-    text = latest(PIPELINE, "JFK-all")[1]
+    text = newest_forecasts(PIPELINE, "JFK-all")[1]
     sys.stdout.write(f"\n{text}\n{NEXT.format(store=Settings().store)}")
     sys.stderr.write(f"\nThree nights in {time.perf_counter() - started:.0f} s.\n")
 

@@ -6,9 +6,9 @@ from typing import Any
 
 import pandas as pd
 
-from data_contracts.errors import NightcastError, SpecError, redacted
-from deployments.doctor.finding import Finding, Look
-from flows.pipeline.files import known_pipelines
+from data_contracts.errors import NightcastError, SpecError, redact
+from deployments.doctor.finding import CheckContext, Finding
+from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 
@@ -19,7 +19,7 @@ def examine(names: list[str], max_age: str, as_of: str | None) -> tuple[dict[str
     """(facts, the same as text); facts["exit_code"] is 1 where anything is bad, else 0. Raises SpecError."""
     settings = Settings()
     findings = list[Finding]()
-    look = Look(dict(_read(names, settings, findings)), settings, _age(max_age), _now(as_of))
+    look = CheckContext(dict(_read(names, settings, findings)), settings, _age(max_age), _now(as_of))
     for part, check in _checks():
         findings += _looked(part, check, look)
     bad = sum(one.state == "bad" for one in findings)
@@ -32,29 +32,29 @@ def examine(names: list[str], max_age: str, as_of: str | None) -> tuple[dict[str
     return facts, "\n".join((*_lines(findings), _last(findings)))
 
 
-def _checks() -> tuple[tuple[str, Callable[[Look], Iterable[Finding]]], ...]:
+def _checks() -> tuple[tuple[str, Callable[[CheckContext], Iterable[Finding]]], ...]:
     from deployments.doctor import machine_checks, prefect_checks, store_checks
 
     return (
-        ("machine", machine_checks.looked_at),
-        ("store", store_checks.looked_at),
+        ("machine", machine_checks.check),
+        ("store", store_checks.check),
         ("registry", store_checks.registry),
-        ("prefect", prefect_checks.looked_at),
+        ("prefect", prefect_checks.check),
     )
 
 
-def _looked(part: str, check: Callable[[Look], Iterable[Finding]], look: Look) -> Iterator[Finding]:
+def _looked(part: str, check: Callable[[CheckContext], Iterable[Finding]], look: CheckContext) -> Iterator[Finding]:
     try:
-        yield from [one._replace(told=redacted(one.told)) for one in check(look)]
+        yield from [one._replace(told=redact(one.told)) for one in check(look)]
     except Exception as error:  # noqa: BLE001 - what can't be looked at is a finding too
         reason = (str(error).strip().splitlines() or ["no reason was given"])[0]
-        told = redacted(reason if isinstance(error, NightcastError) else f"{type(error).__name__}: {reason}")
+        told = redact(reason if isinstance(error, NightcastError) else f"{type(error).__name__}: {reason}")
         yield Finding(part, "bad", f"could not be looked at: {told}", f"Mend that, and ask again: {part} was not seen.")
 
 
 def _read(names: list[str], settings: Settings, findings: list[Finding]) -> Iterator[tuple[str, PipelineSpec]]:
     """Every pipeline that was asked for, else all there are; one of the latter that is broken is a finding."""
-    for name in names or sorted(known_pipelines(settings.pipelines)):
+    for name in names or sorted(list_pipelines(settings.pipelines)):
         try:
             yield name, PipelineSpec.read(name, settings.pipelines)
         except SpecError as broken:

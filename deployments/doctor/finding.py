@@ -6,20 +6,20 @@ from typing import Literal, NamedTuple
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 
-State = Literal["good", "watch", "bad"]
-SKEW = 60.0  # seconds between two clocks that nobody minds
+FindingState = Literal["good", "watch", "bad"]
+MAX_CLOCK_SKEW = 60.0  # seconds between two clocks that nobody minds
 
 
 class Finding(NamedTuple):
     """One thing that was looked at; `step` is what to do next where it is not good."""
 
     part: str
-    state: State
+    state: FindingState
     told: str
     step: str = ""
 
 
-class Look(NamedTuple):
+class CheckContext(NamedTuple):
     """What is looked at: pipelines by the words that name them, where, from what age on a forecast is too old, when."""
 
     named: dict[str, PipelineSpec]

@@ -22,22 +22,22 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from deployments.doctor.finding import SKEW, Finding, Look, State
-from deployments.instance_lock import left_behind
+from deployments.doctor.finding import MAX_CLOCK_SKEW, CheckContext, Finding, FindingState
+from deployments.instance_lock import was_interrupted
 from deployments.process_environment import home_beside_the_store, variable
 from deployments.server.deployment_catalogue import registered
 from flows.runs.run_order import owner_of
-from tasks.storage.process_identity import is_dead
+from tasks.storage.process_identity import has_exited
 
 LATE = timedelta(minutes=15)
 WITHIN = 10.0  # seconds for a server to answer
 UP = "Start it: nightcast up, or on a server: prefect server start"
 
 
-def looked_at(look: Look) -> Iterator[Finding]:
+def check(look: CheckContext) -> Iterator[Finding]:
     url = variable("PREFECT_API_URL")
     if not url:
-        if left_behind(home_beside_the_store()):
+        if was_interrupted(home_beside_the_store()):
             yield Finding("prefect", "bad", "nightcast up ended without being told to", "Start it again: nightcast up")
             return
         told = "no server is known here (PREFECT_API_URL is unset, and no `nightcast up` runs on this store)"
@@ -71,7 +71,7 @@ def _server(url: str, answer: httpx.Response, now: float) -> Finding:
         return Finding("server", "bad", told, "Look at the server's log, and at the database that it names.")
     date = answer.headers.get("date")
     skew = abs(parsedate_to_datetime(date).timestamp() - now) if date else 0.0
-    if skew > SKEW:
+    if skew > MAX_CLOCK_SKEW:
         told = f"the clock of {url} and this machine's are {timedelta(seconds=round(skew))} apart"
         return Finding("clock", "bad", told, "Set them by the same time server: nights are scheduled by the server's.")
     return Finding("server", "good", f"{url} answers, and its database too")
@@ -110,7 +110,7 @@ def _pools(client: SyncPrefectClient, deployments: list[DeploymentResponse]) -> 
         except ObjectNotFound:
             yield Finding("pool", "bad", f"there is no work pool {pool}", "nightcast deploy makes it")
             continue
-        state: State = "good" if str(getattr(status, "value", status)) == "READY" else "bad"
+        state: FindingState = "good" if str(getattr(status, "value", status)) == "READY" else "bad"
         step = f"prefect worker start --pool {pool}"
         yield Finding("pool", state, f"work pool {pool} is {getattr(status, 'value', status)}", step)
     served = [one for one in deployments if not one.work_pool_name and one.schedules]
@@ -127,7 +127,7 @@ def _runs(client: SyncPrefectClient) -> Iterator[Finding]:
     ours = FlowFilter(name=FlowFilterName(any_=["nightly", "retrain", "forecast", "monitor", "backfill", "tune"]))
     for run in _read(client, [StateType.RUNNING], None, None, 50, ours):
         owner = owner_of(run)
-        if owner and is_dead(owner):
+        if owner and has_exited(owner):
             told = f"{run.name} is Running, but its process {owner.pid} on {owner.host} is gone"
             yield Finding("run", "bad", told, "The next night marks it as crashed; backfill runs what it left.")
 

@@ -5,12 +5,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from data_contracts.errors import StoreDamaged
-from deployments.doctor.finding import Finding, Look, State
-from flows.pipeline.schedule import due, missed, vintages
+from deployments.doctor.finding import CheckContext, Finding, FindingState
+from flows.pipeline.schedule import missing_nights, scheduled_times, vintages
 from flows.pipeline.spec import PipelineSpec
 from tasks.registry.champions import champion_at
 from tasks.storage import lease
-from tasks.storage.process_identity import is_dead
+from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
 
 REBUILD = "The next night that trains makes a new one; forecasts follow the store, and go on."
@@ -19,10 +19,10 @@ SOME = 7  # nights that are listed by name
 GRACE = timedelta(hours=2)  # a night that was due so lately may still be under way
 
 
-def looked_at(look: Look) -> Iterator[Finding]:
-    store = look.settings.place
-    store.ready()
-    yield Finding("store", "good", f"{store.shown} can be written to")
+def check(look: CheckContext) -> Iterator[Finding]:
+    store = look.settings.opened_store
+    store.check_writable()
+    yield Finding("store", "good", f"{store.display_root} can be written to")
     for spec in look.pipelines:
         if spec.schedule.as_of:
             yield Finding(
@@ -35,7 +35,7 @@ def looked_at(look: Look) -> Iterator[Finding]:
         yield from _writer(spec, store)
 
 
-def _forecasts(spec: PipelineSpec, store: Store, look: Look) -> Iterator[Finding]:
+def _forecasts(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
     made = vintages(spec.name, store)
     if not made:
         told = "has published nothing yet"
@@ -44,7 +44,7 @@ def _forecasts(spec: PipelineSpec, store: Store, look: Look) -> Iterator[Finding
     newest = max(made)
     age = look.now - newest
     told = f"newest forecasts: {newest:%Y-%m-%d %H:%M} UTC, {_long(age)} old"
-    state: State = "good" if age <= look.max_age else "bad"
+    state: FindingState = "good" if age <= look.max_age else "bad"
     step = f"Older than {_long(look.max_age)}: see below why, then nightcast nightly {look.word(spec)}"
     if age < timedelta(0):
         state, told = "bad", f"newest forecasts are of the future: {newest:%Y-%m-%d %H:%M} UTC"
@@ -52,21 +52,21 @@ def _forecasts(spec: PipelineSpec, store: Store, look: Look) -> Iterator[Finding
     yield Finding(spec.name, state, told, step)
     latest = f"latest/pipeline={spec.name}/forecasts.parquet"
     try:
-        same = store.claim(latest, "forecasts").digest == store.claim(made[newest], "forecasts").digest
+        same = store.table_at(latest, "forecasts").digest == store.table_at(made[newest], "forecasts").digest
         if not same:
             yield Finding(spec.name, "bad", f"{latest} is not the newest vintage", _again(look.word(spec), newest))
     except StoreDamaged as damaged:
         yield Finding(spec.name, "bad", str(damaged), _again(look.word(spec), newest))
 
 
-def _nights(spec: PipelineSpec, store: Store, look: Look) -> Iterator[Finding]:
+def _nights(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
     """Nights that were due since the first vintage, and have none."""
     made = [moment for moment in vintages(spec.name, store) if moment <= look.now]
     if not made:
         return
     since = max(min(made), look.now - FAR)
-    nights = [night for night in due(spec, since, look.now) if night <= look.now - GRACE]
-    gone = missed(spec, nights, store)
+    nights = [night for night in scheduled_times(spec, since, look.now) if night <= look.now - GRACE]
+    gone = missing_nights(spec, nights, store)
     if not gone:
         yield Finding(spec.name, "good", f"no night was missed since {since:%Y-%m-%d}")
         return
@@ -78,9 +78,9 @@ def _nights(spec: PipelineSpec, store: Store, look: Look) -> Iterator[Finding]:
     yield Finding(spec.name, "bad", f"{count} missed: {', '.join(listed)} ({zone.key})", step)
 
 
-def _records(spec: PipelineSpec, store: Store, look: Look) -> Iterator[Finding]:
+def _records(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
     """The newest manifest, and refusals of nights after it."""
-    found = [store.read_json(uri) for uri in store.listing(f"runs/pipeline={spec.name}")]
+    found = [store.read_json(uri) for uri in store.list_files(f"runs/pipeline={spec.name}")]
     records = [one for one in found if one and one.get("as_of")]
     good = [one for one in records if one.get("outcome") in ("done", "degraded") and one.get("published")]
     newest = max(good, key=lambda one: str(one["as_of"]), default=None)
@@ -100,30 +100,30 @@ def _told(record: dict[str, Any]) -> str:
 
 def _writer(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
     held = lease.holder(store.root, spec.name)
-    if held and is_dead(held.owner):
+    if held and has_exited(held.owner):
         told = f"{held.owner.told} died in the middle of it"
         yield Finding(spec.name, "bad", told, "Run that night again, or backfill: no finished step is done twice.")
     elif held:
         yield Finding(spec.name, "good", f"under way: {held.told}")
 
 
-def registry(look: Look) -> Iterator[Finding]:
+def registry(look: CheckContext) -> Iterator[Finding]:
     """The champion's weights in the store, and whether the registry's alias points at them."""
-    from tasks.registry.mlflow_registry import Registry
+    from tasks.registry.mlflow_registry import ModelRegistry
 
-    store = look.settings.place
+    store = look.settings.opened_store
     for spec in look.pipelines:
         champion = champion_at(spec.name, look.now, store)
         if not champion:
             continue
-        if not store.holds(champion.bundle):
+        if not store.contains(champion.bundle):
             told = f"the weights of champion {champion.label} are missing or damaged: {champion.bundle.uri}"
             yield Finding("registry", "bad", told, f"nightcast retrain {look.word(spec)}")
             continue
         if look.settings.tracking.lost:
             yield Finding("registry", "bad", f"there is no registry at {look.settings.tracking.uri}", REBUILD)
             return
-        version = Registry(look.settings.tracking, spec.name).aliased("champion")
+        version = ModelRegistry(look.settings.tracking, spec.name).get_alias("champion")
         if version == champion.version:
             yield Finding("registry", "good", f"champion of {spec.name} is {champion.label}, its weights are whole")
         else:

@@ -14,7 +14,7 @@ from rich.text import Text
 KEPT = 6  # sentences that stay on the screen
 
 
-class Screen:
+class StatusScreen:
     """Where things are, how they do, what each pipeline does next."""
 
     def __init__(self, addresses: dict[str, str], home: Path) -> None:

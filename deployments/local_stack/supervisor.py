@@ -13,20 +13,23 @@ from typing import IO, Any
 
 import psutil
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 60.0  # seconds before a process that died is started again; doubled each time
-STEADY = 120.0  # seconds after which a process is taken to run well
+FIRST_RESTART_DELAY_S, MAX_RESTART_DELAY_S = (
+    1.0,
+    60.0,
+)  # seconds before a process that died is started again; doubled each time
+STABLE_AFTER_S = 120.0  # seconds after which a process is taken to run well
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before a fork, when no lock can be held
-POLITE = 15.0  # seconds between asking a process to stop and ending it
+SHUTDOWN_TIMEOUT_S = 15.0  # seconds between asking a process to stop and ending it
 
 
-class Child:
+class SupervisedProcess:
     """One process; its output goes to a file, its stdout to `hear` line by line where there is one."""
 
     def __init__(self, name: str, words: list[str], log: Path, hear: Callable[[str], None] | None = None) -> None:
         self.name, self.words, self.log, self.hear = name, words, log, hear
         self.process: subprocess.Popen[str] | None = None
-        self.deaths, self._pause, self._born, self._again = 0, FIRST_PAUSE, 0.0, 0.0
+        self.deaths, self._pause, self._born, self._again = 0, FIRST_RESTART_DELAY_S, 0.0, 0.0
 
     def start(self, environment: dict[str, str]) -> None:
         """Start it in a session of its own, so that a Ctrl-C at the terminal reaches only who stops it in order."""
@@ -55,14 +58,18 @@ class Child:
             f"died ({_how(self.process.returncode)}), starts again in {max(0.0, self._again - time.monotonic()):.0f} s"
         )
 
-    def tend(self, environment: dict[str, str]) -> bool:
+    def supervise(self, environment: dict[str, str]) -> bool:
         """Start it again if it died, after a pause that grows; True at the moment when a death is seen."""
         if self.process is None or self.process.poll() is None:
             return False
         now = time.monotonic()
         if not self._again:
             self.deaths += 1
-            self._pause = FIRST_PAUSE if now - self._born > STEADY else min(2 * self._pause, LONGEST_PAUSE)
+            self._pause = (
+                FIRST_RESTART_DELAY_S
+                if now - self._born > STABLE_AFTER_S
+                else min(2 * self._pause, MAX_RESTART_DELAY_S)
+            )
             self._again = now + self._pause
             return True
         if now >= self._again:
@@ -91,11 +98,11 @@ class Child:
             hear(line)
 
 
-def stop(children: list[Child]) -> None:
+def stop(children: list[SupervisedProcess]) -> None:
     """Ask one after the other, the last that was started first, each with its own time to end."""
     for child in reversed(children):
         child.ask_to_stop()
-        child.wait_or_end(time.monotonic() + POLITE)
+        child.wait_or_end(time.monotonic() + SHUTDOWN_TIMEOUT_S)
 
 
 def owner_of_port(port: int) -> str:

@@ -12,14 +12,14 @@ from typing import Any, NamedTuple
 
 import httpx
 
-from data_contracts.errors import NightcastError, redacted
-from deployments.instance_lock import alone
-from deployments.local_stack.status_screen import Screen
-from deployments.local_stack.supervisor import Child, owner_of_port, stop
+from data_contracts.errors import NightcastError, redact
+from deployments.instance_lock import single_instance
+from deployments.local_stack.status_screen import StatusScreen
+from deployments.local_stack.supervisor import SupervisedProcess, owner_of_port, stop
 from deployments.process_environment import environment, variable
 from deployments.server.prefect_server_settings import HOST, settings_of
 
-LOOK = 0.5  # seconds between two looks at the children
+POLL_INTERVAL_S = 0.5  # seconds between two looks at the children
 
 
 class PortBusy(NightcastError):
@@ -33,7 +33,7 @@ class Ports(NamedTuple):
     mlflow: int | None
 
 
-class Stack:
+class LocalStack:
     """The children of one `up`, and what is known of them."""
 
     def __init__(self, ports: Ports, home: Path) -> None:
@@ -48,7 +48,7 @@ class Stack:
         )
         self.server = self._child("server", "prefect_server", ports.prefect)
         self.mlflow = self._child("mlflow", "mlflow_ui", ports.mlflow) if ports.mlflow else None
-        self.runner = Child("runner", _module("runner"), home / "up-runner.log", self._hear)
+        self.runner = SupervisedProcess("runner", _module("runner"), home / "up-runner.log", self.on_line)
 
     @staticmethod
     def _links(ports: Ports) -> dict[str, str]:
@@ -57,7 +57,7 @@ class Stack:
         return links | ({"NIGHTCAST_MLFLOW_UI": f"http://{HOST}:{ports.mlflow}"} if ports.mlflow else {})
 
     @property
-    def children(self) -> list[Child]:
+    def children(self) -> list[SupervisedProcess]:
         return [child for child in (self.server, self.mlflow, self.runner) if child]
 
     @property
@@ -68,7 +68,7 @@ class Stack:
         if self.ports.mlflow:
             mine["mlflow"] = f"http://{HOST}:{self.ports.mlflow}"
         elif there.startswith("http"):
-            mine["mlflow"] = redacted(there)
+            mine["mlflow"] = redact(there)
         return mine
 
     @property
@@ -77,9 +77,9 @@ class Stack:
         ours = [f"http://{HOST}:{port}" for port in filter(None, self.ports)]
         return bool(self.told.get("served")) and all(_answers(url) for url in ours)
 
-    def tend(self) -> list[str]:
+    def supervise(self) -> list[str]:
         """Start what is to be started; a sentence for each child that has died."""
-        died = [child for child in self.children if child.tend(self.environment)]
+        died = [child for child in self.children if child.supervise(self.environment)]
         for child in (self.server, self.runner):  # the runner imports while the server starts, and waits for it
             if child.process is None:
                 child.start(self.environment)
@@ -87,10 +87,10 @@ class Stack:
             self.mlflow.start(self.environment)  # two cores have enough to do before
         return [f"{child.name} {child.state}; see {child.log}" for child in died]
 
-    def _child(self, name: str, module: str, port: int | None) -> Child:
-        return Child(name, _module(module, str(port)), self.home / f"up-{name}.log")
+    def _child(self, name: str, module: str, port: int | None) -> SupervisedProcess:
+        return SupervisedProcess(name, _module(module, str(port)), self.home / f"up-{name}.log")
 
-    def _hear(self, line: str) -> None:
+    def on_line(self, line: str) -> None:
         with contextlib.suppress(json.JSONDecodeError):
             self.told = json.loads(line)
 
@@ -98,9 +98,9 @@ class Stack:
 def up(ports: Ports, as_json: bool) -> None:
     """Stay until told to stop. Raises AlreadyUp, PortBusy before anything is started."""
     home = Path(variable("PREFECT_HOME"))
-    stack, stopping = Stack(ports, home), threading.Event()
-    screen = Screen(stack.addresses, home)
-    with alone(home, stack.addresses):
+    stack, stopping = LocalStack(ports, home), threading.Event()
+    screen = StatusScreen(stack.addresses, home)
+    with single_instance(home, stack.addresses):
         for port in filter(None, ports):
             _free(port)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -113,10 +113,10 @@ def up(ports: Ports, as_json: bool) -> None:
     screen.say("stopped; what was under way is finished by running that night again")
 
 
-def _watch(stack: Stack, screen: Screen, stopping: threading.Event, as_json: bool) -> None:
+def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, as_json: bool) -> None:
     was_ready = False
-    while not stopping.wait(LOOK):
-        for sentence in stack.tend():
+    while not stopping.wait(POLL_INTERVAL_S):
+        for sentence in stack.supervise():
             screen.say(sentence)
         states = {child.name: child.state for child in stack.children}
         if not was_ready and stack.ready:

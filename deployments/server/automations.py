@@ -9,11 +9,11 @@ from prefect.events.actions import SendNotification
 from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
 from prefect.events.schemas.events import ResourceSpecification
 
-from flows.pipeline.schedule import due
+from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, NO_PROMOTION, QUARANTINE, resource_of
 
-OURS = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.nightcast"}
+OWNER_LABEL = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.nightcast"}
 SLACK = timedelta(hours=2)  # a night takes its time
 
 
@@ -55,7 +55,7 @@ def _of_runs(what: str, expect: set[str], body: str, block: UUID) -> AutomationC
     trigger = EventTrigger(
         expect=expect,
         match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=ResourceSpecification(OURS),
+        match_related=ResourceSpecification(OWNER_LABEL),
         for_each={"prefect.resource.id"},
         posture=Posture.Reactive,
         threshold=1,
@@ -94,7 +94,7 @@ def _missed(spec: PipelineSpec, block: UUID) -> AutomationCore:
 def longest_gap(spec: PipelineSpec) -> timedelta:
     """The longest time between two nights in the next two years."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-    nights = list(due(spec, now, now + timedelta(days=740)))
+    nights = list(scheduled_times(spec, now, now + timedelta(days=740)))
     return max((later - night for night, later in pairwise(nights)), default=timedelta(days=370))
 
 

@@ -12,8 +12,8 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.exceptions import ObjectNotFound
 from prefect.workers.utilities import get_default_base_job_template_for_infrastructure_type
 
-from data_contracts.errors import NightcastError, SpecError, redacted
-from deployments.instance_lock import running
+from data_contracts.errors import NightcastError, SpecError, redact
+from deployments.instance_lock import running_instance
 from deployments.process_environment import home_beside_the_store, variable
 from deployments.server.automations import automations, register
 from deployments.server.deployment_catalogue import catalogue, registered
@@ -21,11 +21,11 @@ from deployments.server.notifications import NAME, block_to_notify
 from flows.settings import Settings
 
 
-class NoServer(NightcastError):
+class ServerUnreachable(NightcastError):
     """There is no Prefect server to deploy to."""
 
 
-class Pool(NamedTuple):
+class WorkPool(NamedTuple):
     """Whose workers run the nights; job variables are those of its kind."""
 
     name: str
@@ -33,11 +33,11 @@ class Pool(NamedTuple):
     job_variables: dict[str, Any]
 
 
-def deploy(pool: Pool) -> tuple[dict[str, Any], str]:
+def deploy(pool: WorkPool) -> tuple[dict[str, Any], str]:
     """(facts, the same as text). The same again changes nothing; what a person paused stays paused."""
     if not variable("PREFECT_API_URL"):
         raise SpecError("PREFECT_API_URL does not say which Prefect server; on one machine nightcast up needs none.")
-    here = running(home_beside_the_store())
+    here = running_instance(home_beside_the_store())
     if here and variable("PREFECT_API_URL").startswith(here["prefect"]):
         raise SpecError(f"{here['prefect']} is of nightcast up, which serves every pipeline itself: start that anew.")
     variables = _variables(pool)
@@ -50,7 +50,7 @@ def deploy(pool: Pool) -> tuple[dict[str, Any], str]:
         alarms = register(client, automations(found.specs, block)) if block else []
         gone = _gone(client, set(states))
     facts = {
-        "server": redacted(variable("PREFECT_API_URL")),
+        "server": redact(variable("PREFECT_API_URL")),
         "pool": pool.name,
         "deployments": states,
         "broken": found.broken,
@@ -61,7 +61,7 @@ def deploy(pool: Pool) -> tuple[dict[str, Any], str]:
     return facts, "\n".join(_told(facts, made_pool))
 
 
-def _variables(pool: Pool) -> dict[str, Any]:
+def _variables(pool: WorkPool) -> dict[str, Any]:
     """A process starts where this command was given; secrets stay in the worker's own environment."""
     if pool.kind != "process":
         return pool.job_variables
@@ -69,21 +69,21 @@ def _variables(pool: Pool) -> dict[str, Any]:
 
 
 def _reach(client: SyncPrefectClient) -> None:
-    url = redacted(variable("PREFECT_API_URL"))
+    url = redact(variable("PREFECT_API_URL"))
     try:
         client.api_healthcheck()
         client.read_work_pools(limit=1)
     except httpx.HTTPStatusError as refused:
         if refused.response.status_code not in (401, 403):
             raise
-        raise NoServer(
+        raise ServerUnreachable(
             f"the Prefect server at {url} wants a password: set PREFECT_API_AUTH_STRING to its user:password."
         ) from refused
     except httpx.HTTPError as silent:
-        raise NoServer(f"the Prefect server at {url} does not answer: {type(silent).__name__}.") from silent
+        raise ServerUnreachable(f"the Prefect server at {url} does not answer: {type(silent).__name__}.") from silent
 
 
-def _ensure_pool(client: SyncPrefectClient, pool: Pool) -> bool:
+def _ensure_pool(client: SyncPrefectClient, pool: WorkPool) -> bool:
     try:
         there = client.read_work_pool(pool.name)
     except ObjectNotFound:

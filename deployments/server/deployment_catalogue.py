@@ -20,7 +20,7 @@ from flows.backfill import backfill
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
-from flows.pipeline.files import known_pipelines
+from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.retrain import retrain
 from flows.runs.events import DRIFT, resource_of
@@ -48,7 +48,7 @@ class Catalogue(NamedTuple):
 def catalogue(folder: Path | None, **where: Any) -> Catalogue:
     """Deployments of every pipeline that can be read; `where` is the work pool, if not a runner serves them."""
     deployments, specs, broken = list[RunnerDeployment](), dict[str, PipelineSpec](), dict[str, str]()
-    for name in sorted(known_pipelines(folder)):
+    for name in sorted(list_pipelines(folder)):
         try:
             spec = PipelineSpec.read(name, folder)
         except NightcastError as error:

@@ -8,13 +8,13 @@ import sys
 
 from deployments.process_environment import environment
 from flows.settings import Settings
-from tasks.registry.mlflow_registry import Registry
+from tasks.registry.mlflow_registry import ModelRegistry
 
 
 def main(port: int) -> None:
     """Make the registry's database whole, then become MLflow's own server."""
     tracking = Settings().tracking
-    Registry(tracking, "any")
+    ModelRegistry(tracking, "any")
     words = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.uri]
     words += ["--default-artifact-root", tracking.artifacts] if tracking.artifacts else []
     words += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]

@@ -16,7 +16,7 @@ from pydantic import Field
 NAME = "nightcast-notify"
 
 
-class NoticeFile(NotificationBlock):
+class NotificationFile(NotificationBlock):
     """Appends a line a notice to a file on the server's machine."""
 
     _block_type_name = "Nightcast notice file"
@@ -37,7 +37,7 @@ def block_to_notify(client: SyncPrefectClient, file: Path | None) -> UUID | None
             return block.id
     if file is None:
         return None
-    made = NoticeFile(path=str(file))
+    made = NotificationFile(path=str(file))
     return UUID(str(made.save(NAME, overwrite=True)))
 
 

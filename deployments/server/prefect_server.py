@@ -13,13 +13,13 @@ from starlette.routing import Mount
 
 import deployments.server.notifications  # noqa: F401 - the block that automations write to, if the user has none
 from deployments.server.prefect_server_settings import HOST
-from deployments.server.reports_app import Reports
+from deployments.server.reports_app import ReportsApp
 
 
 def main(port: int) -> None:
     """Serve until told to stop."""
     app = create_app(final=True)
-    app.router.routes.insert(0, Mount("/reports", app=Reports()))  # before the UI, which takes all paths
+    app.router.routes.insert(0, Mount("/reports", app=ReportsApp()))  # before the UI, which takes all paths
     guarded = TrustedHostMiddleware(app, allowed_hosts=[HOST, "localhost"])
     uvicorn.run(guarded, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
 

@@ -22,7 +22,7 @@ HEADERS = {
 }
 
 
-class Reports:
+class ReportsApp:
     """GET and HEAD of pipeline=…/<run>/<file>; nothing else, and nothing outside reports/."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -37,10 +37,10 @@ class Reports:
             return PlainTextResponse("there is no such page\n", 404, headers=HEADERS)
         from flows.settings import Settings  # takes a second, which the server's start need not wait for
 
-        store = Settings().place
+        store = Settings().opened_store
         try:
             uri = f"reports/{asked.group(0)}"
-            data = store.get_bytes(store.found(uri))
+            data = store.get_bytes(store.artifact_at(uri))
         except NightcastError as missing:
             return PlainTextResponse(f"{missing}\n", 404, headers=HEADERS)
         return Response(data, media_type=KINDS[asked.group(4)], headers=HEADERS)

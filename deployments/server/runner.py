@@ -22,15 +22,15 @@ from deployments.process_environment import variable
 from deployments.server.automations import automations, register
 from deployments.server.deployment_catalogue import Catalogue, catalogue, registered
 from deployments.server.notifications import block_to_notify
-from flows.pipeline.schedule import due
+from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
-from flows.runs.run_order import reap
+from flows.runs.run_order import mark_dead_runs
 from flows.settings import Settings
 
 log = logging.getLogger("nightcast")
 
-AT_ONCE = 4  # runs; of one pipeline only one writes anyway
-EVERY = 5.0  # seconds between two lines
+MAX_CONCURRENT_RUNS = 4  # runs; of one pipeline only one writes anyway
+POLL_INTERVAL_S = 5.0  # seconds between two lines
 
 
 def main() -> None:
@@ -39,7 +39,7 @@ def main() -> None:
     found = catalogue(settings.pipelines)
     _wait_for_the_server()
     with get_client(sync_client=True) as client:
-        left = reap(client, timedelta(0))
+        left = mark_dead_runs(client, timedelta(0))
         block = block_to_notify(client, home / "notices.log")
         register(client, automations(found.specs, block) if block else [])
     threading.Thread(target=_tell, args=(found, settings, len(left)), daemon=True).start()
@@ -48,7 +48,7 @@ def main() -> None:
         name="nightcast",
         pause_on_shutdown=False,  # a night that is due while nothing runs is late, and is made up for
         print_starting_message=False,
-        limit=AT_ONCE,
+        limit=MAX_CONCURRENT_RUNS,
     )
 
 
@@ -70,7 +70,7 @@ def _tell(found: Catalogue, settings: Settings, reaped: int) -> None:
             sys.stdout.flush()
         except Exception as trouble:  # noqa: BLE001 - a server or a store that is away for a while comes again
             log.debug("no status this time: %s", trouble)
-        time.sleep(EVERY)
+        time.sleep(POLL_INTERVAL_S)
 
 
 def _served(found: Catalogue) -> int:
@@ -82,9 +82,9 @@ def _served(found: Catalogue) -> int:
 
 def _pipeline(spec: PipelineSpec, settings: Settings) -> dict[str, Any]:
     now = datetime.now(UTC)
-    coming = next(due(spec, now, now + timedelta(days=800)), None)
-    store = settings.place
-    records = [store.read_json(uri) for uri in store.listing(f"runs/pipeline={spec.name}")]
+    coming = next(scheduled_times(spec, now, now + timedelta(days=800)), None)
+    store = settings.opened_store
+    records = [store.read_json(uri) for uri in store.list_files(f"runs/pipeline={spec.name}")]
     ended = [one for one in records if one and one.get("outcome") and one.get("as_of")]
     last = max(ended, key=lambda one: str(one.get("finished") or one.get("started")), default=None)
     zone = spec.schedule.zone

@@ -12,7 +12,7 @@ from pydantic_core import CoreSchema
 
 from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
-from flows.pipeline.files import known_pipelines
+from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.networks.recurrent import RecurrentSpec
@@ -24,7 +24,7 @@ class _Names:
     """Shown as a choice of the pipelines that there are."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        return {"type": "string", "enum": sorted(known_pipelines(Settings().pipelines))}
+        return {"type": "string", "enum": sorted(list_pipelines(Settings().pipelines))}
 
 
 class _Moment:
@@ -69,7 +69,7 @@ DryRun = Annotated[
 ]
 
 
-class Network(Spec):
+class NetworkForm(Spec):
     """One recurrent network to train; what is not said here is as everywhere."""
 
     cell: Literal["lstm", "gru", "rnn"] = Field("lstm", title="Cell", description="The recurrent unit.")
@@ -87,10 +87,10 @@ class Network(Spec):
         return RecurrentSpec(**told, readout="attention" if self.attention else "last")
 
 
-class Overrides(Spec):
+class OverridesForm(Spec):
     """What is otherwise than in the YAML, for this run alone; left empty, all is as the YAML says."""
 
-    models: tuple[Network, ...] | None = Field(
+    models: tuple[NetworkForm, ...] | None = Field(
         None, title="Models", min_length=1, max_length=8, description="Networks to train instead of the pipeline's."
     )
     max_epochs: int | None = Field(
@@ -123,8 +123,8 @@ class Overrides(Spec):
             raise SpecError(f"the overrides of this run do not fit pipeline {spec.name!r}: {told}.") from wrong
 
 
-AS_WRITTEN = Overrides()
-Otherwise = Annotated[Overrides, _told("Overrides", "What is otherwise than in the YAML, for this run alone.")]
+NO_OVERRIDES = OverridesForm()
+RunOverrides = Annotated[OverridesForm, _told("Overrides", "What is otherwise than in the YAML, for this run alone.")]
 
 
 def backfill_name() -> str:
@@ -145,7 +145,7 @@ def run_name() -> str:
     pipeline = told.get("pipeline")
     try:
         spec = PipelineSpec.read(pipeline or "", Settings().pipelines)
-        moment = spec.instant(told.get("as_of") or spec.schedule.as_of or flow_run.scheduled_start_time)
+        moment = spec.parse_as_of(told.get("as_of") or spec.schedule.as_of or flow_run.scheduled_start_time)
     except SpecError:
         return f"{pipeline}"[:80]
     night = moment.astimezone(spec.schedule.zone)

@@ -12,13 +12,13 @@ from cronsim import CronSim
 from data_contracts.errors import SpecError, StoreDamaged
 from flows.pipeline.spec import PipelineSpec
 from tasks.storage.store import Store
-from tasks.storage.vintages import vintage_of
+from tasks.storage.vintages import parse_vintage
 
 Moment = str | date | None
-MOST = 60  # nights that are run without being asked for by their first date
+MAX_NIGHTS = 60  # nights that are run without being asked for by their first date
 
 
-def due(spec: PipelineSpec, after: datetime, until: datetime) -> Iterator[datetime]:
+def scheduled_times(spec: PipelineSpec, after: datetime, until: datetime) -> Iterator[datetime]:
     """Every instant at which the schedule fires in (after, until], in UTC."""
     for moment in CronSim(spec.schedule.cron, after.astimezone(spec.schedule.zone)):
         if moment.astimezone(UTC) > until:
@@ -26,7 +26,7 @@ def due(spec: PipelineSpec, after: datetime, until: datetime) -> Iterator[dateti
         yield moment.astimezone(UTC)
 
 
-def span(spec: PipelineSpec, start: Moment, end: Moment, store: Store, now: datetime) -> list[datetime]:
+def backfill_range(spec: PipelineSpec, start: Moment, end: Moment, store: Store, now: datetime) -> list[datetime]:
     """The nights of `nightcast backfill`, oldest first: all due from `start` to `end`, a date being the whole day.
 
     Without a start: those after the newest vintage. Without an end: up to now; no night is due in the future.
@@ -40,20 +40,20 @@ def span(spec: PipelineSpec, start: Moment, end: Moment, store: Store, now: date
                 f"pipeline {spec.name!r} has published nothing before {last:%Y-%m-%d %H:%M} UTC, so nobody can "
                 "tell which nights were missed; say it: --from 2024-06-01."
             )
-        nights = list(due(spec, max(made), last))
-        if len(nights) > MOST:
+        nights = list(scheduled_times(spec, max(made), last))
+        if len(nights) > MAX_NIGHTS:
             raise SpecError(
                 f"{len(nights):,} nights were missed since {max(made):%Y-%m-%d %H:%M} UTC; if you mean it, say from "
                 f"which on: --from {nights[0].astimezone(spec.schedule.zone):%Y-%m-%d}."
             )
         return nights
-    first = spec.instant(str(start), "--from")
+    first = spec.parse_as_of(str(start), "--from")
     if first > last:
         raise SpecError(f"no night is due from {first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC.")
-    return list(due(spec, first - timedelta(seconds=1), last))
+    return list(scheduled_times(spec, first - timedelta(seconds=1), last))
 
 
-def missed(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[datetime]:
+def missing_nights(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[datetime]:
     """Those of `nights` for which there is no whole vintage."""
     made = vintages(spec.name, store)
     return [night for night in nights if not any(_whole(uri, store) for uri in _of(spec, night, made))]
@@ -61,14 +61,14 @@ def missed(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[dat
 
 def vintages(pipeline: str, store: Store) -> dict[datetime, str]:
     """As-of and file of every published vintage, the oldest first."""
-    found = {vintage_of(uri): uri for uri in store.listing(f"forecasts/pipeline={pipeline}")}
+    found = {parse_vintage(uri): uri for uri in store.list_files(f"forecasts/pipeline={pipeline}")}
     return {moment: found[moment] for moment in sorted(moment for moment in found if moment)}
 
 
 def _of(spec: PipelineSpec, night: datetime, made: dict[datetime, str]) -> list[str]:
     """Vintages made for a night: since its midnight, and since the schedule fired before."""
     midnight = night.astimezone(spec.schedule.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    before = [moment for moment in due(spec, midnight - timedelta(seconds=1), night) if moment < night]
+    before = [moment for moment in scheduled_times(spec, midnight - timedelta(seconds=1), night) if moment < night]
     return [
         uri for moment, uri in made.items() if midnight <= moment <= night and all(moment > one for one in before[-1:])
     ]
@@ -76,7 +76,7 @@ def _of(spec: PipelineSpec, night: datetime, made: dict[datetime, str]) -> list[
 
 def _whole(uri: str, store: Store) -> bool:
     try:
-        store.claim(uri, "forecasts")
+        store.table_at(uri, "forecasts")
     except StoreDamaged:
         return False
     return True
@@ -84,8 +84,8 @@ def _whole(uri: str, store: Store) -> bool:
 
 def _end_of(spec: PipelineSpec, end: str) -> datetime:
     """A date ends with its day, an instant is itself."""
-    moment = spec.instant(end, "--to")
+    moment = spec.parse_as_of(end, "--to")
     if len(end.strip()) > len("2024-06-01"):
         return moment
     day = moment.astimezone(spec.schedule.zone).date() + timedelta(days=1)
-    return spec.instant(day.isoformat()) - timedelta(seconds=1)
+    return spec.parse_as_of(day.isoformat()) - timedelta(seconds=1)

@@ -11,15 +11,16 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
 from data_contracts.column_types import known_zone
+from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
-from data_contracts.odcs_compiler import Contract, read_contract
+from data_contracts.odcs_compiler import read_contract
 from data_contracts.spec import Spec
-from data_contracts.yaml_reader import read_document, sentences
+from data_contracts.yaml_reader import read_document, spec_error_from
 from flows.pipeline.alerts import AlertSpec
-from flows.pipeline.files import path_of, resolve
+from flows.pipeline.files import find_pipeline, resolve_paths
 from models.data.calendar import default_lookback
 from models.data.features import FeatureSpec
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.data.windows import WindowSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
@@ -27,14 +28,14 @@ from models.training.recipe import Recipe
 from tasks.drift import DriftSpec
 from tasks.engine.code_digest import code_digest
 from tasks.memory import MemorySpec
-from tasks.modeling.forecast_setup import Bounds, EvaluationSpec, Question
+from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
 from tasks.registry.promotion import PromotionSpec
 from tasks.sources.cleaning import CleaningSpec
-from tasks.sources.dataset import ColumnsSpec, Reading
+from tasks.sources.dataset import ColumnsSpec, DatasetSpec
 from tasks.sources.spec import SourceSpec
 
 
-class ForecastSpec(Bounds):
+class ForecastSpec(OutputSpec):
     """Quantiles asked for, each between 0 and 1, and bounds that forecasts keep to. The median is always among them."""
 
     @field_validator("quantiles")
@@ -120,7 +121,7 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _rules_that_span_rooms(self) -> "PipelineSpec":
-        names = [model.settled(self.view.phase, self.view.lookback).name for model in self.models]
+        names = [model.settled(self.input_spec.phase, self.input_spec.lookback).name for model in self.models]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"models: {', '.join(twice)} stands twice; models must differ")
         if not names:
@@ -143,22 +144,22 @@ class PipelineSpec(Spec):
         """The spec itself, a YAML path, or a name under `folder` or deployments/pipelines. Raises SpecError."""
         if isinstance(pipeline, cls):
             return pipeline
-        path = path_of(str(pipeline), folder)
+        path = find_pipeline(str(pipeline), folder)
         try:
-            return cls.model_validate(read_document(path)).beside(path)
+            return cls.model_validate(read_document(path)).resolve_path(path)
         except ValidationError as error:
-            raise sentences(path, error) from error
+            raise spec_error_from(path, error) from error
 
-    def beside(self, path: Path) -> "PipelineSpec":
+    def resolve_path(self, path: Path) -> "PipelineSpec":
         """The same spec with its local paths resolved: from here, beside the YAML, or in this repository."""
-        source = self.source.beside(lambda local: resolve(local, path), path.parent)
-        contract = resolve(self.contract, path) if self.contract else None
+        source = self.source.beside(lambda local: resolve_paths(local, path), path.parent)
+        contract = resolve_paths(self.contract, path) if self.contract else None
         return self.model_copy(update={"source": source, "contract": contract})
 
     @property
-    def view(self) -> View:
+    def input_spec(self) -> InputSpec:
         lookback = self.windowing.lookback or default_lookback(self.freq, self.windowing.horizon)
-        return View(
+        return InputSpec(
             features=self.features,
             freq=self.freq,
             zone=self.schedule.timezone,
@@ -168,8 +169,8 @@ class PipelineSpec(Spec):
         )
 
     @property
-    def reading(self) -> Reading:
-        return Reading(
+    def dataset(self) -> DatasetSpec:
+        return DatasetSpec(
             pipeline=self.name,
             source=self.source,
             columns=self.columns,
@@ -177,12 +178,12 @@ class PipelineSpec(Spec):
             freq=self.freq,
             zone=self.schedule.timezone,
             horizon=self.windowing.horizon,
-            contract=self.promises,
+            contract=self.compiled_contract,
             cleaning=self.cleaning,
         )
 
     @property
-    def promises(self) -> Contract | None:
+    def compiled_contract(self) -> Contract | None:
         """The contract of the source. Raises SpecError where it and the source disagree on the zone of the times."""
         contract = read_contract(Path(self.contract)) if self.contract else None
         zones = [column.zone for column in contract.columns if column.name == self.columns.ds] if contract else []
@@ -194,19 +195,19 @@ class PipelineSpec(Spec):
         return contract
 
     @property
-    def question(self) -> Question:
-        bounds = Bounds(**self.forecast.model_dump())
-        return Question(view=self.view, bounds=bounds, evaluation=self.evaluation)
+    def forecast_setup(self) -> ForecastSetup:
+        bounds = OutputSpec(**self.forecast.model_dump())
+        return ForecastSetup(view=self.input_spec, bounds=bounds, evaluation=self.evaluation)
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
-        quantiles, view = self.forecast.quantiles, self.view
+        quantiles, view = self.forecast.quantiles, self.input_spec
         return tuple(
             Recipe(model=model, training=self.training, quantiles=quantiles, view=view)
             for model in (one.settled(view.phase, view.lookback) for one in self.models)
         )
 
-    def instant(self, as_of: "str | datetime | None", word: str = "--as-of") -> datetime:
+    def parse_as_of(self, as_of: "str | datetime | None", word: str = "--as-of") -> datetime:
         """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone. None: now."""
         as_of = self.schedule.as_of if as_of is None else as_of
         try:
@@ -222,7 +223,7 @@ class PipelineSpec(Spec):
 
     def run_id(self, flow: str, as_of: datetime, raw: Artifact) -> str:
         """Digest of the spec, the inputs, the as-of and the release: a rerun is the same run, an upgrade is another."""
-        promises = self.promises
+        promises = self.compiled_contract
         spec = self.model_dump_json(
             exclude={"source", "contract", "alerts"}
         )  # where the table lies is not what it says

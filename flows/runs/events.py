@@ -14,8 +14,8 @@ import pandas as pd
 from prefect.events import emit_event
 
 from flows.pipeline.alerts import AlertSpec
-from tasks.results.run import Story
-from tasks.results.steps import Drifted, Registered
+from tasks.results.run import RunResults
+from tasks.results.steps import DriftResult, RegistrationResult
 from tasks.storage import vintages
 from tasks.storage.store import Store
 
@@ -27,7 +27,7 @@ NO_PROMOTION = "nightcast.promotion.none"
 DRIFT = "nightcast.drift.found"
 
 
-Told = dict[str, dict[str, Any]]
+EventPayloads = dict[str, dict[str, Any]]
 
 
 def resource_of(pipeline: str) -> str:
@@ -35,27 +35,27 @@ def resource_of(pipeline: str) -> str:
     return f"nightcast.pipeline.{pipeline}"
 
 
-def events_of(flow: str, story: Story, alerts: AlertSpec, store: Store) -> Told:
+def build_events(flow: str, story: RunResults, alerts: AlertSpec, store: Store) -> EventPayloads:
     """Name and payload of each event of a run; `told` in it is a sentence."""
     night, health = story.night, story.validated.health
-    found: Told = {}
+    found: EventPayloads = {}
     if flow == "nightly":
         found[FINISHED] = {"told": f"the night as of {night.as_of:%Y-%m-%d %H:%M} UTC is done"}
     share = health.quarantined / health.read if health.read else 0.0
     if share > alerts.quarantine:
         rows = f"{health.quarantined:,} of {health.read:,} rows"
         found[QUARANTINE] = {"told": f"{rows} ({share:.1%}) are in quarantine; nightcast quarantine {night.pipeline}"}
-    judged = isinstance(story.registered, Registered)
+    judged = isinstance(story.registered, RegistrationResult)
     nights = _nights_without_promotion(night.pipeline, night.as_of, store) if judged else 0
     if nights and nights % alerts.promotion == 0:
         found[NO_PROMOTION] = {"told": f"no new champion for {nights} nights"}
-    drifted = isinstance(story.drifted, Drifted) and story.drifted.drifted
+    drifted = isinstance(story.drifted, DriftResult) and story.drifted.drifted
     if drifted and not _drifted_lately(night.pipeline, night.as_of, alerts, store):
         found[DRIFT] = {"told": getattr(story.drifted, "summary", "")}
     return found
 
 
-def emit(pipeline: str, found: Told) -> None:
+def emit_events(pipeline: str, found: EventPayloads) -> None:
     """Hand the events to Prefect; a night is not held up by who listens."""
     resource = {"prefect.resource.id": resource_of(pipeline), "prefect.resource.name": pipeline}
     try:
@@ -68,8 +68,8 @@ def emit(pipeline: str, found: Told) -> None:
 def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> int:
     """Decisions up to this night since the last one that moved the champion."""
     count = 0
-    for uri in reversed(store.listing(f"decisions/pipeline={pipeline}")):
-        moment = vintages.vintage_of(uri)
+    for uri in reversed(store.list_files(f"decisions/pipeline={pipeline}")):
+        moment = vintages.parse_vintage(uri)
         decision = store.read_json(uri) if moment and moment <= as_of else None
         if decision and decision.get("moved"):
             break
@@ -79,7 +79,7 @@ def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> i
 
 def _drifted_lately(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
     since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
-    for uri in store.listing(f"runs/pipeline={pipeline}"):
+    for uri in store.list_files(f"runs/pipeline={pipeline}"):
         record = store.read_json(uri) or {}
         if DRIFT in record.get("events", ()) and since < datetime.fromisoformat(record["as_of"]) < as_of:
             return True

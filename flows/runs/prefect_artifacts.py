@@ -18,9 +18,9 @@ from prefect.artifacts import (
 )
 from prefect.context import FlowRunContext
 
-from data_contracts.errors import redacted
+from data_contracts.errors import redact
 from flows.settings import Settings
-from tasks.registry.mlflow_registry import Registry
+from tasks.registry.mlflow_registry import ModelRegistry
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -29,7 +29,7 @@ COLUMNS = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverag
 LONGEST_REASON = 4000  # characters
 
 
-class Left(NamedTuple):
+class RunSummary(NamedTuple):
     """What is told of a run that ended well."""
 
     pipeline: str
@@ -46,14 +46,14 @@ class Left(NamedTuple):
     dry_run: bool
 
 
-def leave(left: Left, settings: Settings, store: Store) -> None:
+def publish_artifacts(left: RunSummary, settings: Settings, store: Store) -> None:
     """The artifacts of a run that ended well."""
     _try(_of(left, settings, store))
 
 
-def leave_refusal(pipeline: str, flow: str, night: str, error: Exception, page: str | None) -> None:
+def publish_failure(pipeline: str, flow: str, night: str, error: Exception, page: str | None) -> None:
     """The outcome of a run that did not, in words, under the same key."""
-    reason = plain(redacted(str(error))[:LONGEST_REASON])
+    reason = plain(redact(str(error))[:LONGEST_REASON])
     lines = [f"# {flow} of {plain(night)}: {plain(type(error).__name__)}", "", reason.replace("\n", "  \n")]
     lines += ["", f"The page of this night: {plain(page)}"] if page else []
     text = "\n".join(lines)
@@ -65,7 +65,7 @@ def plain(text: str) -> str:
     return html.escape(re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", text), quote=False)
 
 
-def _of(left: Left, settings: Settings, store: Store) -> Iterator[Callable[[], Any]]:
+def _of(left: RunSummary, settings: Settings, store: Store) -> Iterator[Callable[[], Any]]:
     name, about = left.pipeline, f"{left.flow} of {left.night}"
     yield lambda: create_markdown_artifact(_outcome(left), key=f"{name}-outcome", description="How the run ended")
     if left.leaderboard:
@@ -82,12 +82,12 @@ def _of(left: Left, settings: Settings, store: Store) -> Iterator[Callable[[], A
     if (
         ui and left.leaderboard and not left.cached and not left.dry_run
     ):  # a cached night has no reason to load MLflow for seconds
-        link = f"{ui.rstrip('/')}/{Registry(settings.tracking, name).page_of(left.champion_version)}"
+        link = f"{ui.rstrip('/')}/{ModelRegistry(settings.tracking, name).model_url(left.champion_version)}"
         text = "The champion's run" if left.champion_version else "All runs"
         yield lambda: create_link_artifact(link, f"{text} in MLflow", key=f"{name}-mlflow", description=about)
 
 
-def _outcome(left: Left) -> str:
+def _outcome(left: RunSummary) -> str:
     lines = [f"# {left.flow} of {plain(left.night)}: {left.verdict}", ""]
     lines += [f"- {plain(line)}" for line in left.lines]
     lines += ["", "| what | where |", "|---|---|"]
@@ -96,7 +96,7 @@ def _outcome(left: Left) -> str:
 
 
 def _inline(store: Store, uri: str) -> str:
-    data = base64.b64encode(store.get_bytes(store.found(uri))).decode()
+    data = base64.b64encode(store.get_bytes(store.artifact_at(uri))).decode()
     return f"data:image/svg+xml;base64,{data}"
 
 
@@ -111,4 +111,4 @@ def _try(calls: Iterator[Callable[[], Any]]) -> None:
         for call in calls:
             call()
     except Exception as trouble:  # noqa: BLE001 - as the docstring of this file says
-        log.warning("what this run leaves in the Prefect UI is not complete: %s", redacted(str(trouble)))
+        log.warning("what this run leaves in the Prefect UI is not complete: %s", redact(str(trouble)))

@@ -10,28 +10,28 @@ from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
-from data_contracts.errors import LeaseLost, NightcastError, redacted
+from data_contracts.errors import LeaseLost, NightcastError, redact
 from data_contracts.spec import Spec
-from flows.pipeline.parameters import AS_WRITTEN, Overrides
+from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
-from flows.runs.events import FINISHED, emit, events_of
-from flows.runs.prefect_artifacts import Left, leave, leave_refusal
-from flows.runs.run_order import attend, mark_crashed
+from flows.runs.events import FINISHED, build_events, emit_events
+from flows.runs.prefect_artifacts import RunSummary, publish_artifacts, publish_failure
+from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
 from flows.settings import Settings
 from models.devices import device_of
 from tasks.engine import run_log
-from tasks.engine.failure import Failure
-from tasks.registration import Gate
+from tasks.engine.failure import StepFailure
+from tasks.registration import RegistrationSpec
 from tasks.report.assemble import versions
-from tasks.report.failure_page import refusal_page
-from tasks.results.run import Story
-from tasks.results.steps import Night, Reported
+from tasks.report.failure_page import render_failure_page
+from tasks.results.run import RunResults
+from tasks.results.steps import ReportResult, RunContext
 from tasks.sources import incremental
 from tasks.storage import contract_history, snapshots
-from tasks.storage.lease import holding
-from tasks.storage.process_identity import here
+from tasks.storage.lease import hold_lease
+from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
-from tasks.storage.vintages import publish_latest, vintage
+from tasks.storage.vintages import publish_latest, vintage_name
 
 log = logging.getLogger("nightcast")
 
@@ -60,80 +60,82 @@ class Outcome(Spec):
     dry_run: bool = False
 
 
-class Called(NamedTuple):
+class RunRequest(NamedTuple):
     """What a flow was called with."""
 
     pipeline: PipelineSpec | str
     as_of: str | datetime | None
-    overrides: Overrides = AS_WRITTEN
+    overrides: OverridesForm = NO_OVERRIDES
     dry_run: bool = False
 
 
 class Run:
     """One run of one flow: its spec, its as-of, its store, and what its steps wrote down."""
 
-    def __init__(self, flow: str, called: Called) -> None:
+    def __init__(self, flow: str, called: RunRequest) -> None:
         self.settings = settings = Settings()
         self.token = 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
         self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
-        self.as_of = self.spec.instant(called.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
-        rehearsal = f"dry-runs/pipeline={self.spec.name}/vintage={vintage(self.as_of)}"
-        self.store: Store = settings.place.aside(rehearsal) if self.dry_run else settings.place
+        self.as_of = self.spec.parse_as_of(called.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
+        rehearsal = f"dry-runs/pipeline={self.spec.name}/vintage={vintage_name(self.as_of)}"
+        self.store: Store = settings.opened_store.overlay(rehearsal) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
-        self.gate = Gate(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
+        self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
         self.entries: list[run_log.Entry] = []
 
-    def night(self, raw: Artifact) -> Night:
+    def context(self, raw: Artifact) -> RunContext:
         """The names that this run's records carry."""
-        return Night(pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of)
+        return RunContext(
+            pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of
+        )
 
     @property
     def rewritten(self) -> tuple[Change, ...]:
         """What the contract promises otherwise than in the night before."""
-        return contract_history.changed(self.spec.promises, self.spec.name, self.as_of, self.store)
+        return contract_history.diff_since_last_run(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
 
     @property
     def last_night(self) -> tuple[Artifact | None, datetime | None]:
         """The clean table of the night before, and its cutoff."""
-        before = snapshots.before(self.spec.name, self.as_of, self.store)
+        before = snapshots.snapshot_before(self.spec.name, self.as_of, self.store)
         return (before.clean, before.cutoff) if before else (None, None)
 
     @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
+    def exclusive(self) -> Iterator[None]:
         """Be the one writer of the pipeline inside; a rehearsal and a search write nothing that is anybody's."""
         if self.dry_run or self.flow == "tune":
             yield
             return
-        owner = here(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
-        attend(owner, self.settings.terms.wait)
-        with holding(self.store.root, self.spec.name, owner, self.settings.terms) as lease:
+        owner = current_process(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
+        wait_for_earlier_runs(owner, self.settings.lease_settings.wait)
+        with hold_lease(self.store.root, self.spec.name, owner, self.settings.lease_settings) as lease:
             if lease.before:
                 gone = lease.before.owner
                 log.warning("taken over from %s, which is gone", gone.told)
                 mark_crashed(gone.flow_run, f"its process {gone.pid} on {gone.host} is gone; {owner.run} took over")
-            self.store, self.token = self.store.under(lease), lease.held.token
+            self.store, self.token = self.store.with_lease(lease), lease.held.token
             yield
 
-    def can_train(self) -> None:
+    def require_device(self) -> None:
         """Raises NoSuchDevice before anything is read. A night need not ask: without a new model it still forecasts."""
         device_of(self.spec.training.device)
 
-    def close(self, story: Story, reported: Reported | Failure) -> Outcome:
+    def close(self, story: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, if the run has none yet, and say how it ended."""
         if story.forecasted:  # a night from memory mends the stable path too, should it have been lost
             publish_latest(story.forecasted.table, self.spec.name, self.as_of, self.store)
-        contract_history.keep(self.spec.promises, self.spec.name, self.as_of, self.store)
-        snapshots.keep(self._snapshot(story), self.spec.name, self.store)
+        contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
+        snapshots.record_snapshot(self._snapshot(story), self.spec.name, self.store)
         uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
-        page = reported if isinstance(reported, Reported) else None
+        page = reported if isinstance(reported, ReportResult) else None
         outcome = Outcome(
             pipeline=self.spec.name,
             flow=self.flow,
             run_id=story.night.run_id,
             as_of=self.as_of,
             verdict=page.verdict if page else "watch",
-            lines=reported.lines if isinstance(reported, Reported) else (f"There is no page: {reported.reason}",),
+            lines=reported.lines if isinstance(reported, ReportResult) else (f"There is no page: {reported.reason}",),
             champion=story.champion.label if story.champion else None,
             published=story.forecasted.published.uri if story.forecasted else None,
             page=page.page.uri if page else None,
@@ -141,31 +143,33 @@ class Run:
             cached=all(entry.outcome == "cached" for entry in self.entries),
             dry_run=self.dry_run,
         )
-        found = events_of(self.flow, story, self.spec.alerts, self.store)
+        found = build_events(self.flow, story, self.spec.alerts, self.store)
         record = self._manifest(story, reported, outcome) | {"events": sorted(found)}
         new = self.store.write_json(uri, record, only_if_absent=True)
         if not self.dry_run:
-            emit(self.spec.name, found if new else {name: told for name, told in found.items() if name == FINISHED})
-        leave(self._left(outcome, page), self.settings, self.store)
+            emit_events(
+                self.spec.name, found if new else {name: told for name, told in found.items() if name == FINISHED}
+            )
+        publish_artifacts(self._left(outcome, page), self.settings, self.store)
         return outcome
 
-    def _snapshot(self, story: Story) -> snapshots.Snapshot:
+    def _snapshot(self, story: RunResults) -> snapshots.Snapshot:
         told = story.validated
-        reading = incremental.digest_of(self.spec.reading)
+        reading = incremental.dataset_spec_digest(self.spec.dataset)
         return snapshots.Snapshot(
             as_of=self.as_of, reading=reading, raw=story.raw, clean=told.clean, cutoff=told.cutoff
         )
 
-    def _left(self, outcome: Outcome, page: Reported | None) -> Left:
+    def _left(self, outcome: Outcome, page: ReportResult | None) -> RunSummary:
         version = outcome.champion.rpartition(" v")[2] if outcome.champion else None
         places = {"published": outcome.published, "page": outcome.page, "manifest": outcome.manifest}
-        return Left(
+        return RunSummary(
             pipeline=self.spec.name,
             flow="dry run of " + self.flow if self.dry_run else self.flow,
             night=f"{self.as_of.astimezone(self.spec.schedule.zone):%Y-%m-%d %H:%M}",
             verdict=outcome.verdict,
             lines=outcome.lines,
-            places={"champion": outcome.champion, **places, "store": self.store.shown},
+            places={"champion": outcome.champion, **places, "store": self.store.display_root},
             leaderboard=page.leaderboard if page else (),
             picture=page.picture.uri if page and page.picture else None,
             page=outcome.page,
@@ -174,9 +178,9 @@ class Run:
             dry_run=self.dry_run,
         )
 
-    def refuse(self, error: Exception) -> None:
+    def record_failure(self, error: Exception) -> None:
         """Leave a record and a page of a run that ended without a result; a good run of the night stands beside it."""
-        name = f"refused-{self.flow}-{vintage(self.as_of)}"
+        name = f"refused-{self.flow}-{vintage_name(self.as_of)}"
         record = {
             "pipeline": self.spec.name,
             "flow": self.flow,
@@ -184,16 +188,16 @@ class Run:
             "started": self.started.isoformat(),
             "outcome": "refused" if isinstance(error, NightcastError) else "failed",
             "error": type(error).__name__,
-            "reason": redacted(str(error)),
+            "reason": redact(str(error)),
             "exit_code": getattr(error, "exit_code", 1),
             "quarantine": getattr(error, "quarantine", None),
             "steps": [entry.model_dump() for entry in self.entries],
         }
         try:
             night = (self.spec.name, self.as_of)
-            page = refusal_page(name, self._where(), night, error, self.spec.question, self.store)
+            page = render_failure_page(name, self._where(), night, error, self.spec.forecast_setup, self.store)
             self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record | {"page": page.uri})
-            leave_refusal(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
+            publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
         except Exception as second:  # noqa: BLE001 - whatever keeps the record from being written, the error matters more
             error.add_note(f"(The page of this night could not be written: {second})")
@@ -204,7 +208,7 @@ class Run:
         done = {entry.step for entry in self.entries}
         return next((step for step in order if step not in done), "report")
 
-    def _manifest(self, story: Story, reported: Reported | Failure, outcome: Outcome) -> dict[str, Any]:
+    def _manifest(self, story: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")
         return {
             **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
@@ -215,7 +219,7 @@ class Run:
             "cutoff": story.validated.cutoff.isoformat(),
             "spec": spec,
             "story": story.model_dump(mode="json", exclude=CURVES),
-            "leaderboard": list(reported.leaderboard) if isinstance(reported, Reported) else [],
+            "leaderboard": list(reported.leaderboard) if isinstance(reported, ReportResult) else [],
             "failures": [failure.model_dump() for failure in story.failures],
             "steps": [entry.model_dump() for entry in self.entries],
             "versions": dict(versions()),
@@ -227,18 +231,18 @@ def open_run(
     flow: str,
     pipeline: PipelineSpec | str,
     as_of: str | datetime | None,
-    overrides: Overrides = AS_WRITTEN,
+    overrides: OverridesForm = NO_OVERRIDES,
     dry_run: bool = False,
 ) -> Iterator[Run]:
     """Read the spec and check the store before anything is computed; record a run that ends in an error."""
-    run = Run(flow, Called(pipeline, as_of, overrides, dry_run))
-    run.store.ready()
-    with run.alone(), run_log.opened() as entries:
+    run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run))
+    run.store.check_writable()
+    with run.exclusive(), run_log.record_entries() as entries:
         run.entries = entries
         try:
             yield run
         except LeaseLost:
             raise
         except Exception as error:
-            run.refuse(error)
+            run.record_failure(error)
             raise

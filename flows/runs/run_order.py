@@ -26,30 +26,30 @@ from prefect.runtime import flow_run
 from prefect.states import Crashed
 from pydantic import ValidationError
 
-from tasks.storage.process_identity import Owner, is_dead
+from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
 
 FLOWS = ["nightly", "retrain", "forecast", "monitor", "backfill", "tune"]
 LABEL = "nightcast.owner"
 STARTING = timedelta(minutes=10)  # until then a run without an owner is taken to be on its way
-LOOK = 2.0  # seconds between two looks at earlier nights
+POLL_INTERVAL_S = 2.0  # seconds between two looks at earlier nights
 OPEN = [StateType.SCHEDULED, StateType.PENDING, StateType.RUNNING]
 
 
-def attend(owner: Owner, patience: float) -> None:
+def wait_for_earlier_runs(owner: ProcessIdentity, patience: float) -> None:
     """Sign this run, mark dead ones, and let the earlier nights of the same deployment go first."""
     try:
         with get_client(sync_client=True) as client:
             if flow_run.id:
                 client.update_flow_run_labels(UUID(flow_run.id), {LABEL: owner.model_dump_json()})
-            reap(client)
+            mark_dead_runs(client)
             _let_earlier_nights_go_first(client, patience)
     except Exception as trouble:  # noqa: BLE001 - without a server, or with one of another mind, the night goes on
         log.debug("Prefect could not be asked about other runs: %s", trouble)
 
 
-def reap(client: SyncPrefectClient, starting: timedelta = STARTING) -> list[FlowRun]:
+def mark_dead_runs(client: SyncPrefectClient, starting: timedelta = STARTING) -> list[FlowRun]:
     """Mark as crashed every run that Prefect takes to be under way and whose process is gone; those runs."""
     under_way = _runs(client, [StateType.PENDING, StateType.RUNNING])
     gone = [(run, why) for run in under_way if (why := _gone(run, starting))]
@@ -73,10 +73,10 @@ def mark_crashed(run_id: str, why: str) -> None:
         log.debug("Prefect could not be told about run %s: %s", run_id, trouble)
 
 
-def owner_of(run: FlowRun) -> Owner | None:
+def owner_of(run: FlowRun) -> ProcessIdentity | None:
     """The process that signed a run."""
     try:
-        return Owner.model_validate_json(str((run.labels or {})[LABEL]))
+        return ProcessIdentity.model_validate_json(str((run.labels or {})[LABEL]))
     except (KeyError, ValidationError):
         return None
 
@@ -84,7 +84,7 @@ def owner_of(run: FlowRun) -> Owner | None:
 def _gone(run: FlowRun, starting: timedelta) -> str:
     owner = owner_of(run)
     if owner:
-        return f"its process {owner.pid} on {owner.host} is gone" if is_dead(owner) else ""
+        return f"its process {owner.pid} on {owner.host} is gone" if has_exited(owner) else ""
     since = run.state.timestamp if run.state else None
     if since and datetime.now(UTC) - since >= starting:
         return f"nothing was heard of it since {since:%Y-%m-%d %H:%M:%S} UTC"
@@ -100,8 +100,8 @@ def _let_earlier_nights_go_first(client: SyncPrefectClient, patience: float) -> 
         if not told:
             log.info("waiting for %s, an earlier night that is %s", first.name, first.state_name)
         told = True
-        time.sleep(LOOK)
-        reap(client)
+        time.sleep(POLL_INTERVAL_S)
+        mark_dead_runs(client)
 
 
 def _earlier(client: SyncPrefectClient, mine: FlowRun) -> Iterator[FlowRun]:

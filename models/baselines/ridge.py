@@ -7,8 +7,8 @@ Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
 
 import numpy as np
 
-from models.data.panel import Panel, View
-from models.data.scaling import deviations, loudness
+from models.data.panel import InputSpec, Panel
+from models.data.scaling import error_weights, series_std
 from models.data.windows import WindowIndex
 
 PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 10.0)  # times the number of windows
@@ -17,10 +17,10 @@ AT_ONCE = 4096
 AT_MOST = 60_000  # windows
 
 
-def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.ndarray]:
+def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, np.ndarray]:
     """{"weights": (lookback + 1, horizon)}; the last row is the intercept."""
     train = _thinned(*index.of("train"))
-    sizes = deviations(panel, *train)
+    sizes = series_std(panel, *train)
     gram, cross, count = _moments(panel, *train, view, sizes)
     if count == 0:  # every target has a gap, as where nights are not observed
         gram, cross, count = _moments(panel, *train, view, sizes, gaps=True)
@@ -28,7 +28,7 @@ def fit_linear(panel: Panel, index: WindowIndex, view: View) -> dict[str, np.nda
     solutions.append(np.zeros_like(cross))  # the last value itself: nothing beats it on a random walk
     checked = _thinned(*index.of("validation"), 8192)
     inputs, targets, _, scale = _normal(panel, *checked, view)
-    loud = loudness(scale, checked[0], sizes)
+    loud = error_weights(scale, checked[0], sizes)
     errors = (loud * (targets - inputs @ weights) for weights in solutions)
     losses = np.array([(np.nanmean(np.abs(error)), np.nanmean(np.square(error))) for error in errors])
     relative = (losses / np.maximum(losses[-1], np.finfo(float).tiny)).sum(axis=1)  # neither median nor mean alone
@@ -45,7 +45,7 @@ def _solved(gram: np.ndarray, cross: np.ndarray, read: int, penalty: float) -> n
 
 
 def linear_points(
-    weights: np.ndarray, view: View, panel: Panel, series: np.ndarray, position: np.ndarray
+    weights: np.ndarray, view: InputSpec, panel: Panel, series: np.ndarray, position: np.ndarray
 ) -> np.ndarray:
     """(n, H) forecasts in the units of the source."""
     found = np.zeros((len(series), view.horizon))
@@ -57,14 +57,14 @@ def linear_points(
 
 
 def _moments(
-    panel: Panel, series: np.ndarray, position: np.ndarray, view: View, sizes: np.ndarray, gaps: bool = False
+    panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec, sizes: np.ndarray, gaps: bool = False
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Of the windows whose target is whole; with `gaps` of all, and missing targets stand at the last value."""
     gram, cross, count = np.zeros((view.lookback + 1,) * 2), np.zeros((view.lookback + 1, view.horizon)), 0
     for start in range(0, len(series), AT_ONCE):
         part = slice(start, start + AT_ONCE)
         inputs, targets, _, scale = _normal(panel, series[part], position[part], view)
-        loud = loudness(scale, series[part], sizes)
+        loud = error_weights(scale, series[part], sizes)
         inputs, targets = loud * inputs, loud * (np.nan_to_num(targets) if gaps else targets)
         whole = np.isfinite(targets).all(axis=1)
         gram += inputs[whole].T @ inputs[whole]
@@ -74,7 +74,7 @@ def _moments(
 
 
 def _normal(
-    panel: Panel, series: np.ndarray, position: np.ndarray, view: View
+    panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """(inputs (n, L + 1), targets (n, H), last value (n, 1), scale (n, 1)); missing inputs stand at the last value."""
     past = panel.take(panel.y, series, position, np.arange(1 - view.lookback, 1))

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.baselines.ridge import fit_linear, linear_points
 from models.bundle import Bundle
-from models.data.panel import Panel, View
+from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowIndex
 
 SEASONS_AVERAGED = 8
@@ -19,7 +19,7 @@ ERRORS_NEEDED = 20  # of one series; with fewer, the errors of all series stand 
 
 
 def fit_baselines(
-    panel: Panel, index: WindowIndex, view: View, quantiles: tuple[float, ...], cycles: tuple[int, ...]
+    panel: Panel, index: WindowIndex, view: InputSpec, quantiles: tuple[float, ...], cycles: tuple[int, ...]
 ) -> list[Bundle]:
     """naive, seasonal_naive_<m> for each season m, seasonal_mean_<longest m>, linear.
 
@@ -55,14 +55,14 @@ def forecast(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndar
 
 
 def _seasonal_naive(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    return _echo(bundle, panel, series, position, 1)
+    return _seasonal_average(bundle, panel, series, position, 1)
 
 
 def _seasonal_mean(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    return _echo(bundle, panel, series, position, SEASONS_AVERAGED)
+    return _seasonal_average(bundle, panel, series, position, SEASONS_AVERAGED)
 
 
-def _echo(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray, count: int) -> np.ndarray:
+def _seasonal_average(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray, count: int) -> np.ndarray:
     """The mean of the last `count` values at each step's place in the season; gaps fall back to the last value."""
     season = bundle.settings["season"]
     ahead = np.arange(1, bundle.horizon + 1)
@@ -73,14 +73,14 @@ def _echo(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray
     return np.where(seen.any(axis=0), mean, last_value(panel, series, position, bundle.view)[:, None])
 
 
-def last_value(panel: Panel, series: np.ndarray, position: np.ndarray, view: View) -> np.ndarray:
+def last_value(panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec) -> np.ndarray:
     """(n,) the last observation of each window; 0 where its whole lookback is empty."""
     past = panel.take(panel.y, series, position, np.arange(1 - max(view.lookback, view.season), 1))
     newest = past.shape[1] - 1 - np.argmax(np.isfinite(past)[:, ::-1], axis=1)
     return np.nan_to_num(past[np.arange(len(past)), newest])
 
 
-def _spread(panel: Panel, series: np.ndarray, position: np.ndarray, view: View) -> np.ndarray:
+def _spread(panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec) -> np.ndarray:
     """(n,) mean absolute change from step to step in each lookback, to scale pooled errors with."""
     past = panel.take(panel.y, series, position, np.arange(1 - max(view.lookback, 2), 1))
     changes = np.abs(np.diff(past, axis=1))

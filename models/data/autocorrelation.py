@@ -30,13 +30,13 @@ def autocorrelation(y: np.ndarray, lag: int, season: int | None = None) -> float
     return float((a * b).sum() / size) if size > 1e-9 * max(1.0, float(np.nanmax(np.abs(y))) ** 2) else np.nan
 
 
-def pooled(series: Sequence[np.ndarray], lag: int, season: int | None = None) -> float:
+def median_autocorrelation(series: Sequence[np.ndarray], lag: int, season: int | None = None) -> float:
     """The median over several series; NaN where none is long enough."""
     told = [one for one in (autocorrelation(y, lag, season) for y in series) if np.isfinite(one)]
     return float(np.median(told)) if told else np.nan
 
 
-def patterns(series: Sequence[np.ndarray], lags: Iterable[int]) -> dict[int, float]:
+def seasonal_lags_of(series: Sequence[np.ndarray], lags: Iterable[int]) -> dict[int, float]:
     """Those of `lags`, the shortest first, at which the series repeat themselves, with their autocorrelation.
 
     A longer season counts if it says more than the shorter one does at other times of it.
@@ -44,21 +44,21 @@ def patterns(series: Sequence[np.ndarray], lags: Iterable[int]) -> dict[int, flo
     found: dict[int, float] = {}
     seasonal = max(PATTERN, 2 / np.sqrt(max([1, *(np.isfinite(y).sum() for y in series)])))  # by chance, in few values
     for lag in lags:
-        told = pooled(series, lag)
+        told = median_autocorrelation(series, lag)
         shorter = max((one for one in found if lag % one == 0), default=None)
         if told >= seasonal and told >= _half_way(series, lag, shorter) + RISE:
             found[lag] = told
     return found
 
 
-def surprise(series: Sequence[np.ndarray], most: int) -> tuple[int, float] | None:
+def unexpected_season(series: Sequence[np.ndarray], most: int) -> tuple[int, float] | None:
     """(lag, autocorrelation) of the clearest repetition up to `most` steps, where one is clear."""
-    told = {lag: pooled(series, lag) for lag in range(2, most + 1)}
+    told = {lag: median_autocorrelation(series, lag) for lag in range(2, most + 1)}
     clear = {
         lag: value
         for lag, value in told.items()
         if value >= SURPRISE and value >= max(told.get(lag - 1, -1.0), told.get(lag + 1, -1.0))
-        and value >= _half_way(series, lag, None) + RISE and pooled(series, 2 * lag, lag) >= AGAIN
+        and value >= _half_way(series, lag, None) + RISE and median_autocorrelation(series, 2 * lag, lag) >= AGAIN
     }  # fmt: skip
     if not clear:
         return None
@@ -69,7 +69,7 @@ def surprise(series: Sequence[np.ndarray], most: int) -> tuple[int, float] | Non
 def _half_way(series: Sequence[np.ndarray], lag: int, shorter: int | None) -> float:
     """Autocorrelation about half a season apart, at the same place of a `shorter` season; -1 where there is no such."""
     lags = range(2 * shorter, lag - shorter, shorter) if shorter else range(lag // 2, lag // 2 + 1)
-    told = [pooled(series, one, lag) for one in lags if one > 0]
+    told = [median_autocorrelation(series, one, lag) for one in lags if one > 0]
     return float(np.median([one for one in told if np.isfinite(one)] or [-1.0]))
 
 

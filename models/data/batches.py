@@ -29,13 +29,13 @@ class Batch:
     location: Tensor  # (b, 1) float64, in the units of y
     scale: Tensor  # (b, 1) float64
     clock: Tensor  # (b,) int64 steps of the wall clock at the cutoff
-    loudness: Tensor  # (b, 1) how much its errors count in training
+    error_weights: Tensor  # (b, 1) how much its errors count in training
 
     def to(self, device: torch.device) -> "Batch":
         """The same batch where the network is; itself where it is there already."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
-    def mirrored(self, chosen: Tensor, echoes: int) -> "Batch":
+    def flip_sign(self, chosen: Tensor, echoes: int) -> "Batch":
         """The same batch with the series of the `chosen` windows (b,) upside down; so many echoes close `future`."""
         sign = torch.where(chosen, -1.0, 1.0).to(self.target).unsqueeze(1)
         past, future, level = self.past.clone(), self.future.clone(), self.level.clone()
@@ -55,7 +55,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Gatherer:
+class WindowCollator:
     """How windows become batches; the same in training, in evaluation and at night."""
 
     lookback: int
@@ -72,12 +72,12 @@ class Gatherer:
         known, observed = 2 * known + len(self.filling.gappy_known), 2 * observed + len(self.filling.gappy_observed)
         return 2 + known + observed + calendar, known + calendar + 2 * len(self.lags)
 
-    def gather(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> Batch:
+    def collate(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> Batch:
         """The batch of the windows whose cutoffs stand at `position` of `series`, both (b,)."""
         back, ahead = np.arange(1 - self.lookback, 1), np.arange(1, self.horizon + 1)
         y = panel.take(panel.y, series, position, back)
         seen = np.isfinite(y)
-        location, scale = self.scaling.instance(y, seen, self.normalisation)
+        location, scale = self.scaling.window_scale(y, seen, self.normalisation)
         normal = (filled(y, self.filling.y, self.filling.season) - location) / scale
         known = panel.take(panel.known, series, position, np.concatenate([back, ahead]))
         known = self._shown(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
@@ -99,7 +99,7 @@ class Gatherer:
             location=torch.from_numpy(location),
             scale=torch.from_numpy(scale),
             clock=torch.from_numpy(panel.clock[np.clip(panel.first[series] + position, 0, None)]),
-            loudness=torch.ones(len(series), 1),
+            error_weights=torch.ones(len(series), 1),
         )
 
     def _shown(

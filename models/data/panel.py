@@ -17,7 +17,7 @@ from models.data.features import FeatureSpec
 from models.data.imputation import Fill
 
 
-class View(Spec):
+class InputSpec(Spec):
     """What a model sees of a panel: covariates, step, wall clock, and how far back and ahead."""
 
     features: FeatureSpec
@@ -56,7 +56,7 @@ def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex
 class Panel:
     """R rows of S series. Values are in the units of the source, NaN where nothing is known."""
 
-    view: View
+    view: InputSpec
     ids: tuple[str, ...]
     first: np.ndarray  # (S,) int64, place of a series' first row on the grid
     starts: np.ndarray  # (S,) int64, row of a series' first row
@@ -70,7 +70,7 @@ class Panel:
     static: tuple[tuple[str, ...], ...]  # a tuple of S values for each static covariate
 
     @classmethod
-    def from_frame(cls, frame: pd.DataFrame, view: View) -> "Panel":
+    def from_frame(cls, frame: pd.DataFrame, view: InputSpec) -> "Panel":
         """From rows sorted by unique_id and ds (UTC), on a regular grid per series; y is NaN past the cutoff."""
         features, freq = view.features, view.freq
         grid = _grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), freq, view.horizon)

@@ -23,7 +23,7 @@ class Scaling:
     target: tuple[float, float] = (0.0, 1.0)  # mean and deviation of y over the training rows
 
     @classmethod
-    def fitted(cls, panel: Panel, series: np.ndarray, position: np.ndarray, lookback: int) -> "Scaling":
+    def fit(cls, panel: Panel, series: np.ndarray, position: np.ndarray, lookback: int) -> "Scaling":
         """From the training windows alone: everything at or before their last cutoffs."""
         rows = panel.rows_until(series, position)
         sample = np.linspace(0, len(series) - 1, min(len(series), 2000)).astype(int)
@@ -35,7 +35,7 @@ class Scaling:
         target = (float(mean), float(deviation))
         return cls(_moments(panel.known[rows]), _moments(panel.observed[rows]), 0.05 * typical, target)
 
-    def instance(
+    def window_scale(
         self, y: np.ndarray, seen: np.ndarray, normalisation: Normalisation = "standard"
     ) -> tuple[np.ndarray, np.ndarray]:
         """Location and scale (b, 1), never 0, of lookbacks y (b, L), of which `seen` was observed.
@@ -62,18 +62,18 @@ def _last(y: np.ndarray, seen: np.ndarray) -> np.ndarray:
     return np.nan_to_num(np.take_along_axis(y, newest[:, None], axis=1))
 
 
-LOUDEST = 10.0
+MAX_ERROR_WEIGHT = 10.0
 
 
-def loudness(scale: np.ndarray, series: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+def error_weights(scale: np.ndarray, series: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """(b, 1) how much the errors of windows of `scale` (b, 1) count: as errors in units of their series would.
 
     Measured by its own scale alone, an hour of a quiet week would count as much as one of a wild week.
     """
-    return np.clip(scale / sizes[series, None], 1 / LOUDEST, LOUDEST)
+    return np.clip(scale / sizes[series, None], 1 / MAX_ERROR_WEIGHT, MAX_ERROR_WEIGHT)
 
 
-def deviations(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+def series_std(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
     """(S,) standard deviation of each series up to its last cutoff among these windows; 1 where there is none."""
     last = np.full(len(panel.ids), -1)
     np.maximum.at(last, series, position)

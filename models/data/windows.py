@@ -54,7 +54,7 @@ class WindowSpec(Spec):
         return value
 
 
-class TooShort(NightcastError):
+class HistoryTooShort(NightcastError):
     """The history is too short to hold even one window of each part: as of a table cut off, or of a spec too long."""
 
     exit_code = 3
@@ -81,7 +81,7 @@ class WindowIndex:
         return self.series[chosen], self.position[chosen]
 
 
-def cut_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int) -> WindowIndex:
+def build_window_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int) -> WindowIndex:
     """Every training and validation window, `origins` rolling origins of the test part, one forecast a series.
 
     Windows whose lookback or target is wholly missing are left out; so are forecasts of series that ended more than
@@ -97,13 +97,15 @@ def cut_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int
     test_cutoffs = now - horizon - stride * np.arange(origins)
     test_cutoffs = np.sort(test_cutoffs[test_cutoffs >= border_test])
     parts = [
-        _spread(panel, np.arange(0, border_validation - horizon + 1), horizon, least=min(horizon, panel.view.lookback)),
-        _spread(panel, np.arange(border_validation, border_test - horizon + 1), horizon, least=1),
-        _spread(panel, test_cutoffs, horizon, least=1),
-        _living(panel, now),
+        _windows_at(
+            panel, np.arange(0, border_validation - horizon + 1), horizon, least=min(horizon, panel.view.lookback)
+        ),
+        _windows_at(panel, np.arange(border_validation, border_test - horizon + 1), horizon, least=1),
+        _windows_at(panel, test_cutoffs, horizon, least=1),
+        _forecast_windows(panel, now),
     ]
     if any(len(series) == 0 for series, _ in parts[:3]):
-        raise TooShort(now + 1, test + validation + horizon + min(horizon, panel.view.lookback), horizon)
+        raise HistoryTooShort(now + 1, test + validation + horizon + min(horizon, panel.view.lookback), horizon)
     return WindowIndex(
         series=np.concatenate([series for series, _ in parts]).astype(np.int32),
         position=np.concatenate([position for _, position in parts]).astype(np.int32),
@@ -127,7 +129,7 @@ def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
     return moved if moved > 0 else border
 
 
-def _spread(panel: Panel, cutoffs: np.ndarray, horizon: int, least: int) -> tuple[np.ndarray, np.ndarray]:
+def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, least: int) -> tuple[np.ndarray, np.ndarray]:
     """(series, position) of every series at every cutoff (places on the grid) with `least` steps and values around."""
     if len(cutoffs) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
@@ -144,7 +146,7 @@ def _spread(panel: Panel, cutoffs: np.ndarray, horizon: int, least: int) -> tupl
     return np.concatenate([s for s, _ in found]), np.concatenate([p for _, p in found])
 
 
-def _living(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
+def _forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
     """One window at the cutoff for each series that was observed within a lookback of it, and is known ahead."""
     found = []
     ahead = panel.view.horizon if panel.known.shape[1] else 0

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from models.diagnostics.memory import GateUse, Memory
+from models.diagnostics.memory import GateStatistics, Memory
 
 
-def out_of_sight(memory: Memory) -> str:
+def explain_short_memory(memory: Memory) -> str:
     """Why a network can't see one season back; empty where it does."""
     if memory.sees_a_season:
         return ""
@@ -20,17 +20,17 @@ def out_of_sight(memory: Memory) -> str:
     )
 
 
-def saturation(uses: tuple[GateUse, ...]) -> float:
+def gate_saturation(uses: tuple[GateStatistics, ...]) -> float:
     """Mean share of activations that are as good as shut or open; NaN where no gate was looked at."""
     gates = [use for use in uses if use.gate != "new"] or list(uses)
     return sum(use.low + use.high for use in gates) / len(gates) if gates else float("nan")
 
 
-def metrics(memory: Memory) -> Iterator[tuple[str, float]]:
+def memory_metrics(memory: Memory) -> Iterator[tuple[str, float]]:
     """Name and value of each number that goes with a training run."""
     yield "effective_memory", float(memory.effective)
     yield "effective_memory_recurrence", float(memory.effective_recurrence)
-    yield "gate_saturation", saturation(memory.gates)
+    yield "gate_saturation", gate_saturation(memory.gates)
     for use in memory.gates:
         way = ".back" if use.direction == "backward" else ""
         for name in ("mean", "low", "high"):

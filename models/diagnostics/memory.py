@@ -8,15 +8,15 @@ from torch import Tensor
 
 from data_contracts.spec import Spec
 from models.data.batches import Batch
-from models.diagnostics.gate_activations import Opening, openings
-from models.diagnostics.sensitivity import MATTERS, derivatives, nudged, projected, recall
-from models.networks.gates import Direction
+from models.diagnostics.gate_activations import GateActivation, gate_activations
+from models.diagnostics.sensitivity import MATTERS, derivatives, perturbed, projected, recall
+from models.networks.gates import GateDirection
 from models.networks.recurrent import Recurrent
 
 TOLD = 0.5  # of an observation's variance
 
 
-class GateUse(Spec):
+class GateStatistics(Spec):
     """One gate of one layer over the windows looked at; the candidate (`new`) of LSTM and GRU is listed too."""
 
     layer: int
@@ -30,7 +30,7 @@ class GateUse(Spec):
     """share of activations above 0.9"""
     by_step: tuple[float, ...]
     """mean activation at each step of the recurrence, oldest first"""
-    direction: Direction = "forward"
+    direction: GateDirection = "forward"
 
 
 class Memory(Spec):
@@ -50,7 +50,7 @@ class Memory(Spec):
     """the farthest lag, in steps, at which `forecast` still matters: 5 % of its largest; 0 where none does"""
     effective_recurrence: int
     """the farthest lag at which `recall` is a half or more; 0 where none is"""
-    gates: tuple[GateUse, ...]
+    gates: tuple[GateStatistics, ...]
     recall: tuple[float, ...] = ()
     """how much of each observation the encoder's states still tell, apart from all others: 0 nothing, 1 all"""
     exploded: float = 0.0
@@ -67,7 +67,7 @@ class Memory(Spec):
         return self.effective_recurrence >= self.season
 
 
-def remember(model: Recurrent, batch: Batch, lags: tuple[int, ...] = ()) -> Memory:
+def measure_memory(model: Recurrent, batch: Batch, lags: tuple[int, ...] = ()) -> Memory:
     """Look into a network while it forecasts the windows of `batch`, whose echoes are of `lags`; nothing is changed.
 
     `forecast[k-1]` is the norm, over the horizon, of d(point forecast)/d(y at lag k), in normalised units and with
@@ -83,28 +83,28 @@ def remember(model: Recurrent, batch: Batch, lags: tuple[int, ...] = ()) -> Memo
     look.readout.register_forward_pre_hook(lambda _, given: states.append(given[0]))
     with torch.enable_grad():
         nudge = torch.zeros_like(batch.linear).requires_grad_()
-        forecast = projected(look.point(nudged(batch, nudge, lags)), nudge)
+        forecast = projected(look.point(perturbed(batch, nudge, lags)), nudge)
         context = derivatives(look.readout(_way_forward(states[0], model.spec.hidden)), nudge)
     finite = (forecast.sum(dim=(1, 2)) + context.sum(dim=(1, 2))).isfinite()
     norms = _mean(forecast[finite].norm(dim=1))
     told = _mean(recall(context[finite]))
     with torch.no_grad():
-        gates = tuple(_use(opening) for opening in openings(look.encoder, entered[0]))
+        gates = tuple(_use(opening) for opening in gate_activations(look.encoder, entered[0]))
     return Memory(
         cell=model.spec.cell,
         season=model.shape.season,
         segment=model.segment,
         forecast=norms,
         recurrence=_mean(context[finite].norm(dim=1)),
-        effective=farthest(norms, MATTERS * max(norms)),
-        effective_recurrence=farthest(told, TOLD),
+        effective=last_significant_lag(norms, MATTERS * max(norms)),
+        effective_recurrence=last_significant_lag(told, TOLD),
         gates=gates,
         recall=told,
         exploded=1.0 - finite.double().mean().item(),
     )
 
 
-def farthest(curve: Sequence[float], least: float) -> int:
+def last_significant_lag(curve: Sequence[float], least: float) -> int:
     """The farthest lag at which there is something, and at least so much; 0 where there is none."""
     return max((lag for lag, value in enumerate(curve, 1) if value >= least and value > 0), default=0)
 
@@ -119,9 +119,9 @@ def _mean(by_window: Tensor) -> tuple[float, ...]:
     return tuple((by_window.sum(dim=0) / max(len(by_window), 1)).tolist())
 
 
-def _use(opening: Opening) -> GateUse:
+def _use(opening: GateActivation) -> GateStatistics:
     values = opening.values.double()
-    return GateUse(
+    return GateStatistics(
         layer=opening.layer,
         gate=opening.gate,
         direction=opening.direction,

@@ -14,7 +14,7 @@ PROJECTIONS = 16
 MATTERS = 0.05  # of the largest norm
 
 
-def nudged(batch: Batch, nudge: Tensor, lags: tuple[int, ...]) -> Batch:
+def perturbed(batch: Batch, nudge: Tensor, lags: tuple[int, ...]) -> Batch:
     """The same batch; `nudge` (b, L), oldest first, is added to the observations wherever a network is shown them.
 
     That is the target's column of `past`, `linear`, where a missing value is the last one seen, and the echoes in

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-Direction = Literal["forward", "backward"]
+GateDirection = Literal["forward", "backward"]
 GATES = {
     nn.RNN: ("new",),
     nn.LSTM: ("input", "forget", "new", "output"),
@@ -41,7 +41,7 @@ def _gates(encoder: nn.RNN | nn.LSTM | nn.GRU, read: Tensor, states: Tensor, wei
 
 
 @torch.no_grad()
-def keep_for(encoder: nn.RNN | nn.LSTM | nn.GRU, steps: int) -> None:
+def chrono_init_(encoder: nn.RNN | nn.LSTM | nn.GRU, steps: int) -> None:
     """Set the biases so that at the start the units keep what they hold for 1 to `steps` steps, evenly spread.
 
     torch starts every gate half open: what is kept halves at each step, and an LSTM hardly learns to remember more

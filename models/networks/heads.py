@@ -14,11 +14,11 @@ from torch.nn import functional
 
 from models.data.batches import Batch
 
-Head = Literal["quantiles", "mae", "mse", "huber", "student_t", "negative_binomial"]
+HeadName = Literal["quantiles", "mae", "mse", "huber", "student_t", "negative_binomial"]
 POINTS = ("mae", "mse", "huber")
 
 
-class Told(Protocol):
+class Head(Protocol):
     """A head: raw numbers → parameters → loss, point and quantiles; all but the loss in normalised units."""
 
     size: int
@@ -29,7 +29,7 @@ class Told(Protocol):
     def quantiles(self, told: Tensor, batch: Batch) -> Tensor: ...
 
 
-def head_of(name: Head, levels: tuple[float, ...]) -> Told:
+def build_head(name: HeadName, levels: tuple[float, ...]) -> Head:
     """The head of that name, asked for these levels, of which one is 0.5."""
     if name == "quantiles":
         return Quantiles(levels)
@@ -64,7 +64,7 @@ class Quantiles:
         return torch.cat([median - below, median, median + above], dim=-1)
 
     def loss(self, told: Tensor, batch: Batch) -> Tensor:
-        return pinball_loss(told, batch.target, torch.tensor(self.levels, device=told.device), batch.loudness)
+        return pinball_loss(told, batch.target, torch.tensor(self.levels, device=told.device), batch.error_weights)
 
     def point(self, told: Tensor, batch: Batch) -> Tensor:
         return told[..., self.middle]
@@ -78,7 +78,7 @@ class Point:
 
     size = 1
 
-    def __init__(self, name: Head, levels: tuple[float, ...]) -> None:
+    def __init__(self, name: HeadName, levels: tuple[float, ...]) -> None:
         self.name, self.levels = name, levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
@@ -91,7 +91,7 @@ class Point:
             losses = functional.smooth_l1_loss(away, torch.zeros_like(away), reduction="none")
         else:
             losses = away.abs() if self.name == "mae" else away.square()
-        return known_mean(losses * batch.loudness, known)
+        return known_mean(losses * batch.error_weights, known)
 
     def point(self, told: Tensor, batch: Batch) -> Tensor:
         return told[..., 0]

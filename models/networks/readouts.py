@@ -50,6 +50,6 @@ class Attention(nn.Module):
         return joined
 
 
-def readout_of(readout: Readout, scores: Scores, width: int, bidirectional: bool) -> Last | Attention:
+def build_readout(readout: Readout, scores: Scores, width: int, bidirectional: bool) -> Last | Attention:
     """The readout of that name."""
     return Attention(width, bidirectional, scores) if readout == "attention" else Last(width, bidirectional)

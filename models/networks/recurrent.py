@@ -13,9 +13,9 @@ from models.data.batches import Batch
 from models.data.scaling import Normalisation
 from models.networks.cycle import Cycle
 from models.networks.decoders import CELLS, DECODERS, Cell, Decoding, Widths
-from models.networks.gates import keep_for
-from models.networks.heads import Head, head_of
-from models.networks.readouts import Attention, Readout, Scores, readout_of
+from models.networks.gates import chrono_init_
+from models.networks.heads import HeadName, build_head
+from models.networks.readouts import Attention, Readout, Scores, build_readout
 
 LEVELS, STATIC_WIDTH, FORGOTTEN = 3, 4, 0.05
 SAID = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}  # in a name by a word of its own
@@ -43,7 +43,7 @@ class RecurrentSpec(Spec):
     blend: bool = Field(True, description="the closed-form linear map is mixed in, as far as the validation part says")
     level: bool = Field(True, description="it is told what normalisation took away: how high and how wide")
     seasons: bool = Field(True, description="each step is shown the values one day, one week … before it")
-    head: Head = "quantiles"
+    head: HeadName = "quantiles"
     dropout: float = Field(0.1, ge=0, lt=1)
 
     def settled(self, day: int, lookback: int) -> "RecurrentSpec":
@@ -108,10 +108,10 @@ class Recurrent(nn.Module):
             dropout=between_layers,
             bidirectional=spec.bidirectional,
         )
-        keep_for(self.encoder, max(1, shape.lookback // self.segment))
-        self.readout = readout_of(spec.readout, spec.attention, width, spec.bidirectional)
+        chrono_init_(self.encoder, max(1, shape.lookback // self.segment))
+        self.readout = build_readout(spec.readout, spec.attention, width, spec.bidirectional)
         self.statics = nn.ModuleList(nn.Embedding(size, STATIC_WIDTH) for size in shape.statics)
-        self.head = head_of(spec.head, shape.quantiles)
+        self.head = build_head(spec.head, shape.quantiles)
         extra = LEVELS * spec.level + STATIC_WIDTH * len(shape.statics)
         widths = Widths(width, extra, shape.future, shape.horizon, self.head.size)
         self.decoder = DECODERS[spec.decoding](spec.cell, widths, spec.hidden, segment, spec.dropout)

@@ -16,9 +16,9 @@ from models.data.batches import Batch
 from models.devices import Device
 from models.networks.recurrent import Recurrent
 from models.training.gradient_norms import Gradients
-from models.training.learning_rate import Rate, Schedule
+from models.training.learning_rate import LearningRateSchedule, Schedule
 from models.training.precision import Precision, lowered
-from models.training.weight_averaging import Averaged
+from models.training.weight_averaging import ExponentialMovingAverage
 
 Windows = tuple[np.ndarray, np.ndarray]
 Gather = Callable[[np.ndarray, np.ndarray], Batch]
@@ -77,44 +77,44 @@ class History(NamedTuple):
             self.gradients.setdefault(layer, []).append(norm)
 
 
-class Best:
+class EarlyStopping:
     """The weights with the least validation loss so far, and the epochs since."""
 
     def __init__(self, model: Recurrent, loss: float = math.inf) -> None:
         self.loss, self.waited, self.beaten = loss if math.isfinite(loss) else math.inf, 0, False
         self.weights = copy.deepcopy(model.state_dict())
 
-    def offer(self, model: Recurrent, loss: float) -> None:
+    def update(self, model: Recurrent, loss: float) -> None:
         self.waited += 1
         if loss < self.loss * (1 - 1e-4):
             self.loss, self.waited, self.beaten = loss, 0, True
             self.weights = copy.deepcopy(model.state_dict())
 
 
-class Learner:
+class NetworkTrainer:
     """A network, and all that changes its weights."""
 
     def __init__(self, model: Recurrent, gather: Gather, spec: TrainingSpec, steps: int) -> None:
-        self.model, self.gather, self.spec = model, gather, spec
-        self.kept = Averaged(model, spec.average)
+        self.model, self.collate, self.spec = model, gather, spec
+        self.kept = ExponentialMovingAverage(model, spec.average)
         self.optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
-        self.rate, self.gradients = Rate(spec.schedule, self.optimiser, steps), Gradients(model)
+        self.rate, self.gradients = LearningRateSchedule(spec.schedule, self.optimiser, steps), Gradients(model)
         self.device = next(model.parameters()).device
 
-    def learn(self, windows: Windows) -> float:
+    def train_epoch(self, windows: Windows) -> float:
         """One pass over `windows`; the mean loss."""
         self.model.train()
         total, count = 0.0, 0
         for series, position in _batches(windows, self.spec.batch_size):
-            batch = self._mirrored(self.gather(series, position))
+            batch = self._mirrored(self.collate(series, position))
             with lowered(self.spec.precision, self.device):
                 loss = self.model.loss(batch)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # so in torch's own annotations
             self.gradients.clip(self.spec.clip)
             self.optimiser.step()
-            self.rate.stepped()
-            self.kept.follow()
+            self.rate.step()
+            self.kept.update()
             total, count = total + loss.item() * len(series), count + len(series)
         return total / max(count, 1)
 
@@ -122,19 +122,19 @@ class Learner:
         if not self.spec.mirror:
             return batch
         chosen = torch.rand(len(batch.target), device=self.device) < self.spec.mirror
-        return batch.mirrored(chosen, self.model.shape.echoes)
+        return batch.flip_sign(chosen, self.model.shape.echoes)
 
     @torch.no_grad()
-    def judge(self, windows: Windows) -> float:
+    def validate(self, windows: Windows) -> float:
         """The mean loss in float32, as the model will forecast."""
         self.kept.model.eval()
         total, count = 0.0, 0
         for series, position in _batches(windows, 4 * self.spec.batch_size):
-            total += self.kept.model.loss(self.gather(series, position)).item() * len(series)
+            total += self.kept.model.loss(self.collate(series, position)).item() * len(series)
             count += len(series)
         return total / max(count, 1)
 
-    def retreat(self, weights: dict[str, torch.Tensor]) -> None:
+    def restore(self, weights: dict[str, torch.Tensor]) -> None:
         """Back to finite weights, with a tenth of the rate and no memory of the gradients that led astray."""
         self.kept.restart(weights)
         self.optimiser.state.clear()
@@ -157,20 +157,20 @@ def fit(
     draw, history, explosions = np.random.default_rng(spec.seed), History([], [], {}), list[int]()
     watched = _some(parts[1], spec.validation_windows, np.random.default_rng(spec.seed))
     steps = -(-min(len(parts[0][0]), spec.windows_per_epoch) // spec.batch_size)
-    learner = Learner(model, gather, spec, steps * spec.max_epochs)
-    best = Best(model, learner.judge(watched) if warm else math.inf)
+    learner = NetworkTrainer(model, gather, spec, steps * spec.max_epochs)
+    best = EarlyStopping(model, learner.validate(watched) if warm else math.inf)
     for number in range(1, spec.max_epochs + 1):
         started = time.perf_counter()
-        train_loss = learner.learn(_some(parts[0], spec.windows_per_epoch, draw))
-        validation_loss, norms = learner.judge(watched), learner.gradients.means()
+        train_loss = learner.train_epoch(_some(parts[0], spec.windows_per_epoch, draw))
+        validation_loss, norms = learner.validate(watched), learner.gradients.means()
         if not np.isfinite(train_loss + validation_loss):
             explosions.append(number)
-            learner.retreat(best.weights)
+            learner.restore(best.weights)
             if len(explosions) >= SECOND_CHANCES:
                 break
             continue
-        learner.rate.judged(validation_loss)
-        best.offer(learner.kept.model, validation_loss)
+        learner.rate.on_validation(validation_loss)
+        best.update(learner.kept.model, validation_loss)
         history.add(train_loss, validation_loss, norms)
         seconds = time.perf_counter() - started
         left = _left(number, best, seconds, spec)
@@ -185,14 +185,14 @@ def fit(
     return history._replace(note=_note(explosions, best))
 
 
-def _left(number: int, best: Best, seconds: float, spec: TrainingSpec) -> tuple[float, float]:
+def _left(number: int, best: EarlyStopping, seconds: float, spec: TrainingSpec) -> tuple[float, float]:
     """At `seconds` an epoch, what is left at least and at most."""
     last = spec.max_epochs - number
     soonest = min(last, spec.patience - best.waited)
     return seconds * soonest, seconds * (last if soonest else 0)
 
 
-def _note(explosions: list[int], best: Best) -> str:
+def _note(explosions: list[int], best: EarlyStopping) -> str:
     told = []
     if explosions:
         epochs = ", ".join(map(str, explosions))

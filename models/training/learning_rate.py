@@ -13,7 +13,7 @@ Schedule = Literal["plateau", "cosine", "constant"]
 WARM_UP = 0.05
 
 
-def share(step: int, steps: int) -> float:
+def cosine_factor(step: int, steps: int) -> float:
     """Share of the peak rate at `step` 0 … steps - 1 of the cosine schedule; never 0, so that every step teaches."""
     warm = max(1, round(WARM_UP * steps))
     if step < warm:
@@ -21,7 +21,7 @@ def share(step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * min(step - warm, steps - warm - 1) / (steps - warm)))
 
 
-class Rate:
+class LearningRateSchedule:
     """The learning rate of an optimiser that takes at most `steps` steps."""
 
     def __init__(self, schedule: Schedule, optimiser: torch.optim.Optimizer, steps: int) -> None:
@@ -34,12 +34,12 @@ class Rate:
     def now(self) -> float:
         return float(self.optimiser.param_groups[0]["lr"])
 
-    def stepped(self) -> None:
+    def step(self) -> None:
         """After each step."""
         self.taken += 1
         self._follow()
 
-    def judged(self, validation_loss: float) -> None:
+    def on_validation(self, validation_loss: float) -> None:
         """After each epoch: a plateau is an epoch whose validation loss is not a thousandth better than the best."""
         if self.schedule == "plateau":
             self._stalled.step(validation_loss)
@@ -53,4 +53,4 @@ class Rate:
     def _follow(self) -> None:
         if self.schedule == "cosine":
             for group in self.optimiser.param_groups:
-                group["lr"] = self.peak * share(self.taken, self.steps)
+                group["lr"] = self.peak * cosine_factor(self.taken, self.steps)

@@ -20,7 +20,7 @@ def multiplies_bfloat16(device: torch.device) -> bool:
     return bool(told.get("avx512_bf16") or told.get("amx_bf16"))
 
 
-def chosen(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
+def resolve_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
     """What `auto` means on this machine."""
     if precision == "auto":
         return "bfloat16" if multiplies_bfloat16(device) else "float32"
@@ -29,4 +29,4 @@ def chosen(precision: Precision, device: torch.device) -> Literal["float32", "bf
 
 def lowered(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Inside, matrix products are as precise as chosen."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=chosen(precision, device) == "bfloat16")
+    return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")

@@ -1,7 +1,7 @@
 """Everything that decides how one network is trained."""
 
 from data_contracts.spec import Spec
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 
@@ -12,4 +12,4 @@ class Recipe(Spec):
     model: RecurrentSpec
     training: TrainingSpec
     quantiles: tuple[float, ...]
-    view: View
+    view: InputSpec

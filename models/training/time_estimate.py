@@ -14,7 +14,7 @@ STEPS, ROUNDS = 4, 3  # training steps an epoch that is timed; the first round w
 SLOW = 20.0  # seconds after which no further round is timed
 
 
-class Pace(NamedTuple):
+class TimeEstimate(NamedTuple):
     """Seconds that training takes on this machine, if it stops as early as it may, and if it goes on to the end."""
 
     model: str
@@ -23,11 +23,11 @@ class Pace(NamedTuple):
     most: float
 
 
-class _Enough(Exception):
+class _StopTraining(Exception):
     """Ends a training that was only begun to be timed."""
 
 
-def pace_of(panel: Panel, index: WindowIndex, recipe: Recipe) -> Pace:
+def estimate_time(panel: Panel, index: WindowIndex, recipe: Recipe) -> TimeEstimate:
     """An estimate of one model's training; other work on the machine makes it longer, and its first epoch is slow."""
     spec = recipe.training
     windows = min(len(index.of("train")[0]), spec.windows_per_epoch)
@@ -39,7 +39,7 @@ def pace_of(panel: Panel, index: WindowIndex, recipe: Recipe) -> Pace:
     judged = max(few - step, 0.0)
     epoch = step * windows / spec.batch_size + judged * watched / min(4 * spec.batch_size, max(watched, 1))
     least = min(spec.patience + 1, spec.max_epochs) * epoch * spec.members
-    return Pace(recipe.model.name, epoch, least, spec.max_epochs * epoch * spec.members)
+    return TimeEstimate(recipe.model.name, epoch, least, spec.max_epochs * epoch * spec.members)
 
 
 def _timed(panel: Panel, index: WindowIndex, recipe: Recipe, windows: int, watched: int) -> float:
@@ -51,8 +51,8 @@ def _timed(panel: Panel, index: WindowIndex, recipe: Recipe, windows: int, watch
     def watch(epoch: Epoch) -> None:
         told.append(epoch.seconds)
         if len(told) == ROUNDS or time.perf_counter() - started > SLOW:
-            raise _Enough
+            raise _StopTraining
 
-    with contextlib.suppress(_Enough):
+    with contextlib.suppress(_StopTraining):
         train_network(panel, index, short, (watch,))
     return min(told)

@@ -10,20 +10,20 @@ from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
 from models.bundle import Bundle
 from models.calibration import calibrate
-from models.data.batches import Batch, Gatherer
+from models.data.batches import Batch, WindowCollator
 from models.data.calendar import seasons
 from models.data.imputation import Filling
 from models.data.panel import Panel
-from models.data.scaling import Scaling, deviations, loudness
+from models.data.scaling import Scaling, error_weights, series_std
 from models.data.windows import WindowIndex
 from models.devices import device_of, same_numbers
 from models.networks.recurrent import Recurrent, Shape
-from models.predict import normal_forecasts
-from models.restore import prefix
+from models.predict import normalised_forecasts
+from models.restore import tensor_prefix
 from models.training.fit import Epoch, History, fit
-from models.training.precision import chosen
+from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
-from models.training.warm_start import inherited, take_over, why_not
+from models.training.warm_start import load_weights, merge_vocabulary, obstacle
 
 
 def train_network(
@@ -46,19 +46,19 @@ def train_network(
     gatherer = _gatherer(panel, train, recipe)
     settings = recipe.model_dump(mode="json") | {"lags": list(gatherer.lags), "whole": panel.whole}
     settings["members"] = training.members
-    settings["learned_on"] = [device.type, chosen(training.precision, device)]
+    settings["learned_on"] = [device.type, resolve_precision(training.precision, device)]
     settings["learned_until"] = str(panel.times(*train, recipe.view.horizon).max())
-    reason = why_not(champion, settings, gatherer) if champion else ""
+    reason = obstacle(champion, settings, gatherer) if champion else ""
     warm = champion is not None and not reason
-    gatherer = inherited(champion, gatherer) if champion and warm else gatherer
+    gatherer = merge_vocabulary(champion, gatherer) if champion and warm else gatherer
     shape = _shape(recipe, gatherer, panel)
 
-    sizes = deviations(panel, *train)
+    sizes = series_std(panel, *train)
 
     def gather(series: np.ndarray, position: np.ndarray) -> Batch:
-        batch = gatherer.gather(panel, series, position)
-        loud = loudness(batch.scale.numpy(), series, sizes)
-        return replace(batch, loudness=torch.from_numpy(loud).float()).to(device)
+        batch = gatherer.collate(panel, series, position)
+        loud = error_weights(batch.scale.numpy(), series, sizes)
+        return replace(batch, error_weights=torch.from_numpy(loud).float()).to(device)
 
     settings |= {"shape": shape.model_dump(mode="json"), "vocabulary": list(gatherer.vocabulary)}
     settings |= {"filling": gatherer.filling.told()}
@@ -70,10 +70,10 @@ def train_network(
         with same_numbers(own.seed, training.threads, device):
             network = Recurrent(recipe.model, shape)
             if champion and warm:
-                take_over(network, champion, member)
+                load_weights(network, champion, member)
             histories.append(fit(network.to(device), gather, (train, validation), own, on_epoch, warm))
         named = network.state_dict().items()
-        tensors |= {f"{prefix(member)}{name}": value.cpu().numpy() for name, value in named}
+        tensors |= {f"{tensor_prefix(member)}{name}": value.cpu().numpy() for name, value in named}
     with same_numbers(training.seed, training.threads, device):
         if recipe.model.blend:
             tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
@@ -96,12 +96,12 @@ def _ensure_counts(panel: Panel) -> None:
         )
 
 
-def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe) -> Gatherer:
+def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe) -> WindowCollator:
     """How windows are normalised by what the training part alone says."""
     view, model = recipe.view, recipe.model
     vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
     lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and model.seasons)
-    scaling = Scaling.fitted(panel, *train, view.lookback)
+    scaling = Scaling.fit(panel, *train, view.lookback)
     rows = panel.rows_until(*train)
     fills = view.features.known_columns, view.features.observed
     known, observed = (tuple(view.fill_of(name) for name in names) for names in fills)
@@ -113,7 +113,7 @@ def _gatherer(panel: Panel, train: tuple[np.ndarray, np.ndarray], recipe: Recipe
         gappy_known=_gappy(panel.known[rows]),
         gappy_observed=_gappy(panel.observed[rows]),
     )
-    return Gatherer(view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation, filling)
+    return WindowCollator(view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation, filling)
 
 
 def _gappy(values: np.ndarray) -> tuple[int, ...]:
@@ -125,20 +125,20 @@ def _calibration(
     bundle: Bundle, panel: Panel, windows: tuple[np.ndarray, np.ndarray], count: int, sizes: np.ndarray
 ) -> dict[str, np.ndarray]:
     chosen = np.linspace(0, len(windows[0]) - 1, min(len(windows[0]), count)).astype(int)
-    answers = list(normal_forecasts(bundle, panel, windows[0][chosen], windows[1][chosen]))
+    answers = list(normalised_forecasts(bundle, panel, windows[0][chosen], windows[1][chosen]))
     scale = np.concatenate([one.batch.scale.numpy() for one in answers])
     linear = [one.linear for one in answers if one.linear is not None]
     return calibrate(
         np.concatenate([one.normal for one in answers]),
         np.concatenate(linear) if linear else None,
         np.concatenate([one.batch.target.double().numpy() for one in answers]),
-        loudness(scale, windows[0][chosen], sizes),
+        error_weights(scale, windows[0][chosen], sizes),
         bundle.levels,
         bundle.settings["model"]["head"],
     )
 
 
-def _shape(recipe: Recipe, gatherer: Gatherer, panel: Panel) -> Shape:
+def _shape(recipe: Recipe, gatherer: WindowCollator, panel: Panel) -> Shape:
     past, future = gatherer.widths(panel)
     return Shape(
         lookback=recipe.view.lookback,

@@ -14,10 +14,10 @@ import torch
 from torch import Tensor
 
 from models.bundle import Bundle
-from models.data.batches import Gatherer
+from models.data.batches import WindowCollator
 from models.data.scaling import Scaling
 from models.networks.recurrent import Recurrent
-from models.restore import gatherer_of, network_of
+from models.restore import restore_collator, restore_network
 
 MEANINGS = {
     "model": "the champion is another kind of network",
@@ -29,7 +29,7 @@ MEANINGS = {
 FARTHEST = 3.0
 
 
-def why_not(champion: Bundle, settings: dict[str, Any], fresh: Gatherer) -> str:
+def obstacle(champion: Bundle, settings: dict[str, Any], fresh: WindowCollator) -> str:
     """Why a network with these settings can't begin with the champion's weights; empty where it can.
 
     `fresh` is how the windows would be normalised without a champion. A champion that has learned from later rows
@@ -42,10 +42,10 @@ def why_not(champion: Bundle, settings: dict[str, Any], fresh: Gatherer) -> str:
             return reason
     if not champion.settings.get("learned_until", "~") <= settings["learned_until"]:
         return f"the champion has learned from later rows than {settings['learned_until']}"
-    if _far(gatherer_of(champion).scaling, fresh.scaling):
+    if _far(restore_collator(champion).scaling, fresh.scaling):
         return "the data have moved too far from those that the champion first saw"
     try:
-        network_of(champion)
+        restore_network(champion)
     except RuntimeError:
         return "the champion's weights are those of another release"
     return ""
@@ -60,9 +60,9 @@ def _far(theirs: Scaling, ours: Scaling) -> bool:
     return bool((np.abs(np.log(ratios)) > np.log(FARTHEST)).any())
 
 
-def inherited(champion: Bundle, fresh: Gatherer) -> Gatherer:
+def merge_vocabulary(champion: Bundle, fresh: WindowCollator) -> WindowCollator:
     """How the champion's windows were normalised, with codes for the static values that it does not know."""
-    known = gatherer_of(champion)
+    known = restore_collator(champion)
     vocabulary = tuple(_grown(*words) for words in zip(known.vocabulary, fresh.vocabulary, strict=True))
     return dataclasses.replace(known, vocabulary=vocabulary)
 
@@ -72,9 +72,9 @@ def _grown(known: dict[str, int], tonight: dict[str, int]) -> dict[str, int]:
     return known | {value: next(codes) for value in sorted(tonight) if value not in known}
 
 
-def take_over(network: Recurrent, champion: Bundle, member: int) -> None:
+def load_weights(network: Recurrent, champion: Bundle, member: int) -> None:
     """Load the weights of a member of the champion; a table of static values that has grown repeats its row 0."""
-    theirs = network_of(champion, member).state_dict()
+    theirs = restore_network(champion, member).state_dict()
     network.load_state_dict({name: _padded(theirs[name], own) for name, own in network.state_dict().items()})
 
 

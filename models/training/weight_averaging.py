@@ -10,7 +10,7 @@ import torch
 from models.networks.recurrent import Recurrent
 
 
-class Averaged:
+class ExponentialMovingAverage:
     """What is judged and kept: the average of `model`'s weights over the steps, or with `decay` 0 the model itself."""
 
     def __init__(self, model: Recurrent, decay: float) -> None:
@@ -18,7 +18,7 @@ class Averaged:
         self.model = copy.deepcopy(model) if decay else model
 
     @torch.no_grad()
-    def follow(self) -> None:
+    def update(self) -> None:
         """After each step. Early on the average is shorter, so that it does not remember how training began."""
         if self.decay:
             self.taken += 1

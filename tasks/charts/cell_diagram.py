@@ -12,14 +12,14 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from models.diagnostics.memory import GateUse
-from tasks.charts.diagram import Plate, Point, arrow, box, path, words
-from tasks.charts.network_view import Drawn
+from models.diagnostics.memory import GateStatistics
+from tasks.charts.diagram import Diagram, Point, arrow, box, path, text_at
+from tasks.charts.network_view import NetworkView
 from tasks.charts.svg import NONE
 
 WIDTH, LIFTED, TANK = 400, 30, (54.0, 38.0)
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
-Gates = dict[str, GateUse]
+Gates = dict[str, GateStatistics]
 
 CAPTIONS = {
     "lstm": "The forget gate scales the cell line that runs along the top and the input gate lets new content onto it: "
@@ -31,16 +31,16 @@ CAPTIONS = {
 }
 
 
-def draw_cell(drawn: Drawn) -> Plate:
+def draw_cell(drawn: NetworkView) -> Diagram:
     """The cell of the highest layer, on its way forward, with what its gates did."""
     layer = max((use.layer for use in drawn.memory.gates), default=0)
     uses = [use for use in drawn.memory.gates if use.layer == layer and use.direction == "forward"]
     wiring, height = {"lstm": (_lstm, 228), "gru": (_gru, 234), "rnn": (_rnn, 148)}[drawn.spec.cell]
     wires = NONE.join(wiring({use.gate: use for use in uses}))
-    parts = [Markup('<g transform="translate(0 {})">{}</g>').format(-LIFTED, wires), *draw_gauges(uses, height + 22)]
+    parts = [Markup('<g transform="translate(0 {})">{}</g>').format(-LIFTED, wires), *draw_gate_bars(uses, height + 22)]
     which = f", layer {layer + 1} of {drawn.spec.layers}" if drawn.spec.layers > 1 else ""
     title = f"Inside a cell of {drawn.name}{which}"
-    return Plate(title, CAPTIONS[drawn.spec.cell], (WIDTH, height + 22 + ROW * (len(uses) + 1)), parts)
+    return Diagram(title, CAPTIONS[drawn.spec.cell], (WIDTH, height + 22 + ROW * (len(uses) + 1)), parts)
 
 
 def _lstm(gates: Gates) -> list[Markup]:
@@ -58,11 +58,11 @@ def _lstm(gates: Gates) -> list[Markup]:
         arrow([(170, gate - 19), (170, 100), (191, 100)]), arrow([(232, gate - 19), (232, 100), (211, 100)]),
         arrow([(201, 90), (201, cell + 10)]),
         _dot((352, cell)), arrow([(352, cell), (352, 88)]), arrow([(352, 108), (352, gate - 10)]),
-        box((352, 98), (38, 20), "box"), words(352, 102, "tanh", "small c"),
+        box((352, 98), (38, 20), "box"), text_at(352, 102, "tanh", "small c"),
         arrow([(321, gate), (342, gate)]), arrow([(352, gate + 10), (352, feed), (392, feed)], "flow"),
         *_sign((108, cell), "×"), *_sign((201, cell), "+"), *_sign(into, "×"), *_sign(shown, "×"),
-        *(part for name, x in xs.items() for part in _tank((x, gate), name, gates.get(name))),
-        words(8, cell - 9, "c(t−1)", ""), words(392, cell - 9, "c(t)", "e"),
+        *(part for name, x in xs.items() for part in _gate_fill((x, gate), name, gates.get(name))),
+        text_at(8, cell - 9, "c(t−1)", ""), text_at(392, cell - 9, "c(t)", "e"),
     ]  # fmt: skip
 
 
@@ -82,10 +82,10 @@ def _gru(gates: Gates) -> list[Markup]:
         arrow([(104, gate - 19), (104, 117), (250, 117), (250, old - 10)]),
         arrow([(190, gate - 19), (190, state + 10)]), _dot((190, 93)),
         arrow([(190, 93), (227, 93)]), arrow([(259, 93), (292, 93)]),
-        box((243, 93), (32, 20), "box"), words(243, 97, "1 −", "small c"),
+        box((243, 93), (32, 20), "box"), text_at(243, 97, "1 −", "small c"),
         arrow([(302, gate - 19), (302, 103)]), arrow([(302, 83), (302, state + 10)]),
         *_sign((190, state), "×"), *_sign((302, state), "+"), *_sign((302, 93), "×"), *_sign((250, old), "×"),
-        *(part for name, x in xs.items() for part in _tank((x, gate), name, gates.get(name))),
+        *(part for name, x in xs.items() for part in _gate_fill((x, gate), name, gates.get(name))),
     ]  # fmt: skip
 
 
@@ -96,8 +96,8 @@ def _rnn(gates: Gates) -> list[Markup]:
         *_ends(state, None, 160),
         arrow([(8, state), (193, state)], "flow"), arrow([(247, state), (392, state)], "flow"),
         path([(62, 156), (62, state)], "wire"), _dot((62, state)),
-        *_tank((220, state), "new", gates.get("new")),
-        words(300, state - 9, "the whole state", "small c"),
+        *_gate_fill((220, state), "new", gates.get("new")),
+        text_at(300, state - 9, "the whole state", "small c"),
     ]  # fmt: skip
 
 
@@ -105,13 +105,13 @@ def _ends(state: float, hidden: float | None, foot: float = 246) -> list[Markup]
     """The names of what enters and leaves."""
     line = state if hidden is None else hidden
     return [
-        words(8, line - 9, "h(t−1)", ""),
-        words(392, line - 9, "h(t)", "e"),
-        words(62 if hidden is not None or foot < 200 else 66, foot + 10, "x(t)", "c"),
+        text_at(8, line - 9, "h(t−1)", ""),
+        text_at(392, line - 9, "h(t)", "e"),
+        text_at(62 if hidden is not None or foot < 200 else 66, foot + 10, "x(t)", "c"),
     ]
 
 
-def _tank(centre: Point, name: str, use: GateUse | None) -> list[Markup]:
+def _gate_fill(centre: Point, name: str, use: GateStatistics | None) -> list[Markup]:
     """Filled from the bottom by a gate from 0 to 1; from the middle up or down by a candidate from -1 to 1."""
     x, y = centre
     mean = use.mean if use and math.isfinite(use.mean) else None
@@ -125,14 +125,14 @@ def _tank(centre: Point, name: str, use: GateUse | None) -> list[Markup]:
     told = "–" if mean is None else f"{mean:.2f}".replace("-", "−")
     return [
         *parts,
-        words(x, y - 4, f"{'tanh' if name == 'new' else SIGMA} {name}", "small c"),
-        words(x, y + 11, told, "c strong"),
+        text_at(x, y - 4, f"{'tanh' if name == 'new' else SIGMA} {name}", "small c"),
+        text_at(x, y + 11, told, "c strong"),
     ]
 
 
 def _sign(centre: Point, sign: str) -> list[Markup]:
     circle = Markup('<circle class="box" cx="{:g}" cy="{:g}" r="10"/>').format(*centre)
-    return [circle, words(centre[0], centre[1] + 5, sign, "sign")]
+    return [circle, text_at(centre[0], centre[1] + 5, sign, "sign")]
 
 
 def _dot(centre: Point) -> Markup:
@@ -147,29 +147,29 @@ ROW, BAR, LINE = (
 )  # a row's height; where the bar and the small line stand, and how wide
 
 
-def draw_gauges(uses: Sequence[GateUse], top: float) -> list[Markup]:
+def draw_gate_bars(uses: Sequence[GateStatistics], top: float) -> list[Markup]:
     """A row a gate, under one line of headings."""
-    parts = [words(0, top, "gate", ""), words(92, top, "mean", "e")]
-    parts += [words(BAR[0] - 6, top, "low", "e"), words(BAR[0] + BAR[1] + 6, top, "high", "")]
-    parts.append(words(LINE[0] + LINE[1], top, "oldest → newest", "e"))
+    parts = [text_at(0, top, "gate", ""), text_at(92, top, "mean", "e")]
+    parts += [text_at(BAR[0] - 6, top, "low", "e"), text_at(BAR[0] + BAR[1] + 6, top, "high", "")]
+    parts.append(text_at(LINE[0] + LINE[1], top, "oldest → newest", "e"))
     for row, use in enumerate(uses, 1):
-        parts += _gauge(use, top + ROW * row - 4)
+        parts += gate_bar(use, top + ROW * row - 4)
     return parts
 
 
-def _gauge(use: GateUse, y: float) -> list[Markup]:
+def gate_bar(use: GateStatistics, y: float) -> list[Markup]:
     mean = f"{use.mean:.2f}".replace("-", "−") if math.isfinite(use.mean) else "–"
     low, high = (min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0 for share in (use.low, use.high))
     (start, wide), middle = BAR, y - 4
-    parts = [words(0, y, use.gate, "strong"), words(92, y, mean, "e")]
-    parts += [words(start - 6, y, f"{low:.0%}", "e"), words(start + wide + 6, y, f"{high:.0%}", "")]
+    parts = [text_at(0, y, use.gate, "strong"), text_at(92, y, mean, "e")]
+    parts += [text_at(start - 6, y, f"{low:.0%}", "e"), text_at(start + wide + 6, y, f"{high:.0%}", "")]
     parts.append(box((start + wide / 2, middle), (wide, 10), "frame", round_by=2))
     parts.append(box((start + wide * low / 2, middle), (wide * low, 10), "below", 0.75, 2))
     parts.append(box((start + wide * (1 - high / 2), middle), (wide * high, 10), "open", 0.75, 2))
     return parts + _small_line(use, middle)
 
 
-def _small_line(use: GateUse, middle: float) -> list[Markup]:
+def _small_line(use: GateStatistics, middle: float) -> list[Markup]:
     """The mean at each step between its least and largest possible value."""
     start, wide = LINE
     lowest = -1.0 if use.gate == "new" else 0.0

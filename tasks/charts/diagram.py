@@ -12,7 +12,7 @@ from tasks.charts.svg import NONE, svg
 Point = tuple[float, float]
 
 # The classes of every plate, on the page and alone. Colours are the page's variables.
-INKS = Markup("""
+DIAGRAM_CSS = Markup("""
 .plate text{font-size:12px}.plate .small{font-size:10.5px}.plate .c{text-anchor:middle}.plate .e{text-anchor:end}
 .plate .strong{fill:var(--ink);font-weight:600}.plate .sign{fill:var(--ink);font-size:15px;text-anchor:middle}
 .plate .box,.plate .shut{fill:var(--card);stroke:var(--soft);stroke-width:1.2}.plate .halo{fill:var(--card)}
@@ -30,7 +30,7 @@ INKS = Markup("""
 """)
 
 # What the page says in its own stylesheet, for a sheet that is opened without it.
-ALONE = Markup("""
+STANDALONE_CSS = Markup("""
 :root{color-scheme:light dark;--card:#fff;--ink:#1c2127;--soft:#5b6570;--rule:#e3e1dc;--faint:#efede8;--next:#1f5fae;
 --prior:#b4610a;--good:#0f7a5c}
 @media (prefers-color-scheme:dark){:root{--card:#1b1f24;--ink:#e7e9ec;--soft:#9aa4af;--rule:#30363d;--faint:#252a30;
@@ -46,7 +46,7 @@ DECADES = 3.0  # of gradient between the darkest ink and the faintest
 UNPRINTABLE = {code: "\ufffd" for code in [*range(32), *range(127, 160), 0xFFFE, 0xFFFF] if code not in (9, 10, 13)}
 
 
-class Plate(NamedTuple):
+class Diagram(NamedTuple):
     """One drawing: its title, a sentence that teaches, its size in pixels, and what is drawn."""
 
     title: str
@@ -65,33 +65,33 @@ class Plate(NamedTuple):
         width = self.size[0] + 2 * MARGIN
         lines = textwrap.wrap(self.caption, int(self.size[0] / 6.3))
         top, foot = MARGIN + HEADING, self.size[1] + MARGIN + HEADING + 26
-        said = [words(MARGIN, foot + LEADING * row, line, "") for row, line in enumerate(lines)]
+        said = [text_at(MARGIN, foot + LEADING * row, line, "") for row, line in enumerate(lines)]
         drawing = Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
             'aria-label="{title}"><title>{title}</title><desc>{caption}</desc><style>{ink}</style>'
             '<rect width="{w}" height="{h}" fill="var(--card)"/><g class="plate">{heading}{said}'
             '<g transform="translate({left} {top})">{body}</g></g></svg>\n'
         ).format(
-            w=width, h=foot + LEADING * len(lines), title=self.title, caption=self.caption, ink=ALONE + INKS,
-            heading=words(MARGIN, MARGIN + 14, self.title, "strong"), said=NONE.join(said), left=MARGIN, top=top,
+            w=width, h=foot + LEADING * len(lines), title=self.title, caption=self.caption, ink=STANDALONE_CSS + DIAGRAM_CSS,
+            heading=text_at(MARGIN, MARGIN + 14, self.title, "strong"), said=NONE.join(said), left=MARGIN, top=top,
             body=NONE.join(self.parts),
         )  # fmt: skip
         return drawing.translate(UNPRINTABLE).encode("utf-8", "replace")
 
 
-def shade(share: float) -> float:
+def fill_opacity(share: float) -> float:
     """How dark a share of the largest gradient is drawn: by decades, because gradients fade by factors."""
     if not share > 0:  # NaN too
         return 0.0
     return round(min(max(1 + math.log10(share) / DECADES, 0.0), 1.0), 3)
 
 
-def shaded(share: float) -> float:
+def stroke_opacity(share: float) -> float:
     """The same for a stroke, which must not vanish."""
-    return round(0.14 + 0.86 * shade(share), 3)
+    return round(0.14 + 0.86 * fill_opacity(share), 3)
 
 
-def words(x: float, y: float, text: str, style: str) -> Markup:
+def text_at(x: float, y: float, text: str, style: str) -> Markup:
     """Text at a point; `style` may centre it (c), end it there (e), or make it strong or small."""
     return Markup('<text x="{:g}" y="{:g}" class="{}">{}</text>').format(round(x, 1), round(y, 1), style, text)
 

@@ -10,16 +10,16 @@ from markupsafe import Markup
 from models.diagnostics.memory import Memory
 from models.diagnostics.sensitivity import MATTERS
 from tasks.charts.axes import Tick, value_ticks
-from tasks.charts.diagram import Plate, box, path, words
+from tasks.charts.diagram import Diagram, box, path, text_at
 from tasks.charts.formatting import power
-from tasks.charts.network_view import relative
+from tasks.charts.network_view import relative_to_largest
 from tasks.charts.svg import NONE, Plane, line, value_axis, x_axis
 
 FAINTEST, LEAST_DECADES = -8.0, 2.0
 LEGEND_ROW, UNDER_TITLE = 17, 18
 
 
-class Fading(NamedTuple):
+class GradientCurve(NamedTuple):
     """One network's curve; a `reference` was trained briefly, for this drawing alone."""
 
     name: str
@@ -31,7 +31,7 @@ class Fading(NamedTuple):
         return self.memory.cell if self.memory.cell in ("rnn", "lstm", "gru") else "other"
 
 
-class View(NamedTuple):
+class GradientPlot(NamedTuple):
     """One of the two panels: which curve of a memory it shows, and which effective memory goes with it."""
 
     title: str
@@ -40,36 +40,39 @@ class View(NamedTuple):
     ring: str
 
 
-VIEWS = (
-    View(
+GRADIENT_PLOTS = (
+    GradientPlot(
         "through the states alone", "recurrence", "effective_recurrence",
         "ring: the farthest value that the states still half tell",
     ),
-    View(
+    GradientPlot(
         "all ways: states, linear map, shown seasons", "forecast", "effective",
         f"ring: the farthest lag above {MATTERS:.0%} (dashed), which still matters",
     ),
 )  # fmt: skip
 
 
-def draw_lags(fadings: Sequence[Fading], narrow: bool = False) -> Plate:
+def draw_lags(fadings: Sequence[GradientCurve], narrow: bool = False) -> Diagram:
     """Both panels with their legends; side by side, or one below the other on a phone."""
     size = (360, 230) if narrow else (505, 270)
     legend = LEGEND_ROW * (len(fadings) + 1) + 8
     parts = []
-    for place, view in enumerate(VIEWS):
+    for place, view in enumerate(GRADIENT_PLOTS):
         away = (0, place * (size[1] + legend + UNDER_TITLE + 22)) if narrow else (place * (size[0] + 30), 0)
-        parts.append(Markup('<g transform="translate({} {})">{}').format(*away, words(0, 12, view.title, "strong")))
+        parts.append(Markup('<g transform="translate({} {})">{}').format(*away, text_at(0, 12, view.title, "strong")))
         panel = NONE.join([*_panel(fadings, view, size), *_legend(fadings, view, size)])
         parts.append(Markup('<g transform="translate(0 {})">{}</g></g>').format(UNDER_TITLE, panel))
     whole = (360, 2 * (size[1] + legend + UNDER_TITLE) + 32) if narrow else (1040, size[1] + legend + UNDER_TITLE + 6)
-    return Plate("How the gradient fades with the lag", _caption(fadings), whole, parts)
+    return Diagram("How the gradient fades with the lag", _caption(fadings), whole, parts)
 
 
-def _panel(fadings: Sequence[Fading], view: View, size: tuple[int, int]) -> list[Markup]:
+def _panel(fadings: Sequence[GradientCurve], view: GradientPlot, size: tuple[int, int]) -> list[Markup]:
     season = max((one.memory.season for one in fadings), default=0)
     lookback = max((len(one.memory.forecast) for one in fadings), default=1)
-    curves = [np.log10(np.maximum(relative(getattr(one.memory, view.curve)), 10 ** (FAINTEST - 1))) for one in fadings]
+    curves = [
+        np.log10(np.maximum(relative_to_largest(getattr(one.memory, view.curve)), 10 ** (FAINTEST - 1)))
+        for one in fadings
+    ]
     right = season if lookback < season <= 2 * lookback else lookback
     chart = _plane(size, (1.0, max(right, 2) * 1.02), curves)
     marks = [tick for tick in value_ticks(0, right, about=6 if size[0] > 400 else 4) if 0 < tick.at <= right]
@@ -103,7 +106,7 @@ def _season(chart: Plane, season: int, lookback: int) -> list[Markup]:
     """Where one season ago stands, or that it is out of sight."""
     if season > chart.x[1]:
         said = f"a season, {season} steps, lies far beyond the lookback →"
-        return [words(chart.size[0] - 6, chart.bottom - 8, said, "small e strong")]
+        return [text_at(chart.size[0] - 6, chart.bottom - 8, said, "small e strong")]
     x = float(chart.across(season))
     left = x > chart.left + 0.6 * (chart.size[0] - chart.left)
     parts = []
@@ -111,13 +114,15 @@ def _season(chart: Plane, season: int, lookback: int) -> list[Markup]:
         end = float(chart.across(lookback))
         middle, wide = (end + chart.size[0] - 4) / 2, chart.size[0] - 4 - end
         parts.append(box((middle, (chart.bottom + 8) / 2), (wide, chart.bottom - 8), "frame", round_by=0))
-        parts.append(words(middle, chart.bottom - 8, "never read", "small c"))
+        parts.append(text_at(middle, chart.bottom - 8, "never read", "small c"))
     parts.append(path([(x, 24), (x, chart.bottom)], "season"))
     said = f"one season: {season} step{'s' if season != 1 else ''}"
-    return [*parts, words(x + (-5 if left else 5), 32, said, "small strong e" if left else "small strong")]
+    return [*parts, text_at(x + (-5 if left else 5), 32, said, "small strong e" if left else "small strong")]
 
 
-def _spots(chart: Plane, fadings: Sequence[Fading], curves: Sequence[np.ndarray], view: View) -> list[Markup]:
+def _spots(
+    chart: Plane, fadings: Sequence[GradientCurve], curves: Sequence[np.ndarray], view: GradientPlot
+) -> list[Markup]:
     """The effective memory, as a ring on each curve."""
     parts = []
     for one, curve in zip(fadings, curves, strict=True):
@@ -128,7 +133,7 @@ def _spots(chart: Plane, fadings: Sequence[Fading], curves: Sequence[np.ndarray]
     return parts
 
 
-def _styles(fadings: Sequence[Fading]) -> list[str]:
+def _styles(fadings: Sequence[GradientCurve]) -> list[str]:
     """A colour a cell; the second network of a cell is dotted, and a reference dashed and thin."""
     seen: list[str] = []
     styles = []
@@ -139,19 +144,19 @@ def _styles(fadings: Sequence[Fading]) -> list[str]:
     return styles
 
 
-def _legend(fadings: Sequence[Fading], view: View, size: tuple[int, int]) -> list[Markup]:
+def _legend(fadings: Sequence[GradientCurve], view: GradientPlot, size: tuple[int, int]) -> list[Markup]:
     top = size[1] + 18
-    parts = [words(40, top, view.ring, "small")]
+    parts = [text_at(40, top, view.ring, "small")]
     for row, (one, style) in enumerate(zip(fadings, _styles(fadings), strict=True), 1):
         y = top + LEGEND_ROW * row
         parts.append(path([(40, y - 4), (66, y - 4)], style))
         lag = getattr(one.memory, view.effective)
         steps = f"{lag} step{'s' if lag != 1 else ''}" if lag else "none"
-        parts.append(words(74, y, f"{one.name}{', reference' if one.reference else ''}: {steps}", "small"))
+        parts.append(text_at(74, y, f"{one.name}{', reference' if one.reference else ''}: {steps}", "small"))
     return parts
 
 
-def _caption(fadings: Sequence[Fading]) -> str:
+def _caption(fadings: Sequence[GradientCurve]) -> str:
     references = [one.name for one in fadings if one.reference]
     told = (
         "The gradient is multiplied by the same weights at every step back, so through the states it fades by a factor "

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from tasks.charts.axes import Tick, value_ticks
-from tasks.charts.diagram import words
+from tasks.charts.diagram import text_at
 from tasks.charts.formatting import clip, power
 from tasks.charts.line_charts import SMALL
 from tasks.charts.svg import NONE, Plane, line, svg, value_axis, x_axis
@@ -34,7 +34,7 @@ def draw_norms(name: str, gradients: Mapping[str, tuple[float, ...]]) -> Markup:
         parts.append(line(chart, np.arange(1.0, len(curve) + 1), curve, f"line {_style(layer)}"))
     ends = {layer: float(chart.up(curve[np.isfinite(curve)][-1])) for layer, curve in shown.items()}
     for layer, y in _apart(ends, chart.bottom).items():
-        parts.append(words(chart.size[0] + 3, y + 4, clip(layer, 16), f"small {_style(layer)} name"))
+        parts.append(text_at(chart.size[0] + 3, y + 4, clip(layer, 16), f"small {_style(layer)} name"))
     body = Markup('<g class="plate">{}</g>').format(NONE.join(parts))
     return svg(SMALL, f"{clip(name)}: gradient norms of {len(shown)} layers over {epochs} epochs", [body])
 

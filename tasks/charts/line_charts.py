@@ -30,7 +30,7 @@ class Band(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Fan:
+class FanChart:
     """One series: what came (ds, y), what is forecast and what was forecast yesterday (ds, y_hat, q05 …)."""
 
     name: str
@@ -41,20 +41,20 @@ class Fan:
     clock: Clock
 
 
-def level(column: str) -> float:
+def quantile_level(column: str) -> float:
     """The quantile a column is named after: q05 is 0.05, q975 is 0.975; NaN for any other column."""
     return float(f"0.{column[1:]}") if re.fullmatch(r"q\d+", column) else float("nan")
 
 
 def bands(columns: Iterable[str]) -> list[Band]:
     """Intervals around the median, the widest first: q05–q95, then q10–q90."""
-    levels = {column: level(column) for column in columns}
+    levels = {column: quantile_level(column) for column in columns}
     lows = sorted((c for c, q in levels.items() if q < 0.5), key=levels.__getitem__)
     highs = sorted((c for c, q in levels.items() if q > 0.5), key=levels.__getitem__, reverse=True)
     return [Band(a, b, round(levels[b] - levels[a], 6)) for a, b in zip(lows, highs, strict=False)]
 
 
-def draw_fan(fan: Fan, size: tuple[int, int]) -> Markup:
+def draw_fan_chart(fan: FanChart, size: tuple[int, int]) -> Markup:
     """Actuals, the cutoff, the forecast with its bands, and yesterday's forecast under what came."""
     frames = [frame for frame in (fan.history, fan.forecast, fan.yesterday) if len(frame)]
     if not frames:
@@ -85,7 +85,7 @@ def draw_fan(fan: Fan, size: tuple[int, int]) -> Markup:
 
 
 def _is_value(column: str) -> bool:
-    return column in ("y", "y_hat") or level(column) == level(column)
+    return column in ("y", "y_hat") or quantile_level(column) == quantile_level(column)
 
 
 def _values(frame: pd.DataFrame, column: str) -> np.ndarray:
@@ -93,7 +93,7 @@ def _values(frame: pd.DataFrame, column: str) -> np.ndarray:
     return np.where(np.isfinite(values), values, np.nan)
 
 
-def _spoken(fan: Fan) -> str:
+def _spoken(fan: FanChart) -> str:
     """The chart in words, for those who can't see it."""
     said = [f"{clip(fan.name)}:"]
     if len(fan.history):

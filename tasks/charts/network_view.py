@@ -7,7 +7,7 @@ from models.diagnostics.memory import Memory
 from models.networks.recurrent import RecurrentSpec, Shape
 
 
-class Drawn(NamedTuple):
+class NetworkView(NamedTuple):
     """A trained network and what it remembers."""
 
     name: str
@@ -16,7 +16,7 @@ class Drawn(NamedTuple):
     memory: Memory
 
 
-class Reach(NamedTuple):
+class RecurrenceStep(NamedTuple):
     """One step of the recurrence: the lags that it reads, and the largest gradient among them over the largest."""
 
     nearest: int
@@ -31,25 +31,25 @@ class Gap(NamedTuple):
     share: float
 
 
-def reaches(memory: Memory) -> list[Reach]:
+def recurrence_steps(memory: Memory) -> list[RecurrenceStep]:
     """Every step, oldest first."""
     lookback, segment = len(memory.recurrence), max(memory.segment, 1)
-    shares = relative(memory.recurrence)
+    shares = relative_to_largest(memory.recurrence)
     found = []
     for start in range(0, lookback, segment):
         stop = min(start + segment, lookback)
-        found.append(Reach(start + 1, stop, max(shares[start:stop])))
+        found.append(RecurrenceStep(start + 1, stop, max(shares[start:stop])))
     return found[::-1]
 
 
-def relative(curve: tuple[float, ...]) -> list[float]:
+def relative_to_largest(curve: tuple[float, ...]) -> list[float]:
     """Each value over the largest; 0 where there is none, or it is no finite number."""
     sound = [value if math.isfinite(value) and value > 0 else 0.0 for value in curve]
     largest = max(sound, default=0.0)
     return [value / largest if largest > 0 else 0.0 for value in sound]
 
 
-def elided(steps: list[Reach], room: int) -> list[Reach | Gap]:
+def elide_middle(steps: list[RecurrenceStep], room: int) -> list[RecurrenceStep | Gap]:
     """At most `room` places: the oldest steps, a gap, and twice as many of the newest."""
     if len(steps) <= room:
         return list(steps)

@@ -3,7 +3,7 @@
 from data_contracts.spec import Spec
 
 
-class Failure(Spec):
+class StepFailure(Spec):
     """A step that failed without stopping the night: the page names it, and the rest goes on."""
 
     step: str

@@ -10,11 +10,11 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-OFTEN = 1.0  # seconds between two updates at least
+UPDATE_INTERVAL_S = 1.0  # seconds between two updates at least
 
 
 @contextlib.contextmanager
-def meter(label: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_artifact(label: str, total: int) -> Iterator[Callable[[], None]]:
     """Call it once a unit; outside a Prefect run, and where its server does not answer, it does nothing."""
     made = _try(create_progress_artifact, 0.0, key=f"training-{_key(label)}", description=f"Epochs of {label}, at most")
     done, told, alive = 0, time.monotonic(), isinstance(made, UUID)
@@ -22,7 +22,7 @@ def meter(label: str, total: int) -> Iterator[Callable[[], None]]:
     def advance() -> None:
         nonlocal done, told, alive
         done += 1
-        if alive and time.monotonic() - told >= OFTEN:
+        if alive and time.monotonic() - told >= UPDATE_INTERVAL_S:
             alive = _try(update_progress_artifact, made, min(100.0, 100.0 * done / total)) is not None
             told = time.monotonic()
 

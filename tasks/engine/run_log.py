@@ -12,7 +12,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from tasks.engine.progress import meter
+from tasks.engine.progress import progress_artifact
 
 log = logging.getLogger("nightcast")
 MARKS = {"ran": "✓", "cached": "=", "failed": "✗"}
@@ -31,7 +31,7 @@ _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("e
 
 
 @contextlib.contextmanager
-def opened() -> Iterator[list[Entry]]:
+def record_entries() -> Iterator[list[Entry]]:
     """Collect the entries of everything that runs inside."""
     entries: list[Entry] = []
     token = _entries.set(entries)
@@ -41,7 +41,7 @@ def opened() -> Iterator[list[Entry]]:
         _entries.reset(token)
 
 
-def note(step: str, outcome: Literal["ran", "cached", "failed"], seconds: float, text: str = "") -> None:
+def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: float, text: str = "") -> None:
     """Write one step down."""
     entries = _entries.get()
     if entries is not None:
@@ -50,7 +50,7 @@ def note(step: str, outcome: Literal["ran", "cached", "failed"], seconds: float,
     log.log(level, "%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
 
 
-def describe(result: Any) -> str:
+def describe_result(result: Any) -> str:
     """What a step gave back, in a few words."""
     if isinstance(result, Artifact):
         return f"{result.rows:,} rows" if result.rows else ""
@@ -59,7 +59,7 @@ def describe(result: Any) -> str:
 
 
 @contextlib.contextmanager
-def bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
+def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """A progress bar on a terminal; nothing where nobody watches. Call it once a unit of work, with what is left."""
     columns = (
         TextColumn("  {task.description:<14}"),
@@ -69,7 +69,7 @@ def bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     watched = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not watched) as progress:
         work = progress.add_task(label, total=total, note="")
-        with meter(label, total) as advance:
+        with progress_artifact(label, total) as advance:
 
             def told(text: str) -> None:
                 progress.update(work, advance=1, note=text)

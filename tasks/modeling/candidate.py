@@ -20,5 +20,5 @@ class Candidate(Spec):
         return f"{self.name} v{self.version}" if self.version else self.name
 
 
-def bundle_of(candidate: Candidate, store: Store) -> Bundle:
+def load_bundle(candidate: Candidate, store: Store) -> Bundle:
     return Bundle.from_bytes(store.get_bytes(candidate.bundle))

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from data_contracts.spec import Spec
-from models.data.panel import View
+from models.data.panel import InputSpec
 
 METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
 
@@ -18,7 +18,7 @@ class EvaluationSpec(Spec):
     windows: PositiveInt = 28
 
 
-class Bounds(Spec):
+class OutputSpec(Spec):
     """What every forecast must keep to: levels asked for, and the least and largest value that make sense."""
 
     quantiles: tuple[float, ...] = (0.05, 0.1, 0.5, 0.9, 0.95)
@@ -26,9 +26,9 @@ class Bounds(Spec):
     maximum: float | None = None
 
 
-class Question(Spec):
+class ForecastSetup(Spec):
     """What is asked of every model tonight, and how the answers are compared."""
 
-    view: View
-    bounds: Bounds
+    view: InputSpec
+    bounds: OutputSpec
     evaluation: EvaluationSpec

@@ -5,19 +5,19 @@ import pandas as pd
 
 from data_contracts.errors import ContractBroken, NightcastError
 from models.bundle import Bundle
-from models.data.panel import Panel, View
+from models.data.panel import InputSpec, Panel
 from models.predict import predict
-from tasks.modeling.candidate import Candidate, bundle_of
-from tasks.modeling.forecast_setup import Bounds
+from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.forecast_setup import OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
 from tasks.storage.store import Store
 
 
-class Unlike(NightcastError):
+class NotComparable(NightcastError):
     """A model of an earlier night that can't be compared with tonight's."""
 
 
-def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: Bounds) -> pd.DataFrame:
+def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: OutputSpec) -> pd.DataFrame:
     """One row a series, cutoff and step: `rows` has (unique_id, cutoff), the answer adds ds, step, y_hat, quantiles."""
     panel = Panel.from_frame(clean, bundle.view)
     code = {name: number for number, name in enumerate(panel.ids)}
@@ -40,24 +40,24 @@ def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, boun
     return table
 
 
-def comparable(rival: Candidate, view: View, bounds: Bounds, store: Store) -> Bundle:
+def load_comparable(rival: Candidate, view: InputSpec, bounds: OutputSpec, store: Store) -> Bundle:
     """The rival's bundle. Raises StoreDamaged where it is damaged, and Unlike where it answers another question."""
-    bundle = bundle_of(rival, store)
+    bundle = load_bundle(rival, store)
     for word, theirs, ours in (
         ("horizon", bundle.horizon, view.horizon),
         ("quantiles", bundle.levels, bounds.quantiles),
         ("freq", bundle.view.freq, view.freq),
     ):
         if theirs != ours:
-            raise Unlike(f"{rival.label} was made for {word} {theirs}, and the spec now asks for {ours}")
+            raise NotComparable(f"{rival.label} was made for {word} {theirs}, and the spec now asks for {ours}")
     missing = set(bundle.view.features.known_columns + bundle.view.features.observed + bundle.view.features.static)
     missing -= set(view.features.known_columns + view.features.observed + view.features.static)
     if missing:
-        raise Unlike(f"{rival.label} learned from {', '.join(sorted(missing))}, which the spec no longer names")
+        raise NotComparable(f"{rival.label} learned from {', '.join(sorted(missing))}, which the spec no longer names")
     return bundle
 
 
-def audit(table: pd.DataFrame, horizon: int) -> None:
+def audit_forecasts(table: pd.DataFrame, horizon: int) -> None:
     """Raise ContractBroken where a forecast table is not complete, finite and ordered: it would mislead its readers."""
     findings = [] if len(table) else ["it has no rows"]
     values = table[["y_hat", *quantile_columns(table)]].to_numpy()

@@ -23,14 +23,14 @@ def quantile_name(level: float) -> str:
     return f"q{digits.ljust(2, '0')}"
 
 
-def scales_before(clean: pd.DataFrame, moment: pd.Timestamp, season: int) -> pd.Series:
+def mase_scales_before(clean: pd.DataFrame, moment: pd.Timestamp, season: int) -> pd.Series:
     """Mean |y_t - y_{t-season}| of each series before `moment`; NaN where a series never changed or is too short."""
     before = clean[clean["ds"] < moment]
     scales = before.groupby("unique_id")["y"].agg(lambda y: metrics.mase_scale(y.to_numpy(), season))
     return scales.where(scales > 0)
 
 
-def scored(frame: pd.DataFrame) -> dict[str, float]:
+def score_forecasts(frame: pd.DataFrame) -> dict[str, float]:
     """mase, wql, mae, rmse, smape, coverage of one model's rows; rows without an actual do not count."""
     told = frame.dropna(subset=["y"])
     y, y_hat = told["y"].to_numpy(), told["y_hat"].to_numpy()

@@ -9,14 +9,14 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.data.windows import SPLITS, WindowIndex
 from models.training.recipe import Recipe
-from tasks.modeling.candidate import Candidate, bundle_of
+from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.storage.store import Store
 
 
-def index_of(windows: Artifact, store: Store) -> WindowIndex:
+def load_window_index(windows: Artifact, store: Store) -> WindowIndex:
     frame = store.get(windows)
     codes = frame["split"].map({name: code for code, name in enumerate(SPLITS)})
     return WindowIndex(
@@ -26,28 +26,28 @@ def index_of(windows: Artifact, store: Store) -> WindowIndex:
     )
 
 
-def starts_of(clean: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
+def series_starts(clean: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
     """(names of the series in their order, row at which each begins)."""
     sizes = clean.groupby("unique_id", sort=True).size()
     return sizes.index, sizes.cumsum().to_numpy() - sizes.to_numpy()
 
 
-def cutoffs_of(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
+def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
     """(unique_id, cutoff) of every window of a part: they name a window whatever the panel's numbering."""
     series, position = index.of(split)
-    names, starts = starts_of(clean)
+    names, starts = series_starts(clean)
     cutoffs = clean["ds"].iloc[starts[series] + position]
     return pd.DataFrame({"unique_id": names[series], "cutoff": cutoffs.reset_index(drop=True)})
 
 
-def training_part(clean: pd.DataFrame, index: WindowIndex, view: View) -> tuple[pd.DataFrame, WindowIndex]:
+def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpec) -> tuple[pd.DataFrame, WindowIndex]:
     """The rows up to the last validation target, and the training and validation windows over them.
 
     A model is given nothing else, so it can't see the test part, and it need not be trained again while this is equal.
     """
     learning = index.split <= SPLITS.index("validation")
     series, position = index.series[learning], index.position[learning]
-    names, starts = starts_of(clean)
+    names, starts = series_starts(clean)
     ends = np.minimum(starts[series] + position + view.horizon, len(clean) - 1)
     part = clean[clean["ds"] <= clean["ds"].iloc[ends].max()] if len(ends) else clean.iloc[:0]
     renumbered = np.cumsum(names.isin(part["unique_id"])) - 1
@@ -61,16 +61,16 @@ def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
     return hashlib.sha256(b"".join((rows.tobytes(), *windows, ",".join(frame.columns).encode()))).hexdigest()
 
 
-def learned_from(
+def training_cache_key(
     clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
 ) -> tuple[Recipe, str, str | None]:
     """What the result depends on: the recipe, the values of the training and validation parts, and where it begins."""
-    champion, reason = _beginning(recipe, incumbent, store)
+    champion, reason = warm_start_bundle(recipe, incumbent, store)
     begins = incumbent.bundle.digest if champion and incumbent else reason
-    return recipe, _digest_of_training_part(clean, windows, recipe.view, store), begins
+    return recipe, training_part_digest(clean, windows, recipe.view, store), begins
 
 
-def _beginning(recipe: Recipe, incumbent: Candidate | None, store: Store) -> tuple[Bundle | None, str | None]:
+def warm_start_bundle(recipe: Recipe, incumbent: Candidate | None, store: Store) -> tuple[Bundle | None, str | None]:
     """The champion's bundle where training is asked to begin with it, or why it can't."""
     if recipe.training.start == "scratch":
         return None, None
@@ -79,13 +79,13 @@ def _beginning(recipe: Recipe, incumbent: Candidate | None, store: Store) -> tup
     if incumbent.name != recipe.model.name:
         return None, "the champion is another kind of network"
     try:
-        return bundle_of(incumbent, store), None
+        return load_bundle(incumbent, store), None
     except NightcastError:
         return None, "the champion's bundle is damaged"
 
 
 @functools.lru_cache(maxsize=4)
-def _digest_of_training_part(clean: Artifact, windows: Artifact, view: View, store: Store) -> str:
+def training_part_digest(clean: Artifact, windows: Artifact, view: InputSpec, store: Store) -> str:
     """The same for every recipe of a night, and the clean table may be large."""
-    part, index = training_part(store.get(clean), index_of(windows, store), view)
+    part, index = select_training_part(store.get(clean), load_window_index(windows, store), view)
     return content_digest(part, index)

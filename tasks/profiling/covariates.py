@@ -8,11 +8,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tasks.profiling.column_types import Told, words_of
-from tasks.profiling.inference import Finding, listed
+from tasks.profiling.column_types import ColumnProfile, column_name_words
+from tasks.profiling.inference import Inference, join_names
 from tasks.profiling.target_column import numbers_among
 from tasks.profiling.vocabulary import COUNTER
-from tasks.sources.dataset import OURS
+from tasks.sources.dataset import RESERVED_COLUMNS
 
 MOST = 12  # observed covariates that are taken: more columns make a network slower, and seldom better
 CATEGORIES = 100
@@ -32,14 +32,14 @@ class Table(NamedTuple):
 class Covariates(NamedTuple):
     observed: tuple[str, ...]
     static: tuple[str, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Inference, ...]
 
 
-def covariates_of(table: Table, rest: dict[str, Told], idle: dict[str, str]) -> Covariates:
+def infer_covariates(table: Table, rest: dict[str, ColumnProfile], idle: dict[str, str]) -> Covariates:
     """`rest` are the columns beside time and id, `idle` those that say nothing, and why."""
     frame, _, ids, targets = table
-    numeric = numbers_among(rest) + [name for name, told in rest.items() if told.holds == "boolean" and told.typed]
-    fit = [name for name in numeric if name not in (*targets, *idle, *OURS) and frame[name].nunique() > 1]
+    numeric = numbers_among(rest) + [name for name, told in rest.items() if told.kind == "boolean" and told.typed]
+    fit = [name for name in numeric if name not in (*targets, *idle, *RESERVED_COLUMNS) and frame[name].nunique() > 1]
     static = tuple(name for name in rest if name not in targets and _static(frame, name, ids, rest[name]))
     fit = [name for name in fit if name not in static and not _same_all_along(frame, name, ids)]
     observed = _nearest(fit, frame, targets[0]) if len(fit) > MOST else fit
@@ -47,19 +47,19 @@ def covariates_of(table: Table, rest: dict[str, Told], idle: dict[str, str]) -> 
     if observed:
         why = "numbers that nobody knows ahead, as far as the table says"
         ahead = _told_ahead(observed, table)
-        why += f"; {listed(ahead)} has values after the last {targets[0]}: known ahead? Move it to features.known" if (
+        why += f"; {join_names(ahead)} has values after the last {targets[0]}: known ahead? Move it to features.known" if (
             ahead) else ""  # fmt: skip
         why += f"; {len(fit) - len(observed)} more were left out" if len(fit) > len(observed) else ""
-        found.append(Finding("observed", listed(observed, MOST), "likely", why))
+        found.append(Inference("observed", join_names(observed, MOST), "likely", why))
     if static:
-        found.append(Finding("static", listed(static), "sure", "one value a series"))
+        found.append(Inference("static", join_names(static), "sure", "one value a series"))
     used = {*targets, *observed, *static}
-    unused = [f"{name} ({idle.get(name) or rest[name].holds})" for name in rest if name not in used]
-    found += [Finding("not used", listed(unused, 12), None, "")] if unused else []
+    unused = [f"{name} ({idle.get(name) or rest[name].kind})" for name in rest if name not in used]
+    found += [Inference("not used", join_names(unused, 12), None, "")] if unused else []
     return Covariates(tuple(observed), static, tuple(found))
 
 
-def idle_among(rest: dict[str, Told], frame: pd.DataFrame, time: str) -> dict[str, str]:
+def idle_among(rest: dict[str, ColumnProfile], frame: pd.DataFrame, time: str) -> dict[str, str]:
     """Columns of numbers that say nothing, and why: it is one number, counts rows, or the calendar knows it."""
     return {name: why for name in numbers_among(rest) if (why := _idle(frame, name, time))}
 
@@ -69,7 +69,7 @@ def _idle(frame: pd.DataFrame, name: str, time: str) -> str | None:
     if values.nunique() < 2:
         return "it never changes"
     steps = values.diff().dropna()
-    if len(steps) > 2 and steps.nunique() == 1 and words_of(name) & COUNTER:
+    if len(steps) > 2 and steps.nunique() == 1 and column_name_words(name) & COUNTER:
         return "it counts the rows"
     word = _calendar(values, frame[time])
     return f"the calendar says it, {word}" if word else None
@@ -96,9 +96,9 @@ def _nearest(names: list[str], frame: pd.DataFrame, y: str) -> list[str]:
     return [name for name in names if name in best]
 
 
-def _static(frame: pd.DataFrame, name: str, ids: str | None, told: Told) -> bool:
+def _static(frame: pd.DataFrame, name: str, ids: str | None, told: ColumnProfile) -> bool:
     """One value a series, and fewer values than series: else it says no more than the series' name."""
-    if ids is None or told.holds == "time" or name in OURS:
+    if ids is None or told.kind == "time" or name in RESERVED_COLUMNS:
         return False
     count = frame[name].nunique()
     if not 1 < count <= min(CATEGORIES, frame[ids].nunique() - 1):

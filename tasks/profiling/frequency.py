@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from models.data.calendar import is_calendar_step
-from tasks.profiling.inference import Finding, Hints, Unguessable, percent
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent
 from tasks.quality import time_grid
 
 DAY = pd.Timedelta(days=1)
@@ -20,11 +20,11 @@ NAMES = {"h": "hour", "D": "day", "B": "business day", "min": "minute", "s": "se
 
 class Steps(NamedTuple):
     freq: str
-    finding: Finding
-    gaps: Finding | None
+    finding: Inference
+    gaps: Inference | None
 
 
-def steps_of(times: pd.Series, series: pd.Series, dates: pd.Series, hints: Hints, where: str) -> Steps:
+def infer_frequency(times: pd.Series, series: pd.Series, dates: pd.Series, hints: Hints, where: str) -> Steps:
     """Of `times` in UTC; `dates` are the same where stamps are days, as the place tells them. Raises Unguessable.
 
     The most common distance of two neighbours of a series says how long a step is, the stamps where it stands.
@@ -33,7 +33,9 @@ def steps_of(times: pd.Series, series: pd.Series, dates: pd.Series, hints: Hints
     frame = frame.dropna(subset=["ds"]).drop_duplicates(["series", "ds"]).sort_values(["series", "ds"])
     apart = frame.groupby("series", sort=False)["ds"].diff().dropna()
     if apart.empty:
-        raise Unguessable(f"{where} has no series with two different times, so nothing tells how long a step is.")
+        raise CannotInferPipeline(
+            f"{where} has no series with two different times, so nothing tells how long a step is."
+        )
     freq = hints.freq or _freq(frame, apart)
     frame = frame[near(frame["ds"], freq).notna()]
     stamps = frame["date"] if is_calendar_step(freq) else frame["ds"]
@@ -44,20 +46,22 @@ def steps_of(times: pd.Series, series: pd.Series, dates: pd.Series, hints: Hints
     common = float((hops == 1).mean()) if len(hops) else 0.0
     if on < ON_GRID:
         shown = ", ".join(str(one)[:19] for one in stamps[~stamps.isin(grid)].head(3))
-        raise Unguessable(
-            f"the times of {where} lie on no regular grid: {percent(on)} of them are steps of freq {freq!r}; "
+        raise CannotInferPipeline(
+            f"the times of {where} lie on no regular grid: {format_percent(on)} of them are steps of freq {freq!r}; "
             f"others are {shown}. Round or sum them to a regular step in the source, or name one with --freq."
         )
     sure = "given" if hints.freq else "sure" if on == 1 and common >= COMMON else "likely"
-    why = f"{percent(common)} of neighbours are one step apart" + ("" if on == 1 else f", {percent(on)} on the grid")
-    return Steps(freq, Finding("freq", freq, sure, why), _gaps(place[place >= 0], frame["series"], grid))
+    why = f"{format_percent(common)} of neighbours are one step apart" + (
+        "" if on == 1 else f", {format_percent(on)} on the grid"
+    )
+    return Steps(freq, Inference("freq", freq, sure, why), _gaps(place[place >= 0], frame["series"], grid))
 
 
 def near(times: pd.Series, freq: str) -> pd.Series:
     """NaT for a slip such as the year 202: the grid up to it would fill the memory."""
     offset = pd.tseries.frequencies.to_offset(freq)
     width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else DAY
-    return times.where((times - times.median()).abs() / width <= time_grid.MOST_STEPS)
+    return times.where((times - times.median()).abs() / width <= time_grid.MAX_STEPS)
 
 
 def _freq(frame: pd.DataFrame, apart: pd.Series) -> str:
@@ -98,7 +102,7 @@ def _of_months(dates: pd.DatetimeIndex, count: int) -> str:
     return max(names, key=lambda name: dates.isin(pd.date_range(dates[0], dates[-1], freq=name)).mean())
 
 
-def _gaps(place: pd.Series, series: pd.Series, grid: pd.DatetimeIndex) -> Finding | None:
+def _gaps(place: pd.Series, series: pd.Series, grid: pd.DatetimeIndex) -> Inference | None:
     """Steps between the first and the last row of a series that have no row; `place` is each row's on the grid."""
     spans = place.groupby(series).agg(["min", "max", "nunique"])
     whole = int((spans["max"] - spans["min"] + 1).sum())
@@ -109,4 +113,4 @@ def _gaps(place: pd.Series, series: pd.Series, grid: pd.DatetimeIndex) -> Findin
     longest = jump.idxmax()
     until = f"{grid[int(place[longest])]:%Y-%m-%d %H:%M}"
     told = f"of {whole:,} steps have no row, at most {int(jump[longest]) - 1:,} in a row, until {until}"
-    return Finding("gaps", f"{lacking:,}", None, f"{told}. Models see a gap as one; cleaning.fill says otherwise")
+    return Inference("gaps", f"{lacking:,}", None, f"{told}. Models see a gap as one; cleaning.fill says otherwise")

@@ -12,7 +12,7 @@ from data_contracts.errors import NightcastError, SpecError
 from data_contracts.spec import Spec
 
 
-class Unguessable(NightcastError):
+class CannotInferPipeline(NightcastError):
     """A table of which no pipeline can be made as it is."""
 
     exit_code = 3
@@ -46,21 +46,21 @@ class Hints(Spec):
         return freq
 
 
-class Finding(NamedTuple):
+class Inference(NamedTuple):
     """One guess: `what` it is about, its value, how sure (sure, likely, unsure, given), and what tells so."""
 
     what: str
     value: str
-    sure: str | None
-    why: str
+    confidence: str | None
+    evidence: str
 
     @property
     def line(self) -> str:
-        told = ": ".join(filter(None, (self.sure, self.why)))
+        told = ": ".join(filter(None, (self.confidence, self.evidence)))
         return f"{self.what + ':':<12}{self.value}" + (f" ({told})" if told else "")
 
 
-def known_column(name: str, names: Iterable[str], option: str, table: str) -> str:
+def resolve_column(name: str, names: Iterable[str], option: str, table: str) -> str:
     """`name`, if the table has it. Raises SpecError with the nearest name."""
     names = list(names)
     if name in names:
@@ -70,13 +70,13 @@ def known_column(name: str, names: Iterable[str], option: str, table: str) -> st
     raise SpecError(f"{option} {name!r} is no column of {table}; {hint}")
 
 
-def percent(share: float) -> str:
+def format_percent(share: float) -> str:
     """A share as a person says it; never 100 % of what is less than all."""
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
     return f"{min(max(100 * share, 0.01), 99.9):.3g} %"
 
 
-def listed(names: Iterable[str], most: int = 8) -> str:
+def join_names(names: Iterable[str], most: int = 8) -> str:
     names = list(names)
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

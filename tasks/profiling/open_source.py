@@ -10,14 +10,14 @@ from sqlalchemy import create_engine, inspect
 from sqlalchemy.dialects import registry
 from sqlalchemy.exc import SQLAlchemyError
 
-from data_contracts.errors import SourceUnreadable, SpecError, redacted
-from data_contracts.yaml_reader import sentences
-from tasks.profiling.inference import Unguessable, listed
-from tasks.sources.errors import refusing
+from data_contracts.errors import SourceUnreadable, SpecError, redact
+from data_contracts.yaml_reader import spec_error_from
+from tasks.profiling.inference import CannotInferPipeline, join_names
+from tasks.sources.errors import translate_errors
 from tasks.sources.filesystem import SCHEMES
 from tasks.sources.read import read_source
 from tasks.sources.spec import NAMED, SECRET, SourceSpec
-from tasks.sources.values import MISSING, numbers
+from tasks.sources.values import MISSING, parse_numbers
 
 PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
 TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
@@ -26,7 +26,7 @@ SHOWN = 3
 SAMPLE = 2000  # rows that tell how decimals are written
 
 
-def source_of(where: str, table: str | None = None) -> SourceSpec:
+def infer_source(where: str, table: str | None = None) -> SourceSpec:
     """A file, a folder, a glob, an fsspec URL, or a table of a database. Raises SpecError, Unguessable."""
     _refuse_secrets(where)
     scheme, there, _ = where.partition("://")
@@ -41,14 +41,14 @@ def source_of(where: str, table: str | None = None) -> SourceSpec:
     try:
         return SourceSpec.model_validate(told)
     except ValidationError as error:
-        raise sentences(redacted(where), error) from error
+        raise spec_error_from(redact(where), error) from error
 
 
-def table_of(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
+def read_sample(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     """(the source as it is best read, all its columns). Raises Unguessable."""
     source, table = _read(source)
     if not table.num_rows:
-        raise Unguessable(f"{source.shown} has columns and no rows.")
+        raise CannotInferPipeline(f"{source.shown} has columns and no rows.")
     if source.kind != "csv":
         return source, table
     _refuse_header_of_numbers(table, source)
@@ -66,7 +66,7 @@ def _read(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
             reason = reason or unreadable
             if "encod" not in str(unreadable) and "written in" not in str(unreadable):
                 break
-    raise Unguessable(f"{source.shown}: {'; '.join(reason.findings if reason else [])}") from reason
+    raise CannotInferPipeline(f"{source.shown}: {'; '.join(reason.findings if reason else [])}") from reason
 
 
 def _refuse_secrets(where: str) -> None:
@@ -95,17 +95,17 @@ def _is_database(scheme: str) -> bool:
 def _only_table(url: str) -> str:
     """The table of a database that has one; else the names of all, to choose from."""
     probe = SourceSpec(kind="sql", url=url, table="?")
-    with refusing(probe) as ready:
+    with translate_errors(probe) as ready:
         file = re.fullmatch(r"sqlite:///([^?]+)(?:\?.*)?", ready.url)
         if file and not Path(file[1]).is_file():
-            raise Unguessable(f"{url}: there is no such file.")
+            raise CannotInferPipeline(f"{url}: there is no such file.")
         if not file:
             raise SpecError(f"which table of {probe.shown.removesuffix(' (?)')}? Name it with --table.")
         engine = create_engine(ready.url)
         names = [*inspect(engine).get_table_names(), *inspect(engine).get_view_names()]
         engine.dispose()
     if len(names) != 1:
-        known = listed(sorted(names), 12) or "none at all"
+        known = join_names(sorted(names), 12) or "none at all"
         raise SpecError(f"{url} has {len(names)} tables: {known}. Name one with --table.")
     return str(names[0])
 
@@ -113,7 +113,7 @@ def _only_table(url: str) -> str:
 def _of_files(where: str, remote: bool) -> dict[str, Any]:
     globbed = re.search(r"[*?\[]", where) is not None and not Path(where).exists()
     if not remote and not globbed and not Path(where).exists():
-        raise Unguessable(f"{where}: there is no such file or folder.")
+        raise CannotInferPipeline(f"{where}: there is no such file or folder.")
     if remote or globbed or not Path(where).is_dir():
         return {"kind": _kind([where], where), "path": where}
     files = [path for path in sorted(Path(where).rglob("*")) if path.is_file() and path.name[0] not in "._"]
@@ -122,7 +122,7 @@ def _of_files(where: str, remote: bool) -> dict[str, Any]:
     if len(tables) < len(files):  # a README lies among them
         suffixes = {"".join(path.suffixes[-2:]) if path.suffix in PACKED else path.suffix for path in tables}
         if len(suffixes) > 1:
-            raise SpecError(f"{where} holds files of {listed(sorted(suffixes))}; give one of them, or a glob.")
+            raise SpecError(f"{where} holds files of {join_names(sorted(suffixes))}; give one of them, or a glob.")
         below = "" if all(path.parent == Path(where) for path in tables) else "**/"
         told["path"] = str(tables[0]) if len(tables) == 1 else f"{where.rstrip('/')}/{below}*{suffixes.pop()}"
     return told
@@ -148,7 +148,7 @@ def _refuse_header_of_numbers(table: pa.Table, source: SourceSpec) -> None:
     names = table.column_names
     plain = [name for name in names if re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", name)]
     if len(plain) > len(names) / 2:
-        raise Unguessable(
+        raise CannotInferPipeline(
             f"the first line of {source.shown} is {', '.join(names[:SHOWN])} …: numbers, no names of columns. Add a "
             "header such as time,y and a column with the time of each row."
         )
@@ -162,6 +162,10 @@ def _decimal(table: pa.Table) -> str:
         text = table[name].slice(0, SAMPLE).to_pandas().dropna().astype(str).str.strip()
         text = text[~text.str.lower().isin(MISSING)]
         marked = text[text.str.contains(",", regex=False)]
-        if len(marked) and not numbers(text, ",")[1].any() and (marked.str.split(",").str[-1].str.len() != 3).any():
+        if (
+            len(marked)
+            and not parse_numbers(text, ",")[1].any()
+            and (marked.str.split(",").str[-1].str.len() != 3).any()
+        ):
             return ","
     return "."

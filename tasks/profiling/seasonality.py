@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from models.data.autocorrelation import patterns, pooled, surprise
+from models.data.autocorrelation import median_autocorrelation, seasonal_lags_of, unexpected_season
 from models.data.calendar import default_lookback, seasons, steps_a_day
-from tasks.profiling.inference import Finding, Hints, Unguessable
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference
 from tasks.quality import time_grid
 
 LARGEST = 8  # series that are looked at: those with most values
@@ -27,15 +27,15 @@ class Rhythm(NamedTuple):
     """None: that of the frequency."""
     refresh: str | None
     """None: a day, after which a model is trained again."""
-    findings: tuple[Finding, ...]
+    findings: tuple[Inference, ...]
 
 
-def rhythm_of(frame: pd.DataFrame, freq: str, hints: Hints, where: str) -> Rhythm:
+def infer_seasonality(frame: pd.DataFrame, freq: str, hints: Hints, where: str) -> Rhythm:
     """`frame` has series, ds on the clock of the grid, and y as a number. Raises Unguessable for a short history."""
     known = frame.dropna(subset=["ds", "y"]).drop_duplicates(["series", "ds"])
     grid = time_grid.steps(known["ds"], freq, 0) if len(known) else []
     if len(grid) < FEWEST:
-        raise Unguessable(
+        raise CannotInferPipeline(
             f"{where} is too short: {len(grid)} steps of freq {freq!r} have a value, and a model needs {FEWEST} at the "
             "very least, many more to be any good. Bring more history, or a finer step."
         )
@@ -43,8 +43,8 @@ def rhythm_of(frame: pd.DataFrame, freq: str, hints: Hints, where: str) -> Rhyth
     horizon, how = _horizon(freq, len(grid), hints)
     lookback = max(2, min(default_lookback(freq, horizon), len(grid) // 3))
     season, told = _season(series, freq)
-    horizons = Finding("horizon", f"{horizon} steps", "given" if hints.horizon else "likely", how)
-    back = Finding(
+    horizons = Inference("horizon", f"{horizon} steps", "given" if hints.horizon else "likely", how)
+    back = Inference(
         "lookback",
         f"{lookback} steps",
         "likely",
@@ -90,28 +90,28 @@ def _refresh(freq: str, horizon: int, steps: int) -> str | None:
     return f"{seconds // 60}min" if seconds % 60 == 0 else f"{seconds}s"
 
 
-def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Finding]:
+def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Inference]:
     lags = [lag for lag in seasons(freq) if lag > 1]
     longest = max(len(one) for one in series)
-    found = patterns(series, lags)
+    found = seasonal_lags_of(series, lags)
     if found:
         first, *others = found
         why = f"autocorrelation {_short(found[first])} at lag {first}"
         why += "".join(f"; {_called(lag, freq)} pattern too, {_short(found[lag])} at lag {lag}" for lag in others)
         sure = "sure" if found[first] >= 0.5 else "likely"
-        return None if first == seasons(freq)[0] else first, Finding("season", str(first), sure, why)
-    if unknown := surprise(series, min(longest // 4, FURTHEST)):
+        return None if first == seasons(freq)[0] else first, Inference("season", str(first), sure, why)
+    if unknown := unexpected_season(series, min(longest // 4, FURTHEST)):
         lag, told = unknown
-        return lag, Finding(
+        return lag, Inference(
             "season", str(lag), "unsure", f"autocorrelation {_short(told)} at lag {lag}, though no calendar knows it"
         )
     usual = seasons(freq)[0]
-    told = pooled(series, usual)
+    told = median_autocorrelation(series, usual)
     why = "too short to tell"
     if np.isfinite(told):
         why = f"autocorrelation {_short(told)} at lag {usual}, hardly a pattern"
     why = f"that of the calendar; {why}"
-    return None, Finding("season", str(usual), "unsure", why)
+    return None, Inference("season", str(usual), "unsure", why)
 
 
 def _called(lag: int, freq: str) -> str:

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.profiling.column_types import Told, words_of
-from tasks.profiling.inference import Finding, Hints, Unguessable, known_column, listed
-from tasks.profiling.vocabulary import BESIDE, ID, LIKELY, TARGET, WEATHER
+from tasks.profiling.column_types import ColumnProfile, column_name_words
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, join_names, resolve_column
+from tasks.profiling.vocabulary import COVARIATE_WORDS, ID, TARGET_NAMES, TARGET_WORDS, WEATHER
 from tasks.sources import unpivot
 
 GLOB = set("*?[")
@@ -19,41 +19,45 @@ class Target(NamedTuple):
 
     y: str | tuple[str, ...]
     columns: tuple[str, ...]
-    finding: Finding
+    finding: Inference
 
 
-def target_of(frame: pd.DataFrame, rest: dict[str, Told], idle: dict[str, str], hints: Hints, where: str) -> Target:
+def infer_target(
+    frame: pd.DataFrame, rest: dict[str, ColumnProfile], idle: dict[str, str], hints: Hints, where: str
+) -> Target:
     """`rest` are the columns beside time and id, `idle` those that say nothing. Raises SpecError, Unguessable."""
     numeric = numbers_among(rest)
     if hints.target:
         return _hinted(hints.target, frame, rest, numeric, where)
     changing = [name for name in numeric if frame[name].nunique() > 1]
-    fit = [name for name in changing if name not in idle or words_of(name) & TARGET] or changing
+    fit = [name for name in changing if name not in idle or column_name_words(name) & TARGET_NAMES] or changing
     if not fit:
-        others = listed([repr(name) for name in rest], 12) or "nothing"
-        raise Unguessable(
+        others = join_names([repr(name) for name in rest], 12) or "nothing"
+        raise CannotInferPipeline(
             f"{where} has no column of numbers that change, so nothing to forecast; beside time: {others}."
         )
-    if (wide := alike(fit)) and not any(words_of(name) & TARGET for name in fit):
+    if (wide := alike(fit)) and not any(column_name_words(name) & TARGET_NAMES for name in fit):
         y, columns = wide
         why = f"{told(columns)}; one of them alone? --target"
-        return Target(y, tuple(columns), Finding("y", listed(y, 4), "likely", why))
+        return Target(y, tuple(columns), Inference("y", join_names(y, 4), "likely", why))
     return _best(fit, frame)
 
 
-def numbers_among(columns: dict[str, Told]) -> list[str]:
-    return [name for name, told in columns.items() if told.holds in ("integer", "number", "epoch")]
+def numbers_among(columns: dict[str, ColumnProfile]) -> list[str]:
+    return [name for name, told in columns.items() if told.kind in ("integer", "number", "epoch")]
 
 
-def _hinted(hint: str, frame: pd.DataFrame, rest: dict[str, Told], numeric: list[str], where: str) -> Target:
+def _hinted(hint: str, frame: pd.DataFrame, rest: dict[str, ColumnProfile], numeric: list[str], where: str) -> Target:
     if GLOB & set(hint) and hint not in rest:
-        columns = [name for name in unpivot.matched([hint], numeric, ()) if name in numeric]
+        columns = [name for name in unpivot.match_columns([hint], numeric, ()) if name in numeric]
         if columns:
-            return Target((hint,), tuple(columns), Finding("y", hint, "given", told(columns)))
-    y = known_column(hint, rest, "--target", where)
+            return Target((hint,), tuple(columns), Inference("y", hint, "given", told(columns)))
+    y = resolve_column(hint, rest, "--target", where)
     if y not in numeric:
-        raise Unguessable(f"column {y!r} of {where} holds {rest[y].holds}, not numbers; name another with --target.")
-    return Target(y, (y,), Finding("y", y, "given", _range(frame[y])))
+        raise CannotInferPipeline(
+            f"column {y!r} of {where} holds {rest[y].kind}, not numbers; name another with --target."
+        )
+    return Target(y, (y,), Inference("y", y, "given", _range(frame[y])))
 
 
 def _best(names: list[str], frame: pd.DataFrame) -> Target:
@@ -61,20 +65,20 @@ def _best(names: list[str], frame: pd.DataFrame) -> Target:
     best = max(names, key=lambda name: ranks[name])
     if len(names) == 1:
         why = f"the only column of numbers that change; {_range(frame[best])}"
-        return Target(best, (best,), Finding("y", best, "sure", why))
+        return Target(best, (best,), Inference("y", best, "sure", why))
     ahead = ranks[best] - max(ranks[name] for name in names if name != best)
     sure = "sure" if ahead >= 4 else "likely" if ahead >= 2 else "unsure"
     rivals = [name for name in names if name != best and ranks[name] >= 0]
     why = f"by its {'name' if ranks[best] >= 5 else 'place'}, {_range(frame[best])}"
-    why += f"; or {listed(rivals, 4)}? Choose with --target" if rivals and sure != "sure" else ""
-    return Target(best, (best,), Finding("y", best, sure, why))
+    why += f"; or {join_names(rivals, 4)}? Choose with --target" if rivals and sure != "sure" else ""
+    return Target(best, (best,), Inference("y", best, sure, why))
 
 
 def _rank(name: str, place: int, count: int, frame: pd.DataFrame) -> float:
     """By the words of its name, then by its place: targets stand first or last."""
-    words = words_of(name)
-    rank = 10.0 * bool(words & TARGET) + (5.0 if words & LIKELY else 3.0 if "volume" in words else 0.0)
-    rank -= 6.0 * bool(words & WEATHER) + 6.0 * bool(words & BESIDE) + 6.0 * bool(words & ID - {"name"})
+    words = column_name_words(name)
+    rank = 10.0 * bool(words & TARGET_NAMES) + (5.0 if words & TARGET_WORDS else 3.0 if "volume" in words else 0.0)
+    rank -= 6.0 * bool(words & WEATHER) + 6.0 * bool(words & COVARIATE_WORDS) + 6.0 * bool(words & ID - {"name"})
     rank += 1.5 * (place == count - 1) + 1.0 * (place == 0)
     return rank - 4.0 * float(frame[name].isna().mean())
 
@@ -105,4 +109,4 @@ def alike(names: list[str]) -> tuple[tuple[str, ...], list[str]] | None:
 
 
 def told(columns: list[str]) -> str:
-    return f"{len(columns)} columns that are alike, each a series of its own: {listed(columns, 4)}"
+    return f"{len(columns)} columns that are alike, each a series of its own: {join_names(columns, 4)}"

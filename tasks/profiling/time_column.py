@@ -5,11 +5,11 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow as pa
 
-from data_contracts.odcs_compiler import Column
-from tasks.profiling.column_types import MOSTLY, Told, Unit, epoch_unit, times_of, words_of
-from tasks.profiling.inference import Finding, Hints, Unguessable, known_column, listed, percent
+from data_contracts.contract import Column
+from tasks.profiling.column_types import MOSTLY, ColumnProfile, Unit, column_name_words, detect_epoch_unit, parse_times
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent, join_names, resolve_column
 from tasks.profiling.vocabulary import BOOKKEEPING, TIME
-from tasks.sources.read import SourceSpec
+from tasks.sources.spec import SourceSpec
 
 
 class Times(NamedTuple):
@@ -17,33 +17,33 @@ class Times(NamedTuple):
 
     column: str
     values: pd.Series
-    finding: Finding
+    finding: Inference
     format: str | None = None
     """How they are written, in the words of a contract, where they could be read otherwise."""
     epoch: Unit | None = None
     """What they count since 1970, where they are numbers."""
 
 
-def time_of(table: pa.Table, kinds: dict[str, Told], source: SourceSpec, hints: Hints) -> Times:
+def infer_time_column(table: pa.Table, kinds: dict[str, ColumnProfile], source: SourceSpec, hints: Hints) -> Times:
     """Raises SpecError for a hint that is no column, Unguessable where no column, or the hinted one, is a time."""
     if hints.time:
-        name = known_column(hints.time, kinds, "--time", source.shown)
+        name = resolve_column(hints.time, kinds, "--time", source.shown)
     else:
-        candidates = [one.name for one in kinds.values() if one.holds == "time"]
-        candidates = candidates or [one.name for one in kinds.values() if one.holds == "epoch"]
+        candidates = [one.name for one in kinds.values() if one.kind == "time"]
+        candidates = candidates or [one.name for one in kinds.values() if one.kind == "epoch"]
         if not candidates:
-            raise Unguessable(_no_time(table, source))
+            raise CannotInferPipeline(_no_time(table, source))
         name = min(candidates, key=lambda one: _rank(one, table, kinds))
     values = plain(table[name])
-    if kinds[name].holds == "epoch":
+    if kinds[name].kind == "epoch":
         return _counted(name, values, source, hints)
-    found = times_of(values, source)
+    found = parse_times(values, source)
     share = float(found.notna().mean()) if len(found) else 0.0
     if share < MOSTLY:
-        raise Unguessable(_unread(name, values, found, source))
+        raise CannotInferPipeline(_unread(name, values, found, source))
     word = day_first(values, found)
     if word:
-        found = times_of(values, source, column=promised(name, word))
+        found = parse_times(values, source, column=promised(name, word))
     return Times(name, found, _finding(name, found, (share, word), kinds, hints), word)
 
 
@@ -52,37 +52,37 @@ def plain(values: pa.ChunkedArray) -> pd.Series:
     return (values.cast(kind.value_type) if pa.types.is_dictionary(kind) else values).to_pandas()
 
 
-def _rank(name: str, table: pa.Table, kinds: dict[str, Told]) -> tuple[object, ...]:
+def _rank(name: str, table: pa.Table, kinds: dict[str, ColumnProfile]) -> tuple[object, ...]:
     """Least is best: no bookkeeping, then the finest stamps, then a file that says itself that they are times."""
-    words = words_of(name)
+    words = column_name_words(name)
     distinct = table[name].slice(0, 100_000).unique()
     known = len(distinct) - bool(distinct.null_count)
     return (bool(words & BOOKKEEPING), -known, not kinds[name].typed, not words & TIME)
 
 
 def _finding(
-    name: str, found: pd.Series, read: tuple[float, str | None], kinds: dict[str, Told], hints: Hints
-) -> Finding:
+    name: str, found: pd.Series, read: tuple[float, str | None], kinds: dict[str, ColumnProfile], hints: Hints
+) -> Inference:
     order = ", sorted" if found.dropna().is_monotonic_increasing else ""
-    others = [one.name for one in kinds.values() if one.holds == "time" and one.name != name]
+    others = [one.name for one in kinds.values() if one.kind == "time" and one.name != name]
     share, word = read
     parses = "is a time" if kinds[name].typed else "parses"
-    why = f"{parses} in {percent(share)} of rows{order}"
-    why += f"; so does {listed(others)}: choose with --time" if others else ""
+    why = f"{parses} in {format_percent(share)} of rows{order}"
+    why += f"; so does {join_names(others)}: choose with --time" if others else ""
     why += f"; {word}, for else their steps would be uneven" if word else ""
     sure = "given" if hints.time else "sure" if share == 1 and not others and not word else "likely"
-    return Finding("time", name, sure, why)
+    return Inference("time", name, sure, why)
 
 
 def _counted(name: str, values: pd.Series, source: SourceSpec, hints: Hints) -> Times:
-    unit = epoch_unit(pd.to_numeric(values, errors="coerce").dropna(), name) or "s"
-    found = times_of(values, source.model_copy(update={"epoch": unit}))
+    unit = detect_epoch_unit(pd.to_numeric(values, errors="coerce").dropna(), name) or "s"
+    found = parse_times(values, source.model_copy(update={"epoch": unit}))
     why = f"numbers that count {unit} since 1970, from {found.min():%Y-%m-%d %H:%M} to {found.max():%Y-%m-%d %H:%M}"
-    return Times(name, found, Finding("time", name, "given" if hints.time else "likely", why), epoch=unit)
+    return Times(name, found, Inference("time", name, "given" if hints.time else "likely", why), epoch=unit)
 
 
 def _no_time(table: pa.Table, source: SourceSpec) -> str:
-    columns = listed([repr(name) for name in table.column_names], 12)
+    columns = join_names([repr(name) for name in table.column_names], 12)
     return (
         f"{source.shown} has no column that reads as a time; its {table.num_columns} columns: {columns}. A row needs "
         "its time, as 2024-01-31 or 2024-01-31 13:00: add such a column, or say which one it is with --time."

@@ -14,10 +14,10 @@ ID = _words(
     "branch customer client symbol ticker name key code department dept warehouse plant route line machine state "
     "category"
 )
-EXACT_ID = _words("unique_id series series_id id item_id")
+ID_NAMES = _words("unique_id series series_id id item_id")
 COUNTER = frozenset(["index", "instant", "row", "id", "unnamed", "no", ""])
-TARGET = _words("y target value values label")
-LIKELY = _words(
+TARGET_NAMES = _words("y target value values label")
+TARGET_WORDS = _words(
     "sales sold demand load count cnt total quantity qty units amount revenue consumption usage kwh mw energy power "
     "orders visitors visits trips rides passengers traffic generation output turnover requests calls arrivals close "
     "ot"
@@ -26,7 +26,7 @@ WEATHER = _words(
     "temp atemp temperature rain snow wind windspeed humidity hum cloud clouds pressure visib visibility precip "
     "precipitation sun sunshine radiation dew dewpoint weathersit"
 )
-BESIDE = _words(
+COVARIATE_WORDS = _words(
     "price holiday promo promotion onpromotion event lat lon latitude longitude workingday weekend open flag index row "
     "year yr season"
 )

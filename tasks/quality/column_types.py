@@ -5,14 +5,14 @@ from typing import Any
 import pandas as pd
 import pyarrow as pa
 
-from data_contracts.column_types import Kind, kind_of
-from data_contracts.odcs_compiler import Column
+from data_contracts.column_types import ColumnType, kind_of
+from data_contracts.contract import Column
 from tasks.quality import wide_tables
-from tasks.quality.violations import Fault
-from tasks.sources.dataset import Reading
-from tasks.sources.values import MISSING, numbers, shown, truths
+from tasks.quality.violations import Violation
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.values import MISSING, format_value, parse_booleans, parse_numbers
 
-FITS: dict[Kind, tuple[Kind, ...]] = {
+FITS: dict[ColumnType, tuple[ColumnType, ...]] = {
     "number": ("number", "integer"),
     "integer": ("integer", "number"),  # a gap makes a float of it; each value must be whole
     "string": ("string",),
@@ -23,20 +23,20 @@ FITS: dict[Kind, tuple[Kind, ...]] = {
 FEWEST = 2  # one wrong value is a row at fault, not a retyped column
 
 
-def retyped(raw: pd.DataFrame, reading: Reading) -> list[Fault]:
+def check_column_types(raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
     """Columns that are not what the contract promises: each stops the night, for no row of it can be read."""
     if reading.contract is None:
         return []
     faults = []
     for column in reading.contract.columns:
-        reason = _otherwise(_values_of(column.name, raw, reading), column, reading)
+        reason = _type_mismatch(_values_of(column.name, raw, reading), column, reading)
         if reason:
             told = f"is promised as {column.promised} and found as {reason}"
-            faults.append(Fault("type of the column", column.name, "error", told, []))
+            faults.append(Violation("type of the column", column.name, "error", told, []))
     return faults
 
 
-def _values_of(name: str, raw: pd.DataFrame, reading: Reading) -> pd.Series:
+def _values_of(name: str, raw: pd.DataFrame, reading: DatasetSpec) -> pd.Series:
     """A column of the source, under whichever name the raw table has it."""
     columns = reading.columns
     if name in reading.targets([name]):
@@ -47,7 +47,7 @@ def _values_of(name: str, raw: pd.DataFrame, reading: Reading) -> pd.Series:
     return raw[ours.get(name, name)]
 
 
-def _otherwise(values: pd.Series, column: Column, reading: Reading) -> str | None:
+def _type_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> str | None:
     """What `values` are, where they are not what `column` promises."""
     if column.kind == "any" or values.notna().sum() == 0:
         return None
@@ -73,19 +73,19 @@ def _arrow(values: pd.Series) -> pa.DataType | None:
     return pa.string() if pa.types.is_large_string(found) else found
 
 
-def _as_text(values: pd.Series, column: Column, reading: Reading) -> str | None:
+def _as_text(values: pd.Series, column: Column, reading: DatasetSpec) -> str | None:
     told = values[values.notna() & ~values.map(str).str.strip().str.lower().isin(MISSING)]
     if len(told) < FEWEST or not _unread(told, column, reading).all():
         return None
-    return f"text: none of its {len(told):,} values is one, the first is {shown(told.iloc[0])}"
+    return f"text: none of its {len(told):,} values is one, the first is {format_value(told.iloc[0])}"
 
 
-def _unread(told: pd.Series, column: Column, reading: Reading) -> pd.Series:
+def _unread(told: pd.Series, column: Column, reading: DatasetSpec) -> pd.Series:
     if column.kind == "boolean":
-        return truths(told)[1]
+        return parse_booleans(told)[1]
     if column.kind == "time":
         return reading.times(told, column).isna()
-    return numbers(told, reading.source.decimal)[1]
+    return parse_numbers(told, reading.source.decimal)[1]
 
 
 def _in_another_zone(found: Any, column: Column) -> str | None:

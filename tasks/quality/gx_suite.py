@@ -7,18 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
 from data_contracts.metrics import MISSING
-from data_contracts.odcs_compiler import Contract
 from data_contracts.property_options import MULTIPLE
-from data_contracts.rules import Rule
+from data_contracts.rules import QualityRule
 
 OURS = (MISSING, MULTIPLE)
 LIMITS = ("min_value", "max_value")
 LOOKS = re.compile(r"\(\?[=!<]|\\[1-9]")
 
 
-class Result(NamedTuple):
+class RuleResult(NamedTuple):
     """What one rule found: whether it holds, the rows at fault, the figure it saw, and why it could not be run."""
 
     holds: bool
@@ -27,7 +27,7 @@ class Result(NamedTuple):
     broken: str | None
 
 
-def run(frame: pd.DataFrame, rules: tuple[Rule, ...], contract: Contract) -> list[Result]:
+def run_rules(frame: pd.DataFrame, rules: tuple[QualityRule, ...], contract: Contract) -> list[RuleResult]:
     """One result a rule; `row` numbers the rows of `frame`. SpecError where a rule is no expectation at all."""
     asked = [rule for rule in rules if not _is_ours(rule)]
     answers = iter(_asked(frame, asked, contract) if asked else [])
@@ -38,7 +38,7 @@ def run(frame: pd.DataFrame, rules: tuple[Rule, ...], contract: Contract) -> lis
     return found
 
 
-def judges_rows(rule: Rule) -> bool:
+def has_row_results(rule: QualityRule) -> bool:
     """Whether the rule says of single rows that they are at fault; otherwise it judges a column or table as a whole."""
     if _is_ours(rule):
         return True
@@ -49,13 +49,13 @@ def judges_rows(rule: Rule) -> bool:
     return issubclass(get_expectation_impl(rule.expectation), by_row)
 
 
-def _is_ours(rule: Rule) -> bool:
+def _is_ours(rule: QualityRule) -> bool:
     """Also a pattern of the standard that looks around or back, which Arrow's regular expressions can't."""
     looks = rule.allowed is not None and LOOKS.search(str(rule.arguments.get("regex", "")))
     return rule.expectation in OURS or bool(looks)
 
 
-def _asked(frame: pd.DataFrame, rules: list[Rule], contract: Contract) -> list[Result]:
+def _asked(frame: pd.DataFrame, rules: list[QualityRule], contract: Contract) -> list[RuleResult]:
     import great_expectations as gx  # takes seconds, and a cached night never needs it
 
     logging.getLogger("great_expectations").setLevel(logging.ERROR)
@@ -73,7 +73,7 @@ def _asked(frame: pd.DataFrame, rules: list[Rule], contract: Contract) -> list[R
     return [_result(ordered[one]) for one in asked if one in ordered]
 
 
-def _expectation(rule: Rule, frame: pd.DataFrame, contract: Contract) -> Any:
+def _expectation(rule: QualityRule, frame: pd.DataFrame, contract: Contract) -> Any:
     from great_expectations.expectations.registry import get_expectation_impl
 
     try:
@@ -85,7 +85,7 @@ def _expectation(rule: Rule, frame: pd.DataFrame, contract: Contract) -> Any:
         ) from error
 
 
-def _arguments(rule: Rule, frame: pd.DataFrame) -> dict[str, Any]:
+def _arguments(rule: QualityRule, frame: pd.DataFrame) -> dict[str, Any]:
     """A limit of a column of times is an instant, however the contract writes it; without a zone it is meant in UTC."""
     arguments = dict(rule.arguments)
     column = arguments.get("column")
@@ -103,19 +103,19 @@ def _question(configuration: Any) -> str:
     return f"{configuration.type} {sorted(told.items(), key=str)}"
 
 
-def _result(told: dict[str, Any]) -> Result:
+def _result(told: dict[str, Any]) -> RuleResult:
     raised = told.get("exception_info") or {}
     infos = [raised] if "raised_exception" in raised else list(raised.values())
     reasons = [one.get("exception_message") for one in infos if isinstance(one, dict) and one.get("raised_exception")]
     rows = [entry["row"] for entry in told["result"].get("unexpected_index_list") or []]
     broken = " ".join(str(reasons[0]).split()) if reasons else None
-    return Result(bool(told["success"]), rows, told["result"].get("observed_value"), broken)
+    return RuleResult(bool(told["success"]), rows, told["result"].get("observed_value"), broken)
 
 
-def _ours(frame: pd.DataFrame, rule: Rule) -> Result:
+def _ours(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
     """The expectations that Great Expectations does not have, or not for text kept by Arrow."""
     if rule.arguments["column"] not in frame:
-        return Result(False, [], None, f"there is no column {rule.arguments['column']!r}")
+        return RuleResult(False, [], None, f"there is no column {rule.arguments['column']!r}")
     values = frame[rule.arguments["column"]]
     if "regex" in rule.arguments:
         fits = re.compile(rule.arguments["regex"])
@@ -128,9 +128,9 @@ def _ours(frame: pd.DataFrame, rule: Rule) -> Result:
         share = values.astype("float64") / step
         at_fault = values.notna() & ~np.isclose(share, share.round(), rtol=0, atol=1e-9 * np.maximum(1, share.abs()))
     rows = frame.loc[at_fault, "row"].tolist()
-    return Result(not rows, rows, None, None)
+    return RuleResult(not rows, rows, None, None)
 
 
-def sentence(rule: Rule, reason: str, contract: Contract) -> str:
+def rule_error_message(rule: QualityRule, reason: str, contract: Contract) -> str:
     """What a rule that judged nothing is told."""
     return f"contract {contract.label}, rule {rule.name!r} is broken and judged nothing: {reason}"

@@ -9,15 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import SpecError
-from tasks.sources.dataset import Reading
-from tasks.sources.read import SourceSpec
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.spec import SourceSpec
 
 TOLD = ("row", "rule", "reason")
 FORMULA = re.compile(r"^\s*[=+\-@]|^[\t\r]")
 SHOWN = 5
 
 
-class Broken(NamedTuple):
+class RuleSummary(NamedTuple):
     """One rule, and the rows that broke it; a row that broke several is counted with each."""
 
     rule: str
@@ -27,7 +27,7 @@ class Broken(NamedTuple):
     first: tuple[int, ...]
 
 
-def by_rule(rejected: pd.DataFrame) -> list[Broken]:
+def summarize_by_rule(rejected: pd.DataFrame) -> list[RuleSummary]:
     """The rules, those with most rows first."""
     parts = rejected.assign(
         rule=rejected["rule"].str.split("; "), one=~rejected["rule"].str.contains("; ", regex=False)
@@ -37,15 +37,15 @@ def by_rule(rejected: pd.DataFrame) -> list[Broken]:
     return sorted(told, key=lambda one: (-one.rows, one.rule))
 
 
-def _broken(rule: str, rows: pd.DataFrame) -> Broken:
+def _broken(rule: str, rows: pd.DataFrame) -> RuleSummary:
     names = rows["unique_id"].fillna("(no name)").value_counts()
     ordered = sorted(names.items(), key=lambda item: (-item[1], str(item[0])))
     series = {str(name): int(count) for name, count in ordered}
     first = tuple(int(row) for row in sorted(rows["row"])[:SHOWN])
-    return Broken(rule, len(rows), str(rows["reason"].iloc[0]), series, first)
+    return RuleSummary(rule, len(rows), str(rows["reason"].iloc[0]), series, first)
 
 
-def as_source(rejected: pd.DataFrame, reading: Reading, schema: pa.Schema | None) -> pd.DataFrame:
+def to_source_rows(rejected: pd.DataFrame, reading: DatasetSpec, schema: pa.Schema | None) -> pd.DataFrame:
     """The rows as text under the names of the source, in its order; what was never read is not there.
 
     Of a wide table each rejected cell stands in its row; the cells that were used are empty.
@@ -74,7 +74,7 @@ def _one_row_each(cells: pd.DataFrame, named: bool) -> pd.DataFrame:
     return rows.drop(columns=["y", "target"]).join(values)
 
 
-def exported(rows: pd.DataFrame, suffix: str, source: SourceSpec, schema: pa.Schema | None) -> bytes:
+def export_rows(rows: pd.DataFrame, suffix: str, source: SourceSpec, schema: pa.Schema | None) -> bytes:
     """CSV or Parquet, as the source would have it. Raises SpecError for any other suffix."""
     if suffix == ".csv":
         text = rows.to_csv(index=False, sep=getattr(source, "delimiter", None) or ",")

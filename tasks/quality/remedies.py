@@ -3,12 +3,12 @@
 import re
 from typing import NamedTuple
 
-from data_contracts.odcs_compiler import Contract
+from data_contracts.contract import Contract
 
 
 class Remedy(NamedTuple):
-    asks: str
-    way_out: str
+    requirement: str
+    fix: str
 
 
 MEND = "mend the value at the source"
@@ -51,7 +51,7 @@ RULES: tuple[tuple[str, Remedy], ...] = (
 )
 
 
-def remedy_of(rule: str, contract: Contract | None, pipeline: str) -> Remedy:
+def find_remedy(rule: str, contract: Contract | None, pipeline: str) -> Remedy:
     """By the words of the contract where the rule is its own, else by those of the house."""
     for promised in contract.rules if contract else ():
         if promised.name == rule:
@@ -59,7 +59,9 @@ def remedy_of(rule: str, contract: Contract | None, pipeline: str) -> Remedy:
             return Remedy(promised.sentence, f"{MEND}, or change the rule {where}")
     for pattern, remedy in RULES:
         if found := re.fullmatch(pattern, rule):
-            return Remedy(remedy.asks.format(*found.groups()) if found.groups() else remedy.asks, remedy.way_out)
+            return Remedy(
+                remedy.requirement.format(*found.groups()) if found.groups() else remedy.requirement, remedy.fix
+            )
     return Remedy(
         "the rule is no longer one of the contract", f"run `nightcast check {pipeline}` to judge the rows anew"
     )

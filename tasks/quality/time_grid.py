@@ -7,11 +7,11 @@ grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known co
 import numpy as np
 import pandas as pd
 
-from tasks.quality.violations import Fault
-from tasks.sources.dataset import Reading
+from tasks.quality.violations import Violation
+from tasks.sources.dataset import DatasetSpec
 
-MOST_STEPS = 10_000_000
-MOST_GAPS = 0.9  # of all steps: with more, something is probably not as it was meant
+MAX_STEPS = 10_000_000
+MAX_GAP_SHARE = 0.9  # of all steps: with more, something is probably not as it was meant
 
 
 def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
@@ -30,20 +30,22 @@ def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
     return (inside.append(beyond) + phase).astype("datetime64[us, UTC]")
 
 
-def too_early(frame: pd.DataFrame, reading: Reading) -> list[Fault]:
+def check_outlying_times(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
     """Rows so long before the newest that the grid between would fill the memory, as of a year 202."""
     offset = pd.tseries.frequencies.to_offset(reading.freq)
     width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
-    early = (frame["ds"].max() - frame["ds"]) / width > MOST_STEPS
+    early = (frame["ds"].max() - frame["ds"]) / width > MAX_STEPS
     if not early.any():
         return []
-    reason = f"lies more than {MOST_STEPS:,} steps of freq {reading.freq!r} before the newest"
+    reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} before the newest"
     return [
-        Fault("ds is near the others", reading.columns.ds, reading.row_faults, reason, frame.loc[early, "row"].tolist())
+        Violation(
+            "ds is near the others", reading.columns.ds, reading.row_faults, reason, frame.loc[early, "row"].tolist()
+        )
     ]
 
 
-def off_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Reading) -> list[Fault]:
+def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: DatasetSpec) -> list[Violation]:
     """Rows whose time lies between two steps."""
     outside = frame["ds"].notna() & ~frame["ds"].isin(grid)
     if not outside.any():
@@ -51,17 +53,21 @@ def off_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Reading) -> l
     shown = ", ".join(f"{moment:%a %H:%M}" for moment in grid[:2])
     reason = f"lies between two steps of freq {reading.freq!r} (steps are at {shown} …)"
     return [
-        Fault("ds is on the grid", reading.columns.ds, reading.row_faults, reason, frame.loc[outside, "row"].tolist())
+        Violation(
+            "ds is on the grid", reading.columns.ds, reading.row_faults, reason, frame.loc[outside, "row"].tolist()
+        )
     ]
 
 
-def ended(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[str]:
+def ended_series(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> list[str]:
     """Series that stopped before the cutoff and have no row after it: reported, and not forecast."""
     last = frame.groupby("unique_id")["ds"].max()
     return sorted(last[last < cutoff].index) if reading.features.known_columns else []
 
 
-def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, reading: Reading) -> pd.DataFrame:
+def reindex_to_grid(
+    frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, reading: DatasetSpec
+) -> pd.DataFrame:
     """Every step of every series from its first row to the cutoff, and the horizon where covariates are known ahead.
 
     `frame` is unique by (unique_id, ds) and lies on the grid; a static value is the series' last one.
@@ -73,7 +79,7 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
     first = pd.Series(places).groupby(frame["unique_id"].to_numpy()).min().sort_index()
     first = first[first < newest]  # a series that begins after the cutoff is not known yet
     begins = first.to_numpy()
-    lengths = np.where(first.index.isin(ended(frame, cutoff, reading)), newest, end) - begins
+    lengths = np.where(first.index.isin(ended_series(frame, cutoff, reading)), newest, end) - begins
     starts = np.cumsum(lengths) - lengths
     inside = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     filled = pd.DataFrame(
@@ -96,11 +102,11 @@ def on_grid(frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, r
     return filled
 
 
-def sparse(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[Fault]:
+def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> list[Violation]:
     """A table with hardly a row a step: its freq may be wrong, one time may be, or a step without a row means none."""
     past = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
     share = past["y"].isna().mean()
-    if share <= MOST_GAPS:
+    if share <= MAX_GAP_SHARE:
         return []
     counts = past["y"].isna().groupby(past["unique_id"]).sum()
     name = str(counts.idxmax())
@@ -109,12 +115,12 @@ def sparse(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading) -> list[
         f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which "
         f"begins at {begins:%Y-%m-%d %H:%M}; if a step without a row had none, write `cleaning: {{fill: {{y: zero}}}}`"
     )
-    return [Fault("most steps have a row", reading.columns.ds, "info", reason, [])]
+    return [Violation("most steps have a row", reading.columns.ds, "info", reason, [])]
 
 
-def known_ahead(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: Reading
-) -> tuple[pd.DataFrame, list[str], list[Fault]]:
+def check_future_covariates(
+    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec
+) -> tuple[pd.DataFrame, list[str], list[Violation]]:
     """(clean, series that can't be forecast, faults): what the spec calls known ahead must have values there.
 
     A series that lacks some loses its horizon and is not forecast; where every series does, that is an error.
@@ -134,5 +140,5 @@ def known_ahead(
                 f"known covariate has no value for {len(holes):,} of {len(ahead):,} steps of the horizon, first "
                 f"series {first['unique_id']!r} at {first['ds']:%Y-%m-%d %H:%M}; supply it, or declare it as observed"
             )
-            faults.append(Fault("known covariates reach over the horizon", name, severity, reason, []))
+            faults.append(Violation("known covariates reach over the horizon", name, severity, reason, []))
     return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(silent)], silent, faults

@@ -4,10 +4,10 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.sources.values import shown
+from tasks.sources.values import format_value
 
 
-class Fault(NamedTuple):
+class Violation(NamedTuple):
     """One broken rule and the rows at fault, by their number in the source; no rows: the table as a whole.
 
     `severity` is error (the night stops), series (their series are set aside), warning (they go to quarantine), or
@@ -21,12 +21,12 @@ class Fault(NamedTuple):
     rows: list[int]
 
 
-def rows_of(faults: list[Fault]) -> set[int]:
+def violating_rows(faults: list[Violation]) -> set[int]:
     """The rows of all of them, by their number in the source."""
     return {row for fault in faults for row in fault.rows}
 
 
-def set_aside(frame: pd.DataFrame, faults: list[Fault]) -> tuple[tuple[str, ...], list[Fault]]:
+def exclude_series(frame: pd.DataFrame, faults: list[Violation]) -> tuple[tuple[str, ...], list[Violation]]:
     """(series that are not used this night, faults of their other rows), by the faults whose severity is series.
 
     A row that names no series is its own: nothing tells to which it belongs.
@@ -43,13 +43,13 @@ def set_aside(frame: pd.DataFrame, faults: list[Fault]) -> tuple[tuple[str, ...]
     return tuple(sorted(names)), others
 
 
-def sentence(fault: Fault, raw: pd.DataFrame) -> str:
+def describe_violation(fault: Violation, raw: pd.DataFrame) -> str:
     """What is wrong, where, with which values: column, series, rows, first values."""
     if not fault.rows:
         return f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}"
     at_fault = raw[raw["row"].isin(fault.rows)]
     rows = at_fault["source_row"].tolist() if "source_row" in raw else fault.rows
-    series = [shown(name) for name in at_fault["unique_id"].drop_duplicates().head(4)]
+    series = [format_value(name) for name in at_fault["unique_id"].drop_duplicates().head(4)]
     more = at_fault["unique_id"].nunique(dropna=False) - len(series)
     first = at_fault.iloc[0]
     many = "s" if len(fault.rows) > 1 else ""
@@ -57,6 +57,6 @@ def sentence(fault: Fault, raw: pd.DataFrame) -> str:
         f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}; {len(rows):,} row{many} at fault, "
         f"series {', '.join(series)}{f' and {more} more' if more > 0 else ''}, "
         f"row{many} {', '.join(str(row) for row in rows[:5])}{' …' if len(rows) > 5 else ''}; "
-        f"{'the first: ' if many else ''}ds {shown(first['ds'])}, y {shown(first['y'])}"
+        f"{'the first: ' if many else ''}ds {format_value(first['ds'])}, y {format_value(first['y'])}"
         f"{'; not forecast tonight' if fault.severity == 'series' else ''}"
     )

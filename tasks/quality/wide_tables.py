@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from tasks.quality.violations import Fault
-from tasks.sources.dataset import Reading
+from tasks.quality.violations import Violation
+from tasks.sources.dataset import DatasetSpec
 
 
-def their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: Reading) -> pd.DataFrame:
+def their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
     """The typed values under the source's names, a row of the source each; `row` numbers them as the source does."""
     columns = reading.columns
     place, target = raw["source_row"], raw["target"]
@@ -32,7 +32,7 @@ def ids(names: pd.Series, targets: pd.Series) -> pd.Series:
     return pd.Series(told, names.index, dtype="str")
 
 
-def by_target(faults: list[Fault], raw: pd.DataFrame, reading: Reading) -> list[Fault]:
+def split_by_target(faults: list[Violation], raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
     """Faults of the targets, one for each target that has some; the others as they are."""
     if isinstance(reading.columns.y, str):
         return faults
@@ -48,7 +48,7 @@ def by_target(faults: list[Fault], raw: pd.DataFrame, reading: Reading) -> list[
     return told
 
 
-def of_cells(faults: list[Fault], raw: pd.DataFrame, reading: Reading) -> list[Fault]:
+def of_cells(faults: list[Violation], raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
     """Faults of rows of the source as faults of their cells: those of the targets that the rule is about, or of all."""
     if isinstance(reading.columns.y, str):
         return faults

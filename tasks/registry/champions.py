@@ -13,23 +13,23 @@ from pydantic import ValidationError
 from data_contracts.artifact import Artifact
 from tasks.modeling.candidate import Candidate
 from tasks.storage.store import Store
-from tasks.storage.vintages import vintage, vintage_of, whole_second
+from tasks.storage.vintages import floor_to_second, parse_vintage, vintage_name
 
 
-def decide(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
+def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
     """Write the decision of a night; the same night decided again on other inputs replaces its own decision."""
-    return store.publish(decision, f"{_folder(pipeline)}/vintage={vintage(as_of)}.json")
+    return store.publish(decision, f"{_folder(pipeline)}/vintage={vintage_name(as_of)}.json")
 
 
-def is_latest(pipeline: str, as_of: datetime, store: Store) -> bool:
+def is_latest_decision(pipeline: str, as_of: datetime, store: Store) -> bool:
     """Whether no later night has been decided: only then may an alias move."""
-    moments = [vintage_of(uri) for uri in store.listing(_folder(pipeline))]
+    moments = [parse_vintage(uri) for uri in store.list_files(_folder(pipeline))]
     return all(moment <= as_of for moment in moments if moment)
 
 
 def champion_before(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
     """The champion that a night at `as_of` meets."""
-    return next(_champions(pipeline, store, lambda moment: moment < whole_second(as_of)), None)
+    return next(_champions(pipeline, store, lambda moment: moment < floor_to_second(as_of)), None)
 
 
 def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
@@ -37,7 +37,7 @@ def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | Non
     return next(_champions(pipeline, store, lambda moment: moment <= as_of), None)
 
 
-def former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Candidate, ...]:
+def list_former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Candidate, ...]:
     """Every other model that was champion up to `as_of`, the latest first: who can step in for a damaged one."""
     found: dict[str, Candidate] = {}
     for champion in _champions(pipeline, store, lambda moment: moment <= as_of):
@@ -47,8 +47,8 @@ def former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Cand
 
 def _champions(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Iterator[Candidate]:
     """The champion of every decision that counts, the latest first; a torn decision is passed over."""
-    for uri in reversed(store.listing(_folder(pipeline))):
-        moment = vintage_of(uri)
+    for uri in reversed(store.list_files(_folder(pipeline))):
+        moment = parse_vintage(uri)
         decision = store.read_json(uri) if moment and counts(moment) else None
         if decision and decision.get("champion"):
             with contextlib.suppress(ValidationError):

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from data_contracts.spec import Spec
 
-AT_ONCE = 1000  # metrics, by MLflow's own limit
+MAX_METRICS_PER_CALL = 1000  # metrics, by MLflow's own limit
 
 
-class Tracking(Spec):
+class TrackingSettings(Spec):
     """Where MLflow is: its URI, and where a new experiment keeps its files."""
 
     uri: str
@@ -25,7 +25,7 @@ class Tracking(Spec):
         return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
 
 
-class Logged(Spec):
+class LoggedModel(Spec):
     """What one trained model leaves in MLflow."""
 
     name: str
@@ -34,15 +34,15 @@ class Logged(Spec):
     metrics: dict[str, float]
     curve: tuple[float, ...]
     weights: bytes
-    told: str
+    settings_json: str
     curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     drawings: dict[str, bytes] = Field(default_factory=dict)
 
 
-class Registry:
+class ModelRegistry:
     """One pipeline's experiment and registered model, both named like the pipeline."""
 
-    def __init__(self, tracking: Tracking, pipeline: str) -> None:
+    def __init__(self, tracking: TrackingSettings, pipeline: str) -> None:
         from mlflow import MlflowClient  # takes seconds, and a cached night never needs it
         from mlflow.utils.logging_utils import disable_logging
 
@@ -52,7 +52,7 @@ class Registry:
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
 
-    def log(self, model: Logged, run_id: str) -> str:
+    def log(self, model: LoggedModel, run_id: str) -> str:
         """The MLflow run of a trained model; logging the same weights for the same night twice gives the same run."""
         experiment = self._experiment()
         tags = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
@@ -68,11 +68,11 @@ class Registry:
         for name, curve in {"validation_loss": model.curve, **model.curves}.items():
             metrics += [Metric(name, value, now, epoch) for epoch, value in enumerate(curve, 1)]
         self.client.log_batch(key, params=[Param(name, value) for name, value in model.settings.items()])
-        for start in range(0, len(metrics), AT_ONCE):
-            self.client.log_batch(key, metrics=metrics[start : start + AT_ONCE])
+        for start in range(0, len(metrics), MAX_METRICS_PER_CALL):
+            self.client.log_batch(key, metrics=metrics[start : start + MAX_METRICS_PER_CALL])
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "weights.safetensors").write_bytes(model.weights)
-            (Path(folder) / "settings.json").write_text(model.told, encoding="utf-8")
+            (Path(folder) / "settings.json").write_text(model.settings_json, encoding="utf-8")
             self.client.log_artifacts(key, folder, "model")
         with tempfile.TemporaryDirectory() as folder:
             for name, drawing in model.drawings.items():
@@ -99,7 +99,7 @@ class Registry:
         made = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
         return str(made.version)
 
-    def point(self, alias: str, version: str) -> bool:
+    def set_alias(self, alias: str, version: str) -> bool:
         """Move `champion` or `challenger` to a version; False where this registry has no such version."""
         from mlflow.exceptions import MlflowException
         from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
@@ -112,7 +112,7 @@ class Registry:
             return False
         return True
 
-    def aliased(self, alias: str) -> str | None:
+    def get_alias(self, alias: str) -> str | None:
         """The version that an alias points at; None where it points at none."""
         from mlflow.exceptions import MlflowException
 
@@ -121,7 +121,7 @@ class Registry:
         except MlflowException:
             return None
 
-    def page_of(self, version: str | None) -> str:
+    def model_url(self, version: str | None) -> str:
         """The address, within MLflow's UI, of the run that trained a version, else of all runs of this pipeline."""
         from mlflow.exceptions import MlflowException
 

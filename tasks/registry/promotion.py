@@ -20,7 +20,7 @@ class PromotionSpec(Spec):
     significance: float = Field(0.05, gt=0, le=1)
 
 
-class Verdict(Spec):
+class PromotionDecision(Spec):
     """Who wins the gate, if anyone, and the figures that decided."""
 
     winner: str | None
@@ -28,7 +28,7 @@ class Verdict(Spec):
     p_value: float | None = None
 
 
-def luck(ours: np.ndarray, theirs: np.ndarray, lead: int = 1) -> float:
+def diebold_mariano_p_value(ours: np.ndarray, theirs: np.ndarray, lead: int = 1) -> float:
     """One-sided p-value of 'ours is not better', from paired losses at successive origins, each (origins,).
 
     Diebold and Mariano (1995) with the small-sample correction of Harvey, Leybourne and Newbold (1997). `lead` is how
@@ -49,42 +49,46 @@ def luck(ours: np.ndarray, theirs: np.ndarray, lead: int = 1) -> float:
     return float(stats.t.sf(statistic, df=count - 1))
 
 
-def judge(
+def decide_promotion(
     losses: pd.DataFrame,
     challengers: list[str],
     champion: str | None,
     baselines: list[str],
     spec: PromotionSpec,
     lead: int = 1,
-) -> Verdict:
+) -> PromotionDecision:
     """Judge the best challenger. `losses` is (origins x models); every comparison is written so that NaN loses."""
     means = losses.mean()
     finite = [name for name in challengers if math.isfinite(means.get(name, math.nan))]
     if not finite:
         lacking = "has a finite loss" if challengers else "was trained"
-        return Verdict(winner=None, reason=f"no challenger {lacking}, so the champion stays")
+        return PromotionDecision(winner=None, reason=f"no challenger {lacking}, so the champion stays")
     best = min(finite, key=lambda name: float(means[name]))
     for name in baselines:
         rival = float(means.get(name, math.nan))
         if math.isfinite(rival) and not float(means[best]) < rival:
-            return Verdict(winner=None, reason=f"{best} ({means[best]:.4g}) does not beat {name} ({rival:.4g})")
+            return PromotionDecision(
+                winner=None, reason=f"{best} ({means[best]:.4g}) does not beat {name} ({rival:.4g})"
+            )
     if champion is None:
-        return Verdict(
+        return PromotionDecision(
             winner=best, reason=f"{best} ({means[best]:.4g}) beats every baseline, and there was no champion"
         )
     stricter = spec.model_copy(update={"significance": spec.significance / len(finite)})  # the best of several is lucky
-    return _against(champion, best, losses, stricter, lead)
+    return _compare_with_champion(champion, best, losses, stricter, lead)
 
 
-def _against(champion: str, best: str, losses: pd.DataFrame, spec: PromotionSpec, lead: int) -> Verdict:
+def _compare_with_champion(
+    champion: str, best: str, losses: pd.DataFrame, spec: PromotionSpec, lead: int
+) -> PromotionDecision:
     ours, holder = float(losses[best].mean()), float(losses[champion].mean()) if champion in losses else math.nan
     if not math.isfinite(holder):
-        return Verdict(winner=best, reason=f"{best} ({ours:.4g}) has a finite loss, and {champion} has none")
-    p_value = luck(losses[best].to_numpy(), losses[champion].to_numpy(), lead)
+        return PromotionDecision(winner=best, reason=f"{best} ({ours:.4g}) has a finite loss, and {champion} has none")
+    p_value = diebold_mariano_p_value(losses[best].to_numpy(), losses[champion].to_numpy(), lead)
     told = f"{best} ({ours:.4g}) against {champion} ({holder:.4g}), p = {p_value:.3f}"
     by = f" by {spec.min_gain:.0%}" if spec.min_gain else ""
     if not ours < holder * (1 - spec.min_gain):
-        return Verdict(winner=None, reason=f"{told}: not better{by}", p_value=p_value)
+        return PromotionDecision(winner=None, reason=f"{told}: not better{by}", p_value=p_value)
     if not p_value < spec.significance:
-        return Verdict(winner=None, reason=f"{told}: better, but maybe by luck", p_value=p_value)
-    return Verdict(winner=best, reason=f"{told}: better, and not by luck", p_value=p_value)
+        return PromotionDecision(winner=None, reason=f"{told}: better, but maybe by luck", p_value=p_value)
+    return PromotionDecision(winner=best, reason=f"{told}: better, and not by luck", p_value=p_value)

@@ -4,14 +4,14 @@ import importlib.metadata
 
 import pandas as pd
 
-from tasks.charts.gradient_by_lag import Fading
-from tasks.modeling.forecast_setup import METRICS, Question
+from tasks.charts.gradient_by_lag import GradientCurve
+from tasks.modeling.forecast_setup import METRICS, ForecastSetup
 from tasks.report import page_data
-from tasks.report.data_health import health_of
-from tasks.report.memory_section import drawn
+from tasks.report.data_health import health_rows
+from tasks.report.memory_section import network_view
 from tasks.report.verdict import verdict
-from tasks.results.run import Story, challengers
-from tasks.results.steps import Drifted, Evaluated, Pictured, Realised, Registered
+from tasks.results.run import RunResults, trained_challengers
+from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
 from tasks.storage.store import Store
 
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
@@ -22,9 +22,9 @@ def versions() -> tuple[tuple[str, str], ...]:
     return tuple((name, importlib.metadata.version(name)) for name in PACKAGES)
 
 
-def leaderboard(story: Story, metric: str, store: Store) -> pd.DataFrame:
+def leaderboard(story: RunResults, metric: str, store: Store) -> pd.DataFrame:
     """The scores with the parts as they stand after the gate, best first."""
-    if not isinstance(story.evaluated, Evaluated):
+    if not isinstance(story.evaluated, EvaluationResult):
         return pd.DataFrame(columns=["model_name", "role", *METRICS])
     scores = store.get(story.evaluated.scores)
     champion = story.champion
@@ -34,14 +34,16 @@ def leaderboard(story: Story, metric: str, store: Store) -> pd.DataFrame:
     return scores.sort_values([metric, "model_name"], ignore_index=True)
 
 
-def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store) -> page_data.Morning:
+def _filled(story: RunResults, question: ForecastSetup, board: pd.DataFrame, store: Store) -> page_data.ReportData:
     clean = store.get(story.validated.clean)
     cutoff = pd.Timestamp(story.validated.cutoff)
     state, lines = verdict(story)
-    drifted = story.drifted if isinstance(story.drifted, Drifted) else None
-    decision = story.registered.reason if isinstance(story.registered, Registered) else "No decision in this run."
+    drifted = story.drifted if isinstance(story.drifted, DriftResult) else None
+    decision = (
+        story.registered.reason if isinstance(story.registered, RegistrationResult) else "No decision in this run."
+    )
     rejected = story.validated.quarantine.uri if story.validated.quarantine else None
-    return page_data.Morning(
+    return page_data.ReportData(
         pipeline=story.night.pipeline,
         as_of=story.night.as_of,
         zone=question.view.zone,
@@ -52,7 +54,7 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
         season=question.evaluation.season or question.view.season,
         verdict=state,
         lines=lines,
-        failures=tuple(page_data.Failure(one.step, one.reason) for one in story.failures),
+        failures=tuple(page_data.FailureRow(one.step, one.reason) for one in story.failures),
         leaderboard=board.assign(train_seconds=float("nan")),
         metric=question.evaluation.metric,
         decision=decision,
@@ -60,15 +62,15 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
         forecast=store.get(story.forecasted.table) if story.forecasted else pd.DataFrame(),
         yesterday=_yesterday(story, clean, store),
         accuracy=_nights(story, store),
-        health=health_of(story, cutoff, question.view),
+        health=health_rows(story, cutoff, question.view),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,
         drift_summary=drifted.summary if drifted else "",
         drift_href="drift.html" if drifted else None,
         training=tuple(
-            page_data.Curve(one.candidate.name, one.train_losses, one.validation_losses, one.note)
-            for one in challengers(story.trained)
+            page_data.LearningCurve(one.candidate.name, one.train_losses, one.validation_losses, one.note)
+            for one in trained_challengers(story.trained)
         ),
         memories=_best_first(story, board, store),
         references=_references(story),
@@ -77,21 +79,21 @@ def _filled(story: Story, question: Question, board: pd.DataFrame, store: Store)
     )
 
 
-def _recent(clean: pd.DataFrame, cutoff: pd.Timestamp, question: Question) -> pd.DataFrame:
+def _recent(clean: pd.DataFrame, cutoff: pd.Timestamp, question: ForecastSetup) -> pd.DataFrame:
     steps = max(7 * question.view.season if question.view.season <= 96 else 0, 3 * question.view.horizon)
     history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
     return history.groupby("unique_id").tail(steps)
 
 
-def _yesterday(story: Story, clean: pd.DataFrame, store: Store) -> pd.DataFrame | None:
+def _yesterday(story: RunResults, clean: pd.DataFrame, store: Store) -> pd.DataFrame | None:
     if not story.past:
         return None
     table = store.get(story.past[-1].file)
     return table.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
 
 
-def _nights(story: Story, store: Store) -> pd.DataFrame | None:
-    if not isinstance(story.realised, Realised) or story.realised.accuracy is None:
+def _nights(story: RunResults, store: Store) -> pd.DataFrame | None:
+    if not isinstance(story.realised, AccuracyResult) or story.realised.accuracy is None:
         return None
     table = store.get(story.realised.accuracy)
     figures = {name: (name, "mean") for name in ("mae", "mase", "wql", "coverage")}
@@ -103,30 +105,30 @@ def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:
     """(rule, rows, series, example) of a file of rejected rows; empty where there is none."""
     if uri is None:
         return pd.DataFrame(columns=["rule", "rows", "series", "example"])
-    grouped = store.get(store.claim(uri, "quarantine")).groupby("rule", as_index=False)
+    grouped = store.get(store.table_at(uri, "quarantine")).groupby("rule", as_index=False)
     return grouped.agg(rows=("row", "size"), series=("unique_id", "nunique"), example=("reason", "first"))
 
 
-def _provenance(story: Story) -> tuple[page_data.Origin, ...]:
+def _provenance(story: RunResults) -> tuple[page_data.ProvenanceEntry, ...]:
     claims = [("raw", story.raw), ("clean", story.validated.clean)]
     claims += [("windows", story.windows)] if story.windows else []
-    claims += [(one.candidate.name, one.candidate.bundle) for one in challengers(story.trained)]
-    if isinstance(story.evaluated, Evaluated):
+    claims += [(one.candidate.name, one.candidate.bundle) for one in trained_challengers(story.trained)]
+    if isinstance(story.evaluated, EvaluationResult):
         claims += [("backtest", story.evaluated.backtest), ("scores", story.evaluated.scores)]
-    if isinstance(story.registered, Registered):
+    if isinstance(story.registered, RegistrationResult):
         claims.append(("decision", story.registered.decision))
     claims += [("forecasts", story.forecasted.table)] if story.forecasted else []
-    return tuple(page_data.Origin(what, claim.digest, claim.uri) for what, claim in claims)
+    return tuple(page_data.ProvenanceEntry(what, claim.digest, claim.uri) for what, claim in claims)
 
 
-def _best_first(story: Story, board: pd.DataFrame, store: Store) -> tuple[page_data.Remembered, ...]:
+def _best_first(story: RunResults, board: pd.DataFrame, store: Store) -> tuple[page_data.ModelMemory, ...]:
     """What tonight's models remember, in the order of the leaderboard; those that are not on it come last."""
     places = {digest: place for place, digest in enumerate(board["bundle"])} if "bundle" in board else {}
-    found = [(one, drawn(one, store)) for one in challengers(story.trained)]
+    found = [(one, network_view(one, store)) for one in trained_challengers(story.trained)]
     found.sort(key=lambda pair: places.get(pair[0].candidate.bundle.digest, len(places)))
-    return tuple(page_data.Remembered(known, one.gradients) for one, known in found if known is not None)
+    return tuple(page_data.ModelMemory(known, one.gradients) for one, known in found if known is not None)
 
 
-def _references(story: Story) -> tuple[Fading, ...]:
-    found = story.pictured.references if isinstance(story.pictured, Pictured) else ()
-    return tuple(Fading(one.name, one.memory, reference=True) for one in found)
+def _references(story: RunResults) -> tuple[GradientCurve, ...]:
+    found = story.pictured.references if isinstance(story.pictured, MemoryDrawings) else ()
+    return tuple(GradientCurve(one.name, one.memory, reference=True) for one in found)

@@ -6,24 +6,24 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
-from tasks.modeling.forecast_setup import Question
+from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import page_data, render
 from tasks.report.assemble import rules_broken, versions
 from tasks.storage.store import Store
 
 
-def refusal_page(
-    name: str, step: str, night: tuple[str, datetime], error: Exception, question: Question, store: Store
+def render_failure_page(
+    name: str, step: str, night: tuple[str, datetime], error: Exception, question: ForecastSetup, store: Store
 ) -> Artifact:
     """Write reports/pipeline=…/<name>/index.html; `step` is where the night stopped, `night` its (pipeline, as-of)."""
     pipeline, as_of = night
-    published = store.listing(f"latest/pipeline={pipeline}")
-    latest = store.get(store.claim(published[0], "forecasts")) if published else pd.DataFrame()
+    published = store.list_files(f"latest/pipeline={pipeline}")
+    latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
     broken = error if isinstance(error, ContractBroken) else None
     still = "There is no earlier forecast."
     if len(latest):
         still = f"Readers still see the forecast made after {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
-    morning = page_data.Morning(
+    morning = page_data.ReportData(
         pipeline=pipeline,
         as_of=as_of,
         zone=question.view.zone,
@@ -38,7 +38,7 @@ def refusal_page(
             "Mend the rows that are named below, or the rule, and run the same night again." if broken else str(error),
             still,
         ),
-        failures=tuple(page_data.Failure(step, one) for one in (broken.findings if broken else [str(error)])),
+        failures=tuple(page_data.FailureRow(step, one) for one in (broken.findings if broken else [str(error)])),
         leaderboard=pd.DataFrame(),
         metric=question.evaluation.metric,
         decision="",
@@ -49,4 +49,4 @@ def refusal_page(
         versions=versions(),
     )
     uri = f"reports/pipeline={pipeline}/{name}/index.html"
-    return store.place(render.render(morning).encode(), "page", uri)
+    return store.put_at(render.render(morning).encode(), "page", uri)

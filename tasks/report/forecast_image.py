@@ -3,11 +3,11 @@
 from markupsafe import Markup
 
 from tasks.charts.axes import clock_for
-from tasks.charts.diagram import ALONE, UNPRINTABLE
+from tasks.charts.diagram import STANDALONE_CSS, UNPRINTABLE
 from tasks.charts.formatting import clip
-from tasks.charts.line_charts import WIDE, draw_fan
+from tasks.charts.line_charts import WIDE, draw_fan_chart
 from tasks.report import series_charts
-from tasks.report.page_data import Morning
+from tasks.report.page_data import ReportData
 
 # The classes of a fan, as the page's stylesheet has them.
 INKS = Markup("""
@@ -18,9 +18,9 @@ INKS = Markup("""
 EDGE, HEADING = 16, 30
 
 
-def picture(morning: Morning) -> bytes:
+def render_forecast_image(morning: ReportData) -> bytes:
     """An SVG that needs nothing but itself: what came, the cutoff, the forecast with its bands."""
-    panel = series_charts.Panel(morning.history, morning.forecast, None)
+    panel = series_charts.SeriesCharts(morning.history, morning.forecast, None)
     if not panel.names:
         return b""
     clock = clock_for(morning.forecast["ds"], morning.freq, morning.zone)
@@ -33,7 +33,7 @@ def picture(morning: Morning) -> bytes:
         '<text class="title" x="{edge}" y="20">{title}</text>'
         '<svg x="{edge}" y="{top}" width="{ww}" height="{wh}">{body}</svg></svg>\n'
     ).format(
-        w=width, h=height, title=title, ink=ALONE + INKS, edge=EDGE, top=HEADING, ww=WIDE[0], wh=WIDE[1],
-        body=draw_fan(fan, WIDE),
+        w=width, h=height, title=title, ink=STANDALONE_CSS + INKS, edge=EDGE, top=HEADING, ww=WIDE[0], wh=WIDE[1],
+        body=draw_fan_chart(fan, WIDE),
     )  # fmt: skip
     return drawing.translate(UNPRINTABLE).encode("utf-8", "replace")

@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from models.diagnostics.effective_memory import out_of_sight, saturation
+from models.diagnostics.effective_memory import explain_short_memory, gate_saturation
 from models.networks.recurrent import RecurrentSpec, Shape
 from tasks.charts.cell_diagram import draw_cell
-from tasks.charts.diagram import Plate
-from tasks.charts.gradient_by_lag import Fading, draw_lags
-from tasks.charts.network_view import Drawn
+from tasks.charts.diagram import Diagram
+from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
+from tasks.charts.network_view import NetworkView
 from tasks.charts.unrolled_network import draw_unrolled
-from tasks.modeling.candidate import bundle_of
-from tasks.report.page_data import Remembered
-from tasks.results.steps import Trained
+from tasks.modeling.candidate import load_bundle
+from tasks.report.page_data import ModelMemory
+from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
 
 
@@ -32,12 +32,12 @@ class Row(NamedTuple):
 class Plates(NamedTuple):
     """The three drawings; those that are too wide for a phone have a second shape."""
 
-    unrolled: tuple[Plate, Plate]
-    lags: tuple[Plate, Plate]
-    cell: Plate
+    unrolled: tuple[Diagram, Diagram]
+    lags: tuple[Diagram, Diagram]
+    cell: Diagram
 
 
-def row(one: Drawn) -> Row:
+def row(one: NetworkView) -> Row:
     """The numbers of one model."""
     memory = one.memory
     return Row(
@@ -46,26 +46,26 @@ def row(one: Drawn) -> Row:
         seasons=memory.effective / max(memory.season, 1),
         states=memory.effective_recurrence,
         season=memory.season,
-        blind=out_of_sight(memory),
-        saturated=saturation(memory.gates),
+        blind=explain_short_memory(memory),
+        saturated=gate_saturation(memory.gates),
         exploded=memory.exploded,
     )
 
 
-def plates(memories: Sequence[Remembered], references: Sequence[Fading]) -> Plates | None:
+def plates(memories: Sequence[ModelMemory], references: Sequence[GradientCurve]) -> Plates | None:
     """Of the first model; the one over lags is of all of them."""
     if not memories:
         return None
     best = memories[0].drawn
-    curves = [*(Fading(one.drawn.name, one.drawn.memory) for one in memories), *references]
+    curves = [*(GradientCurve(one.drawn.name, one.drawn.memory) for one in memories), *references]
     unrolled = (draw_unrolled(best), draw_unrolled(best, narrow=True))
     return Plates(unrolled, (draw_lags(curves), draw_lags(curves, narrow=True)), draw_cell(best))
 
 
-def drawn(trained: Trained, store: Store) -> Drawn | None:
+def network_view(trained: TrainingResult, store: Store) -> NetworkView | None:
     """What the drawings need of a model; None where nothing is known of its memory."""
     if trained.memory is None:
         return None
-    settings = bundle_of(trained.candidate, store).settings
+    settings = load_bundle(trained.candidate, store).settings
     spec, shape = RecurrentSpec.model_validate(settings["model"]), Shape.model_validate(settings["shape"])
-    return Drawn(trained.candidate.name, spec, shape, trained.memory)
+    return NetworkView(trained.candidate.name, spec, shape, trained.memory)

@@ -6,12 +6,12 @@ from typing import Literal, NamedTuple
 
 import pandas as pd
 
-from tasks.charts.gradient_by_lag import Fading
-from tasks.charts.network_view import Drawn
+from tasks.charts.gradient_by_lag import GradientCurve
+from tasks.charts.network_view import NetworkView
 from tasks.results.steps import Verdict
 
 
-class Health(NamedTuple):
+class HealthRow(NamedTuple):
     """One fact about the data: rows read, gaps filled, the last observation."""
 
     label: str
@@ -20,14 +20,14 @@ class Health(NamedTuple):
     state: Literal["good", "watch", "bad", ""] = ""
 
 
-class Failure(NamedTuple):
+class FailureRow(NamedTuple):
     """A step that failed and did not stop the night; `step` starts with the step's name."""
 
     step: str
     reason: str
 
 
-class Curve(NamedTuple):
+class LearningCurve(NamedTuple):
     """Loss by epoch of one model."""
 
     name: str
@@ -36,14 +36,14 @@ class Curve(NamedTuple):
     note: str = ""
 
 
-class Remembered(NamedTuple):
+class ModelMemory(NamedTuple):
     """What one model of tonight remembers, and the gradient norms of its layers by epoch."""
 
-    drawn: Drawn
+    drawn: NetworkView
     gradients: dict[str, tuple[float, ...]]
 
 
-class Origin(NamedTuple):
+class ProvenanceEntry(NamedTuple):
     """Where a number comes from: a table, a model, a document, and the digest of its bytes."""
 
     what: str
@@ -51,7 +51,7 @@ class Origin(NamedTuple):
     detail: str = ""
 
 
-class Step(NamedTuple):
+class StepRow(NamedTuple):
     """One step of the night and the seconds it took."""
 
     name: str
@@ -60,7 +60,7 @@ class Step(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Morning:
+class ReportData:
     """All that the page shows, in plain values; times are UTC, `unit` is what y counts."""
 
     pipeline: str
@@ -75,7 +75,7 @@ class Morning:
 
     verdict: Verdict
     lines: tuple[str, ...]
-    failures: tuple[Failure, ...] = ()
+    failures: tuple[FailureRow, ...] = ()
 
     leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage, train_seconds; best first
     metric: str
@@ -86,16 +86,16 @@ class Morning:
     yesterday: pd.DataFrame | None = None  # unique_id, ds, y_hat, q05 …, y
     accuracy: pd.DataFrame | None = None  # vintage, mae, mase, wql, coverage, rows
 
-    health: tuple[Health, ...] = ()
+    health: tuple[HealthRow, ...] = ()
     quarantine: pd.DataFrame = field(default_factory=pd.DataFrame)  # rule, rows, series, example
     quarantine_uri: str = ""
     drift: pd.DataFrame | None = None  # column, test, statistic, threshold, drifted
     drift_summary: str = ""
     drift_href: str | None = None
 
-    training: tuple[Curve, ...] = ()
-    memories: tuple[Remembered, ...] = ()  # best first
-    references: tuple[Fading, ...] = ()
-    provenance: tuple[Origin, ...] = ()
+    training: tuple[LearningCurve, ...] = ()
+    memories: tuple[ModelMemory, ...] = ()  # best first
+    references: tuple[GradientCurve, ...] = ()
+    provenance: tuple[ProvenanceEntry, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
-    steps: tuple[Step, ...] = ()
+    steps: tuple[StepRow, ...] = ()

@@ -11,13 +11,13 @@ import pandas as pd
 
 from tasks.charts import formatting, line_charts
 from tasks.charts.axes import clock_for
-from tasks.charts.diagram import INKS
+from tasks.charts.diagram import DIAGRAM_CSS
 from tasks.charts.gradient_norms import draw_norms
 from tasks.report import memory_section, series_charts
-from tasks.report.page_data import Curve, Failure, Health, Morning, Origin, Remembered, Step
-from tasks.results.steps import Verdict
-
-__all__ = ["Curve", "Failure", "Health", "Morning", "Origin", "Remembered", "Step", "Verdict", "render"]
+from tasks.report.page_data import (
+    FailureRow,
+    ReportData,
+)
 
 SECTION_OF = {
     "ingest": "health",
@@ -37,11 +37,11 @@ STATES = {"good": "All is well", "watch": "Worth a look", "bad": "Needs a person
 CONTROLS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if code not in (9, 10, 13)}
 
 
-def render(morning: Morning) -> str:
+def render(morning: ReportData) -> str:
     """The whole page as one HTML text that asks no network for anything."""
     dated = morning.history if morning.forecast.empty else morning.forecast
     clock = clock_for(dated.get("ds", pd.Series(dtype="datetime64[us, UTC]")), morning.freq, morning.zone)
-    panel = series_charts.Panel(morning.history, morning.forecast, morning.yesterday)
+    panel = series_charts.SeriesCharts(morning.history, morning.forecast, morning.yesterday)
     scores = panel.scores(morning.season)
     drawn, left_out = series_charts.groups(panel, scores, clock)
     page = _template().render(
@@ -54,11 +54,11 @@ def render(morning: Morning) -> str:
         left_out=left_out,
         series=len(panel.names),
         numbers=_numbers(panel, morning.horizon),
-        hindsight=series_charts.hindsight_cards(panel, scores, clock),
+        hindsight=series_charts.past_forecast_cards(panel, scores, clock),
         scores=scores,
         recalled=[memory_section.row(one.drawn) for one in morning.memories],
         plates=memory_section.plates(morning.memories, morning.references),
-        holes=_holes(morning.failures),
+        holes=missing_sections(morning.failures),
         bands=line_charts.bands(morning.forecast.columns),
         sources=_sources(morning.forecast),
     )
@@ -76,7 +76,7 @@ def _template() -> jinja2.Template:
     words = {f.__name__: f for f in (formatting.figure, formatting.count, formatting.percent, formatting.duration)}
     room.filters |= words | {"when": formatting.when, "clip": formatting.clip, "sha256": _sha256, "rows": _rows}
     room.globals |= {"bar": line_charts.draw_bar, "curve": line_charts.draw_curves, "nights": line_charts.draw_nights}
-    room.globals |= {"norms": draw_norms, "inks": INKS}
+    room.globals |= {"norms": draw_norms, "inks": DIAGRAM_CSS}
     return room.get_template("page.html")
 
 
@@ -89,7 +89,7 @@ def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
     return [{str(name): value for name, value in row.items()} for row in frame.to_dict("records")]
 
 
-def _tiles(morning: Morning, scores: pd.DataFrame) -> list[tuple[str, str, str]]:
+def _tiles(morning: ReportData, scores: pd.DataFrame) -> list[tuple[str, str, str]]:
     """(label, value, note) of the figures that a person looks for first."""
     tiles = []
     board, metric = morning.leaderboard, morning.metric
@@ -119,15 +119,15 @@ def _tiles(morning: Morning, scores: pd.DataFrame) -> list[tuple[str, str, str]]
     return tiles
 
 
-def _numbers(panel: series_charts.Panel, horizon: int) -> pd.DataFrame:
+def _numbers(panel: series_charts.SeriesCharts, horizon: int) -> pd.DataFrame:
     """The forecast of the main series as a table of at most 48 steps, for those who read numbers."""
     frames = [panel.forecast[name] for name in panel.names[:1] if name in panel.forecast]
     return frames[0].head(min(horizon, 48)) if frames else pd.DataFrame()
 
 
-def _holes(failures: tuple[Failure, ...]) -> dict[str, list[Failure]]:
+def missing_sections(failures: tuple[FailureRow, ...]) -> dict[str, list[FailureRow]]:
     """The failures by the section they leave without content; `train[gru]` belongs to training."""
-    holes: dict[str, list[Failure]] = {name: [] for name in ("yesterday", *SECTION_OF.values())}
+    holes: dict[str, list[FailureRow]] = {name: [] for name in ("yesterday", *SECTION_OF.values())}
     for failure in failures:
         word = re.match(r"\w*", failure.step)
         section = SECTION_OF.get(word.group() if word else "", "")

@@ -9,7 +9,7 @@ from markupsafe import Markup
 
 from tasks.charts.axes import DAY, Clock, seconds
 from tasks.charts.formatting import figure, percent
-from tasks.charts.line_charts import NARROW, SMALL, WIDE, Fan, bands, draw_fan
+from tasks.charts.line_charts import NARROW, SMALL, WIDE, FanChart, bands, draw_fan_chart
 
 ALL_DRAWN, LARGEST, WORST = 60, 24, 12  # above 60 series, the page draws the 24 largest and the 12 worst
 IN_SIGHT = 9  # charts before the first fold; the others open on request
@@ -34,7 +34,7 @@ class Group(NamedTuple):
     cards: tuple[Card, ...]
 
 
-class Panel:
+class SeriesCharts:
     """The frames of one night by series: history (ds, y), forecast and yesterday (ds, y_hat, q05 …, y)."""
 
     def __init__(self, history: pd.DataFrame, forecast: pd.DataFrame, yesterday: pd.DataFrame | None) -> None:
@@ -67,7 +67,7 @@ class Panel:
         mae = float(error.abs().mean())
         return name, len(error), mae, float(error.mean()), float(inside), mae / usual if usual > 0 else np.nan
 
-    def fan(self, name: str, clock: Clock, days: float, horizons: float) -> Fan:
+    def fan(self, name: str, clock: Clock, days: float, horizons: float) -> FanChart:
         """The last days before the forecast, or some horizons if those are longer."""
         empty = pd.DataFrame({"ds": pd.to_datetime([], utc=True)})
         past, forecast = self.history.get(name, empty), self.forecast.get(name, empty)
@@ -75,23 +75,23 @@ class Panel:
         cutoff = _cutoff(past, forecast)
         ahead = float(seconds(forecast["ds"]).max()) - cutoff if len(forecast) else DAY
         since = cutoff - max(days * DAY, horizons * ahead)
-        return Fan(name, _after(past, since), forecast, _after(prior, since), cutoff, clock)
+        return FanChart(name, _after(past, since), forecast, _after(prior, since), cutoff, clock)
 
-    def hindsight(self, name: str, clock: Clock) -> Fan:
+    def past_forecast(self, name: str, clock: Clock) -> FanChart:
         """Yesterday's forecast of one series against what came, and nothing else."""
         frame = self.yesterday[name]
-        return Fan(name, frame[["ds", "y"]], frame.iloc[:0], frame.drop(columns="y"), 0.0, clock)
+        return FanChart(name, frame[["ds", "y"]], frame.iloc[:0], frame.drop(columns="y"), 0.0, clock)
 
 
-def main_card(panel: Panel, clock: Clock) -> Card | None:
+def main_card(panel: SeriesCharts, clock: Clock) -> Card | None:
     """The most important series, large: a week of it, or four horizons."""
     if not panel.names:
         return None
     fan = panel.fan(panel.names[0], clock, days=7, horizons=4)
-    return Card(fan.name, "", draw_fan(fan, WIDE), draw_fan(fan, NARROW))
+    return Card(fan.name, "", draw_fan_chart(fan, WIDE), draw_fan_chart(fan, NARROW))
 
 
-def groups(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Group, ...], int]:
+def groups(panel: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Group, ...], int]:
     """The other series in groups, the largest first, and how many are not drawn at all."""
     notes = {row.unique_id: _note(row) for row in scores.itertuples()}
     few = len(panel.names) <= ALL_DRAWN
@@ -100,7 +100,7 @@ def groups(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Grou
 
     def cards(names: Iterable[str]) -> tuple[Card, ...]:
         fans = (panel.fan(name, clock, days=3, horizons=3) for name in names)
-        return tuple(Card(fan.name, notes.get(fan.name, ""), draw_fan(fan, SMALL)) for fan in fans)
+        return tuple(Card(fan.name, notes.get(fan.name, ""), draw_fan_chart(fan, SMALL)) for fan in fans)
 
     made = (
         Group("", True, cards(shown[:IN_SIGHT])),
@@ -111,12 +111,14 @@ def groups(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Grou
     return tuple(group for group in made if group.cards), left_out
 
 
-def hindsight_cards(panel: Panel, scores: pd.DataFrame, clock: Clock) -> tuple[Card, ...]:
+def past_forecast_cards(panel: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tuple[Card, ...]:
     """Yesterday against what came: the main series and the two that were missed most."""
     notes = {row.unique_id: _note(row) for row in scores.itertuples()}
     names = dict.fromkeys([*panel.names[:1], *scores.loc[scores["mae"].notna(), "unique_id"].head(3)])
     drawn = [name for name in names if name in panel.yesterday][:3]
-    return tuple(Card(name, notes.get(name, ""), draw_fan(panel.hindsight(name, clock), SMALL)) for name in drawn)
+    return tuple(
+        Card(name, notes.get(name, ""), draw_fan_chart(panel.past_forecast(name, clock), SMALL)) for name in drawn
+    )
 
 
 def _note(score: Any) -> str:

@@ -2,22 +2,22 @@
 
 from collections.abc import Collection
 
-from models.diagnostics.effective_memory import out_of_sight
+from models.diagnostics.effective_memory import explain_short_memory
 from tasks.results import steps
-from tasks.results.run import Story, challengers
-from tasks.results.steps import Drifted, Realised, Registered
+from tasks.results.run import RunResults, trained_challengers
+from tasks.results.steps import AccuracyResult, DriftResult, RegistrationResult
 
 
-def verdict(story: Story) -> tuple[steps.Verdict, tuple[str, ...]]:
+def verdict(story: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
     """(state, the three lines): what was published, how good it is, what to look at."""
     worries = [f"{one.step} failed: {one.reason}" for one in story.failures]
     if story.forecasted and story.forecasted.rung.degraded_reason:
         worries.append(f"the champion did not forecast: {story.forecasted.rung.degraded_reason}")
-    if isinstance(story.drifted, Drifted) and story.drifted.drifted:
+    if isinstance(story.drifted, DriftResult) and story.drifted.drifted:
         worries.append(f"drift: {story.drifted.summary}")
     worries += [
-        f"{one.candidate.name}: {out_of_sight(one.memory)}"
-        for one in challengers(story.trained)
+        f"{one.candidate.name}: {explain_short_memory(one.memory)}"
+        for one in trained_challengers(story.trained)
         if one.memory and not one.memory.sees_a_season
     ]
     if story.forecasted and story.forecasted.last < story.night.as_of:
@@ -45,7 +45,7 @@ def _some(names: Collection[str]) -> str:
     return ", ".join(sorted(names)[:5]) + (" …" if len(names) > 5 else "")
 
 
-def _published_line(story: Story) -> str:
+def _published_line(story: RunResults) -> str:
     if story.forecasted is None:
         return f"No forecast was due in this run; data are known up to {story.validated.cutoff:%Y-%m-%d %H:%M} UTC."
     rung = story.forecasted.rung.candidate
@@ -53,10 +53,10 @@ def _published_line(story: Story) -> str:
     return f"{story.forecasted.table.rows:,} forecasts for {story.forecasted.series} series, by {who}."
 
 
-def _quality_line(story: Story) -> str:
+def _quality_line(story: RunResults) -> str:
     told = []
-    if isinstance(story.registered, Registered):
+    if isinstance(story.registered, RegistrationResult):
         told.append(f"{'New champion' if story.registered.moved else 'No promotion'}: {story.registered.reason}.")
-    if isinstance(story.realised, Realised) and story.realised.accuracy:
+    if isinstance(story.realised, AccuracyResult) and story.realised.accuracy:
         told.append(f"{story.realised.summary[0].upper()}{story.realised.summary[1:]}.")
     return " ".join(told) or "No model was judged in this run."

@@ -3,45 +3,45 @@
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
 from data_contracts.spec import Spec
-from tasks.engine.failure import Failure
+from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.results.steps import (
-    Drifted,
-    Evaluated,
-    Forecasted,
-    Night,
-    Pictured,
-    Realised,
-    Registered,
-    Revised,
-    Standing,
-    Trained,
-    Validated,
+    AccuracyResult,
+    DriftResult,
+    EvaluationResult,
+    ForecastOptions,
+    ForecastResult,
+    MemoryDrawings,
+    RegistrationResult,
+    RevisionsResult,
+    RunContext,
+    TrainingResult,
+    ValidatedTable,
 )
 from tasks.storage.vintages import Published
 
 
-class Story(Spec):
+class RunResults(Spec):
     """One field a step; None where the flow has no such step, a Failure where it failed."""
 
-    night: Night
+    night: RunContext
     raw: Artifact
-    validated: Validated
-    revised: Revised | Failure | None = None
+    validated: ValidatedTable
+    revised: RevisionsResult | StepFailure | None = None
     windows: Artifact | None = None
-    trained: tuple[Trained | Failure, ...] = ()
-    pictured: Pictured | Failure | None = None
-    evaluated: Evaluated | Failure | None = None
+    trained: tuple[TrainingResult | StepFailure, ...] = ()
+    pictured: MemoryDrawings | StepFailure | None = None
+    evaluated: EvaluationResult | StepFailure | None = None
     incumbent: Candidate | None = None
-    registered: Registered | Failure | None = None
-    forecasted: Forecasted | None = None
+    registered: RegistrationResult | StepFailure | None = None
+    forecasted: ForecastResult | None = None
     past: tuple[Published, ...] = ()
-    realised: Realised | Failure | None = None
-    drifted: Drifted | Failure | None = None
+    realised: AccuracyResult | StepFailure | None = None
+    drifted: DriftResult | StepFailure | None = None
     rewritten: tuple[Change, ...] = ()
 
     @property
-    def failures(self) -> tuple[Failure, ...]:
+    def failures(self) -> tuple[StepFailure, ...]:
         steps = (
             self.revised,
             *self.trained,
@@ -51,42 +51,46 @@ class Story(Spec):
             self.realised,
             self.drifted,
         )
-        return tuple(one for one in steps if isinstance(one, Failure))
+        return tuple(one for one in steps if isinstance(one, StepFailure))
 
     @property
     def champion(self) -> Candidate | None:
         """Who is champion after this run."""
-        return self.registered.champion if isinstance(self.registered, Registered) else self.incumbent
+        return self.registered.champion if isinstance(self.registered, RegistrationResult) else self.incumbent
 
 
-def challengers(trained: tuple[Trained | Failure, ...]) -> tuple[Trained, ...]:
+def trained_challengers(trained: tuple[TrainingResult | StepFailure, ...]) -> tuple[TrainingResult, ...]:
     """The models that could be trained."""
-    return tuple(one for one in trained if isinstance(one, Trained))
+    return tuple(one for one in trained if isinstance(one, TrainingResult))
 
 
-def rivals(trained: tuple[Trained | Failure, ...], incumbent: Candidate | None) -> tuple[Candidate, ...]:
+def competing_candidates(
+    trained: tuple[TrainingResult | StepFailure, ...], incumbent: Candidate | None
+) -> tuple[Candidate, ...]:
     """Who competes beside the baselines; a challenger with the very weights of the champion is the champion."""
-    new = tuple(one.candidate for one in challengers(trained))
+    new = tuple(one.candidate for one in trained_challengers(trained))
     if incumbent is None:
         return new
     return (incumbent, *(one for one in new if one.bundle.digest != incumbent.bundle.digest))
 
 
-def illustrated(trained: tuple[Trained, ...], pictured: Pictured | Failure) -> tuple[Trained, ...]:
+def with_drawings(
+    trained: tuple[TrainingResult, ...], pictured: MemoryDrawings | StepFailure
+) -> tuple[TrainingResult, ...]:
     """The models with their drawings; without them where there are none."""
-    if isinstance(pictured, Failure):
+    if isinstance(pictured, StepFailure):
         return trained
     found = pictured.drawings
     return tuple(one.model_copy(update={"drawings": found.get(one.candidate.bundle.digest, {})}) for one in trained)
 
 
-def standing(
-    registered: Registered | Failure | None,
+def forecast_options(
+    registered: RegistrationResult | StepFailure | None,
     incumbent: Candidate | None,
     formers: tuple[Candidate, ...],
-    evaluated: Evaluated | Failure | None = None,
-) -> Standing:
+    evaluated: EvaluationResult | StepFailure | None = None,
+) -> ForecastOptions:
     """Where there was no gate, or it failed, the champion of the night before stays."""
-    champion = registered.champion if isinstance(registered, Registered) else incumbent
-    judged = evaluated if isinstance(evaluated, Evaluated) else None
-    return Standing(champion=champion, formers=formers, evaluated=judged)
+    champion = registered.champion if isinstance(registered, RegistrationResult) else incumbent
+    judged = evaluated if isinstance(evaluated, EvaluationResult) else None
+    return ForecastOptions(champion=champion, formers=formers, evaluated=judged)

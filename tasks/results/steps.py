@@ -14,7 +14,7 @@ from tasks.modeling.candidate import Candidate
 Verdict = Literal["good", "watch", "bad"]
 
 
-class Evaluated(Spec):
+class EvaluationResult(Spec):
     """The stored backtest and scores, the baselines that can stand in, and who could not be compared."""
 
     backtest: Artifact
@@ -30,7 +30,7 @@ class Evaluated(Spec):
         return self.summary
 
 
-class Night(Spec):
+class RunContext(Spec):
     """Which night this is: the names that its records carry."""
 
     pipeline: str
@@ -38,7 +38,7 @@ class Night(Spec):
     as_of: datetime
 
 
-class Registered(Spec):
+class RegistrationResult(Spec):
     """The champion after tonight, whether it is a new one, and why; `decision` is the entry in the ledger itself."""
 
     champion: Candidate | None
@@ -51,7 +51,7 @@ class Registered(Spec):
         return self.reason
 
 
-class Revised(Spec):
+class RevisionsResult(Spec):
     """How many values changed since the night before, and the table of them; None where none did."""
 
     late: int = 0
@@ -66,7 +66,7 @@ class Revised(Spec):
         return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing changed"
 
 
-class Reported(Spec):
+class ReportResult(Spec):
     """The page, its verdict and its first three lines; `leaderboard` has a row a candidate, best first."""
 
     page: Artifact
@@ -80,7 +80,7 @@ class Reported(Spec):
         return self.verdict
 
 
-class Realised(Spec):
+class AccuracyResult(Spec):
     """Errors of the vintages whose actuals have arrived; both None on a first night."""
 
     actuals: Artifact | None = None
@@ -92,7 +92,7 @@ class Realised(Spec):
         return self.summary
 
 
-class Trained(Spec):
+class TrainingResult(Spec):
     """A challenger and how it learned: losses are mean pinball losses in scaled units, one an epoch.
 
     `gradients` are mean norms before clipping, one an epoch for each layer; `drawings` are SVG files of its memory.
@@ -113,7 +113,7 @@ class Trained(Spec):
         return f"{self.candidate.name}: {len(self.train_losses)} epochs, best validation loss {best:.4f} {self.note}"
 
 
-class Drifted(Spec):
+class DriftResult(Spec):
     """What was watched, what drifted, and the two reports."""
 
     table: Artifact
@@ -128,18 +128,18 @@ class Drifted(Spec):
         return self.summary
 
 
-class Reference(Spec):
+class ReferenceNetwork(Spec):
     """A network that was trained for a moment, and is no candidate."""
 
     name: str
     memory: Memory
 
 
-class Pictured(Spec):
+class MemoryDrawings(Spec):
     """The drawings of each model by the digest of its bundle, and what stood beside them in the one of all cells."""
 
     drawings: dict[str, dict[str, Artifact]]
-    references: tuple[Reference, ...] = ()
+    references: tuple[ReferenceNetwork, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -147,7 +147,7 @@ class Pictured(Spec):
         return f"{len(self.drawings)} models drawn" + (f", beside {beside} for reference" if beside else "")
 
 
-class Health(Spec):
+class RowCounts(Spec):
     """What became of the rows: read = used + quarantined. Of a wide table each cell of a target is one."""
 
     read: int
@@ -163,14 +163,14 @@ class Health(Spec):
     """Older versions of rows of which a newer one is known: not among the rows read."""
 
 
-class Validated(Spec):
+class ValidatedTable(Spec):
     """The clean table, its cutoff, the rejected rows and what was found."""
 
     clean: Artifact
     cutoff: datetime
     quarantine: Artifact | None
     findings: tuple[str, ...]
-    health: Health
+    health: RowCounts
 
     @property
     def sentence(self) -> str:
@@ -179,7 +179,7 @@ class Validated(Spec):
         return told + (f", {self.health.quarantined:,} in quarantine" if self.health.quarantined else "")
 
 
-class Tried(Spec):
+class TrialResult(Spec):
     """`losses`: of the validation windows in normalised units, one an epoch. `metric`: the one to compare by."""
 
     name: str
@@ -195,7 +195,7 @@ class Tried(Spec):
         return f"{self.name}: {self.state} after {len(self.losses)} epochs{told}"
 
 
-class Attempt(Spec):
+class TrialSpec(Spec):
     """One configuration, and the middling loss after each epoch of those before; empty where too few are done to tell.
 
     `label` is for people who watch.
@@ -211,27 +211,27 @@ class Attempt(Spec):
         return 0 < epoch < len(self.medians) and min(losses) > self.medians[epoch]
 
 
-class Rung(Spec):
+class Fallback(Spec):
     """One model that may forecast tonight, and why it has to, if it is not the champion."""
 
     candidate: Candidate
     degraded_reason: str | None = None
 
 
-class Standing(Spec):
+class ForecastOptions(Spec):
     """Who may forecast tonight: the champion after the gate and, where there was one, tonight's evaluation."""
 
     champion: Candidate | None
     formers: tuple[Candidate, ...] = ()
-    evaluated: Evaluated | None = None
+    evaluated: EvaluationResult | None = None
 
 
-class Forecasted(Spec):
+class ForecastResult(Spec):
     """The stored table, the file that analysts read, and who forecast."""
 
     table: Artifact
     published: Artifact
-    rung: Rung
+    rung: Fallback
     last: datetime
     series: int
     left_out: tuple[str, ...] = ()

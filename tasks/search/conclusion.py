@@ -9,20 +9,20 @@ from typing import Any
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.training.recipe import Recipe
-from tasks.engine.failure import Failure
+from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS
 from tasks.modeling.scores import losses_by_origin
-from tasks.registry.promotion import PromotionSpec, Verdict, judge
-from tasks.results.steps import Evaluated, Trained
-from tasks.search.search import Searched
-from tasks.search.search_space import settings_of
+from tasks.registry.promotion import PromotionDecision, PromotionSpec, decide_promotion
+from tasks.results.steps import EvaluationResult, TrainingResult
+from tasks.search.search import SearchResult
+from tasks.search.search_space import searched_settings
 from tasks.storage.store import Store
 
-TUNED = " (tuned)"
+TUNED_SUFFIX = " (tuned)"
 
 
-class Tuned(Spec):
+class TuningOutcome(Spec):
     """How a search ended; `settings` are those that it searched, by full name, as the best configuration has them."""
 
     pipeline: str
@@ -46,44 +46,44 @@ class Tuned(Spec):
     sentence: str
 
 
-def contenders(searched: Searched, trained: tuple[Trained | Failure, ...]) -> tuple[Candidate, ...]:
+def contenders(searched: SearchResult, trained: tuple[TrainingResult | StepFailure, ...]) -> tuple[Candidate, ...]:
     """Who is judged: what was found under a name of its own, since only its training may differ from the others."""
     found = []
     for recipe, one in zip(searched.finalists, trained, strict=True):
-        if isinstance(one, Trained):
-            name = f"{one.candidate.name}{TUNED}" if recipe not in searched.own else one.candidate.name
+        if isinstance(one, TrainingResult):
+            name = f"{one.candidate.name}{TUNED_SUFFIX}" if recipe not in searched.own else one.candidate.name
             found.append(one.candidate.model_copy(update={"name": name}))
     return tuple(found)
 
 
-def conclude(
-    searched: Searched,
-    evaluated: Evaluated,
+def compare_on_test(
+    searched: SearchResult,
+    evaluated: EvaluationResult,
     of: tuple[str, datetime, int],
     gate: PromotionSpec,
     metric: str,
     store: Store,
-) -> Tuned:
+) -> TuningOutcome:
     """The verdict of the gate that a champion goes through; `of` is the (pipeline, as-of, seed) of the search."""
     losses = losses_by_origin(store.get(evaluated.backtest), metric)
     scores = store.get(evaluated.scores).sort_values(metric, ignore_index=True)
     ranked = {str(row["model_name"]): float(row[metric]) for _, row in scores.iterrows()}
-    tuned = [name for name in ranked if name.endswith(TUNED)]
+    tuned = [name for name in ranked if name.endswith(TUNED_SUFFIX)]
     roles = dict(zip(scores["model_name"], scores["role"], strict=True))
     baselines = [name for name in ranked if roles[name] == "baseline"]
     current = next((name for name in ranked if roles[name] == "challenger" and name not in tuned), None)
-    verdict = judge(losses, tuned, current, baselines, gate, evaluated.lead)
+    verdict = decide_promotion(losses, tuned, current, baselines, gate, evaluated.lead)
     better = searched.found and verdict.winner is not None
     rivals = {name: ranked[name] for name in (*tuned, current, *baselines[:1]) if name is not None}
     columns = ["model_name", "role", *METRICS]
-    return Tuned(
+    return TuningOutcome(
         pipeline=of[0],
         as_of=of[1],
         better=better,
         found=searched.found,
         name=searched.best.model.name,
         recipe=searched.best,
-        settings={name: settings_of(searched.best)[name] for name in searched.searched},
+        settings={name: searched_settings(searched.best)[name] for name in searched.searched},
         seed=of[2],
         asked=searched.asked,
         ended=searched.ended,
@@ -97,7 +97,9 @@ def conclude(
     )
 
 
-def _told(searched: Searched, losses: dict[str, float], better: bool, verdict: Verdict, metric: str) -> str:
+def _told(
+    searched: SearchResult, losses: dict[str, float], better: bool, verdict: PromotionDecision, metric: str
+) -> str:
     """The last line: better by how much and how surely, or keep what you have. `losses` has what was found first."""
     name = searched.best.model.name
     if not searched.found:

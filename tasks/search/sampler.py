@@ -9,24 +9,24 @@ from optuna.trial import TrialState
 from pydantic import ValidationError
 
 from models.training.recipe import Recipe
-from tasks.results.steps import Tried
-from tasks.search.search_space import Rate, Space, most_work, recipe_of, settings_of, work
+from tasks.results.steps import TrialResult
+from tasks.search.search_space import LogUniform, Space, max_work, recipe_of, searched_settings, work
 
 ASKED = 50  # proposals for each trial, most of which may be too much work
 
 
-class Proposals:
+class Sampler:
     """Ask for the next recipe, tell how it did; the same seed and the same answers give the same recipes."""
 
     def __init__(self, own: tuple[Recipe, ...], space: Space, seed: int) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # the journal tells
-        self.own, self.most = own, most_work(own)
+        self.own, self.most = own, max_work(own)
         self.study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
         self.space = {name: _distribution(values) for name, values in space.items()}
         for recipe in own:
-            self.study.enqueue_trial({name: settings_of(recipe)[name] for name in space})
+            self.study.enqueue_trial({name: searched_settings(recipe)[name] for name in space})
 
-    def up_to(self, count: int) -> Iterator[tuple[optuna.Trial, Recipe]]:
+    def propose(self, count: int) -> Iterator[tuple[optuna.Trial, Recipe]]:
         """`count` recipes that are worth their work, each with the trial to `tell` about; fewer where none are left."""
         given = 0
         for number in range(ASKED * count):
@@ -47,7 +47,7 @@ class Proposals:
             return None
         return recipe if work(recipe.model, recipe.view) <= self.most else None
 
-    def tell(self, trial: optuna.Trial, tried: Tried) -> None:
+    def tell(self, trial: optuna.Trial, tried: TrialResult) -> None:
         """Say how a recipe did, so that the next ones are better."""
         for epoch, loss in enumerate(tried.losses):
             trial.report(loss, epoch)
@@ -55,7 +55,7 @@ class Proposals:
         self.study.tell(trial, tried.metric, states[tried.state])
 
 
-def _distribution(values: tuple[Any, ...] | Rate) -> BaseDistribution:
-    if isinstance(values, Rate):
+def _distribution(values: tuple[Any, ...] | LogUniform) -> BaseDistribution:
+    if isinstance(values, LogUniform):
         return FloatDistribution(values.low, values.high, log=True)
     return CategoricalDistribution(values)

@@ -18,21 +18,21 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.training.recipe import Recipe
-from tasks.engine.failure import Failure
-from tasks.modeling.forecast_setup import Question
-from tasks.results.steps import Attempt, Tried
-from tasks.search.sampler import Proposals
-from tasks.search.search_space import settings_of, space_of, unit_of
+from tasks.engine.failure import StepFailure
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.results.steps import TrialResult, TrialSpec
+from tasks.search.sampler import Sampler
+from tasks.search.search_space import build_search_space, loss_unit, searched_settings
 from tasks.storage.store import Store
 from tasks.tuning import try_out
 
 log = logging.getLogger("nightcast")
 
 
-ENOUGH = 4  # finished trials before one that is behind is given up
+MIN_FINISHED_TRIALS = 4  # finished trials before one that is behind is given up
 
 
-class Effort(Spec):
+class SearchBudget(Spec):
     """How long to search. The pipeline's own models are always tried, and are the first of the trials."""
 
     trials: PositiveInt = 20
@@ -40,7 +40,7 @@ class Effort(Spec):
     seed: int = Field(0, ge=0, lt=2**32)
 
 
-USUAL = Effort()
+DEFAULT_BUDGET = SearchBudget()
 
 
 class NothingTrained(NightcastError):
@@ -51,10 +51,10 @@ class Trial(NamedTuple):
     """One configuration that was tried."""
 
     recipe: Recipe
-    tried: Tried
+    tried: TrialResult
 
 
-class Searched(Spec):
+class SearchResult(Spec):
     """The best configuration on the validation windows, and the one of the pipeline's own that it began with.
 
     Losses are the evaluation's metric on the validation windows. `asked` is the number of trials that gives the same
@@ -82,23 +82,28 @@ class Searched(Spec):
 
 
 def search(
-    clean: Artifact, windows: Artifact, own: tuple[Recipe, ...], question: Question, effort: Effort, store: Store
-) -> Searched:
+    clean: Artifact,
+    windows: Artifact,
+    own: tuple[Recipe, ...],
+    question: ForecastSetup,
+    effort: SearchBudget,
+    store: Store,
+) -> SearchResult:
     """Try configurations until there are enough, time is up, or Ctrl-C. Raises NothingTrained where all failed."""
-    began, trials, space = time.monotonic(), list[Trial](), space_of(own)
-    count, proposals = max(effort.trials, len(own)), Proposals(own, space, effort.seed)
+    began, trials, space = time.monotonic(), list[Trial](), build_search_space(own)
+    count, proposals = max(effort.trials, len(own)), Sampler(own, space, effort.seed)
     why = ""
 
     def late(done: int) -> bool:
         return done >= len(own) and effort.minutes is not None and time.monotonic() - began > 60 * effort.minutes
 
     try:
-        for asked, recipe in proposals.up_to(count):
+        for asked, recipe in proposals.propose(count):
             if late(len(trials)):
                 why = " until time was up"
                 break
-            medians = medians_of(trials, unit_of(recipe.model)) if len(trials) >= len(own) else ()
-            attempt = Attempt(recipe=recipe, medians=medians, label=f"trial {len(trials) + 1}/{count}")
+            medians = median_losses(trials, loss_unit(recipe.model)) if len(trials) >= len(own) else ()
+            attempt = TrialSpec(recipe=recipe, medians=medians, label=f"trial {len(trials) + 1}/{count}")
             told = try_out.attempt(clean, windows, attempt, question, store)
             trials.append(Trial(recipe, _tried(recipe, told)))
             proposals.tell(asked, trials[-1].tried)
@@ -111,18 +116,20 @@ def search(
     return _searched(trials, own, tuple(space), ended, question, store)
 
 
-def medians_of(trials: Sequence[Trial], unit: str) -> tuple[float, ...]:
+def median_losses(trials: Sequence[Trial], unit: str) -> tuple[float, ...]:
     """The median loss of each epoch over the finished trials in the same unit, as far as `ENOUGH` of them came."""
-    done = [one.tried.losses for one in trials if one.tried.state == "done" and unit_of(one.recipe.model) == unit]
+    done = [one.tried.losses for one in trials if one.tried.state == "done" and loss_unit(one.recipe.model) == unit]
     reached = [
         [losses[epoch] for losses in done if epoch < len(losses)] for epoch in range(max(map(len, done), default=0))
     ]
-    return tuple(statistics.median(losses) for losses in reached if len(losses) >= ENOUGH)
+    return tuple(statistics.median(losses) for losses in reached if len(losses) >= MIN_FINISHED_TRIALS)
 
 
-def _tried(recipe: Recipe, told: Tried | Failure) -> Tried:
+def _tried(recipe: Recipe, told: TrialResult | StepFailure) -> TrialResult:
     return (
-        told if isinstance(told, Tried) else Tried(name=recipe.model.name, state="failed", losses=(), note=told.reason)
+        told
+        if isinstance(told, TrialResult)
+        else TrialResult(name=recipe.model.name, state="failed", losses=(), note=told.reason)
     )
 
 
@@ -131,9 +138,9 @@ def _searched(
     own: tuple[Recipe, ...],
     searched: tuple[str, ...],
     ended: str,
-    question: Question,
+    question: ForecastSetup,
     store: Store,
-) -> Searched:
+) -> SearchResult:
     losses = [one.tried.metric if one.tried.metric is not None else float("inf") for one in trials]
     if min(losses) == float("inf"):
         raise NothingTrained(
@@ -145,7 +152,7 @@ def _searched(
         {
             "number": number,
             "name": one.recipe.model.name,
-            "settings": json.dumps({name: settings_of(one.recipe)[name] for name in searched}),
+            "settings": json.dumps({name: searched_settings(one.recipe)[name] for name in searched}),
             "metric": question.evaluation.metric,
             **one.tried.model_dump(include={"state", "seconds", "note"}),
             "loss": one.tried.metric,
@@ -153,7 +160,7 @@ def _searched(
         }
         for number, one in enumerate(trials)
     ]
-    return Searched(
+    return SearchResult(
         best=best.recipe,
         own=own,
         best_loss=min(losses),

@@ -25,7 +25,7 @@ class CleaningSpec(Spec):
     )
 
 
-def unused(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:
+def is_dropped(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:
     """Which rows repeat a key and are not to be used."""
     if cleaning.repeated in ("mean", "sum"):
         return pd.Series(False, index=frame.index)
@@ -33,7 +33,7 @@ def unused(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:
     return frame.duplicated(KEY, keep="last" if cleaning.repeated == "last" else "first") & keyed
 
 
-def merged(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.DataFrame:
+def aggregate_duplicates(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.DataFrame:
     """One row a series and time: numbers by their mean or sum, what is no number by its first value."""
     if cleaning.repeated not in ("mean", "sum") or not frame.duplicated(KEY).any():
         return frame
@@ -48,7 +48,7 @@ def merged(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.DataFrame:
     return pd.concat([frame[alone], told]).astype(frame.dtypes.to_dict())
 
 
-def zeros(clean: pd.DataFrame, cutoff: pd.Timestamp, cleaning: CleaningSpec) -> pd.DataFrame:
+def fill_missing_with_zero(clean: pd.DataFrame, cutoff: pd.Timestamp, cleaning: CleaningSpec) -> pd.DataFrame:
     """The panel with 0 for each step of y up to the cutoff that has no value, where the pipeline says so."""
     if cleaning.fill.get("y") != "zero":
         return clean

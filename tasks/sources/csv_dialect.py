@@ -7,7 +7,7 @@ import io
 import itertools
 from collections.abc import Callable, Iterator
 
-from tasks.sources.limits import unreadable
+from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -24,9 +24,9 @@ def as_utf8(data: bytes, source: SourceSpec, where: str) -> bytes:
             return data.decode(encoding).removeprefix("\ufeff").encode()
         except UnicodeError as wrong:
             reason = f"{where}it is not written in {source.encoding}: {wrong}"
-            raise unreadable(source, f"{reason}; say which encoding it is") from wrong
+            raise source_error(source, f"{reason}; say which encoding it is") from wrong
     if data.startswith(UTF16):
-        raise unreadable(source, f"{where}it is written in UTF-16, not UTF-8; add `encoding: utf-16` to the source")
+        raise source_error(source, f"{where}it is written in UTF-16, not UTF-8; add `encoding: utf-16` to the source")
     data = data.removeprefix(codecs.BOM_UTF8)
     decoder = codecs.getincrementaldecoder("utf-8")()
     for start in range(0, len(data), BLOCK):
@@ -35,7 +35,7 @@ def as_utf8(data: bytes, source: SourceSpec, where: str) -> bytes:
         except UnicodeDecodeError as wrong:
             place = start + wrong.start - (len(wrong.object) - len(data[start : start + BLOCK]))
             line = data.count(b"\n", 0, place) + 1
-            raise unreadable(
+            raise source_error(
                 source,
                 f"{where}it can't be read as csv: invalid UTF8 in line {line}, byte {place} is 0x{data[place]:02x}; "
                 "say in which encoding it is written, as in `encoding: latin-1`",
@@ -43,7 +43,7 @@ def as_utf8(data: bytes, source: SourceSpec, where: str) -> bytes:
     return data
 
 
-def delimiter_of(data: bytes, choose: Callable[[list[str]], list[str]]) -> str:
+def detect_delimiter(data: bytes, choose: Callable[[list[str]], list[str]]) -> str:
     """Of , ; tab and | the one that finds most of the wanted columns in the header, then the one that fits its rows.
 
     A comma where none of them splits the header: then the table has one column.
@@ -64,7 +64,7 @@ def _fit(text: str, delimiter: str, choose: Callable[[list[str]], list[str]]) ->
     return (len({*choose(header)} & {*header}), even, len(header))
 
 
-def ragged(data: bytes, delimiter: str) -> str | None:
+def find_ragged_line(data: bytes, delimiter: str) -> str | None:
     """The first line with more or fewer fields than the header, in words; None where every line has as many."""
     lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), delimiter=delimiter)
     try:
@@ -80,7 +80,7 @@ def ragged(data: bytes, delimiter: str) -> str | None:
     return None
 
 
-def swallowed(data: bytes, delimiter: str, rows: int) -> str | None:
+def find_unclosed_quote(data: bytes, delimiter: str, rows: int) -> str | None:
     """Where a quote that is not closed has made many lines one row, in words; None where there is none.
 
     Looked for only where some row of those `rows` must have more than one line: reading it all in Python is slow.

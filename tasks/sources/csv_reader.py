@@ -6,9 +6,9 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from tasks.sources import limits
-from tasks.sources.csv_dialect import as_utf8, delimiter_of, ragged, swallowed
-from tasks.sources.filesystem import files, hive_keys, opened, unpacked
-from tasks.sources.limits import bounded, unreadable
+from tasks.sources.csv_dialect import as_utf8, detect_delimiter, find_ragged_line, find_unclosed_quote
+from tasks.sources.filesystem import decompress, hive_keys, list_source_files, open_file
+from tasks.sources.limits import check_limit, source_error
 from tasks.sources.spec import SourceSpec
 
 Choice = Callable[[list[str]], list[str]]
@@ -19,19 +19,19 @@ def read_csv(source: SourceSpec, choose: Choice) -> pa.Table:
 
     Several files are one table, column by column by their names. Raises SourceUnreadable with file and line.
     """
-    filesystem, path = opened(source)
-    names, parts, size, values = files(filesystem, path), [], 0, 0
+    filesystem, path = open_file(source)
+    names, parts, size, values = list_source_files(filesystem, path), [], 0, 0
     for name in names:
         file_of_many = name.rsplit("/", 1)[-1] if len(names) > 1 else ""
         with filesystem.open(name, "rb") as file:
-            data = unpacked(file, limits.MOST_BYTES + 1, source)
+            data = decompress(file, limits.MAX_BYTES + 1, source)
         size += len(data)
-        bounded(size, limits.MOST_BYTES, "bytes", source)
+        check_limit(size, limits.MAX_BYTES, "bytes", source)
         keys = hive_keys(name, path)
         part = _one_file(data, source, _besides(keys, choose), f"{file_of_many}: " if file_of_many else "")
         part = _with(keys, part, choose)
         values += part.num_rows * part.num_columns
-        bounded(values, limits.MOST_VALUES, "values", source)
+        check_limit(values, limits.MAX_VALUES, "values", source)
         parts.append((file_of_many, part))
     return _together(parts, choose, source)
 
@@ -39,8 +39,8 @@ def read_csv(source: SourceSpec, choose: Choice) -> pa.Table:
 def _one_file(data: bytes, source: SourceSpec, choose: Choice, where: str) -> pa.Table:
     data = as_utf8(data, source, where)
     if not data.strip():
-        raise unreadable(source, f"{where}the file is empty: not even a header")
-    delimiter = source.delimiter or delimiter_of(data, choose)
+        raise source_error(source, f"{where}the file is empty: not even a header")
+    delimiter = source.delimiter or detect_delimiter(data, choose)
     parsing = pcsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     try:
         header = pcsv.open_csv(pa.BufferReader(data), parse_options=parsing).schema.names
@@ -58,9 +58,11 @@ def _one_file(data: bytes, source: SourceSpec, choose: Choice, where: str) -> pa
         read = pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
     except pa.ArrowInvalid as broken:
         first = str(broken).splitlines()[0]
-        raise unreadable(source, f"{where}it can't be read as csv: {ragged(data, delimiter) or first}") from broken
-    if lost := swallowed(data, delimiter, read.num_rows):
-        raise unreadable(source, f"{where}it can't be read as csv: {lost}")
+        raise source_error(
+            source, f"{where}it can't be read as csv: {find_ragged_line(data, delimiter) or first}"
+        ) from broken
+    if lost := find_unclosed_quote(data, delimiter, read.num_rows):
+        raise source_error(source, f"{where}it can't be read as csv: {lost}")
     return read
 
 
@@ -90,8 +92,10 @@ def _together(parts: list[tuple[str, pa.Table]], choose: Choice, source: SourceS
         if lacking := [name for name in wanted if name not in part.column_names]:
             others = sum(lacking[0] in one.column_names for _, one in parts)
             if others:
-                raise unreadable(source, f"{file}: column {lacking[0]!r} is missing, and {others} other files have it")
+                raise source_error(
+                    source, f"{file}: column {lacking[0]!r} is missing, and {others} other files have it"
+                )
             return part.slice(0, 0)
         if twice := next((name for name in wanted if part.column_names.count(name) > 1), None):
-            raise unreadable(source, f"{file}: column {twice!r} stands {part.column_names.count(twice)} times")
+            raise source_error(source, f"{file}: column {twice!r} stands {part.column_names.count(twice)} times")
     return pa.concat_tables([part.select(wanted) for _, part in parts])

@@ -5,15 +5,16 @@ from datetime import datetime
 import pandas as pd
 from pydantic import field_validator
 
-from data_contracts.odcs_compiler import Column, Contract, Kind
+from data_contracts.column_types import ColumnType
+from data_contracts.contract import Column, Contract
 from data_contracts.spec import Spec
 from models.data.features import FeatureSpec
 from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.spec import SourceSpec
-from tasks.sources.timestamps import OFFSET, TAIL, instants, localized, parsed, since_1970, stamps
+from tasks.sources.timestamps import OFFSET, TAIL, localize, parse_datetimes, parse_epoch, parsed, to_instants
 
-OURS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
+RESERVED_COLUMNS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
 
 
 class ColumnsSpec(Spec):
@@ -41,7 +42,7 @@ class ColumnsSpec(Spec):
         return self.y if isinstance(self.y, str) else ", ".join(self.y)
 
 
-class Reading(Spec):
+class DatasetSpec(Spec):
     """How a source is read: all that ingestion and validation must agree on."""
 
     pipeline: str
@@ -70,13 +71,13 @@ class Reading(Spec):
         `column` is what the contract promises of them, by default of `ds`. A wall time of the autumn night that stands
         twice in a series (`ids`) is first the summer's hour and then the winter's, in the order of the source.
         """
-        column = column or self.promised(self.columns.ds) or Column(name=self.columns.ds)
+        column = column or self.contract_column(self.columns.ds) or Column(name=self.columns.ds)
         zone = self.source.timezone or column.zone
         ids = ids if self.source.kind != "sql" else None  # a database gives its rows in any order
         if self.counts(values):
-            return self._in_utc(since_1970(values, str(self.source.epoch)), zone, ids)
+            return self._in_utc(parse_epoch(values, str(self.source.epoch)), zone, ids)
         if not pd.api.types.is_string_dtype(values):
-            return self._in_utc(stamps(values), zone, ids)
+            return self._in_utc(parse_datetimes(values), zone, ids)
         if column.format:
             utc = "%z" in column.format
             read = pd.to_datetime(values.str.strip(), errors="coerce", format=column.format, utc=utc)
@@ -99,13 +100,13 @@ class Reading(Spec):
                 times = (times.dt.tz_convert(zone) if zone else times).dt.tz_localize(None)
             times = times.dt.tz_localize("UTC")
         elif times.dt.tz is None:
-            times = localized(times, zone or "UTC", ids)
+            times = localize(times, zone or "UTC", ids)
         return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
     @property
     def clock(self) -> str:
         """The zone of times that carry none."""
-        column = self.promised(self.columns.ds)
+        column = self.contract_column(self.columns.ds)
         return self.source.timezone or (column.zone if column else None) or "UTC"
 
     def on_a_changing_clock(self, values: pd.Series) -> pd.Series:
@@ -120,12 +121,12 @@ class Reading(Spec):
     @property
     def wanted(self) -> tuple[str, ...]:
         """Source columns besides series, time and target: covariates, then what only the contract speaks of."""
-        listed = dict.fromkeys((*self.numbers, *self.features.static, *self.promises))
+        listed = dict.fromkeys((*self.numbers, *self.features.static, *self.contract_columns))
         mapped = {*self.identity, *self.targets(list(listed))}
         return tuple(name for name in listed if name not in mapped)
 
     @property
-    def promises(self) -> tuple[str, ...]:
+    def contract_columns(self) -> tuple[str, ...]:
         """The columns that the contract speaks of."""
         return tuple(column.name for column in self.contract.columns) if self.contract else ()
 
@@ -138,7 +139,7 @@ class Reading(Spec):
         """The targets among the columns of the source; never one that has another part."""
         if isinstance(self.columns.y, str):
             return [self.columns.y]
-        return unpivot.matched(self.columns.y, names, (*self.identity, *self.numbers, *self.features.static))
+        return unpivot.match_columns(self.columns.y, names, (*self.identity, *self.numbers, *self.features.static))
 
     def chosen(self, names: list[str]) -> list[str]:
         """Every column of the source that is used; also those that it lacks."""
@@ -147,17 +148,17 @@ class Reading(Spec):
     def known(self, values: pd.Series) -> pd.Series:
         """The instants at which rows became known."""
         if self.counts(values):
-            return since_1970(values, str(self.source.epoch))
-        return instants(values, self.source.timezone)
+            return parse_epoch(values, str(self.source.epoch))
+        return to_instants(values, self.source.timezone)
 
-    def promised(self, name: str) -> Column | None:
+    def contract_column(self, name: str) -> Column | None:
         """What the contract promises of a source column."""
         columns = self.contract.columns if self.contract else ()
         return next((column for column in columns if column.name == name), None)
 
-    def kind(self, name: str) -> Kind:
+    def kind(self, name: str) -> ColumnType:
         """What the contract says the values of a source column are; 'any' where it says nothing."""
-        column = self.promised(name)
+        column = self.contract_column(name)
         return column.kind if column else "any"
 
     def role(self, name: str) -> str:
@@ -175,13 +176,13 @@ class Reading(Spec):
         return self.contract.row_faults if self.contract else "error"
 
     @property
-    def kinds(self) -> dict[str, Kind]:
+    def kinds(self) -> dict[str, ColumnType]:
         """The kind of values in each column that the contract's rules meet, under the source's names."""
         columns = self.columns
-        read: dict[str, Kind] = dict.fromkeys(self.features.static, "string")
+        read: dict[str, ColumnType] = dict.fromkeys(self.features.static, "string")
         read |= dict.fromkeys(self.numbers, "number")
-        ours: dict[str, Kind] = {columns.unique_id or "unique_id": "string", columns.ds: "time"}
-        ours |= dict.fromkeys(self.targets(list(self.promises)), "number")
+        ours: dict[str, ColumnType] = {columns.unique_id or "unique_id": "string", columns.ds: "time"}
+        ours |= dict.fromkeys(self.targets(list(self.contract_columns)), "number")
         ours |= {columns.known_at: "time"} if columns.known_at else {}
         told = {name: self.kind(name) for name in self.wanted}
         return {**told, **{name: kind for name, kind in read.items() if told[name] == "any"}, **ours}

@@ -9,7 +9,7 @@ import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import ContractBroken, NightcastError, SourceUnreadable, SpecError
-from tasks.sources.secrets import Secrets, filled
+from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 
 NO_FILE_OF_ITS_KIND = (pa.ArrowException, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError)
@@ -17,20 +17,20 @@ EXTRAS = {"s3fs": "s3", "psycopg": "postgresql"}
 
 
 @contextlib.contextmanager
-def refusing(source: SourceSpec) -> Iterator[SourceSpec]:
+def translate_errors(source: SourceSpec) -> Iterator[SourceSpec]:
     """The source with its secrets filled in. Every error inside leaves as SourceUnreadable or SpecError, without them.
 
     No error keeps its cause: the drivers' own quote URLs and passwords, and a cause is printed with its error.
     """
     ready, secrets = source, Secrets()
     try:
-        ready, secrets = filled(source)
+        ready, secrets = resolve_secrets(source)
         yield ready
     except Exception as error:  # noqa: BLE001 - file systems, drivers and users' functions raise what they like
-        raise _hidden(_told(source, error), source, ready, secrets) from None
+        raise _redact(_to_nightcast_error(source, error), source, ready, secrets) from None
 
 
-def _told(source: SourceSpec, error: Exception) -> NightcastError:
+def _to_nightcast_error(source: SourceSpec, error: Exception) -> NightcastError:
     """The sentence of whatever was raised."""
     what = f"the source {source.shown}"
     if isinstance(error, NightcastError):
@@ -57,7 +57,7 @@ def _first_line(error: BaseException) -> str:
     return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())
 
 
-def _hidden(error: NightcastError, source: SourceSpec, ready: SourceSpec, secrets: Secrets) -> NightcastError:
+def _redact(error: NightcastError, source: SourceSpec, ready: SourceSpec, secrets: Secrets) -> NightcastError:
     def clean(text: str) -> str:
         return secrets.hidden(text.replace(ready.shown, source.shown))
 

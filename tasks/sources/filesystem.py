@@ -14,7 +14,7 @@ import fsspec
 import pyarrow as pa
 
 from data_contracts.errors import SpecError
-from tasks.sources.limits import unreadable
+from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
 
 # fmt: off
@@ -33,7 +33,7 @@ MAGIC = (
 )
 
 
-def opened(source: SourceSpec) -> tuple[fsspec.AbstractFileSystem, str]:
+def open_file(source: SourceSpec) -> tuple[fsspec.AbstractFileSystem, str]:
     """(file system, path). Raises SpecError for an address that no source may have."""
     _allowed(source)
     filesystem, path = fsspec.core.url_to_fs(source.path, **source.storage)
@@ -68,7 +68,7 @@ def _local(url: str) -> str | None:
     return next((str(one) for one in mapped if not one.is_global), None)
 
 
-def files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[str]:
+def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[str]:
     """Every file of a glob, a folder or a single path; names that start with . or _ are somebody's bookkeeping.
 
     Raises FileNotFoundError where there is none.
@@ -90,7 +90,7 @@ def hive_keys(name: str, path: str) -> dict[str, str | None]:
     return {key: None if value == NO_VALUE else unquote(value) for key, value in pairs}
 
 
-def unpacked(file: Any, most: int, source: SourceSpec) -> bytes:
+def decompress(file: Any, most: int, source: SourceSpec) -> bytes:
     """At most `most` bytes of an open file; what it begins with, not its name, says how it is packed."""
     head = file.read(6)
     file.seek(0)
@@ -111,8 +111,8 @@ def _only_member(file: Any, most: int, source: SourceSpec) -> bytes:
         with zipfile.ZipFile(file) as archive:
             members = [name for name in archive.namelist() if not name.endswith("/")]
             if len(members) != 1:
-                raise unreadable(source, f"the zip archive holds {len(members)} files, and one is read; unpack it")
+                raise source_error(source, f"the zip archive holds {len(members)} files, and one is read; unpack it")
             with archive.open(members[0]) as member:
                 return member.read(most)
     except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as broken:  # the last two: encrypted, odd packing
-        raise unreadable(source, f"it can't be unpacked: {broken}") from broken
+        raise source_error(source, f"it can't be unpacked: {broken}") from broken

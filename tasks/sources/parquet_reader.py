@@ -8,15 +8,15 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 
 from tasks.sources import limits
-from tasks.sources.filesystem import files, hive_keys, opened
-from tasks.sources.limits import bounded, unreadable
+from tasks.sources.filesystem import hive_keys, list_source_files, open_file
+from tasks.sources.limits import check_limit, source_error
 from tasks.sources.spec import SourceSpec
 
 
 def read_parquet(source: SourceSpec, choose: Callable[[list[str]], list[str]]) -> pa.Table:
     """The columns of `choose`; no rows where one of them is in no file. Raises SourceUnreadable with the file."""
-    filesystem, path = opened(source)
-    names = files(filesystem, path)
+    filesystem, path = open_file(source)
+    names = list_source_files(filesystem, path)
     keys = list(dict.fromkeys(key for name in names for key in hive_keys(name, path)))
     parts = [(name, *_part(name, filesystem, keys, source, len(names) > 1)) for name in names]
     every = list(dict.fromkeys(column for _, _, schema in parts for column in schema.names))
@@ -25,13 +25,13 @@ def read_parquet(source: SourceSpec, choose: Callable[[list[str]], list[str]]) -
         return pa.table([pa.array([], pa.null())] * len(every), names=every)
     schema = _unified([(name, found) for name, _, found in parts], columns, source)
     rows = sum(part.count_rows() for _, part, _ in parts)
-    bounded(rows * len(columns), limits.MOST_VALUES, "values", source)
+    check_limit(rows * len(columns), limits.MAX_VALUES, "values", source)
     batches, size = [], 0
     for name, part, _ in parts:
         try:
             for batch in part.scanner(columns=columns).to_batches():
                 size += batch.nbytes
-                bounded(size, limits.MOST_BYTES, "bytes", source)
+                check_limit(size, limits.MAX_BYTES, "bytes", source)
                 batches.append(batch.cast(schema))
         except (pa.ArrowException, OSError) as broken:
             raise _refused(name, broken, source, len(names) > 1) from broken
@@ -70,7 +70,7 @@ def _unified(schemas: list[tuple[str, pa.Schema]], columns: list[str], source: S
             here = schema.get_all_field_indices(column)
             if not here:
                 holder = next(other for other, one in schemas if column in one.names)
-                raise unreadable(source, f"{_short(name)}: column {column!r} is missing, and {_short(holder)} has it")
+                raise source_error(source, f"{_short(name)}: column {column!r} is missing, and {_short(holder)} has it")
             for place in here:
                 found = schema.field(place)
                 try:
@@ -79,9 +79,9 @@ def _unified(schemas: list[tuple[str, pa.Schema]], columns: list[str], source: S
                 except pa.ArrowException as differ:
                     before = field.type if field is not None else "nothing"
                     told = f"column {column!r} is {found.type}, and {before} in {_short(first)}"
-                    raise unreadable(source, f"{_short(name)}: {told}; write them as one type") from differ
+                    raise source_error(source, f"{_short(name)}: {told}; write them as one type") from differ
             if len(here) > 1:
-                raise unreadable(source, f"{_short(name)}: column {column!r} stands {len(here)} times")
+                raise source_error(source, f"{_short(name)}: column {column!r} stands {len(here)} times")
         fields.append(field)
     return pa.schema(fields)
 
@@ -90,7 +90,7 @@ def _refused(name: str, broken: Exception, source: SourceSpec, many: bool) -> Ex
     if isinstance(broken, FileNotFoundError):
         return broken
     where = f"{_short(name)}: " if many else ""
-    return unreadable(source, f"{where}it can't be read as parquet: {str(broken).splitlines()[0]}")
+    return source_error(source, f"{where}it can't be read as parquet: {str(broken).splitlines()[0]}")
 
 
 def _short(name: str) -> str:

@@ -18,7 +18,7 @@ import pyarrow as pa
 
 from data_contracts.errors import NightcastError, SpecError
 from tasks.sources import arrow_columns, limits
-from tasks.sources.limits import bounded, unreadable
+from tasks.sources.limits import check_limit, source_error
 from tasks.sources.spec import SourceSpec
 
 
@@ -32,7 +32,7 @@ def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], 
         try:
             made = function(**arguments)
         except (Exception, SystemExit) as error:
-            raise unreadable(source, _failed(error)) from error
+            raise source_error(source, _failed(error)) from error
         table = _as_arrow(made, source)
     names = table.column_names
     wanted = choose(names)
@@ -40,8 +40,8 @@ def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], 
         return table.slice(0, 0)
     places = [place for place, name in enumerate(names) if name in set(wanted)]
     chosen = pa.table([table.column(place) for place in places], names=[names[place] for place in places])
-    bounded(chosen.num_rows * chosen.num_columns, limits.MOST_VALUES, "values", source)
-    bounded(chosen.nbytes, limits.MOST_BYTES, "bytes", source)
+    check_limit(chosen.num_rows * chosen.num_columns, limits.MAX_VALUES, "values", source)
+    check_limit(chosen.nbytes, limits.MAX_BYTES, "bytes", source)
     return chosen
 
 
@@ -69,7 +69,7 @@ def _bound(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., Any], dic
     except AttributeError as missing:
         raise SpecError(f"the module {name} has no {path}: {missing}") from missing
     except (Exception, SystemExit) as error:
-        raise unreadable(source, f"its module can't be imported: {_failed(error)}") from error
+        raise source_error(source, f"its module can't be imported: {_failed(error)}") from error
     if not callable(function):
         raise SpecError(f"the callable {source.shown} is {type(function).__name__}, and can't be called.")
     signature = inspect.signature(function)
@@ -113,7 +113,7 @@ def _as_arrow(made: Any, source: SourceSpec) -> pa.Table:
         return made
     if not isinstance(made, pd.DataFrame):
         reason = f"it returned {type(made).__name__}; return a pandas DataFrame or an Arrow table"
-        raise unreadable(source, reason)
+        raise source_error(source, reason)
     frame = made.reset_index() if any(name is not None for name in made.index.names) else made
     columns = [_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
     return pa.table(columns, names=[str(name) for name in frame.columns])

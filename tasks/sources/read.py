@@ -7,21 +7,19 @@ from datetime import UTC, datetime
 import pyarrow as pa
 
 from tasks.sources.csv_reader import read_csv
-from tasks.sources.errors import refusing
-from tasks.sources.filesystem import files, opened
+from tasks.sources.errors import translate_errors
+from tasks.sources.filesystem import list_source_files, open_file
 from tasks.sources.parquet_reader import read_parquet
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
 from tasks.sources.sql_reader import read_sql
-from tasks.sources.sql_watermark import Since
-
-__all__ = ["SourceSpec", "digest_of", "fingerprint", "read_source"]
+from tasks.sources.sql_watermark import Watermark
 
 Columns = Callable[[list[str]], list[str]] | Collection[str] | None
 
 
 def read_source(
-    source: SourceSpec, columns: Columns = None, as_of: datetime | None = None, since: Since | None = None
+    source: SourceSpec, columns: Columns = None, as_of: datetime | None = None, since: Watermark | None = None
 ) -> pa.Table:
     """Its `columns`, or all; no rows where one of them is missing. CSV comes as text, so that `007` stays `007`.
 
@@ -32,7 +30,7 @@ def read_source(
     """
     choose = columns if callable(columns) else _fixed(columns)
     moment = as_of or datetime.now(UTC)
-    with refusing(source) as ready:
+    with translate_errors(source) as ready:
         if ready.kind == "csv":
             return read_csv(ready, choose)
         if ready.kind == "parquet":
@@ -49,10 +47,10 @@ def fingerprint(source: SourceSpec) -> str | None:
     """
     if source.kind not in ("csv", "parquet"):
         return None
-    with refusing(source) as ready:
-        filesystem, path = opened(ready)
+    with translate_errors(source) as ready:
+        filesystem, path = open_file(ready)
         digest = hashlib.sha256()
-        for name in files(filesystem, path):
+        for name in list_source_files(filesystem, path):
             digest.update(f"{name}\n".encode())
             with filesystem.open(name, "rb") as file:
                 while block := file.read(1 << 20):
@@ -60,7 +58,7 @@ def fingerprint(source: SourceSpec) -> str | None:
         return digest.hexdigest()
 
 
-def digest_of(table: pa.Table) -> str:
+def table_digest(table: pa.Table) -> str:
     """Digest of a table's names, types and values, however it is cut into batches."""
     digest = hashlib.sha256()
 

@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 ORDER = ("unique_id", "ds", "known_at", "target", "y")
 
 
-def older(ids: pd.Series, times: pd.Series, known: pd.Series) -> pd.Series:
+def is_superseded(ids: pd.Series, times: pd.Series, known: pd.Series) -> pd.Series:
     """Whether a row is an older version of a (series, time) of which a newer one is known.
 
     `ids` and `times` are the key, `known` the instants. A row of which one of them can't be read replaces nothing.
@@ -21,7 +21,7 @@ def older(ids: pd.Series, times: pd.Series, known: pd.Series) -> pd.Series:
     return (known < newest.reindex(known.index)).fillna(value=False)
 
 
-def numbered(raw: pa.Table) -> pa.Table:
+def renumber(raw: pa.Table) -> pa.Table:
     """The rows in the order of what they say, numbered anew: a database gives them in any order."""
     columns = [*(name for name in ORDER if name in raw.column_names)]
     columns += sorted(name for name in raw.column_names if name not in (*columns, "row", "source_row"))

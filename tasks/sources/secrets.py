@@ -52,7 +52,7 @@ class Secrets:
         return re.sub("|".join(parts), lambda found: self._known[found.group()], message)
 
 
-def filled(source: SourceSpec) -> tuple[SourceSpec, Secrets]:
+def resolve_secrets(source: SourceSpec) -> tuple[SourceSpec, Secrets]:
     """The source as it is read. Raises SpecError for a variable that is not set."""
     secrets = Secrets()
     changes = {name: _fill(getattr(source, name), secrets) for name in FILLED}

@@ -12,7 +12,7 @@ from pydantic import Field, PrivateAttr, field_serializer, field_validator, mode
 from sqlalchemy import text
 
 from data_contracts.column_types import known_zone
-from data_contracts.errors import redacted
+from data_contracts.errors import redact
 from data_contracts.spec import Spec
 
 Scalar = str | bool | int | float | datetime | date | None
@@ -126,7 +126,7 @@ class SourceSpec(Spec):
         """The source as it may stand in a message or a record: without a password."""
         if self.kind == "sql":
             return f"{_url_shown(self.url)}{f' ({self.table})' if self.table else ''}"
-        return self.callable or redacted(self.path)
+        return self.callable or redact(self.path)
 
     @property
     def asks_for_the_night(self) -> bool:

@@ -16,7 +16,7 @@ NO_TIME_OF_PYTHON = ("timestamp too", "date too")  # infinity, and years that Py
 
 
 @contextlib.contextmanager
-def looking(engine: Engine, source: SourceSpec, odd_times: bool = False) -> Iterator[Connection]:
+def read_only_connection(engine: Engine, source: SourceSpec, odd_times: bool = False) -> Iterator[Connection]:
     """A transaction that can only read, where naive times are those of the source's zone.
 
     With `odd_times` one that Python can't hold comes as text, so that its row is found at fault and not the table.

@@ -25,23 +25,30 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 
 from data_contracts.errors import SpecError
 from tasks.sources import arrow_columns, limits
-from tasks.sources.limits import bounded
+from tasks.sources.limits import check_limit
 from tasks.sources.spec import SourceSpec
-from tasks.sources.sql_connection import is_odd_time, looking
-from tasks.sources.sql_watermark import Since
+from tasks.sources.sql_connection import is_odd_time, read_only_connection
+from tasks.sources.sql_watermark import Watermark
 
-PAUSES = (0.5, 2.0)  # seconds before the second and the third attempt
-PATIENCE = 15  # seconds for a connection
-AT_ONCE = 500_000  # values a batch
-LASTING = ("authentication failed", "no such", "does not exist", "syntax error", "unable to open", "not a database")
+RETRY_DELAYS_S = (0.5, 2.0)  # seconds before the second and the third attempt
+CONNECT_TIMEOUT_S = 15  # seconds for a connection
+ROWS_PER_FETCH = 500_000  # values a batch
+PERMANENT_ERRORS = (
+    "authentication failed",
+    "no such",
+    "does not exist",
+    "syntax error",
+    "unable to open",
+    "not a database",
+)
 
 
 def read_sql(
-    source: SourceSpec, choose: Callable[[list[str]], list[str]], as_of: datetime, since: Since | None = None
+    source: SourceSpec, choose: Callable[[list[str]], list[str]], as_of: datetime, since: Watermark | None = None
 ) -> pa.Table:
     """The columns of `choose`; no rows where one is missing. A connection that drops is tried again from the start."""
     engine = _engine(source)
-    pauses, odd_times = list(PAUSES), False
+    pauses, odd_times = list(RETRY_DELAYS_S), False
     try:
         while True:
             try:
@@ -49,7 +56,7 @@ def read_sql(
             except DBAPIError as dropped:
                 if is_odd_time(dropped) and not odd_times:
                     odd_times = True
-                elif pauses and _passes(dropped):
+                elif pauses and _is_transient(dropped):
                     time.sleep(pauses.pop(0))
                 else:
                     raise
@@ -64,7 +71,7 @@ def _engine(source: SourceSpec) -> Engine:
             url = url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() == "sqlite":
             _there(url, source)
-        waiting = {"connect_timeout": PATIENCE} if url.drivername == "postgresql+psycopg" else {}
+        waiting = {"connect_timeout": CONNECT_TIMEOUT_S} if url.drivername == "postgresql+psycopg" else {}
         waiting = {name: value for name, value in waiting.items() if name not in url.query}
         engine = create_engine(url, poolclass=NullPool, connect_args=waiting)
     except (ArgumentError, NoSuchModuleError) as unknown:
@@ -88,10 +95,10 @@ def _there(url: URL, source: SourceSpec) -> None:
         raise FileNotFoundError(url.database)
 
 
-def _passes(error: DBAPIError) -> bool:
+def _is_transient(error: DBAPIError) -> bool:
     """Whether the same read may succeed a little later: a dropped connection, a lock, a server that restarts."""
     said = str(error.orig).lower()
-    if any(word in said for word in LASTING):
+    if any(word in said for word in PERMANENT_ERRORS):
         return False
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
@@ -100,11 +107,11 @@ def _read(
     engine: Engine,
     source: SourceSpec,
     choose: Callable[[list[str]], list[str]],
-    until: tuple[datetime, Since | None],
+    until: tuple[datetime, Watermark | None],
     odd_times: bool,
 ) -> pa.Table:
     as_of, since = until
-    with looking(engine, source, odd_times) as connection:
+    with read_only_connection(engine, source, odd_times) as connection:
         if source.table:
             every = list(connection.execute(_from_table(source.table, ["*"], None).where(false())).keys())
             if set(choose(every)) - set(every):
@@ -118,13 +125,13 @@ def _read(
             return _nothing(names)
         places = [place for place, name in enumerate(names) if name in set(wanted)]
         batches, size, values = [], 0, 0
-        for rows in result.partitions(max(1, AT_ONCE // max(1, len(names)))):
+        for rows in result.partitions(max(1, ROWS_PER_FETCH // max(1, len(names)))):
             values += len(rows) * len(places)
-            bounded(values, limits.MOST_VALUES, "values", source)
+            check_limit(values, limits.MAX_VALUES, "values", source)
             across = list(zip(*rows, strict=True))
             batches.append([arrow_columns.column(across[place]) for place in places])
             size += sum(array.nbytes for array in batches[-1])
-            bounded(size, limits.MOST_BYTES, "bytes", source)
+            check_limit(size, limits.MAX_BYTES, "bytes", source)
         return arrow_columns.table(batches, [names[place] for place in places])
 
 
@@ -137,7 +144,7 @@ def _streamed(connection: Connection, statement: Any, bound: dict[str, Any]) -> 
     return connection.execution_options(**lightly).execute(statement, bound)
 
 
-def _from_table(name: str, columns: list[str], since: Since | None) -> Select[Any]:
+def _from_table(name: str, columns: list[str], since: Watermark | None) -> Select[Any]:
     schema, _, last = name.rpartition(".")
     asked: list[Any] = [text("*")] if columns == ["*"] else [column(one) for one in columns]
     found = select(*asked).select_from(table(last, schema=schema or None))
@@ -145,7 +152,7 @@ def _from_table(name: str, columns: list[str], since: Since | None) -> Select[An
 
 
 def _from_query(
-    connection: Connection, source: SourceSpec, as_of: datetime, since: Since | None
+    connection: Connection, source: SourceSpec, as_of: datetime, since: Watermark | None
 ) -> tuple[TextClause, dict[str, Any]]:
     """The query and what it is bound to; with `since` only the newer part of what it gives is asked for."""
     query = re.sub(r"[;\s]+$", "", source.query or "")
@@ -153,7 +160,7 @@ def _from_query(
     if source.asks_for_the_night:
         bound["as_of"] = as_of
     if since:
-        query, more = since.around(query, connection.dialect.identifier_preparer.quote)
+        query, more = since.wrap_query(query, connection.dialect.identifier_preparer.quote)
         bound |= more
     if connection.dialect.name == "sqlite":  # it has no times, only text that sorts like them
         bound = {name: _as_text(value) for name, value in bound.items()}

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnClause, ColumnElement, column, or_
 
-from tasks.sources.timestamps import alike
+from tasks.sources.timestamps import same_format_pattern
 
 
-class Since(NamedTuple):
+class Watermark(NamedTuple):
     """Only rows that became known at `moment` or later, or nobody knows when, and all whose time is after `newest`.
 
     Both are values of the source's own, so that they compare there as they do here. Text compares like times only
@@ -24,7 +24,7 @@ class Since(NamedTuple):
     def globs(self) -> dict[str, str]:
         """Column → SQLite's pattern of the text that its value compares with."""
         values = {self.known_at: self.moment, self.ds: self.newest}
-        return {name: alike(value).glob for name, value in values.items() if isinstance(value, str)}
+        return {name: same_format_pattern(value).glob for name, value in values.items() if isinstance(value, str)}
 
     @property
     def condition(self) -> ColumnElement[bool]:
@@ -33,7 +33,7 @@ class Since(NamedTuple):
         odd = [column(name).op("NOT GLOB")(glob) for name, glob in self.globs.items()]
         return or_(known_at >= self.moment, known_at.is_(None), column(self.ds) > self.newest, *odd)
 
-    def around(self, query: str, quote: Callable[[str], str]) -> tuple[str, dict[str, Any]]:
+    def wrap_query(self, query: str, quote: Callable[[str], str]) -> tuple[str, dict[str, Any]]:
         """(the query that gives only those rows of `query`, what it is bound to besides)."""
         named = {name: quote(name).replace(":", r"\:") for name in (self.known_at, self.ds)}
         known_at, ds = named[self.known_at], named[self.ds]

@@ -13,24 +13,24 @@ OFFSET = r"(?:[Zz]|[Tt ]\d[^-+]*[+-]\d\d(?::?\d\d)?)\s*$"  # at the end of a tim
 TAIL = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)\s*$"  # the offset alone
 
 
-class Alike(NamedTuple):
+class FormatPattern(NamedTuple):
     """Text that is written like one time, as SQLite's pattern and as a regular expression."""
 
     glob: str
     regex: str
 
 
-def alike(text: str) -> Alike:
+def same_format_pattern(text: str) -> FormatPattern:
     """What has digits where `text` has them, and its very signs and offset: of such text, times sort as it does."""
     tail = re.search(TAIL, text) if re.search(OFFSET, text) else None  # the -01 of 2024-03-01 is none
     end = tail.start() if tail else len(text)
     digits = [place < end and letter in "0123456789" for place, letter in enumerate(text)]
     pairs = list(zip(text, digits, strict=True))
     glob = "".join("[0-9]" if digit else f"[{letter}]" if letter in "*?[" else letter for letter, digit in pairs)
-    return Alike(glob, f"^{''.join('[0-9]' if digit else re.escape(letter) for letter, digit in pairs)}$")
+    return FormatPattern(glob, f"^{''.join('[0-9]' if digit else re.escape(letter) for letter, digit in pairs)}$")
 
 
-def localized(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:
+def localize(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:
     """Times of a wall clock as those of `zone`; NaT for one that it never shows, or shows twice on an autumn night.
 
     With `ids` such a one that stands twice in a series is first the summer's and then the winter's.
@@ -50,19 +50,19 @@ def localized(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:
     return first.mask(twice & (place.reindex(times.index) == 1), second).mask(twice & (size.reindex(times.index) != 2))
 
 
-def since_1970(values: pd.Series, unit: str) -> pd.Series:
+def parse_epoch(values: pd.Series, unit: str) -> pd.Series:
     """Counts of s, ms, us or ns since 1970, as numbers or as text, in UTC with microseconds; NaT for what is none."""
     counts = pd.to_numeric(values, errors="coerce", dtype_backend="numpy_nullable")
     return pd.to_datetime(counts, errors="coerce", unit=unit, utc=True).astype("datetime64[us, UTC]")
 
 
-def instants(values: pd.Series, zone: str | None) -> pd.Series:
+def to_instants(values: pd.Series, zone: str | None) -> pd.Series:
     """The instants that `values` are, in UTC with microseconds; what is none, or no single one, becomes NaT.
 
     A time without an offset is one of `zone`; a date is its midnight there.
     """
     if not pd.api.types.is_string_dtype(values):
-        return _in_utc(stamps(values), zone)
+        return _in_utc(parse_datetimes(values), zone)
     zoned = values.str.contains(OFFSET, na=False)  # offsets may differ, as on the two sides of a DST night
     naive, told = parsed(values.where(~zoned), utc=False), parsed(values.where(zoned), utc=True)
     return _in_utc(naive, zone).where(~zoned, _in_utc(told, zone))
@@ -70,7 +70,7 @@ def instants(values: pd.Series, zone: str | None) -> pd.Series:
 
 def _in_utc(times: pd.Series, zone: str | None) -> pd.Series:
     if times.dt.tz is None:
-        times = localized(times, zone or "UTC", None)
+        times = localize(times, zone or "UTC", None)
     return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
 
@@ -87,7 +87,7 @@ def parsed(text: pd.Series, utc: bool) -> pd.Series:
     return times.fillna(max(read, key=lambda one: one.notna().sum())) if read else times
 
 
-def stamps(values: pd.Series) -> pd.Series:
+def parse_datetimes(values: pd.Series) -> pd.Series:
     """Times and dates as they are; a number is no time, for nobody says in which unit, or since when."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values

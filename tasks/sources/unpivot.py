@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 
-def matched(patterns: Sequence[str], names: Iterable[str], taken: Iterable[str]) -> list[str]:
+def match_columns(patterns: Sequence[str], names: Iterable[str], taken: Iterable[str]) -> list[str]:
     """The columns that `patterns` (names or globs) mean, in the order of the source; never one that is `taken`.
 
     A pattern that means none stands for itself at the end, so that it is missed by its name.
@@ -25,7 +25,7 @@ def matched(patterns: Sequence[str], names: Iterable[str], taken: Iterable[str])
     return found + lost
 
 
-def long(kept: pa.Table, cells: pa.Table) -> pa.Table:
+def unpivot(kept: pa.Table, cells: pa.Table) -> pa.Table:
     """One row a cell: `kept` has unique_id (or not), ds and what every cell of a row shares, `cells` the targets."""
     count, targets = kept.num_rows, cells.column_names
     kind = _shared({field.type for field in cells.schema} - {pa.null()})

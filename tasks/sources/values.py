@@ -5,22 +5,22 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from data_contracts.odcs_compiler import Column
+from data_contracts.contract import Column
 from tasks.sources.timestamps import OFFSET
 
-LONGEST = 60  # letters of one value in a message
+MAX_SHOWN_CHARACTERS = 60  # letters of one value in a message
 MISSING = {"", "na", "n/a", "nan", "none", "null"}
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 
 
-def shown(value: Any) -> str:
+def format_value(value: Any) -> str:
     """A value as a person may read it: text in quotes and without line breaks, a number plain, nothing endless."""
     if isinstance(value, str):
-        return repr(value if len(value) <= LONGEST else f"{value[:LONGEST]}…")
-    return "nothing" if pd.isna(value) else str(value)[:LONGEST]
+        return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else f"{value[:MAX_SHOWN_CHARACTERS]}…")
+    return "nothing" if pd.isna(value) else str(value)[:MAX_SHOWN_CHARACTERS]
 
 
-def numbers(values: pd.Series, decimal: str = ".") -> tuple[pd.Series, pd.Series, pd.Series]:
+def parse_numbers(values: pd.Series, decimal: str = ".") -> tuple[pd.Series, pd.Series, pd.Series]:
     """(numbers, rows that are text, rows that are infinite), each of the length of `values`.
 
     Where text has a decimal comma its points, as of thousands, fit no number.
@@ -39,14 +39,14 @@ def numbers(values: pd.Series, decimal: str = ".") -> tuple[pd.Series, pd.Series
     return numbers.mask(endless), numbers.isna() & ~nothing, endless
 
 
-def truths(values: pd.Series) -> tuple[pd.Series, pd.Series]:
+def parse_booleans(values: pd.Series) -> tuple[pd.Series, pd.Series]:
     """(true, false or missing; rows that are neither)."""
     text = values.map(str, na_action="ignore").astype("str").str.strip().str.lower()
     known = text.isin(TRUE | FALSE)
     return text.isin(TRUE).astype("boolean").mask(~known), ~known & text.notna() & ~text.isin(MISSING)
 
 
-def zoneless(values: pd.Series, column: Column | None) -> pd.Series:
+def is_naive(values: pd.Series, column: Column | None) -> pd.Series:
     """Rows whose time, as text, carries no zone where the contract says that it does."""
     if column is None or not column.zoned or not pd.api.types.is_string_dtype(values):
         return pd.Series(False, index=values.index)

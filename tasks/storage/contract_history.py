@@ -9,27 +9,27 @@ from datetime import datetime
 
 from pydantic import ValidationError
 
+from data_contracts.contract import Contract
 from data_contracts.contract_diff import Change, changes
-from data_contracts.odcs_compiler import Contract
 from tasks.storage.store import Store
-from tasks.storage.vintages import newest_before, vintage
+from tasks.storage.vintages import newest_record_before, vintage_name
 
 
-def changed(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> tuple[Change, ...]:
+def diff_since_last_run(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> tuple[Change, ...]:
     """What is promised otherwise than in the newest earlier night; nothing where that night had no contract."""
     before = _before(pipeline, as_of, store)
     return changes(before, _as_kept(contract)) if before and contract else ()
 
 
-def keep(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> None:
+def record_contract(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> None:
     """Remember the contract of this night, if it is another than before."""
     if contract and _before(pipeline, as_of, store) != _as_kept(contract):
         record = json.loads(contract.model_dump_json())
-        store.write_json(f"{_folder(pipeline)}/vintage={vintage(as_of)}.json", record)
+        store.write_json(f"{_folder(pipeline)}/vintage={vintage_name(as_of)}.json", record)
 
 
 def _before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
-    newest = newest_before(_folder(pipeline), as_of, store)
+    newest = newest_record_before(_folder(pipeline), as_of, store)
     try:
         return Contract.model_validate(store.read_json(newest)) if newest else None
     except ValidationError:  # torn, or of another release: worth nothing

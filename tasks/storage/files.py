@@ -12,7 +12,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 
-class Locked(OSError):
+class FileLocked(OSError):
     """Somebody else has the lock."""
 
 
@@ -28,7 +28,7 @@ def exists(root: str, uri: str) -> bool:
     return bool(filesystem.isfile(f"{base}/{uri}"))
 
 
-def listing(root: str, folder: str) -> list[str]:
+def list_files(root: str, folder: str) -> list[str]:
     """Every file below `folder`, as sorted uris; empty where there is no such folder."""
     filesystem, base = fsspec.core.url_to_fs(root)
     filesystem.invalidate_cache()  # another process may have written since
@@ -64,7 +64,7 @@ def locked(root: str, uri: str, patience: float) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() >= until:
-                    raise Locked(f"{path} is locked by another process") from None
+                    raise FileLocked(f"{path} is locked by another process") from None
                 time.sleep(0.01)
         yield
 

@@ -24,23 +24,23 @@ from pydantic import Field, ValidationError
 from data_contracts.errors import LeaseHeld, LeaseLost
 from data_contracts.spec import Spec
 from tasks.storage import files
-from tasks.storage.process_identity import Owner, is_dead
+from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
 
-LOOK = 0.5  # seconds between two looks at somebody else's lease
-BEATS = 5  # renewals in the length of one lease
-PATIENCE = 60.0  # seconds that a writer waits for the door, which a taker shuts for an instant
+POLL_INTERVAL_S = 0.5  # seconds between two looks at somebody else's lease
+RENEWALS_PER_LEASE = 5  # renewals in the length of one lease
+LOCK_TIMEOUT_S = 60.0  # seconds that a writer waits for the door, which a taker shuts for an instant
 
 
-class Terms(Spec):
+class LeaseSettings(Spec):
     """How long a lease holds without being renewed, and how long a run waits for somebody else's, in seconds."""
 
     seconds: float = Field(120.0, gt=0)
     wait: float = Field(3600.0, ge=0)
 
 
-class Clock(NamedTuple):
+class TimeSource(NamedTuple):
     """The time of day, to be shown; a time that only grows, to be trusted; a pause."""
 
     now: Callable[[], datetime]
@@ -48,14 +48,14 @@ class Clock(NamedTuple):
     sleep: Callable[[float], None]
 
 
-CLOCK = Clock(lambda: datetime.now(UTC), time.monotonic, time.sleep)
+SYSTEM_TIME = TimeSource(lambda: datetime.now(UTC), time.monotonic, time.sleep)
 
 
-class Held(Spec):
+class LeaseRecord(Spec):
     """What a lease file says."""
 
     token: int
-    owner: Owner
+    owner: ProcessIdentity
     seconds: float
     taken: datetime
     expires: datetime
@@ -68,21 +68,23 @@ class Held(Spec):
 class Lease:
     """The right to write to one pipeline. `committing` guards each write; `renew` keeps the right."""
 
-    def __init__(self, root: str, pipeline: str, held: Held, clock: Clock = CLOCK, begun: float | None = None) -> None:
+    def __init__(
+        self, root: str, pipeline: str, held: LeaseRecord, clock: TimeSource = SYSTEM_TIME, begun: float | None = None
+    ) -> None:
         self.root, self.pipeline, self.clock = root, pipeline, clock
         self.held = held
-        self.before: Held | None = None
+        self.before: LeaseRecord | None = None
         self._renewed = clock.steady() if begun is None else begun
         self._lost, self._alone, self._inside = "", threading.RLock(), 0
 
     @contextlib.contextmanager
-    def committing(self) -> Iterator[None]:
+    def fenced_write(self) -> Iterator[None]:
         """Do one write inside. Raises LeaseLost, with nothing written, where the right is gone."""
         with self._alone:
             if self._inside:  # a write that is part of a larger one
                 yield
                 return
-            with _door(self.root, self.pipeline, PATIENCE):
+            with _write_lock(self.root, self.pipeline, LOCK_TIMEOUT_S):
                 self.check()
                 self._inside += 1
                 try:
@@ -97,7 +99,7 @@ class Lease:
             raise LeaseLost(self.pipeline, self._lost)
 
     def _why_lost(self) -> str:
-        newest = max(tokens(self.root, self.pipeline), default=0)
+        newest = max(lease_numbers(self.root, self.pipeline), default=0)
         found = read(self.root, self.pipeline, newest)
         if newest > self.held.token or (found and found.owner != self.held.owner):
             return f"was taken over by {found.owner.told} at {_at(found.taken)}" if found else "was taken over"
@@ -110,7 +112,7 @@ class Lease:
 
     def renew(self) -> None:
         """Hold on for another length. Raises LeaseLost where it is too late."""
-        with self.committing():
+        with self.fenced_write():
             begun = self.clock.steady()
             expires = self.clock.now() + timedelta(seconds=self.held.seconds)
             later = self.held.model_copy(update={"expires": expires})
@@ -119,18 +121,18 @@ class Lease:
 
     def release(self) -> None:
         """Give the right back, if it is still ours; nothing of it stays in the store."""
-        with contextlib.suppress(LeaseLost, OSError), self.committing():
+        with contextlib.suppress(LeaseLost, OSError), self.fenced_write():
             files.remove(self.root, _uri(self.pipeline, self.held.token))
 
 
 @contextlib.contextmanager
-def holding(root: str, pipeline: str, owner: Owner, terms: Terms) -> Iterator[Lease]:
+def hold_lease(root: str, pipeline: str, owner: ProcessIdentity, terms: LeaseSettings) -> Iterator[Lease]:
     """Write to a pipeline alone, while a thread renews the lease. Raises LeaseHeld where another run goes on."""
     lease = acquire(root, pipeline, owner, terms)
     done = threading.Event()
 
     def beat() -> None:
-        while not done.wait(terms.seconds / BEATS):
+        while not done.wait(terms.seconds / RENEWALS_PER_LEASE):
             try:
                 lease.renew()
             except LeaseLost:
@@ -144,85 +146,92 @@ def holding(root: str, pipeline: str, owner: Owner, terms: Terms) -> Iterator[Le
         yield lease
     finally:
         done.set()
-        thread.join(PATIENCE)
+        thread.join(LOCK_TIMEOUT_S)
         lease.release()
 
 
-def acquire(root: str, pipeline: str, owner: Owner, terms: Terms, clock: Clock = CLOCK) -> Lease:
+def acquire(
+    root: str, pipeline: str, owner: ProcessIdentity, terms: LeaseSettings, clock: TimeSource = SYSTEM_TIME
+) -> Lease:
     """Take the lease once it is free. Raises LeaseHeld, naming owner and expiry, after `terms.wait` seconds."""
     begun = still_since = clock.steady()
-    seen: Held | None = None
+    seen: LeaseRecord | None = None
     while True:
-        newest = max(tokens(root, pipeline), default=0)
+        newest = max(lease_numbers(root, pipeline), default=0)
         current = read(root, pipeline, newest)
         if current != seen:
-            if current and not seen and not is_dead(current.owner):
+            if current and not seen and not has_exited(current.owner):
                 log.info("waiting for %s: %s", pipeline, current.told)
             seen, still_since = current, clock.steady()
-        if not current or is_dead(current.owner) or clock.steady() - still_since > current.seconds:
+        if not current or has_exited(current.owner) or clock.steady() - still_since > current.seconds:
             lease = _take(root, pipeline, (newest, current), owner, terms, clock)
             if lease:
                 return lease
         waited = clock.steady() - begun
         if waited >= terms.wait:
             raise LeaseHeld(pipeline, current.told if current else "a run that is starting", waited)
-        clock.sleep(min(LOOK, terms.wait - waited))
+        clock.sleep(min(POLL_INTERVAL_S, terms.wait - waited))
 
 
-def holder(root: str, pipeline: str) -> Held | None:
+def holder(root: str, pipeline: str) -> LeaseRecord | None:
     """Who has the lease of a pipeline, dead or alive."""
-    newest = max(tokens(root, pipeline), default=0)
+    newest = max(lease_numbers(root, pipeline), default=0)
     return read(root, pipeline, newest) if newest else None
 
 
-def tokens(root: str, pipeline: str) -> list[int]:
+def lease_numbers(root: str, pipeline: str) -> list[int]:
     """Every number that there is, in no order."""
-    names = (uri.rsplit("/", 1)[-1].removesuffix(".json") for uri in files.listing(root, _folder(pipeline)))
+    names = (uri.rsplit("/", 1)[-1].removesuffix(".json") for uri in files.list_files(root, _folder(pipeline)))
     return [int(name) for name in names if name.isdecimal()]
 
 
-def read(root: str, pipeline: str, token: int) -> Held | None:
+def read(root: str, pipeline: str, token: int) -> LeaseRecord | None:
     """The lease of a number; None where there is none, or it is torn: nobody can be asked about it then."""
     try:
-        return Held.model_validate_json(files.read(root, _uri(pipeline, token)))
+        return LeaseRecord.model_validate_json(files.read(root, _uri(pipeline, token)))
     except (FileNotFoundError, ValidationError):
         return None
 
 
 def _take(
-    root: str, pipeline: str, looked: tuple[int, Held | None], owner: Owner, terms: Terms, clock: Clock
+    root: str,
+    pipeline: str,
+    looked: tuple[int, LeaseRecord | None],
+    owner: ProcessIdentity,
+    terms: LeaseSettings,
+    clock: TimeSource,
 ) -> Lease | None:
     """The lease, if nobody came first, and nobody is in the middle of a write."""
     newest, current = looked
     begun, now = clock.steady(), clock.now()
     until = now + timedelta(seconds=terms.seconds)
-    mine = Held(token=newest + 1, owner=owner, seconds=terms.seconds, taken=now, expires=until)
+    mine = LeaseRecord(token=newest + 1, owner=owner, seconds=terms.seconds, taken=now, expires=until)
     try:
-        with _door(root, pipeline, 0.0):
+        with _write_lock(root, pipeline, 0.0):
             if read(root, pipeline, newest) != current:  # renewed, or given back, after the look
                 return None
             if not files.write(root, _uri(pipeline, mine.token), _bytes(mine), only_if_absent=True):
                 again = read(root, pipeline, mine.token)  # ours, where the answer was lost after the commit
                 if not again or again.owner != owner:
                     return None
-            there = tokens(root, pipeline)
+            there = lease_numbers(root, pipeline)
             if max(there, default=0) != mine.token:
                 return None
             for old in there:
                 if old != mine.token:
                     files.remove(root, _uri(pipeline, old))
-    except files.Locked:
+    except files.FileLocked:
         return None
     lease = Lease(root, pipeline, mine, clock, begun)
     lease.before = current
     return lease
 
 
-def _door(root: str, pipeline: str, patience: float) -> contextlib.AbstractContextManager[None]:
+def _write_lock(root: str, pipeline: str, patience: float) -> contextlib.AbstractContextManager[None]:
     return files.locked(root, f"{_folder(pipeline)}/.door", patience)
 
 
-def _bytes(held: Held) -> bytes:
+def _bytes(held: LeaseRecord) -> bytes:
     return held.model_dump_json(indent=1).encode() + b"\n"
 
 

@@ -17,7 +17,7 @@ from data_contracts.spec import Spec
 PROC = Path("/proc")
 
 
-class Owner(Spec):
+class ProcessIdentity(Spec):
     """One process on one machine; `mark` tells apart two leases of one process."""
 
     host: str
@@ -35,10 +35,10 @@ class Owner(Spec):
         return f"{self.run} (process {self.pid} on {self.host})"
 
 
-def here(run: str, flow_run: str = "") -> Owner:
+def current_process(run: str, flow_run: str = "") -> ProcessIdentity:
     """This process, doing `run`; `flow_run` is its id in Prefect, if it has one."""
     pid = os.getpid()
-    return Owner(
+    return ProcessIdentity(
         host=socket.gethostname(),
         machine=_text(Path("/etc/machine-id")),
         boot=_text(PROC / "sys/kernel/random/boot_id"),
@@ -51,9 +51,9 @@ def here(run: str, flow_run: str = "") -> Owner:
     )
 
 
-def is_dead(owner: Owner) -> bool:
+def has_exited(owner: ProcessIdentity) -> bool:
     """Whether that process is surely gone; False where this machine can't know."""
-    this = here("")
+    this = current_process("")
     if owner.host != this.host or owner.machine != this.machine:
         return False
     if owner.boot != this.boot:  # the same machine, started anew: nothing of before lives; needs a name of its own

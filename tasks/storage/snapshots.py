@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks.storage.store import Store
-from tasks.storage.vintages import newest_before, vintage
+from tasks.storage.vintages import newest_record_before, vintage_name
 
 
 class Snapshot(Spec):
@@ -24,14 +24,16 @@ class Snapshot(Spec):
     cutoff: datetime
 
 
-def keep(snapshot: Snapshot, pipeline: str, store: Store) -> None:
+def record_snapshot(snapshot: Snapshot, pipeline: str, store: Store) -> None:
     """Remember what a night read."""
-    store.write_json(f"{_folder(pipeline)}/vintage={vintage(snapshot.as_of)}.json", snapshot.model_dump(mode="json"))
+    store.write_json(
+        f"{_folder(pipeline)}/vintage={vintage_name(snapshot.as_of)}.json", snapshot.model_dump(mode="json")
+    )
 
 
-def before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
+def snapshot_before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
     """What the newest earlier night read; None where there is none, or its record is torn."""
-    newest = newest_before(_folder(pipeline), as_of, store)
+    newest = newest_record_before(_folder(pipeline), as_of, store)
     try:
         return Snapshot.model_validate(store.read_json(newest)) if newest else None
     except ValidationError:

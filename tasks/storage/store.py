@@ -12,13 +12,15 @@ import pyarrow.parquet as pq
 from pydantic import PrivateAttr
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, redacted
-from data_contracts.odcs_compiler import ARROW, Contract, house_contract
+from data_contracts.column_types import ARROW
+from data_contracts.contract import Contract
+from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, redact
+from data_contracts.odcs_compiler import builtin_contract
 from data_contracts.spec import Spec
 from tasks.storage import files
 from tasks.storage.lease import Lease
 
-NAMED_BY_CONTENT = ("artifacts/", "cache/", "quarantine/", ".")  # whoever writes there writes the same
+CONTENT_ADDRESSED = ("artifacts/", "cache/", "quarantine/", ".")  # whoever writes there writes the same
 
 
 class StoreUnusable(NightcastError):
@@ -29,36 +31,36 @@ class Store(Spec):
     """Where everything lies; `root` is a folder or any fsspec URL, and `beneath` one that is read and never written."""
 
     root: str
-    beneath: str | None = None
+    base: str | None = None
     _lease: Lease | None = PrivateAttr(None)
 
     @property
-    def shown(self) -> str:
+    def display_root(self) -> str:
         """The root as it may stand in a message: without a password."""
-        return redacted(self.root)
+        return redact(self.root)
 
-    def aside(self, folder: str) -> "Store":
+    def overlay(self, folder: str) -> "Store":
         """A store in `folder` that sees everything of this one and leaves it as it is: for a rehearsal."""
-        return Store(root=f"{self.root.rstrip('/')}/{folder}", beneath=self.root)
+        return Store(root=f"{self.root.rstrip('/')}/{folder}", base=self.root)
 
-    def under(self, lease: Lease) -> "Store":
+    def with_lease(self, lease: Lease) -> "Store":
         """The same store for the one writer of a pipeline: every write that is not named by its content is fenced."""
         fenced = self.model_copy()
         fenced._lease = lease
         return fenced
 
-    def committing(self) -> contextlib.AbstractContextManager[None]:
+    def fenced_write(self) -> contextlib.AbstractContextManager[None]:
         """For what is written elsewhere and belongs to the pipeline too. Raises LeaseLost."""
-        return self._lease.committing() if self._lease else contextlib.nullcontext()
+        return self._lease.fenced_write() if self._lease else contextlib.nullcontext()
 
     def put(self, frame: pd.DataFrame | pa.Table, contract: str, folder: str | None = None) -> Artifact:
         """Store a table that keeps its contract; the same table is stored once.
 
         Raises ContractBroken where the table is not what its contract promises: a defect of ours, not of the data.
         """
-        promise = house_contract(contract)
+        promise = builtin_contract(contract)
         table = _in_promised_types(frame, promise)
-        findings = promise.broken_by(table)
+        findings = promise.violations(table)
         if findings:
             raise ContractBroken(f"the {contract} table", findings)
         return self._keep(_parquet(table), promise.label, folder or f"artifacts/{contract}", "parquet", table.num_rows)
@@ -75,11 +77,11 @@ class Store(Spec):
         """Store a file that is no table: a model bundle, a page."""
         return self._keep(data, f"{kind}@1.0.0", f"artifacts/{kind}", suffix, 0)
 
-    def place(self, data: bytes, kind: str, uri: str) -> Artifact:
+    def put_at(self, data: bytes, kind: str, uri: str) -> Artifact:
         """Store a file at a place that people know, such as a page; unchanged bytes are not written again."""
         digest = hashlib.sha256(data).hexdigest()
         artifact = Artifact(contract=f"{kind}@1.0.0", uri=uri, digest=digest, rows=0)
-        if not self.holds(artifact):
+        if not self.contains(artifact):
             self._write(uri, data)
         return artifact
 
@@ -90,7 +92,7 @@ class Store(Spec):
             raise StoreDamaged(artifact.uri, f"hashes to {found[:12]}…, not to {artifact.digest[:12]}…")
         return data
 
-    def holds(self, artifact: Artifact) -> bool:
+    def contains(self, artifact: Artifact) -> bool:
         """Whether the claimed file is there and has the claimed bytes."""
         try:
             self.get_bytes(artifact)
@@ -101,16 +103,16 @@ class Store(Spec):
     def publish(self, artifact: Artifact, uri: str) -> Artifact:
         """A second name for the same bytes, visible whole or not at all; unchanged bytes are not written again."""
         there = artifact.model_copy(update={"uri": uri})
-        if not self.holds(there):
+        if not self.contains(there):
             self._write(uri, self.get_bytes(artifact))
         return there
 
-    def found(self, uri: str) -> Artifact:
+    def artifact_at(self, uri: str) -> Artifact:
         """A claim check for whatever bytes lie at `uri` now. Raises StoreDamaged where there are none."""
         digest = hashlib.sha256(self._read(uri)).hexdigest()
         return Artifact(contract="file@1.0.0", uri=uri, digest=digest, rows=0)
 
-    def claim(self, uri: str, contract: str) -> Artifact:
+    def table_at(self, uri: str, contract: str) -> Artifact:
         """A claim check for the table that lies at `uri` now. Raises StoreDamaged where there is no whole table."""
         data = self._read(uri)
         try:
@@ -118,7 +120,7 @@ class Store(Spec):
         except (pa.ArrowException, OSError) as torn:
             raise StoreDamaged(uri, f"is no whole table: {str(torn).splitlines()[0]}") from torn
         digest = hashlib.sha256(data).hexdigest()
-        return Artifact(contract=house_contract(contract).label, uri=uri, digest=digest, rows=rows)
+        return Artifact(contract=builtin_contract(contract).label, uri=uri, digest=digest, rows=rows)
 
     def read_json(self, uri: str) -> dict[str, Any] | None:
         """The record at `uri`; None where there is none, or one that is torn and so worth nothing."""
@@ -132,19 +134,19 @@ class Store(Spec):
         data = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
         return self._write(uri, data, only_if_absent=only_if_absent)
 
-    def listing(self, folder: str) -> list[str]:
-        below = files.listing(self.beneath, folder) if self.beneath else []
-        return sorted({*below, *files.listing(self.root, folder)})
+    def list_files(self, folder: str) -> list[str]:
+        below = files.list_files(self.base, folder) if self.base else []
+        return sorted({*below, *files.list_files(self.root, folder)})
 
-    def ready(self) -> None:
+    def check_writable(self) -> None:
         """Raise StoreUnusable, before anything is computed, where the store can't be written to."""
         probe = ".writable"
         self._write(probe, b"")
         files.remove(self.root, probe)
 
     def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
-        if not uri.startswith(NAMED_BY_CONTENT):
-            with self.committing():
+        if not uri.startswith(CONTENT_ADDRESSED):
+            with self.fenced_write():
                 return self._written(uri, data, only_if_absent)
         return self._written(uri, data, only_if_absent)
 
@@ -153,7 +155,7 @@ class Store(Spec):
             return files.write(self.root, uri, data, only_if_absent=only_if_absent)
         except (OSError, ValueError, ImportError) as refused:  # the last two: a URL that fsspec does not know
             raise StoreUnusable(
-                f"the store {self.shown!r} can't be written to: {refused} ({len(data):,} bytes for {uri}). Give this "
+                f"the store {self.display_root!r} can't be written to: {refused} ({len(data):,} bytes for {uri}). Give this "
                 "user the right and the room to write there, or set NIGHTCAST_STORE to another place."
             ) from refused
 
@@ -164,7 +166,7 @@ class Store(Spec):
             raise StoreDamaged(uri, "is missing") from missing
         except (OSError, ValueError, ImportError) as refused:
             raise StoreUnusable(
-                f"{uri} in the store {self.shown!r} can't be read: {refused}. Give this user the right to read there, "
+                f"{uri} in the store {self.display_root!r} can't be read: {refused}. Give this user the right to read there, "
                 "or set NIGHTCAST_STORE to another place."
             ) from refused
 
@@ -172,13 +174,13 @@ class Store(Spec):
         try:
             return files.read(self.root, uri)
         except FileNotFoundError:
-            if not self.beneath:
+            if not self.base:
                 raise
-        return files.read(self.beneath, uri)
+        return files.read(self.base, uri)
 
     def _keep(self, data: bytes, contract: str, folder: str, suffix: str, rows: int) -> Artifact:
         digest = hashlib.sha256(data).hexdigest()
-        placed = self.place(data, "", f"{folder}/{digest}.{suffix}")
+        placed = self.put_at(data, "", f"{folder}/{digest}.{suffix}")
         return placed.model_copy(update={"contract": contract, "rows": rows})
 
 

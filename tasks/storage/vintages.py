@@ -24,37 +24,37 @@ class Published(Spec):
 
 def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Artifact:
     """Make an audited table visible under its vintage and, where no newer vintage is there, as the latest."""
-    file = store.publish(table, f"forecasts/pipeline={pipeline}/vintage={vintage(as_of)}/forecasts.parquet")
+    file = store.publish(table, f"forecasts/pipeline={pipeline}/vintage={vintage_name(as_of)}/forecasts.parquet")
     publish_latest(table, pipeline, as_of, store)
     return file
 
 
 def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> None:
     """Point the one stable path at a vintage, unless a newer one is there; mends a path that was lost."""
-    moments = [vintage_of(uri) for uri in store.listing(f"forecasts/pipeline={pipeline}")]
+    moments = [parse_vintage(uri) for uri in store.list_files(f"forecasts/pipeline={pipeline}")]
     if all(moment <= as_of for moment in moments if moment):
         store.publish(table, f"latest/pipeline={pipeline}/forecasts.parquet")
 
 
-def published_before(pipeline: str, as_of: datetime, count: int, store: Store) -> tuple[Published, ...]:
+def list_published_before(pipeline: str, as_of: datetime, count: int, store: Store) -> tuple[Published, ...]:
     """The newest `count` vintages that were made before `as_of` and are whole, oldest first."""
     found: list[Published] = []
-    for uri in reversed(store.listing(f"forecasts/pipeline={pipeline}")):
-        moment = vintage_of(uri)
-        if moment and moment < whole_second(as_of) and uri.endswith("/forecasts.parquet") and len(found) < count:
+    for uri in reversed(store.list_files(f"forecasts/pipeline={pipeline}")):
+        moment = parse_vintage(uri)
+        if moment and moment < floor_to_second(as_of) and uri.endswith("/forecasts.parquet") and len(found) < count:
             try:
-                found.append(Published(as_of=moment, file=store.claim(uri, "forecasts")))
+                found.append(Published(as_of=moment, file=store.table_at(uri, "forecasts")))
             except StoreDamaged as damaged:  # an old forecast that can't be scored holds up no new one
                 log.warning("passed over: %s", damaged)
     return tuple(reversed(found))
 
 
-def vintage(as_of: datetime) -> str:
+def vintage_name(as_of: datetime) -> str:
     """2013-11-30T050000Z: sorts as text, and is a folder name everywhere."""
     return as_of.astimezone(UTC).strftime("%Y-%m-%dT%H%M%SZ")
 
 
-def vintage_of(uri: str) -> datetime | None:
+def parse_vintage(uri: str) -> datetime | None:
     """The as-of in the path of a published file or a decision; None for a path that has none."""
     for part in uri.split("/"):
         if part.startswith("vintage="):
@@ -64,13 +64,13 @@ def vintage_of(uri: str) -> datetime | None:
     return None
 
 
-def newest_before(folder: str, as_of: datetime, store: Store) -> str | None:
+def newest_record_before(folder: str, as_of: datetime, store: Store) -> str | None:
     """The record in `folder` of the newest night before `as_of`."""
-    moments = {uri: vintage_of(uri) for uri in store.listing(folder)}
-    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < whole_second(as_of)}
+    moments = {uri: parse_vintage(uri) for uri in store.list_files(folder)}
+    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < floor_to_second(as_of)}
     return max(earlier, key=lambda uri: earlier[uri], default=None)
 
 
-def whole_second(as_of: datetime) -> datetime:
+def floor_to_second(as_of: datetime) -> datetime:
     """`as_of` as the store knows it, so that a night does not stand after its own vintage."""
     return as_of.replace(microsecond=0)

@@ -4,7 +4,7 @@ import pytest
 
 from flows.pipeline.spec import PipelineSpec
 from models.data.panel import Panel
-from models.data.windows import cut_index
+from models.data.windows import build_window_index
 from tasks.ingestion import ingest
 from tasks.storage.store import Store
 from tasks.validation import validate
@@ -14,9 +14,11 @@ from tasks.validation import validate
 def demo(tmp_path_factory):
     """(spec, clean table, windows) of the demo's first night."""
     spec, store = PipelineSpec.read("nyc-delays"), Store(root=str(tmp_path_factory.mktemp("bench")))
-    as_of = spec.instant("2013-11-28")
+    as_of = spec.parse_as_of("2013-11-28")
     raw = ingest.fn(spec.reading, as_of, store)
     validated = validate.fn(raw, spec.reading, as_of, store)
     clean = store.get(validated.clean)
-    index = cut_index(Panel.from_frame(clean, spec.view), spec.windowing, validated.cutoff, spec.evaluation.windows)
+    index = build_window_index(
+        Panel.from_frame(clean, spec.view), spec.windowing, validated.cutoff, spec.evaluation.windows
+    )
     return spec, clean, index

@@ -13,7 +13,7 @@ import pytest
 
 from models.baselines.ridge import fit_linear, linear_points
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
+from models.data.panel import InputSpec, Panel
 from models.data.windows import SPLITS, WindowIndex
 
 SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "etth1" / "ETTh1.csv"
@@ -48,7 +48,9 @@ def etth1(lookback: int, horizon: int) -> Panel:
     frame = scaled.tz_localize("UTC").rename_axis(index="ds", columns="unique_id").unstack().rename("y").reset_index()
     frame = frame.assign(channel=frame["unique_id"]).sort_values(["unique_id", "ds"], ignore_index=True)
     features = FeatureSpec(known=(), static=("channel",))
-    return Panel.from_frame(frame, View(features=features, freq="h", zone="UTC", lookback=lookback, horizon=horizon))
+    return Panel.from_frame(
+        frame, InputSpec(features=features, freq="h", zone="UTC", lookback=lookback, horizon=horizon)
+    )
 
 
 def every_window(panel: Panel, lookback: int, horizon: int) -> WindowIndex:

@@ -14,14 +14,14 @@ from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
 from models.data.calendar import seasons
 from models.data.panel import Panel
-from models.data.windows import cut_index
+from models.data.windows import build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.ingestion import ingest
 from tasks.modeling.forecasts import forecast_table
-from tasks.modeling.scores import scales_before, scored
-from tasks.modeling.training_data import cutoffs_of, training_part
+from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.modeling.training_data import select_training_part, window_cutoffs
 from tasks.storage.store import Store
 from tasks.validation import validate
 
@@ -82,13 +82,13 @@ class Night:
 
     def __init__(self, spec: PipelineSpec, folder: Path) -> None:
         self.spec, store = spec, Store(root=str(folder / "store"))
-        moment = spec.instant(AS_OF.get(spec.name))
+        moment = spec.parse_as_of(AS_OF.get(spec.name))
         validated = validate.fn(ingest.fn(spec.reading, moment, store), spec.reading, moment, store)
         self.clean = store.get(validated.clean)
         panel = Panel.from_frame(self.clean, spec.view)
-        self.index = cut_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
-        self.origins = cutoffs_of(self.clean, self.index, "test")
-        part, self.learned = training_part(self.clean, self.index, spec.view)
+        self.index = build_window_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
+        self.origins = window_cutoffs(self.clean, self.index, "test")
+        part, self.learned = select_training_part(self.clean, self.index, spec.view)
         self.part = Panel.from_frame(part, spec.view)
 
     def trained(self, model: RecurrentSpec, **training: object) -> Bundle:
@@ -104,11 +104,11 @@ class Night:
 
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
         """mase, wql, … of each bundle on the rolling origins of a part."""
-        origins = cutoffs_of(self.clean, self.index, part)
-        scales = scales_before(self.clean, origins["cutoff"].min(), self.spec.view.season)
+        origins = window_cutoffs(self.clean, self.index, part)
+        scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.view.season)
         rows = {}
         for name, bundle in bundles.items():
-            table = forecast_table(bundle, self.clean, origins, self.spec.question.bounds)
+            table = forecast_table(bundle, self.clean, origins, self.spec.forecast_setup.bounds)
             table = table.merge(self.clean[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-            rows[name] = scored(table.assign(scale=table["unique_id"].map(scales)))
+            rows[name] = score_forecasts(table.assign(scale=table["unique_id"].map(scales)))
         return pd.DataFrame(rows).T

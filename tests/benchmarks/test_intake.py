@@ -22,7 +22,7 @@ from data_contracts.odcs_compiler import read_contract
 from pathlib import Path
 from models.data.features import FeatureSpec
 from tasks.storage.store import Store
-from tasks.sources.read import SourceSpec
+from tasks.sources.spec import SourceSpec
 from tasks.sources.dataset import ColumnsSpec, Reading
 from tasks.ingestion import ingest
 from tasks.validation import validate

@@ -11,12 +11,12 @@ import pytest
 import torch
 
 from models.baselines.seasonal import fit_baselines
-from models.data.batches import Gatherer
+from models.data.batches import WindowCollator
 from models.data.panel import Panel
 from models.predict import predict
-from models.restore import gatherer_of
+from models.restore import restore_collator
 from models.training.train_network import train_network
-from tasks.modeling.training_data import training_part
+from tasks.modeling.training_data import select_training_part
 
 pytestmark = pytest.mark.benchmark
 
@@ -33,7 +33,7 @@ def rate(work, windows: int, repeats: int = 5) -> float:
 
 def test_training(demo, capsys):
     spec, clean, index = demo
-    part, learned = training_part(clean, index, spec.view)
+    part, learned = select_training_part(clean, index, spec.view)
     panel = Panel.from_frame(part, spec.view)
     lines = []
     for recipe in spec.recipes:
@@ -43,20 +43,20 @@ def test_training(demo, capsys):
         bundle, _ = train_network(panel, learned, shorter, (lambda epoch, s=seconds: s.append(epoch.seconds),))
         ours = training.windows_per_epoch / statistics.median(seconds)
         lines.append(f"{recipe.model.name:16s} trains  {ours:7,.0f} windows/s, 1 thread, validation included")
-        lines.append(f"{'':16s} gathers {gathering(gatherer_of(bundle), panel, learned):7,.0f} windows/s")
+        lines.append(f"{'':16s} gathers {gathering(restore_collator(bundle), panel, learned):7,.0f} windows/s")
     with capsys.disabled():
         print("\n" + "\n".join(lines))
 
 
-def gathering(gatherer: Gatherer, panel, index) -> float:
+def gathering(gatherer: WindowCollator, panel, index) -> float:
     series, position = (side[:2048] for side in index.of("train"))
     torch.set_num_threads(1)
-    return rate(lambda: gatherer.gather(panel, series, position), len(series))
+    return rate(lambda: gatherer.collate(panel, series, position), len(series))
 
 
 def test_forecasting_ten_thousand_series(demo, capsys):
     spec, clean, index = demo
-    part, learned = training_part(clean, index, spec.view)
+    part, learned = select_training_part(clean, index, spec.view)
     panel = Panel.from_frame(part, spec.view)
     training = spec.training.model_copy(update={"max_epochs": 1})
     recipes = [recipe.model_copy(update={"training": training}) for recipe in spec.recipes]

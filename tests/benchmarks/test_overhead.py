@@ -18,7 +18,7 @@ ROUNDS = 9
 
 def plainly(self: Step, *args: Any, **kwargs: Any) -> Any:
     """A step without its task."""
-    done = self._remembered(dict(self._signature.bind(*args, **kwargs).arguments))
+    done = self._run_cached(dict(self._signature.bind(*args, **kwargs).arguments))
     return done.data if isinstance(done, State) else done
 
 

@@ -18,7 +18,7 @@ from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
 from models.training.gradient_norms import Gradients
 from models.training.precision import lowered, multiplies_bfloat16
 from models.training.train_network import train_network
-from tasks.modeling.training_data import training_part
+from tasks.modeling.training_data import select_training_part
 
 pytestmark = pytest.mark.benchmark
 
@@ -87,7 +87,7 @@ def test_speed(cell, capsys):
 @pytest.mark.parametrize("place", [0, 1])
 def test_accuracy(demo, place, capsys):
     spec, clean, index = demo
-    part, learned = training_part(clean, index, spec.view)
+    part, learned = select_training_part(clean, index, spec.view)
     panel, recipe = Panel.from_frame(part, spec.view), spec.recipes[place]
     ratios = []
     for seed in range(5):

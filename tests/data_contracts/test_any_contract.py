@@ -10,10 +10,11 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_contracts.contract import Contract
 from data_contracts.contract_diff import changes
 from data_contracts.errors import SpecError
-from data_contracts.markdown import page_of
-from data_contracts.odcs_compiler import ODCS, Contract, read_contract
+from data_contracts.markdown import render_markdown
+from data_contracts.odcs_compiler import ODCS, read_contract
 
 README = (ODCS.parent / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
 SALES = yaml.safe_load(README)
@@ -60,7 +61,7 @@ def test_any_slip_is_a_sentence_or_a_contract(tmp_path: Path, slips: list[tuple[
     if refused:
         assert "any.odcs.yaml" in str(refused)
         return
-    assert page_of(contract).startswith("# ")
+    assert render_markdown(contract).startswith("# ")
     assert contract.schema.names == [column.name for column in contract.columns]
     assert changes(contract, contract) == ()
     assert all(change.line for change in changes(sales(tmp_path), contract))

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
+from data_contracts.contract import Contract
 from data_contracts.contract_diff import breaks, changes
-from data_contracts.odcs_compiler import ODCS, Contract, read_contract
+from data_contracts.odcs_compiler import ODCS, read_contract
 
 Write = Callable[[dict[str, Any]], Contract]
 BETWEEN = {"type": "expect_column_values_to_be_between", "kwargs": {"column": "sold", "min_value": 0, "max_value": 9}}

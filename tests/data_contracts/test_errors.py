@@ -8,9 +8,9 @@ import pytest
 from data_contracts import errors
 from data_contracts.errors import (
     ContractBroken,
+    MemoryTooShort,
     NightcastError,
     NoChampion,
-    SeasonOutOfSight,
     SourceUnreadable,
     SpecError,
     StoreDamaged,
@@ -26,7 +26,7 @@ from data_contracts.errors import (
         (SourceUnreadable("the source", ["missing"]), 3),
         (NoChampion("ports", "none yet"), 4),
         (TrainingFailed("gru-64", "NaN", "Lower the learning rate."), 1),
-        (SeasonOutOfSight("gru-64", 5, 24, "it sees 5 steps"), 1),
+        (MemoryTooShort("gru-64", 5, 24, "it sees 5 steps"), 1),
         (StoreDamaged("artifacts/a.parquet", "is missing"), 1),
     ],
 )
@@ -69,5 +69,5 @@ def test_damage_names_the_file_and_the_way_out() -> None:
 
 
 def test_a_url_is_told_without_its_password() -> None:
-    told = errors.redacted("can't reach https://ann:secret@mlflow.example/api, nor s3://bucket/key")
+    told = errors.redact("can't reach https://ann:secret@mlflow.example/api, nor s3://bucket/key")
     assert told == "can't reach https://…@mlflow.example/api, nor s3://bucket/key"

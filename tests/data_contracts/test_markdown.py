@@ -5,12 +5,12 @@ from typing import Any
 
 import yaml
 
-from data_contracts.markdown import page_of
+from data_contracts.markdown import render_markdown
 from data_contracts.odcs_compiler import ODCS, read_contract
 
 
 def test_the_page_of_the_demo_says_what_its_contract_says() -> None:
-    page = page_of(read_contract(ODCS / "nyc-delays.yaml"))
+    page = render_markdown(read_contract(ODCS / "nyc-delays.yaml"))
     assert page.startswith("# Late departures of New York, hour by hour\n\nContract `nyc-delays@1.0.0`.\n")
     assert "| `series` (key) | string |  | never | origin and carrier" in page
     assert "One row for each `series`, `time_hour`." in page
@@ -51,7 +51,7 @@ def test_units_zones_scopes_and_service_levels_are_told(tmp_path: Path) -> None:
     }  # fmt: skip
     path = tmp_path / "wind.odcs.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
-    page = page_of(read_contract(path))
+    page = render_markdown(read_contract(path))
     assert "| `hour` | timestamp, written %d/%m/%Y %H:%M, in Europe/Berlin where it carries no zone |" in page
     assert r"| `wind` | number | mph | may be | speed \| gusts not &lt;script>alert(1)&lt;/script> | 1.5, 2 |" in page
     assert "- gaps (`wind`; less than 3 at fault; each series by itself; the series is set aside" in page
@@ -64,7 +64,7 @@ def test_the_example_of_the_readme_is_a_contract_and_says_what_it_shows(tmp_path
     readme = (ODCS.parent / "README.md").read_text(encoding="utf-8")
     path = tmp_path / "sales.odcs.yaml"
     path.write_text(readme.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
-    page = page_of(read_contract(path))
+    page = render_markdown(read_contract(path))
     assert "- table rowCount (more than 1,000 rows; stops the night)." in page
     assert "- few gaps (`sold`; less than 5 percent at fault; each series by itself; the series is set aside" in page
     assert "- sold is possible (`sold`; the rows go to quarantine, the night goes on)." in page

@@ -14,8 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from open_data_contract_standard.model import OpenDataContractStandard
 
+from data_contracts.column_types import ARROW
+from data_contracts.contract import Column, Contract
 from data_contracts.errors import SpecError
-from data_contracts.odcs_compiler import ARROW, ODCS, Column, Contract, house_contract, read_contract
+from data_contracts.odcs_compiler import ODCS, builtin_contract, read_contract
 
 DOCUMENTS = sorted(ODCS.glob("*.yaml"))
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -28,7 +30,7 @@ PAIRS = Contract(
         Column(name="y", kind="number", arrow="float64"),
         Column(name="y_hat", kind="number", arrow="float64", required=True),
     ),
-    others=r"q\d{2,}",
+    extra_columns_pattern=r"q\d{2,}",
 )
 
 
@@ -74,11 +76,11 @@ def test_every_document_of_ours_compiles_and_promises_named_columns(path: Path) 
     ],
 )
 def test_a_table_of_ours_has_the_key_that_its_readers_count_on(name: str, key: list[str]) -> None:
-    assert house_contract(name).key == key
+    assert builtin_contract(name).key == key
 
 
 def test_the_forecast_table_promises_what_the_design_says() -> None:
-    promised = {column.name: column.arrow for column in house_contract("forecasts").columns}
+    promised = {column.name: column.arrow for column in builtin_contract("forecasts").columns}
     assert promised == {
         "unique_id": "string",
         "ds": "timestamp[us, UTC]",
@@ -94,9 +96,9 @@ def test_the_forecast_table_promises_what_the_design_says() -> None:
 
 
 def test_a_table_that_keeps_its_contract_has_no_findings() -> None:
-    assert PAIRS.broken_by(table()) == []
-    assert PAIRS.broken_by(table(q05=pa.array([0.0, 1.0]))) == []
-    assert PAIRS.broken_by(table().slice(0, 0)) == []
+    assert PAIRS.violations(table()) == []
+    assert PAIRS.violations(table(q05=pa.array([0.0, 1.0]))) == []
+    assert PAIRS.violations(table().slice(0, 0)) == []
 
 
 @pytest.mark.parametrize(
@@ -117,7 +119,7 @@ def test_a_table_that_keeps_its_contract_has_no_findings() -> None:
     ],
 )
 def test_a_broken_promise_is_a_sentence(changes: dict[str, pa.Array], findings: list[str]) -> None:
-    assert PAIRS.broken_by(table(**changes)) == findings
+    assert PAIRS.violations(table(**changes)) == findings
 
 
 @settings(max_examples=60, deadline=None)
@@ -125,12 +127,12 @@ def test_a_broken_promise_is_a_sentence(changes: dict[str, pa.Array], findings: 
 def test_a_repeated_key_is_found_wherever_it_stands(keys: list[tuple[str, int]]) -> None:
     contract = Contract(id="k", version="1.0.0", columns=(Column(name="a", key=True), Column(name="b", key=True)))
     told = pa.table({"a": pa.array([a for a, _ in keys], pa.string()), "b": pa.array([b for _, b in keys], pa.int64())})
-    assert bool(contract.broken_by(told)) == (len(set(keys)) < len(keys))
+    assert bool(contract.violations(told)) == (len(set(keys)) < len(keys))
 
 
 def test_missing_beside_not_finite_is_counted_apart() -> None:
     values = pa.array([None, float("inf")])
-    assert PAIRS.broken_by(table(y_hat=values)) == [
+    assert PAIRS.violations(table(y_hat=values)) == [
         "column 'y_hat' has 1 missing values",
         "column 'y_hat' has 1 values that are not finite",
     ]

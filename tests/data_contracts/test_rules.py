@@ -8,10 +8,10 @@ import yaml
 
 from data_contracts.errors import SpecError
 from data_contracts.odcs_compiler import read_contract
-from data_contracts.rules import Rule
+from data_contracts.rules import QualityRule
 
 
-def rules_of(folder: Path, *rules: dict[str, Any], of_table: bool = False) -> tuple[Rule, ...]:
+def rules_of(folder: Path, *rules: dict[str, Any], of_table: bool = False) -> tuple[QualityRule, ...]:
     """The rules of a contract with the columns `sold` and `sku`; at the first which `rules` stand, or at its table."""
     column: dict[str, Any] = {"name": "sold", "logicalType": "number"}
     sku = {"name": "sku", "logicalType": "string"}

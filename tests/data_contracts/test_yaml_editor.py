@@ -3,7 +3,7 @@
 import pytest
 
 from data_contracts.errors import SpecError
-from data_contracts.yaml_editor import rewritten
+from data_contracts.yaml_editor import rewrite_yaml
 from data_contracts.yaml_reader import mapping
 
 WRITTEN = """\
@@ -26,7 +26,7 @@ evaluation: {metric: wql}
 def test_comments_and_fields_around_what_is_replaced_stay_as_they_were() -> None:
     changes = {"models": [{"cell": "gru", "hidden": 8}], "training": {"max_epochs": 5, "learning_rate": 0.001}}
     assert (
-        rewritten(WRITTEN, changes, "shops.yaml")
+        rewrite_yaml(WRITTEN, changes, "shops.yaml")
         == """\
 # Shops, hour by hour.
 name: shops
@@ -43,7 +43,7 @@ evaluation: {metric: wql}
 
 
 def test_a_new_field_stands_at_the_end() -> None:
-    assert rewritten("name: shops\n", {"freq": "h", "training": {"seed": 3}}, "shops.yaml") == (
+    assert rewrite_yaml("name: shops\n", {"freq": "h", "training": {"seed": 3}}, "shops.yaml") == (
         "name: shops\nfreq: h\ntraining: {seed: 3}\n"
     )
 
@@ -60,10 +60,10 @@ def test_a_new_field_stands_at_the_end() -> None:
     ],
 )
 def test_however_it_is_written_it_says_the_same_but_for_the_change(text: str) -> None:
-    changed = mapping(rewritten(text, {"training": {"seed": 2}, "models": []}, "shops.yaml"), "shops.yaml")
+    changed = mapping(rewrite_yaml(text, {"training": {"seed": 2}, "models": []}, "shops.yaml"), "shops.yaml")
     assert changed == {"name": "shops", "training": {"seed": 2}, "freq": "h", "models": []}
 
 
 def test_what_is_no_document_is_named() -> None:
     with pytest.raises(SpecError, match=r"shops\.yaml holds list"):
-        rewritten("- a\n", {"training": {}}, "shops.yaml")
+        rewrite_yaml("- a\n", {"training": {}}, "shops.yaml")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
-from data_contracts.yaml_reader import mapping, read_document, sentences
+from data_contracts.yaml_reader import mapping, read_document, spec_error_from
 
 BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
 
@@ -107,7 +107,7 @@ class Pipeline(Spec):
 def test_each_slip_of_a_spec_is_a_line_that_names_the_field() -> None:
     with pytest.raises(ValidationError) as found:
         Pipeline.model_validate({"name": 7, "windowing": {"horizont": 24}, "password": "hunter2"})
-    said = str(sentences("p.yaml", found.value))
+    said = str(spec_error_from("p.yaml", found.value))
     assert said.splitlines()[0] == "p.yaml is not a valid document:"
     assert "  - name: Input should be a valid string (got 7)" in said
     assert "  - windowing.horizon: Field required" in said
@@ -125,7 +125,7 @@ def test_each_slip_of_a_spec_is_a_line_that_names_the_field() -> None:
 def test_a_url_in_the_wrong_field_is_shown_without_its_password(windowing: object, name: str, said: str) -> None:
     with pytest.raises(ValidationError) as found:
         Pipeline.model_validate({"name": name, "windowing": windowing})
-    told = str(sentences("p.yaml", found.value))
+    told = str(spec_error_from("p.yaml", found.value))
     assert re.search(said, told)
     assert "er2" not in told
 
@@ -133,7 +133,7 @@ def test_a_url_in_the_wrong_field_is_shown_without_its_password(windowing: objec
 def test_a_long_value_is_not_printed_whole() -> None:
     with pytest.raises(ValidationError) as found:
         Windowing.model_validate({"horizon": "x" * 5000})
-    assert len(str(sentences("p.yaml", found.value))) < 300
+    assert len(str(spec_error_from("p.yaml", found.value))) < 300
 
 
 def test_specs_are_frozen() -> None:

@@ -8,7 +8,7 @@ from data_contracts.errors import NightsFailed, SpecError
 from deployments.cli.main import last_line
 from flows.backfill import backfill
 from flows.nightly import nightly
-from flows.pipeline.parameters import Network, Overrides
+from flows.pipeline.parameters import NetworkForm, OverridesForm
 from tests.flows.runs.test_kills import lasting
 from tests.flows.test_nightly import bytes_of
 
@@ -63,7 +63,7 @@ def test_a_backfill_of_what_can_never_run_stops_at_once(stopped):
 
 def test_a_dry_run_leaves_every_byte_as_it_was_and_shows_what_it_would_have_left(stopped):
     kept = bytes_of(stopped / "store")
-    told = Overrides(models=(Network(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8))
+    told = OverridesForm(models=(NetworkForm(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8))
     outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1], overrides=told, dry_run=True)
     after = bytes_of(stopped / "store")
     assert {uri: digest for uri, digest in after.items() if not uri.startswith("dry-runs/")} == kept

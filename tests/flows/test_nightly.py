@@ -158,7 +158,7 @@ def test_a_drift_report_that_fails_does_not_hold_up_the_forecast(world, monkeypa
     def broken(*_):
         raise RuntimeError("Evidently fell over")
 
-    monkeypatch.setattr(drift, "judged", broken)
+    monkeypatch.setattr(drift, "detect_drift", broken)
     outcome = nightly(str(world / "ports.yaml"), FIRST)
     assert outcome.verdict == "watch"
     assert (world / "store" / outcome.published).exists()

@@ -9,7 +9,7 @@ def test_every_setting_has_a_default_that_works(tmp_path, monkeypatch):
     for name in ("STORE", "MLFLOW_URI", "PIPELINES"):
         monkeypatch.delenv(f"NIGHTCAST_{name}", raising=False)
     settings = Settings()
-    assert settings.place.root == "store"
+    assert settings.opened_store.root == "store"
     assert settings.tracking.uri == f"sqlite:///{tmp_path}/store/mlflow/mlflow.db"
     assert settings.tracking.artifacts == (tmp_path / "store" / "mlflow" / "artifacts").as_uri()
 
@@ -18,7 +18,7 @@ def test_the_environment_says_where(monkeypatch):
     monkeypatch.setenv("NIGHTCAST_STORE", "/data/nights")
     monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://127.0.0.1:5000")
     settings = Settings()
-    assert settings.place.root == "/data/nights"
+    assert settings.opened_store.root == "/data/nights"
     assert settings.tracking.uri == "http://127.0.0.1:5000"
     assert settings.tracking.artifacts is None
 

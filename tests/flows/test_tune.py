@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from flows.tune import tune
-from tasks.search.search import Effort
+from tasks.search.search import SearchBudget
 
 NIGHT = "2024-02-08"
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -20,7 +20,7 @@ def tuned(tmp_path_factory, panel, build, prefect_server):
     """(folder, what was told) of a pipeline that learns too slowly, so that there is something to be found."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("tuned"), panel, patch, **SLOW)
-        yield folder, tune(str(folder / "ports.yaml"), NIGHT, Effort(trials=6))
+        yield folder, tune(str(folder / "ports.yaml"), NIGHT, SearchBudget(trials=6))
 
 
 def test_a_pipeline_that_learns_too_slowly_is_found_something_better(tuned):
@@ -44,7 +44,7 @@ def test_the_same_search_again_is_remembered_and_says_the_same(tuned, monkeypatc
     folder, told = tuned
     monkeypatch.setenv("NIGHTCAST_STORE", str(folder / "store"))
     before = sorted((folder / "store").rglob("*.*"))
-    assert tune(str(folder / "ports.yaml"), NIGHT, Effort(trials=6)) == told
+    assert tune(str(folder / "ports.yaml"), NIGHT, SearchBudget(trials=6)) == told
     assert sorted((folder / "store").rglob("*.*")) == before
 
 
@@ -53,7 +53,7 @@ def test_what_comes_after_the_validation_part_changes_no_trial(tuned, panel, bui
     after = panel["hour_utc"] >= pd.Timestamp("2024-02-01 12:00", tz="UTC")
     poisoned = panel.assign(late=panel["late"].where(~after, panel["late"] * 7))
     world = build(tmp_path, poisoned, monkeypatch, **SLOW)
-    other = tune(str(world / "ports.yaml"), NIGHT, Effort(trials=6))
+    other = tune(str(world / "ports.yaml"), NIGHT, SearchBudget(trials=6))
     assert other.recipe == told.recipe
     columns = ["settings", "loss", "epochs", "state"]
     pd.testing.assert_frame_equal(trials_of(world, other)[columns], trials_of(folder, told)[columns])

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
-from models.data.windows import WindowIndex, WindowSpec, cut_index
+from models.data.panel import InputSpec, Panel
+from models.data.windows import WindowIndex, WindowSpec, build_window_index
 
 BuildFrame = Callable[..., pd.DataFrame]
 BuildPanel = Callable[..., Panel]
@@ -40,7 +40,7 @@ def panel_of(
     freq: str = "D",
     **more: Any,
 ) -> Panel:
-    view = View(features=features, freq=freq, zone="UTC", lookback=lookback, horizon=horizon)
+    view = InputSpec(features=features, freq=freq, zone="UTC", lookback=lookback, horizon=horizon)
     return Panel.from_frame(frame_of(series, freq, **more), view)
 
 
@@ -69,4 +69,4 @@ def waves() -> tuple[Panel, WindowIndex]:
     """Forty days of three hourly waves, lookback a day, horizon six hours, and their windows."""
     panel = panel_of(noisy_days(), lookback=24, horizon=6, freq="h", features=FeatureSpec())
     spec = WindowSpec(horizon=6, validation="5d", test="5d")
-    return panel, cut_index(panel, spec, panel.grid[24 * 40 - 1], origins=5)
+    return panel, build_window_index(panel, spec, panel.grid[24 * 40 - 1], origins=5)

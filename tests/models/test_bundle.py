@@ -18,8 +18,8 @@ from data_contracts.errors import NightcastError
 from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle, BundleDamaged
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
-from models.data.windows import WindowSpec, cut_index
+from models.data.panel import InputSpec, Panel
+from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.predict import predict
 from models.training.fit import TrainingSpec
@@ -28,7 +28,7 @@ from models.training.train_network import train_network
 
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
 FEATURES = FeatureSpec(known=("plan", "hour"), observed=("wind",), static=("port",))
-VIEW = View(features=FEATURES, freq="h", zone="UTC", lookback=24, horizon=6)
+VIEW = InputSpec(features=FEATURES, freq="h", zone="UTC", lookback=24, horizon=6)
 NAMES = ("recurrent", "naive", "seasonal_naive_24", "seasonal_mean_24", "linear")
 
 
@@ -54,7 +54,7 @@ def frame(build_frame, table):
 @pytest.fixture(scope="module")
 def models(frame) -> dict[str, Bundle]:
     panel = Panel.from_frame(frame, VIEW)
-    index = cut_index(panel, WindowSpec(horizon=6, validation="4d", test="4d"), panel.grid[24 * 30 - 1], 4)
+    index = build_window_index(panel, WindowSpec(horizon=6, validation="4d", test="4d"), panel.grid[24 * 30 - 1], 4)
     training = TrainingSpec(max_epochs=2, windows_per_epoch=512)
     spec = RecurrentSpec(cell="gru", hidden=8, segment=6)
     network, _ = train_network(panel, index, Recipe(model=spec, training=training, quantiles=QUANTILES, view=VIEW))

@@ -12,15 +12,16 @@ import pytest
 import yaml
 
 from data_contracts.artifact import Artifact
-from data_contracts.odcs_compiler import Contract, read_contract
+from data_contracts.contract import Contract
+from data_contracts.odcs_compiler import read_contract
 from models.bundle import Bundle
 from models.data.features import FeatureSpec
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.data.windows import WindowSpec
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.forecast_setup import Bounds, EvaluationSpec, Question
-from tasks.results.steps import Night
-from tasks.sources.dataset import Reading
+from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
+from tasks.results.steps import RunContext
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.windowing import cut_windows
 
@@ -87,10 +88,10 @@ def promise(tmp_path: Path) -> Callable[..., Contract]:
 
 
 @pytest.fixture
-def reading(tmp_path: Path) -> Callable[..., Reading]:
+def reading(tmp_path: Path) -> Callable[..., DatasetSpec]:
     """reading(contract=…, freq=…): how the shop's table is read; the source is sales.parquet in tmp_path."""
 
-    def told(**changes: Any) -> Reading:
+    def told(**changes: Any) -> DatasetSpec:
         spec = {
             "pipeline": "shop",
             "source": {"kind": "parquet", "path": str(tmp_path / "sales.parquet")},
@@ -100,13 +101,13 @@ def reading(tmp_path: Path) -> Callable[..., Reading]:
             "zone": "UTC",
             "horizon": 3,
         }
-        return Reading.model_validate(spec | changes)
+        return DatasetSpec.model_validate(spec | changes)
 
     return told
 
 
 LEVELS = (0.1, 0.5, 0.9)
-PLAIN = View(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=3)
+PLAIN = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=3)
 
 
 def waves_of(days: int = 10) -> pd.DataFrame:
@@ -127,13 +128,13 @@ def waves() -> Callable[..., pd.DataFrame]:
 
 
 @pytest.fixture
-def view() -> View:
+def view() -> InputSpec:
     return PLAIN
 
 
 @pytest.fixture
-def question() -> Question:
-    return Question(view=PLAIN, bounds=Bounds(quantiles=LEVELS), evaluation=EvaluationSpec(windows=6))
+def question() -> ForecastSetup:
+    return ForecastSetup(view=PLAIN, bounds=OutputSpec(quantiles=LEVELS), evaluation=EvaluationSpec(windows=6))
 
 
 @dataclass(frozen=True)
@@ -174,10 +175,10 @@ def model(store: Store) -> Callable[..., Candidate]:
 
 
 @pytest.fixture
-def night_of() -> Callable[..., Night]:
+def night_of() -> Callable[..., RunContext]:
     """night_of("2024-03-11"): the names that the records of that night carry."""
 
-    def told(day: str, pipeline: str = "shop") -> Night:
-        return Night(pipeline=pipeline, run_id=f"run-{day}", as_of=datetime.fromisoformat(day).replace(tzinfo=UTC))
+    def told(day: str, pipeline: str = "shop") -> RunContext:
+        return RunContext(pipeline=pipeline, run_id=f"run-{day}", as_of=datetime.fromisoformat(day).replace(tzinfo=UTC))
 
     return told

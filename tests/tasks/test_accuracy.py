@@ -10,10 +10,10 @@ import pytest
 from tasks.accuracy import compare, score_past
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.forecast_setup import Question
-from tasks.results.steps import Night, Standing
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.results.steps import ForecastOptions, RunContext
 from tasks.storage.store import Store
-from tasks.storage.vintages import published_before
+from tasks.storage.vintages import list_published_before
 
 FIRST = pd.Timestamp("2024-03-08", tz="UTC")
 
@@ -65,23 +65,25 @@ def test_the_scale_of_a_forecast_knows_nothing_that_came_after_it() -> None:
     assert compare({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
 
 
-def test_a_first_night_has_nothing_to_score(evening: Any, question: Question, night_of: Callable[..., Night]) -> None:
+def test_a_first_night_has_nothing_to_score(
+    evening: Any, question: ForecastSetup, night_of: Callable[..., RunContext]
+) -> None:
     done = score_past.fn(evening.clean, (), night_of("2024-03-11"), question, evening.store)
     assert (done.actuals, done.accuracy, done.sentence) == (None, None, "no earlier forecast to score")
 
 
 def test_actuals_and_accuracy_are_published_beside_the_forecasts(
     evening: Any,
-    question: Question,
+    question: ForecastSetup,
     model: Callable[..., Candidate],
-    night_of: Callable[..., Night],
+    night_of: Callable[..., RunContext],
     waves: Callable[..., pd.DataFrame],
 ) -> None:
     store: Store = evening.store
-    stand = Standing(champion=model("gru", 0.1, "champion", "1"))
+    stand = ForecastOptions(champion=model("gru", 0.1, "champion", "1"))
     forecast.fn(evening.clean, evening.windows, stand, night_of("2024-03-11"), question, store)
     later, night = store.put(waves(days=11), "clean"), night_of("2024-03-12")
-    past = published_before("shop", night.as_of, 28, store)
+    past = list_published_before("shop", night.as_of, 28, store)
     done = score_past.fn(later, past, night, question, store)
     assert done.accuracy is not None
     assert done.accuracy.uri == "accuracy/pipeline=shop/vintage=2024-03-12T000000Z/accuracy.parquet"

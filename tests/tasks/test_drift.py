@@ -11,17 +11,25 @@ import pytest
 
 from data_contracts.errors import NightcastError
 from models.data.features import FeatureSpec
-from models.data.panel import View
-from tasks.drift import LEAST, DriftSpec, moved, parts, relative, thresholds, watch_drift
-from tasks.results.steps import Drifted, Night
+from models.data.panel import InputSpec
+from tasks.drift import (
+    MIN_THRESHOLD,
+    DriftSpec,
+    scale_by_series,
+    split_windows,
+    thresholds,
+    wasserstein_in_deviations,
+    watch_drift,
+)
+from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.store import Store
 
 CUTOFF = pd.Timestamp("2024-04-28 23:00", tz="UTC")
 
 
-def view_of(*observed: str, freq: str = "h", horizon: int = 24) -> View:
+def view_of(*observed: str, freq: str = "h", horizon: int = 24) -> InputSpec:
     features = FeatureSpec(known=(), observed=observed)
-    return View(features=features, freq=freq, zone="UTC", lookback=24, horizon=horizon)
+    return InputSpec(features=features, freq=freq, zone="UTC", lookback=24, horizon=horizon)
 
 
 def clean(days: int = 70, **columns: Any) -> pd.DataFrame:
@@ -41,58 +49,58 @@ def noise(draw: np.random.Generator, count: int) -> np.ndarray:
 
 
 def test_the_newest_week_is_compared_with_the_eight_weeks_before_it() -> None:
-    history = relative(clean(), CUTOFF, view_of())
-    current, reference = parts(history, view_of(), DriftSpec())
+    history = scale_by_series(clean(), CUTOFF, view_of())
+    current, reference = split_windows(history, view_of(), DriftSpec())
     assert (len(current), len(reference)) == (2 * 168, 2 * 8 * 168)
     assert (current.index.min(), current.index.max()) == (0, 167)
     assert (reference.index.min(), reference.index.max()) == (168, 9 * 168 - 1)
 
 
 def test_the_same_parts_would_have_been_chosen_a_week_ago() -> None:
-    history = relative(clean(), CUTOFF, view_of())
-    current, reference = parts(history, view_of(), DriftSpec(), back=1)
+    history = scale_by_series(clean(), CUTOFF, view_of())
+    current, reference = split_windows(history, view_of(), DriftSpec(), back=1)
     assert (current.index.min(), current.index.max()) == (168, 335)
     assert reference.index.min() == 336
 
 
 def test_lengths_may_be_given_in_steps() -> None:
-    history = relative(clean(), CUTOFF, view_of())
-    current, reference = parts(history, view_of(), DriftSpec(current=24, reference=48))
+    history = scale_by_series(clean(), CUTOFF, view_of())
+    current, reference = split_windows(history, view_of(), DriftSpec(current=24, reference=48))
     assert (len(current), len(reference)) == (48, 96)
 
 
 def test_a_short_history_gives_its_newest_fifth_and_the_rest() -> None:
-    history = relative(clean(days=10), CUTOFF, view_of())
-    current, reference = parts(history, view_of(), DriftSpec())
+    history = scale_by_series(clean(days=10), CUTOFF, view_of())
+    current, reference = split_windows(history, view_of(), DriftSpec())
     assert (len(current), len(reference)) == (2 * 48, 2 * 192)
 
 
 def test_series_of_every_size_count_alike_and_nothing_after_the_cutoff_counts() -> None:
     frame = clean()
-    history = relative(frame, CUTOFF - pd.Timedelta(hours=5), view_of())
+    history = scale_by_series(frame, CUTOFF - pd.Timedelta(hours=5), view_of())
     assert len(history) == len(frame) - 10
     assert history["y"].mean() == pytest.approx(1.0)
 
 
 def test_a_distance_is_in_deviations_of_the_reference() -> None:
     reference = pd.Series([0.0, 2.0])
-    assert moved(pd.Series([1.0, 3.0]), reference) == pytest.approx(1.0)
-    assert np.isnan(moved(pd.Series([np.nan]), reference))
-    assert moved(pd.Series([1.0]), pd.Series([1.0])) == 0.0
+    assert wasserstein_in_deviations(pd.Series([1.0, 3.0]), reference) == pytest.approx(1.0)
+    assert np.isnan(wasserstein_in_deviations(pd.Series([np.nan]), reference))
+    assert wasserstein_in_deviations(pd.Series([1.0]), pd.Series([1.0])) == 0.0
 
 
 def test_a_column_counts_as_drifted_only_if_it_moves_farther_than_in_earlier_weeks() -> None:
     swings = np.repeat([0.0, 3.0] * 8, 168)[-70 * 24 :]
     frame = clean(weather=lambda draw, count: np.resize(swings, count) + draw.normal(0, 0.1, count), calm=noise)
     view = view_of("weather", "calm")
-    bounds = thresholds(relative(frame, CUTOFF, view), view, DriftSpec())
+    bounds = thresholds(scale_by_series(frame, CUTOFF, view), view, DriftSpec())
     assert bounds["weather"] > 0.5
-    assert LEAST <= bounds["calm"] < 0.3
+    assert MIN_THRESHOLD <= bounds["calm"] < 0.3
 
 
 @pytest.fixture
-def watched(store: Store, night_of: Callable[..., Night]) -> Callable[..., Drifted]:
-    def watch(frame: pd.DataFrame, view: View, **spec: Any) -> Drifted:
+def watched(store: Store, night_of: Callable[..., RunContext]) -> Callable[..., DriftResult]:
+    def watch(frame: pd.DataFrame, view: InputSpec, **spec: Any) -> DriftResult:
         claim = store.put(frame, "clean")
         cutoff = CUTOFF.to_pydatetime()
         return watch_drift.fn(claim, cutoff, view, DriftSpec(**spec), night_of("2024-04-29"), store)
@@ -100,7 +108,7 @@ def watched(store: Store, night_of: Callable[..., Night]) -> Callable[..., Drift
     return watch
 
 
-def test_a_column_that_jumps_is_named_and_a_calm_one_is_not(store: Store, watched: Callable[..., Drifted]) -> None:
+def test_a_column_that_jumps_is_named_and_a_calm_one_is_not(store: Store, watched: Callable[..., DriftResult]) -> None:
     jump = np.r_[np.zeros(70 * 24 - 168), np.full(168, 9.0)]
     frame = clean(sensor=lambda draw, count: jump + draw.normal(size=count), calm=noise)
     done = watched(frame, view_of("sensor", "calm"))
@@ -111,12 +119,12 @@ def test_a_column_that_jumps_is_named_and_a_calm_one_is_not(store: Store, watche
     assert not watched(frame, view_of("sensor", "calm"), share=0.5).drifted
 
 
-def test_the_same_night_gives_the_same_bytes(store: Store, watched: Callable[..., Drifted]) -> None:
+def test_the_same_night_gives_the_same_bytes(store: Store, watched: Callable[..., DriftResult]) -> None:
     frame, view = clean(calm=noise), view_of("calm")
     first = watched(frame, view)
-    files = {uri: (Path(store.root) / uri).read_bytes() for uri in store.listing("reports")}
+    files = {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")}
     assert watched(frame, view) == first
-    assert {uri: (Path(store.root) / uri).read_bytes() for uri in store.listing("reports")} == files
+    assert {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")} == files
     assert sorted(files) == [f"reports/pipeline=shop/run-2024-04-29/drift.{suffix}" for suffix in ("html", "json")]
 
 
@@ -124,7 +132,7 @@ def test_the_same_night_gives_the_same_bytes(store: Store, watched: Callable[...
     "name", ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "age", "a&amp;b", "über", "'\"`"]
 )
 def test_a_column_may_be_called_anything_and_the_page_stays_inert(
-    store: Store, watched: Callable[..., Drifted], name: str
+    store: Store, watched: Callable[..., DriftResult], name: str
 ) -> None:
     done = watched(clean(**{name: noise}), view_of(name))
     assert set(store.get(done.table)["column"]) == {"y", name}
@@ -133,7 +141,7 @@ def test_a_column_may_be_called_anything_and_the_page_stays_inert(
     assert "<img src=x" not in page
 
 
-def test_the_record_is_strict_json(store: Store, watched: Callable[..., Drifted]) -> None:
+def test_the_record_is_strict_json(store: Store, watched: Callable[..., DriftResult]) -> None:
     def refuse(word: str) -> None:
         raise AssertionError(f"{word} is no JSON")
 
@@ -142,7 +150,7 @@ def test_the_record_is_strict_json(store: Store, watched: Callable[..., Drifted]
 
 
 def test_an_empty_column_is_left_out_and_a_history_of_one_step_says_it_is_too_short(
-    store: Store, watched: Callable[..., Drifted]
+    store: Store, watched: Callable[..., DriftResult]
 ) -> None:
     done = watched(clean(empty=np.nan), view_of("empty"))
     assert store.get(done.table)["column"].tolist() == ["y"]

@@ -10,22 +10,22 @@ import pytest
 
 from data_contracts.errors import StoreDamaged
 from models.data.features import FeatureSpec
-from models.data.panel import View
+from models.data.panel import InputSpec
 from tasks.evaluation import evaluate
-from tasks.modeling.candidate import Candidate, bundle_of
-from tasks.modeling.forecast_setup import Bounds, Question
-from tasks.modeling.forecasts import Unlike, comparable, forecast_table
-from tasks.modeling.training_data import cutoffs_of, index_of
-from tasks.results.steps import Evaluated
+from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
+from tasks.modeling.forecasts import NotComparable, forecast_table, load_comparable
+from tasks.modeling.training_data import load_window_index, window_cutoffs
+from tasks.results.steps import EvaluationResult
 
 Model = Callable[..., Candidate]
 
 
-def evaluated(evening: Any, question: Question, *rivals: Candidate) -> Evaluated:
+def evaluated(evening: Any, question: ForecastSetup, *rivals: Candidate) -> EvaluationResult:
     return evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
 
 
-def test_every_candidate_is_scored_at_the_same_origins(evening: Any, question: Question, model: Model) -> None:
+def test_every_candidate_is_scored_at_the_same_origins(evening: Any, question: ForecastSetup, model: Model) -> None:
     done = evaluated(evening, question, model("gru", 0.1), model("old", 2.0, "champion", "4"))
     scores, backtest = evening.store.get(done.scores), evening.store.get(done.backtest)
     assert scores["model_name"].tolist() == [
@@ -38,7 +38,7 @@ def test_every_candidate_is_scored_at_the_same_origins(evening: Any, question: Q
     assert len(backtest) == 7 * 2 * 6 * 3
 
 
-def test_the_backtest_stands_beside_what_came(evening: Any, question: Question, model: Model) -> None:
+def test_the_backtest_stands_beside_what_came(evening: Any, question: ForecastSetup, model: Model) -> None:
     done = evaluated(evening, question, model("gru", 0.1))
     backtest, clean = evening.store.get(done.backtest), evening.store.get(evening.clean)
     actual = clean.set_index(["unique_id", "ds"])["y"]
@@ -51,7 +51,9 @@ def test_the_backtest_stands_beside_what_came(evening: Any, question: Question, 
     assert np.allclose(backtest["y_hat"].to_numpy()[gru], yesterday[gru] + 0.1)
 
 
-def test_a_model_that_is_wrong_by_more_has_the_higher_losses(evening: Any, question: Question, model: Model) -> None:
+def test_a_model_that_is_wrong_by_more_has_the_higher_losses(
+    evening: Any, question: ForecastSetup, model: Model
+) -> None:
     scores = evening.store.get(evaluated(evening, question, model("near", 0.1), model("far", 9.0)).scores)
     near, far = (scores.set_index("model_name").loc[name] for name in ("near", "far"))
     assert (near[["mase", "wql", "mae", "rmse", "smape"]] < far[["mase", "wql", "mae", "rmse", "smape"]]).all()
@@ -59,22 +61,22 @@ def test_a_model_that_is_wrong_by_more_has_the_higher_losses(evening: Any, quest
 
 
 def test_nothing_after_an_origin_changes_what_is_forecast_there(
-    evening: Any, question: Question, model: Model, waves: Callable[..., pd.DataFrame]
+    evening: Any, question: ForecastSetup, model: Model, waves: Callable[..., pd.DataFrame]
 ) -> None:
-    clean, index = waves(), index_of(evening.windows, evening.store)
-    rows = cutoffs_of(clean, index, "test")
+    clean, index = waves(), load_window_index(evening.windows, evening.store)
+    rows = window_cutoffs(clean, index, "test")
     first = rows[rows["cutoff"] == rows["cutoff"].min()].reset_index(drop=True)
     poisoned = clean.assign(y=clean["y"].where(clean["ds"] <= first["cutoff"].min(), 1e9))
-    bundle = bundle_of(model("gru", 0.1), evening.store)
+    bundle = load_bundle(model("gru", 0.1), evening.store)
     tables = [forecast_table(bundle, frame, first, question.bounds) for frame in (clean, poisoned)]
     assert tables[0].equals(tables[1])
 
 
-def test_forecasts_keep_to_their_bounds(evening: Any, question: Question, model: Model) -> None:
+def test_forecasts_keep_to_their_bounds(evening: Any, question: ForecastSetup, model: Model) -> None:
     clean = evening.store.get(evening.clean)
-    rows = cutoffs_of(clean, index_of(evening.windows, evening.store), "forecast")
-    bounds = Bounds(quantiles=(0.1, 0.5, 0.9), minimum=0.0, maximum=20.0)
-    table = forecast_table(bundle_of(model("low", -30.0), evening.store), clean, rows, bounds)
+    rows = window_cutoffs(clean, load_window_index(evening.windows, evening.store), "forecast")
+    bounds = OutputSpec(quantiles=(0.1, 0.5, 0.9), minimum=0.0, maximum=20.0)
+    table = forecast_table(load_bundle(model("low", -30.0), evening.store), clean, rows, bounds)
     assert table[["y_hat", "q10", "q50", "q90"]].stack().between(0, 20).all()
     assert table["step"].tolist() == [1, 2, 3] * 2
     assert (table["ds"] - table["cutoff"] == pd.to_timedelta(table["step"], unit="h")).all()
@@ -83,21 +85,27 @@ def test_forecasts_keep_to_their_bounds(evening: Any, question: Question, model:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"view": View(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=6)}, "for horizon 6"),
-        ({"view": View(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=24, horizon=3)}, "for freq D"),
+        (
+            {"view": InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=6)},
+            "for horizon 6",
+        ),
+        (
+            {"view": InputSpec(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=24, horizon=3)},
+            "for freq D",
+        ),
         ({"levels": (0.05, 0.5, 0.95)}, r"for quantiles \(0.05, 0.5, 0.95\)"),
         (
-            {"view": View(features=FeatureSpec(known=("wind",)), freq="h", zone="UTC", lookback=24, horizon=3)},
+            {"view": InputSpec(features=FeatureSpec(known=("wind",)), freq="h", zone="UTC", lookback=24, horizon=3)},
             "learned from wind, which the spec no longer names",
         ),
     ],
 )
 def test_a_model_that_answers_another_question_is_passed_over_and_said(
-    evening: Any, question: Question, model: Model, changes: dict[str, Any], said: str
+    evening: Any, question: ForecastSetup, model: Model, changes: dict[str, Any], said: str
 ) -> None:
     old = model("old", 0.1, "champion", "4", **changes)
-    with pytest.raises(Unlike, match=said):
-        comparable(old, question.view, question.bounds, evening.store)
+    with pytest.raises(NotComparable, match=said):
+        load_comparable(old, question.view, question.bounds, evening.store)
     done = evaluated(evening, question, old, model("gru", 0.1))
     assert "old v4" not in [one.label for one in done.candidates]
     (passed_over,) = done.passed_over
@@ -105,20 +113,20 @@ def test_a_model_that_answers_another_question_is_passed_over_and_said(
 
 
 def test_a_damaged_champion_is_passed_over_and_the_others_are_judged(
-    evening: Any, question: Question, model: Model
+    evening: Any, question: ForecastSetup, model: Model
 ) -> None:
     old = model("old", 0.1, "champion", "4")
     (Path(evening.store.root) / old.bundle.uri).write_bytes(b"rot")
     with pytest.raises(StoreDamaged):
-        comparable(old, question.view, question.bounds, evening.store)
+        load_comparable(old, question.view, question.bounds, evening.store)
     done = evaluated(evening, question, old, model("gru", 0.1))
     assert done.passed_over[0].startswith(f"champion passed over: {old.bundle.uri} in the store hashes to")
     assert "gru" in [one.label for one in done.candidates]
 
 
-def test_the_same_evening_gives_the_same_bytes(evening: Any, question: Question, model: Model) -> None:
+def test_the_same_evening_gives_the_same_bytes(evening: Any, question: ForecastSetup, model: Model) -> None:
     assert evaluated(evening, question, model("gru", 0.1)) == evaluated(evening, question, model("gru", 0.1))
 
 
-def test_the_sentence_ranks_the_first_three(evening: Any, question: Question, model: Model) -> None:
+def test_the_sentence_ranks_the_first_three(evening: Any, question: ForecastSetup, model: Model) -> None:
     assert evaluated(evening, question, model("best", 0.0)).sentence.startswith("6 origins, mase: ")

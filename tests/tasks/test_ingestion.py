@@ -15,21 +15,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import SourceUnreadable, SpecError
-from tasks.ingestion import as_known, in_our_words, ingest
+from tasks.ingestion import filter_as_of, ingest, to_canonical_columns
 from tasks.sources import errors
-from tasks.sources.dataset import Reading
-from tasks.sources.read import SourceSpec, fingerprint, read_source
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.read import fingerprint, read_source
+from tasks.sources.spec import SourceSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)  # the 30th hour of `sales`
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 Sales = Callable[..., pd.DataFrame]
 
 
-def raw_of(frame: pd.DataFrame, reading: Reading, as_of: datetime = AS_OF) -> pd.DataFrame:
+def raw_of(frame: pd.DataFrame, reading: DatasetSpec, as_of: datetime = AS_OF) -> pd.DataFrame:
     table = pa.Table.from_pandas(frame, preserve_index=False)
-    return as_known(in_our_words(table, reading), reading, as_of).to_pandas()
+    return filter_as_of(to_canonical_columns(table, reading), reading, as_of).to_pandas()
 
 
 def test_before_the_as_of_everything_is_known_and_after_it_known_covariates_only(reading: Told, sales: Sales) -> None:
@@ -276,29 +277,29 @@ def test_a_key_that_stands_in_the_file_as_well_as_in_its_folder_is_one_column(tm
 def test_a_missing_column_is_named_with_the_nearest_there_is(reading: Told, sales: Sales, drop: str, said: str) -> None:
     frame = sales().rename(columns={drop: {"sold": "solt", "sku": "zzz", "price": "qqq"}[drop]})
     with pytest.raises(SourceUnreadable, match=said):
-        in_our_words(pa.Table.from_pandas(frame), reading())
+        to_canonical_columns(pa.Table.from_pandas(frame), reading())
 
 
 def test_a_missing_column_is_named_before_the_data_are_read(tmp_path: Path, reading: Told, sales: Sales) -> None:
     sales().rename(columns={"sold": "solt"}).to_parquet(tmp_path / "sales.parquet")
     told = reading()
     with pytest.raises(SourceUnreadable, match="did you mean 'solt'"):
-        in_our_words(read_source(told.source, told.chosen), told)
+        to_canonical_columns(read_source(told.source, told.chosen), told)
 
 
 def test_a_table_without_rows_and_a_column_that_stands_twice_are_refused(reading: Told, tmp_path: Path) -> None:
     told = reading(features={"known": []})
     with pytest.raises(SourceUnreadable, match="the table has no rows"):
-        in_our_words(pa.table({"sku": [], "hour": [], "sold": []}), told)
+        to_canonical_columns(pa.table({"sku": [], "hour": [], "sold": []}), told)
     (tmp_path / "s.csv").write_text("sku,hour,sold,sold\na,2024-03-01,1,2\n")
     with pytest.raises(SourceUnreadable, match=r"column 'sold', the target \(y\), stands 2 times"):
-        in_our_words(read_source(SourceSpec(kind="csv", path=str(tmp_path / "s.csv"))), told)
+        to_canonical_columns(read_source(SourceSpec(kind="csv", path=str(tmp_path / "s.csv"))), told)
 
 
 def test_a_covariate_may_not_have_the_name_of_a_column_of_ours(reading: Told) -> None:
     told = reading(columns={"unique_id": "sku", "ds": "hour", "y": "sold"}, features={"observed": ["y"]})
     with pytest.raises(SourceUnreadable, match="'y' has the name of a column of ours"):
-        in_our_words(pa.table({"sku": ["a"], "hour": ["x"], "sold": [1], "y": [2]}), told)
+        to_canonical_columns(pa.table({"sku": ["a"], "hour": ["x"], "sold": [1], "y": [2]}), told)
 
 
 def test_further_columns_and_their_order_do_not_matter(reading: Told, sales: Sales) -> None:
@@ -316,7 +317,10 @@ def test_a_dictionary_encoded_table_is_the_plain_table(reading: Told, sales: Sal
     plain = pa.Table.from_pandas(sales(), preserve_index=False)
     encoded = plain.set_column(0, "sku", plain["sku"].dictionary_encode())
     told = reading()
-    assert in_our_words(encoded, told)["unique_id"].to_pylist() == in_our_words(plain, told)["unique_id"].to_pylist()
+    assert (
+        to_canonical_columns(encoded, told)["unique_id"].to_pylist()
+        == to_canonical_columns(plain, told)["unique_id"].to_pylist()
+    )
     assert raw_of(sales().astype({"sku": "category"}), told).equals(raw_of(sales(), told))
 
 

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from data_contracts.errors import NightcastError, SeasonOutOfSight, TrainingFailed
-from models.diagnostics.effective_memory import metrics, out_of_sight, saturation
-from models.diagnostics.memory import GateUse, Memory
+from data_contracts.errors import MemoryTooShort, NightcastError, TrainingFailed
+from models.diagnostics.effective_memory import explain_short_memory, gate_saturation, memory_metrics
+from models.diagnostics.memory import GateStatistics, Memory
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
-from tasks.engine.failure import Failure
-from tasks.memory import MemorySpec, draw_memory, drawn_from
+from tasks.engine.failure import StepFailure
+from tasks.memory import MemorySpec, draw_memory, drawings_cache_key
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.memory import held_to
-from tasks.results.run import illustrated
-from tasks.results.steps import Pictured, Trained
+from tasks.modeling.memory import enforce_memory_rule
+from tasks.results.run import with_drawings
+from tasks.results.steps import MemoryDrawings, TrainingResult
 from tasks.training import train
 
 QUICK = {"max_epochs": 1, "windows_per_epoch": 128, "validation_windows": 64, "device": "cpu"}
@@ -38,14 +38,14 @@ def recipe(question: Any, lookback: int = 24, cell: str = "gru", **training: Any
 
 
 @pytest.fixture
-def learned(evening: Any, question: Any) -> Callable[..., Trained]:
-    def run(**changes: Any) -> Trained:
+def learned(evening: Any, question: Any) -> Callable[..., TrainingResult]:
+    def run(**changes: Any) -> TrainingResult:
         return train.fn(evening.clean, evening.windows, recipe(question, **changes), None, evening.store)
 
     return run
 
 
-def pictured(evening: Any, trained: tuple[Trained, ...], steps: int = 2) -> Pictured:
+def pictured(evening: Any, trained: tuple[TrainingResult, ...], steps: int = 2) -> MemoryDrawings:
     spec = MemorySpec(reference_steps=steps)
     return draw_memory.fn(evening.clean, evening.windows, trained, spec, evening.store)
 
@@ -60,21 +60,23 @@ def pictured(evening: Any, trained: tuple[Trained, ...], steps: int = 2) -> Pict
     ],
 )
 def test_a_network_that_cant_see_a_season_says_why(told: Memory, words: str) -> None:
-    assert words in out_of_sight(told)
-    assert bool(words) == bool(out_of_sight(told))
+    assert words in explain_short_memory(told)
+    assert bool(words) == bool(explain_short_memory(told))
 
 
 def test_the_warning_is_logged_and_kept_and_one_that_sees_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "nightcast"):
-        assert held_to("warn", "gru-8", memory(24)) == held_to("fail", "gru-8", memory(24)) == ""
-        assert held_to("warn", "gru-8", memory(12)) == out_of_sight(memory(12))
+        assert (
+            enforce_memory_rule("warn", "gru-8", memory(24)) == enforce_memory_rule("fail", "gru-8", memory(24)) == ""
+        )
+        assert enforce_memory_rule("warn", "gru-8", memory(12)) == explain_short_memory(memory(12))
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert "gru-8" in caplog.text
 
 
 def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
-    with pytest.raises(SeasonOutOfSight) as refused:
-        held_to("fail", "gru-8", memory(12))
+    with pytest.raises(MemoryTooShort) as refused:
+        enforce_memory_rule("fail", "gru-8", memory(12))
     assert str(refused.value) == (
         "model 'gru-8' is refused: it can't see a season back: its forecast depends on the last 12 of the 48 steps "
         "that it reads, and a season is 24. Give it a longer windowing.lookback, a gated cell (lstm or gru) or a "
@@ -84,18 +86,20 @@ def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
     assert (refused.value.effective, refused.value.season, refused.value.exit_code) == (12, 24, 1)
 
 
-def test_a_training_tells_its_memory_and_a_note_where_it_cant_see_a_season(learned: Callable[..., Trained]) -> None:
+def test_a_training_tells_its_memory_and_a_note_where_it_cant_see_a_season(
+    learned: Callable[..., TrainingResult],
+) -> None:
     far, short = learned(lookback=24), learned(lookback=12)
     assert far.memory is not None
     assert (len(far.memory.forecast), far.memory.season, far.note) == (24, 24, "")
     assert "its lookback of 12 steps is shorter than a season of 24" in short.note
-    assert Trained.model_validate_json(short.model_dump_json()) == short
-    with pytest.raises(SeasonOutOfSight, match=r"gru-8-s6.*12 steps.*24.*windowing\.lookback"):
+    assert TrainingResult.model_validate_json(short.model_dump_json()) == short
+    with pytest.raises(MemoryTooShort, match=r"gru-8-s6.*12 steps.*24.*windowing\.lookback"):
         learned(lookback=12, memory="fail")
 
 
 def test_each_model_has_three_drawings_and_the_cells_that_nobody_trained_stand_beside_for_reference(
-    evening: Any, learned: Callable[..., Trained]
+    evening: Any, learned: Callable[..., TrainingResult]
 ) -> None:
     one = learned()
     done = pictured(evening, (one,))
@@ -108,10 +112,10 @@ def test_each_model_has_three_drawings_and_the_cells_that_nobody_trained_stand_b
         word.split(":")[0] for word in sheets["lags"].replace("<", ">").split(">")
     }
     assert "gru-8-s6, unrolled through time" in sheets["unrolled"]
-    assert illustrated((one,), done)[0].drawings == claims
+    assert with_drawings((one,), done)[0].drawings == claims
 
 
-def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Callable[..., Trained]) -> None:
+def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Callable[..., TrainingResult]) -> None:
     one = learned()
     bundles = Path(evening.store.root) / "artifacts/bundle"
     before = sorted(bundles.iterdir())
@@ -120,7 +124,7 @@ def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Cal
 
 
 def test_no_reference_is_trained_where_the_spec_wants_none_or_all_cells_are_there(
-    evening: Any, learned: Callable[..., Trained]
+    evening: Any, learned: Callable[..., TrainingResult]
 ) -> None:
     one = learned()
     assert pictured(evening, (one,), steps=0).references == ()
@@ -129,36 +133,36 @@ def test_no_reference_is_trained_where_the_spec_wants_none_or_all_cells_are_ther
 
 
 def test_the_drawings_depend_on_models_and_on_the_training_part_alone(
-    evening: Any, learned: Callable[..., Trained]
+    evening: Any, learned: Callable[..., TrainingResult]
 ) -> None:
     one, other = learned(), learned(seed=1)
     where, spec = (evening.clean, evening.windows), MemorySpec(reference_steps=2)
-    told = drawn_from(*where, (one,), spec, evening.store)
+    told = drawings_cache_key(*where, (one,), spec, evening.store)
     slower = one.model_copy(update={"seconds": 99.0})
-    assert drawn_from(*where, (slower,), spec, evening.store) == told
-    assert drawn_from(*where, (other,), spec, evening.store) != told
-    assert drawn_from(*where, (one,), MemorySpec(reference_steps=0), evening.store) != told
+    assert drawings_cache_key(*where, (slower,), spec, evening.store) == told
+    assert drawings_cache_key(*where, (other,), spec, evening.store) != told
+    assert drawings_cache_key(*where, (one,), MemorySpec(reference_steps=0), evening.store) != told
 
 
-def test_the_same_models_give_the_same_drawings(evening: Any, learned: Callable[..., Trained]) -> None:
+def test_the_same_models_give_the_same_drawings(evening: Any, learned: Callable[..., TrainingResult]) -> None:
     one = learned()
     assert pictured(evening, (one,)) == pictured(evening, (one,))
 
 
 def test_a_night_without_a_network_has_no_drawings(evening: Any, model: Callable[..., Candidate]) -> None:
-    unknown = Trained(candidate=model("old", 1.0), train_losses=(), validation_losses=(), seconds=0.0)
+    unknown = TrainingResult(candidate=model("old", 1.0), train_losses=(), validation_losses=(), seconds=0.0)
     assert pictured(evening, ()).drawings == pictured(evening, (unknown,)).drawings == {}
-    assert illustrated((unknown,), Failure(step="draw_memory", reason="broken")) == (unknown,)
+    assert with_drawings((unknown,), StepFailure(step="draw_memory", reason="broken")) == (unknown,)
 
 
 def test_the_numbers_that_go_with_a_run_name_layer_gate_and_way() -> None:
     uses = tuple(
-        GateUse(layer=0, gate=gate, mean=0.5, low=0.1, high=high, by_step=(0.5,), direction=way)
+        GateStatistics(layer=0, gate=gate, mean=0.5, low=0.1, high=high, by_step=(0.5,), direction=way)
         for gate, high, way in (("update", 0.3, "forward"), ("reset", 0.1, "backward"), ("new", 0.9, "forward"))
     )  # fmt: skip
-    told = dict(metrics(memory(24, gates=uses)))
+    told = dict(memory_metrics(memory(24, gates=uses)))
     assert (told["effective_memory"], told["effective_memory_recurrence"]) == (24.0, 3.0)
     assert told["gate.l0.update.high"] == 0.3
     assert told["gate.l0.back.reset.low"] == 0.1
     assert told["gate_saturation"] == pytest.approx(0.3)  # of gates alone: a candidate is no gate
-    assert saturation(uses[2:]) == pytest.approx(1.0)
+    assert gate_saturation(uses[2:]) == pytest.approx(1.0)

@@ -10,39 +10,42 @@ import pytest
 from models.diagnostics.memory import Memory
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.forecast_setup import Question
-from tasks.registration import Gate, register
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.registration import RegistrationSpec, register
 from tasks.registry import champions
-from tasks.registry.mlflow_registry import Registry, Tracking
+from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.promotion import PromotionSpec
-from tasks.results.steps import Night, Registered, Trained
+from tasks.results.steps import RegistrationResult, RunContext, TrainingResult
 
 Model = Callable[..., Candidate]
-NightOf = Callable[..., Night]
+NightOf = Callable[..., RunContext]
 
 
 @pytest.fixture(scope="module")
-def tracking(tmp_path_factory: pytest.TempPathFactory) -> Tracking:
+def tracking(tmp_path_factory: pytest.TempPathFactory) -> TrackingSettings:
     home = tmp_path_factory.mktemp("registry")
-    return Tracking(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+    return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
 
 
 @pytest.fixture
-def judged(evening: Any, question: Question, tracking: Tracking) -> Callable[..., Registered]:
-    def run(night: Night, new: tuple[Candidate, ...], old: Candidate | None = None, **promotion: Any) -> Registered:
+def judged(evening: Any, question: ForecastSetup, tracking: TrackingSettings) -> Callable[..., RegistrationResult]:
+    def run(
+        night: RunContext, new: tuple[Candidate, ...], old: Candidate | None = None, **promotion: Any
+    ) -> RegistrationResult:
         rivals = ((old,) if old else ()) + new
         evaluated = evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
         trained = tuple(
-            Trained(candidate=one, train_losses=(2.0, 1.0), validation_losses=(2.0, 1.5), seconds=0.1) for one in new
+            TrainingResult(candidate=one, train_losses=(2.0, 1.0), validation_losses=(2.0, 1.5), seconds=0.1)
+            for one in new
         )
-        gate = Gate(promotion=PromotionSpec(**promotion), evaluation=question.evaluation, tracking=tracking)
+        gate = RegistrationSpec(promotion=PromotionSpec(**promotion), evaluation=question.evaluation, tracking=tracking)
         return register.fn(evaluated, trained, old, night, gate, evening.store)
 
     return run
 
 
-def alias(tracking: Tracking, pipeline: str, name: str) -> str:
-    client = Registry(tracking, pipeline).client
+def alias(tracking: TrackingSettings, pipeline: str, name: str) -> str:
+    client = ModelRegistry(tracking, pipeline).client
     return str(client.get_model_version_by_alias(pipeline, name).version)
 
 
@@ -50,7 +53,7 @@ GOOD, BAD = 0.0, 9.0  # yesterday's value, and that value and nine
 
 
 def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and_registry(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "crowned")
     done = judged(night, (model("far", BAD), model("near", GOOD, kind="seasonal_mean")))
@@ -62,7 +65,7 @@ def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and
 
 
 def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     first = judged(night_of("2024-03-11", "over"), (model("near", 1.0, kind="seasonal_mean"),))
     assert not first.moved
@@ -76,18 +79,18 @@ def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
 
 
 def test_where_nobody_beats_the_baselines_there_is_no_champion_and_every_model_is_on_record(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "first")
     done = judged(night, (model("gru", BAD), model("lstm", BAD)))
     assert (done.champion, done.moved) == (None, False)
     assert "does not beat" in done.reason
     assert champions.champion_at("first", night.as_of, evening.store) is None
-    assert len(Registry(tracking, "first").client.search_model_versions("name = 'first'")) == 2
+    assert len(ModelRegistry(tracking, "first").client.search_model_versions("name = 'first'")) == 2
 
 
 def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf, evening: Any
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "stays")
     old = model("gru", GOOD, "champion", "7")
@@ -97,7 +100,7 @@ def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
 
 
 def test_a_model_is_on_record_with_its_memory_and_its_drawings(
-    tracking: Tracking, model: Model, night_of: NightOf, evening: Any, question: Question
+    tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any, question: ForecastSetup
 ) -> None:
     night, one = night_of("2024-03-11", "recalled"), model("gru", GOOD)
     evaluated = evaluate.fn(evening.clean, evening.windows, (one,), question, evening.store)
@@ -107,13 +110,13 @@ def test_a_model_is_on_record_with_its_memory_and_its_drawings(
         gates=(),
     )  # fmt: skip
     drawings = {"cell": evening.store.put_bytes(b"<svg/>", "drawing", "svg")}
-    learned = Trained(
+    learned = TrainingResult(
         candidate=one, train_losses=curve, validation_losses=curve, seconds=0.1, memory=memory, drawings=drawings,
         gradients={"skip": (0.3, 0.2)},
     )  # fmt: skip
-    gate = Gate(promotion=PromotionSpec(), evaluation=question.evaluation, tracking=tracking)
+    gate = RegistrationSpec(promotion=PromotionSpec(), evaluation=question.evaluation, tracking=tracking)
     register.fn(evaluated, (learned,), None, night, gate, evening.store)
-    client = Registry(tracking, "recalled").client
+    client = ModelRegistry(tracking, "recalled").client
     run = client.search_runs([client.get_experiment_by_name("recalled").experiment_id])[0]
     assert (run.data.metrics["effective_memory"], run.data.metrics["effective_memory_recurrence"]) == (2.0, 1.0)
     assert run.data.metrics["gradient_norm.skip"] == 0.2
@@ -121,7 +124,7 @@ def test_a_model_is_on_record_with_its_memory_and_its_drawings(
 
 
 def test_the_ledger_entry_is_the_decision_and_says_why(
-    judged: Callable[..., Registered], model: Model, night_of: NightOf, evening: Any
+    judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "entry")
     old = model("gru", GOOD, "champion", "7")
@@ -134,23 +137,23 @@ def test_the_ledger_entry_is_the_decision_and_says_why(
 
 
 def test_the_same_night_again_makes_no_second_version_and_the_same_decision(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     night = night_of("2024-03-11", "again")
     first = judged(night, (model("lstm", BAD),))
     assert judged(night, (model("lstm", BAD),)) == first
-    assert len(Registry(tracking, "again").client.search_model_versions("name = 'again'")) == 1
+    assert len(ModelRegistry(tracking, "again").client.search_model_versions("name = 'again'")) == 1
 
 
 def test_the_alias_of_the_best_challenger_moves_even_where_it_lost(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     judged(night_of("2024-03-11", "alias"), (model("far", BAD), model("near", GOOD)))
     assert alias(tracking, "alias", "challenger") == "2"
 
 
 def test_a_champion_that_the_registry_has_lost_stays_champion_and_the_reason_says_so(
-    judged: Callable[..., Registered], model: Model, night_of: NightOf
+    judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf
 ) -> None:
     old = model("gru", GOOD, "champion", "7")
     done = judged(night_of("2024-03-11", "lost"), (model("lstm", BAD),), old)
@@ -159,7 +162,7 @@ def test_a_champion_that_the_registry_has_lost_stays_champion_and_the_reason_say
 
 
 def test_a_night_that_is_run_late_moves_no_alias(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     judged(night_of("2024-03-12", "late"), (model("newer", BAD),))
     judged(night_of("2024-03-11", "late"), (model("older", BAD),))
@@ -167,7 +170,7 @@ def test_a_night_that_is_run_late_moves_no_alias(
 
 
 def test_a_champion_that_could_not_be_compared_stays_and_the_reason_says_so(
-    judged: Callable[..., Registered], model: Model, night_of: NightOf
+    judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf
 ) -> None:
     old = model("gru", GOOD, "champion", "7", levels=(0.2, 0.5, 0.8))
     done = judged(night_of("2024-03-11", "unlike"), (model("lstm", BAD),), old)
@@ -176,7 +179,7 @@ def test_a_champion_that_could_not_be_compared_stays_and_the_reason_says_so(
 
 
 def test_a_night_without_any_challenger_keeps_the_champion(
-    judged: Callable[..., Registered], tracking: Tracking, model: Model, night_of: NightOf
+    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     night = night_of("2024-03-11", "alone")
     judged(night_of("2024-03-10", "alone"), (model("lstm", BAD),))

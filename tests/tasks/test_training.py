@@ -14,9 +14,9 @@ from models.bundle import Bundle
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import Epoch, TrainingSpec
 from models.training.recipe import Recipe
-from tasks.modeling.candidate import Candidate, bundle_of
-from tasks.modeling.training_data import learned_from
-from tasks.results.steps import Trained
+from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.training_data import training_cache_key
+from tasks.results.steps import TrainingResult
 from tasks.training import time_left, train
 
 QUICK = {"max_epochs": 2, "windows_per_epoch": 256, "validation_windows": 128, "device": "cpu"}
@@ -28,15 +28,15 @@ def recipe(question: Any, start: str = "scratch", **training: Any) -> Recipe:
     return Recipe(model=model, training=spec, quantiles=question.bounds.quantiles, view=question.view)
 
 
-def run(evening: Any, recipe: Recipe, incumbent: Candidate | None = None) -> Trained:
+def run(evening: Any, recipe: Recipe, incumbent: Candidate | None = None) -> TrainingResult:
     return train.fn(evening.clean, evening.windows, recipe, incumbent, evening.store)
 
 
 def key(evening: Any, recipe: Recipe, incumbent: Candidate | None) -> object:
-    return learned_from(evening.clean, evening.windows, recipe, incumbent, evening.store)
+    return training_cache_key(evening.clean, evening.windows, recipe, incumbent, evening.store)
 
 
-def crowned(trained: Trained) -> Candidate:
+def crowned(trained: TrainingResult) -> Candidate:
     return trained.candidate.model_copy(update={"role": "champion", "version": "1"})
 
 
@@ -45,7 +45,7 @@ def test_a_step_tells_its_curves_and_its_gradients_epoch_by_epoch(evening, quest
     assert len(done.train_losses) == len(done.validation_losses) == 2
     assert {len(norms) for norms in done.gradients.values()} == {2}
     assert "encoder.l0" in done.gradients
-    assert Trained.model_validate_json(done.model_dump_json()) == done
+    assert TrainingResult.model_validate_json(done.model_dump_json()) == done
 
 
 def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, question) -> None:
@@ -54,7 +54,7 @@ def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, que
     warm = run(evening, recipe(question, "champion", learning_rate=1e-12), champion)
     assert cold.candidate == none.candidate
     assert (cold.note, warm.note.split(";")[0]) == ("", "began as the champion")
-    old, new = bundle_of(champion, evening.store), bundle_of(warm.candidate, evening.store)
+    old, new = load_bundle(champion, evening.store), load_bundle(warm.candidate, evening.store)
     assert (old.tensors["net.skip.weight"] == new.tensors["net.skip.weight"]).all()
 
 
@@ -72,8 +72,8 @@ def test_without_a_champion_to_begin_with_it_begins_from_scratch_and_says_why(ev
     done = run(evening, recipe(question, "champion"), champion if other else None)
     assert done.note.startswith("began from scratch: ")
     assert reason in done.note
-    fresh = bundle_of(run(evening, recipe(question)).candidate, evening.store)
-    warm = bundle_of(done.candidate, evening.store)
+    fresh = load_bundle(run(evening, recipe(question)).candidate, evening.store)
+    warm = load_bundle(done.candidate, evening.store)
     assert all((warm.tensors[name] == weights).all() for name, weights in fresh.tensors.items())
 
 
@@ -153,4 +153,4 @@ def test_a_training_killed_in_an_epoch_leaves_nothing_and_ends_with_the_same_wei
     undisturbed = run(evening, asked)
     assert files(evening.store) == again
     assert again[undisturbed.candidate.bundle.uri] == undisturbed.candidate.bundle.digest
-    assert isinstance(bundle_of(undisturbed.candidate, evening.store), Bundle)
+    assert isinstance(load_bundle(undisturbed.candidate, evening.store), Bundle)

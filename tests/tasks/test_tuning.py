@@ -7,39 +7,43 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
-from tasks.modeling.candidate import Candidate, bundle_of
-from tasks.modeling.forecast_setup import EvaluationSpec, Question
-from tasks.modeling.training_data import index_of, training_part
-from tasks.results.steps import Attempt, Tried
-from tasks.tuning import tried_with, try_out, validation_loss, validation_origins
+from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
+from tasks.modeling.training_data import load_window_index, select_training_part
+from tasks.results.steps import TrialResult, TrialSpec
+from tasks.tuning import trial_cache_key, try_out, validation_loss, validation_origins
 
 LEVELS = (0.1, 0.5, 0.9)
 
 
 @pytest.fixture
-def recipe(view: View) -> Recipe:
+def recipe(view: InputSpec) -> Recipe:
     training = TrainingSpec(max_epochs=3, windows_per_epoch=128, learning_rate=0.01)
     return Recipe(model=RecurrentSpec(cell="gru", hidden=8, segment=6), training=training, quantiles=LEVELS, view=view)
 
 
-def tried(evening: Any, recipe: Recipe, question: Question, **more: Any) -> Tried:
-    attempt = Attempt(recipe=recipe, **more)
+def tried(evening: Any, recipe: Recipe, question: ForecastSetup, **more: Any) -> TrialResult:
+    attempt = TrialSpec(recipe=recipe, **more)
     return try_out.fn(evening.clean, evening.windows, attempt, question, evening.store)
 
 
-def test_origins_stand_at_the_hour_of_the_night_where_there_are_enough(evening: Any, view: View) -> None:
-    part, index = training_part(evening.store.get(evening.clean), index_of(evening.windows, evening.store), view)
+def test_origins_stand_at_the_hour_of_the_night_where_there_are_enough(evening: Any, view: InputSpec) -> None:
+    part, index = select_training_part(
+        evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
+    )
     rows = validation_origins(part, index, view, most=2)
     assert rows["unique_id"].tolist() == ["a", "a", "b", "b"]
     assert rows["cutoff"].tolist() == [pd.Timestamp(f"2024-03-0{day} 23:00", tz="UTC") for day in (4, 5)] * 2
 
 
-def test_with_too_few_nights_origins_stand_at_any_hour_of_the_validation_part(evening: Any, view: View) -> None:
-    part, index = training_part(evening.store.get(evening.clean), index_of(evening.windows, evening.store), view)
+def test_with_too_few_nights_origins_stand_at_any_hour_of_the_validation_part(evening: Any, view: InputSpec) -> None:
+    part, index = select_training_part(
+        evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
+    )
     rows = validation_origins(part, index, view, most=6)
     hours = (rows["cutoff"].unique() - pd.Timestamp("2024-03-04 23:00", tz="UTC")) / pd.Timedelta(hours=1)
     assert hours.tolist() == [0, 9, 18, 27, 36, 45]
@@ -48,7 +52,7 @@ def test_with_too_few_nights_origins_stand_at_any_hour_of_the_validation_part(ev
 
 @pytest.mark.parametrize("metric", ["mae", "mase"])
 def test_the_loss_of_a_trial_is_the_metric_of_the_evaluation(
-    evening: Any, question: Question, model: Callable[..., Candidate], metric: str
+    evening: Any, question: ForecastSetup, model: Callable[..., Candidate], metric: str
 ) -> None:
     clean = evening.store.get(evening.clean)
     rows = pd.DataFrame({"unique_id": ["a"], "cutoff": pd.to_datetime(["2024-03-06 23:00"], utc=True).as_unit("us")})
@@ -56,12 +60,12 @@ def test_the_loss_of_a_trial_is_the_metric_of_the_evaluation(
     y = clean.loc[clean["unique_id"] == "a", "y"].to_numpy()
     away = np.abs(y[144:147] - (y[120:123] + 2.0)).mean()  # the model says yesterday's value and 2.0 more
     scale = np.abs(y[24:143] - y[:119]).mean() if metric == "mase" else 1.0
-    found = validation_loss(bundle_of(model("off", 2.0), evening.store), clean, rows, asked)
+    found = validation_loss(load_bundle(model("off", 2.0), evening.store), clean, rows, asked)
     assert found == pytest.approx(away / scale)
 
 
 def test_a_trial_says_how_good_it_is_and_the_same_one_says_the_same(
-    evening: Any, question: Question, recipe: Recipe
+    evening: Any, question: ForecastSetup, recipe: Recipe
 ) -> None:
     first, second = (tried(evening, recipe, question) for _ in range(2))
     assert (first.name, first.state, len(first.losses)) == ("gru-8-s6", "done", 3)
@@ -69,35 +73,39 @@ def test_a_trial_says_how_good_it_is_and_the_same_one_says_the_same(
     assert first.model_copy(update={"seconds": 0.0}) == second.model_copy(update={"seconds": 0.0})
 
 
-def test_nothing_of_the_test_part_is_read(evening: Any, question: Question, recipe: Recipe) -> None:
+def test_nothing_of_the_test_part_is_read(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
     frame = evening.store.get(evening.clean)
     poisoned = frame.assign(y=frame["y"].where(frame["ds"] <= pd.Timestamp("2024-03-06 23:00", tz="UTC"), -1e6))
     other = evening.store.put(poisoned, "clean")
-    attempt = Attempt(recipe=recipe)
-    keys = [tried_with(clean, evening.windows, attempt, question, evening.store) for clean in (evening.clean, other)]
+    attempt = TrialSpec(recipe=recipe)
+    keys = [
+        trial_cache_key(clean, evening.windows, attempt, question, evening.store) for clean in (evening.clean, other)
+    ]
     assert keys[0] == keys[1]
     found = [try_out.fn(clean, evening.windows, attempt, question, evening.store) for clean in (evening.clean, other)]
     assert (found[0].losses, found[0].metric) == (found[1].losses, found[1].metric)
 
 
 def test_another_value_in_the_validation_part_is_another_trial(
-    evening: Any, question: Question, recipe: Recipe
+    evening: Any, question: ForecastSetup, recipe: Recipe
 ) -> None:
     frame = evening.store.get(evening.clean)
     changed = frame.assign(y=frame["y"].where(frame["ds"] != pd.Timestamp("2024-03-06 23:00", tz="UTC"), 0.0))
-    other, attempt = evening.store.put(changed, "clean"), Attempt(recipe=recipe)
-    keys = [tried_with(clean, evening.windows, attempt, question, evening.store) for clean in (evening.clean, other)]
+    other, attempt = evening.store.put(changed, "clean"), TrialSpec(recipe=recipe)
+    keys = [
+        trial_cache_key(clean, evening.windows, attempt, question, evening.store) for clean in (evening.clean, other)
+    ]
     assert keys[0] != keys[1]
 
 
-def test_what_a_trial_is_called_is_no_part_of_its_memory(evening: Any, question: Question, recipe: Recipe) -> None:
-    given = [Attempt(recipe=recipe, label="trial 1/5"), Attempt(recipe=recipe, label="trial 1/9")]
-    first, second = (tried_with(evening.clean, evening.windows, one, question, evening.store) for one in given)
+def test_what_a_trial_is_called_is_no_part_of_its_memory(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
+    given = [TrialSpec(recipe=recipe, label="trial 1/5"), TrialSpec(recipe=recipe, label="trial 1/9")]
+    first, second = (trial_cache_key(evening.clean, evening.windows, one, question, evening.store) for one in given)
     assert first == second
 
 
 def test_a_trial_that_is_behind_is_given_up_after_its_second_epoch(
-    evening: Any, question: Question, recipe: Recipe
+    evening: Any, question: ForecastSetup, recipe: Recipe
 ) -> None:
     found = tried(evening, recipe, question, medians=(0.0, 0.0, 0.0))
     assert (found.state, len(found.losses), found.metric) == ("pruned", 2, None)
@@ -114,11 +122,11 @@ def test_a_trial_that_is_behind_is_given_up_after_its_second_epoch(
     ],
 )
 def test_behind_is_worse_than_the_median_of_those_before(recipe: Recipe, losses: list[float], behind: bool) -> None:
-    assert Attempt(recipe=recipe, medians=(0.6, 0.5)).is_behind(losses) is behind
+    assert TrialSpec(recipe=recipe, medians=(0.6, 0.5)).is_behind(losses) is behind
 
 
-def test_a_metric_that_is_no_number_is_a_failed_trial(evening: Any, question: Question, recipe: Recipe) -> None:
+def test_a_metric_that_is_no_number_is_a_failed_trial(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
     frame = evening.store.get(evening.clean)
     flat = evening.store.put(frame.assign(y=5.0), "clean")  # what never changes has no scale
-    found = try_out.fn(flat, evening.windows, Attempt(recipe=recipe), question, evening.store)
+    found = try_out.fn(flat, evening.windows, TrialSpec(recipe=recipe), question, evening.store)
     assert (found.state, found.metric, found.note) == ("failed", None, "its mase is not finite")

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken, SpecError
-from data_contracts.odcs_compiler import Contract
 from tasks.ingestion import ingest
-from tasks.results.steps import Validated
-from tasks.sources.dataset import Reading
+from tasks.results.steps import ValidatedTable
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 Sales = Callable[..., pd.DataFrame]
 Promise = Callable[..., Contract]
 RANGE: dict[str, Any] = {
@@ -39,7 +39,7 @@ ONCE: dict[str, Any] = {
 }
 
 
-def night(frame: pd.DataFrame, reading: Reading, store: Store) -> Validated:
+def night(frame: pd.DataFrame, reading: DatasetSpec, store: Store) -> ValidatedTable:
     """Ingest and validate `frame`, written where `reading` reads it."""
     frame.to_parquet(reading.source.path, index=False)
     return validate.fn(ingest.fn(reading, AS_OF, store), reading, AS_OF, store)
@@ -92,7 +92,7 @@ def test_a_planted_fault_stops_the_night_and_names_column_series_and_row(
     assert (
         rejected["reason"].str.startswith(("sku: ", "hour: ", "sold: ", "price: ", "returned: ", "sku, hour: ")).all()
     )
-    assert store.listing("artifacts/clean") == []
+    assert store.list_files("artifacts/clean") == []
 
 
 @pytest.mark.parametrize("change", [case[1] for case in FAULTS], ids=[case[0] for case in FAULTS])

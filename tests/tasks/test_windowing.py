@@ -6,9 +6,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.data.panel import View
-from models.data.windows import TooShort, WindowSpec
-from tasks.modeling.training_data import content_digest, cutoffs_of, index_of, starts_of, training_part
+from models.data.panel import InputSpec
+from models.data.windows import HistoryTooShort, WindowSpec
+from tasks.modeling.training_data import (
+    content_digest,
+    load_window_index,
+    select_training_part,
+    series_starts,
+    window_cutoffs,
+)
 from tasks.storage.store import Store
 from tasks.windowing import cut_windows
 
@@ -21,39 +27,45 @@ def test_every_part_has_windows_and_one_forecast_a_series(evening: Any) -> None:
 
 
 def test_the_index_comes_back_as_it_was_stored(evening: Any) -> None:
-    index, table = index_of(evening.windows, evening.store), evening.store.get(evening.windows)
+    index, table = load_window_index(evening.windows, evening.store), evening.store.get(evening.windows)
     assert (len(index.series), index.series.dtype, index.split.dtype) == (len(table), np.int32, np.int8)
     assert index.position.tolist() == table["position"].tolist()
 
 
 def test_the_forecast_windows_stand_at_the_cutoff(evening: Any) -> None:
-    found = cutoffs_of(evening.store.get(evening.clean), index_of(evening.windows, evening.store), "forecast")
+    found = window_cutoffs(
+        evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), "forecast"
+    )
     assert found["unique_id"].tolist() == ["a", "b"]
     assert set(found["cutoff"]) == {pd.Timestamp(evening.cutoff)}
 
 
 def test_a_series_begins_where_the_one_before_it_ends() -> None:
-    names, starts = starts_of(pd.DataFrame({"unique_id": ["a", "a", "b", "c", "c"]}))
+    names, starts = series_starts(pd.DataFrame({"unique_id": ["a", "a", "b", "c", "c"]}))
     assert (names.tolist(), starts.tolist()) == (["a", "b", "c"], [0, 2, 3])
 
 
-def test_what_a_model_learns_from_ends_before_the_first_test_target(evening: Any, view: View) -> None:
-    clean, index = evening.store.get(evening.clean), index_of(evening.windows, evening.store)
-    part, learned = training_part(clean, index, view)
-    assert part["ds"].max() <= cutoffs_of(clean, index, "test")["cutoff"].min()
+def test_what_a_model_learns_from_ends_before_the_first_test_target(evening: Any, view: InputSpec) -> None:
+    clean, index = evening.store.get(evening.clean), load_window_index(evening.windows, evening.store)
+    part, learned = select_training_part(clean, index, view)
+    assert part["ds"].max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
     assert set(learned.split.tolist()) == {0, 1}
 
 
-def test_what_a_model_learns_from_is_the_same_whatever_the_test_part_holds(evening: Any, view: View) -> None:
-    clean, index = evening.store.get(evening.clean), index_of(evening.windows, evening.store)
-    poisoned = clean.assign(y=clean["y"].where(clean["ds"] <= training_part(clean, index, view)[0]["ds"].max(), -999.0))
-    digests = {content_digest(*training_part(frame, index, view)) for frame in (clean, poisoned)}
+def test_what_a_model_learns_from_is_the_same_whatever_the_test_part_holds(evening: Any, view: InputSpec) -> None:
+    clean, index = evening.store.get(evening.clean), load_window_index(evening.windows, evening.store)
+    poisoned = clean.assign(
+        y=clean["y"].where(clean["ds"] <= select_training_part(clean, index, view)[0]["ds"].max(), -999.0)
+    )
+    digests = {content_digest(*select_training_part(frame, index, view)) for frame in (clean, poisoned)}
     assert len(digests) == 1
 
 
 @pytest.mark.parametrize("change", ["a value", "a window", "a name"])
-def test_the_digest_of_what_is_learned_from_tells_every_difference(evening: Any, view: View, change: str) -> None:
-    part, index = training_part(evening.store.get(evening.clean), index_of(evening.windows, evening.store), view)
+def test_the_digest_of_what_is_learned_from_tells_every_difference(evening: Any, view: InputSpec, change: str) -> None:
+    part, index = select_training_part(
+        evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
+    )
     before = content_digest(part, index)
     if change == "a value":
         part = part.assign(y=part["y"].where(part.index != 5, 0.0))
@@ -64,13 +76,13 @@ def test_the_digest_of_what_is_learned_from_tells_every_difference(evening: Any,
     assert content_digest(part, index) != before
 
 
-def test_the_same_clean_table_gives_the_same_windows(evening: Any, view: View) -> None:
+def test_the_same_clean_table_gives_the_same_windows(evening: Any, view: InputSpec) -> None:
     spec = WindowSpec(horizon=3, validation="2d", test="3d")
     assert cut_windows.fn(evening.clean, evening.cutoff, view, spec, 6, evening.store) == evening.windows
 
 
-def test_a_history_that_is_too_short_says_so(store: Store, view: View) -> None:
+def test_a_history_that_is_too_short_says_so(store: Store, view: InputSpec) -> None:
     ds = pd.date_range("2024-03-01", periods=5, freq="h", tz="UTC").as_unit("us")
     clean = store.put(pd.DataFrame({"unique_id": "a", "ds": ds, "y": 1.0}), "clean")
-    with pytest.raises(TooShort, match="has 5 steps"):
+    with pytest.raises(HistoryTooShort, match="has 5 steps"):
         cut_windows.fn(clean, ds[-1].to_pydatetime(), view, WindowSpec(horizon=3), 6, store)

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from data_contracts.errors import NightcastError
 from deployments.cli.main import app
-from deployments.commands.check import inspected
+from deployments.commands.check import describe_check
 from flows.nightly import nightly
 from flows.pipeline.spec import PipelineSpec
 from tasks.ingestion import ingest
@@ -277,7 +277,7 @@ def test_a_broken_fact_is_found_and_nothing_else(broken: Any, monkeypatch: pytes
         assert len(findings) == 1
         assert findings[0].startswith(mutation.said)
     else:
-        assert inspected(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"] == []
+        assert describe_check(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"] == []
 
 
 @pytest.mark.parametrize("name", [name for name, mutation in MUTATIONS.items() if not mutation.stops])
@@ -285,7 +285,7 @@ def test_where_the_contract_allows_it_the_night_goes_on_and_every_row_is_somewhe
     broken: Any, tmp_path: Path, name: str
 ) -> None:
     mutation = broken(name, "warning")
-    warnings = inspected(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"]
+    warnings = describe_check(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"]
     assert [found.startswith(mutation.said) for found in warnings] == ([True] if mutation.said else [])
     reading, store = PipelineSpec.read("shops.yaml").reading, Store(root=str(tmp_path / "store"))
     as_of = datetime.fromisoformat(NIGHT).replace(tzinfo=UTC)

@@ -1,6 +1,6 @@
 import pandas as pd
 
-from deployments.commands.show import board, plot
+from deployments.commands.show import leaderboard_table, plot
 
 
 def test_a_plot_scales_its_bars_to_the_largest_median():
@@ -20,4 +20,4 @@ def test_a_series_of_zeros_is_an_empty_line_and_no_error():
 
 def test_the_board_shows_a_missing_score_as_a_dash():
     row = {"model_name": "naive", "role": "baseline", "mase": None, "wql": 0.5}
-    assert "–" in board({"pipeline": "ports", "metric": "mase", "leaderboard": [row]})
+    assert "–" in leaderboard_table({"pipeline": "ports", "metric": "mase", "leaderboard": [row]})

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from deployments.cli.main import app
 from deployments.commands.tune import document
 from flows.pipeline.spec import PipelineSpec
-from tasks.search.conclusion import Tuned
+from tasks.search.conclusion import TuningOutcome
 
 COMMAND = (sys.executable, "-c", "from deployments.cli.main import main; main()", "tune", "small.yaml")
 WRITTEN = """\
@@ -131,7 +131,7 @@ def test_where_a_search_found_something_again_its_story_is_told_once(home, tuned
     record = {name: value for name, value in tuned[0].items() if name != "written"}
     path = home / "small-tuned.yaml"
     spec, first = PipelineSpec.read(str(path)), path.read_text(encoding="utf-8")
-    text = document(path, path, spec, Tuned.model_validate(record))
+    text = document(path, path, spec, TuningOutcome.model_validate(record))
     assert text == first.replace("`nightcast tune` in small.yaml", "`nightcast tune` in small-tuned.yaml")
 
 

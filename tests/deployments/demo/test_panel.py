@@ -134,11 +134,11 @@ def test_every_rule_of_the_contract_says_what_it_means_and_stops_the_night():
 
 
 def test_the_panel_keeps_its_contract(panel):
-    from tasks.quality.expectations import broken_rules
+    from tasks.quality.expectations import find_rule_violations
 
     contract = read_contract(CONTRACT)
-    assert contract.broken_by(pq.read_table(PANEL)) == []
-    assert broken_rules(panel.assign(row=range(len(panel))), contract) == []
+    assert contract.violations(pq.read_table(PANEL)) == []
+    assert find_rule_violations(panel.assign(row=range(len(panel))), contract) == []
 
 
 @pytest.mark.parametrize(
@@ -159,11 +159,11 @@ def test_the_panel_keeps_its_contract(panel):
     ],
 )
 def test_a_broken_row_breaks_its_rule(panel, column, value, rules):
-    from tasks.quality.expectations import broken_rules
+    from tasks.quality.expectations import find_rule_violations
 
     hours = of(panel, "JFK-all").loc["2013-06-01 00:00Z":"2013-06-01 11:00Z"].reset_index()
     hours.loc[0, column] = value
-    faults = broken_rules(hours.assign(row=range(len(hours))), read_contract(CONTRACT))
+    faults = find_rule_violations(hours.assign(row=range(len(hours))), read_contract(CONTRACT))
     assert {fault.rule for fault in faults} == rules
 
 

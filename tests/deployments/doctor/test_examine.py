@@ -11,8 +11,8 @@ from data_contracts.errors import SpecError
 from deployments.doctor.examine import examine
 from flows.nightly import nightly
 from tasks.storage import lease as lease_module
-from tasks.storage.lease import Terms, acquire
-from tasks.storage.process_identity import here
+from tasks.storage.lease import LeaseSettings, acquire
+from tasks.storage.process_identity import current_process
 from tests.deployments.conftest import small_world
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -85,10 +85,12 @@ def test_a_latest_that_is_not_the_newest_vintage_or_is_torn_is_named_with_the_ni
 
 
 def test_a_dead_writer_is_named_and_a_living_one_is_fine(world):
-    gone = here("nightly small as of 2024-01-29").model_copy(update={"started": "1"})
-    acquire(str(world / "store"), "small", gone, Terms(wait=0))
+    gone = current_process("nightly small as of 2024-01-29").model_copy(update={"started": "1"})
+    acquire(str(world / "store"), "small", gone, LeaseSettings(wait=0))
     assert "died in the middle of it" in only(told())[2]
-    lease = acquire(str(world / "store"), "small", here("nightly small as of 2024-01-30"), Terms(wait=0))
+    lease = acquire(
+        str(world / "store"), "small", current_process("nightly small as of 2024-01-30"), LeaseSettings(wait=0)
+    )
     facts, _ = examine(["small"], "26h", NOON)
     assert any("under way: nightly small as of 2024-01-30" in one["told"] for one in facts["findings"])
     lease.release()

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 import pytest
 
 from data_contracts.errors import SpecError
-from flows.pipeline.schedule import due, missed, span
+from flows.pipeline.schedule import backfill_range, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from tasks.storage.store import Store
-from tasks.storage.vintages import vintage
+from tasks.storage.vintages import vintage_name
 
 NOW = datetime(2024, 6, 10, 12, tzinfo=UTC)
 
@@ -40,70 +40,73 @@ def store(tmp_path, monkeypatch):
 
 def publish(store, *moments, data=b"whole"):
     for moment in moments:
-        store.place(data, "forecasts", f"forecasts/pipeline=shop/vintage={vintage(moment)}/forecasts.parquet")
+        store.put_at(data, "forecasts", f"forecasts/pipeline=shop/vintage={vintage_name(moment)}/forecasts.parquet")
 
 
 def test_a_night_is_due_once_a_day_over_both_changes_of_the_clock():
-    spring = list(due(spec_of(), utc(2024, 3, 9), utc(2024, 3, 12)))
+    spring = list(scheduled_times(spec_of(), utc(2024, 3, 9), utc(2024, 3, 12)))
     assert spring == [utc(2024, 3, 9, 8), utc(2024, 3, 10, 7), utc(2024, 3, 11, 7)]
-    autumn = list(due(spec_of(), utc(2024, 11, 2), utc(2024, 11, 5)))
+    autumn = list(scheduled_times(spec_of(), utc(2024, 11, 2), utc(2024, 11, 5)))
     assert autumn == [utc(2024, 11, 2, 7), utc(2024, 11, 3, 8), utc(2024, 11, 4, 8)]
 
 
 def test_a_date_means_all_of_its_nights_and_an_instant_itself(store):
     nights = [utc(2024, 6, 3, 7), utc(2024, 6, 4, 7)]
-    assert span(spec_of(), "2024-06-03", "2024-06-04", store, NOW) == nights
-    assert span(spec_of(), "2024-06-03T07:00Z", "2024-06-04T07:00Z", store, NOW) == nights
-    assert span(spec_of(), "2024-06-03T07:01Z", "2024-06-04T06:59Z", store, NOW) == []
+    assert backfill_range(spec_of(), "2024-06-03", "2024-06-04", store, NOW) == nights
+    assert backfill_range(spec_of(), "2024-06-03T07:00Z", "2024-06-04T07:00Z", store, NOW) == nights
+    assert backfill_range(spec_of(), "2024-06-03T07:01Z", "2024-06-04T06:59Z", store, NOW) == []
 
 
 def test_no_night_of_the_future_is_due(store):
-    assert span(spec_of(), "2024-06-09", "2024-06-30", store, NOW) == [utc(2024, 6, 9, 7), utc(2024, 6, 10, 7)]
+    assert backfill_range(spec_of(), "2024-06-09", "2024-06-30", store, NOW) == [
+        utc(2024, 6, 9, 7),
+        utc(2024, 6, 10, 7),
+    ]
 
 
 def test_without_days_the_nights_since_the_newest_vintage_are_meant(store):
     publish(store, utc(2024, 6, 1, 7), utc(2024, 6, 8, 7))
-    assert span(spec_of(), None, None, store, NOW) == [utc(2024, 6, 9, 7), utc(2024, 6, 10, 7)]
+    assert backfill_range(spec_of(), None, None, store, NOW) == [utc(2024, 6, 9, 7), utc(2024, 6, 10, 7)]
 
 
 def test_a_pipeline_that_never_published_wants_a_first_day(store):
     with pytest.raises(SpecError, match="--from"):
-        span(spec_of(), None, None, store, NOW)
+        backfill_range(spec_of(), None, None, store, NOW)
 
 
 def test_years_of_missed_nights_are_not_run_without_being_asked_for(store):
     publish(store, utc(2013, 11, 30, 8))
     with pytest.raises(SpecError, match=r"3,845 nights were missed.*--from 2013-12-01"):
-        span(spec_of(), None, None, store, NOW)
+        backfill_range(spec_of(), None, None, store, NOW)
 
 
 def test_days_in_the_wrong_order_are_refused(store):
     with pytest.raises(SpecError, match="no night is due from 2024-06-09"):
-        span(spec_of(), "2024-06-09", "2024-06-01", store, NOW)
+        backfill_range(spec_of(), "2024-06-09", "2024-06-01", store, NOW)
 
 
 def test_a_day_that_is_none_is_refused_by_its_option(store):
     with pytest.raises(SpecError, match="--to 'soon'"):
-        span(spec_of(), "2024-06-01", "soon", store, NOW)
+        backfill_range(spec_of(), "2024-06-01", "soon", store, NOW)
 
 
 def test_a_vintage_of_the_same_date_is_the_nights_and_one_of_the_evening_before_is_not(store):
     nights = [utc(2024, 6, 3, 7), utc(2024, 6, 4, 7), utc(2024, 6, 5, 7)]
     publish(store, utc(2024, 6, 3, 4), utc(2024, 6, 4, 3, 59), utc(2024, 6, 5, 7))  # midnight, 23:59, on time
-    assert missed(spec_of(), nights, store) == [utc(2024, 6, 4, 7)]
+    assert missing_nights(spec_of(), nights, store) == [utc(2024, 6, 4, 7)]
 
 
 def test_a_vintage_after_the_night_is_not_the_nights(store):
     publish(store, utc(2024, 6, 3, 7, 1))
-    assert missed(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]
+    assert missing_nights(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]
 
 
 def test_of_several_nights_a_day_each_wants_its_own_vintage(store):
     nights = [utc(2024, 6, 3, 0), utc(2024, 6, 3, 6), utc(2024, 6, 3, 12), utc(2024, 6, 3, 18)]
     publish(store, utc(2024, 6, 3, 0), utc(2024, 6, 3, 12))
-    assert missed(spec_of("0 */6 * * *", "UTC"), nights, store) == [utc(2024, 6, 3, 6), utc(2024, 6, 3, 18)]
+    assert missing_nights(spec_of("0 */6 * * *", "UTC"), nights, store) == [utc(2024, 6, 3, 6), utc(2024, 6, 3, 18)]
 
 
 def test_a_torn_vintage_is_a_missed_night(store):
     publish(store, utc(2024, 6, 3, 7), data=b"torn")
-    assert missed(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]
+    assert missing_nights(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]

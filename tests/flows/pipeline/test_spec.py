@@ -19,7 +19,7 @@ LEAST = {
 def test_five_fields_are_enough():
     spec = PipelineSpec.model_validate(LEAST)
     assert [model.name for model in spec.models] == ["lstm-64", "gru-64"]
-    assert spec.view.lookback == 168
+    assert spec.input_spec.lookback == 168
     assert spec.forecast.quantiles == (0.05, 0.1, 0.5, 0.9, 0.95)
 
 
@@ -56,14 +56,14 @@ def test_the_median_is_always_asked_for():
 )
 def test_a_date_is_its_midnight_in_the_schedules_zone(as_of, zone, instant):
     spec = PipelineSpec.model_validate(LEAST | {"schedule": {"timezone": zone}})
-    assert spec.instant(as_of) == instant
+    assert spec.parse_as_of(as_of) == instant
 
 
 @pytest.mark.parametrize("as_of", ["soon", "2013-13-01", "2013-11-03T01:30:00"])
 def test_an_as_of_that_is_no_single_moment_is_refused(as_of):
     spec = PipelineSpec.model_validate(LEAST | {"schedule": {"timezone": "America/New_York"}})
     with pytest.raises(SpecError, match="as-of"):
-        spec.instant(as_of)
+        spec.parse_as_of(as_of)
 
 
 def test_an_unknown_name_lists_the_known_ones():

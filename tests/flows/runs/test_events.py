@@ -58,7 +58,7 @@ def test_nobody_who_listens_can_hold_a_night_up(monkeypatch, caplog):
         raise ConnectionError("nobody there")
 
     monkeypatch.setattr(events, "emit_event", refused)
-    events.emit("shop", {DRIFT: {"told": "3 of 4 columns"}})
+    events.emit_events("shop", {DRIFT: {"told": "3 of 4 columns"}})
     assert "nobody there" in caplog.text
 
 

@@ -12,7 +12,7 @@ from prefect.states import Completed, Pending, Running, Scheduled
 
 from flows.nightly import nightly
 from flows.runs import run_order
-from tasks.storage.process_identity import here
+from tasks.storage.process_identity import current_process
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -33,7 +33,7 @@ def foreign():
 def dead():
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    return here("nightly shop").model_copy(update={"pid": ended.pid, "started": "1"})
+    return current_process("nightly shop").model_copy(update={"pid": ended.pid, "started": "1"})
 
 
 def started(client, state, owner=None, of=nightly):
@@ -44,8 +44,8 @@ def started(client, state, owner=None, of=nightly):
 
 
 def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_says_so(client):
-    gone, alive = started(client, Running(), dead()), started(client, Running(), here("nightly shop"))
-    assert [run.id for run in run_order.reap(client)] == [gone]
+    gone, alive = started(client, Running(), dead()), started(client, Running(), current_process("nightly shop"))
+    assert [run.id for run in run_order.mark_dead_runs(client)] == [gone]
     state = client.read_flow_run(gone).state
     assert state.type == StateType.CRASHED
     assert "is gone; run the night again" in state.message
@@ -54,13 +54,13 @@ def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_says_so(client):
 
 def test_a_run_that_is_on_its_way_is_left_alone_until_it_should_have_come(client):
     pending = started(client, Pending())
-    assert run_order.reap(client) == []
-    assert [run.id for run in run_order.reap(client, timedelta(0))] == [pending]
+    assert run_order.mark_dead_runs(client) == []
+    assert [run.id for run in run_order.mark_dead_runs(client, timedelta(0))] == [pending]
 
 
 def test_runs_of_other_projects_are_never_touched(client):
     other = started(client, Pending(), of=foreign)
-    assert run_order.reap(client, timedelta(0)) == []
+    assert run_order.mark_dead_runs(client, timedelta(0)) == []
     assert client.read_flow_run(other).state.type == StateType.PENDING
     client.set_flow_run_state(other, Completed(), force=True)
 
@@ -99,5 +99,5 @@ def test_a_server_that_does_not_answer_holds_no_night_up(monkeypatch):
         raise ConnectionError("nobody there")
 
     monkeypatch.setattr(run_order, "get_client", refused)
-    run_order.attend(here("nightly shop"), 60)
+    run_order.wait_for_earlier_runs(current_process("nightly shop"), 60)
     run_order.mark_crashed("5f1c5c8a-7c3c-4e9b-9d6d-0d5f0e7c9a11", "taken over")

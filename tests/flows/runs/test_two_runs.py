@@ -10,8 +10,8 @@ import yaml
 
 from data_contracts.errors import LeaseHeld
 from flows.nightly import nightly
-from tasks.storage.lease import Terms, holding
-from tasks.storage.process_identity import here
+from tasks.storage.lease import LeaseSettings, hold_lease
+from tasks.storage.process_identity import current_process
 from tests.flows.runs.test_kills import lasting
 
 NIGHT = "2024-02-08"
@@ -83,7 +83,7 @@ def test_two_pipelines_run_side_by_side(world):
 
 def test_a_run_that_may_not_wait_is_refused_with_the_owner_and_leaves_the_store_alone(world, monkeypatch):
     monkeypatch.setenv("NIGHTCAST_LEASE_WAIT", "0")
-    with holding(str(world / "store"), "ports", here("backfill ports as of 2024-02-01"), Terms()):
+    with hold_lease(str(world / "store"), "ports", current_process("backfill ports as of 2024-02-01"), LeaseSettings()):
         with pytest.raises(LeaseHeld, match=r"backfill ports as of 2024-02-01 \(process \d+ on .*holds until"):
             nightly(str(world / "ports.yaml"), NIGHT)
         kept = {path.name for path in (world / "store").iterdir()}

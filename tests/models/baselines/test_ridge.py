@@ -5,13 +5,13 @@ import pytest
 
 from models.baselines.ridge import fit_linear, linear_points
 from models.data.panel import Panel
-from models.data.windows import WindowSpec, cut_index
+from models.data.windows import WindowSpec, build_window_index
 
 
 def forecasts(panel: Panel, series: list[int], position: list[int], part: int = 14) -> np.ndarray:
     """What a linear model that has learned from the panel forecasts at these cutoffs."""
     spec = WindowSpec(horizon=panel.view.horizon, validation=part, test=part)
-    index = cut_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
+    index = build_window_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
     return linear_points(
         fit_linear(panel, index, panel.view)["weights"], panel.view, panel, np.array(series), np.array(position)
     )

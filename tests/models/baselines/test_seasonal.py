@@ -6,7 +6,7 @@ import pytest
 from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
 from models.data.panel import Panel
-from models.data.windows import WindowSpec, cut_index
+from models.data.windows import WindowSpec, build_window_index
 from models.predict import predict
 
 QUANTILES = (0.1, 0.5, 0.9)
@@ -14,7 +14,7 @@ QUANTILES = (0.1, 0.5, 0.9)
 
 def baselines(panel: Panel, cycles: tuple[int, ...] = (7,), **parts: int) -> dict[str, Bundle]:
     spec = WindowSpec(horizon=panel.view.horizon, **({"validation": 14, "test": 14} | parts))
-    index = cut_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
+    index = build_window_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
     return {one.name: one for one in fit_baselines(panel, index, panel.view, QUANTILES, cycles)}
 
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from models.data.batches import Gatherer, Scaling
+from models.data.batches import Scaling, WindowCollator
 from models.data.features import FeatureSpec
 
 SCALING = Scaling(known=np.zeros((2, 0)), observed=np.zeros((2, 0)), floor=0.1)
@@ -16,8 +16,8 @@ VALUES = st.floats(-1e9, 1e9, allow_subnormal=False) | st.just(float("nan"))
 
 def one_batch(build_panel, values, scaling=SCALING, lags=(), **more):
     panel = build_panel({"a": values}, lookback=len(values) - 2, horizon=2, **more)
-    gatherer = Gatherer(len(values) - 2, 2, lags, scaling, ())
-    return gatherer.gather(panel, np.array([0]), np.array([len(values) - 3]))
+    gatherer = WindowCollator(len(values) - 2, 2, lags, scaling, ())
+    return gatherer.collate(panel, np.array([0]), np.array([len(values) - 3]))
 
 
 def test_a_window_is_seen_from_its_own_mean(build_panel) -> None:
@@ -32,7 +32,7 @@ def test_a_window_is_seen_from_its_own_mean(build_panel) -> None:
 @settings(deadline=None)
 @given(y=arrays.arrays(float, 10, elements=VALUES))
 def test_normalisation_inverts_and_is_never_infinite(y) -> None:
-    location, scale = SCALING.instance(y[None, :8], np.isfinite(y[None, :8]))
+    location, scale = SCALING.window_scale(y[None, :8], np.isfinite(y[None, :8]))
     assert np.isfinite([location, scale]).all()
     assert scale.item() > 0
     known = y[np.isfinite(y)]
@@ -79,9 +79,9 @@ def test_echoes_are_values_a_season_ago_and_never_after_the_cutoff(build_panel) 
 def test_a_mirrored_window_is_that_of_the_series_upside_down(build_panel) -> None:
     waves = [np.sin(np.arange(60.0)) + 3.0, -np.sin(np.arange(60.0)) - 3.0]
     up, down = (build_panel({"a": wave.tolist()}, lookback=14, horizon=7) for wave in waves)
-    gatherer = Gatherer(14, 7, (7,), SCALING, ())
+    gatherer = WindowCollator(14, 7, (7,), SCALING, ())
     where = np.array([0, 0]), np.array([20, 40])
-    found = gatherer.gather(up, *where).mirrored(torch.tensor([False, True]), echoes=1)
+    found = gatherer.collate(up, *where).flip_sign(torch.tensor([False, True]), echoes=1)
     for name, value in vars(found).items():
-        torch.testing.assert_close(value[:1], getattr(gatherer.gather(up, *where), name)[:1], msg=name)
-        torch.testing.assert_close(value[1:], getattr(gatherer.gather(down, *where), name)[1:], msg=name)
+        torch.testing.assert_close(value[:1], getattr(gatherer.collate(up, *where), name)[:1], msg=name)
+        torch.testing.assert_close(value[1:], getattr(gatherer.collate(down, *where), name)[1:], msg=name)

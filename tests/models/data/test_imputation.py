@@ -8,8 +8,8 @@ from hypothesis.extra import numpy as arrays
 
 from models.data.features import FeatureSpec
 from models.data.imputation import Filling, filled
-from models.data.panel import Panel, View
-from models.data.windows import WindowSpec, cut_index
+from models.data.panel import InputSpec, Panel
+from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.predict import predict
 from models.training.fit import TrainingSpec
@@ -62,7 +62,7 @@ def panel(build_frame, tail: float, fill) -> Panel:
     wind[-12:] = tail
     frame = build_frame({"a": y}, freq="h", wind={"a": wind})
     features = FeatureSpec(known=("hour",), observed=("wind",))
-    view = View(features=features, freq="h", zone="UTC", lookback=24, horizon=12, fill=tuple(fill.items()))
+    view = InputSpec(features=features, freq="h", zone="UTC", lookback=24, horizon=12, fill=tuple(fill.items()))
     return Panel.from_frame(frame, view)
 
 
@@ -73,7 +73,7 @@ def test_a_forecast_from_filled_gaps_never_sees_beyond_its_cutoff(build_frame, p
     training = TrainingSpec(max_epochs=1, windows_per_epoch=64, batch_size=32)
     model = RecurrentSpec(cell="gru", hidden=4, segment=6)
     spec = WindowSpec(lookback=24, horizon=12, validation="2d", test="2d")
-    index = cut_index(before, spec, before.grid[24 * 14 - 13], origins=5)
+    index = build_window_index(before, spec, before.grid[24 * 14 - 13], origins=5)
     recipe = Recipe(model=model, training=training, quantiles=(0.5,), view=before.view)
     bundle, _ = train_network(before, index, recipe)
     cutoffs = np.arange(24 * 13, 24 * 14 - 12)  # several of them stand in a gap
@@ -89,6 +89,6 @@ def test_a_filling_is_told_in_json_and_read_back() -> None:
 
 
 def test_a_view_with_policies_is_a_key() -> None:
-    view = View(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=12, fill=(("y", "season"),))
+    view = InputSpec(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=12, fill=(("y", "season"),))
     assert {view: 1}[view.model_copy()] == 1
     assert (view.fill_of("y"), view.fill_of("wind")) == ("season", "none")

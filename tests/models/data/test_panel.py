@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
+from models.data.panel import InputSpec, Panel
 
 
 def test_values_are_gathered_by_series_and_offset_and_are_missing_outside(build_panel) -> None:
@@ -41,7 +41,7 @@ def test_stamps_keep_their_phase(build_panel) -> None:
     ],
 )
 def test_the_step_after_the_last_is_the_next_one(freq: str, stamps: list[str], expected: list[str]) -> None:
-    view = View(features=FeatureSpec(), freq=freq, zone="UTC", lookback=1, horizon=2)
+    view = InputSpec(features=FeatureSpec(), freq=freq, zone="UTC", lookback=1, horizon=2)
     ds = pd.to_datetime(stamps, utc=True).as_unit("us")
     panel = Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": ds, "y": [1.0, 2.0]}), view)
     times = pd.DatetimeIndex(panel.times(np.array([0]), np.array([1]), 2)[0])
@@ -51,7 +51,7 @@ def test_the_step_after_the_last_is_the_next_one(freq: str, stamps: list[str], e
 def test_a_series_that_begins_after_clocks_changed_finds_its_place() -> None:
     days = pd.date_range("2024-03-08", periods=6, freq="D", tz="America/New_York").tz_convert("UTC").as_unit("us")
     parts = [pd.DataFrame({"unique_id": name, "ds": ds, "y": 1.0}) for name, ds in (("a", days), ("b", days[4:]))]
-    view = View(features=FeatureSpec(), freq="D", zone="America/New_York", lookback=1, horizon=1)
+    view = InputSpec(features=FeatureSpec(), freq="D", zone="America/New_York", lookback=1, horizon=1)
     panel = Panel.from_frame(pd.concat(parts, ignore_index=True), view)
     assert panel.first.tolist() == [0, 4]
     assert panel.grid[:6].tolist() == days.tolist()
@@ -70,7 +70,7 @@ def test_a_value_is_never_taken_from_a_neighbour(lengths: list[int], position: i
         pd.DataFrame({"unique_id": f"s{k}", "ds": grid[-length:], "y": 100.0 * k + np.arange(length)})
         for k, length in enumerate(lengths)
     ]
-    view = View(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=1, horizon=1)
+    view = InputSpec(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=1, horizon=1)
     panel = Panel.from_frame(pd.concat(tables, ignore_index=True), view)
     series = np.arange(len(lengths))
     found = panel.take(panel.y, series, np.full(len(lengths), position), np.array([offset]))[:, 0]

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
-from models.data.windows import SPLITS, TooShort, WindowIndex, WindowSpec, cut_index, duration
+from models.data.panel import InputSpec, Panel
+from models.data.windows import SPLITS, HistoryTooShort, WindowIndex, WindowSpec, build_window_index, duration
 
 
 def places(panel: Panel, index: WindowIndex, part: str) -> list[int]:
@@ -24,7 +24,7 @@ def places(panel: Panel, index: WindowIndex, part: str) -> list[int]:
 def test_twelve_days_are_cut_as_in_the_picture(build_panel) -> None:
     #  0 1 2 3 4 5 │ 6 7 │ 8 9 10 11     train to day 5, validation to 7, test to 11, the cutoff
     panel = build_panel({"a": range(12)}, lookback=3, horizon=2)
-    index = cut_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[11], origins=2)
+    index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[11], origins=2)
     assert places(panel, index, "train") == [1, 2, 3]
     assert places(panel, index, "validation") == [5]
     assert places(panel, index, "test") == [7, 9]
@@ -35,7 +35,7 @@ def test_twelve_days_are_cut_as_in_the_picture(build_panel) -> None:
 def test_a_forecast_needs_no_row_after_the_cutoff_and_ignores_those_there_are(build_panel) -> None:
     values = [*range(12), None, None]
     panel = build_panel({"a": values}, lookback=3, horizon=2)
-    index = cut_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[11], origins=2)
+    index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[11], origins=2)
     assert places(panel, index, "forecast") == [11]
     assert max(places(panel, index, "test")) == 9
 
@@ -44,28 +44,28 @@ def test_test_origins_are_evenly_spaced_and_the_last_leaves_a_horizon(build_pane
     panel = build_panel({"a": range(24 * 60)}, lookback=48, horizon=24, freq="h")
     cutoff = panel.grid[24 * 60 - 5]
     spec = WindowSpec(horizon=24, validation="7d", test="7d", refresh="2d")
-    origins = places(panel, cut_index(panel, spec, cutoff, origins=7), "test")
+    origins = places(panel, build_window_index(panel, spec, cutoff, origins=7), "test")
     assert np.diff(origins).tolist() == [24] * 6
     assert origins[-1] == 24 * 60 - 5 - 24
 
 
 def test_as_many_origins_as_fit_where_fewer_fit(build_panel) -> None:
     panel = build_panel({"a": range(20)}, lookback=3, horizon=3)
-    index = cut_index(panel, WindowSpec(horizon=3, validation=3, test=4), panel.grid[19], origins=28)
+    index = build_window_index(panel, WindowSpec(horizon=3, validation=3, test=4), panel.grid[19], origins=28)
     assert places(panel, index, "test") == [15, 16]
 
 
 def test_a_missing_target_makes_no_window_and_a_missing_lookback_neither(build_panel) -> None:
     values = [0, 1, 2, 3, 4, None, None, None, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
     panel = build_panel({"a": values}, lookback=2, horizon=2)
-    index = cut_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[19], origins=2)
+    index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[19], origins=2)
     assert places(panel, index, "train") == [1, 2, 3, 8, 9, 10, 11]  # 4, 5: no target; 6, 7: no lookback
 
 
 def test_a_series_that_vanished_is_not_forecast_and_a_newborn_one_is(build_panel) -> None:
     series = {"gone": [*range(26), *[None] * 4], "new": [5.0], "old": range(30)}
     panel = build_panel(series, lookback=4, start={"gone": "2024-01-01", "old": "2024-01-01", "new": "2024-01-30"})
-    index = cut_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[29], origins=2)
+    index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[29], origins=2)
     assert [panel.ids[number] for number in index.of("forecast")[0]] == ["new", "old"]
 
 
@@ -73,39 +73,39 @@ def test_a_series_whose_known_covariates_end_at_the_cutoff_is_not_forecast(build
     series, features = {"ends": range(30), "goes on": [*range(30), None, None]}, FeatureSpec(known=("plan",))
     plan = {name: list(range(len(values))) for name, values in series.items()}
     panel = build_panel(series, lookback=4, features=features, plan=plan)
-    index = cut_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[29], origins=2)
+    index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[29], origins=2)
     assert [panel.ids[number] for number in index.of("forecast")[0]] == ["goes on"]
 
 
 def test_a_history_without_room_for_every_part_says_what_it_lacks(build_panel) -> None:
     panel = build_panel({"a": range(6)}, horizon=2)
-    with pytest.raises(TooShort, match="has 6 steps"):
-        cut_index(panel, WindowSpec(horizon=2), panel.grid[5], origins=2)
+    with pytest.raises(HistoryTooShort, match="has 6 steps"):
+        build_window_index(panel, WindowSpec(horizon=2), panel.grid[5], origins=2)
 
 
 @settings(max_examples=40, deadline=None)
 @given(horizon=st.integers(1, 6), lookback=st.integers(1, 9), parts=st.tuples(st.integers(1, 9), st.integers(1, 9)))
 def test_the_length_it_asks_for_is_the_least_that_will_do(horizon, lookback, parts) -> None:
-    view = View(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=lookback, horizon=horizon)
+    view = InputSpec(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=lookback, horizon=horizon)
     spec = WindowSpec(horizon=horizon, validation=parts[0], test=parts[1])
 
     def cut(steps: int) -> WindowIndex:
         days = pd.date_range("2024-01-01", periods=steps, tz="UTC").as_unit("us")
         panel = Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0}), view)
-        return cut_index(panel, spec, days[-1], origins=1)
+        return build_window_index(panel, spec, days[-1], origins=1)
 
-    with pytest.raises(TooShort) as refused:
+    with pytest.raises(HistoryTooShort) as refused:
         cut(1)
     needed = int(re.search(r"needs (\d+)", str(refused.value))[1])
     assert all(len(cut(needed).of(part)[0]) for part in SPLITS)
-    with pytest.raises(TooShort, match=f"has {needed - 1} steps.*needs {needed}"):
+    with pytest.raises(HistoryTooShort, match=f"has {needed - 1} steps.*needs {needed}"):
         cut(needed - 1)
 
 
 def test_a_long_history_without_values_does_not_claim_to_be_short_of_steps(build_panel) -> None:
     panel = build_panel({"a": [*range(10), *[None] * 30]}, horizon=2)
-    with pytest.raises(TooShort, match=r"has 40 steps.*with values"):
-        cut_index(panel, WindowSpec(horizon=2, validation=4, test=4), panel.grid[39], origins=2)
+    with pytest.raises(HistoryTooShort, match=r"has 40 steps.*with values"):
+        build_window_index(panel, WindowSpec(horizon=2, validation=4, test=4), panel.grid[39], origins=2)
 
 
 @pytest.mark.parametrize("night", [70, 71, 72])
@@ -114,7 +114,7 @@ def test_what_is_learned_from_changes_every_other_night_when_refreshed_every_two
     spec = WindowSpec(horizon=24, validation="7d", test="7d", refresh="2d")
     learned = []
     for later in (0, 1, 2):
-        index = cut_index(panel, spec, panel.grid[24 * (night + later) + 4], origins=7)
+        index = build_window_index(panel, spec, panel.grid[24 * (night + later) + 4], origins=7)
         learned.append((places(panel, index, "train"), places(panel, index, "validation")))
     assert (learned[0] == learned[1]) != (learned[1] == learned[2])
 
@@ -158,12 +158,12 @@ def test_no_target_crosses_a_part_or_the_cutoff(*, lengths, horizon, lookback, o
     for number, length in enumerate(lengths):
         y = np.where(draw.random(length) < 0.2, np.nan, draw.random(length))
         tables.append(pd.DataFrame({"unique_id": f"s{number}", "ds": grid[-length:], "y": y}))
-    view = View(features=FeatureSpec(known=()), freq=freq, zone="UTC", lookback=lookback, horizon=horizon)
+    view = InputSpec(features=FeatureSpec(known=()), freq=freq, zone="UTC", lookback=lookback, horizon=horizon)
     panel = Panel.from_frame(pd.concat(tables, ignore_index=True), view)
     spec = WindowSpec(horizon=horizon, validation=parts[0], test=parts[1], refresh=refresh)
     try:
-        index = cut_index(panel, spec, grid[-1], origins)
-    except TooShort:
+        index = build_window_index(panel, spec, grid[-1], origins)
+    except HistoryTooShort:
         assume(False)
     train, validation, test = (places(panel, index, part) for part in ("train", "validation", "test"))
     assert train[-1] + horizon <= validation[0]

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.data.batches import Gatherer, Scaling
-from models.diagnostics.sensitivity import derivatives, nudged, projected, recall
+from models.data.batches import Scaling, WindowCollator
+from models.diagnostics.sensitivity import derivatives, perturbed, projected, recall
 
 
 def test_a_batch_of_nothing_nudged_by_its_observations_is_that_batch(build_panel) -> None:
@@ -15,12 +15,12 @@ def test_a_batch_of_nothing_nudged_by_its_observations_is_that_batch(build_panel
     y[[29, 33, 34, 40, 41, 44]] = np.nan
     panel = build_panel({"a": y.tolist()}, lookback=10, horizon=7)
     series, position = np.zeros(12, dtype=int), np.arange(38, 50)
-    scaling = Scaling.fitted(panel, series, position, 10)
-    gathered = Gatherer(10, 7, (3, 7), scaling, ()).gather(panel, series, position)
+    scaling = Scaling.fit(panel, series, position, 10)
+    gathered = WindowCollator(10, 7, (3, 7), scaling, ()).gather(panel, series, position)
     past, future = gathered.past.clone(), gathered.future.clone()
     past[..., 0] = future[..., -4] = future[..., -2] = 0.0
     nothing = dataclasses.replace(gathered, past=past, future=future, linear=torch.zeros(12, 10))
-    found = nudged(nothing, gathered.past[..., 0], (3, 7))
+    found = perturbed(nothing, gathered.past[..., 0], (3, 7))
     assert torch.equal(found.past, gathered.past)
     assert torch.equal(found.linear, gathered.linear)
     assert torch.equal(found.future, gathered.future)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.data.batches import Batch
-from models.networks.heads import Head, Quantiles, head_of, pinball_loss
+from models.networks.heads import HeadName, Quantiles, build_head, pinball_loss
 
 
 def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> Batch:
@@ -25,7 +25,7 @@ def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> B
         location=location * one,
         scale=scale * one,
         clock=torch.zeros(count, dtype=torch.int64),
-        loudness=torch.ones(count, 1),
+        error_weights=torch.ones(count, 1),
     )
 
 
@@ -69,8 +69,8 @@ TARGET = torch.tensor([[3.0, float("nan")], [0.0, 7.0]])
 
 
 @pytest.mark.parametrize(("name", "loss"), [("mae", (2 + 1 + 6) / 3), ("mse", (4 + 1 + 36) / 3), ("huber", 2.5)])
-def test_a_point_head_has_the_loss_of_its_name(name: Head, loss: float) -> None:
-    head, base = head_of(name, (0.1, 0.5)), torch.ones(2, 2)
+def test_a_point_head_has_the_loss_of_its_name(name: HeadName, loss: float) -> None:
+    head, base = build_head(name, (0.1, 0.5)), torch.ones(2, 2)
     told = head(torch.zeros(2, 2, 1), base, _batch(TARGET))
     assert head.loss(told, _batch(TARGET)).item() == pytest.approx(loss)
     assert head.point(told, _batch(TARGET)).tolist() == base.tolist()
@@ -78,7 +78,7 @@ def test_a_point_head_has_the_loss_of_its_name(name: Head, loss: float) -> None:
 
 
 def test_student_t_is_that_of_scipy() -> None:
-    head, raw = head_of("student_t", (0.05, 0.5, 0.95)), torch.randn(2, 2, 3)
+    head, raw = build_head("student_t", (0.05, 0.5, 0.95)), torch.randn(2, 2, 3)
     told = head(raw, torch.ones(2, 2), _batch(TARGET))
     location, scale, freedom = told.double().numpy().transpose(2, 0, 1)
     assert (freedom > 2).all()
@@ -92,7 +92,7 @@ def test_student_t_is_that_of_scipy() -> None:
 def test_negative_binomial_is_that_of_scipy_in_counts() -> None:
     counts = torch.tensor([[3.0, float("nan")], [0.0, 7.0]])
     batch = _batch((counts - 2.0) / 4.0, location=2.0, scale=4.0)
-    head, raw = head_of("negative_binomial", (0.05, 0.5, 0.95)), torch.randn(2, 2, 2)
+    head, raw = build_head("negative_binomial", (0.05, 0.5, 0.95)), torch.randn(2, 2, 2)
     told = head(raw, torch.zeros(2, 2), batch)
     mean, dispersion = told.double().numpy().transpose(2, 0, 1)
     known, n = np.isfinite(counts.numpy()), 1 / dispersion

@@ -8,9 +8,9 @@ import torch
 
 from data_contracts.errors import SpecError
 from models.data.batches import Batch
-from models.data.windows import WindowSpec, cut_index
+from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
-from models.predict import normal_forecasts, predict
+from models.predict import normalised_forecasts, predict
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
@@ -59,7 +59,7 @@ def batch_of(shape: Shape, count: int = 7) -> Batch:
         location=torch.zeros(count, 1),
         scale=torch.ones(count, 1),
         clock=torch.arange(count),
-        loudness=torch.ones(count, 1),
+        error_weights=torch.ones(count, 1),
     )
 
 
@@ -88,7 +88,7 @@ def test_every_kind_gives_ordered_quantiles_and_teaches_every_weight(spec: Recur
 def test_every_kind_learns_a_wave(build_panel, spec: RecurrentSpec) -> None:
     series = {"a": np.sin(np.arange(200) * 0.9).tolist(), "b": (5 * np.cos(np.arange(200) * 0.9)).tolist()}
     panel = build_panel(series, lookback=12, horizon=4)
-    index = cut_index(panel, WindowSpec(horizon=4, validation=20, test=20), panel.grid[199], 2)
+    index = build_window_index(panel, WindowSpec(horizon=4, validation=20, test=20), panel.grid[199], 2)
     training = TrainingSpec(batch_size=32, learning_rate=0.01, max_epochs=6, windows_per_epoch=320)
     bundle, _ = train_network(panel, index, Recipe(model=spec, training=training, quantiles=QUANTILES, view=panel.view))
     series_, position = index.of("test")
@@ -151,7 +151,7 @@ COUNTS = np.random.default_rng(0).poisson(3 + 2.5 * np.sin(np.arange(400) * 2 * 
 @pytest.mark.parametrize("decoding", ["direct", "segment", "recurrent"])
 def test_every_cell_learns_seasonal_counts(build_panel, cell: str, decoding: str) -> None:
     panel = build_panel({"a": COUNTS.tolist()}, lookback=28, horizon=7)
-    index = cut_index(panel, WindowSpec(horizon=7, validation=56, test=56), panel.grid[399], 8)
+    index = build_window_index(panel, WindowSpec(horizon=7, validation=56, test=56), panel.grid[399], 8)
     told = {"cell": cell, "hidden": 16, "decoding": decoding, "head": "negative_binomial"}
     spec = RecurrentSpec.model_validate(told | {"segment": 7 if decoding == "segment" else 1})
     training = TrainingSpec(batch_size=32, learning_rate=0.01, max_epochs=6, windows_per_epoch=320)
@@ -168,7 +168,7 @@ def test_every_cell_learns_seasonal_counts(build_panel, cell: str, decoding: str
 @pytest.mark.parametrize("wrong", [-1.0, 2.5])
 def test_a_head_of_counts_refuses_what_is_none_and_says_where(build_panel, wrong: float) -> None:
     panel = build_panel({"a": [1.0] * 100, "b": [*range(40), wrong, *range(59)]}, lookback=14, horizon=7)
-    index = cut_index(panel, WindowSpec(horizon=7, validation=14, test=14), panel.grid[99], 2)
+    index = build_window_index(panel, WindowSpec(horizon=7, validation=14, test=14), panel.grid[99], 2)
     recipe = Recipe(
         model=RecurrentSpec(cell="gru", head="negative_binomial"),
         training=TrainingSpec(max_epochs=1),
@@ -181,13 +181,13 @@ def test_a_head_of_counts_refuses_what_is_none_and_says_where(build_panel, wrong
 
 def test_the_forecast_of_members_is_the_mean_of_what_each_one_says(build_panel) -> None:
     panel = build_panel({"a": np.sin(np.arange(200) * 0.9).tolist()}, lookback=12, horizon=4)
-    index = cut_index(panel, WindowSpec(horizon=4, validation=20, test=20), panel.grid[199], 2)
+    index = build_window_index(panel, WindowSpec(horizon=4, validation=20, test=20), panel.grid[199], 2)
     told = {}
     for members, seed in ((1, 5), (1, 6), (2, 5)):
         training = TrainingSpec(max_epochs=1, windows_per_epoch=128, members=members, seed=seed, mirror=0.5)
         spec = RecurrentSpec(cell="gru", hidden=8)
         recipe = Recipe(model=spec, training=training, quantiles=QUANTILES, view=panel.view)
         bundle, _ = train_network(panel, index, recipe)
-        told[members, seed] = next(normal_forecasts(bundle, panel, *index.of("test"))).normal
+        told[members, seed] = next(normalised_forecasts(bundle, panel, *index.of("test"))).normal
     assert not np.allclose(told[1, 5], told[1, 6])
     np.testing.assert_allclose(told[2, 5], (told[1, 5] + told[1, 6]) / 2, atol=1e-6)

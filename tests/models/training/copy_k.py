@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from models.data.batches import Batch
 from models.devices import same_numbers
-from models.diagnostics.memory import Memory, remember
-from models.networks.gates import keep_for
+from models.diagnostics.memory import Memory, measure_memory
+from models.networks.gates import chrono_init_
 from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
 
 HIDDEN, BATCH, BEFORE = 16, 64, 5
@@ -33,7 +33,7 @@ def learn_to_copy(cell: str, k: int, seed: int, kept: int, updates: int = 400) -
         model, answer = Recurrent(RecurrentSpec(cell=cell, hidden=HIDDEN, dropout=0.0), shape), nn.Linear(HIDDEN, 1)
         model.encoder.reset_parameters()  # as torch starts it
         if kept:
-            keep_for(model.encoder, kept)
+            chrono_init_(model.encoder, kept)
         learned = [*model.encoder.parameters(), *answer.parameters()]
         optimiser = torch.optim.Adam(learned, lr=0.01)
         for _ in range(updates):
@@ -45,7 +45,7 @@ def learn_to_copy(cell: str, k: int, seed: int, kept: int, updates: int = 400) -
         new = _sequences(4 * BATCH, k)
         with torch.no_grad():
             loss = _loss(model, answer, new, k)
-        return Copied(loss.item(), remember(model, _batch(new)))
+        return Copied(loss.item(), measure_memory(model, _batch(new)))
 
 
 def _sequences(count: int, k: int) -> Tensor:
@@ -72,5 +72,5 @@ def _batch(past: Tensor) -> Batch:
         location=one.double(),
         scale=one.double(),
         clock=torch.zeros(count, dtype=torch.int64),
-        loudness=torch.ones(count, 1),
+        error_weights=torch.ones(count, 1),
     )

@@ -8,11 +8,11 @@ import torch
 
 from data_contracts.errors import TrainingFailed
 from models.data.panel import Panel
-from models.data.scaling import deviations, loudness
-from models.data.windows import WindowIndex, WindowSpec, cut_index
+from models.data.scaling import error_weights, series_std
+from models.data.windows import WindowIndex, WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.predict import predict
-from models.restore import gatherer_of, network_of
+from models.restore import restore_collator, restore_network
 from models.training.fit import Epoch, TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
@@ -53,12 +53,12 @@ def test_weights_are_judged_in_float32_whatever_they_learned_in(waves, precision
     panel, index = waves
     spec = recipe(panel, max_epochs=1, precision=precision)
     bundle, history = train_network(panel, index, spec)
-    gatherer, network, (series, position) = gatherer_of(bundle), network_of(bundle), index.of("validation")
+    gatherer, network, (series, position) = restore_collator(bundle), restore_network(bundle), index.of("validation")
     chosen = np.random.default_rng(0).permutation(len(series))[:128]
-    batch = gatherer.gather(panel, series[chosen], position[chosen])
-    loud = loudness(batch.scale.numpy(), series[chosen], deviations(panel, *index.of("train")))
+    batch = gatherer.collate(panel, series[chosen], position[chosen])
+    loud = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, *index.of("train")))
     with torch.no_grad():
-        loss = network.loss(replace(batch, loudness=torch.from_numpy(loud))).item()
+        loss = network.loss(replace(batch, error_weights=torch.from_numpy(loud))).item()
     assert history.validation_losses == [pytest.approx(loss, rel=1e-6)]
 
 
@@ -152,7 +152,7 @@ def test_a_missing_target_does_not_poison_the_weights(build_panel) -> None:
     y = np.sin(np.arange(300) * 0.5)
     y[np.random.default_rng(0).random(300) < 0.3] = np.nan
     panel = build_panel({"a": y.tolist()}, lookback=12, horizon=4)
-    index = cut_index(panel, WindowSpec(horizon=4, validation=30, test=30), panel.grid[299], 3)
+    index = build_window_index(panel, WindowSpec(horizon=4, validation=30, test=30), panel.grid[299], 3)
     bundle, history = train_network(panel, index, recipe(panel))
     assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
     assert history.note == ""
@@ -186,7 +186,7 @@ def test_absurd_targets_leave_finite_weights(build_panel, size: float) -> None:
     y = np.sin(np.arange(300) * 0.5)
     y[100:140:7] = size
     panel = build_panel({"a": y.tolist()}, lookback=12, horizon=4)
-    index = cut_index(panel, WindowSpec(horizon=4, validation=30, test=30), panel.grid[299], 3)
+    index = build_window_index(panel, WindowSpec(horizon=4, validation=30, test=30), panel.grid[299], 3)
     bundle, history = train_network(panel, index, recipe(panel))
     assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
     assert np.isfinite(history.validation_losses).all()

@@ -5,15 +5,15 @@ import itertools
 import pytest
 import torch
 
-from models.training.learning_rate import Rate, share
+from models.training.learning_rate import LearningRateSchedule, cosine_factor
 
 
 def rates(schedule, steps: int, peak: float = 1.0) -> list[float]:
-    rate = Rate(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak), steps)
+    rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak), steps)
     found = []
     for _ in range(steps):
         found.append(rate.now)
-        rate.stepped()
+        rate.step()
     return found
 
 
@@ -27,11 +27,11 @@ def test_cosine_climbs_for_a_twentieth_of_the_steps_and_then_falls_to_almost_not
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 20, 1000])
 def test_every_step_teaches_however_few_there_are(steps: int) -> None:
-    assert all(0 < share(step, steps) <= 1 for step in range(steps))
+    assert all(0 < cosine_factor(step, steps) <= 1 for step in range(steps))
 
 
 def test_a_step_more_than_was_promised_does_not_climb_again() -> None:
-    assert share(45, 40) == share(39, 40)
+    assert cosine_factor(45, 40) == cosine_factor(39, 40)
 
 
 def test_constant_is_constant() -> None:
@@ -40,21 +40,21 @@ def test_constant_is_constant() -> None:
 
 @pytest.mark.parametrize(("schedule", "expected"), [("plateau", [1.0, 0.4, 0.4, 0.16]), ("constant", [1.0] * 4)])
 def test_a_plateau_lowers_the_rate_and_an_improvement_does_not(schedule, expected: list[float]) -> None:
-    rate = Rate(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 4)
+    rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 4)
     found = []
     for loss in (9.0, 9.0, 8.0, 7.9999):
-        rate.judged(loss)
+        rate.on_validation(loss)
         found.append(rate.now)
     assert found == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
 def test_a_lowered_rate_stays_lowered(schedule) -> None:
-    rate = Rate(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 100)
+    rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 100)
     undisturbed = rates(schedule, 100)
     for _ in range(30):
-        rate.stepped()
+        rate.step()
     rate.lower(0.1)
     for step in range(30, 100):
         assert rate.now == pytest.approx(0.1 * undisturbed[step])
-        rate.stepped()
+        rate.step()

@@ -2,23 +2,23 @@ import numpy as np
 import pandas as pd
 
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
-from models.data.windows import WindowSpec, cut_index
+from models.data.panel import InputSpec, Panel
+from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
-from models.training.time_estimate import pace_of
+from models.training.time_estimate import estimate_time
 
 
 def test_a_pace_spans_from_the_first_stop_to_the_last_epoch_and_leaves_the_seed_alone():
     hours = pd.date_range("2024-01-01", periods=240, freq="h", tz="UTC").as_unit("us")
     frame = pd.DataFrame({"unique_id": "a", "ds": hours, "y": np.sin(np.arange(240.0) / 4)})
-    view = View(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=3)
+    view = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=3)
     panel = Panel.from_frame(frame, view)
-    index = cut_index(panel, WindowSpec(horizon=3, validation="2d", test="2d"), hours[-1], 6)
+    index = build_window_index(panel, WindowSpec(horizon=3, validation="2d", test="2d"), hours[-1], 6)
     training = TrainingSpec(max_epochs=12, patience=2, members=2)
     recipe = Recipe(model=RecurrentSpec(cell="gru", hidden=4), training=training, quantiles=(0.5,), view=view)
-    told = pace_of(panel, index, recipe)
+    told = estimate_time(panel, index, recipe)
     assert told.model == "gru-4"
     assert told.epoch > 0
     assert np.isclose(told.least, 3 * told.epoch * 2)  # patience 2 stops after the third epoch; two members

@@ -6,8 +6,8 @@ import pytest
 from models.baselines.seasonal import fit_baselines
 from models.data.batches import Scaling
 from models.data.features import FeatureSpec
-from models.data.panel import Panel, View
-from models.data.windows import WindowSpec, cut_index
+from models.data.panel import InputSpec, Panel
+from models.data.windows import WindowSpec, build_window_index
 from models.metrics import coverage
 from models.networks.recurrent import RecurrentSpec
 from models.predict import predict
@@ -20,7 +20,9 @@ SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 
 
 def learned(panel: Panel, **training: object):
-    index = cut_index(panel, WindowSpec(horizon=panel.view.horizon, validation=48, test=48), panel.grid[479], 4)
+    index = build_window_index(
+        panel, WindowSpec(horizon=panel.view.horizon, validation=48, test=48), panel.grid[479], 4
+    )
     quick = TrainingSpec.model_validate({"max_epochs": 3, "windows_per_epoch": 512} | training)
     recipe = Recipe(model=SMALL, training=quick, quantiles=QUANTILES, view=panel.view)
     return index, train_network(panel, index, recipe)[0]
@@ -48,7 +50,7 @@ def test_covariates_are_standardised_by_the_training_rows_of_each_series(build_p
     features = FeatureSpec(observed=("wind",), known=())
     wind = {"a": [1, 3, 100, 100], "b": [5, 7, 9, 100]}
     panel = build_panel({"a": [0, 1, 2, 3], "b": [0, 1, 2, 3]}, features=features, wind=wind)
-    scaling = Scaling.fitted(panel, np.array([0, 1, 1]), np.array([1, 1, 2]), 2)
+    scaling = Scaling.fit(panel, np.array([0, 1, 1]), np.array([1, 1, 2]), 2)
     assert scaling.observed[:, 0].tolist() == [5.0, pytest.approx(8**0.5)]
 
 
@@ -56,7 +58,7 @@ def test_a_covariate_that_never_changed_is_measured_in_its_own_units(build_panel
     features = FeatureSpec(observed=("wind",), known=())
     panel = build_panel({"a": range(7)}, features=features, wind={"a": [0.1] * 7})
     assert np.std([0.1] * 7) > 0  # mere rounding
-    assert Scaling.fitted(panel, np.array([0]), np.array([6]), 2).observed[1].tolist() == [1.0]
+    assert Scaling.fit(panel, np.array([0]), np.array([6]), 2).observed[1].tolist() == [1.0]
 
 
 def test_intervals_hold_about_what_they_promise_on_the_test_part(build_panel) -> None:
@@ -113,7 +115,7 @@ STRANGE = {
 @pytest.fixture(scope="module")
 def usual(build_frame):
     """A network and every baseline that have learned from one well-behaved series, and the view they share."""
-    view = View(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=6)
+    view = InputSpec(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=6)
     panel = Panel.from_frame(build_frame({"a": noise().tolist()}, "h"), view)
     index, bundle = learned(panel)
     return view, [bundle, *fit_baselines(panel, index, view, QUANTILES, (24,))]
@@ -150,7 +152,7 @@ def test_a_strange_series_can_be_all_there_is_to_learn_from(build_panel, name: s
 @pytest.mark.parametrize(("lookback", "horizon", "levels"), [(1, 1, (0.5,)), (2, 6, (0.5, 0.9)), (24, 1, (0.1, 0.5))])
 def test_the_smallest_windows_and_fewest_levels_will_do(build_panel, lookback: int, horizon: int, levels) -> None:
     panel = build_panel({"a": noise()}, lookback=lookback, horizon=horizon, freq="h")
-    index = cut_index(panel, WindowSpec(horizon=horizon, validation=48, test=48), panel.grid[479], 4)
+    index = build_window_index(panel, WindowSpec(horizon=horizon, validation=48, test=48), panel.grid[479], 4)
     quick = TrainingSpec(max_epochs=1, windows_per_epoch=256)
     bundle, _ = train_network(panel, index, Recipe(model=SMALL, training=quick, quantiles=levels, view=panel.view))
     for one in (bundle, *fit_baselines(panel, index, panel.view, levels, (24,))):

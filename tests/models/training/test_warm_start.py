@@ -7,10 +7,10 @@ import torch
 from models.bundle import Bundle
 from models.data.features import FeatureSpec
 from models.data.panel import Panel
-from models.data.windows import WindowSpec, cut_index
+from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
-from models.predict import normal_forecasts, predict
-from models.restore import gatherer_of, network_of
+from models.predict import normalised_forecasts, predict
+from models.restore import restore_collator, restore_network
 from models.training.fit import History, TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
@@ -38,7 +38,7 @@ def trained(panel: Panel, champion: Bundle | None = None, test: int = 48, **chan
         {"model": MODEL, "quantiles": (0.1, 0.5, 0.9), "view": panel.view, "training": TrainingSpec(**quick)} | changes
     )
     spec = WindowSpec(horizon=6, validation=48, test=test)
-    index = cut_index(panel, spec, panel.grid[len(panel.grid) - 1 - 6], 4)
+    index = build_window_index(panel, spec, panel.grid[len(panel.grid) - 1 - 6], 4)
     return train_network(panel, index, recipe, champion=champion)
 
 
@@ -69,7 +69,7 @@ def test_a_champion_learns_on_and_gets_better(build_panel, champion: Bundle) -> 
     kept, _ = trained(panel, champion, training=hopeless())
     more, history = trained(panel, champion)
     assert history.note == "began as the champion"
-    index = cut_index(panel, WindowSpec(horizon=6, validation=48, test=48), panel.grid[24 * 24 - 1], 4)
+    index = build_window_index(panel, WindowSpec(horizon=6, validation=48, test=48), panel.grid[24 * 24 - 1], 4)
     series, position = index.of("validation")
     truth = panel.take(panel.y, series, position, np.arange(1, 7))
     before, after = (np.abs(predict(one, panel, series, position)[..., 1] - truth).mean() for one in (kept, more))
@@ -77,19 +77,19 @@ def test_a_champion_learns_on_and_gets_better(build_panel, champion: Bundle) -> 
 
 
 def test_a_known_value_keeps_its_code_and_a_new_one_begins_as_the_unknown(build_panel, champion: Bundle) -> None:
-    assert gatherer_of(champion).vocabulary == ({"bus": 1, "tram": 2},)
+    assert restore_collator(champion).vocabulary == ({"bus": 1, "tram": 2},)
     panel = panel_with(build_panel, {"a": "tram", "b": "bus", "c": "airship", "d": "rail"})
     grown, history = trained(panel, champion, training=hopeless())
     assert history.note.startswith("began as the champion")
-    assert gatherer_of(grown).vocabulary == ({"bus": 1, "tram": 2, "airship": 3, "rail": 4},)
-    old, new = (network_of(one).state_dict()["statics.0.weight"] for one in (champion, grown))
+    assert restore_collator(grown).vocabulary == ({"bus": 1, "tram": 2, "airship": 3, "rail": 4},)
+    old, new = (restore_network(one).state_dict()["statics.0.weight"] for one in (champion, grown))
     assert torch.equal(new[:3], old)
     assert torch.equal(new[3:], old[:1].expand(2, -1))
 
 
 def test_a_value_that_is_gone_keeps_its_code(build_panel, champion: Bundle) -> None:
     alone, _ = trained(panel_with(build_panel, {"a": "tram"}), champion, training=hopeless())
-    assert gatherer_of(alone).vocabulary == ({"bus": 1, "tram": 2},)
+    assert restore_collator(alone).vocabulary == ({"bus": 1, "tram": 2},)
 
 
 def test_the_champions_scaling_stays_so_that_its_forecasts_do(build_panel, champion: Bundle) -> None:
@@ -100,7 +100,7 @@ def test_the_champions_scaling_stays_so_that_its_forecasts_do(build_panel, champ
     assert not np.allclose(fresh.tensors["scaling.known"], champion.tensors["scaling.known"])
     np.testing.assert_array_equal(kept.tensors["scaling.known"], champion.tensors["scaling.known"])
     at = np.array([0, 1]), np.array([500, 500])
-    ours, theirs = (next(normal_forecasts(one, panel, *at)).normal for one in (kept, champion))
+    ours, theirs = (next(normalised_forecasts(one, panel, *at)).normal for one in (kept, champion))
     np.testing.assert_array_equal(ours, theirs)
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.training.weight_averaging import Averaged
+from models.training.weight_averaging import ExponentialMovingAverage
 
 
 def weight_of(value: float) -> torch.nn.Module:
@@ -14,16 +14,16 @@ def weight_of(value: float) -> torch.nn.Module:
 
 def test_without_an_average_the_model_itself_is_kept() -> None:
     model = weight_of(1.0)
-    assert Averaged(model, 0.0).model is model  # type: ignore[arg-type]
+    assert ExponentialMovingAverage(model, 0.0).model is model  # type: ignore[arg-type]
 
 
 def test_the_average_is_short_at_first_and_never_longer_than_asked_for() -> None:
     model = weight_of(0.0)
-    averaged = Averaged(model, 0.25)  # type: ignore[arg-type]
+    averaged = ExponentialMovingAverage(model, 0.25)  # type: ignore[arg-type]
     found = []
     for _ in range(3):
         model.load_state_dict({"weight": torch.tensor([[1.0]])})
-        averaged.follow()
+        averaged.update()
         found.append(averaged.model.get_parameter("weight").item())
     # decays 2/11, 3/12, and then the quarter that was asked for
     assert found == pytest.approx([1 - 2 / 11, 1 - 2 / 11 / 4, 1 - 2 / 11 / 16])
@@ -31,9 +31,9 @@ def test_the_average_is_short_at_first_and_never_longer_than_asked_for() -> None
 
 def test_a_restart_forgets_the_way() -> None:
     model = weight_of(float("nan"))
-    averaged = Averaged(model, 0.9)  # type: ignore[arg-type]
-    averaged.follow()
+    averaged = ExponentialMovingAverage(model, 0.9)  # type: ignore[arg-type]
+    averaged.update()
     averaged.restart({"weight": torch.tensor([[2.0]])})
-    averaged.follow()
+    averaged.update()
     assert averaged.model.get_parameter("weight").item() == 2.0
     assert model.get_parameter("weight").item() == 2.0

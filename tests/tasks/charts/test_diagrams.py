@@ -8,13 +8,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from models.diagnostics.memory import GateUse, Memory
+from models.diagnostics.memory import GateStatistics, Memory
 from models.networks.recurrent import RecurrentSpec, Shape
 from tasks.charts.cell_diagram import draw_cell
-from tasks.charts.diagram import Plate, shade
-from tasks.charts.gradient_by_lag import Fading, draw_lags
+from tasks.charts.diagram import Diagram, fill_opacity
+from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
 from tasks.charts.gradient_norms import draw_norms
-from tasks.charts.network_view import Drawn, Gap, Reach, elided, reaches
+from tasks.charts.network_view import Gap, NetworkView, RecurrenceStep, elide_middle, recurrence_steps
 from tasks.charts.unrolled_network import draw_unrolled, share_told
 
 EVIL = "</text><script>alert(1)</script>\x00\ud800"
@@ -23,18 +23,20 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def memory(curve: Sequence[float], cell: str = "gru", **changes: Any) -> Memory:
-    uses = tuple(GateUse(layer=0, gate=gate, mean=0.25, low=0.1, high=0.05, by_step=(0.2, 0.3)) for gate in GATES[cell])
+    uses = tuple(
+        GateStatistics(layer=0, gate=gate, mean=0.25, low=0.1, high=0.05, by_step=(0.2, 0.3)) for gate in GATES[cell]
+    )
     told = {"cell": cell, "season": 4, "segment": 1, "forecast": tuple(curve), "recurrence": tuple(curve)}
     return Memory.model_validate(told | {"effective": len(curve), "effective_recurrence": 1, "gates": uses} | changes)
 
 
-def drawn(remembered: Memory, name: str = "gru-64", horizon: int = 6, **spec: Any) -> Drawn:
+def drawn(remembered: Memory, name: str = "gru-64", horizon: int = 6, **spec: Any) -> NetworkView:
     lookback = len(remembered.forecast)
     shape = Shape(lookback=lookback, horizon=horizon, past=2, future=0, statics=(), quantiles=(0.5,), season=4)
-    return Drawn(name, RecurrentSpec.model_validate({"cell": remembered.cell} | spec), shape, remembered)
+    return NetworkView(name, RecurrentSpec.model_validate({"cell": remembered.cell} | spec), shape, remembered)
 
 
-def read(plate: Plate) -> ET.Element:
+def read(plate: Diagram) -> ET.Element:
     """The sheet as XML; what is drawn holds no number that no renderer knows."""
     text = plate.sheet.decode("utf-8")
     assert not re.search(r'="[^"]*\b(nan|inf)\b', text)
@@ -42,12 +44,12 @@ def read(plate: Plate) -> ET.Element:
     return ET.fromstring(text)  # noqa: S314 - we wrote it ourselves
 
 
-def texts(plate: Plate) -> list[str]:
+def texts(plate: Diagram) -> list[str]:
     return [node.text or "" for node in read(plate).iter(f"{SVG}text")]
 
 
-def plates(one: Drawn) -> list[Plate]:
-    curves = [Fading(one.name, one.memory), Fading("rnn-64", one.memory, reference=True)]
+def plates(one: NetworkView) -> list[Diagram]:
+    curves = [GradientCurve(one.name, one.memory), GradientCurve("rnn-64", one.memory, reference=True)]
     return [
         draw_unrolled(one), draw_unrolled(one, narrow=True), draw_cell(one), draw_lags(curves),
         draw_lags(curves, narrow=True),
@@ -59,13 +61,13 @@ FADING = tuple(0.5**lag for lag in range(6))
 
 def test_a_step_is_told_with_its_lags_and_the_largest_gradient_among_them_over_the_largest_of_all() -> None:
     one = memory((4.0, 2.0, 1.0, 0.5, 0.2), segment=2)
-    assert reaches(one) == [Reach(5, 5, 0.05), Reach(3, 4, 0.25), Reach(1, 2, 1.0)]
+    assert recurrence_steps(one) == [RecurrenceStep(5, 5, 0.05), RecurrenceStep(3, 4, 0.25), RecurrenceStep(1, 2, 1.0)]
 
 
 def test_steps_in_the_middle_are_left_out_and_counted() -> None:
-    steps = [Reach(lag, lag, 1 / lag) for lag in range(10, 0, -1)]
-    assert elided(steps, 10) == steps
-    shown = elided(steps, 5)
+    steps = [RecurrenceStep(lag, lag, 1 / lag) for lag in range(10, 0, -1)]
+    assert elide_middle(steps, 10) == steps
+    shown = elide_middle(steps, 5)
     assert shown == [steps[0], Gap(6, 0.25), *steps[-3:]]
 
 
@@ -97,7 +99,7 @@ def test_what_a_network_has_is_drawn_and_what_it_lacks_is_not() -> None:
 
 
 def test_the_fainter_the_gradient_the_fainter_the_ink_by_decades() -> None:
-    assert [shade(share) for share in (1.0, 0.1, 0.01, 0.001, 1e-9, 0.0, math.nan)] == [
+    assert [fill_opacity(share) for share in (1.0, 0.1, 0.01, 0.001, 1e-9, 0.0, math.nan)] == [
         1.0, 0.667, 0.333, 0.0, 0.0, 0.0, 0.0,
     ]  # fmt: skip
 
@@ -111,9 +113,9 @@ def test_a_share_in_a_few_letters(share: float, words: str) -> None:
 
 def test_the_lags_are_drawn_for_every_cell_and_a_reference_is_named_as_one() -> None:
     curves = [
-        Fading("lstm-64", memory(FADING, "lstm")),
-        Fading("gru-64", memory(FADING, "gru", effective=1, effective_recurrence=0)),
-        Fading("rnn-64", memory(FADING, "rnn"), reference=True),
+        GradientCurve("lstm-64", memory(FADING, "lstm")),
+        GradientCurve("gru-64", memory(FADING, "gru", effective=1, effective_recurrence=0)),
+        GradientCurve("rnn-64", memory(FADING, "rnn"), reference=True),
     ]
     plate = draw_lags(curves)
     lines = [node.get("class") for node in read(plate).iter(f"{SVG}path") if len(node.get("d", "")) > 30]
@@ -125,7 +127,7 @@ def test_the_lags_are_drawn_for_every_cell_and_a_reference_is_named_as_one() -> 
 
 
 def test_a_season_beyond_the_lookback_is_said_to_be_never_read() -> None:
-    near, far = (draw_lags([Fading("gru", memory(FADING, season=season))]) for season in (8, 800))
+    near, far = (draw_lags([GradientCurve("gru", memory(FADING, season=season))]) for season in (8, 800))
     assert "never read" in texts(near)
     assert "a season, 800 steps, lies far beyond the lookback →" in texts(far)
 
@@ -142,7 +144,7 @@ def test_a_cell_is_drawn_with_its_own_gates_and_their_means(cell: str) -> None:
 
 def test_the_cell_is_that_of_the_highest_layer_on_its_way_forward() -> None:
     uses = [
-        GateUse(layer=layer, gate="new", mean=mean, low=0.0, high=0.0, by_step=(mean,), direction=way)
+        GateStatistics(layer=layer, gate="new", mean=mean, low=0.0, high=0.0, by_step=(mean,), direction=way)
         for layer, mean, way in ((0, 0.11, "forward"), (1, -0.22, "forward"), (1, 0.33, "backward"))
     ]  # fmt: skip
     plate = draw_cell(drawn(memory(FADING, "rnn", gates=tuple(uses)), layers=2, bidirectional=True))
@@ -159,10 +161,10 @@ ODD = {
     "denormal": memory((1.0, 5e-324, 1e300)),
     "no gate": memory(FADING, gates=()),
     "a gate that is no number": memory(
-        FADING, gates=(GateUse(layer=0, gate="update", mean=math.nan, low=math.nan, high=math.inf, by_step=()),)
+        FADING, gates=(GateStatistics(layer=0, gate="update", mean=math.nan, low=math.nan, high=math.inf, by_step=()),)
     ),
     "a gate beyond its range": memory(
-        FADING, gates=(GateUse(layer=0, gate="new", mean=-7, low=2, high=-1, by_step=(9, math.nan, -9)),)
+        FADING, gates=(GateStatistics(layer=0, gate="new", mean=-7, low=2, high=-1, by_step=(9, math.nan, -9)),)
     ),
     "a lookback that ends in a segment": memory(FADING, segment=4),
     "a segment longer than the lookback": memory(FADING, segment=60),

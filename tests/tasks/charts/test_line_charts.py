@@ -9,7 +9,7 @@ import pytest
 
 from tasks.charts.axes import EPOCH, Clock, clock_for, is_calendar, time_ticks, value_ticks
 from tasks.charts.formatting import NOTHING, clip, count, duration, figure, percent, when
-from tasks.charts.line_charts import SMALL, Band, Fan, bands, draw_bar, draw_curves, draw_fan, draw_nights
+from tasks.charts.line_charts import SMALL, Band, FanChart, bands, draw_bar, draw_curves, draw_fan_chart, draw_nights
 from tasks.charts.svg import area, line, plane
 
 NEW_YORK = Clock("America/New_York")
@@ -143,30 +143,30 @@ def test_the_band_of_one_step_can_be_seen() -> None:
     assert re.search(r'd="M[\d.]+ [\d.]+l6 0 ', drawn)
 
 
-def fan(name: str = "JFK", values: tuple[float, ...] = (1, 2, 3, 4)) -> Fan:
+def fan(name: str = "JFK", values: tuple[float, ...] = (1, 2, 3, 4)) -> FanChart:
     ds = pd.date_range("2013-11-29", periods=4, freq="h", tz="UTC")
     frame = pd.DataFrame({"ds": ds, "y": values})
     ahead = pd.DataFrame({"ds": ds + pd.Timedelta(hours=4), "y_hat": values, "q05": values, "q95": values})
-    return Fan(name, frame, ahead, ahead.iloc[:0], at("2013-11-29T03:00Z"), NEW_YORK)
+    return FanChart(name, frame, ahead, ahead.iloc[:0], at("2013-11-29T03:00Z"), NEW_YORK)
 
 
 @pytest.mark.parametrize(
     "values", [(1, 2, 3, 4), (5, 5, 5, 5), (0, 0, 0, 0), (-1e12, -2e12, 0, 1e12), (np.nan,) * 4, (np.inf, 1, 2, 3)]
 )
 def test_every_fan_is_a_drawing_without_a_nan(values: tuple[float, ...]) -> None:
-    drawn = draw_fan(fan(values=values), SMALL)
+    drawn = draw_fan_chart(fan(values=values), SMALL)
     root = ET.fromstring(drawn)  # noqa: S314 - our own text
     assert root.get("role") == "img"
     assert not re.search(r"nan|inf", re.sub(r"<title>.*?</title>|aria-label=\".*?\"", "", drawn))
 
 
 def test_a_fan_says_in_words_what_it_shows() -> None:
-    assert "JFK: actuals from 1.00 to 4.00; forecast of 4 steps from 1.00 to 4.00" in draw_fan(fan(), SMALL)
+    assert "JFK: actuals from 1.00 to 4.00; forecast of 4 steps from 1.00 to 4.00" in draw_fan_chart(fan(), SMALL)
 
 
 def test_a_hostile_name_stays_text_inside_a_drawing() -> None:
     name = '</title></svg><script>alert("1")</script>'
-    for drawn in (draw_fan(fan(name), SMALL), draw_curves(name, [1, 2], [2, 1])):
+    for drawn in (draw_fan_chart(fan(name), SMALL), draw_curves(name, [1, 2], [2, 1])):
         assert "<script" not in drawn
         assert "script" in ET.fromstring(drawn)[0].text  # type: ignore[operator]  # noqa: S314
 

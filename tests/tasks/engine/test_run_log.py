@@ -6,7 +6,7 @@ import pytest
 
 from data_contracts.artifact import Artifact
 from tasks.engine import run_log
-from tasks.engine.failure import Failure
+from tasks.engine.failure import StepFailure
 
 log = logging.getLogger("nightcast")
 
@@ -14,11 +14,11 @@ CLAIM = Artifact(contract="clean@1.0.0", uri="artifacts/clean/x", digest="0" * 6
 
 
 def test_entries_are_collected_inside_and_nowhere_else() -> None:
-    run_log.note("before", "ran", 1.0)
-    with run_log.opened() as entries:
-        run_log.note("train", "ran", 1.23456, "6 epochs")
-        run_log.note("report", "cached", 0.0)
-    run_log.note("after", "ran", 1.0)
+    run_log.log_step("before", "ran", 1.0)
+    with run_log.record_entries() as entries:
+        run_log.log_step("train", "ran", 1.23456, "6 epochs")
+        run_log.log_step("report", "cached", 0.0)
+    run_log.log_step("after", "ran", 1.0)
     assert [entry.model_dump() for entry in entries] == [
         {"step": "train", "outcome": "ran", "seconds": 1.235, "text": "6 epochs"},
         {"step": "report", "outcome": "cached", "seconds": 0.0, "text": ""},
@@ -26,10 +26,10 @@ def test_entries_are_collected_inside_and_nowhere_else() -> None:
 
 
 def test_a_night_inside_a_night_keeps_its_own_list() -> None:
-    with run_log.opened() as outer:
-        with run_log.opened() as inner:
-            run_log.note("a", "ran", 0.0)
-        run_log.note("b", "ran", 0.0)
+    with run_log.record_entries() as outer:
+        with run_log.record_entries() as inner:
+            run_log.log_step("a", "ran", 0.0)
+        run_log.log_step("b", "ran", 0.0)
     assert [[entry.step for entry in entries] for entries in (outer, inner)] == [["b"], ["a"]]
 
 
@@ -40,17 +40,19 @@ def test_a_failed_step_is_a_warning(monkeypatch: pytest.MonkeyPatch, outcome: st
     monkeypatch.setattr(listener, "emit", records.append)
     monkeypatch.setattr(log, "handlers", [listener])
     log.setLevel(logging.INFO)
-    run_log.note("train", outcome, 1.0, "why")  # type: ignore[arg-type]
+    run_log.log_step("train", outcome, 1.0, "why")  # type: ignore[arg-type]
     assert [(record.levelname, "train" in record.getMessage()) for record in records] == [(level, True)]
 
 
-@pytest.mark.parametrize(("result", "words"), [(CLAIM, "1,234 rows"), (Failure(step="a", reason="b"), ""), (None, "")])
+@pytest.mark.parametrize(
+    ("result", "words"), [(CLAIM, "1,234 rows"), (StepFailure(step="a", reason="b"), ""), (None, "")]
+)
 def test_a_result_in_a_few_words(result: object, words: str) -> None:
-    assert run_log.describe(result) == words
+    assert run_log.describe_result(result) == words
 
 
 def test_a_bar_where_nobody_watches_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    with run_log.bar("gru-64", 3) as advance:
+    with run_log.progress_bar("gru-64", 3) as advance:
         for _ in range(3):
             advance("loss 0.5")
     assert capsys.readouterr() == ("", "")

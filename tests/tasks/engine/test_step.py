@@ -15,8 +15,8 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import SourceUnreadable, StoreDamaged
 from data_contracts.spec import Spec
 from tasks.engine import run_log
-from tasks.engine.failure import Failure
-from tasks.engine.step import step, step_that_depends_on
+from tasks.engine.failure import StepFailure
+from tasks.engine.step import step
 from tasks.storage.store import Store
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
@@ -53,7 +53,7 @@ def follow(before: Doubled, store: Store) -> Doubled:
     return before
 
 
-@step_that_depends_on(lambda amount, noise, store: round(amount))
+@step(cache_key=lambda amount, noise, store: round(amount))
 def rounded(amount: float, noise: int, store: Store) -> float:
     RAN.append("rounded")
     return float(round(amount))
@@ -68,12 +68,12 @@ def weigh(norms: dict[str, float], store: Store) -> dict[str, float]:
 def night(call: Callable[[], Any]) -> tuple[Any, list[run_log.Entry]]:
     """(what `call` gives, what the journal wrote down); a task outside a flow is a Prefect task all the same."""
     RAN.clear()
-    with run_log.opened() as entries:
+    with run_log.record_entries() as entries:
         return call(), entries
 
 
 def record_of(store: Store, name: str) -> Path:
-    (uri,) = store.listing(f"cache/{name}")
+    (uri,) = store.list_files(f"cache/{name}")
     return Path(store.root) / uri
 
 
@@ -92,7 +92,7 @@ def test_inside_a_flow_as_well_the_second_call_is_cached(store: Store) -> None:
         return [double(2.5, store), double(2.5, store)]
 
     RAN.clear()
-    with run_log.opened() as entries:
+    with run_log.record_entries() as entries:
         first, second = run()
     assert first == second
     assert (RAN, [entry.outcome for entry in entries]) == (["double"], ["ran", "cached"])
@@ -189,12 +189,12 @@ def test_a_failing_step_raises_its_own_error_and_remembers_nothing(store: Store)
             spoil(double(3.0, store), store)
 
     night(run)
-    assert store.listing("cache/spoil") == []
+    assert store.list_files("cache/spoil") == []
 
 
 def test_an_attempt_gives_a_failure_that_names_the_step_and_the_reason(store: Store) -> None:
     failed, entries = night(lambda: fall_over.attempt(store))
-    assert failed == Failure(step="fall_over", reason="RuntimeError: the library fell over")
+    assert failed == StepFailure(step="fall_over", reason="RuntimeError: the library fell over")
     assert [(entry.step, entry.outcome) for entry in entries] == [("fall_over", "failed")]
 
 
@@ -209,7 +209,7 @@ def test_what_depends_on_a_failed_attempt_says_which_one_it_needs(store: Store) 
         return follow.attempt(spoilt, store), follow.attempt(before=spoilt, store=store)
 
     (by_place, by_name), _ = night(run)
-    assert by_place == by_name == Failure(step="follow", reason="needs spoil, which failed")
+    assert by_place == by_name == StepFailure(step="follow", reason="needs spoil, which failed")
 
 
 def test_an_attempt_that_works_is_the_step_itself(store: Store) -> None:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.modeling.scores import losses_by_origin, quantile_columns, quantile_name, scales_before, scored
+from tasks.modeling.scores import losses_by_origin, mase_scales_before, quantile_columns, quantile_name, score_forecasts
 
 DAY = pd.Timestamp("2024-03-08", tz="UTC")
 
@@ -41,7 +41,7 @@ def test_the_scale_is_the_seasonal_naive_error_before_the_moment() -> None:
             pd.DataFrame({"unique_id": "short", "ds": ds[:1], "y": 3.0}),
         ]
     )
-    scales = scales_before(clean, pd.Timestamp("2024-03-05", tz="UTC"), 2)
+    scales = mase_scales_before(clean, pd.Timestamp("2024-03-05", tz="UTC"), 2)
     assert scales["a"] == 3.0  # |4 - 1| and |5 - 2|
     assert scales[["flat", "short"]].isna().all()
 
@@ -52,7 +52,7 @@ def rows(**columns: object) -> pd.DataFrame:
 
 
 def test_the_scores_of_three_rows_by_hand() -> None:
-    found = scored(rows())
+    found = score_forecasts(rows())
     assert found["mase"] == pytest.approx((0.5 + 2.0) / 2)  # a: mean of 1 and 0; b: 4 / 2; then the mean of series
     assert found["mae"] == pytest.approx(5 / 3)
     assert found["rmse"] == pytest.approx(math.sqrt(17 / 3))
@@ -63,16 +63,16 @@ def test_the_scores_of_three_rows_by_hand() -> None:
 
 def test_a_row_without_an_actual_does_not_count() -> None:
     more = pd.concat([rows(), rows(y=[np.nan] * 3)])
-    assert scored(more) == scored(rows())
+    assert score_forecasts(more) == score_forecasts(rows())
 
 
 def test_a_series_that_never_changed_leaves_the_mase_of_the_others() -> None:
-    assert scored(rows(scale=[1.0, 1.0, np.nan]))["mase"] == pytest.approx(0.5)
-    assert math.isnan(scored(rows(scale=np.nan))["mase"])
+    assert score_forecasts(rows(scale=[1.0, 1.0, np.nan]))["mase"] == pytest.approx(0.5)
+    assert math.isnan(score_forecasts(rows(scale=np.nan))["mase"])
 
 
 def test_without_quantiles_there_is_no_coverage() -> None:
-    assert math.isnan(scored(rows().drop(columns=["q10", "q50", "q90"]).assign(q50=2.0))["coverage"])
+    assert math.isnan(score_forecasts(rows().drop(columns=["q10", "q50", "q90"]).assign(q50=2.0))["coverage"])
 
 
 def backtest() -> pd.DataFrame:
@@ -86,7 +86,7 @@ def test_the_mean_over_the_origins_is_the_score_of_the_leaderboard(metric: str) 
     losses = losses_by_origin(table, metric)
     assert losses.index.tolist() == sorted(table["cutoff"].unique())
     for name, part in table.groupby("model_name"):
-        assert losses[name].mean() == pytest.approx(scored(part)[metric])
+        assert losses[name].mean() == pytest.approx(score_forecasts(part)[metric])
 
 
 def test_a_forecast_that_is_not_finite_is_no_smaller_loss() -> None:
@@ -109,4 +109,4 @@ def test_a_model_with_a_forecast_that_is_not_finite_has_no_score() -> None:
     table = backtest()
     part = table[table["model_name"] == "m"].reset_index(drop=True)
     part.loc[part["y"].first_valid_index(), "y_hat"] = np.nan
-    assert np.isnan(scored(part)["mase"])
+    assert np.isnan(score_forecasts(part)["mase"])

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import SpecError
-from tasks.profiling.inference import Hints, Unguessable, percent
-from tasks.profiling.open_source import source_of, table_of
-from tasks.profiling.profile import guess
+from tasks.profiling.inference import CannotInferPipeline, Hints, format_percent
+from tasks.profiling.open_source import infer_source, read_sample
+from tasks.profiling.profile import profile_table
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -31,8 +31,8 @@ def guessed(tmp_path):
             table.to_parquet(path, index=False)
         else:
             table.to_csv(path, index=False)
-        source, read = table_of(source_of(str(path)))
-        return guess(read, source, Hints.model_validate(hints))
+        source, read = read_sample(infer_source(str(path)))
+        return profile_table(read, source, Hints.model_validate(hints))
 
     return look
 
@@ -64,7 +64,7 @@ def dates(count, freq="D", start="2022-01-01", **more):
 def test_the_step_is_told_from_the_stamps_and_the_season_from_the_data(guessed, stamps, freq, season, horizon):
     found = guessed(pd.DataFrame({"when": stamps, "value": wave(len(stamps), max(int(season), 2))}), "t.parquet")
     assert (found.freq, told(found, "season").value, found.horizon) == (freq, season, horizon)
-    assert told(found, "freq").sure == "sure"
+    assert told(found, "freq").confidence == "sure"
     assert found.unique_id is None
 
 
@@ -80,7 +80,7 @@ def test_dates_are_read_however_they_are_written(guessed, written, first):
 def test_a_day_that_could_be_a_month_is_told_by_the_regular_reading(guessed):
     found = guessed(pd.DataFrame({"month": dates(96, "MS").strftime("%d/%m/%Y"), "sold": wave(96, 12)}))
     assert (found.freq, found.format) == ("MS", "dd/MM/yyyy")
-    assert "dd/MM/yyyy, for else their steps would be uneven" in told(found, "time").why
+    assert "dd/MM/yyyy, for else their steps would be uneven" in told(found, "time").evidence
     american = guessed(pd.DataFrame({"month": dates(96, "MS").strftime("%m/%d/%Y"), "sold": wave(96, 12)}))
     assert (american.freq, american.format) == ("MS", None)
 
@@ -100,7 +100,7 @@ def test_days_of_a_place_keep_their_dates(guessed):
 def test_a_clock_that_skips_an_hour_in_spring_is_named(guessed):
     local = dates(9000, "h", tz="UTC").tz_convert("America/Chicago").tz_localize(None)
     found = guessed(pd.DataFrame({"t": local, "value": wave(9000, 24)}).drop_duplicates("t"))
-    assert "America/Chicago" in told(found, "zone").why
+    assert "America/Chicago" in told(found, "zone").evidence
     assert found.source.timezone is None
 
 
@@ -125,19 +125,19 @@ def test_nothing_is_taken_as_known_ahead(guessed):
     rows.loc["2022-07-10":, "sales"] = np.nan
     found = guessed(rows.reset_index())
     assert "price" in found.observed
-    assert "price has values after the last sales" in told(found, "observed").why
+    assert "price has values after the last sales" in told(found, "observed").evidence
 
 
 def test_two_columns_that_only_together_name_a_series_are_told_with_the_way_out(guessed):
     parts = [pd.DataFrame({"day": dates(50), "store": s, "item": i, "sold": 3.0}) for s in "ab" for i in "xy"]
-    with pytest.raises(Unguessable, match="'store' and 'item' together"):
+    with pytest.raises(CannotInferPipeline, match="'store' and 'item' together"):
         guessed(pd.concat(parts).assign(sold=np.arange(200.0)))
 
 
 def test_a_day_and_its_hour_in_two_columns_are_told_with_the_way_out(guessed):
     hours = dates(480, "h")
     frame = pd.DataFrame({"dteday": hours.strftime("%m/%d/%Y"), "hr": hours.hour, "cnt": wave(480, 24).round()})
-    with pytest.raises(Unguessable, match=r"'hr' looks like the hour.*--id hr"):
+    with pytest.raises(CannotInferPipeline, match=r"'hr' looks like the hour.*--id hr"):
         guessed(frame)
 
 
@@ -146,7 +146,7 @@ def test_weather_that_is_told_twice_makes_no_series_and_the_first_row_counts(gue
     again = frame.iloc[::6].assign(weather="Fog")
     found = guessed(pd.concat([frame, again]).sort_values("date_time"))
     assert (found.unique_id, found.repeated) == (None, "first")
-    assert told(found, "repeated").sure == "sure"
+    assert told(found, "repeated").confidence == "sure"
 
 
 @pytest.mark.parametrize(("second", "policy"), [(1.5, "mean"), (2.0, "mean")])
@@ -154,12 +154,12 @@ def test_two_values_of_one_time_are_averaged(guessed, second, policy):
     frame = pd.DataFrame({"ds": dates(300), "y": wave(300, 7).round()})
     found = guessed(pd.concat([frame, frame.iloc[:9].assign(y=lambda rows: rows["y"] + second)]))
     assert found.repeated == policy
-    assert told(found, "repeated").sure == "unsure"
+    assert told(found, "repeated").confidence == "unsure"
 
 
 def test_events_are_added_up_if_a_person_says_so(guessed):
     frame = pd.DataFrame({"day": dates(300).repeat(4), "qty": np.tile([1, 2, 3, 2], 300)})
-    with pytest.raises(Unguessable, match="--repeated sum"):
+    with pytest.raises(CannotInferPipeline, match="--repeated sum"):
         guessed(frame)
     assert guessed(frame, repeated="sum").repeated == "sum"
 
@@ -168,8 +168,8 @@ def test_of_two_plausible_targets_one_is_chosen_and_the_other_named(guessed):
     frame = pd.DataFrame({"t": dates(300), "alpha": wave(300, 7), "beta": wave(300, 7, 5.0)})
     found = guessed(frame)
     assert found.y == "beta"
-    assert told(found, "y").sure == "unsure"
-    assert "or alpha? Choose with --target" in told(found, "y").why
+    assert told(found, "y").confidence == "unsure"
+    assert "or alpha? Choose with --target" in told(found, "y").evidence
     assert guessed(frame, target="alpha").y == "alpha"
 
 
@@ -182,7 +182,7 @@ def test_of_very_many_columns_a_dozen_is_taken(guessed):
     wide = pd.DataFrame({f"m{number}": wave(300, 7 + number) for number in range(30)})
     found = guessed(wide.assign(target=wave(300, 7), ds=dates(300)), "t.parquet")
     assert len(found.observed) == 12
-    assert "18 more were left out" in told(found, "observed").why
+    assert "18 more were left out" in told(found, "observed").evidence
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_of_very_many_columns_a_dozen_is_taken(guessed):
     ],
 )
 def test_a_table_of_which_nothing_can_be_made_says_why_and_ends_with_3(guessed, table, said):
-    with pytest.raises(Unguessable, match=said) as refused:
+    with pytest.raises(CannotInferPipeline, match=said) as refused:
         guessed(table)
     assert refused.value.exit_code == 3
 
@@ -208,7 +208,7 @@ def test_numbers_that_count_since_1970_are_times(guessed, unit, many):
     found = guessed(pd.DataFrame({"ts": (1_709_251_200 + 3600 * np.arange(1000)) * many, "amount": wave(1000, 24)}))
     assert (found.ds, found.source.epoch, found.freq, found.zone) == ("ts", unit, "h", "UTC")
     assert told(found, "season").value == "24"
-    assert "from 2024-03-01 00:00" in told(found, "time").why
+    assert "from 2024-03-01 00:00" in told(found, "time").evidence
 
 
 def test_times_on_no_grid_are_told_with_the_way_out(guessed):
@@ -216,7 +216,7 @@ def test_times_on_no_grid_are_told_with_the_way_out(guessed):
     frame = pd.DataFrame(
         {"when": pd.Timestamp("2024-01-01") + pd.to_timedelta(steps, unit="s"), "amount": wave(1000, 9)}
     )
-    with pytest.raises(Unguessable, match=r"no regular grid.*--freq"):
+    with pytest.raises(CannotInferPipeline, match=r"no regular grid.*--freq"):
         guessed(frame)
 
 
@@ -235,9 +235,9 @@ def test_a_hint_that_is_no_column_ends_with_2_and_the_nearest_name(guessed, hint
 
 def test_a_hint_of_the_wrong_kind_names_what_the_column_holds(guessed):
     frame = pd.DataFrame({"ds": dates(100), "town": "Rom", "y": wave(100, 7)})
-    with pytest.raises(Unguessable, match=r"'town'.*is no time.*'Rom'"):
+    with pytest.raises(CannotInferPipeline, match=r"'town'.*is no time.*'Rom'"):
         guessed(frame, time="town")
-    with pytest.raises(Unguessable, match=r"'town'.*holds text"):
+    with pytest.raises(CannotInferPipeline, match=r"'town'.*holds text"):
         guessed(frame, target="town")
 
 
@@ -245,26 +245,26 @@ def test_a_hint_of_the_wrong_kind_names_what_the_column_holds(guessed):
 def test_what_is_neither_csv_nor_parquet_is_refused(tmp_path, name):
     (tmp_path / name).write_text("?")
     with pytest.raises(SpecError, match=r"\.csv"):
-        source_of(str(tmp_path / name))
+        infer_source(str(tmp_path / name))
 
 
 def test_an_address_with_a_password_is_not_kept():
     with pytest.raises(SpecError, match="password") as refused:
-        source_of("s3://key:hunter2@bucket/t.parquet")
+        infer_source("s3://key:hunter2@bucket/t.parquet")
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("share", "text"), [(1, "100 %"), (0.99999, "100 %"), (0, "0 %"), (0.936, "93.6 %")])
 def test_a_share_of_less_than_all_is_never_called_all(share, text):
-    assert (percent(share) == text) == (share != 0.99999)
+    assert (format_percent(share) == text) == (share != 0.99999)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "y"])
 def test_a_column_whose_name_is_none_or_stands_twice_is_passed_over(tmp_path, name):
     body = "".join(f"{day:%Y-%m-%d},{n % 7},{n % 5},x\n" for n, day in enumerate(dates(60)))
     (tmp_path / "t.csv").write_text(f'ds,sold,"{name}","{name if name == "y" else "town"}"\n{body}')
-    source, table = table_of(source_of(str(tmp_path / "t.csv")))
-    found = guess(table, source, Hints())
+    source, table = read_sample(infer_source(str(tmp_path / "t.csv")))
+    found = profile_table(table, source, Hints())
     assert found.y == "sold"
     assert name not in [told.name for told in found.columns]
 
@@ -290,8 +290,8 @@ def test_semicolons_decimal_commas_and_an_old_encoding_are_recognised(tmp_path):
     rows = [f"{day:%d.%m.%Y};{value:.0f},5" for day, value in zip(dates(99), wave(99, 7), strict=True)]
     text = "\n".join(["Tag;Stück", *rows])
     (tmp_path / "t.csv").write_bytes(text.encode("cp1252"))
-    source, table = table_of(source_of(str(tmp_path / "t.csv")))
-    found = guess(table, source, Hints())
+    source, table = read_sample(infer_source(str(tmp_path / "t.csv")))
+    found = profile_table(table, source, Hints())
     assert (found.ds, found.y, found.whole) == ("Tag", "Stück", False)
     assert (found.source.decimal, found.source.encoding) == (",", "cp1252")
 
@@ -300,7 +300,7 @@ def test_thousands_with_a_comma_are_not_taken_for_decimals(tmp_path):
     (tmp_path / "t.csv").write_text(
         "ds,y\n" + "".join(f'{day:%Y-%m-%d},"1,{200 + n}"\n' for n, day in enumerate(dates(99)))
     )
-    assert table_of(source_of(str(tmp_path / "t.csv")))[0].decimal == "."
+    assert read_sample(infer_source(str(tmp_path / "t.csv")))[0].decimal == "."
 
 
 @pytest.fixture
@@ -314,9 +314,9 @@ def shop_db(tmp_path, monkeypatch):
 
 
 def test_the_only_table_of_a_database_is_taken(shop_db):
-    source, table = table_of(source_of(shop_db))
+    source, table = read_sample(infer_source(shop_db))
     assert source.table == "sales"
-    assert guess(table, source, Hints()).y == "sold"
+    assert profile_table(table, source, Hints()).y == "sold"
 
 
 def test_of_several_tables_one_must_be_named(shop_db):
@@ -324,10 +324,10 @@ def test_of_several_tables_one_must_be_named(shop_db):
         connection.execute("create table staff (name text)")
     connection.close()
     with pytest.raises(SpecError, match=r"2 tables: sales, staff. Name one with --table"):
-        source_of(shop_db)
-    assert source_of(shop_db, "sales").table == "sales"
-    with pytest.raises(Unguessable, match="no such table"):
-        table_of(source_of(shop_db, "slaes"))
+        infer_source(shop_db)
+    assert infer_source(shop_db, "sales").table == "sales"
+    with pytest.raises(CannotInferPipeline, match="no such table"):
+        read_sample(infer_source(shop_db, "slaes"))
 
 
 @pytest.mark.parametrize(
@@ -341,22 +341,22 @@ def test_of_several_tables_one_must_be_named(shop_db):
 )
 def test_an_address_that_init_can_not_use_says_why(where, said):
     with pytest.raises(SpecError, match=said) as refused:
-        source_of(where)
+        infer_source(where)
     assert "hunter2" not in str(refused.value) or where.startswith("ftpx")
 
 
 def test_a_folder_of_tables_beside_a_readme_becomes_a_glob(tmp_path):
     for name in ("a.csv", "b.csv", "README.md"):
         (tmp_path / name).write_text("ds,y\n2024-01-01,1\n")
-    assert source_of(str(tmp_path)).path == f"{tmp_path}/*.csv"
+    assert infer_source(str(tmp_path)).path == f"{tmp_path}/*.csv"
     (tmp_path / "c.csv.gz").write_bytes(b"")
     with pytest.raises(SpecError, match=r"\.csv, \.csv\.gz; give one of them"):
-        source_of(str(tmp_path))
+        infer_source(str(tmp_path))
     (tmp_path / "c.csv.gz").unlink()
     (tmp_path / "b.csv").unlink()
-    assert source_of(str(tmp_path)).path == f"{tmp_path}/a.csv"
+    assert infer_source(str(tmp_path)).path == f"{tmp_path}/a.csv"
     (tmp_path / "README.md").unlink()
-    assert source_of(str(tmp_path)).path == str(tmp_path)
+    assert infer_source(str(tmp_path)).path == str(tmp_path)
 
 
 def test_a_slip_of_centuries_does_not_fill_the_memory(guessed):
@@ -367,24 +367,26 @@ def test_a_slip_of_centuries_does_not_fill_the_memory(guessed):
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data: the traffic of Interstate 94")
 def test_the_real_traffic_is_guessed_right():
-    found = guess(*reversed(table_of(source_of(str(DATA / "metro_traffic")))), Hints())
+    found = profile_table(*reversed(read_sample(infer_source(str(DATA / "metro_traffic")))), Hints())
     assert (found.ds, found.unique_id, found.y, found.freq) == ("date_time", None, "traffic_volume", "h")
     assert told(found, "time").line.endswith("date_time (sure: parses in 100 % of rows, sorted)")
     assert told(found, "season").value == "24"
-    assert "weekly pattern too" in told(found, "season").why
-    assert "lag 168" in told(found, "season").why
+    assert "weekly pattern too" in told(found, "season").evidence
+    assert "lag 168" in told(found, "season").evidence
     assert (found.minimum, found.whole, found.repeated) == (0, True, "first")
     assert found.observed == ("temp", "rain_1h", "snow_1h", "clouds_all")
     assert "11,976" in told(found, "gaps").value
-    assert "America/Chicago" in told(found, "zone").why
+    assert "America/Chicago" in told(found, "zone").evidence
     assert (found.horizon, found.lookback) == (24, 168)
 
 
 def test_the_demo_is_guessed_right():
     root = Path(__file__).parents[3]
-    found = guess(*reversed(table_of(source_of(str(root / "deployments/demo/nyc-delays.parquet")))), Hints())
+    found = profile_table(
+        *reversed(read_sample(infer_source(str(root / "deployments/demo/nyc-delays.parquet")))), Hints()
+    )
     assert (found.ds, found.unique_id, found.y, found.freq) == ("time_hour", "series", "delayed", "h")
-    assert "27 series" in told(found, "id").why
+    assert "27 series" in told(found, "id").evidence
     assert told(found, "season").value == "24"
     assert (found.minimum, found.whole, found.repeated) == (0, True, "reject")
     assert found.static == ("origin", "carrier")

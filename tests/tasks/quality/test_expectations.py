@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
-from data_contracts.odcs_compiler import Contract
-from tasks.quality.expectations import broken_rules, judge_of
+from tasks.quality.expectations import find_rule_violations, uniqueness_rules
 
 Promise = Callable[..., Contract]
 PAIR = "type: expect_column_pair_values_a_to_be_greater_than_b\nkwargs: {column_A: sold, column_B: returned}"
@@ -32,18 +32,18 @@ def frame(**changes: Any) -> pd.DataFrame:
 
 
 def test_a_table_that_keeps_every_rule_has_no_faults(promise: Promise) -> None:
-    assert broken_rules(frame(), promise(between("small", 0, 9), gx(PAIR, "fewer returned"))) == []
-    assert broken_rules(frame(), promise()) == []
+    assert find_rule_violations(frame(), promise(between("small", 0, 9), gx(PAIR, "fewer returned"))) == []
+    assert find_rule_violations(frame(), promise()) == []
 
 
 def test_the_rows_at_fault_are_numbered_as_in_the_source(promise: Promise) -> None:
-    (fault,) = broken_rules(frame(sold=[1.0, 99.0, np.nan, -1.0]), promise(between("small", 0, 9, "warning")))
+    (fault,) = find_rule_violations(frame(sold=[1.0, 99.0, np.nan, -1.0]), promise(between("small", 0, 9, "warning")))
     assert (fault.rule, fault.column, fault.severity, fault.rows) == ("small", "sold", "warning", [11, 13])
     assert fault.reason == "small holds."
 
 
 def test_a_rule_on_two_columns_names_both(promise: Promise) -> None:
-    (fault,) = broken_rules(frame(returned=[0.0, 5.0, 0.0, 0.0]), promise(gx(PAIR)))
+    (fault,) = find_rule_violations(frame(returned=[0.0, 5.0, 0.0, 0.0]), promise(gx(PAIR)))
     assert (fault.column, fault.rows) == ("sold, returned", [11])
 
 
@@ -51,38 +51,38 @@ def test_of_rows_that_share_a_key_the_first_is_good(promise: Promise) -> None:
     unique = {"name": "once", "type": "library", "metric": "duplicateValues", "mustBe": 0}
     hours = pd.to_datetime(["2024-03-01", "2024-03-01", "2024-03-02", "2024-03-01"], utc=True)
     told = promise(unique | {"arguments": {"properties": ["sku", "hour"]}}, at="table")
-    (fault,) = broken_rules(frame(hour=hours), told)
+    (fault,) = find_rule_violations(frame(hour=hours), told)
     assert (fault.column, fault.rows) == ("sku, hour", [11, 13])
-    (alone,) = broken_rules(frame(sold=[1.0, 1.0, 2.0, 3.0]), promise(unique))
+    (alone,) = find_rule_violations(frame(sold=[1.0, 1.0, 2.0, 3.0]), promise(unique))
     assert (alone.column, alone.rows) == ("sold", [11])
 
 
 def test_a_rule_about_the_whole_table_tells_what_was_found(promise: Promise) -> None:
     rule = {"name": "enough", "type": "library", "metric": "rowCount", "mustBeGreaterThan": 9}
-    (fault,) = broken_rules(frame(), promise(rule, at="table"))
+    (fault,) = find_rule_violations(frame(), promise(rule, at="table"))
     assert (fault.column, fault.rows, fault.reason) == ("the table", [], "enough (found 4, promised more than 9)")
 
 
 def test_an_empty_table_does_not_pass_for_a_good_one(promise: Promise) -> None:
     rule = {"name": "rows", "type": "library", "metric": "rowCount", "mustBeGreaterThan": 0}
-    faults = broken_rules(frame().head(0), promise(rule, at="table"))
+    faults = find_rule_violations(frame().head(0), promise(rule, at="table"))
     assert [fault.rule for fault in faults] == ["rows"]
 
 
 def test_a_share_that_is_allowed_is_allowed(promise: Promise) -> None:
     rule = {"name": "mostly", "metric": "nullValues", "mustBeLessOrEqualTo": 50, "unit": "percent"}
-    assert broken_rules(frame(sold=[1.0, 2.0, None, None]), promise(rule)) == []
-    assert len(broken_rules(frame(sold=[1.0, None, None, None]), promise(rule))) == 1
+    assert find_rule_violations(frame(sold=[1.0, 2.0, None, None]), promise(rule)) == []
+    assert len(find_rule_violations(frame(sold=[1.0, None, None, None]), promise(rule))) == 1
 
 
 def test_every_rule_keeps_its_own_result_in_whatever_order_they_come_back(promise: Promise) -> None:
     rules = [between(f"r{high}", 0, high) for high in (9, 2, 8, 1, 7)]
-    assert [fault.rule for fault in broken_rules(frame(), promise(*rules))] == ["r2", "r1"]
+    assert [fault.rule for fault in find_rule_violations(frame(), promise(*rules))] == ["r2", "r1"]
 
 
 def test_the_same_question_asked_twice_is_answered_twice(promise: Promise) -> None:
     rules = [between("first", 0, 2), between("second", 0, 2, "warning")]
-    faults = broken_rules(frame(), promise(*rules))
+    faults = find_rule_violations(frame(), promise(*rules))
     assert [(fault.rule, fault.severity) for fault in faults] == [("first", "error"), ("second", "warning")]
 
 
@@ -100,7 +100,7 @@ def test_a_rule_that_judges_nothing_is_a_wrong_contract_and_no_bad_data(
     promise: Promise, rule: dict[str, Any], said: str
 ) -> None:
     with pytest.raises(SpecError, match=f"(?s)contract sales@1.0.0.*{said}") as refused:
-        broken_rules(frame(), promise(rule))
+        find_rule_violations(frame(), promise(rule))
     assert refused.value.exit_code == 2
 
 
@@ -111,4 +111,4 @@ def test_the_rule_that_judges_a_key_is_found_by_its_columns(promise: Promise) ->
         unique | {"name": "other", "arguments": {"properties": ["sku", "sold"]}},
         at="table",
     )
-    assert judge_of({"sku", "hour"}, contract) == {"key"}
+    assert uniqueness_rules({"sku", "hour"}, contract) == {"key"}

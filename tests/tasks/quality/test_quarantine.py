@@ -8,10 +8,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.errors import SpecError
-from tasks.ingestion import in_our_words
-from tasks.quality.quarantine import as_source, by_rule, exported, formulas
-from tasks.quality.remedies import remedy_of
-from tasks.sources.read import SourceSpec, read_source
+from tasks.ingestion import to_canonical_columns
+from tasks.quality.quarantine import export_rows, formulas, summarize_by_rule, to_source_rows
+from tasks.quality.remedies import find_remedy
+from tasks.sources.read import read_source
+from tasks.sources.spec import SourceSpec
 from tasks.validation import examine
 
 AS_OF = pd.Timestamp("2024-03-03", tz="UTC").to_pydatetime()
@@ -27,7 +28,7 @@ def shop(tmp_path, reading, promise):
         source = {"kind": suffix, "path": str(path)}
         told = reading(source=source, contract=promise(row_faults="warning"), **changes)
         table = read_source(told.source)
-        found = examine(in_our_words(table, told).to_pandas(), told, AS_OF)
+        found = examine(to_canonical_columns(table, told).to_pandas(), told, AS_OF)
         return told, found.rejected, table.schema
 
     return look
@@ -44,7 +45,7 @@ def broken(sales):
 
 def test_rows_are_counted_by_rule_and_series(shop, sales):
     _, rejected, _ = shop(broken(sales))
-    told = {one.rule: (one.rows, one.series, one.first) for one in by_rule(rejected)}
+    told = {one.rule: (one.rows, one.series, one.first) for one in summarize_by_rule(rejected)}
     assert told == {
         "y is a number": (2, {"apple": 1, "pear": 1}, (3, 40)),
         "ds is a time": (1, {"apple": 1}, (5,)),
@@ -55,16 +56,16 @@ def test_rows_are_counted_by_rule_and_series(shop, sales):
 def test_a_csv_comes_back_byte_for_byte_where_it_was_not_mended(shop, sales):
     frame = broken(sales)
     told, rejected, schema = shop(frame)
-    rows = as_source(rejected, told, schema)
+    rows = to_source_rows(rejected, told, schema)
     original = pd.read_csv(told.source.path, dtype=str, keep_default_na=False).iloc[[3, 5, 40, 60]]
-    again = pd.read_csv(io.BytesIO(exported(rows, ".csv", told.source, schema)), dtype=str, keep_default_na=False)
+    again = pd.read_csv(io.BytesIO(export_rows(rows, ".csv", told.source, schema)), dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(again, original.reset_index(drop=True))
 
 
 def test_mended_rows_that_are_read_again_are_used(shop, sales, tmp_path):
     frame = broken(sales)
     told, rejected, schema = shop(frame)
-    text = exported(as_source(rejected, told, schema), ".csv", told.source, schema).decode()
+    text = export_rows(to_source_rows(rejected, told, schema), ".csv", told.source, schema).decode()
     mended = text.replace("many", "3").replace("=1+1", "2").replace("noon", "2024-03-01 05:00:00+00:00")
     whole = pd.read_csv(told.source.path, dtype=str).drop(index=[3, 5, 40, 60])
     both = pd.concat([whole, pd.read_csv(io.StringIO(mended), dtype=str).iloc[:3]], ignore_index=True)
@@ -77,7 +78,9 @@ def test_parquet_comes_back_in_the_types_of_the_source(shop, sales):
     frame["visits"] = frame["visits"].astype("Int32")
     frame.loc[2, "visits"] = pd.NA
     told, rejected, schema = shop(pd.concat([frame, frame.iloc[[2, 9]]], ignore_index=True), "parquet")
-    table = pq.read_table(pa.BufferReader(exported(as_source(rejected, told, schema), ".parquet", told.source, schema)))
+    table = pq.read_table(
+        pa.BufferReader(export_rows(to_source_rows(rejected, told, schema), ".parquet", told.source, schema))
+    )
     assert table.schema.remove_metadata() == schema.remove_metadata()
     expected = pa.Table.from_pandas(frame.iloc[[2, 9]], schema=schema, preserve_index=False)
     assert table.to_pylist() == expected.to_pylist()
@@ -87,14 +90,14 @@ def test_a_series_without_id_has_no_id_column_in_the_export(shop, sales):
     frame = sales(hours=30, ahead=0).query("sku == 'apple'")
     frame = pd.concat([frame, frame.iloc[[4]]], ignore_index=True)
     told, rejected, schema = shop(frame, columns={"ds": "hour", "y": "sold"})
-    assert list(as_source(rejected, told, schema)) == list(frame.columns)
+    assert list(to_source_rows(rejected, told, schema)) == list(frame.columns)
 
 
 def test_a_source_with_columns_called_rule_and_reason_gets_its_own_back(shop, sales, reading):
     frame = sales(hours=30, ahead=0).assign(rule="theirs", reason=1.5)
     frame = pd.concat([frame, frame.iloc[[4]]], ignore_index=True)
     told, rejected, schema = shop(frame, features={"observed": ["reason"], "static": ["rule"]})
-    rows = as_source(rejected, told, schema)
+    rows = to_source_rows(rejected, told, schema)
     assert rows[["rule", "reason"]].to_numpy().tolist() == [["theirs", "1.5"]]
 
 
@@ -104,7 +107,7 @@ def test_of_a_wide_table_each_rejected_cell_stands_in_its_row(shop, sales):
     frame.iloc[4, frame.columns.get_loc("returned")] = "few"
     wide = {"unique_id": "sku", "ds": "hour", "y": ["sold", "returned"]}
     told, rejected, schema = shop(frame, columns=wide)
-    rows = as_source(rejected, told, schema)
+    rows = to_source_rows(rejected, told, schema)
     assert list(rows) == list(frame.columns)
     assert rows["sku"].tolist() == ["apple", "apple"]
     assert rows["sold"].fillna("").tolist() == ["many", ""]
@@ -113,7 +116,7 @@ def test_of_a_wide_table_each_rejected_cell_stands_in_its_row(shop, sales):
 
 def test_any_other_suffix_is_refused():
     with pytest.raises(SpecError, match=r"\.csv or \.parquet.*not \.xlsx"):
-        exported(pd.DataFrame({"a": ["1"]}), ".xlsx", SourceSpec(kind="csv", path="t.csv"), None)
+        export_rows(pd.DataFrame({"a": ["1"]}), ".xlsx", SourceSpec(kind="csv", path="t.csv"), None)
 
 
 def test_formulas_are_counted_and_negative_numbers_are_none():
@@ -134,13 +137,13 @@ def test_formulas_are_counted_and_negative_numbers_are_none():
     ],
 )
 def test_each_rule_is_explained_with_the_way_out(rule, asks, way_out):
-    remedy = remedy_of(rule, None, "shop.yaml")
-    assert asks in remedy.asks
-    assert way_out in remedy.way_out
+    remedy = find_remedy(rule, None, "shop.yaml")
+    assert asks in remedy.requirement
+    assert way_out in remedy.fix
 
 
 def test_a_rule_of_the_contract_speaks_its_own_words(promise):
     rule = {"name": "few", "description": "At most 9 are sold.", "metric": "invalidValues", "type": "library",
             "arguments": {"pattern": r"\d"}, "mustBe": 0, "severity": "warning"}  # fmt: skip
     contract = promise(rule, at="town")
-    assert remedy_of("few", contract, "shop").asks == "At most 9 are sold."
+    assert find_remedy("few", contract, "shop").requirement == "At most 9 are sold."

@@ -9,13 +9,14 @@ import pandas as pd
 import pytest
 import yaml
 
+from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
-from data_contracts.odcs_compiler import Contract, read_contract
-from tasks.sources.dataset import Reading
-from tasks.validation import Examined, examine
+from data_contracts.odcs_compiler import read_contract
+from tasks.sources.dataset import DatasetSpec
+from tasks.validation import ValidationResult, examine
 
 AS_OF = datetime(2024, 3, 2, tzinfo=UTC)
-Judge = Callable[..., Examined]
+Judge = Callable[..., ValidationResult]
 GX = {"type": "custom", "engine": "greatExpectations"}
 TEXT, NUMBER, TIME = {"logicalType": "string"}, {"logicalType": "number"}, {"logicalType": "timestamp"}
 
@@ -36,10 +37,10 @@ def contract_of(folder: Path, x: dict[str, Any], **table: Any) -> Contract:
 
 
 @pytest.fixture
-def judged(tmp_path: Path, reading: Callable[..., Reading]) -> Judge:
+def judged(tmp_path: Path, reading: Callable[..., DatasetSpec]) -> Judge:
     """judged({"required": True}, [1, None]): what becomes of a table with these values of x, one an hour."""
 
-    def told(x: dict[str, Any], values: list[Any], **table: Any) -> Examined:
+    def told(x: dict[str, Any], values: list[Any], **table: Any) -> ValidationResult:
         count = len(values)
         hours = pd.date_range("2024-03-01", periods=count, freq="h", tz="UTC")
         frame = {"row": range(count), "unique_id": "a", "ds": hours, "y": 1.0, "x": values}
@@ -251,20 +252,20 @@ def test_a_column_that_fits_its_promise_is_used(judged: Judge, promise: dict[str
     ],
 )  # fmt: skip
 def test_a_broken_rule_is_no_bad_data_even_where_data_are_bad_or_there_are_none(
-    tmp_path: Path, reading: Callable[..., Reading], promise: dict[str, Any], said: str
+    tmp_path: Path, reading: Callable[..., DatasetSpec], promise: dict[str, Any], said: str
 ) -> None:
-    from tasks.quality.rule_dry_run import prove
+    from tasks.quality.rule_dry_run import dry_run_rules
 
     contract = contract_of(tmp_path, promise)
     with pytest.raises(SpecError, match=f"contract sales@1.0.0, rule {said}") as refused:
-        prove(contract, reading(contract=contract, features={"known": []}).kinds)
+        dry_run_rules(contract, reading(contract=contract, features={"known": []}).kinds)
     assert refused.value.exit_code == 2
 
 
 def test_a_rule_on_a_column_without_a_promised_kind_may_ask_for_numbers_text_or_times(
-    tmp_path: Path, reading: Callable[..., Reading]
+    tmp_path: Path, reading: Callable[..., DatasetSpec]
 ) -> None:
-    from tasks.quality.rule_dry_run import prove
+    from tasks.quality.rule_dry_run import dry_run_rules
 
     bodies = [
         "type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1}",
@@ -273,4 +274,4 @@ def test_a_rule_on_a_column_without_a_promised_kind_may_ask_for_numbers_text_or_
     ]
     for body in bodies:
         contract = contract_of(tmp_path, text(body))
-        prove(contract, reading(contract=contract, features={"known": []}).kinds)
+        dry_run_rules(contract, reading(contract=contract, features={"known": []}).kinds)

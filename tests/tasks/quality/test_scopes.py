@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken, SpecError
-from data_contracts.odcs_compiler import Contract
 from tasks.ingestion import ingest
-from tasks.results.steps import Validated
-from tasks.sources.dataset import Reading
+from tasks.results.steps import ValidatedTable
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import examine, validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 Sales = Callable[..., pd.DataFrame]
 Promise = Callable[..., Contract]
 SERIES = {"customProperties": [{"property": "scope", "value": "series"}]}
@@ -31,7 +31,7 @@ SMALL: dict[str, Any] = GX | {
 }
 
 
-def night(frame: pd.DataFrame, reading: Reading, store: Store) -> Validated:
+def night(frame: pd.DataFrame, reading: DatasetSpec, store: Store) -> ValidatedTable:
     frame.to_parquet(reading.source.path, index=False)
     return validate.fn(ingest.fn(reading, AS_OF, store), reading, AS_OF, store)
 

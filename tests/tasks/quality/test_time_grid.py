@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.quality import time_grid
-from tasks.sources.dataset import Reading
+from tasks.sources.dataset import DatasetSpec
 
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 
 
 def at(*times: str) -> pd.Series:
@@ -65,25 +65,25 @@ def test_a_time_between_two_steps_is_off_the_grid(reading: Told) -> None:
     frame = rows(
         *((("a", f"2024-03-01 0{hour}:00", 1.0, 1.0)) for hour in range(5)), ("a", "2024-03-01 03:20", 1.0, 1.0)
     )
-    (fault,) = time_grid.off_grid(frame, time_grid.steps(frame["ds"], "h", 0), reading())
+    (fault,) = time_grid.check_alignment(frame, time_grid.steps(frame["ds"], "h", 0), reading())
     assert fault.rows == [5]
     assert "lies between two steps of freq 'h' (steps are at Fri 00:00, Fri 01:00 …)" in fault.reason
 
 
 def test_a_grid_of_two_rows_has_a_fault_and_no_crash(reading: Told) -> None:
     frame = rows(("a", "2024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:30", 1.0, 1.0))
-    (fault,) = time_grid.off_grid(frame, time_grid.steps(frame["ds"], "h", 0), reading())
+    (fault,) = time_grid.check_alignment(frame, time_grid.steps(frame["ds"], "h", 0), reading())
     assert fault.rows == [1]
     one = frame.head(1)
-    assert time_grid.off_grid(one, time_grid.steps(one["ds"], "h", 0), reading()) == []
+    assert time_grid.check_alignment(one, time_grid.steps(one["ds"], "h", 0), reading()) == []
 
 
 def test_a_slip_of_two_thousand_years_does_not_fill_the_memory(reading: Told) -> None:
     frame = rows(("a", "0024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:00", 1.0, 1.0))
-    (fault,) = time_grid.too_early(frame, reading(freq="min"))
+    (fault,) = time_grid.check_outlying_times(frame, reading(freq="min"))
     assert (fault.rows, fault.rule) == ([0], "ds is near the others")
-    assert time_grid.too_early(frame, reading(freq="D")) == []
-    assert time_grid.too_early(frame.assign(ds=at("soon", "later")), reading(freq="min")) == []
+    assert time_grid.check_outlying_times(frame, reading(freq="D")) == []
+    assert time_grid.check_outlying_times(frame.assign(ds=at("soon", "later")), reading(freq="min")) == []
 
 
 def test_gaps_become_missing_values_and_a_series_begins_with_its_first_row(reading: Told) -> None:
@@ -94,7 +94,7 @@ def test_gaps_become_missing_values_and_a_series_begins_with_its_first_row(readi
         ("b", "2024-03-01 03:00", 6.0, 1.0),
     )
     told = reading(features={"known": [], "observed": ["visits"]})
-    full = time_grid.on_grid(
+    full = time_grid.reindex_to_grid(
         frame, time_grid.steps(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), told
     )
     assert full["unique_id"].tolist() == ["a"] * 4 + ["b"] * 2
@@ -118,16 +118,16 @@ ENDS = (
 
 def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_into_it(reading: Told) -> None:
     frame = rows(*ENDS)
-    full = time_grid.on_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
+    full = time_grid.reindex_to_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
     assert full.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "gone": 2}
-    assert time_grid.ended(frame, CUTOFF, reading()) == ["gone"]
+    assert time_grid.ended_series(frame, CUTOFF, reading()) == ["gone"]
     assert full.loc[full["ds"] > CUTOFF, "price"].tolist() == [9.0, 9.0, 9.0]
     assert full.loc[full["ds"] > CUTOFF, "y"].isna().all()
 
 
-def ahead(frame: pd.DataFrame, reading: Reading) -> tuple[pd.DataFrame, list[str], list[Any]]:
-    full = time_grid.on_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading)
-    return time_grid.known_ahead(full, CUTOFF, reading)
+def ahead(frame: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, list[str], list[Any]]:
+    full = time_grid.reindex_to_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading)
+    return time_grid.check_future_covariates(full, CUTOFF, reading)
 
 
 def test_known_covariates_that_reach_over_the_horizon_are_no_fault(reading: Told) -> None:
@@ -161,5 +161,5 @@ def test_one_series_that_lacks_what_others_have_loses_its_horizon_and_holds_up_n
 def test_a_static_value_is_the_newest_one_whatever_the_order_of_the_rows(reading: Told) -> None:
     frame = rows(*ENDS[:5]).assign(town=["Bonn", "Köln", None, None, None])
     for told in (frame, frame.iloc[::-1]):
-        full = time_grid.on_grid(told, time_grid.steps(told["ds"], "h", 3), CUTOFF, reading())
+        full = time_grid.reindex_to_grid(told, time_grid.steps(told["ds"], "h", 3), CUTOFF, reading())
         assert set(full["town"]) == {"Köln"}

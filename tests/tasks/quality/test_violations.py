@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tasks.quality.row_checks import repeated, typed
-from tasks.quality.violations import Fault, sentence
-from tasks.sources.dataset import Reading
+from tasks.quality.row_checks import find_duplicates, parse_rows
+from tasks.quality.violations import Violation, describe_violation
+from tasks.sources.dataset import DatasetSpec
 
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 BARE: dict[str, Any] = {"features": {"known": []}}
 
 
@@ -27,8 +27,8 @@ def raw(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(given_or_plain | columns)
 
 
-def faults_of(frame: pd.DataFrame, reading: Reading) -> dict[str, list[int]]:
-    return {fault.rule: fault.rows for fault in typed(frame, reading)[1]}
+def faults_of(frame: pd.DataFrame, reading: DatasetSpec) -> dict[str, list[int]]:
+    return {fault.rule: fault.rows for fault in parse_rows(frame, reading)[1]}
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def faults_of(frame: pd.DataFrame, reading: Reading) -> dict[str, list[int]]:
     ],
 )
 def test_numbers_are_read_as_they_are_written(reading: Told, values: list[Any], numbers: list[float | None]) -> None:
-    frame, faults = typed(raw(y=values), reading(**BARE))
+    frame, faults = parse_rows(raw(y=values), reading(**BARE))
     assert faults == []
     assert [None if np.isnan(value) else value for value in frame["y"]] == numbers
 
@@ -51,7 +51,7 @@ def test_numbers_are_read_as_they_are_written(reading: Told, values: list[Any], 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
 def test_a_number_written_as_text_is_the_same_number_to_the_last_bit(reading: Told, numbers: list[float]) -> None:
-    frame, _ = typed(raw(y=[repr(number) for number in numbers]), reading(**BARE))
+    frame, _ = parse_rows(raw(y=[repr(number) for number in numbers]), reading(**BARE))
     assert frame["y"].tolist() == numbers
 
 
@@ -68,7 +68,7 @@ def test_times_and_lists_are_no_numbers(reading: Told) -> None:
 
 @pytest.mark.parametrize("endless", [[1.0, math.inf], ["1", "-inf"], ["1", "1e400"]])
 def test_infinity_is_a_fault_and_becomes_missing(reading: Told, endless: list[Any]) -> None:
-    frame, _ = typed(raw(y=endless), reading(**BARE))
+    frame, _ = parse_rows(raw(y=endless), reading(**BARE))
     assert faults_of(raw(y=endless), reading(**BARE)) == {"y is finite": [1]}
     assert math.isnan(frame["y"][1])
 
@@ -82,18 +82,18 @@ def test_an_id_that_is_nothing_or_holds_a_control_character_is_a_fault(reading: 
     "name", ["../../etc", "a/b", "a\\b", "😀", "שלום", "x" * 500, "=cmd|' /C calc'!A0", "<script>", "NaN", "007"]
 )
 def test_any_other_id_is_a_name_and_stays_as_it_is(reading: Told, name: str) -> None:
-    frame, faults = typed(raw(unique_id=["a", name]), reading(**BARE))
+    frame, faults = parse_rows(raw(unique_id=["a", name]), reading(**BARE))
     assert faults == []
     assert frame["unique_id"].tolist() == ["a", name]
 
 
 def test_two_spellings_of_one_letter_are_one_series(reading: Told) -> None:
-    frame, _ = typed(raw(unique_id=["Zu\u0308rich", "Z\u00fcrich"]), reading(**BARE))
+    frame, _ = parse_rows(raw(unique_id=["Zu\u0308rich", "Z\u00fcrich"]), reading(**BARE))
     assert frame["unique_id"].nunique() == 1
 
 
 def test_ids_that_are_numbers_in_the_source_become_text(reading: Told) -> None:
-    frame, faults = typed(raw(unique_id=[7, 8]), reading(**BARE))
+    frame, faults = parse_rows(raw(unique_id=[7, 8]), reading(**BARE))
     assert (frame["unique_id"].tolist(), faults) == (["7", "8"], [])
 
 
@@ -104,20 +104,20 @@ def test_what_the_contract_calls_an_integer_must_be_whole(reading: Told, promise
 
 
 def test_the_first_of_rows_that_share_a_key_is_no_fault(reading: Told) -> None:
-    frame, _ = typed(raw(unique_id=["a", "a", "a", "b"], ds=["2024-03-01"] * 4), reading(**BARE))
-    (fault,) = repeated(frame, reading(**BARE))
+    frame, _ = parse_rows(raw(unique_id=["a", "a", "a", "b"], ds=["2024-03-01"] * 4), reading(**BARE))
+    (fault,) = find_duplicates(frame, reading(**BARE))
     assert (fault.rows, fault.column) == ([1, 2], "sku, hour")
 
 
 def test_a_row_without_a_key_repeats_none(reading: Told) -> None:
-    frame, _ = typed(raw(unique_id=[None, None], ds=["soon", "soon"]), reading(**BARE))
-    assert repeated(frame, reading(**BARE)) == []
+    frame, _ = parse_rows(raw(unique_id=[None, None], ds=["soon", "soon"]), reading(**BARE))
+    assert find_duplicates(frame, reading(**BARE)) == []
 
 
 def test_a_fault_of_one_row_is_told_in_the_singular_and_with_plain_values() -> None:
     rows = raw(y=np.array([5.0, 1.0]))
-    fault = Fault("late is a count", "late", "error", "must be small", [0])
-    assert sentence(fault, rows) == (
+    fault = Violation("late is a count", "late", "error", "must be small", [0])
+    assert describe_violation(fault, rows) == (
         "rule 'late is a count', column 'late': must be small; 1 row at fault, series 'a', row 0; "
         "ds 2024-03-01 00:00:00+00:00, y 5.0"
     )
@@ -125,7 +125,7 @@ def test_a_fault_of_one_row_is_told_in_the_singular_and_with_plain_values() -> N
 
 def test_a_fault_of_many_rows_shows_the_first_of_each() -> None:
     rows = raw(unique_id=list("abcdef"), y=["many"] * 6)
-    said = sentence(Fault("r", "y", "error", "must be a number", [0, 1, 2, 3, 4, 5]), rows)
+    said = describe_violation(Violation("r", "y", "error", "must be a number", [0, 1, 2, 3, 4, 5]), rows)
     assert said.endswith(
         "6 rows at fault, series 'a', 'b', 'c', 'd' and 2 more, rows 0, 1, 2, 3, 4 …; "
         "the first: ds 2024-03-01 00:00:00+00:00, y 'many'"
@@ -133,19 +133,21 @@ def test_a_fault_of_many_rows_shows_the_first_of_each() -> None:
 
 
 def test_a_fault_of_the_whole_table_names_no_row() -> None:
-    said = sentence(Fault("there are rows", "the table", "error", "must have rows (found 0)", []), raw(y=[1.0]))
+    said = describe_violation(
+        Violation("there are rows", "the table", "error", "must have rows (found 0)", []), raw(y=[1.0])
+    )
     assert said == "rule 'there are rows', column 'the table': must have rows (found 0)"
 
 
 def test_a_hostile_value_is_told_on_one_line_and_not_at_full_length() -> None:
     rows = raw(unique_id=["x\ny\x1b[31m" * 100], ds=["soon\r\n" * 100], y=["z" * 100_000])
-    said = sentence(Fault("r", "y", "error", "must be a number", [0]), rows)
+    said = describe_violation(Violation("r", "y", "error", "must be a number", [0]), rows)
     assert said.isprintable()
     assert len(said) < 400
 
 
 def test_a_missing_value_is_told_as_nothing() -> None:
     rows = raw(unique_id=[None], y=[None])
-    assert "series nothing, row 0; ds 2024-03-01 00:00:00+00:00, y nothing" in sentence(
-        Fault("r", "y", "error", "why", [0]), rows
+    assert "series nothing, row 0; ds 2024-03-01 00:00:00+00:00, y nothing" in describe_violation(
+        Violation("r", "y", "error", "why", [0]), rows
     )

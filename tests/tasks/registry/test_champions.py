@@ -17,7 +17,7 @@ FIRST, SECOND, THIRD, FOURTH = (datetime(2024, 3, day, tzinfo=UTC) for day in (8
 
 def decide(store: Store, night: datetime, champion: Candidate | None, pipeline: str = "shop") -> None:
     told = f'{{"champion": {champion.model_dump_json() if champion else "null"}, "as_of": "{night}"}}'
-    champions.decide(pipeline, night, store.put_bytes(told.encode(), "decision", "json"), store)
+    champions.record_decision(pipeline, night, store.put_bytes(told.encode(), "decision", "json"), store)
 
 
 def named(candidate: Candidate | None) -> str | None:
@@ -53,7 +53,7 @@ def test_a_night_that_is_decided_again_replaces_its_own_decision(store: Store, m
     decide(store, FIRST, model("gru", 0.1, "champion"))
     decide(store, FIRST, model("lstm", 0.2, "champion"))
     assert named(champions.champion_at("shop", FIRST, store)) == "lstm"
-    assert len(store.listing("decisions")) == 1
+    assert len(store.list_files("decisions")) == 1
 
 
 def test_the_as_of_has_whole_seconds_so_that_a_night_never_meets_its_own_decision(store: Store, model: Model) -> None:
@@ -61,13 +61,13 @@ def test_the_as_of_has_whole_seconds_so_that_a_night_never_meets_its_own_decisio
     decide(store, odd, model("gru", 0.1, "champion"))
     assert champions.champion_before("shop", odd, store) is None
     assert named(champions.champion_at("shop", odd, store)) == "gru"
-    assert champions.is_latest("shop", odd, store)
+    assert champions.is_latest_decision("shop", odd, store)
 
 
 def test_an_alias_may_move_only_where_no_later_night_was_decided(store: Store, model: Model) -> None:
     decide(store, FIRST, model("gru", 0.1, "champion"))
     decide(store, THIRD, model("gru", 0.1, "champion"))
-    assert [champions.is_latest("shop", night, store) for night in (FIRST, SECOND, THIRD, FOURTH)] == [
+    assert [champions.is_latest_decision("shop", night, store) for night in (FIRST, SECOND, THIRD, FOURTH)] == [
         False, False, True, True
     ]  # fmt: skip
 
@@ -75,9 +75,9 @@ def test_an_alias_may_move_only_where_no_later_night_was_decided(store: Store, m
 def test_former_champions_come_latest_first_each_once_and_without_the_reigning_one(store: Store, model: Model) -> None:
     for night, name in ((FIRST, "a"), (SECOND, "b"), (THIRD, "a"), (FOURTH, "c")):
         decide(store, night, model(name, ord(name) / 100, "champion"))
-    assert [former.name for former in champions.former_champions("shop", FOURTH, store)] == ["a", "b"]
-    assert [former.name for former in champions.former_champions("shop", SECOND, store)] == ["a"]
-    assert champions.former_champions("shop", FIRST, store) == ()
+    assert [former.name for former in champions.list_former_champions("shop", FOURTH, store)] == ["a", "b"]
+    assert [former.name for former in champions.list_former_champions("shop", SECOND, store)] == ["a"]
+    assert champions.list_former_champions("shop", FIRST, store) == ()
 
 
 def test_one_pipeline_knows_nothing_of_another(store: Store, model: Model) -> None:
@@ -97,9 +97,11 @@ def test_a_torn_decision_is_passed_over(store: Store, model: Model, torn: bytes)
 
 def test_a_vintage_is_the_as_of_in_utc_and_sorts_as_text() -> None:
     east = timezone(timedelta(hours=9))
-    assert vintages.vintage(datetime(2024, 3, 9, 8, 30, tzinfo=east)) == "2024-03-08T233000Z"
+    assert vintages.vintage_name(datetime(2024, 3, 9, 8, 30, tzinfo=east)) == "2024-03-08T233000Z"
     nights = [FIRST + timedelta(hours=hours) for hours in (0, 9, 10, 100, 10_000)]
-    assert sorted(vintages.vintage(night) for night in nights) == [vintages.vintage(night) for night in nights]
+    assert sorted(vintages.vintage_name(night) for night in nights) == [
+        vintages.vintage_name(night) for night in nights
+    ]
 
 
 @pytest.mark.parametrize(
@@ -113,4 +115,4 @@ def test_a_vintage_is_the_as_of_in_utc_and_sorts_as_text() -> None:
     ],
 )
 def test_a_path_tells_its_vintage_or_none(uri: str, moment: datetime | None) -> None:
-    assert vintages.vintage_of(uri) == moment
+    assert vintages.parse_vintage(uri) == moment

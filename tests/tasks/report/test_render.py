@@ -13,9 +13,18 @@ import pytest
 
 from models.diagnostics.memory import Memory
 from models.networks.recurrent import RecurrentSpec, Shape
-from tasks.charts.gradient_by_lag import Fading
-from tasks.charts.network_view import Drawn
-from tasks.report.render import Curve, Failure, Health, Morning, Origin, Remembered, Step, render
+from tasks.charts.gradient_by_lag import GradientCurve
+from tasks.charts.network_view import NetworkView
+from tasks.report.page_data import (
+    FailureRow,
+    HealthRow,
+    LearningCurve,
+    ModelMemory,
+    ProvenanceEntry,
+    ReportData,
+    StepRow,
+)
+from tasks.report.render import render
 
 CUTOFF = pd.Timestamp("2013-11-30T04:00Z")
 EVIL = "</script><script>alert(1)</script>"
@@ -34,14 +43,14 @@ def quantiles(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(y_hat=frame["y"] + 1, q05=frame["y"] - 2, q95=frame["y"] + 4)
 
 
-def morning(names: tuple[str, ...] = ("JFK", "JFK/DL"), **changes: Any) -> Morning:
+def morning(names: tuple[str, ...] = ("JFK", "JFK/DL"), **changes: Any) -> ReportData:
     hour = pd.Timedelta(hours=1)
     forecast = quantiles(panel(names, CUTOFF + hour, 24)).drop(columns="y")
     board = [
         ("lstm", "champion", 0.712, 0.25, 1.2, 2.3, 0.6, 0.9, 48.0),
         ("ridge", "baseline", 0.8, 0.3, 1.4, 2.5, 0.7, np.nan, None),
     ]
-    night = Morning(
+    night = ReportData(
         pipeline="nyc-delays", as_of=(CUTOFF + hour).to_pydatetime(), zone="America/New_York",
         cutoff=CUTOFF.to_pydatetime(), run_id="7f3c0a91", horizon=24, freq="h", season=24, unit="late departures",
         verdict="good", lines=("48 forecasts are published.", "They were good yesterday.", "Nothing to do."),
@@ -55,16 +64,16 @@ def morning(names: tuple[str, ...] = ("JFK", "JFK/DL"), **changes: Any) -> Morni
         accuracy=pd.DataFrame(
             {"vintage": [CUTOFF], "mae": [1.0], "mase": [0.7], "wql": [0.2], "coverage": [0.9], "rows": [48]}
         ),
-        health=(Health("Rows read", "8 759", "on time", "good"),),
+        health=(HealthRow("Rows read", "8 759", "on time", "good"),),
         quarantine=pd.DataFrame({"rule": ["no storm"], "rows": [3], "series": [1], "example": ["1048 mph"]}),
         quarantine_uri="quarantine/x.parquet",
         drift=pd.DataFrame(
             {"column": ["visib"], "test": ["KS"], "statistic": [0.3], "threshold": [0.1], "drifted": [True]}
         ),
         drift_summary="1 of 1 columns moved.", drift_href="drift.html",
-        training=(Curve("lstm", (0.5, 0.4), (0.6, 0.5)),),
-        provenance=(Origin("raw table", "8d1f" * 16),), versions=(("torch", "2.13.0"),),
-        steps=(Step("train", 48.0, "ran"), Step("watch_drift", 2.0, "failed")),
+        training=(LearningCurve("lstm", (0.5, 0.4), (0.6, 0.5)),),
+        provenance=(ProvenanceEntry("raw table", "8d1f" * 16),), versions=(("torch", "2.13.0"),),
+        steps=(StepRow("train", 48.0, "ran"), StepRow("watch_drift", 2.0, "failed")),
     )  # fmt: skip
     return dataclasses.replace(night, **changes)
 
@@ -94,16 +103,16 @@ def test_the_first_words_say_whether_to_worry() -> None:
     assert said[-1] < text.index("Leaderboard")
 
 
-def remembered(name: str = "lstm", **changes: Any) -> Remembered:
+def remembered(name: str = "lstm", **changes: Any) -> ModelMemory:
     curve = (1.0, 0.5, 0.25, 0.125)
     told = {"cell": "lstm", "season": 2, "segment": 1, "forecast": curve, "recurrence": curve, "gates": ()}
     memory = Memory.model_validate(told | {"effective": 4, "effective_recurrence": 1} | changes)
     shape = Shape(lookback=4, horizon=24, past=2, future=0, statics=(), quantiles=(0.5,), season=2)
-    return Remembered(Drawn(name, RecurrentSpec(cell="lstm"), shape, memory), {"encoder.l0": (0.5, 0.4)})
+    return ModelMemory(NetworkView(name, RecurrentSpec(cell="lstm"), shape, memory), {"encoder.l0": (0.5, 0.4)})
 
 
 def test_the_memory_of_tonights_models_is_told_and_the_best_one_is_drawn() -> None:
-    reference = Fading("rnn-64", remembered(cell="rnn").drawn.memory, reference=True)
+    reference = GradientCurve("rnn-64", remembered(cell="rnn").drawn.memory, reference=True)
     page = render(morning(memories=(remembered("lstm-a"), remembered("lstm-b")), references=(reference,)))
     text = " ".join(Reader(page).text.split())
     assert "lstm-a4 steps2.001 step2 stepsyes" in text
@@ -123,7 +132,7 @@ def test_a_model_that_cant_see_a_season_is_named_with_the_reason() -> None:
 
 def test_a_night_without_drawings_says_why_or_that_there_is_nothing() -> None:
     assert "No memory was measured tonight." in Reader(render(morning())).text
-    text = " ".join(Reader(render(morning(failures=(Failure("draw_memory", "out of ink"),)))).text.split())
+    text = " ".join(Reader(render(morning(failures=(FailureRow("draw_memory", "out of ink"),)))).text.split())
     assert "Nothing to show here: draw_memory failed. out of ink" in text
 
 
@@ -141,11 +150,11 @@ def test_the_order_of_rows_does_not_change_the_page() -> None:
 def test_every_field_is_inert() -> None:
     night = morning(
         names=(EVIL, '" onload="alert(1)'), pipeline=EVIL, unit=EVIL, lines=(EVIL,) * 3, decision=EVIL, run_id=EVIL,
-        failures=(Failure("watch_drift", EVIL), Failure(EVIL, EVIL)), health=(Health(EVIL, EVIL, EVIL, "bad"),),
+        failures=(FailureRow("watch_drift", EVIL), FailureRow(EVIL, EVIL)), health=(HealthRow(EVIL, EVIL, EVIL, "bad"),),
         quarantine=pd.DataFrame({"rule": [EVIL], "rows": [1], "series": [1], "example": [EVIL]}),
-        quarantine_uri=EVIL, drift_summary=EVIL, training=(Curve(EVIL, (1.0,), (1.0,), EVIL),),
+        quarantine_uri=EVIL, drift_summary=EVIL, training=(LearningCurve(EVIL, (1.0,), (1.0,), EVIL),),
         memories=(remembered(EVIL, effective=0),),
-        provenance=(Origin(EVIL, EVIL, EVIL),), versions=((EVIL, EVIL),), steps=(Step(EVIL, 1.0, "ran"),),
+        provenance=(ProvenanceEntry(EVIL, EVIL, EVIL),), versions=((EVIL, EVIL),), steps=(StepRow(EVIL, 1.0, "ran"),),
     )  # fmt: skip
     page = render(dataclasses.replace(night, forecast=night.forecast.assign(source=EVIL, degraded_reason=EVIL)))
     read = Reader(page)
@@ -197,7 +206,7 @@ def test_a_night_with_nothing_still_has_a_page() -> None:
 
 
 def test_a_failed_step_leaves_a_labelled_hole_in_its_section() -> None:
-    told = morning(verdict="watch", drift=None, failures=(Failure("watch_drift", "Evidently raised KeyError"),))
+    told = morning(verdict="watch", drift=None, failures=(FailureRow("watch_drift", "Evidently raised KeyError"),))
     text = Reader(render(told)).text
     assert "1 step failed and did not stop the night" in text
     assert "Nothing to show here: watch_drift failed. Evidently raised KeyError" in " ".join(text.split())
@@ -205,7 +214,7 @@ def test_a_failed_step_leaves_a_labelled_hole_in_its_section() -> None:
 
 
 def test_one_failed_model_is_told_beside_those_that_were_trained() -> None:
-    text = " ".join(Reader(render(morning(failures=(Failure("train[gru]", "loss is NaN"),)))).text.split())
+    text = " ".join(Reader(render(morning(failures=(FailureRow("train[gru]", "loss is NaN"),)))).text.split())
     assert "Incomplete: train[gru] failed. loss is NaN" in text
     assert "best epoch" in text
 

@@ -8,40 +8,40 @@ import pandas as pd
 import pytest
 
 from data_contracts.artifact import Artifact
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
-from tasks.engine.failure import Failure
+from tasks.engine.failure import StepFailure
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.forecast_setup import Question
+from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry.promotion import PromotionSpec
-from tasks.results.steps import Trained
-from tasks.search.conclusion import Tuned, conclude, contenders
-from tasks.search.search import Searched
+from tasks.results.steps import TrainingResult
+from tasks.search.conclusion import TuningOutcome, compare_on_test, contenders
+from tasks.search.search import SearchResult
 
 Model = Callable[..., Candidate]
 
 
-def trained(candidate: Candidate) -> Trained:
-    return Trained(candidate=candidate, train_losses=(1.0,), validation_losses=(1.0,), seconds=1.0)
+def trained(candidate: Candidate) -> TrainingResult:
+    return TrainingResult(candidate=candidate, train_losses=(1.0,), validation_losses=(1.0,), seconds=1.0)
 
 
 @pytest.fixture
-def recipes(view: View) -> tuple[Recipe, Recipe]:
+def recipes(view: InputSpec) -> tuple[Recipe, Recipe]:
     """(the pipeline's own, one with another learning rate and so of the same name)."""
     own = Recipe(model=RecurrentSpec(cell="gru", hidden=8), training=TrainingSpec(), quantiles=(0.5,), view=view)
     return own, own.model_copy(update={"training": TrainingSpec(learning_rate=0.005)})
 
 
 @pytest.fixture
-def searched(evening: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe], Searched]:
+def searched(evening: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe], SearchResult]:
     row = {"number": 0, "name": "gru-8", "settings": "{}", "metric": "mase", "epochs": 1, "state": "done", "loss": 0.7}
     trials: Artifact = evening.store.put(pd.DataFrame([row | {"seconds": 1.0, "note": ""}]), "trials")
 
-    def told(best: Recipe) -> Searched:
-        return Searched(
+    def told(best: Recipe) -> SearchResult:
+        return SearchResult(
             best=best, own=recipes[:1], best_loss=0.7, own_loss=0.8, asked=3, searched=("training.learning_rate",),
             trials=trials, ended="3 trials",
         )  # fmt: skip
@@ -49,15 +49,15 @@ def searched(evening: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe],
     return told
 
 
-def concluded(evening: Any, question: Question, searched: Searched, *models: Candidate) -> Tuned:
+def concluded(evening: Any, question: ForecastSetup, searched: SearchResult, *models: Candidate) -> TuningOutcome:
     rivals = contenders(searched, tuple(trained(one) for one in models))
     judged = evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
     of = ("shop", datetime(2024, 3, 11, tzinfo=UTC), 5)
-    return conclude(searched, judged, of, PromotionSpec(), "mase", evening.store)
+    return compare_on_test(searched, judged, of, PromotionSpec(), "mase", evening.store)
 
 
 def test_a_finding_that_beats_the_pipelines_own_and_every_baseline_is_better(
-    evening: Any, question: Question, model: Model, recipes: Any, searched: Any
+    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     best = model("gru-8", 0.0, kind="seasonal_mean"), model("gru-8", 4.0)
     told = concluded(evening, question, searched(recipes[1]), *best)
@@ -73,7 +73,7 @@ def test_a_finding_that_beats_the_pipelines_own_and_every_baseline_is_better(
 
 @pytest.mark.parametrize("wrong", [(4.0, 0.1), (0.1, 0.0)])  # yesterday's value and 0.1 loses to yesterday's value
 def test_what_is_worse_on_windows_it_never_saw_is_said(
-    evening: Any, question: Question, model: Model, recipes: Any, searched: Any, wrong: Any
+    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any, wrong: Any
 ) -> None:
     found, own = wrong
     told = concluded(evening, question, searched(recipes[1]), model("gru-8", found), model("gru-8", own))
@@ -84,7 +84,7 @@ def test_what_is_worse_on_windows_it_never_saw_is_said(
 
 
 def test_a_finding_no_better_than_the_pipelines_own_is_not_better(
-    evening: Any, question: Question, model: Model, recipes: Any, searched: Any
+    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     same = model("gru-8", 0.0, kind="seasonal_mean")
     told = concluded(evening, question, searched(recipes[1]), same, same)
@@ -94,7 +94,7 @@ def test_a_finding_no_better_than_the_pipelines_own_is_not_better(
 
 
 def test_a_search_that_ends_where_it_began_says_so(
-    evening: Any, question: Question, model: Model, recipes: Any, searched: Any
+    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     told = concluded(evening, question, searched(recipes[0]), model("gru-8", 0.0, kind="seasonal_mean"))
     assert not told.better
@@ -107,6 +107,6 @@ def test_a_search_that_ends_where_it_began_says_so(
 
 def test_what_could_not_be_trained_again_is_not_judged(model: Model, recipes: Any, searched: Any) -> None:
     one = trained(model("gru-8", 0.1))
-    failed = Failure(step="train", reason="its loss is not finite")
+    failed = StepFailure(step="train", reason="its loss is not finite")
     assert [c.name for c in contenders(searched(recipes[1]), (failed, one))] == ["gru-8"]
     assert [c.name for c in contenders(searched(recipes[1]), (one, failed))] == ["gru-8 (tuned)"]

@@ -6,39 +6,41 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.engine import run_log
-from tasks.modeling.forecast_setup import Question
-from tasks.results.steps import Tried
-from tasks.search.sampler import Proposals
-from tasks.search.search import Effort, NothingTrained, Searched, Trial, medians_of, search
-from tasks.search.search_space import space_of, unit_of, work
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.results.steps import TrialResult
+from tasks.search.sampler import Sampler
+from tasks.search.search import NothingTrained, SearchBudget, SearchResult, Trial, median_losses, search
+from tasks.search.search_space import build_search_space, loss_unit, work
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 LEVELS = (0.1, 0.5, 0.9)
 QUICK = TrainingSpec(max_epochs=2, windows_per_epoch=64, learning_rate=0.01)
 
 
-def recipe_of(view: View, training: TrainingSpec = QUICK, **model: Any) -> Recipe:
+def recipe_of(view: InputSpec, training: TrainingSpec = QUICK, **model: Any) -> Recipe:
     spec = RecurrentSpec.model_validate({"cell": "gru", "hidden": 8, "segment": 12} | model)
     return Recipe(model=spec, training=training, quantiles=LEVELS, view=view)
 
 
 @pytest.fixture
-def own(view: View) -> tuple[Recipe, ...]:
+def own(view: InputSpec) -> tuple[Recipe, ...]:
     return recipe_of(view), recipe_of(view, cell="lstm", hidden=4)
 
 
-def searched(evening: Any, own: tuple[Recipe, ...], question: Question, **effort: Any) -> tuple[Searched, pd.DataFrame]:
-    found = search(evening.clean, evening.windows, own, question, Effort.model_validate(effort), evening.store)
+def searched(
+    evening: Any, own: tuple[Recipe, ...], question: ForecastSetup, **effort: Any
+) -> tuple[SearchResult, pd.DataFrame]:
+    found = search(evening.clean, evening.windows, own, question, SearchBudget.model_validate(effort), evening.store)
     return found, evening.store.get(found.trials)
 
 
 def test_the_first_trials_are_the_pipelines_own_and_the_best_is_none_worse(
-    evening: Any, own: tuple[Recipe, ...], question: Question
+    evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
 ) -> None:
     found, trials = searched(evening, own, question, trials=6)
     assert trials["name"].tolist()[:2] == ["gru-8-s12", "lstm-4-s12"]
@@ -50,21 +52,23 @@ def test_the_first_trials_are_the_pipelines_own_and_the_best_is_none_worse(
     assert found.ended == "6 trials"
 
 
-def test_a_seed_decides_what_is_tried(evening: Any, own: tuple[Recipe, ...], question: Question) -> None:
+def test_a_seed_decides_what_is_tried(evening: Any, own: tuple[Recipe, ...], question: ForecastSetup) -> None:
     (_, first), (_, other) = (searched(evening, own, question, trials=4, seed=seed) for seed in (1, 2))
     assert first["settings"].tolist()[2:] != other["settings"].tolist()[2:]
 
 
-def test_a_longer_search_goes_on_from_a_shorter_one(evening: Any, own: tuple[Recipe, ...], question: Question) -> None:
+def test_a_longer_search_goes_on_from_a_shorter_one(
+    evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
+) -> None:
     _, short = searched(evening, own, question, trials=5)
-    with run_log.opened() as entries:
+    with run_log.record_entries() as entries:
         _, long = searched(evening, own, question, trials=7)
     assert [entry.outcome for entry in entries] == ["cached"] * 5 + ["ran"] * 2
     pd.testing.assert_frame_equal(long[:5], short)
 
 
 def test_when_time_is_up_the_pipelines_own_were_tried_and_fewer_trials_give_the_same(
-    evening: Any, own: tuple[Recipe, ...], question: Question
+    evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
 ) -> None:
     found, trials = searched(evening, own, question, trials=9, minutes=0)
     assert (found.asked, found.ended) == (2, "2 trials until time was up")
@@ -73,7 +77,7 @@ def test_when_time_is_up_the_pipelines_own_were_tried_and_fewer_trials_give_the_
     assert len(trials) == 2
 
 
-def test_a_trial_that_fails_does_not_end_the_search(evening: Any, view: View, question: Question) -> None:
+def test_a_trial_that_fails_does_not_end_the_search(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
     wild = recipe_of(view, QUICK.model_copy(update={"learning_rate": 1e30}))
     found, trials = searched(evening, (wild, recipe_of(view)), question, trials=2)
     assert trials["state"].tolist() == ["failed", "done"]
@@ -82,29 +86,29 @@ def test_a_trial_that_fails_does_not_end_the_search(evening: Any, view: View, qu
     assert not found.found
 
 
-def test_a_search_of_which_nothing_came_says_why(evening: Any, view: View, question: Question) -> None:
+def test_a_search_of_which_nothing_came_says_why(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
     wild = recipe_of(view, QUICK.model_copy(update={"learning_rate": 1e30}))
     with pytest.raises(NothingTrained, match=r"none of 1 trials.*its loss is not finite"):
         searched(evening, (wild,), question, trials=1)
 
 
-def test_no_proposal_is_many_times_the_work_of_a_usual_network(view: View) -> None:
+def test_no_proposal_is_many_times_the_work_of_a_usual_network(view: InputSpec) -> None:
     own = (recipe_of(view),)
-    proposals = Proposals(own, space_of(own), seed=0)
+    proposals = Sampler(own, build_search_space(own), seed=0)
     given = []
-    for trial, recipe in proposals.up_to(60):
-        proposals.tell(trial, Tried(name="any", state="done", losses=(1.0,), metric=1.0))
+    for trial, recipe in proposals.propose(60):
+        proposals.tell(trial, TrialResult(name="any", state="done", losses=(1.0,), metric=1.0))
         given.append(recipe.model)
     assert len(given) == 60
     assert {model.hidden for model in given} == {8, 32, 64, 128, 256}
     assert max(work(model, view) for model in given) <= 16 * 8 * 64 * 64
 
 
-def test_medians_are_of_finished_trials_and_of_as_many_as_came_so_far(view: View) -> None:
+def test_medians_are_of_finished_trials_and_of_as_many_as_came_so_far(view: InputSpec) -> None:
     done = [(0.9, 0.5), (0.8, 0.6), (0.7, 0.4), (0.6, 0.3, 0.1)]
-    trials = [Trial(recipe_of(view), Tried(name="a", state="done", losses=losses)) for losses in done]
-    trials.append(Trial(recipe_of(view), Tried(name="b", state="pruned", losses=(9.0, 9.0))))
-    unit = unit_of(recipe_of(view).model)
-    assert medians_of(trials, unit) == pytest.approx((0.75, 0.45))
-    assert medians_of(trials, "another unit") == ()
-    assert medians_of(trials[:3], unit) == ()
+    trials = [Trial(recipe_of(view), TrialResult(name="a", state="done", losses=losses)) for losses in done]
+    trials.append(Trial(recipe_of(view), TrialResult(name="b", state="pruned", losses=(9.0, 9.0))))
+    unit = loss_unit(recipe_of(view).model)
+    assert median_losses(trials, unit) == pytest.approx((0.75, 0.45))
+    assert median_losses(trials, "another unit") == ()
+    assert median_losses(trials[:3], unit) == ()

@@ -3,15 +3,24 @@
 import pytest
 
 from models.data.features import FeatureSpec
-from models.data.panel import View
+from models.data.panel import InputSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
-from tasks.search.search_space import MODEL, TRAINING, Rate, recipe_of, segments, settings_of, space_of, work
+from tasks.search.search_space import (
+    MODEL,
+    TRAINING,
+    LogUniform,
+    build_search_space,
+    recipe_of,
+    searched_settings,
+    segments,
+    work,
+)
 
 
-def view_of(freq: str, lookback: int) -> View:
-    return View(features=FeatureSpec(), freq=freq, zone="UTC", lookback=lookback, horizon=1)
+def view_of(freq: str, lookback: int) -> InputSpec:
+    return InputSpec(features=FeatureSpec(), freq=freq, zone="UTC", lookback=lookback, horizon=1)
 
 
 def recipe(training: TrainingSpec | None = None, **model: object) -> Recipe:
@@ -35,26 +44,28 @@ def test_segments_are_parts_of_a_season_and_neither_few_nor_many(freq, lookback,
 
 
 def test_what_the_pipeline_uses_is_in_the_space_however_odd() -> None:
-    space = space_of([recipe(TrainingSpec(learning_rate=0.05, batch_size=33), hidden=7, cell="rnn", segment=5)])
+    space = build_search_space(
+        [recipe(TrainingSpec(learning_rate=0.05, batch_size=33), hidden=7, cell="rnn", segment=5)]
+    )
     assert 7 in space["model.hidden"]
     assert 5 in space["model.segment"]
     assert space["model.cell"] == ("lstm", "gru", "rnn")
     assert space["training.batch_size"] == (64, 128, 256, 512, 33)
-    assert space["training.learning_rate"] == Rate(3e-4, 0.05)
+    assert space["training.learning_rate"] == LogUniform(3e-4, 0.05)
 
 
 def test_a_setting_outside_the_table_is_searched_only_where_the_models_differ_in_it() -> None:
     first, second = TrainingSpec(clip=1.0), TrainingSpec(clip=2.0)
-    assert "training.clip" not in space_of([recipe(first), recipe(first)])
-    assert space_of([recipe(first), recipe(second)])["training.clip"] == (1.0, 2.0)
+    assert "training.clip" not in build_search_space([recipe(first), recipe(first)])
+    assert build_search_space([recipe(first), recipe(second)])["training.clip"] == (1.0, 2.0)
 
 
 def test_a_recipe_told_by_its_settings_is_the_same_recipe() -> None:
     odd = recipe(TrainingSpec(learning_rate=0.0012345), hidden=7, layers=2)
     assert recipe_of({}, odd) == odd
-    assert recipe_of({name: settings_of(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()) == recipe(
-        hidden=7, layers=2
-    )
+    assert recipe_of(
+        {name: searched_settings(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()
+    ) == recipe(hidden=7, layers=2)
 
 
 def test_a_rate_has_two_digits_as_it_will_be_written() -> None:

@@ -9,8 +9,8 @@ from data_contracts.errors import ContractBroken
 from models.data.features import FeatureSpec
 from tasks.ingestion import ingest
 from tasks.sources.cleaning import CleaningSpec
-from tasks.sources.dataset import ColumnsSpec, Reading
-from tasks.sources.read import SourceSpec
+from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.spec import SourceSpec
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 6, tzinfo=UTC)
@@ -21,7 +21,7 @@ def night(tmp_path, store, sold=(1.0, 2.0, 6.0, 4.0, 5.0), **cleaning):
     """A shop whose second day stands twice and whose third has no row."""
     table = pd.DataFrame({"day": DAYS, "sold": list(sold), "temp": [10.0, 20.0, 30.0, None, 50.0]})
     table.to_parquet(tmp_path / "shop.parquet", index=False)
-    reading = Reading(
+    reading = DatasetSpec(
         pipeline="shop",
         source=SourceSpec(kind="parquet", path=str(tmp_path / "shop.parquet")),
         columns=ColumnsSpec(ds="day", y="sold"),

@@ -13,15 +13,16 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from data_contracts.errors import SourceUnreadable
-from tasks.ingestion import in_our_words, ingest
-from tasks.sources.csv_dialect import delimiter_of
-from tasks.sources.dataset import Reading
-from tasks.sources.read import SourceSpec, read_source
+from tasks.ingestion import ingest, to_canonical_columns
+from tasks.sources.csv_dialect import detect_delimiter
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.read import read_source
+from tasks.sources.spec import SourceSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 
 
 def read(path: Path, columns: list[str] | None = None, **told: Any) -> dict[str, list[Any]]:
@@ -49,7 +50,7 @@ def test_the_delimiter_is_found_or_told(tmp_path: Path, delimiter: str) -> None:
     ],
 )
 def test_the_delimiter_that_finds_the_wanted_columns_counts(text: str, wanted: list[str], delimiter: str) -> None:
-    assert delimiter_of(text.encode(), lambda names: wanted or names) == delimiter
+    assert detect_delimiter(text.encode(), lambda names: wanted or names) == delimiter
 
 
 @settings(max_examples=60, deadline=None)
@@ -176,7 +177,7 @@ def test_a_header_without_rows_and_a_name_that_stands_twice_are_said(tmp_path: P
     ):
         (tmp_path / "s.csv").write_text(text)
         with pytest.raises(SourceUnreadable, match=said):
-            in_our_words(read_source(told.source, told.chosen), told)
+            to_canonical_columns(read_source(told.source, told.chosen), told)
 
 
 def noted(*notes: str) -> str:

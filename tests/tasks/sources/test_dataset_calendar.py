@@ -11,12 +11,12 @@ import pytest
 from data_contracts.errors import ContractBroken
 from models.data.calendar import clock
 from tasks.ingestion import ingest
-from tasks.results.steps import Validated
-from tasks.sources.dataset import Reading
+from tasks.results.steps import ValidatedTable
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 
 ZONES = (
     "Europe/Berlin",
@@ -29,14 +29,16 @@ ZONES = (
 AS_OF = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-def night(frame: pd.DataFrame, path: Path, kind: str, store: Store, told: Reading) -> tuple[Validated, pd.DataFrame]:
+def night(
+    frame: pd.DataFrame, path: Path, kind: str, store: Store, told: DatasetSpec
+) -> tuple[ValidatedTable, pd.DataFrame]:
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, index=False)
     validated = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
     return validated, store.get(validated.clean)
 
 
 @pytest.fixture
-def table(tmp_path: Path, reading: Told, store: Store) -> Callable[..., tuple[Validated, pd.DataFrame]]:
+def table(tmp_path: Path, reading: Told, store: Store) -> Callable[..., tuple[ValidatedTable, pd.DataFrame]]:
     """table(frame with sku, hour and sold, freq, kind, timezone): the validated night of it."""
 
     def told(frame: pd.DataFrame, freq: str, kind: str = "csv", timezone: str | None = None, **changes: Any) -> Any:
@@ -47,7 +49,7 @@ def table(tmp_path: Path, reading: Told, store: Store) -> Callable[..., tuple[Va
     return told
 
 
-def exact(validated: Validated, rows: int) -> bool:
+def exact(validated: ValidatedTable, rows: int) -> bool:
     health = validated.health
     return (health.read, health.used, health.quarantined, health.gaps) == (rows, rows, 0, 0)
 

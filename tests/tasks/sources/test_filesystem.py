@@ -13,7 +13,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.errors import SourceUnreadable, SpecError
-from tasks.sources.read import SourceSpec, fingerprint, read_source
+from tasks.sources.read import fingerprint, read_source
+from tasks.sources.spec import SourceSpec
 
 PANEL = pa.table({"sku": ["a", "b"], "sold": [1.0, 2.0]})
 TEXT = b"sku,sold\na,1\nb,2\n"

@@ -16,12 +16,12 @@ from data_contracts.odcs_compiler import read_contract
 from tasks import ingestion
 from tasks.ingestion import ingest, known_table
 from tasks.sources import incremental as incremental_module
-from tasks.sources.dataset import Reading
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage import snapshots
 from tasks.storage.store import Store
 from tasks.validation import examine, validate
 
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 START = datetime(2024, 3, 1, tzinfo=UTC)
 NIGHT = timedelta(hours=6)
 REREAD = "3h"
@@ -86,12 +86,12 @@ schema:
 
 
 @pytest.fixture
-def sold(reading: Told, tmp_path: Path) -> Callable[..., Reading]:
+def sold(reading: Told, tmp_path: Path) -> Callable[..., DatasetSpec]:
     """sold(incremental=…): how the sales of shop.db are read, once every six hours; a row at fault stops no night."""
     (tmp_path / "lenient.yaml").write_text(LENIENT, encoding="utf-8")
     contract = read_contract(tmp_path / "lenient.yaml")
 
-    def told(*, incremental: bool = True, **changes: Any) -> Reading:
+    def told(*, incremental: bool = True, **changes: Any) -> DatasetSpec:
         source = {"kind": "sql", "url": f"sqlite:///{tmp_path / 'shop.db'}", "table": "sales"}
         source |= {"incremental": {"reread": REREAD}} if incremental else {}
         columns = {"unique_id": "sku", "ds": "hour", "y": "sold", "known_at": "known"}
@@ -101,18 +101,24 @@ def sold(reading: Told, tmp_path: Path) -> Callable[..., Reading]:
     return told
 
 
-def read(told: Reading, as_of: datetime, store: Store) -> Any:
+def read(told: DatasetSpec, as_of: datetime, store: Store) -> Any:
     """The night's clean table and findings; the snapshot of the night is kept."""
     raw = known_table(told, as_of, store)
     found = examine(raw.to_pandas(), told, as_of)
     if told.source.incremental and not found.stopping:
         clean = store.put(found.clean, "clean")
-        snapshot = {"reading": incremental_module.digest_of(told), "raw": store.put(raw, "raw"), "clean": clean}
-        snapshots.keep(snapshots.Snapshot(as_of=as_of, cutoff=found.cutoff, **snapshot), told.pipeline, store)
+        snapshot = {
+            "reading": incremental_module.dataset_spec_digest(told),
+            "raw": store.put(raw, "raw"),
+            "clean": clean,
+        }
+        snapshots.record_snapshot(
+            snapshots.Snapshot(as_of=as_of, cutoff=found.cutoff, **snapshot), told.pipeline, store
+        )
     return found
 
 
-def live(history: list[list[Happening]], shop: Shop, sold: Callable[..., Reading], store: Store) -> int:
+def live(history: list[list[Happening]], shop: Shop, sold: Callable[..., DatasetSpec], store: Store) -> int:
     """Live through the nights; the number of rows that were asked for less than all would have been."""
     spared, waiting = 0, []
     for night, happenings in enumerate(history):
@@ -131,7 +137,9 @@ def live(history: list[list[Happening]], shop: Shop, sold: Callable[..., Reading
         if not part.stopping:
             pd.testing.assert_frame_equal(part.clean, whole.clean, check_exact=True)
             assert (part.health.used, part.health.quarantined) == (whole.health.used, whole.health.quarantined)
-        found = incremental_module.since(sold(), snapshots.before(sold().pipeline, as_of + NIGHT, store), store)
+        found = incremental_module.plan_incremental_read(
+            sold(), snapshots.snapshot_before(sold().pipeline, as_of + NIGHT, store), store
+        )
         spared += found[1].num_rows if found else 0
     return spared
 
@@ -148,7 +156,7 @@ def any_history(examples: int) -> Any:
 
 @any_history(25)
 def test_reading_what_is_new_ends_where_reading_all_ends(
-    sold: Callable[..., Reading], tmp_path: Path, tmp_path_factory: Any, history: Any, versions: bool
+    sold: Callable[..., DatasetSpec], tmp_path: Path, tmp_path_factory: Any, history: Any, versions: bool
 ) -> None:
     store = Store(root=str(tmp_path_factory.mktemp("store")))
     live(history, Shop(tmp_path / "shop.db", versions=versions), sold, store)
@@ -157,7 +165,7 @@ def test_reading_what_is_new_ends_where_reading_all_ends(
 @pytest.mark.slow
 @any_history(500)
 def test_reading_what_is_new_ends_where_reading_all_ends_in_500_histories(
-    sold: Callable[..., Reading], tmp_path: Path, tmp_path_factory: Any, history: Any, versions: bool
+    sold: Callable[..., DatasetSpec], tmp_path: Path, tmp_path_factory: Any, history: Any, versions: bool
 ) -> None:
     store = Store(root=str(tmp_path_factory.mktemp("store")))
     live(history, Shop(tmp_path / "shop.db", versions=versions), sold, store)
@@ -178,7 +186,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_the_second_night_asks_for_the_reread_window_and_what_is_new(
-    sold: Callable[..., Reading], tmp_path: Path, store: Store, asked: list[int]
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store, asked: list[int]
 ) -> None:
     shop = Shop(tmp_path / "shop.db", versions=False)
     read(sold(), START, store)
@@ -190,7 +198,7 @@ def test_the_second_night_asks_for_the_reread_window_and_what_is_new(
 
 @pytest.mark.parametrize("changes", [{"freq": "30min"}, {"features": {"known": ["hour"]}}])
 def test_what_is_read_in_another_way_is_read_whole(
-    sold: Callable[..., Reading], tmp_path: Path, store: Store, asked: list[int], changes: dict[str, Any]
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store, asked: list[int], changes: dict[str, Any]
 ) -> None:
     Shop(tmp_path / "shop.db", versions=False)
     read(sold(), START, store)
@@ -199,7 +207,7 @@ def test_what_is_read_in_another_way_is_read_whole(
 
 
 def test_a_lost_snapshot_is_read_whole(
-    sold: Callable[..., Reading], tmp_path: Path, store: Store, asked: list[int]
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store, asked: list[int]
 ) -> None:
     Shop(tmp_path / "shop.db", versions=False)
     read(sold(), START, store)
@@ -210,7 +218,7 @@ def test_a_lost_snapshot_is_read_whole(
 
 
 def test_text_that_does_not_sort_like_its_times_is_read_whole(
-    sold: Callable[..., Reading], tmp_path: Path, store: Store, asked: list[int]
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store, asked: list[int]
 ) -> None:
     shop = Shop(tmp_path / "shop.db", versions=False)
     shop.db.execute("UPDATE sales SET known = '29.02.2024 12:30' WHERE hour = '2024-02-29T12:00:00Z'")
@@ -223,7 +231,7 @@ def test_text_that_does_not_sort_like_its_times_is_read_whole(
 @pytest.mark.parametrize("by", [{"table": "sales"}, {"query": "SELECT * FROM sales"}])
 @pytest.mark.parametrize(("known", "values"), [("2024-03-01 05:30:00", [5.0]), ("", []), ("1 March", [])])
 def test_a_new_row_that_writes_otherwise_when_it_was_known_is_not_passed_over(
-    sold: Callable[..., Reading], tmp_path: Path, store: Store, by: dict[str, str], known: str, values: list[float]
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store, by: dict[str, str], known: str, values: list[float]
 ) -> None:
     shop, source = Shop(tmp_path / "shop.db", versions=True), {"kind": "sql", "url": f"sqlite:///{tmp_path}/shop.db"}
     told = sold(source=source | by | {"incremental": {"reread": REREAD}})
@@ -240,7 +248,7 @@ def test_a_new_row_that_writes_otherwise_when_it_was_known_is_not_passed_over(
 
 
 def test_a_query_that_asks_for_the_night_is_read_whole(
-    sold: Callable[..., Reading], tmp_path: Path, store: Store, asked: list[int]
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store, asked: list[int]
 ) -> None:
     Shop(tmp_path / "shop.db", versions=False)
     query = "SELECT * FROM sales WHERE hour >= strftime('%Y-%m-%dT%H:%M:%SZ', :as_of, '-16 hours')"
@@ -276,7 +284,9 @@ def test_a_postgresql_table_and_a_query_are_read_on_from_their_watermark(
     assert found.clean["y"].tolist() == [1.0, 7.0, *[1.0] * 10, 5.0]
 
 
-def test_a_night_keeps_the_raw_table_that_it_read(sold: Callable[..., Reading], tmp_path: Path, store: Store) -> None:
+def test_a_night_keeps_the_raw_table_that_it_read(
+    sold: Callable[..., DatasetSpec], tmp_path: Path, store: Store
+) -> None:
     shop = Shop(tmp_path / "shop.db", versions=True)
     first = ingest.fn(sold(), START, store)
     shop.write("a", START - timedelta(hours=1), 9.0, START + timedelta(hours=1))

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from data_contracts.errors import SourceUnreadable, SpecError
 from flows.pipeline.spec import PipelineSpec
-from tasks.sources.read import SourceSpec, read_source
+from tasks.sources.read import read_source
+from tasks.sources.spec import SourceSpec
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
 MODULE = """

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from data_contracts.errors import ContractBroken
 from flows.pipeline.spec import PipelineSpec
 from tasks.ingestion import ingest
-from tasks.results.steps import Health
-from tasks.sources.dataset import Reading
+from tasks.results.steps import RowCounts
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 # hour of the sale, what was sold, when that was known
 ROWS = [
     ("00:00", 1, "01:00"),
@@ -38,10 +38,10 @@ def table(rows: list[tuple[str, float, str]]) -> pd.DataFrame:
 
 
 @pytest.fixture
-def night(reading: Told, tmp_path: Path, store: Store) -> Callable[..., tuple[list[float], Health]]:
+def night(reading: Told, tmp_path: Path, store: Store) -> Callable[..., tuple[list[float], RowCounts]]:
     """night(rows, "03:30"): what was known of the sales at that time of 1 March."""
 
-    def told(rows: list[tuple[str, float, str]], at: str) -> tuple[list[float], Health]:
+    def told(rows: list[tuple[str, float, str]], at: str) -> tuple[list[float], RowCounts]:
         table(rows).to_csv(tmp_path / "s.csv", index=False)
         columns = {"unique_id": "sku", "ds": "hour", "y": "sold", "known_at": "known"}
         spec = reading(source={"kind": "csv", "path": str(tmp_path / "s.csv")}, columns=columns, features={"known": []})

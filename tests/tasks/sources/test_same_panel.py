@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from tasks.ingestion import ingest
-from tasks.sources.dataset import Reading
+from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
@@ -102,7 +102,7 @@ def function(panel: pd.DataFrame, folder: Path) -> dict[str, Any]:
 
 @pytest.fixture
 def same(
-    panel: pd.DataFrame, reading: Callable[..., Reading], store: Store, tmp_path: Path
+    panel: pd.DataFrame, reading: Callable[..., DatasetSpec], store: Store, tmp_path: Path
 ) -> Callable[[dict[str, Any]], bool]:
     """same(source): whether its clean artifact is that of the panel as pandas writes it."""
 

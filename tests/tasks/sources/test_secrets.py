@@ -12,9 +12,10 @@ from data_contracts.errors import NightcastError, SourceUnreadable, SpecError
 from flows.pipeline.spec import PipelineSpec
 from tasks.ingestion import ingest
 from tasks.sources import sql_reader
-from tasks.sources.dataset import Reading
-from tasks.sources.read import SourceSpec, read_source
-from tasks.sources.secrets import Secrets, filled
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.read import read_source
+from tasks.sources.secrets import Secrets, resolve_secrets
+from tasks.sources.spec import SourceSpec
 from tasks.storage.store import Store
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
@@ -32,7 +33,7 @@ def test_variables_are_filled_in_deep_inside_and_two_dollars_mean_one(monkeypatc
     monkeypatch.setenv("KEY", "abc")
     told = {"outer": [{"inner": "x${KEY}y"}, 3, "$${KEY}", "$KEY", "5 $"]}
     source = SourceSpec(kind="python", callable="m:f", arguments=told)
-    assert filled(source)[0].arguments == {"outer": [{"inner": "xabcy"}, 3, "${KEY}", "$KEY", "5 $"]}
+    assert resolve_secrets(source)[0].arguments == {"outer": [{"inner": "xabcy"}, 3, "${KEY}", "$KEY", "5 $"]}
 
 
 @pytest.mark.parametrize("written", ["${NOT_SET_ANYWHERE}", "${not-a-name}", "${", "${}"])
@@ -47,7 +48,7 @@ def test_a_message_of_a_driver_carries_the_name_in_place_of_the_value(
     secret: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PW", secret)
-    _, secrets = filled(SourceSpec(kind="python", callable="m:f", arguments={"password": "${PW}"}))
+    _, secrets = resolve_secrets(SourceSpec(kind="python", callable="m:f", arguments={"password": "${PW}"}))
     assert secrets.hidden(f"login with {secret} failed, {secret!r}") in (
         "login with ${PW} failed, '${PW}'",
         'login with ${PW} failed, "${PW}"',
@@ -89,7 +90,7 @@ def test_no_dump_and_no_print_of_a_source_carries_a_secret(told: dict[str, Any],
 
 
 def test_an_error_keeps_no_cause_that_would_print_what_a_driver_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_reader, "PAUSES", ())
+    monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
     monkeypatch.setenv("PW", "hunter2")
     with pytest.raises(SourceUnreadable) as refused:
         read_source(SourceSpec(kind="sql", url="postgresql://bob:${PW}@127.0.0.1:1/d", table="t"))
@@ -116,7 +117,7 @@ def test_another_password_is_the_same_run_and_is_in_no_spec(store: Store) -> Non
 
 
 def test_nothing_that_a_night_writes_carries_a_secret(
-    postgres: Any, reading: Callable[..., Reading], store: Store, monkeypatch: pytest.MonkeyPatch
+    postgres: Any, reading: Callable[..., DatasetSpec], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     postgres.execute("DROP TABLE IF EXISTS secret_sales", "CREATE TABLE secret_sales (hour timestamptz, sold float8)",
                      "INSERT INTO secret_sales VALUES ('2024-03-01', 1)")  # fmt: skip

@@ -13,17 +13,19 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
+from data_contracts.contract import Contract
 from data_contracts.errors import SourceUnreadable, SpecError
-from data_contracts.odcs_compiler import Contract, read_contract
+from data_contracts.odcs_compiler import read_contract
 from tasks.ingestion import ingest
 from tasks.sources import errors, sql_connection, sql_reader
-from tasks.sources.dataset import Reading
-from tasks.sources.read import SourceSpec, read_source
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.read import read_source
+from tasks.sources.spec import SourceSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 Sales = Callable[..., pd.DataFrame]
 
 
@@ -193,7 +195,7 @@ def test_what_a_database_refuses_is_one_sentence(shop: Any, told: dict[str, str]
 def test_a_wrong_password_and_a_closed_port_are_sentences_without_the_secret(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_reader, "PAUSES", ())
+    monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
     place = f"{shop.host}:{shop.port}/postgres"
     with pytest.raises(
         SourceUnreadable, match=r"postgresql://…@127\.0\.0\.1.*\n.*password authentication failed"
@@ -234,7 +236,7 @@ def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = sql(shop.url, query="SELECT n AS id, n * 0.5 AS y FROM generate_series(1, 5000) AS n")
-    monkeypatch.setattr(sql_reader, "AT_ONCE", 1000)
+    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1000)
     table = read_source(many)
     assert (table.num_rows, table["y"].to_pylist()[-1], table["id"].num_chunks) == (5000, 2500.0, 10)
     monkeypatch.setattr(errors, "MOST_VALUES", 5999)
@@ -245,7 +247,7 @@ def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
 def test_a_column_that_turns_from_whole_to_broken_numbers_between_batches_is_float(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_reader, "AT_ONCE", 1)
+    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1)
     url = lite(tmp_path / "s.db", "CREATE TABLE t (y)", "INSERT INTO t VALUES (NULL), (1), (2.5)")
     assert read_source(sql(url, table="t"))["y"].to_pylist() == [None, 1.0, 2.5]
     url = lite(tmp_path / "s.db", "INSERT INTO t VALUES ('many')")
@@ -255,8 +257,8 @@ def test_a_column_that_turns_from_whole_to_broken_numbers_between_batches_is_flo
 def test_a_connection_that_drops_midway_is_read_again_from_the_start(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_reader, "PAUSES", (0.0, 0.0))
-    monkeypatch.setattr(sql_reader, "AT_ONCE", 100)
+    monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", (0.0, 0.0))
+    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 100)
     killed: list[int] = []
     column = sql_reader._rows.column
 
@@ -275,13 +277,13 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
     assert read_source(source)["broken_series"].to_pylist() == list(range(1, 1001))
     assert len(killed) == 2
     killed.clear()
-    monkeypatch.setattr(sql_reader, "PAUSES", (0.0,))
+    monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", (0.0,))
     with pytest.raises(SourceUnreadable, match="the database says"):
         read_source(source)
 
 
 def test_a_table_that_is_locked_for_too_long_is_said_to_be(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sql_reader, "PAUSES", ())
+    monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
     monkeypatch.setattr(sql_connection, "LOCKED", "100ms")
     with shop.connect() as other, other.transaction():
         other.execute("LOCK TABLE kinds IN ACCESS EXCLUSIVE MODE")

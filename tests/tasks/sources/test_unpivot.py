@@ -9,17 +9,18 @@ import pandas as pd
 import pytest
 from pydantic import ValidationError
 
+from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken, SourceUnreadable
-from data_contracts.odcs_compiler import Contract, read_contract
+from data_contracts.odcs_compiler import read_contract
 from tasks.ingestion import ingest
-from tasks.results.steps import Validated
-from tasks.sources.dataset import ColumnsSpec, Reading
-from tasks.sources.unpivot import matched
+from tasks.results.steps import ValidatedTable
+from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.unpivot import match_columns
 from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, tzinfo=UTC)
-Told = Callable[..., Reading]
+Told = Callable[..., DatasetSpec]
 CONTRACT = """
 apiVersion: v3.1.0
 kind: DataContract
@@ -49,7 +50,7 @@ def wide(**changes: Any) -> pd.DataFrame:
 
 
 @pytest.fixture
-def night(reading: Told, store: Store, tmp_path: Path) -> Callable[..., tuple[Validated, pd.DataFrame]]:
+def night(reading: Told, store: Store, tmp_path: Path) -> Callable[..., tuple[ValidatedTable, pd.DataFrame]]:
     """night(frame, y=…): the validated night of a wide table."""
 
     def told(frame: pd.DataFrame, y: Any = ("sold_*",), **changes: Any) -> Any:
@@ -90,8 +91,8 @@ def test_without_an_id_each_target_is_a_series_by_its_name(night: Any) -> None:
 
 def test_a_glob_never_means_a_column_that_has_another_part() -> None:
     names = ["day", "sold", "sold_before", "price"]
-    assert matched(["*"], names, ["day", "price"]) == ["sold", "sold_before"]
-    assert matched(["sold*", "gone", "x*"], names, ["sold_before"]) == ["sold", "gone", "x*"]
+    assert match_columns(["*"], names, ["day", "price"]) == ["sold", "sold_before"]
+    assert match_columns(["sold*", "gone", "x*"], names, ["sold_before"]) == ["sold", "gone", "x*"]
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from data_contracts.odcs_compiler import Contract
-from tasks.storage.contract_history import changed, keep
+from data_contracts.contract import Contract
+from tasks.storage.contract_history import diff_since_last_run, record_contract
 from tasks.storage.store import Store
 
 Promise = Callable[..., Contract]
@@ -28,29 +28,32 @@ def laxer(promise: Promise) -> tuple[Contract, Contract]:
 
 def test_a_night_tells_what_its_contract_promises_otherwise(store: Store, laxer: tuple[Contract, Contract]) -> None:
     strict, lax = laxer
-    assert changed(strict, "shop", FIRST, store) == ()
-    keep(strict, "shop", FIRST, store)
-    assert changed(strict, "shop", SECOND, store) == ()
-    (change, version) = changed(lax, "shop", SECOND, store)
+    assert diff_since_last_run(strict, "shop", FIRST, store) == ()
+    record_contract(strict, "shop", FIRST, store)
+    assert diff_since_last_run(strict, "shop", SECOND, store) == ()
+    (change, version) = diff_since_last_run(lax, "shop", SECOND, store)
     assert (change.effect, change.where, change.what) == ("breaking", "rowFaults", "error → warning")
     assert version.what == "1.0.0 → 1.0.0; a breaking change needs 2.0.0"
-    keep(lax, "shop", SECOND, store)
-    assert changed(lax, "shop", THIRD, store) == ()
-    assert changed(lax, "shop", SECOND, store) == (change, version)  # a night that is run again says it again
-    assert changed(lax, "other", THIRD, store) == ()
-    assert changed(None, "shop", THIRD, store) == ()
+    record_contract(lax, "shop", SECOND, store)
+    assert diff_since_last_run(lax, "shop", THIRD, store) == ()
+    assert diff_since_last_run(lax, "shop", SECOND, store) == (
+        change,
+        version,
+    )  # a night that is run again says it again
+    assert diff_since_last_run(lax, "other", THIRD, store) == ()
+    assert diff_since_last_run(None, "shop", THIRD, store) == ()
 
 
 def test_a_contract_that_stays_is_kept_once(store: Store, laxer: tuple[Contract, Contract]) -> None:
     strict, _ = laxer
     for night in (FIRST, SECOND, THIRD):
-        keep(strict, "shop", night, store)
-    assert store.listing("contracts/pipeline=shop") == ["contracts/pipeline=shop/vintage=2024-03-01T000000Z.json"]
+        record_contract(strict, "shop", night, store)
+    assert store.list_files("contracts/pipeline=shop") == ["contracts/pipeline=shop/vintage=2024-03-01T000000Z.json"]
 
 
 def test_a_torn_record_is_worth_nothing(store: Store, laxer: tuple[Contract, Contract]) -> None:
     strict, lax = laxer
     store.write_json("contracts/pipeline=shop/vintage=2024-03-01T000000Z.json", {"id": 7})
-    assert changed(lax, "shop", SECOND, store) == ()
-    keep(strict, "shop", SECOND, store)
-    assert len(changed(lax, "shop", THIRD, store)) == 2
+    assert diff_since_last_run(lax, "shop", SECOND, store) == ()
+    record_contract(strict, "shop", SECOND, store)
+    assert len(diff_since_last_run(lax, "shop", THIRD, store)) == 2

@@ -60,7 +60,7 @@ def child(code: str, *arguments: str) -> int:
 
 
 def visible(root: Path) -> list[str]:
-    return files.listing(str(root), "folder")
+    return files.list_files(str(root), "folder")
 
 
 @pytest.mark.parametrize("mode", ["replace", "absent"])
@@ -130,14 +130,14 @@ def test_what_is_written_is_read_listed_and_removed(root: str) -> None:
     assert files.write(root, "a/b/c.bin", b"\x00\xff")
     assert files.write(root, "a/d.bin", b"")
     assert files.read(root, "a/b/c.bin") == b"\x00\xff"
-    assert files.listing(root, "a") == ["a/b/c.bin", "a/d.bin"]
+    assert files.list_files(root, "a") == ["a/b/c.bin", "a/d.bin"]
     assert files.exists(root, "a/d.bin")
     files.remove(root, "a/d.bin")
     files.remove(root, "a/d.bin")
     assert not files.exists(root, "a/d.bin")
     with pytest.raises(FileNotFoundError):
         files.read(root, "a/d.bin")
-    assert files.listing(root, "nowhere") == []
+    assert files.list_files(root, "nowhere") == []
 
 
 def test_a_second_writer_replaces_unless_the_file_had_to_be_absent(root: str) -> None:
@@ -151,10 +151,10 @@ def test_a_second_writer_replaces_unless_the_file_had_to_be_absent(root: str) ->
 def test_a_listing_of_one_pipeline_has_nothing_of_another_whose_name_goes_on(root: str) -> None:
     files.write(root, "runs/pipeline=ports/1.json", b"")
     files.write(root, "runs/pipeline=ports-two/2.json", b"")
-    assert files.listing(root, "runs/pipeline=ports") == ["runs/pipeline=ports/1.json"]
+    assert files.list_files(root, "runs/pipeline=ports") == ["runs/pipeline=ports/1.json"]
 
 
 def test_scratch_of_a_writer_that_died_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".0123.part").write_bytes(b"torn")
-    assert files.listing(str(tmp_path), "a") == []
+    assert files.list_files(str(tmp_path), "a") == []

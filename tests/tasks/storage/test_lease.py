@@ -13,11 +13,11 @@ import pytest
 
 from data_contracts.errors import LeaseHeld, LeaseLost
 from tasks.storage import files
-from tasks.storage.lease import Clock, Terms, acquire, holder, holding, tokens
-from tasks.storage.process_identity import here, is_dead
+from tasks.storage.lease import LeaseSettings, TimeSource, acquire, hold_lease, holder, lease_numbers
+from tasks.storage.process_identity import current_process, has_exited
 from tasks.storage.store import Store
 
-LONG = Terms(seconds=120, wait=0)
+LONG = LeaseSettings(seconds=120, wait=0)
 
 
 class Time:
@@ -33,7 +33,7 @@ class Time:
     @property
     def clock(self):
         begun = datetime(2024, 3, 10, tzinfo=UTC)
-        return Clock(lambda: begun + timedelta(seconds=self.seconds), lambda: self.seconds, self.sleep)
+        return TimeSource(lambda: begun + timedelta(seconds=self.seconds), lambda: self.seconds, self.sleep)
 
 
 @pytest.fixture
@@ -43,27 +43,27 @@ def root(tmp_path):
 
 def elsewhere(run="nightly shop"):
     """A process on a machine that this one can't look into."""
-    return here(run).model_copy(update={"host": "far-away", "machine": "other"})
+    return current_process(run).model_copy(update={"host": "far-away", "machine": "other"})
 
 
 def dead(run="nightly shop"):
     """A process of this machine that has ended."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    return here(run).model_copy(update={"pid": ended.pid, "started": "1"})
+    return current_process(run).model_copy(update={"pid": ended.pid, "started": "1"})
 
 
 def test_a_lease_that_was_given_back_leaves_nothing_behind(root):
-    with holding(root, "shop", here("nightly shop"), LONG):
-        assert tokens(root, "shop") == [1]
-    assert tokens(root, "shop") == []
+    with hold_lease(root, "shop", current_process("nightly shop"), LONG):
+        assert lease_numbers(root, "shop") == [1]
+    assert lease_numbers(root, "shop") == []
 
 
 def test_a_second_run_is_refused_and_told_who_writes_and_until_when(root):
     clock = Time().clock
     acquire(root, "shop", elsewhere("nightly shop as of 2024-03-10"), LONG, clock)
     with pytest.raises(LeaseHeld) as refused:
-        acquire(root, "shop", here("backfill shop"), LONG, clock)
+        acquire(root, "shop", current_process("backfill shop"), LONG, clock)
     told = str(refused.value)
     assert f"nightly shop as of 2024-03-10 (process {os.getpid()} on far-away)" in told
     assert "its lease holds until 2024-03-10 00:02:00 UTC" in told
@@ -71,21 +71,24 @@ def test_a_second_run_is_refused_and_told_who_writes_and_until_when(root):
 
 
 def test_pipelines_do_not_wait_for_one_another(root):
-    with holding(root, "shop", here("nightly shop"), LONG), holding(root, "ports", here("nightly ports"), LONG):
+    with (
+        hold_lease(root, "shop", current_process("nightly shop"), LONG),
+        hold_lease(root, "ports", current_process("nightly ports"), LONG),
+    ):
         assert holder(root, "ports").owner.run == "nightly ports"
 
 
 def test_the_lease_of_a_dead_process_is_taken_at_once(root):
     acquire(root, "shop", dead(), LONG)
-    lease = acquire(root, "shop", here("nightly shop"), LONG)
+    lease = acquire(root, "shop", current_process("nightly shop"), LONG)
     assert lease.before.owner.run == "nightly shop"
-    assert tokens(root, "shop") == [2]
+    assert lease_numbers(root, "shop") == [2]
 
 
 def test_a_lease_of_another_machine_is_taken_once_it_has_not_moved_for_its_length(root):
     time_ = Time()
     acquire(root, "shop", elsewhere(), LONG, time_.clock)
-    acquire(root, "shop", here("nightly shop"), Terms(seconds=120, wait=200), time_.clock)
+    acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=200), time_.clock)
     assert 120 < time_.seconds < 122
 
 
@@ -94,7 +97,7 @@ def test_a_lease_that_is_renewed_is_never_taken(root):
     lease = acquire(root, "shop", elsewhere(), LONG, time_.clock)
     time_.on_sleep = lease.renew
     with pytest.raises(LeaseHeld, match="waited 1000 s"):
-        acquire(root, "shop", here("nightly shop"), Terms(seconds=120, wait=1000), time_.clock)
+        acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=1000), time_.clock)
 
 
 def test_a_clock_that_jumps_a_year_takes_no_lease_from_a_living_run(root):
@@ -102,14 +105,14 @@ def test_a_clock_that_jumps_a_year_takes_no_lease_from_a_living_run(root):
     acquire(root, "shop", elsewhere(), LONG, time_.clock)
     ahead = time_.clock._replace(now=lambda: datetime(2025, 3, 10, tzinfo=UTC))
     with pytest.raises(LeaseHeld):
-        acquire(root, "shop", here("nightly shop"), Terms(seconds=120, wait=60), ahead)
+        acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=60), ahead)
 
 
 def test_an_older_owner_writes_nothing_past_a_newer_one(root):
     old = acquire(root, "shop", dead(), LONG)
     store = Store(root=root).under(old)
     assert store.write_json("runs/pipeline=shop/1.json", {"by": "old"})
-    acquire(root, "shop", here("backfill shop"), LONG)
+    acquire(root, "shop", current_process("backfill shop"), LONG)
     with pytest.raises(LeaseLost, match="taken over by backfill shop"):
         store.write_json("runs/pipeline=shop/1.json", {"by": "old again"})
     assert store.read_json("runs/pipeline=shop/1.json") == {"by": "old"}
@@ -117,19 +120,19 @@ def test_an_older_owner_writes_nothing_past_a_newer_one(root):
 
 def test_an_older_owner_moves_no_alias(root):
     old = acquire(root, "shop", dead(), LONG)
-    acquire(root, "shop", here("backfill shop"), LONG)
+    acquire(root, "shop", current_process("backfill shop"), LONG)
     moved = []
-    with pytest.raises(LeaseLost), Store(root=root).under(old).committing():
+    with pytest.raises(LeaseLost), Store(root=root).under(old).fenced_write():
         moved.append("champion")
     assert moved == []
 
 
 def test_an_older_owner_is_refused_after_the_newer_one_is_done_too(root):
     old = acquire(root, "shop", dead(), LONG)
-    acquire(root, "shop", here("backfill shop"), LONG).release()
+    acquire(root, "shop", current_process("backfill shop"), LONG).release()
     with pytest.raises(LeaseLost, match="gone from the store"):
         old.check()
-    third = acquire(root, "shop", here("nightly shop"), LONG)
+    third = acquire(root, "shop", current_process("nightly shop"), LONG)
     assert third.held.token == old.held.token  # the number alone would let the first owner in
     with pytest.raises(LeaseLost):
         old.check()
@@ -137,13 +140,13 @@ def test_an_older_owner_is_refused_after_the_newer_one_is_done_too(root):
 
 def test_what_is_named_by_its_content_needs_no_lease(root):
     old = acquire(root, "shop", dead(), LONG)
-    acquire(root, "shop", here("backfill shop"), LONG)
+    acquire(root, "shop", current_process("backfill shop"), LONG)
     assert Store(root=root).under(old).put_bytes(b"1", "note", "txt").uri.startswith("artifacts/note/")
 
 
 def test_an_owner_that_was_silent_for_the_length_of_its_lease_is_refused_though_nobody_came(root):
     time_ = Time()
-    lease = acquire(root, "shop", here("nightly shop"), LONG, time_.clock)
+    lease = acquire(root, "shop", current_process("nightly shop"), LONG, time_.clock)
     time_.seconds = 119
     lease.check()
     time_.seconds = 130
@@ -156,35 +159,35 @@ def test_an_owner_that_was_silent_for_the_length_of_its_lease_is_refused_though_
 
 def test_nobody_takes_a_lease_in_the_middle_of_a_write(root):
     lease = acquire(root, "shop", dead(), LONG)
-    with lease.committing(), pytest.raises(LeaseHeld):
-        acquire(root, "shop", here("backfill shop"), LONG)
-    assert acquire(root, "shop", here("backfill shop"), LONG).held.token == 2
+    with lease.fenced_write(), pytest.raises(LeaseHeld):
+        acquire(root, "shop", current_process("backfill shop"), LONG)
+    assert acquire(root, "shop", current_process("backfill shop"), LONG).held.token == 2
 
 
 def test_a_finished_run_does_not_fail_because_the_door_is_shut_when_it_gives_its_lease_back(root, monkeypatch):
     monkeypatch.setattr("tasks.storage.lease.PATIENCE", 0.05)
-    lease = acquire(root, "shop", here("nightly shop"), LONG)
-    other = acquire(root, "ports", here("nightly ports"), LONG)
+    lease = acquire(root, "shop", current_process("nightly shop"), LONG)
+    other = acquire(root, "ports", current_process("nightly ports"), LONG)
     with files.locked(root, "leases/pipeline=shop/.door", 0):
         lease.release()
     other.release()
-    assert tokens(root, "shop") == [1]  # it stays until somebody takes it over
+    assert lease_numbers(root, "shop") == [1]  # it stays until somebody takes it over
 
 
 def test_a_torn_lease_belongs_to_nobody(root):
     (Path(root) / "leases/pipeline=shop").mkdir(parents=True)
     (Path(root) / "leases/pipeline=shop/000000000004.json").write_text("{")
-    assert acquire(root, "shop", here("nightly shop"), LONG).held.token == 5
-    assert tokens(root, "shop") == [5]
+    assert acquire(root, "shop", current_process("nightly shop"), LONG).held.token == 5
+    assert lease_numbers(root, "shop") == [5]
 
 
 def test_a_process_is_told_from_another_one_with_its_number():
-    me = here("nightly shop")
-    assert not is_dead(me)
-    assert is_dead(me.model_copy(update={"started": "1"}))
-    assert is_dead(me.model_copy(update={"pid": 2**22 + 1}))
-    assert not is_dead(me.model_copy(update={"pid": 2**22 + 1, "host": "far-away"}))
-    assert not is_dead(me.model_copy(update={"pid": 2**22 + 1, "space": "4026530000"}))
+    me = current_process("nightly shop")
+    assert not has_exited(me)
+    assert has_exited(me.model_copy(update={"started": "1"}))
+    assert has_exited(me.model_copy(update={"pid": 2**22 + 1}))
+    assert not has_exited(me.model_copy(update={"pid": 2**22 + 1, "host": "far-away"}))
+    assert not has_exited(me.model_copy(update={"pid": 2**22 + 1, "space": "4026530000"}))
 
 
 RACER = """
@@ -255,7 +258,7 @@ def test_an_owner_that_was_stopped_past_its_lease_and_wakes_again_writes_nothing
     assert stopped.stdout.readline() == "ready\n"
     stopped.send_signal(signal.SIGSTOP)
     try:
-        with holding(root, "shop", here("the next one"), Terms(seconds=30, wait=30)) as lease:
+        with hold_lease(root, "shop", current_process("the next one"), LeaseSettings(seconds=30, wait=30)) as lease:
             store = Store(root=root).under(lease)
             store.write_json("latest/pipeline=shop/n.json", {"by": "the next one"})
             stopped.send_signal(signal.SIGCONT)
@@ -268,8 +271,8 @@ def test_an_owner_that_was_stopped_past_its_lease_and_wakes_again_writes_nothing
 
 
 def test_a_run_longer_than_its_lease_keeps_it(root):
-    with holding(root, "shop", here("nightly shop"), Terms(seconds=0.5, wait=0)) as lease:
+    with hold_lease(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=0.5, wait=0)) as lease:
         time.sleep(1.5)
         lease.check()
         with pytest.raises(LeaseHeld):
-            acquire(root, "shop", elsewhere(), Terms(seconds=0.5, wait=1))
+            acquire(root, "shop", elsewhere(), LeaseSettings(seconds=0.5, wait=1))

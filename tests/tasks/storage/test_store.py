@@ -30,7 +30,7 @@ def actuals(y: float = 1.0) -> pd.DataFrame:
 
 
 def files(store: Store) -> list[str]:
-    return store.listing("")
+    return store.list_files("")
 
 
 def test_a_table_is_named_by_the_sha256_of_its_bytes(store: Store) -> None:
@@ -74,9 +74,9 @@ def test_one_flipped_bit_anywhere_is_refused_by_name(store: Store, place: float,
     path.write_bytes(whole[:where] + bytes([whole[where] ^ 1 << bit]) + whole[where + 1 :])
     with pytest.raises(StoreDamaged, match=claim.uri):
         store.get(claim)
-    assert not store.holds(claim)
+    assert not store.contains(claim)
     path.write_bytes(whole)
-    assert store.holds(claim)
+    assert store.contains(claim)
 
 
 def test_truncation_deletion_and_a_swapped_file_are_refused_by_name(store: Store) -> None:
@@ -144,7 +144,7 @@ def test_publishing_gives_a_second_name_and_writes_nothing_where_the_bytes_are_t
     assert store.get(there).equals(store.get(claim))
     path.write_bytes(b"rot")
     store.publish(claim, "latest/actuals.parquet")
-    assert store.holds(there)
+    assert store.contains(there)
 
 
 def test_a_damaged_table_is_not_published(store: Store) -> None:
@@ -157,14 +157,14 @@ def test_a_damaged_table_is_not_published(store: Store) -> None:
 
 def test_a_claim_is_made_of_whole_tables_only(store: Store) -> None:
     published = store.publish(store.put(actuals(), "actuals"), "latest/actuals.parquet")
-    assert store.claim("latest/actuals.parquet", "actuals") == published
+    assert store.table_at("latest/actuals.parquet", "actuals") == published
     path = Path(store.root) / "latest/actuals.parquet"
     whole = path.read_bytes()
     middle = len(whole) // 5
     for damage in (whole[:-9], b"", b"no table", whole[:middle] + bytes([whole[middle] ^ 255]) + whole[middle + 1 :]):
         path.write_bytes(damage)
         with pytest.raises(StoreDamaged, match=r"latest/actuals\.parquet in the store is no whole table"):
-            store.claim("latest/actuals.parquet", "actuals")
+            store.table_at("latest/actuals.parquet", "actuals")
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"a": ', b"\xff\xfe", b"[1, 2]", b"null", b"[" * 100_000])
@@ -188,7 +188,7 @@ def test_a_record_that_is_no_json_is_refused_before_it_is_written(store: Store) 
 
 
 def test_a_store_that_is_ready_holds_no_trace_of_the_question(store: Store) -> None:
-    store.ready()
+    store.check_writable()
     assert list(Path(store.root).iterdir()) == []
 
 
@@ -196,18 +196,18 @@ def test_a_store_that_is_ready_holds_no_trace_of_the_question(store: Store) -> N
 def test_a_store_below_a_file_is_unusable_and_names_its_path(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnusable, match=rf"{tmp_path}/file{below}.*can't be written to.*NIGHTCAST_STORE"):
-        Store(root=f"{tmp_path}/file{below}").ready()
+        Store(root=f"{tmp_path}/file{below}").check_writable()
 
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/store", "s4://x"])
 def test_a_store_of_an_unknown_kind_is_unusable(url: str) -> None:
     with pytest.raises(StoreUnusable, match=f"{url}.*can't be written to"):
-        Store(root=url).ready()
+        Store(root=url).check_writable()
 
 
 def test_a_password_in_the_url_of_a_store_is_not_shown() -> None:
     with pytest.raises(StoreUnusable) as refused:
-        Store(root="nowhere://me:hunter2@host/store").ready()
+        Store(root="nowhere://me:hunter2@host/store").check_writable()
     assert "hunter2" not in str(refused.value)
 
 
@@ -252,12 +252,12 @@ def test_a_full_disk_is_told_with_the_bytes_that_were_needed(store: Store, monke
 
 def test_a_store_in_memory_keeps_the_same_promises(tmp_path: Path) -> None:
     store = Store(root=f"memory://{tmp_path.name}")
-    store.ready()
+    store.check_writable()
     claim = store.put(actuals(), "actuals")
     assert store.put(actuals(), "actuals") == claim
     assert store.get(claim)["y"].tolist() == [1.0, 2.0]
-    assert store.listing("artifacts") == [claim.uri]
-    assert not store.holds(Artifact(contract="a@1", uri="artifacts/none", digest="0" * 64, rows=0))
+    assert store.list_files("artifacts") == [claim.uri]
+    assert not store.contains(Artifact(contract="a@1", uri="artifacts/none", digest="0" * 64, rows=0))
 
 
 def test_a_planted_pickle_is_never_opened(store: Store, tmp_path: Path) -> None:
@@ -275,5 +275,5 @@ def test_a_planted_pickle_is_never_opened(store: Store, tmp_path: Path) -> None:
     (Path(store.root) / "cache/a.json").write_bytes(trap)
     assert store.read_json("cache/a.json") is None
     with pytest.raises(StoreDamaged):
-        store.claim(planted.uri, "actuals")
+        store.table_at(planted.uri, "actuals")
     assert not (tmp_path / "sprung").exists()

@@ -51,8 +51,8 @@ def changed(row: int, **values: Any) -> pd.DataFrame:
 
 
 def test_a_whole_finite_and_ordered_table_passes() -> None:
-    forecasts_module.audit(forecasts(), 3)
-    forecasts_module.audit(forecasts().sample(frac=1, random_state=0), 3)
+    forecasts_module.audit_forecasts(forecasts(), 3)
+    forecasts_module.audit_forecasts(forecasts().sample(frac=1, random_state=0), 3)
 
 
 @pytest.mark.parametrize(
@@ -72,11 +72,11 @@ def test_a_whole_finite_and_ordered_table_passes() -> None:
 )
 def test_a_table_that_would_mislead_is_refused(table: pd.DataFrame, said: str) -> None:
     with pytest.raises(ContractBroken, match=f"(?s)the forecasts table.*{said}"):
-        forecasts_module.audit(table, 3)
+        forecasts_module.audit_forecasts(table, 3)
 
 
 def test_quantiles_may_touch() -> None:
-    forecasts_module.audit(forecasts().assign(q10=5.0, q90=5.0), 3)
+    forecasts_module.audit_forecasts(forecasts().assign(q10=5.0, q90=5.0), 3)
 
 
 def publish(store: Store, night: datetime, level: float = 5.0) -> str:
@@ -134,11 +134,11 @@ def test_pandas_and_duckdb_read_the_folder_and_its_keys_are_no_columns_of_the_fi
 def test_earlier_vintages_are_the_newest_so_many_oldest_first(store: Store) -> None:
     for night in (FIRST, SECOND, THIRD):
         publish(store, night)
-    found = vintages.published_before("shop", THIRD + timedelta(hours=1), 2, store)
+    found = vintages.list_published_before("shop", THIRD + timedelta(hours=1), 2, store)
     assert [one.as_of for one in found] == [SECOND, THIRD]
-    assert [one.as_of for one in vintages.published_before("shop", SECOND, 9, store)] == [FIRST]
-    assert vintages.published_before("shop", FIRST + timedelta(microseconds=5), 9, store) == ()
-    assert vintages.published_before("other", THIRD, 9, store) == ()
+    assert [one.as_of for one in vintages.list_published_before("shop", SECOND, 9, store)] == [FIRST]
+    assert vintages.list_published_before("shop", FIRST + timedelta(microseconds=5), 9, store) == ()
+    assert vintages.list_published_before("other", THIRD, 9, store) == ()
     assert store.get(found[0].file)["y_hat"].tolist() == [5.0] * 6
 
 
@@ -146,7 +146,7 @@ def test_a_damaged_vintage_is_passed_over_and_the_others_are_still_found(store: 
     for night in (FIRST, SECOND, THIRD):
         publish(store, night)
     (Path(store.root) / "forecasts/pipeline=shop/vintage=2024-03-09T000000Z/forecasts.parquet").write_bytes(b"rot")
-    found = vintages.published_before("shop", THIRD + timedelta(hours=1), 2, store)
+    found = vintages.list_published_before("shop", THIRD + timedelta(hours=1), 2, store)
     assert [one.as_of for one in found] == [FIRST, THIRD]
 
 
@@ -159,4 +159,4 @@ def test_somebody_elses_files_beside_the_vintages_hold_up_nothing(store: Store) 
     (folder / "vintage=2024-03-08T000000Z/forecasts.parquet.bak").write_bytes(b"?")
     publish(store, SECOND, level=2.0)
     assert set(latest(store)["y_hat"]) == {2.0}
-    assert [one.as_of for one in vintages.published_before("shop", THIRD, 9, store)] == [FIRST, SECOND]
+    assert [one.as_of for one in vintages.list_published_before("shop", THIRD, 9, store)] == [FIRST, SECOND]
