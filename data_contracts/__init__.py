@@ -1,1 +1,1 @@
-"""What tables promise: contracts, claim checks and the errors that name a broken promise."""
+"""What tables promise: contracts, quality rules, artifacts and errors. Pure code."""

@@ -1,4 +1,4 @@
-"""The claim check that steps hand each other instead of a table."""
+"""Reference to a stored file, which steps exchange instead of tables."""
 
 from pydantic import Field
 
@@ -6,13 +6,13 @@ from data_contracts.spec import Spec
 
 
 class Artifact(Spec):
-    """What a stored file promises, where it lies, what it hashes to.
+    """Contract, location and digest of a stored file.
 
-    `uri` is relative to the store's root, so a store can be moved as a whole.
-    `digest` is the SHA-256 of the file's bytes in hex, and the file's name.
+    `uri` is relative to the root of the store, so that a store can be moved as a whole.
+    `digest` is the SHA-256 of the bytes in hex, and the name of the file.
     """
 
-    contract: str = Field(description="the contract it keeps and its version, as in 'clean@1.0.0'")
-    uri: str = Field(description="where it lies below the store's root")
+    contract: str = Field(description="name and version of its contract, as in 'clean@1.0.0'")
+    uri: str = Field(description="path below the root of the store")
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
-    rows: int = Field(ge=0, description="rows of a table; 0 for a file that is no table")
+    rows: int = Field(ge=0, description="rows of a table; 0 for any other file")

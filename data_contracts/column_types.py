@@ -1,4 +1,4 @@
-"""Kinds of values: what a contract's words for types mean, in Arrow and in the words of common databases."""
+"""Column types: the type names of a contract, of Arrow and of common databases."""
 
 import re
 from typing import Literal, NamedTuple
@@ -10,7 +10,7 @@ ColumnType = Literal["string", "number", "integer", "boolean", "time", "clock", 
 
 
 class PropertyRef(NamedTuple):
-    """A property of a schema: the column of the source, and the kind of its values."""
+    """A property of a schema: the source column and the kind of its values."""
 
     column: str
     kind: ColumnType
@@ -52,7 +52,7 @@ DEFAULT_ARROW_TYPE: dict[ColumnType, str] = {
     "time": "timestamp[us, UTC]",
     "clock": "string",
 }
-"""What a column becomes of which the contract promises only the kind."""
+"""Arrow type of a column whose contract gives only the kind."""
 
 UNSIZED_SQL_TYPES: dict[str, ColumnType] = {
     "decimal": "number",
@@ -81,17 +81,23 @@ STAMP = re.compile(r"timestamp\[(s|ms|us|ns)(?:, ?(?:tz=)?([^\]]+))?\]")
 
 
 def arrow_type(name: str) -> pa.DataType:
-    """The Arrow type of a name that `physical` gave. KeyError where there is none."""
+    """Return the Arrow type of a name that `physical` returned."""
     if stamp := STAMP.fullmatch(name):
         return pa.timestamp(*stamp.groups())
     return ARROW[name]
 
 
 def physical(written: str | None) -> tuple[ColumnType, str | None]:
-    """(kind, name of the Arrow type) of a physicalType; ('any', None) for a word that says nothing here.
+    """Resolve a physicalType.
 
-    The words of Arrow go first, so int8 has eight bits. A database's words may carry sizes, as in varchar(20).
-    Raises ValueError for a timestamp in a zone that does not exist.
+    Arrow names take precedence over database names, so int8 has eight bits. Database names may carry sizes, as in
+    varchar(20).
+
+    Returns:
+        The kind and the name of the Arrow type; ('any', None) if the name is not known.
+
+    Raises:
+        ValueError: The type is a timestamp in a time zone that does not exist.
     """
     if written is None:
         return "any", None
@@ -108,7 +114,7 @@ def physical(written: str | None) -> tuple[ColumnType, str | None]:
 
 
 def kind_of(arrow: pa.DataType) -> ColumnType:
-    """The kind of values of an Arrow type; 'any' for one that holds no single values."""
+    """Return the kind of values of an Arrow type; 'any' for nested and binary types."""
     tests: tuple[tuple[bool, ColumnType], ...] = (
         (pa.types.is_boolean(arrow), "boolean"),
         (pa.types.is_integer(arrow), "integer"),
@@ -117,13 +123,17 @@ def kind_of(arrow: pa.DataType) -> ColumnType:
         (pa.types.is_time(arrow), "clock"),
         (pa.types.is_string(arrow) or pa.types.is_large_string(arrow) or pa.types.is_string_view(arrow), "string"),
     )
-    return next((kind for holds, kind in tests if holds), "any")
+    return next((kind for matches, kind in tests if matches), "any")
 
 
 def known_zone(zone: str) -> str:
-    """`zone`, if there is such a time zone; ValueError where there is none."""
+    """Return `zone` if it is an IANA time zone.
+
+    Raises:
+        ValueError: The time zone does not exist.
+    """
     try:
         ZoneInfo(zone)
     except (KeyError, ValueError, OSError) as unknown:
-        raise ValueError(f"{zone!r} is no time zone; write one such as Europe/Berlin") from unknown
+        raise ValueError(f"{zone!r} is not a time zone. Write an IANA name such as Europe/Berlin") from unknown
     return zone

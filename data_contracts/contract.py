@@ -1,4 +1,4 @@
-"""What one table promises, as facts: its columns, key, rules and service levels, and what a table breaks of it."""
+"""The contract of one table: columns, key, rules and service levels, and the structural check of a table."""
 
 import re
 from typing import Literal
@@ -13,10 +13,10 @@ from data_contracts.spec import Spec
 
 
 class Column(Spec):
-    """One promised column: what kind of values, whether it may be missing, whether it is part of the key.
+    """One column of a contract.
 
-    `zone` is that of times which carry none, `zoned` whether times carry one (None: not said), `format` how times are
-    written as text, in the words of strptime. `unit` is the unit of the values, as mph.
+    `zone` is the time zone of naive times. `zoned` says whether times carry a zone or offset; None leaves it open.
+    `format` is the strptime format of times in text. `unit` is the unit of the values, as in mph.
     """
 
     name: str
@@ -33,12 +33,12 @@ class Column(Spec):
 
     @property
     def promised(self) -> str:
-        """Its type in one word, Arrow's where the contract gives one."""
+        """The type in one word: the Arrow type if the contract gives one."""
         return self.arrow or {"any": "anything", "clock": "time of day", "time": "timestamp"}.get(self.kind, self.kind)
 
 
 class ServiceLevel(Spec):
-    """One service level. Only an enforced one is judged: how old, in pandas' words, the newest observation may be."""
+    """One service level. If enforced, `value` is the maximum age of the newest observation (pandas offset)."""
 
     property: str
     value: str
@@ -49,12 +49,12 @@ class ServiceLevel(Spec):
 
 
 class Contract(Spec):
-    """What one table promises.
+    """Everything that one table promises.
 
     `extra_columns_pattern` is a regular expression for the names of further columns that the table may have.
     `row_faults` decides what happens to a row that is not an observation (text for a number, a repeated key, a time
     off the grid): it stops the run (error), excludes its series (series), or goes to quarantine alone (warning).
-    `informal_rules` are text rules of the contract, which no code evaluates. The aliases are the keys of stored records.
+    `informal_rules` are text rules of the contract, which are not evaluated. Aliases are the keys of stored records.
     """
 
     model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
@@ -81,28 +81,37 @@ class Contract(Spec):
 
     @property
     def label(self) -> str:
+        """Id and version, as in clean@1.0.0."""
         return f"{self.id}@{self.version}"
 
     @property
     def key(self) -> list[str]:
+        """Names of the columns that identify a row."""
         return [column.name for column in self.columns if column.key]
 
     @property
     def freshness(self) -> str | None:
-        """How old the newest observation of the whole table may be."""
-        told = [level.value for level in self.levels if level.enforced and level.scope == "table"]
-        return told[0] if told else None
+        """Maximum age of the newest observation of the whole table, as a pandas offset."""
+        ages = [level.value for level in self.levels if level.enforced and level.scope == "table"]
+        return ages[0] if ages else None
 
     @property
     def schema(self) -> pa.Schema:
-        """The Arrow schema of the table; a column of which nothing is promised has the type null."""
+        """Arrow schema of the table. A column without a promised type has the type null."""
         types = {column.name: column.arrow or DEFAULT_ARROW_TYPE.get(column.kind) for column in self.columns}
-        plain = {name: arrow_type(word) if word else pa.null() for name, word in types.items()}
+        arrow_types = {name: arrow_type(word) if word else pa.null() for name, word in types.items()}
         required = {column.name for column in self.columns if column.required}
-        return pa.schema([pa.field(name, arrow, name not in required) for name, arrow in plain.items()])
+        return pa.schema([pa.field(name, arrow, name not in required) for name, arrow in arrow_types.items()])
 
     def violations(self, table: pa.Table) -> list[str]:
-        """One sentence for each structural promise that `table` breaks: columns, types, nulls, key."""
+        """Check columns, types, nulls and key of `table`.
+
+        Args:
+            table: The table in the columns and Arrow types of this contract.
+
+        Returns:
+            One sentence for each violation; empty if the table conforms.
+        """
         findings = []
         for column in self.columns:
             findings += _column_findings(column, table)
@@ -113,8 +122,8 @@ class Contract(Spec):
         if not findings and self.key and table.num_rows:
             distinct = table.group_by(self.key).aggregate([]).num_rows
             if distinct != table.num_rows:
-                twice = table.num_rows - distinct
-                findings.append(f"{twice} rows repeat a key ({', '.join(self.key)})")
+                duplicates = table.num_rows - distinct
+                findings.append(f"{duplicates} rows repeat a key ({', '.join(self.key)})")
         return findings
 
 
@@ -128,7 +137,7 @@ def _column_findings(column: Column, table: pa.Table) -> list[str]:
     if column.required and values.null_count:
         findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
     if pa.types.is_floating(values.type) and values.length() > values.null_count:
-        endless = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
-        if endless and column.required:
-            findings.append(f"column {column.name!r} has {endless} values that are not finite")
+        non_finite = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
+        if non_finite and column.required:
+            findings.append(f"column {column.name!r} has {non_finite} values that are not finite")
     return findings

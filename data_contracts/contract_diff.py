@@ -1,14 +1,14 @@
-"""What a change of a contract does to those who read the table: each difference, and whether it breaks them.
+"""Differences between two contracts, and whether each one breaks the readers of the table.
 
-A reader is broken by what is promised no longer: a column gone, a value that could not stand there before, a rule
-loosened. What is promised on top breaks nobody.
+A change is breaking if it removes a promise: a column is removed, new values become possible, a rule is loosened.
+Additional promises are compatible.
 """
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Literal
 
-from data_contracts.compatibility import Effect, loosened, shown, type_change
+from data_contracts.compatibility import Effect, compare_rules, format_value, type_change
 from data_contracts.contract import Column, Contract, ServiceLevel
 from data_contracts.rules import QualityRule
 from data_contracts.spec import Spec
@@ -16,13 +16,13 @@ from data_contracts.spec import Spec
 STRICTNESS = {("info", "table"): 0, ("info", "series"): 0, ("warning", "table"): 1, ("warning", "series"): 1,
               ("error", "series"): 2, ("error", "table"): 3}  # fmt: skip
 ROW_FAULTS = {"warning": 0, "series": 1, "error": 2}
-CONSEQUENCES = {"info": "is told", "warning": "sends rows to quarantine", "error": "stops the night"}
+CONSEQUENCES = {"info": "only reports", "warning": "sends rows to quarantine", "error": "stops the night"}
 UTC = {None: "UTC", "Etc/UTC": "UTC"}
 MINUTES = {"min": 1.0, "h": 60.0, "D": 1440.0, "W": 10080.0}
 
 
 class Change(Spec):
-    """One difference: what it does to readers, where it stands, and what became of what."""
+    """One difference: its effect on readers, its location, and the old and new values."""
 
     effect: Effect
     where: str
@@ -30,24 +30,30 @@ class Change(Spec):
 
     @property
     def line(self) -> str:
+        """The change as one line of text."""
         return f"{self.effect:<10}  {self.where}: {self.what}"
 
 
 def changes(old: Contract, new: Contract) -> tuple[Change, ...]:
-    """Every difference of `new` from `old`, the breaking ones first; none where they promise the same."""
-    found = [*_of_table(old, new), *_of_columns(old, new), *_of_rules(old, new), *_of_levels(old, new)]
-    found += _of_version(old, new, found)
+    """Return every difference between `old` and `new`, breaking ones first."""
+    differences = [*_diff_table(old, new), *_diff_columns(old, new), *_diff_rules(old, new), *_diff_levels(old, new)]
+    differences += _diff_version(old, new, differences)
     order: dict[Effect, int] = {"breaking": 0, "unclear": 1, "compatible": 2}
-    return tuple(sorted(found, key=lambda change: order[change.effect]))
+    return tuple(sorted(differences, key=lambda change: order[change.effect]))
 
 
-def breaks(found: Sequence[Change]) -> bool:
-    return any(change.effect == "breaking" for change in found)
+def breaks(differences: Sequence[Change]) -> bool:
+    """Return whether one of the changes is breaking."""
+    return any(change.effect == "breaking" for change in differences)
 
 
-def _of_table(old: Contract, new: Contract) -> Iterator[Change]:
+def _diff_table(old: Contract, new: Contract) -> Iterator[Change]:
     if old.id != new.id:
-        yield Change(effect="unclear", where="id", what=f"{shown(old.id)} → {shown(new.id)}; is it the same table?")
+        yield Change(
+            effect="unclear",
+            where="id",
+            what=f"{format_value(old.id)} → {format_value(new.id)}; check that it is the same table",
+        )
     if set(old.key) != set(new.key):
         effect: Effect = "breaking" if old.key else "compatible"
         before, after = (", ".join(key) or "none" for key in (old.key, new.key))
@@ -56,76 +62,78 @@ def _of_table(old: Contract, new: Contract) -> Iterator[Change]:
         effect = "breaking" if ROW_FAULTS[new.row_faults] < ROW_FAULTS[old.row_faults] else "compatible"
         yield Change(effect=effect, where="rowFaults", what=f"{old.row_faults} → {new.row_faults}")
     if old.extra_columns_pattern != new.extra_columns_pattern:
-        told = f"{shown(old.extra_columns_pattern)} → {shown(new.extra_columns_pattern)}"
-        yield Change(effect="unclear" if old.extra_columns_pattern else "compatible", where="otherColumns", what=told)
+        effect = "unclear" if old.extra_columns_pattern else "compatible"
+        what = f"{format_value(old.extra_columns_pattern)} → {format_value(new.extra_columns_pattern)}"
+        yield Change(effect=effect, where="otherColumns", what=what)
     for where, before, after in (("name", old.title, new.title), ("description", old.purpose, new.purpose)):
         if before != after:
-            yield Change(effect="compatible", where=where, what=f"{shown(before)} → {shown(after)}")
+            yield Change(effect="compatible", where=where, what=f"{format_value(before)} → {format_value(after)}")
     for word in [word for word in old.informal_rules if word not in new.informal_rules]:
-        yield Change(effect="unclear", where="text rule", what=f"{shown(word)} is said no longer")
+        yield Change(effect="unclear", where="text rule", what=f"{format_value(word)} removed")
     for word in [word for word in new.informal_rules if word not in old.informal_rules]:
-        yield Change(effect="compatible", where="text rule", what=f"{shown(word)} is said now")
+        yield Change(effect="compatible", where="text rule", what=f"{format_value(word)} added")
 
 
-def _of_columns(old: Contract, new: Contract) -> Iterator[Change]:
-    before, after = ({column.name: column for column in one.columns} for one in (old, new))
+def _diff_columns(old: Contract, new: Contract) -> Iterator[Change]:
+    before, after = ({column.name: column for column in contract.columns} for contract in (old, new))
     fresh = [column for column in new.columns if column.name not in before]
     for name, column in before.items():
         if name in after:
-            yield from _of_column(column, after[name])
+            yield from _diff_column(column, after[name])
             continue
-        twins = [one for one in fresh if one.kind == column.kind and one.description == column.description]
+        twins = [other for other in fresh if other.kind == column.kind and other.description == column.description]
         hint = f"; renamed to {twins[0].name}?" if len(twins) == 1 else ""
         yield Change(effect="breaking", where=f"column {name}", what=f"removed ({column.promised}){hint}")
     for column in fresh:
         yield Change(effect="compatible", where=f"column {column.name}", what=f"added ({column.promised})")
 
 
-def _of_column(old: Column, new: Column) -> Iterator[Change]:
+def _diff_column(old: Column, new: Column) -> Iterator[Change]:
     where = f"column {old.name}"
     effect: Effect
     if changed := type_change(old, new):
         effect, word = changed
         yield Change(effect=effect, where=where, what=f"{old.promised} → {new.promised} ({word})")
     if old.required != new.required:
-        told = "required → may be empty" if old.required else "may be empty → required"
-        yield Change(effect="breaking" if old.required else "compatible", where=where, what=told)
+        what = "required → may be empty" if old.required else "may be empty → required"
+        yield Change(effect="breaking" if old.required else "compatible", where=where, what=what)
     before, after = (UTC.get(column.zone, column.zone) for column in (old, new))
     if before != after:
-        yield Change(effect="breaking", where=where, what=f"times without a zone are in {before} → {after}")
-    for word, one, other in (
+        yield Change(effect="breaking", where=where, what=f"time zone of naive times {before} → {after}")
+    for word, value, new_value in (
         ("timezone", old.zoned, new.zoned),
         ("format", old.format, new.format),
         ("unit", old.unit, new.unit),
     ):
-        if one != other:
-            effect = "unclear" if one is None else "breaking"  # what was meant before, nobody said
-            yield Change(effect=effect, where=where, what=f"{word} {shown(one)} → {shown(other)}")
-    for word, text, now in (
+        if value != new_value:
+            effect = "unclear" if value is None else "breaking"  # the old contract left it open
+            yield Change(effect=effect, where=where, what=f"{word} {format_value(value)} → {format_value(new_value)}")
+    for word, text, new_text in (
         ("description", old.description, new.description),
         ("examples", old.examples, new.examples),
     ):
-        if text != now:
-            yield Change(effect="compatible", where=where, what=f"{word} {shown(text)} → {shown(now)}")
+        if text != new_text:
+            what = f"{word} {format_value(text)} → {format_value(new_text)}"
+            yield Change(effect="compatible", where=where, what=what)
 
 
-def _of_rules(old: Contract, new: Contract) -> Iterator[Change]:
-    before, after = _named(old.rules), _named(new.rules)
+def _diff_rules(old: Contract, new: Contract) -> Iterator[Change]:
+    before, after = _index_by_name(old.rules), _index_by_name(new.rules)
     kept = {column.name for column in new.columns}
     for name, rule in before.items():
         where = f"rule {rule.name!r}"
         if name in after:
-            yield from _of_rule(where, rule, after[name])
-        elif not rule.columns or kept & set(rule.columns):  # of a column that is gone, that is said already
+            yield from _diff_rule(where, rule, after[name])
+        elif not rule.columns or kept & set(rule.columns):  # else the removed column is reported already
             effect: Effect = "compatible" if rule.severity == "info" else "breaking"
-            yield Change(effect=effect, where=where, what=f"dropped ({rule.sentence})")
+            yield Change(effect=effect, where=where, what=f"removed ({rule.sentence})")
     for name, rule in after.items():
         if name not in before:
             yield Change(effect="compatible", where=f"rule {rule.name!r}", what=f"added ({rule.sentence})")
 
 
-def _named(rules: tuple[QualityRule, ...]) -> dict[tuple[str, int], QualityRule]:
-    """Rules by their id, or their name, and how many of that name came before."""
+def _index_by_name(rules: tuple[QualityRule, ...]) -> dict[tuple[str, int], QualityRule]:
+    """Index rules by id, or else name, and the number of earlier rules of that name."""
     named: dict[tuple[str, int], QualityRule] = {}
     for rule in rules:
         name = rule.id or rule.name
@@ -133,44 +141,46 @@ def _named(rules: tuple[QualityRule, ...]) -> dict[tuple[str, int], QualityRule]
     return named
 
 
-def _of_rule(where: str, old: QualityRule, new: QualityRule) -> Iterator[Change]:
+def _diff_rule(where: str, old: QualityRule, new: QualityRule) -> Iterator[Change]:
     before, after = (STRICTNESS[rule.severity, rule.scope] for rule in (old, new))
     if before != after:
-        told = f"{_fate(old)} → {_fate(new)}"
-        yield Change(effect="breaking" if after < before else "compatible", where=where, what=told)
+        what = f"{_consequence(old)} → {_consequence(new)}"
+        yield Change(effect="breaking" if after < before else "compatible", where=where, what=what)
     elif old.scope != new.scope:
-        yield Change(effect="unclear", where=where, what=f"judged by {old.scope} → by {new.scope}")
+        yield Change(effect="unclear", where=where, what=f"scope {old.scope} → {new.scope}")
     if old.expectation != new.expectation:
         yield Change(effect="unclear", where=where, what=f"{old.expectation} → {new.expectation}")
     else:
-        yield from (Change(effect=effect, where=where, what=told) for effect, told in loosened(old, new))
+        yield from (Change(effect=effect, where=where, what=what) for effect, what in compare_rules(old, new))
     if (old.name, old.sentence) != (new.name, new.sentence) and old.arguments == new.arguments:
-        yield Change(effect="compatible", where=where, what=f"{shown(old.sentence)} → {shown(new.sentence)}")
+        yield Change(
+            effect="compatible", where=where, what=f"{format_value(old.sentence)} → {format_value(new.sentence)}"
+        )
 
 
-def _fate(rule: QualityRule) -> str:
+def _consequence(rule: QualityRule) -> str:
     return (
-        "sets the series at fault aside"
+        "excludes the violating series"
         if (rule.severity, rule.scope) == ("error", "series")
         else CONSEQUENCES[rule.severity]
     )
 
 
-def _of_levels(old: Contract, new: Contract) -> Iterator[Change]:
-    before, after = ({(level.property, level.scope): level for level in one.levels} for one in (old, new))
-    for place, level in before.items():
+def _diff_levels(old: Contract, new: Contract) -> Iterator[Change]:
+    before, after = ({(level.property, level.scope): level for level in contract.levels} for contract in (old, new))
+    for key, level in before.items():
         where = f"service level {level.property}"
-        if place not in after:
+        if key not in after:
             effect: Effect = "breaking" if level.enforced and level.severity == "error" else "unclear"
-            yield Change(effect=effect, where=where, what=f"{level.value} is promised no longer")
+            yield Change(effect=effect, where=where, what=f"{level.value} removed")
         else:
-            yield from _of_level(where, level, after[place])
-    for place, level in after.items():
-        if place not in before:
-            yield Change(effect="compatible", where=f"service level {level.property}", what=f"{level.value} is new")
+            yield from _diff_level(where, level, after[key])
+    for key, level in after.items():
+        if key not in before:
+            yield Change(effect="compatible", where=f"service level {level.property}", what=f"{level.value} added")
 
 
-def _of_level(where: str, old: ServiceLevel, new: ServiceLevel) -> Iterator[Change]:
+def _diff_level(where: str, old: ServiceLevel, new: ServiceLevel) -> Iterator[Change]:
     if old.value != new.value:
         longer = _minutes(new.value) > _minutes(old.value)
         effect: Effect = ("breaking" if longer else "compatible") if old.enforced else "unclear"
@@ -181,32 +191,32 @@ def _of_level(where: str, old: ServiceLevel, new: ServiceLevel) -> Iterator[Chan
 
 
 def _minutes(age: str) -> float:
-    found = re.fullmatch(r"([\d.]+)(min|h|D|W)", age)
-    return float(found[1]) * MINUTES[found[2]] if found else 0.0
+    match = re.fullmatch(r"([\d.]+)(min|h|D|W)", age)
+    return float(match[1]) * MINUTES[match[2]] if match else 0.0
 
 
-def _of_version(old: Contract, new: Contract, found: Sequence[Change]) -> Iterator[Change]:
-    """A breaking change asks for a new major version (before 1.0.0: a new minor one), any other for a new version."""
-    told = f"{old.version} → {new.version}"
-    before, after = (_semantic(version) for version in (old.version, new.version))
+def _diff_version(old: Contract, new: Contract, differences: Sequence[Change]) -> Iterator[Change]:
+    """Require a new major version for a breaking change (minor before 1.0.0), a higher version for any other."""
+    step = f"{old.version} → {new.version}"
+    before, after = (_parse_semantic_version(version) for version in (old.version, new.version))
     if before is None or after is None:
         if old.version != new.version:
-            yield Change(effect="unclear", where="version", what=f"{told}; write versions as 1.2.3")
+            yield Change(effect="unclear", where="version", what=f"{step}; write versions as 1.2.3")
         return
-    if breaks(found):
+    if breaks(differences):
         needed = (before[0] + 1, 0, 0) if before[0] else (0, before[1] + 1, 0)
         if after < needed:
-            asked = ".".join(map(str, needed))
-            yield Change(effect="breaking", where="version", what=f"{told}; a breaking change needs {asked}")
+            minimum = ".".join(map(str, needed))
+            yield Change(effect="breaking", where="version", what=f"{step}; a breaking change requires {minimum}")
             return
-    elif found and after <= before:
-        yield Change(effect="unclear", where="version", what=f"{told}; a change needs a higher version")
+    elif differences and after <= before:
+        yield Change(effect="unclear", where="version", what=f"{step}; a change requires a higher version")
         return
     if before != after:
         lower: Literal["unclear", "compatible"] = "unclear" if after < before else "compatible"
-        yield Change(effect=lower, where="version", what=told)
+        yield Change(effect=lower, where="version", what=step)
 
 
-def _semantic(version: str) -> tuple[int, int, int] | None:
-    found = re.fullmatch(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:[-+].*)?", version)
-    return (int(found[1]), int(found[2]), int(found[3])) if found else None
+def _parse_semantic_version(version: str) -> tuple[int, int, int] | None:
+    match = re.fullmatch(r"v?(\d{1,9})\.(\d{1,9})\.(\d{1,9})(?:[-+].*)?", version)
+    return (int(match[1]), int(match[2]), int(match[3])) if match else None

@@ -1,16 +1,16 @@
-"""Every error a user can meet, and the exit code it ends with.
+"""All errors that a user can meet, with the exit code of each.
 
 NightcastError 1
-├── SpecError 2            a pipeline, contract or argument is wrong: nothing ran
-├── ContractBroken 3       data broke its contract: nothing new was published
-│   └── SourceUnreadable 3 the source is missing, empty or no table at all
+├── SpecError 2            a pipeline, contract or argument is wrong; nothing ran
+├── ContractBroken 3       data broke its contract; nothing new was published
+│   └── SourceUnreadable 3 the source is missing, empty or not a table
 ├── NoChampion 4           there is no model to forecast with
-├── LeaseHeld 1            another run writes to the pipeline: nothing ran
-├── LeaseLost 1            another run has taken over: this one may write no more
-├── NightsFailed 1         some nights of a backfill failed; ends with the code of the first of them
-├── TrainingFailed 1       one model could not be trained; the night goes on without it
-│   └── MemoryTooShort 1 one model was trained, and can't see one season back
-└── StoreDamaged 1         a stored file is missing or is not what its name says
+├── LeaseHeld 1            another run holds the lease of the pipeline; nothing ran
+├── LeaseLost 1            another run took the lease; this run stopped writing
+├── NightsFailed 1         nights of a backfill failed; the exit code is that of the first one
+├── TrainingFailed 1       one model could not be trained; the night continues without it
+│   └── MemoryTooShort 1   a trained model depends on less than one season
+└── StoreDamaged 1         a stored file is missing or does not match its digest
 """
 
 import re
@@ -23,37 +23,37 @@ def redact(text: str) -> str:
 
 
 class NightcastError(Exception):
-    """Says what, where, with which values, and what to do next."""
+    """Base of all errors for users: the message says what is wrong, where, and what to do."""
 
     exit_code = 1
 
 
 class SpecError(NightcastError):
-    """The pipeline YAML, a contract or an argument is wrong."""
+    """The pipeline YAML, a contract or an argument is invalid."""
 
     exit_code = 2
 
 
 class ContractBroken(NightcastError):
-    """Data broke its contract; carries the findings and, where rows are at fault, their quarantine."""
+    """Data broke its contract. Carries the findings and the quarantine of the rejected rows, if any."""
 
     exit_code = 3
 
     def __init__(self, table: str, findings: Sequence[str], quarantine: str | None = None) -> None:
         self.table, self.findings, self.quarantine = table, list(findings), quarantine
-        lines = [f"{table} broke its contract, so nothing new was published:"]
+        lines = [f"{table} broke its contract. Nothing new was published:"]
         lines += [f"  - {finding}" for finding in self.findings]
         if quarantine:
-            lines.append(f"The rejected rows, each with its rule and reason: {quarantine}")
+            lines.append(f"Rejected rows with rule and reason: {quarantine}")
         super().__init__("\n".join(lines))
 
 
 class SourceUnreadable(ContractBroken):
-    """The source is missing, empty, or can't be read as the table that the spec names."""
+    """The source is missing, empty, or cannot be read as the table that the spec describes."""
 
 
 class NoChampion(NightcastError):
-    """No model was ever good enough to be champion, or none fits the spec any more."""
+    """The pipeline has no champion, or its champion no longer fits the spec."""
 
     exit_code = 4
 
@@ -66,36 +66,35 @@ class NoChampion(NightcastError):
 
 
 class LeaseHeld(NightcastError):
-    """Another run writes to this pipeline, and was not done in time."""
+    """Another run held the lease of the pipeline for longer than this run waits."""
 
     def __init__(self, pipeline: str, holder: str, waited: float) -> None:
         self.pipeline, self.holder = pipeline, holder
         super().__init__(
-            f"pipeline {pipeline!r} has one writer at a time, and now it is {holder}. This run waited {waited:.0f} s "
-            "and changed nothing. Run it again when that run is done, or let it wait longer: NIGHTCAST_LEASE_WAIT, in "
-            "seconds. If that process hangs, end it: on the same machine the next run then takes over at once, "
-            "elsewhere when the lease has run out."
+            f"pipeline {pipeline!r} is locked by another run: {holder}. Waited {waited:.0f} s; nothing was changed. "
+            "Retry when that run has finished, or raise NIGHTCAST_LEASE_WAIT (seconds). If that process hangs, stop "
+            "it: on the same machine the lock is then released at once, elsewhere when the lease expires."
         )
 
 
 class LeaseLost(NightcastError):
-    """This run may no longer write to its pipeline; whatever it wrote before is whole."""
+    """This run lost the lease of its pipeline. Everything it wrote before is complete."""
 
     def __init__(self, pipeline: str, why: str) -> None:
         self.pipeline = pipeline
         super().__init__(
-            f"this run may no longer write to pipeline {pipeline!r}: its lease {why}. Nothing was written since. Run "
-            "the night again if it is not there: finished steps are not done twice."
+            f"this run can no longer write to pipeline {pipeline!r}: its lease {why}. Nothing was written since. "
+            "If the night is missing, run it again: finished steps are taken from the cache."
         )
 
 
 class NightsFailed(NightcastError):
-    """Some nights of a backfill could not be run; the others were. Ends with the exit code of the first."""
+    """Nights of a backfill failed. The exit code is that of the first failed night."""
 
     def __init__(self, pipeline: str, failed: Mapping[str, NightcastError], published: int) -> None:
         self.pipeline, self.failed = pipeline, dict(failed)
         self.exit_code = next(iter(failed.values())).exit_code
-        lines = [f"pipeline {pipeline!r}: {published} nights were published, {len(failed)} failed:"]
+        lines = [f"pipeline {pipeline!r}: {published} nights published, {len(failed)} failed:"]
         lines += [f"  - {night}: {error}" for night, error in failed.items()]
         super().__init__("\n".join(lines))
 
@@ -103,27 +102,29 @@ class NightsFailed(NightcastError):
 class TrainingFailed(NightcastError):
     """One model could not be trained."""
 
-    fate = "could not be trained"
+    outcome = "could not be trained"
 
     def __init__(self, model: str, reason: str, hint: str) -> None:
         self.model, self.reason, self.hint = model, reason, hint
-        super().__init__(f"model {model!r} {self.fate}: {reason}. {hint}")
+        super().__init__(f"model {model!r} {self.outcome}: {reason}. {hint}")
 
 
 class MemoryTooShort(TrainingFailed):
-    """One model was trained, and the spec wants none that depends on less than one season."""
+    """A trained model depends on less than one season, and training.memory is fail."""
 
-    fate = "is refused"
+    outcome = "is rejected"
 
     def __init__(self, model: str, effective: int, season: int, reason: str) -> None:
         self.effective, self.season = effective, season
         ways = "a longer windowing.lookback, a gated cell (lstm or gru) or a longer segment"
-        super().__init__(model, reason, f"Give it {ways}, or take it as it is with training.memory: warn.")
+        super().__init__(model, reason, f"Set {ways}, or accept the model with training.memory: warn.")
 
 
 class StoreDamaged(NightcastError):
-    """A stored file is missing, truncated, or holds other bytes than its name says."""
+    """A stored file is missing, truncated, or does not match its digest."""
 
     def __init__(self, uri: str, reason: str) -> None:
         self.uri, self.reason = uri, reason
-        super().__init__(f"{uri} in the store {reason}. Run the same night again: what can be recomputed will be.")
+        super().__init__(
+            f"{uri} in the store {reason}. Run the same night again: everything that can be recomputed is recomputed."
+        )

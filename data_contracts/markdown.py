@@ -1,4 +1,4 @@
-"""A contract as one readable page of Markdown: what the table holds, what it keeps, and what happens if it does not."""
+"""Render a contract as a page of Markdown: columns, rules, service levels and consequences."""
 
 from collections.abc import Iterator
 
@@ -7,22 +7,25 @@ from data_contracts.rules import QualityRule
 
 OUTCOMES = {
     "error": "stops the night",
-    "warning": "the rows go to quarantine, the night goes on",
-    "info": "is told, nothing more",
-    "series": "the series is set aside for the night, the others go on",
+    "warning": "the rows go to quarantine, the night continues",
+    "info": "only reported",
+    "series": "the series is excluded for the night, the others continue",
 }
 
 
 def render_markdown(contract: Contract) -> str:
-    """The page; nothing in it depends on anything but the contract."""
-    parts = [f"# {_plain(contract.title or contract.id)}", f"Contract `{_plain(contract.label)}`."]
-    parts += [_plain(contract.purpose)] if contract.purpose else []
+    """Return the page. It depends on the contract alone."""
+    parts = [f"# {_escape(contract.title or contract.id)}", f"Contract `{_escape(contract.label)}`."]
+    parts += [_escape(contract.purpose)] if contract.purpose else []
     parts += ["## Columns", "\n".join(_columns(contract)), *_below_the_columns(contract)]
     parts += ["## Rules", "\n".join(_rules(contract))]
     if contract.levels:
         parts += ["## Service levels", "\n".join(_level(level) for level in contract.levels)]
     if contract.informal_rules:
-        parts += ["## Said, and judged by nobody", "\n".join(f"- {_plain(word)}" for word in contract.informal_rules)]
+        parts += [
+            "## Informal rules (not evaluated)",
+            "\n".join(f"- {_escape(word)}" for word in contract.informal_rules),
+        ]
     return "\n\n".join(parts) + "\n"
 
 
@@ -31,67 +34,68 @@ def _columns(contract: Contract) -> Iterator[str]:
     yield "|---|---|---|---|---|---|"
     for column in contract.columns:
         cells = (
-            f"`{_plain(column.name)}`" + (" (key)" if column.key else ""),
+            f"`{_escape(column.name)}`" + (" (key)" if column.key else ""),
             _type(column),
             column.unit or "",
             "never" if column.required else "may be",
             column.description,
             ", ".join(column.examples),
         )
-        yield "| " + " | ".join(_plain(cell) if number else cell for number, cell in enumerate(cells)) + " |"
+        yield "| " + " | ".join(_escape(cell) if number else cell for number, cell in enumerate(cells)) + " |"
 
 
 def _type(column: Column) -> str:
-    told = [column.promised]
-    told += [f"written {column.format}"] if column.format else []
-    told += ["with a zone or offset"] if column.zoned else []
-    told += [f"in {column.zone} where it carries no zone"] if column.zone else []
-    return ", ".join(told)
+    parts = [column.promised]
+    parts += [f"written {column.format}"] if column.format else []
+    parts += ["with a zone or offset"] if column.zoned else []
+    parts += [f"in {column.zone} if it carries no zone"] if column.zone else []
+    return ", ".join(parts)
 
 
 def _below_the_columns(contract: Contract) -> Iterator[str]:
     if contract.key:
-        yield f"One row for each {', '.join(f'`{_plain(name)}`' for name in contract.key)}."
+        yield f"One row for each {', '.join(f'`{_escape(name)}`' for name in contract.key)}."
     if contract.extra_columns_pattern:
-        yield f"Further columns may stand in it: those whose names match `{_plain(contract.extra_columns_pattern)}`."
+        yield f"Further columns are allowed if their names match `{_escape(contract.extra_columns_pattern)}`."
 
 
 def _rules(contract: Contract) -> Iterator[str]:
     for rule in contract.rules:
         yield _rule(rule)
     yield (
-        "- A row that is no observation (text for a number, an empty required value, a repeated key, a time off the "
-        f"grid): {OUTCOMES[contract.row_faults]}."
+        "- A row that is not an observation (text for a number, an empty required value, a repeated key, a time off "
+        f"the grid): {OUTCOMES[contract.row_faults]}."
     )
 
 
 def _rule(rule: QualityRule) -> str:
-    fate = OUTCOMES["series" if (rule.severity, rule.scope) == ("error", "series") else rule.severity]
-    where = ", ".join(f"`{_plain(name)}`" for name in rule.columns)
+    consequence = OUTCOMES["series" if (rule.severity, rule.scope) == ("error", "series") else rule.severity]
+    where = ", ".join(f"`{_escape(name)}`" for name in rule.columns)
     allowed = rule.allowed.sentence if rule.allowed and not rule.allowed.none_at_all else ""
-    what = "rows" if not rule.columns else "at fault"
-    told = [
+    what = "rows" if not rule.columns else "violations"
+    details = [
         where,
         f"{allowed} {what}" if allowed else "",
-        "each series by itself" if rule.scope == "series" else "",
-        fate,
+        "evaluated for each series" if rule.scope == "series" else "",
+        consequence,
     ]
-    said = rule.sentence if rule.sentence == rule.name else f"{rule.name}: {rule.sentence}"
-    return f"- {_plain(said.rstrip('.'))} ({'; '.join(filter(None, told))})."
+    text = rule.sentence if rule.sentence == rule.name else f"{rule.name}: {rule.sentence}"
+    return f"- {_escape(text.rstrip('.'))} ({'; '.join(filter(None, details))})."
 
 
 def _level(level: ServiceLevel) -> str:
-    said = f" {_plain(level.description)}" if level.description else ""
+    description = f" {_escape(level.description)}" if level.description else ""
     if not level.enforced:
-        return f"- {_plain(level.property)}: {_plain(level.value)}; said, not judged by Nightcast.{said}"
+        return (
+            f"- {_escape(level.property)}: {_escape(level.value)}; informal, not evaluated by Nightcast.{description}"
+        )
     each = " of each series" if level.scope == "series" else ""
-    fate = "series" if (level.severity, level.scope) == ("error", "series") else level.severity
-    happens = "is told, nothing more" if fate in ("warning", "info") else OUTCOMES[fate]
-    return (
-        f"- {level.property}: the newest observation{each} is at most {level.value} old; an older one: {happens}.{said}"
-    )
+    outcome = "series" if (level.severity, level.scope) == ("error", "series") else level.severity
+    consequence = "only reported" if outcome in ("warning", "info") else OUTCOMES[outcome]
+    promise = f"the newest observation{each} is at most {level.value} old"
+    return f"- {level.property}: {promise}. If it is older: {consequence}.{description}"
 
 
-def _plain(text: str) -> str:
-    """Text that can't end a cell, begin a tag, or break a line."""
+def _escape(text: str) -> str:
+    """Escape text so that it cannot end a cell, begin a tag or break a line."""
     return " ".join(text.split()).replace("|", r"\|").replace("<", "&lt;").replace("`", "'")

@@ -1,6 +1,6 @@
-"""Quality rules of an ODCS document, compiled to expectations in the words of Great Expectations.
+"""Compile the quality rules of an ODCS document to expectations of Great Expectations.
 
-Nothing of Great Expectations is imported here: a rule is a name and its arguments, and `tasks.validation` runs it.
+Great Expectations is not imported here: a rule is a name with arguments, and `tasks.quality` runs it.
 """
 
 import re
@@ -13,7 +13,7 @@ from open_data_contract_standard.model import DataQuality, SchemaObject
 from data_contracts.bounds import OPERATORS, Bound
 from data_contracts.column_types import PropertyRef
 from data_contracts.errors import SpecError
-from data_contracts.metrics import library
+from data_contracts.metrics import compile_metric
 from data_contracts.spec import Spec
 from data_contracts.yaml_reader import mapping
 
@@ -22,12 +22,11 @@ Scope = Literal["table", "series"]
 
 
 class QualityRule(Spec):
-    """One expectation, and what happens where it is broken.
+    """One expectation and its consequence.
 
-    `error` stops the night, for the whole table or, with scope `series`, only for the series at fault; `warning` sends
-    the rows at fault to quarantine; `info` only reports. `allowed` says how many rows may be at fault, or how many rows
-    there may be; without it the expectation itself says whether it holds. With scope `series` each series is judged by
-    itself.
+    Severity `error` stops the night or, with scope `series`, excludes the series that violate the rule; `warning` sends
+    the violating rows to quarantine; `info` only reports. `allowed` bounds the number of violating rows, or the number
+    of rows; without it the expectation itself decides. With scope `series` the rule is evaluated for each series.
     """
 
     id: str | None = None
@@ -41,43 +40,50 @@ class QualityRule(Spec):
 
     @property
     def columns(self) -> list[str]:
-        """The columns that it judges; none for a rule about the whole table."""
+        """Columns that the rule reads; empty for a rule about the whole table."""
         named = [self.arguments[word] for word in ("column", "column_A", "column_B") if word in self.arguments]
         return [str(name) for name in (*named, *self.arguments.get("column_list", ()))]
 
 
 def compile_rules(table: SchemaObject, known: Mapping[str, PropertyRef], path: Path) -> tuple[QualityRule, ...]:
-    """Every rule of the table and its properties that can be judged, in the order of the document."""
-    placed: list[tuple[DataQuality, str | None]] = [(rule, None) for rule in table.quality or []]
-    placed += [(rule, prop.name) for prop in table.properties or [] for rule in prop.quality or []]
-    return tuple(_compile(rule, prop, known, path) for rule, prop in placed if rule.type != "text")
+    """Return every executable rule of the table and its properties, in the order of the document."""
+    rules: list[tuple[DataQuality, str | None]] = [(rule, None) for rule in table.quality or []]
+    rules += [(rule, prop.name) for prop in table.properties or [] for rule in prop.quality or []]
+    return tuple(_compile(rule, prop, known, path) for rule, prop in rules if rule.type != "text")
 
 
 def informal_rules(table: SchemaObject) -> tuple[str, ...]:
-    """The rules of type text: said to people, judged by nobody."""
+    """Return the rules of type text, which people read and no code evaluates."""
     rules = [*(table.quality or []), *(rule for prop in table.properties or [] for rule in prop.quality or [])]
     return tuple(rule.description or rule.name or "" for rule in rules if rule.type == "text")
 
 
 def custom(entries: list[Any] | None, name: str) -> Any:
-    """The value of a customProperties entry; None where there is none."""
-    found = [entry.value for entry in entries or [] if entry.property == name]
-    return found[0] if found else None
+    """Return the value of a customProperties entry, or None."""
+    return next((entry.value for entry in entries or [] if entry.property == name), None)
 
 
 def scope_of(entries: list[Any] | None, what: str) -> Scope:
-    """The scope among customProperties. SpecError names what is accepted."""
+    """Return the scope among customProperties; table by default.
+
+    Raises:
+        SpecError: The scope is neither table nor series. The message begins with `what`.
+    """
     scope = custom(entries, "scope")
     if scope not in (None, "table", "series"):
-        raise SpecError(f"{what} has scope {scope!r}; write table or series.")
+        raise SpecError(f"{what} has scope {scope!r}. Write table or series.")
     return "series" if scope == "series" else "table"
 
 
 def severity_of(severity: Any, what: str) -> Severity:
-    """The severity as it is written, error where it is not. SpecError names what is accepted."""
+    """Return the severity; error by default.
+
+    Raises:
+        SpecError: The severity is not error, warning or info. The message begins with `what`.
+    """
     if severity not in (None, "error", "warning", "info"):
         raise SpecError(
-            f"{what} has severity {severity!r}; write error or warning, or info where it shall only be told."
+            f"{what} has severity {severity!r}. Write error or warning, or info for a rule that only reports."
         )
     return severity or "error"
 
@@ -89,13 +95,13 @@ def _compile(rule: DataQuality, prop: str | None, known: Mapping[str, PropertyRe
     engine = re.sub(r"[^a-z]", "", (rule.engine or "").lower())
     allowed = None
     if rule.type == "custom" and engine in ("greatexpectations", "gx"):
-        expectation, arguments = _custom(rule, what)
+        expectation, arguments = _custom_expectation(rule, what)
     elif rule.type in (None, "library"):
-        expectation, arguments, allowed = library(rule, prop, known, what)
+        expectation, arguments, allowed = compile_metric(rule, prop, known, what)
     else:
-        told = f"type {rule.type!r}" + (f" for engine {rule.engine!r}" if rule.engine else "")
+        kind = f"type {rule.type!r}" + (f" for engine {rule.engine!r}" if rule.engine else "")
         raise SpecError(
-            f"{what} is of {told}; library and custom greatExpectations are judged, and text is only told to people."
+            f"{what} has {kind}. Supported are library, custom with engine greatExpectations, and text (not evaluated)."
         )
     return QualityRule(
         id=rule.id,
@@ -109,7 +115,7 @@ def _compile(rule: DataQuality, prop: str | None, known: Mapping[str, PropertyRe
     )
 
 
-def _custom(rule: DataQuality, what: str) -> tuple[str, dict[str, Any]]:
+def _custom_expectation(rule: DataQuality, what: str) -> tuple[str, dict[str, Any]]:
     written = rule.implementation
     body = (
         mapping(written, what.replace(": rule", ": the implementation of rule", 1))
@@ -119,11 +125,11 @@ def _custom(rule: DataQuality, what: str) -> tuple[str, dict[str, Any]]:
     if not isinstance(body, dict) or not isinstance(body.get("type"), str):
         raise SpecError(f"{what} needs an implementation with `type` and `kwargs`.")
     if unknown := sorted(set(body) - {"type", "kwargs", "meta"}):
-        raise SpecError(f"{what} has {', '.join(unknown)} in its implementation; it takes `type` and `kwargs`.")
+        raise SpecError(f"{what} has {', '.join(unknown)} in its implementation. Supported are `type` and `kwargs`.")
     if bounds := [word for word in OPERATORS if getattr(rule, word) is not None]:
-        raise SpecError(f"{what} has {bounds[0]} beside its implementation, where the bound belongs.")
+        raise SpecError(f"{what} has {bounds[0]} outside its implementation. Put the bound into kwargs.")
     kwargs = body.get("kwargs") or {}
     if not isinstance(kwargs, dict):
-        raise SpecError(f"{what} has kwargs {kwargs!r}; write a mapping of names to values.")
+        raise SpecError(f"{what} has kwargs {kwargs!r}. Write a mapping of names to values.")
     # the standard's own example writes minValue for min_value
     return body["type"], {re.sub(r"(?<=[a-z])([A-Z])", lambda m: f"_{m[1].lower()}", k): v for k, v in kwargs.items()}

@@ -1,9 +1,9 @@
-"""The one base of every setting and claim: frozen, and a typo is an error."""
+"""Base class of all settings and records: frozen, and an unknown field is an error."""
 
 from pydantic import BaseModel, ConfigDict
 
 
 class Spec(BaseModel):
-    """Settings that can't change after they were read and refuse a field they do not know."""
+    """Immutable settings or record that rejects unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -30,12 +30,12 @@ from data_contracts.errors import (
         (StoreDamaged("artifacts/a.parquet", "is missing"), 1),
     ],
 )
-def test_every_error_ends_with_the_documented_exit_code(error: NightcastError, code: int) -> None:
+def test_every_error_has_the_documented_exit_code(error: NightcastError, code: int) -> None:
     assert error.exit_code == code
     assert isinstance(error, NightcastError)
 
 
-def test_the_tree_at_the_top_of_the_file_is_the_tree_of_classes() -> None:
+def test_tree_in_the_docstring_matches_the_classes() -> None:
     drawn = set(re.findall(r"(\w+) (\d) ", Path(errors.__file__).read_text(encoding="utf-8").split('"""')[1]))
     drawn |= {("NightcastError", "1")}
     written = {
@@ -46,28 +46,28 @@ def test_the_tree_at_the_top_of_the_file_is_the_tree_of_classes() -> None:
     assert drawn == written
 
 
-def test_a_broken_contract_lists_every_finding_and_where_the_rejected_rows_lie() -> None:
+def test_broken_contract_lists_findings_and_quarantine() -> None:
     error = ContractBroken("the source s.csv", ["no y", "twice"], "quarantine/pipeline=p/1.parquet")
     assert str(error) == (
-        "the source s.csv broke its contract, so nothing new was published:\n"
+        "the source s.csv broke its contract. Nothing new was published:\n"
         "  - no y\n"
         "  - twice\n"
-        "The rejected rows, each with its rule and reason: quarantine/pipeline=p/1.parquet"
+        "Rejected rows with rule and reason: quarantine/pipeline=p/1.parquet"
     )
     assert (error.table, error.findings) == ("the source s.csv", ["no y", "twice"])
 
 
-def test_without_a_champion_the_two_commands_that_make_one_are_named() -> None:
+def test_missing_champion_names_the_commands_that_train_one() -> None:
     assert str(NoChampion("ports", "none yet")).endswith(
         "Run `nightcast nightly ports` or `nightcast retrain ports` first."
     )
 
 
-def test_damage_names_the_file_and_the_way_out() -> None:
+def test_damage_names_the_file_and_the_fix() -> None:
     error = StoreDamaged("artifacts/clean/ab.parquet", "is missing")
     assert str(error).startswith("artifacts/clean/ab.parquet in the store is missing. Run the same night again")
 
 
-def test_a_url_is_told_without_its_password() -> None:
+def test_url_is_redacted() -> None:
     told = errors.redact("can't reach https://ann:secret@mlflow.example/api, nor s3://bucket/key")
     assert told == "can't reach https://…@mlflow.example/api, nor s3://bucket/key"

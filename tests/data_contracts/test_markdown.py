@@ -9,16 +9,16 @@ from data_contracts.markdown import render_markdown
 from data_contracts.odcs_compiler import ODCS, read_contract
 
 
-def test_the_page_of_the_demo_says_what_its_contract_says() -> None:
+def test_page_of_the_demo_contains_its_contract() -> None:
     page = render_markdown(read_contract(ODCS / "nyc-delays.yaml"))
     assert page.startswith("# Late departures of New York, hour by hour\n\nContract `nyc-delays@1.0.0`.\n")
     assert "| `series` (key) | string |  | never | origin and carrier" in page
     assert "One row for each `series`, `time_hour`." in page
-    assert "(`wind_speed`; at most 5 percent at fault; stops the night)." in page
-    assert "- A row that is no observation (text for a number" in page
+    assert "(`wind_speed`; at most 5 percent violations; stops the night)." in page
+    assert "- A row that is not an observation (text for a number" in page
 
 
-def test_units_zones_scopes_and_service_levels_are_told(tmp_path: Path) -> None:
+def test_page_contains_units_zones_scopes_and_service_levels(tmp_path: Path) -> None:
     gaps: dict[str, Any] = {"name": "gaps", "metric": "nullValues", "mustBeLessThan": 3}
     gaps["customProperties"] = [{"property": "scope", "value": "series"}]
     columns = [
@@ -52,21 +52,25 @@ def test_units_zones_scopes_and_service_levels_are_told(tmp_path: Path) -> None:
     path = tmp_path / "wind.odcs.yaml"
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     page = render_markdown(read_contract(path))
-    assert "| `hour` | timestamp, written %d/%m/%Y %H:%M, in Europe/Berlin where it carries no zone |" in page
+    assert "| `hour` | timestamp, written %d/%m/%Y %H:%M, in Europe/Berlin if it carries no zone |" in page
     assert r"| `wind` | number | mph | may be | speed \| gusts not &lt;script>alert(1)&lt;/script> | 1.5, 2 |" in page
-    assert "- gaps (`wind`; less than 3 at fault; each series by itself; the series is set aside" in page
-    assert "- latency: the newest observation of each series is at most 3h old; an older one: the series is set" in page
-    assert "- retention: 2 y; said, not judged by Nightcast." in page
-    assert "## Said, and judged by nobody\n\n- Measured on the roof." in page
+    assert "- gaps (`wind`; less than 3 violations; evaluated for each series; the series is excluded" in page
+    assert (
+        "- latency: the newest observation of each series is at most 3h old. If it is older: the series is set" in page
+    )
+    assert "- retention: 2 y; informal, not evaluated by Nightcast." in page
+    assert "## Informal rules (not evaluated)\n\n- Measured on the roof." in page
 
 
-def test_the_example_of_the_readme_is_a_contract_and_says_what_it_shows(tmp_path: Path) -> None:
-    readme = (ODCS.parent / "README.md").read_text(encoding="utf-8")
+def test_documented_example_compiles_and_renders(tmp_path: Path) -> None:
+    readme = (ODCS.parent / "CONTRACTS.md").read_text(encoding="utf-8")
     path = tmp_path / "sales.odcs.yaml"
     path.write_text(readme.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
     page = render_markdown(read_contract(path))
     assert "- table rowCount (more than 1,000 rows; stops the night)." in page
-    assert "- few gaps (`sold`; less than 5 percent at fault; each series by itself; the series is set aside" in page
-    assert "- sold is possible (`sold`; the rows go to quarantine, the night goes on)." in page
+    assert (
+        "- few gaps (`sold`; less than 5 percent violations; evaluated for each series; the series is excluded" in page
+    )
+    assert "- sold is possible (`sold`; the rows go to quarantine, the night continues)." in page
     assert "- size is one of its enum: size must be one of S, M (`size`; each series by itself; the series is" in page
     assert "| `day` (key) | timestamp[us, UTC] |  | may be |" in page

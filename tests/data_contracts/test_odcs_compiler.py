@@ -45,7 +45,7 @@ def table(**changes: pa.Array) -> pa.Table:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-def test_every_document_of_ours_is_one_of_the_standard(path: Path) -> None:
+def test_builtin_document_conforms_to_the_standard(path: Path) -> None:
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     schema = json.loads(resources.files("open_data_contract_standard").joinpath("schema.json").read_text("utf-8"))
     jsonschema.validate(document, schema, cls=jsonschema.Draft201909Validator)
@@ -53,7 +53,7 @@ def test_every_document_of_ours_is_one_of_the_standard(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
-def test_every_document_of_ours_compiles_and_promises_named_columns(path: Path) -> None:
+def test_builtin_document_compiles_with_its_columns(path: Path) -> None:
     contract = read_contract(path)
     assert contract.label == f"{path.stem}@1.0.0"
     assert contract.columns
@@ -75,11 +75,11 @@ def test_every_document_of_ours_compiles_and_promises_named_columns(path: Path) 
         ("quarantine", []),
     ],
 )
-def test_a_table_of_ours_has_the_key_that_its_readers_count_on(name: str, key: list[str]) -> None:
+def test_builtin_table_has_its_key(name: str, key: list[str]) -> None:
     assert builtin_contract(name).key == key
 
 
-def test_the_forecast_table_promises_what_the_design_says() -> None:
+def test_forecast_table_has_the_documented_columns() -> None:
     promised = {column.name: column.arrow for column in builtin_contract("forecasts").columns}
     assert promised == {
         "unique_id": "string",
@@ -95,7 +95,7 @@ def test_the_forecast_table_promises_what_the_design_says() -> None:
     }
 
 
-def test_a_table_that_keeps_its_contract_has_no_findings() -> None:
+def test_conforming_table_has_no_findings() -> None:
     assert PAIRS.violations(table()) == []
     assert PAIRS.violations(table(q05=pa.array([0.0, 1.0]))) == []
     assert PAIRS.violations(table().slice(0, 0)) == []
@@ -118,19 +118,19 @@ def test_a_table_that_keeps_its_contract_has_no_findings() -> None:
         ),
     ],
 )
-def test_a_broken_promise_is_a_sentence(changes: dict[str, pa.Array], findings: list[str]) -> None:
+def test_violation_is_one_sentence(changes: dict[str, pa.Array], findings: list[str]) -> None:
     assert PAIRS.violations(table(**changes)) == findings
 
 
 @settings(max_examples=60, deadline=None)
 @given(keys=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), max_size=8))
-def test_a_repeated_key_is_found_wherever_it_stands(keys: list[tuple[str, int]]) -> None:
+def test_repeated_key_is_found_at_any_position(keys: list[tuple[str, int]]) -> None:
     contract = Contract(id="k", version="1.0.0", columns=(Column(name="a", key=True), Column(name="b", key=True)))
     told = pa.table({"a": pa.array([a for a, _ in keys], pa.string()), "b": pa.array([b for _, b in keys], pa.int64())})
     assert bool(contract.violations(told)) == (len(set(keys)) < len(keys))
 
 
-def test_missing_beside_not_finite_is_counted_apart() -> None:
+def test_missing_and_non_finite_values_are_counted_separately() -> None:
     values = pa.array([None, float("inf")])
     assert PAIRS.violations(table(y_hat=values)) == [
         "column 'y_hat' has 1 missing values",
@@ -156,7 +156,7 @@ def written(folder: Path, told: dict[str, Any]) -> Path:
     return path
 
 
-def test_a_document_becomes_facts(tmp_path: Path) -> None:
+def test_document_compiles_to_columns_rules_and_levels(tmp_path: Path) -> None:
     schema = {
         "name": "sales",
         "customProperties": [{"property": "rowFaults", "value": "warning"}],
@@ -179,12 +179,12 @@ def test_a_document_becomes_facts(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"kind": "Recipe"}, "is no data contract"),
-        ({"schema": None}, "is no data contract"),
+        ({"kind": "Recipe"}, "is not a data contract"),
+        ({"schema": None}, "is not a data contract"),
         ({"schema": [{"name": "a"}, {"name": "b"}]}, "describes 2 tables"),
         ({"schema": [{"properties": [{"name": "a", "logicalType": "object"}]}]}, "a has logicalType 'object'"),
         ({"schema": [{"properties": [{"logicalType": "string"}]}]}, "has no name"),
-        ({"schema": [{"properties": [{"name": "a"}, {"name": "a"}]}]}, "promises a twice"),
+        ({"schema": [{"properties": [{"name": "a"}, {"name": "a"}]}]}, "defines a more than once"),
         ({"schema": "sales"}, "schema: Input should be a valid list"),
         (
             {"schema": [{"customProperties": [{"property": "rowFaults", "value": "ignore"}]}]},
@@ -192,25 +192,25 @@ def test_a_document_becomes_facts(tmp_path: Path) -> None:
         ),
         (
             {"schema": [{"customProperties": [{"property": "otherColumns", "value": "q("}]}]},
-            "no regular expression",
+            "not a regular expression",
         ),
         ({"slaProperties": [{"property": "freshness", "value": "soon"}]}, "freshness is 'soon' d"),
         ({"slaProperties": [{"property": "freshness", "value": 1, "unit": "fortnight"}]}, "freshness is 1 fortnight"),
     ],
 )
-def test_what_is_no_contract_is_a_spec_error_that_names_the_file(
-    tmp_path: Path, changes: dict[str, Any], said: str
-) -> None:
+def test_invalid_contract_is_a_spec_error_with_the_file(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said) as refused:
         read_contract(written(tmp_path, document(**changes)))
     assert "sales.yaml" in str(refused.value)
 
 
-def test_a_misspelt_word_of_the_standard_is_named(tmp_path: Path) -> None:
+def test_misspelt_field_is_named(tmp_path: Path) -> None:
     schema = {"name": "sales", "properties": [{"name": "sold", "requird": True}]}
-    with pytest.raises(SpecError, match=r"the standard has no schema\.0\.properties\.0\.requird; is a word misspelt"):
+    with pytest.raises(
+        SpecError, match=r"the standard does not define schema\.0\.properties\.0\.requird. Check the spelling"
+    ):
         read_contract(written(tmp_path, document(schema=[schema])))
 
 
-def test_every_arrow_type_that_a_contract_may_name_is_one() -> None:
+def test_every_supported_arrow_type_resolves() -> None:
     assert all(isinstance(kind, pa.DataType) for kind in ARROW.values())

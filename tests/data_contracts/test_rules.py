@@ -68,7 +68,7 @@ def rules_of(folder: Path, *rules: dict[str, Any], of_table: bool = False) -> tu
         ),
     ],
 )
-def test_a_rule_of_the_standard_becomes_an_expectation(
+def test_rule_compiles_to_an_expectation(
     tmp_path: Path, written: dict[str, Any], expectation: str, arguments: dict[str, Any]
 ) -> None:
     (rule,) = rules_of(tmp_path, {"type": "library", "name": "r", **written})
@@ -76,7 +76,7 @@ def test_a_rule_of_the_standard_becomes_an_expectation(
     assert rule.arguments == arguments
 
 
-def test_a_rule_is_strict_unless_it_says_warning(tmp_path: Path) -> None:
+def test_rule_severity_is_error_by_default(tmp_path: Path) -> None:
     strict = {"name": "a", "metric": "nullValues", "mustBe": 0}
     rules = rules_of(tmp_path, strict, strict | {"name": "b", "severity": "warning", "description": "Why not."})
     assert [rule.severity for rule in rules] == ["error", "warning"]
@@ -86,12 +86,12 @@ def test_a_rule_is_strict_unless_it_says_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"metric": "nullValues", "severity": "sever"}, "rule 'r' has severity 'sever'; write error or warning"),
-        ({"metric": "freshness"}, "uses metric 'freshness'"),
-        ({"metric": "invalidValues"}, "takes validValues or pattern"),
-        ({"type": "sql", "query": "select 1"}, "is of type 'sql'"),
-        ({"type": "custom", "engine": "soda", "implementation": "x: 1"}, "is of type 'custom'"),
-        ({"metric": "nullValues", "mustBe": "few", "unit": "percent"}, "the bound 'few', which is no number"),
+        ({"metric": "nullValues", "severity": "sever"}, "rule 'r' has severity 'sever'. Write error or warning"),
+        ({"metric": "freshness"}, "has the unknown metric 'freshness'"),
+        ({"metric": "invalidValues"}, "Give validValues or pattern"),
+        ({"type": "sql", "query": "select 1"}, "has type 'sql'"),
+        ({"type": "custom", "engine": "soda", "implementation": "x: 1"}, "has type 'custom'"),
+        ({"metric": "nullValues", "mustBe": "few", "unit": "percent"}, "the bound 'few', which is not a number"),
         ({"type": "custom", "engine": "greatExpectations"}, "needs an implementation with `type` and `kwargs`"),
         (
             {"type": "custom", "engine": "greatExpectations", "implementation": "type: [broken"},
@@ -107,9 +107,7 @@ def test_a_rule_is_strict_unless_it_says_warning(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_is_no_rule_is_a_spec_error_that_names_file_and_rule(
-    tmp_path: Path, written: dict[str, Any], said: str
-) -> None:
+def test_invalid_rule_is_a_spec_error_with_file_and_rule(tmp_path: Path, written: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said) as refused:
         rules_of(tmp_path, {"name": "r", **written})
     assert "sales.yaml" in str(refused.value)
@@ -118,12 +116,12 @@ def test_what_is_no_rule_is_a_spec_error_that_names_file_and_rule(
 @pytest.mark.parametrize(
     ("written", "said"),
     [
-        ({"metric": "rowCount"}, "counts rows but gives no bound"),
-        ({"metric": "rowCount", "mustBe": "many"}, "'many', which is no number"),
+        ({"metric": "rowCount"}, "counts rows but has no bound"),
+        ({"metric": "rowCount", "mustBe": "many"}, "'many', which is not a number"),
         ({"metric": "duplicateValues", "mustBe": 0}, "needs `arguments:"),
-        ({"metric": "nullValues", "mustBe": 0}, "must stand at a property, not at the table"),
+        ({"metric": "nullValues", "mustBe": 0}, "applies to a property"),
     ],
 )
-def test_a_rule_at_the_table_that_judges_nothing_is_refused(tmp_path: Path, written: dict[str, Any], said: str) -> None:
+def test_table_rule_without_effect_is_rejected(tmp_path: Path, written: dict[str, Any], said: str) -> None:
     with pytest.raises(SpecError, match=said):
         rules_of(tmp_path, {"name": "r", "type": "library", **written}, of_table=True)

@@ -23,7 +23,7 @@ evaluation: {metric: wql}
 """
 
 
-def test_comments_and_fields_around_what_is_replaced_stay_as_they_were() -> None:
+def test_comments_and_other_fields_are_kept() -> None:
     changes = {"models": [{"cell": "gru", "hidden": 8}], "training": {"max_epochs": 5, "learning_rate": 0.001}}
     assert (
         rewrite_yaml(WRITTEN, changes, "shops.yaml")
@@ -42,7 +42,7 @@ evaluation: {metric: wql}
     )
 
 
-def test_a_new_field_stands_at_the_end() -> None:
+def test_new_field_is_appended() -> None:
     assert rewrite_yaml("name: shops\n", {"freq": "h", "training": {"seed": 3}}, "shops.yaml") == (
         "name: shops\nfreq: h\ntraining: {seed: 3}\n"
     )
@@ -59,11 +59,11 @@ def test_a_new_field_stands_at_the_end() -> None:
         "name: shops\r\ntraining:\r\n- a\r\n-\r\n  - b\r\nfreq: h\r\n",
     ],
 )
-def test_however_it_is_written_it_says_the_same_but_for_the_change(text: str) -> None:
+def test_edited_document_equals_the_original_plus_the_change(text: str) -> None:
     changed = mapping(rewrite_yaml(text, {"training": {"seed": 2}, "models": []}, "shops.yaml"), "shops.yaml")
     assert changed == {"name": "shops", "training": {"seed": 2}, "freq": "h", "models": []}
 
 
-def test_what_is_no_document_is_named() -> None:
+def test_invalid_document_is_named() -> None:
     with pytest.raises(SpecError, match=r"shops\.yaml holds list"):
         rewrite_yaml("- a\n", {"training": {}}, "shops.yaml")

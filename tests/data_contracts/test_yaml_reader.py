@@ -18,15 +18,15 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("name: one\nfreq: h\nname: two\n", r"p\.yaml, line 3: the key 'name' stands twice"),
-        ("outer:\n  a: 1\n  a: 2\n", r"line 3: the key 'a' stands twice"),
-        (BOMB, r"p\.yaml, line 2: anchors and aliases are not accepted"),
+        ("name: one\nfreq: h\nname: two\n", r"p\.yaml, line 3: the key 'name' occurs twice"),
+        ("outer:\n  a: 1\n  a: 2\n", r"line 3: the key 'a' occurs twice"),
+        (BOMB, r"p\.yaml, line 2: anchors and aliases are not supported"),
         ("base: &b {a: 1}\nmore:\n  <<: *b\n", "line 3: anchors and aliases"),
         ("name: !!python/object/apply:os.system ['touch planted']\n", r"p\.yaml is not valid YAML.*line 1"),
         ("name: !!python/name:os.system\n", "is not valid YAML.*python/name"),
         ("name: !secret x\n", "is not valid YAML.*!secret"),
-        ("? [a, b]\n: 1\n", "line 1: a field's name must be plain text"),
-        ("{[a]: 1}\n", "line 1: a field's name must be plain text"),
+        ("? [a, b]\n: 1\n", "line 1: a field name must be plain text"),
+        ("{[a]: 1}\n", "line 1: a field name must be plain text"),
         ("from: 2013-13-45\n", "is not valid YAML: month must be"),
         ("a: 1\n b: 2\n", "is not valid YAML.*line 2"),
         ("a: 1\n---\nb: 2\n", "is not valid YAML.*single document"),
@@ -38,14 +38,14 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("a: " + "x" * 1_000_001, "has more than 1,000,000 bytes"),
     ],
 )
-def test_what_yaml_allows_and_nobody_means_is_refused_with_file_and_line(tmp_path: Path, text: str, said: str) -> None:
+def test_unsupported_yaml_is_rejected_with_file_and_line(tmp_path: Path, text: str, said: str) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=f"(?s){said}"):
         read_document(path)
 
 
-def test_a_tag_that_would_run_code_runs_nothing(tmp_path: Path) -> None:
+def test_tag_does_not_run_code(tmp_path: Path) -> None:
     planted, path = tmp_path / "planted", tmp_path / "p.yaml"
     path.write_text(f"a: !!python/object/apply:pathlib.Path.touch [{planted}]\n", encoding="utf-8")
     with pytest.raises(SpecError):
@@ -53,23 +53,23 @@ def test_a_tag_that_would_run_code_runs_nothing(tmp_path: Path) -> None:
     assert not planted.exists()
 
 
-def test_a_file_that_is_missing_binary_or_a_folder_is_named(tmp_path: Path) -> None:
+def test_missing_binary_or_folder_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match=r"gone\.yaml does not exist"):
         read_document(tmp_path / "gone.yaml")
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(SpecError, match=r"binary\.yaml can't be read as UTF-8"):
+    with pytest.raises(SpecError, match=r"binary\.yaml cannot be read as UTF-8"):
         read_document(tmp_path / "binary.yaml")
-    with pytest.raises(SpecError, match="can't be read"):
+    with pytest.raises(SpecError, match="cannot be read"):
         read_document(tmp_path)
 
 
 @pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs a file without an end")
-def test_a_file_without_an_end_is_not_read_to_its_end() -> None:
+def test_endless_file_is_read_up_to_the_limit() -> None:
     with pytest.raises(SpecError, match="has more than 1,000,000 bytes"):
         read_document(Path("/dev/zero"))
 
 
-def test_plain_values_come_as_they_are_written(tmp_path: Path) -> None:
+def test_plain_values_keep_their_types(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text("name: büro\nn: 3\nshare: 0.5\nwhen: 2013-11-30\nlist: [a, {b: null}]\n", encoding="utf-8")
     document = read_document(path)
@@ -80,7 +80,7 @@ def test_plain_values_come_as_they_are_written(tmp_path: Path) -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet="ab:[]{}&*!<>?-|'\"#,\n\t 01.%@`~é\x00", max_size=60))
-def test_any_text_is_a_mapping_or_a_spec_error(text: str) -> None:
+def test_any_text_gives_a_mapping_or_a_spec_error(text: str) -> None:
     try:
         found: object = mapping(text, "p.yaml")
     except SpecError as refused:
@@ -89,7 +89,7 @@ def test_any_text_is_a_mapping_or_a_spec_error(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ['url: "postgresql://me:hunter2@h/d\n', "pw: hunter2: x\n", "{pw: hunter2, @}\n"])
-def test_no_line_of_broken_yaml_is_quoted_for_there_may_be_a_password_in_it(text: str) -> None:
+def test_yaml_error_does_not_quote_the_line(text: str) -> None:
     with pytest.raises(SpecError, match=r"p\.yaml is not valid YAML: .* in line \d, column \d+") as refused:
         mapping(text, "p.yaml")
     assert "hunter2" not in str(refused.value)
@@ -104,7 +104,7 @@ class Pipeline(Spec):
     windowing: Windowing
 
 
-def test_each_slip_of_a_spec_is_a_line_that_names_the_field() -> None:
+def test_each_invalid_field_is_one_line() -> None:
     with pytest.raises(ValidationError) as found:
         Pipeline.model_validate({"name": 7, "windowing": {"horizont": 24}, "password": "hunter2"})
     said = str(spec_error_from("p.yaml", found.value))
@@ -122,7 +122,7 @@ def test_each_slip_of_a_spec_is_a_line_that_names_the_field() -> None:
         ({"horizon": "postgresql://me:hunt@er2@h/d"}, "n", r"horizon: .* \(got 'postgresql://…@h/d'\)"),
     ],
 )
-def test_a_url_in_the_wrong_field_is_shown_without_its_password(windowing: object, name: str, said: str) -> None:
+def test_url_in_the_wrong_field_is_redacted(windowing: object, name: str, said: str) -> None:
     with pytest.raises(ValidationError) as found:
         Pipeline.model_validate({"name": name, "windowing": windowing})
     told = str(spec_error_from("p.yaml", found.value))
@@ -130,7 +130,7 @@ def test_a_url_in_the_wrong_field_is_shown_without_its_password(windowing: objec
     assert "er2" not in told
 
 
-def test_a_long_value_is_not_printed_whole() -> None:
+def test_long_value_is_shortened() -> None:
     with pytest.raises(ValidationError) as found:
         Windowing.model_validate({"horizon": "x" * 5000})
     assert len(str(spec_error_from("p.yaml", found.value))) < 300
