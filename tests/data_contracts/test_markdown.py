@@ -56,7 +56,7 @@ def test_page_contains_units_zones_scopes_and_service_levels(tmp_path: Path) -> 
     assert r"| `wind` | number | mph | may be | speed \| gusts not &lt;script>alert(1)&lt;/script> | 1.5, 2 |" in page
     assert "- gaps (`wind`; less than 3 violations; evaluated for each series; the series is excluded" in page
     assert (
-        "- latency: the newest observation of each series is at most 3h old. If it is older: the series is set" in page
+        "- latency: the newest observation of each series is at most 3h old. If it is older: the series is exc" in page
     )
     assert "- retention: 2 y; informal, not evaluated by Nightcast." in page
     assert "## Informal rules (not evaluated)\n\n- Measured on the roof." in page
@@ -72,5 +72,5 @@ def test_documented_example_compiles_and_renders(tmp_path: Path) -> None:
         "- few gaps (`sold`; less than 5 percent violations; evaluated for each series; the series is excluded" in page
     )
     assert "- sold is possible (`sold`; the rows go to quarantine, the night continues)." in page
-    assert "- size is one of its enum: size must be one of S, M (`size`; each series by itself; the series is" in page
+    assert "- size is one of its enum: size must be one of S, M (`size`; evaluated for each series; the series is" in page
     assert "| `day` (key) | timestamp[us, UTC] |  | may be |" in page
