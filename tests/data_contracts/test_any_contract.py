@@ -16,7 +16,7 @@ from data_contracts.errors import SpecError
 from data_contracts.markdown import render_markdown
 from data_contracts.odcs_compiler import ODCS, read_contract
 
-README = (ODCS.parent / "README.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
+README = (ODCS.parent / "CONTRACTS.md").read_text(encoding="utf-8").split("```yaml\n")[1].split("```")[0]
 SALES = yaml.safe_load(README)
 NUMBERS = [-1, 0.5, float("nan"), float("inf"), 10**400]
 NESTED: list[Any] = [[], [1], [[1]], {}, {"a": 1}, ["a", None]]
