@@ -10,6 +10,7 @@ from rich.table import Table
 from data_contracts.errors import NightcastError
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
+from tasks.storage.layout import forecasts_dir, latest_dir
 from tasks.storage.store import Store
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -24,7 +25,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
     settings = Settings()
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
     manifests = _manifests(spec.name, store)
-    published = store.list_files(f"latest/pipeline={spec.name}")
+    published = store.list_files(latest_dir(spec.name))
     if not manifests or not published:
         raise NoForecastYet(
             f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "
@@ -109,7 +110,7 @@ def places(facts: dict[str, Any], store: Store) -> str:
         (
             "",
             f"Forecasts     {root}/{facts['forecasts']}  ({facts['rows']:,} rows)",
-            f"All vintages  {root}/forecasts/pipeline={facts['pipeline']}/",
+            f"All vintages  {root}/{forecasts_dir(facts['pipeline'])}/",
             f"Morning page  {root}/{facts['page']}",
         )
     )

@@ -10,6 +10,7 @@ from flows.pipeline.schedule import missing_nights, scheduled_times, vintages
 from flows.pipeline.spec import PipelineSpec
 from tasks.registry.champions import champion_at
 from tasks.storage import lease
+from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
 
@@ -50,7 +51,7 @@ def _forecasts(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator
         state, told = "bad", f"newest forecasts are of the future: {newest:%Y-%m-%d %H:%M} UTC"
         step = "Set the clock of the machine that made them, or remove that vintage."
     yield Finding(spec.name, state, told, step)
-    latest = f"latest/pipeline={spec.name}/forecasts.parquet"
+    latest = latest_uri(spec.name)
     try:
         same = store.table_at(latest, "forecasts").digest == store.table_at(made[newest], "forecasts").digest
         if not same:

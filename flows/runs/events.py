@@ -16,7 +16,7 @@ from prefect.events import emit_event
 from flows.pipeline.alerts import AlertSpec
 from tasks.results.run import RunResults
 from tasks.results.steps import DriftResult, RegistrationResult
-from tasks.storage import vintages
+from tasks.storage.layout import decisions_dir, parse_vintage, runs_dir
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -68,8 +68,8 @@ def emit_events(pipeline: str, found: EventPayloads) -> None:
 def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> int:
     """Decisions up to this night since the last one that moved the champion."""
     count = 0
-    for uri in reversed(store.list_files(f"decisions/pipeline={pipeline}")):
-        moment = vintages.parse_vintage(uri)
+    for uri in reversed(store.list_files(decisions_dir(pipeline))):
+        moment = parse_vintage(uri)
         decision = store.read_json(uri) if moment and moment <= as_of else None
         if decision and decision.get("moved"):
             break
@@ -79,7 +79,7 @@ def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> i
 
 def _drifted_lately(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
     since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
-    for uri in store.list_files(f"runs/pipeline={pipeline}"):
+    for uri in store.list_files(runs_dir(pipeline)):
         record = store.read_json(uri) or {}
         if DRIFT in record.get("events", ()) and since < datetime.fromisoformat(record["as_of"]) < as_of:
             return True
