@@ -14,9 +14,10 @@ import pandas as pd
 from prefect.events import emit_event
 
 from flows.pipeline.alerts import AlertSpec
+from tasks.results.manifest import read_all
 from tasks.results.run import RunResults
 from tasks.results.steps import DriftResult, RegistrationResult
-from tasks.storage.layout import decisions_dir, parse_vintage, runs_dir
+from tasks.storage.layout import decisions_dir, parse_vintage
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -79,8 +80,4 @@ def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> i
 
 def _drifted_lately(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
     since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
-    for uri in store.list_files(runs_dir(pipeline)):
-        record = store.read_json(uri) or {}
-        if DRIFT in record.get("events", ()) and since < datetime.fromisoformat(record["as_of"]) < as_of:
-            return True
-    return False
+    return any(DRIFT in run.events and since < run.as_of < as_of for run in read_all(store, pipeline))

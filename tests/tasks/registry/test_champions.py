@@ -99,9 +99,7 @@ def test_a_vintage_is_the_as_of_in_utc_and_sorts_as_text() -> None:
     east = timezone(timedelta(hours=9))
     assert layout.vintage_name(datetime(2024, 3, 9, 8, 30, tzinfo=east)) == "2024-03-08T233000Z"
     nights = [FIRST + timedelta(hours=hours) for hours in (0, 9, 10, 100, 10_000)]
-    assert sorted(layout.vintage_name(night) for night in nights) == [
-        layout.vintage_name(night) for night in nights
-    ]
+    assert sorted(layout.vintage_name(night) for night in nights) == [layout.vintage_name(night) for night in nights]
 
 
 @pytest.mark.parametrize(
