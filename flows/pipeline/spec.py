@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pandas as pd
 from cronsim import CronSim, CronSimError
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
 from data_contracts.column_types import known_zone
@@ -105,6 +105,7 @@ class PipelineSpec(Spec):
     drift: DriftSpec = DriftSpec()
     schedule: ScheduleSpec = ScheduleSpec()
     alerts: AlertSpec = AlertSpec()
+    _contract: Contract | None = PrivateAttr(None)
 
     @field_validator("freq")
     @classmethod
@@ -154,7 +155,9 @@ class PipelineSpec(Spec):
         """The same spec with its local paths resolved: from here, beside the YAML, or in this repository."""
         source = self.source.beside(lambda local: resolve_paths(local, path), path.parent)
         contract = resolve_paths(self.contract, path) if self.contract else None
-        return self.model_copy(update={"source": source, "contract": contract})
+        resolved = self.model_copy(update={"source": source, "contract": contract})
+        resolved._contract = None
+        return resolved
 
     @property
     def input_spec(self) -> InputSpec:
@@ -184,9 +187,20 @@ class PipelineSpec(Spec):
 
     @property
     def compiled_contract(self) -> Contract | None:
-        """The contract of the source. Raises SpecError where it and the source disagree on the zone of the times."""
-        contract = read_contract(Path(self.contract)) if self.contract else None
-        zones = [column.zone for column in contract.columns if column.name == self.columns.ds] if contract else []
+        """The contract of the source, compiled at the first access: one run meets one version of the file.
+
+        It is not compiled in `read`, so that a run with a broken contract still leaves its failure page.
+
+        Raises:
+            SpecError: The document is not a valid contract, or it and the source disagree on the time zone.
+        """
+        if self.contract and self._contract is None:
+            self._contract = self._compile(Path(self.contract))
+        return self._contract
+
+    def _compile(self, path: Path) -> Contract:
+        contract = read_contract(path)
+        zones = [column.zone for column in contract.columns if column.name == self.columns.ds]
         if self.source.timezone and any(zone and zone != self.source.timezone for zone in zones):
             raise SpecError(
                 f"{self.contract} says that {self.columns.ds} is in {zones[0]} (defaultTimezone), the pipeline says "

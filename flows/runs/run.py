@@ -195,8 +195,8 @@ class Run:
             "steps": [entry.model_dump() for entry in self.entries],
         }
         try:
-            night = (self.spec.name, self.as_of)
-            page = render_failure_page(name, self._where(), night, error, self.spec.forecast_setup, self.store)
+            failed = RunContext(pipeline=self.spec.name, run_id=name, as_of=self.as_of)
+            page = render_failure_page(failed, self._where(), error, self.spec.forecast_setup, self.store)
             self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")

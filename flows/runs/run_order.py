@@ -30,7 +30,7 @@ from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
 
-FLOWS = ["nightly", "retrain", "forecast", "monitor", "backfill", "tune"]
+FLOW_NAMES = ("nightly", "retrain", "forecast", "monitor", "backfill", "tune")
 LABEL = "nightcast.owner"
 STARTING = timedelta(minutes=10)  # until then a run without an owner is taken to be on its way
 POLL_INTERVAL_S = 2.0  # seconds between two looks at earlier nights
@@ -116,7 +116,7 @@ def _runs(client: SyncPrefectClient, states: list[StateType]) -> list[FlowRun]:
     """Runs that are due and in one of these states, the earliest first."""
     due = FlowRunFilterExpectedStartTime(before_=datetime.now(UTC))
     return client.read_flow_runs(
-        flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[*FLOW_NAMES])),
         flow_run_filter=FlowRunFilter(
             state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)), expected_start_time=due
         ),

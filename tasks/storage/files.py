@@ -1,14 +1,13 @@
 """Bytes at a path below one root, on local disk or any fsspec URL; a file is there whole or not at all."""
 
 import contextlib
-import fcntl
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 
@@ -45,10 +44,10 @@ def remove(root: str, uri: str) -> None:
 
 
 @contextlib.contextmanager
-def locked(root: str, uri: str, patience: float) -> Iterator[None]:
+def locked(root: str, uri: str, timeout: float) -> Iterator[None]:
     """Be alone with the processes that lock the same `uri`; the kernel lets go when a process ends, however it ends.
 
-    Raises Locked after `patience` seconds. Object stores have no locks: there nothing is locked.
+    Raises FileLocked after `timeout` seconds. Object stores have no locks: there nothing is locked.
     """
     filesystem, base = fsspec.core.url_to_fs(root)
     if not isinstance(filesystem, LocalFileSystem):
@@ -56,17 +55,16 @@ def locked(root: str, uri: str, patience: float) -> Iterator[None]:
         return
     path = Path(f"{base}/{uri}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
-    with path.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise FileLocked(f"{path} is locked by another process") from None
-                time.sleep(0.01)
+    # A lock file that merely exists would outlive a killed process, so file systems without flock are refused.
+    lock = FileLock(path, timeout=timeout, poll_interval=0.01, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as busy:
+        raise FileLocked(f"{path} is locked by another process") from busy
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
