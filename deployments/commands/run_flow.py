@@ -20,7 +20,7 @@ def run_flow(flow: str, night: tuple[str, str | None], dry_run: bool) -> dict[st
     Raises what the flow raises where there is no manifest of this run.
     """
     drop_unreachable_server()
-    from flows.runs.run import Outcome
+    from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
     Settings().opened_store.check_writable()  # before Prefect is started: a store that refuses is said at once

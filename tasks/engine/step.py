@@ -59,6 +59,7 @@ class Step(Generic[P, R]):
         )(self._run_cached)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the step as a Prefect task, or return its cached result."""
         state: State[Any] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
         result: R = state.result()
         return result
@@ -71,7 +72,7 @@ class Step(Generic[P, R]):
             **kwargs: The same by name.
 
         Returns:
-            The result of the step, or why there is no result.
+            The result of the step, or why it failed.
 
         Raises:
             LeaseLost: Another run writes to the pipeline now.

@@ -63,5 +63,5 @@ def read_all(store: Store, pipeline: str) -> tuple[RunManifest, ...]:
 
 
 def newest(manifests: Iterable[RunManifest]) -> RunManifest | None:
-    """Return the manifest of the run that ended last; None if there are no manifests."""
+    """Return the manifest of the run that ended last; None without manifests."""
     return max(manifests, key=lambda manifest: manifest.ended, default=None)

@@ -16,7 +16,7 @@ class FileLocked(OSError):
 
 
 def read(root: str, uri: str) -> bytes:
-    """Return the bytes at `uri`. Raises FileNotFoundError if there is no file."""
+    """Return the bytes at `uri`. Raises FileNotFoundError if the file does not exist."""
     filesystem, base = fsspec.core.url_to_fs(root)
     data: bytes = filesystem.cat_file(f"{base}/{uri}")
     return data

@@ -31,7 +31,7 @@ def record_snapshot(snapshot: Snapshot, pipeline: str, store: Store) -> None:
 
 
 def snapshot_before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
-    """Return the snapshot of the newest earlier night; None if there is no record, or it is torn."""
+    """Return the snapshot of the newest earlier night; None if the record is missing or torn."""
     newest = newest_record_before(snapshots_dir(pipeline), as_of, store)
     try:
         return Snapshot.model_validate(store.read_json(newest)) if newest else None

@@ -120,7 +120,7 @@ class Store(Spec):
         return published
 
     def artifact_at(self, uri: str) -> Artifact:
-        """Return a reference to the current bytes at `uri`. Raises StoreDamaged if there is no file."""
+        """Return a reference to the current bytes at `uri`. Raises StoreDamaged if the file is missing."""
         digest = hashlib.sha256(self._read(uri)).hexdigest()
         return Artifact(contract="file@1.0.0", uri=uri, digest=digest, rows=0)
 

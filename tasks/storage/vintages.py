@@ -23,7 +23,7 @@ class Published(Spec):
 
 
 def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Artifact:
-    """Publish an audited forecast table under its vintage, and as the latest if there is no newer vintage."""
+    """Publish an audited forecast table under its vintage, and as the latest unless a newer one exists."""
     file = store.publish(table, vintage_uri("forecasts", pipeline, as_of))
     publish_latest(table, pipeline, as_of, store)
     return file
@@ -50,7 +50,7 @@ def list_published_before(pipeline: str, as_of: datetime, count: int, store: Sto
 
 
 def newest_record_before(folder: str, as_of: datetime, store: Store) -> str | None:
-    """Return the path of the newest record in `folder` before `as_of`; None if there is no such record."""
+    """Return the path of the newest record in `folder` before `as_of`; None if no night has one."""
     moments = {uri: parse_vintage(uri) for uri in store.list_files(folder)}
     earlier = {uri: moment for uri, moment in moments.items() if moment and moment < floor_to_second(as_of)}
     return max(earlier, key=lambda uri: earlier[uri], default=None)

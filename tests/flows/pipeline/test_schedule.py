@@ -34,7 +34,7 @@ def utc(*parts):
 def store(tmp_path, monkeypatch):
     """A store where every file under forecasts/ is taken for a whole vintage, but one that says torn."""
     store = Store(root=str(tmp_path / "store"))
-    monkeypatch.setattr("flows.pipeline.schedule._whole", lambda uri, where: where._read(uri) != b"torn")
+    monkeypatch.setattr("flows.pipeline.schedule._is_intact", lambda uri, where: where._read(uri) != b"torn")
     return store
 
 
