@@ -63,11 +63,11 @@ def has_exited(owner: ProcessIdentity) -> bool:
 
 
 def _start_time(pid: int) -> str | None:
-    """Return when a process started, in a unit of the system; None if there is no such process."""
+    """Return when a process started, in a unit of the system; None if it has exited."""
     if (PROC / "self/stat").exists():
         with contextlib.suppress(OSError):
             fields = (
-                (PROC / str(pid) / "stat").read_read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+                (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
             )
             return None if fields[0] in "ZX" else fields[19]  # a zombie no longer holds anything
         return None
@@ -86,5 +86,5 @@ def _pid_namespace() -> str:
 
 def _read_text(path: Path) -> str:
     with contextlib.suppress(OSError):
-        return path.read_read_text(encoding="utf-8").strip()
+        return path.read_text(encoding="utf-8").strip()
     return ""

@@ -169,8 +169,8 @@ class Store(Spec):
             return files.write(self.root, uri, data, only_if_absent=only_if_absent)
         except (OSError, ValueError, ImportError) as error:  # the last two: fsspec does not know the URL
             raise StoreUnusable(
-                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {error}. Free disk space "
-                "or check permissions, or set NIGHTCAST_STORE to another location."
+                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {error}. Free disk "
+                "space or check permissions, or set NIGHTCAST_STORE to another location."
             ) from error
 
     def _read(self, uri: str) -> bytes:

@@ -201,7 +201,8 @@ Path(f"{start}-{number}").touch()
 while not start.exists():
     time.sleep(0.001)
 try:
-    print("won", acquire(root, "shop", current_process(f"racer {number}"), LeaseSettings(seconds=120, wait=0)).held.token)
+    settings = LeaseSettings(seconds=120, wait=0)
+    print("won", acquire(root, "shop", current_process(f"racer {number}"), settings).held.token)
     sys.stdout.flush()
     time.sleep(3)
 except LeaseHeld:
