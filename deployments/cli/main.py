@@ -194,9 +194,11 @@ def _run(flow: str, night: tuple[str, str | None], dry_run: bool, as_json: bool,
 
 def last_line(outcome: dict[str, Any]) -> str:
     """How a run ended, in one line that a script can read too."""
+    from tasks.storage.layout import dry_runs_dir
+
     told = [outcome["flow"], outcome["pipeline"], f"as of {outcome['as_of']}", f"verdict {outcome['verdict']}"]
     told += [f"{word} {outcome[word]}" for word in ("champion", "published", "page") if outcome[word]]
-    told += [f"all of it below dry-runs/pipeline={outcome['pipeline']}/ in the store"] if outcome["dry_run"] else []
+    told += [f"all of it below {dry_runs_dir(outcome['pipeline'])}/ in the store"] if outcome["dry_run"] else []
     return ("dry run · " if outcome["dry_run"] else "done · ") + " · ".join(told)
 
 

@@ -12,6 +12,7 @@ from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.quality.quarantine import RuleSummary, export_rows, formulas, summarize_by_rule, to_source_rows
 from tasks.quality.remedies import find_remedy
+from tasks.results.manifest import RunManifest, read_all
 from tasks.sources.read import read_source
 from tasks.storage import files
 from tasks.storage.store import Store
@@ -26,11 +27,11 @@ def list_rejected(pipeline: str, as_of: str | None, export: str | None, force: b
     if export and Path(export).exists() and not force:
         raise SpecError(f"{export} is there already, and is left as it is. Choose another name, or --force it.")
     night = _night(spec, as_of, pipeline, store)
-    uri = _uri(night)
-    facts: dict[str, Any] = {"pipeline": spec.name, "as_of": night["as_of"], "outcome": night["outcome"], "rows": 0,
+    uri = night.quarantine
+    facts: dict[str, Any] = {"pipeline": spec.name, "as_of": night.as_of_text, "outcome": night.outcome, "rows": 0,
                              "quarantine": uri, "rules": [], "exported": None, "warnings": []}  # fmt: skip
     if uri is None:
-        return facts, f"{spec.name}, the night as of {night['as_of'][:16]}: nothing lies in quarantine."
+        return facts, f"{spec.name}, the night as of {night.as_of_text[:16]}: nothing lies in quarantine."
     rows = store.get(store.table_at(uri, "quarantine"))
     facts["rows"] = len(rows)
     facts["rules"] = [_explained(one, spec, pipeline) for one in summarize_by_rule(rows)]
@@ -40,11 +41,9 @@ def list_rejected(pipeline: str, as_of: str | None, export: str | None, force: b
     return facts, _told(facts, store)
 
 
-def _night(spec: PipelineSpec, as_of: str | None, pipeline: str, store: Store) -> dict[str, Any]:
+def _night(spec: PipelineSpec, as_of: str | None, pipeline: str, store: Store) -> RunManifest:
     """The record of the night asked for; of several runs of it the one that ended last."""
-    records = [record for uri in store.list_files(f"runs/pipeline={spec.name}") if (record := store.read_json(uri))]
-    records = sorted((one for one in records if "as_of" in one), key=lambda one: (
-        pd.Timestamp(one["as_of"]), one.get("finished") or one.get("started") or ""))  # fmt: skip
+    records = read_all(store, spec.name)
     if not records:
         raise NoForecastYet(
             f"pipeline {spec.name!r} has no night in this store yet. Run `nightcast nightly {pipeline}` first."
@@ -52,17 +51,11 @@ def _night(spec: PipelineSpec, as_of: str | None, pipeline: str, store: Store) -
     if as_of is None:
         return records[-1]
     moment = spec.parse_as_of(as_of)
-    found = [one for one in records if pd.Timestamp(one["as_of"]) == moment]
+    found = [one for one in records if one.as_of == moment]
     if not found:
-        known = ", ".join(dict.fromkeys(one["as_of"][:16] for one in records[-4:]))
+        known = ", ".join(dict.fromkeys(one.as_of_text[:16] for one in records[-4:]))
         raise SpecError(f"there was no night as of {moment:%Y-%m-%d %H:%M} UTC; the newest were as of {known}.")
     return found[-1]
-
-
-def _uri(night: dict[str, Any]) -> str | None:
-    validated = (night.get("story") or {}).get("validated") or {}
-    kept = validated.get("quarantine") or {}
-    return kept.get("uri") or night.get("quarantine")
 
 
 def _explained(one: RuleSummary, spec: PipelineSpec, pipeline: str) -> dict[str, Any]:

@@ -3,10 +3,13 @@
 import importlib
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import NightcastError
 from deployments.process_environment import drop_unreachable_server
+
+if TYPE_CHECKING:  # loads torch
+    from tasks.results.manifest import RunManifest
 
 log = logging.getLogger("nightcast")
 
@@ -17,7 +20,7 @@ def run_flow(flow: str, night: tuple[str, str | None], dry_run: bool) -> dict[st
     Raises what the flow raises where there is no manifest of this run.
     """
     drop_unreachable_server()
-    from flows.runs.run import Outcome
+    from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
     Settings().opened_store.check_writable()  # before Prefect is started: a store that refuses is said at once
@@ -31,21 +34,19 @@ def run_flow(flow: str, night: tuple[str, str | None], dry_run: bool) -> dict[st
         if not found:
             raise
         log.warning("Prefect was lost on the way (%s); the night itself is done", type(lost).__name__)
-        return {name: found[name] for name in Outcome.model_fields if name in found} | {
-            "cached": False,
-            "dry_run": False,
-        }
+        known = found.model_dump(mode="json", include=set(Outcome.model_fields))
+        return known | {"cached": False, "dry_run": False}
     return outcome.model_dump(mode="json")
 
 
-def _manifest_since(begun: datetime, flow: str, pipeline: str) -> dict[str, Any] | None:
+def _manifest_since(begun: datetime, flow: str, pipeline: str) -> "RunManifest | None":
     """The manifest of a run of this flow that was finished after `begun`."""
     from flows.pipeline.spec import PipelineSpec
     from flows.settings import Settings
+    from tasks.results import manifest
 
     settings = Settings()
     store, name = settings.opened_store, PipelineSpec.read(pipeline, settings.pipelines).name
-    records = (store.read_json(uri) for uri in store.list_files(f"runs/pipeline={name}"))
-    whole = [one for one in records if one and one.get("flow") == flow and "finished" in one]
-    newest = max(whole, key=lambda one: str(one["finished"]), default=None)
-    return newest if newest and datetime.fromisoformat(newest["finished"]) >= begun else None
+    finished = (run for run in manifest.read_all(store, name) if run.flow == flow and run.finished)
+    last = manifest.newest(finished)
+    return last if last and last.ended >= begun.timestamp() else None

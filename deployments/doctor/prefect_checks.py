@@ -26,7 +26,7 @@ from deployments.doctor.finding import MAX_CLOCK_SKEW, CheckContext, Finding, Fi
 from deployments.instance_lock import was_interrupted
 from deployments.process_environment import home_beside_the_store, variable
 from deployments.server.deployment_catalogue import registered
-from flows.runs.run_order import owner_of
+from flows.runs.run_order import FLOW_NAMES, owner_of
 from tasks.storage.process_identity import has_exited
 
 LATE = timedelta(minutes=15)
@@ -124,7 +124,7 @@ def _pools(client: SyncPrefectClient, deployments: list[DeploymentResponse]) -> 
 
 def _runs(client: SyncPrefectClient) -> Iterator[Finding]:
     """Runs that Prefect takes to be under way, and whose process is gone."""
-    ours = FlowFilter(name=FlowFilterName(any_=["nightly", "retrain", "forecast", "monitor", "backfill", "tune"]))
+    ours = FlowFilter(name=FlowFilterName(any_=[*FLOW_NAMES]))
     for run in _read(client, [StateType.RUNNING], None, None, 50, ours):
         owner = owner_of(run)
         if owner and has_exited(owner):

@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from data_contracts.errors import StoreDamaged
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import missing_nights, scheduled_times, vintages
 from flows.pipeline.spec import PipelineSpec
 from tasks.registry.champions import champion_at
+from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
+from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
 
@@ -50,7 +51,7 @@ def _forecasts(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator
         state, told = "bad", f"newest forecasts are of the future: {newest:%Y-%m-%d %H:%M} UTC"
         step = "Set the clock of the machine that made them, or remove that vintage."
     yield Finding(spec.name, state, told, step)
-    latest = f"latest/pipeline={spec.name}/forecasts.parquet"
+    latest = latest_uri(spec.name)
     try:
         same = store.table_at(latest, "forecasts").digest == store.table_at(made[newest], "forecasts").digest
         if not same:
@@ -80,22 +81,20 @@ def _nights(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Fi
 
 def _records(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
     """The newest manifest, and refusals of nights after it."""
-    found = [store.read_json(uri) for uri in store.list_files(f"runs/pipeline={spec.name}")]
-    records = [one for one in found if one and one.get("as_of")]
-    good = [one for one in records if one.get("outcome") in ("done", "degraded") and one.get("published")]
-    newest = max(good, key=lambda one: str(one["as_of"]), default=None)
-    if newest and newest["outcome"] == "degraded":
-        told = f"the newest forecasts are not the champion's; the page says why: {newest.get('page')}"
+    runs = read_all(store, spec.name)
+    newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
+    if newest and newest.outcome == "degraded":
+        told = f"the newest forecasts are not the champion's; the page says why: {newest.page}"
         yield Finding(spec.name, "watch", told, f"nightcast show {look.word(spec)}")
-    refused = [one for one in records if one.get("outcome") in ("refused", "failed")]
-    later = [one for one in refused if not newest or str(one["as_of"]) > str(newest["as_of"])]
-    if last := max(later, key=lambda one: str(one["as_of"]), default=None):
-        yield Finding(spec.name, "bad", f"the night as of {last['as_of']} was {_told(last)}", f"See {last.get('page')}")
+    refused = [run for run in runs if run.outcome in ("refused", "failed")]
+    last = refused[-1] if refused else None
+    if last and (not newest or last.as_of > newest.as_of):
+        yield Finding(spec.name, "bad", f"the night as of {last.as_of_text} was {_told(last)}", f"See {last.page}")
 
 
-def _told(record: dict[str, Any]) -> str:
-    reason = [line.strip(" -") for line in str(record.get("reason", "")).splitlines() if line.strip()]
-    return f"{record['outcome']}: {' '.join(reason[:2])[:300]}"
+def _told(run: RunManifest) -> str:
+    reason = [line.strip(" -") for line in run.reason.splitlines() if line.strip()]
+    return f"{run.outcome}: {' '.join(reason[:2])[:300]}"
 
 
 def _writer(spec: PipelineSpec, store: Store) -> Iterator[Finding]:

@@ -36,10 +36,11 @@ class ReportsApp:
         if not asked:
             return PlainTextResponse("there is no such page\n", 404, headers=HEADERS)
         from flows.settings import Settings  # takes a second, which the server's start need not wait for
+        from tasks.storage.layout import REPORTS_PREFIX
 
         store = Settings().opened_store
         try:
-            uri = f"reports/{asked.group(0)}"
+            uri = f"{REPORTS_PREFIX}{asked.group(0)}"
             data = store.get_bytes(store.artifact_at(uri))
         except NightcastError as missing:
             return PlainTextResponse(f"{missing}\n", 404, headers=HEADERS)
