@@ -7,16 +7,16 @@ interpolate  on the line between its neighbours; at the cutoff, where the right 
 season       the value one season before, or two …; where there is none, the last known value
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+
+from data_contracts.spec import Spec
 
 Fill = Literal["none", "zero", "forward", "interpolate", "season"]
 
 
-@dataclass(frozen=True)
-class Filling:
+class Filling(Spec):
     """The policy of each column, and which covariates had gaps in the training rows: those come with a mask."""
 
     season: int = 1
@@ -25,16 +25,6 @@ class Filling:
     observed: tuple[Fill, ...] = ()
     gappy_known: tuple[int, ...] = ()
     gappy_observed: tuple[int, ...] = ()
-
-    def told(self) -> dict[str, Any]:
-        """Its fields as JSON has them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-
-    @classmethod
-    def from_told(cls, told: dict[str, Any]) -> "Filling":
-        """From what `told` gave; a model of an earlier release says nothing."""
-        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in told.items()}
-        return cls(**fields)
 
 
 def filled(values: np.ndarray, policy: Fill, season: int) -> np.ndarray:

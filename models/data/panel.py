@@ -42,6 +42,19 @@ class InputSpec(Spec):
         return steps_a_day(self.freq)
 
 
+def last_observed(values: np.ndarray) -> np.ndarray:
+    """Return the last observed value of each row.
+
+    Args:
+        values: (n, L), NaN where nothing was observed.
+
+    Returns:
+        (n,), 0 for a row without any observation.
+    """
+    newest = values.shape[1] - 1 - np.argmax(np.isfinite(values)[:, ::-1], axis=1)
+    return np.nan_to_num(values[np.arange(len(values)), newest])
+
+
 def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
     """From the first of `stamps` to `horizon` steps past the last; off the anchors of `freq` they keep their phase."""
     inside = pd.date_range(stamps[0], stamps[-1], freq=freq)

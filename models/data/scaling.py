@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from models.data.panel import Panel
+from models.data.panel import Panel, last_observed
 
 Normalisation = Literal["standard", "last", "none"]
 
@@ -54,12 +54,7 @@ class Scaling:
         residue = 1e-15 * self.floor  # what rounding leaves of a zero is no size to measure with
         constant = scale <= np.maximum(1e-6 * np.abs(mean), residue)
         scale = np.where(constant, np.where(quiet > residue, quiet, self.floor), scale)
-        return (_last(y, seen) if normalisation == "last" else mean), scale
-
-
-def _last(y: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    newest = y.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
-    return np.nan_to_num(np.take_along_axis(y, newest[:, None], axis=1))
+        return (last_observed(y)[:, None] if normalisation == "last" else mean), scale
 
 
 MAX_ERROR_WEIGHT = 10.0

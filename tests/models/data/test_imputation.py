@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.data.features import FeatureSpec
-from models.data.imputation import Filling, filled
+from models.data.imputation import filled
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
@@ -79,13 +79,7 @@ def test_a_forecast_from_filled_gaps_never_sees_beyond_its_cutoff(build_frame, p
     cutoffs = np.arange(24 * 13, 24 * 14 - 12)  # several of them stand in a gap
     here = np.zeros(len(cutoffs), dtype=int)
     np.testing.assert_array_equal(predict(bundle, before, here, cutoffs), predict(bundle, after, here, cutoffs))
-    assert bundle.settings["filling"]["gappy_observed"] == [0]
-
-
-def test_a_filling_is_told_in_json_and_read_back() -> None:
-    filling = Filling(24, "forward", ("none",), ("season", "zero"), (0,), (1,))
-    assert Filling.from_told(filling.told()) == filling
-    assert Filling.from_told({}) == Filling()
+    assert bundle.recurrent.filling.gappy_observed == (0,)
 
 
 def test_a_view_with_policies_is_a_key() -> None:
