@@ -84,10 +84,7 @@ def linear_points(
 def _moments(
     panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec, std: np.ndarray, gaps: bool = False
 ) -> tuple[np.ndarray, np.ndarray, int]:
-    """Gram matrix, cross products and number of the windows without a gap in the target.
-
-    With `gaps`, all windows are used, and a missing target is the last value.
-    """
+    """Gram matrix, cross products and count of windows without a missing target; with `gaps`, it is the last value."""
     gram, cross, count = np.zeros((view.lookback + 1,) * 2), np.zeros((view.lookback + 1, view.horizon)), 0
     for start in range(0, len(series), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)

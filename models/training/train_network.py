@@ -57,19 +57,8 @@ def train_network(
         loud = error_weights(batch.scale.numpy(), series, sizes)
         return replace(batch, error_weights=torch.from_numpy(loud).float()).to(device)
 
-    settings = RecurrentSettings(
-        **recipe.model_dump(mode="json"),
-        whole=panel.whole,
-        shape=shape.model_dump(mode="json"),
-        members=training.members,
-        lags=gatherer.lags,
-        vocabulary=gatherer.vocabulary,
-        filling=gatherer.filling,
-        floor=gatherer.scaling.floor,
-        target=gatherer.scaling.target,
-        trained_on=(device.type, resolve_precision(training.precision, device)),
-        trained_until=trained_until,
-    )
+    trained_on = device.type, resolve_precision(training.precision, device)
+    settings = _bundle_settings(recipe, shape, gatherer, panel.whole, trained_on, trained_until)
     tensors = {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
     histories = []
     for member in range(training.members):
@@ -89,6 +78,24 @@ def train_network(
     told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else ""]
     told += dict.fromkeys(history.note for history in histories)
     return bundle, histories[0]._replace(note="; ".join(filter(None, told)))
+
+
+def _bundle_settings(
+    recipe: Recipe, shape: Shape, gatherer: WindowCollator, whole: bool, trained_on: tuple[str, str], trained_until: str
+) -> RecurrentSettings:
+    return RecurrentSettings(
+        **recipe.model_dump(mode="json"),
+        whole=whole,
+        shape=shape.model_dump(mode="json"),
+        members=recipe.training.members,
+        lags=gatherer.lags,
+        vocabulary=gatherer.vocabulary,
+        filling=gatherer.filling,
+        floor=gatherer.scaling.floor,
+        target=gatherer.scaling.target,
+        trained_on=trained_on,
+        trained_until=trained_until,
+    )
 
 
 def _ensure_counts(panel: Panel) -> None:
