@@ -56,7 +56,7 @@ def last_observed(values: np.ndarray) -> np.ndarray:
 
 
 def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
-    """Times from the first of `stamps` to `horizon` steps after the last; they keep their phase if it is off the anchor of `freq`."""
+    """Times from the first of `stamps` to `horizon` steps after the last, in the phase of `stamps`."""
     inside = pd.date_range(stamps[0], stamps[-1], freq=freq)
     if not stamps.isin(inside).all():
         inside = stamps
