@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, ValidationError, field_validator
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
@@ -145,7 +145,18 @@ class Bundle:
         try:
             size = int.from_bytes(data[:8], "little")
             header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][HEADER])
-            kind = header["kind"]
-            return cls(header["name"], kind, SETTINGS[kind].model_validate(header["settings"]), load(data))
+            settings = _parse_settings(header["kind"], header["settings"])
+            return cls(header["name"], header["kind"], settings, load(data))
         except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as damage:
             raise BundleDamaged(str(damage)) from damage
+
+
+def _parse_settings(kind: str, stored: object) -> Settings:
+    """Settings of a kind of model from JSON. Raises ValueError in one line."""
+    if kind not in SETTINGS:
+        raise ValueError(f"unknown kind {kind!r}, expected {', '.join(SETTINGS)}")
+    try:
+        return SETTINGS[kind].model_validate(stored)
+    except ValidationError as invalid:
+        problems = ((".".join(("settings", *map(str, error["loc"]))), error["msg"]) for error in invalid.errors())
+        raise ValueError("; ".join(f"{where}: {problem}" for where, problem in problems)) from invalid
