@@ -1,4 +1,4 @@
-"""Where training computes, and what comes back as it was."""
+"""The device of training, its determinism, and the state that is restored afterwards."""
 
 import pytest
 import torch
@@ -20,7 +20,7 @@ SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 
 
 @without_cuda
-def test_asking_for_cuda_where_there_is_none_says_so_and_the_way_out() -> None:
+def test_missing_cuda_is_reported_with_a_remedy() -> None:
     with pytest.raises(NoSuchDevice, match=r"training\.device is cuda.*device: auto") as error:
         device_of("cuda")
     assert isinstance(error.value, SpecError)
@@ -28,37 +28,37 @@ def test_asking_for_cuda_where_there_is_none_says_so_and_the_way_out() -> None:
 
 
 @without_cuda
-def test_auto_takes_what_there_is() -> None:
+def test_auto_is_the_cpu_without_cuda() -> None:
     assert device_of("auto") == CPU
 
 
-def test_the_cpu_is_always_there() -> None:
+def test_cpu_is_always_available() -> None:
     assert device_of("cpu") == CPU
 
 
 @pytest.mark.parametrize(("precision", "inside"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
-def test_products_are_as_precise_as_asked_for(precision, inside: torch.dtype) -> None:
+def test_products_have_the_precision_of_the_spec(precision, inside: torch.dtype) -> None:
     ones = torch.ones(2, 2)
     with lowered(precision, CPU):
         assert (ones @ ones).dtype == inside
     assert (ones @ ones).dtype == torch.float32
 
 
-def test_auto_lowers_where_the_machine_multiplies_bfloat16_itself() -> None:
+def test_auto_is_bfloat16_if_the_machine_multiplies_it() -> None:
     with lowered("auto", CPU):
         assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == multiplies_bfloat16(CPU)
 
 
-def test_a_bundle_tells_what_auto_meant(waves: tuple[Panel, WindowIndex]) -> None:
+def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
     training = TrainingSpec(max_epochs=1, windows_per_epoch=128, device="auto", precision="auto")
     recipe = Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
     bundle, _ = train_network(panel, index, recipe)
-    there = device_of("auto")
-    assert bundle.settings["learned_on"] == [there.type, "bfloat16" if multiplies_bfloat16(there) else "float32"]
+    device = device_of("auto")
+    assert bundle.recurrent.trained_on == (device.type, "bfloat16" if multiplies_bfloat16(device) else "float32")
 
 
-def test_the_same_seed_draws_the_same_and_the_caller_draws_on() -> None:
+def test_random_state_is_fixed_inside_and_restored_outside() -> None:
     torch.manual_seed(3)
     expected = torch.rand(2)
     torch.manual_seed(3)
@@ -74,7 +74,7 @@ def test_the_same_seed_draws_the_same_and_the_caller_draws_on() -> None:
 
 @with_cuda
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
-def test_the_same_seed_gives_the_same_bytes_on_cuda(waves: tuple[Panel, WindowIndex], cell) -> None:
+def test_same_seed_gives_same_bytes_on_cuda(waves: tuple[Panel, WindowIndex], cell) -> None:
     panel, index = waves
     training = TrainingSpec(max_epochs=2, windows_per_epoch=512, device="cuda", precision="auto")
     model = SMALL.model_copy(update={"cell": cell})

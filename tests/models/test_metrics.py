@@ -1,4 +1,4 @@
-"""Errors against literal numbers, another library, and published scores."""
+"""Error measures against literal numbers, another library, and published scores."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ M4_WEEKLY = Path(__file__).parents[3] / "shared" / "data" / "m4_weekly"
 LEVELS = (0.1, 0.5, 0.9)
 
 
-def test_literal_errors() -> None:
+def test_errors_of_literal_forecasts() -> None:
     assert metrics.mae([1, 2, 3], [2, 2, 5]) == 1.0
     assert metrics.rmse([0, 0], [3, 4]) == pytest.approx(12.5**0.5)
     assert metrics.smape([100, 0], [50, 0]) == pytest.approx(200 * (50 / 150) / 2)
@@ -29,7 +29,7 @@ def test_literal_errors() -> None:
     )
 
 
-def test_missing_targets_do_not_count() -> None:
+def test_missing_targets_are_skipped() -> None:
     nan = np.nan
     assert metrics.mae([1, nan, 3], [2, 100, 3]) == 0.5
     assert metrics.mase_scale([1, nan, 4, 7], 1) == 3.0
@@ -39,10 +39,10 @@ def test_missing_targets_do_not_count() -> None:
 
 @pytest.mark.parametrize("forecast", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("metric", [metrics.mae, metrics.rmse, metrics.smape])
-def test_a_forecast_that_is_no_number_is_never_a_good_one(metric, forecast: float) -> None:
+def test_forecast_that_is_not_finite_has_no_finite_error(metric, forecast: float) -> None:
     assert not np.isfinite(metric([1, 2, 3], [1, forecast, 3]))
     assert not np.isfinite(metrics.wql([1, 2], [[1], [forecast]], [0.5]))
-    assert metric([1, np.nan, 3], [1, forecast, 3]) == 0.0  # nobody knows what it should have been
+    assert metric([1, np.nan, 3], [1, forecast, 3]) == 0.0  # its target is missing
 
 
 PAIRS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=8)
@@ -50,7 +50,7 @@ PAIRS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size
 
 @settings(max_examples=50, deadline=None)
 @given(pairs=PAIRS, shift=st.floats(-1e3, 1e3), scale=st.floats(0.01, 100))
-def test_errors_are_in_the_units_of_the_source(pairs: list[tuple[float, float]], shift: float, scale: float) -> None:
+def test_errors_scale_with_the_target(pairs: list[tuple[float, float]], shift: float, scale: float) -> None:
     y, y_hat = np.array(pairs).T
     moved = scale * y + shift, scale * y_hat + shift
     assert metrics.mae(*moved) == pytest.approx(scale * metrics.mae(y, y_hat), rel=1e-6, abs=1e-6)
@@ -61,28 +61,28 @@ def test_errors_are_in_the_units_of_the_source(pairs: list[tuple[float, float]],
 
 @settings(max_examples=50, deadline=None)
 @given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=30), level=st.sampled_from([0.1, 0.5, 0.9]))
-def test_the_empirical_quantile_loses_least(values: list[float], level: float) -> None:
+def test_empirical_quantile_minimises_the_pinball_loss(values: list[float], level: float) -> None:
     best = metrics.pinball(values, np.quantile(values, level, method="inverted_cdf"), level).sum()
     others = [metrics.pinball(values, other, level).sum() for other in (*values, -200, 0, 200)]
     assert best <= min(others) + 1e-9
 
 
-def test_what_cannot_be_said_is_not_a_number() -> None:
+def test_undefined_errors_are_nan() -> None:
     assert np.isnan(metrics.mase_scale([1, 2], 2))
     assert np.isnan(metrics.mae([np.nan], [1]))
     assert np.isnan(metrics.wql([0, 0], [[0, 0, 0], [1, 1, 1]], LEVELS))
 
 
-def test_another_library_finds_the_same() -> None:
+def test_errors_equal_those_of_utilsforecast() -> None:
     draw = np.random.default_rng(0)
     frame = pd.DataFrame({"unique_id": "a", "y": draw.random(50) + 1, "model": draw.random(50) + 1})
     train = pd.DataFrame({"unique_id": "a", "y": draw.random(100)})
     frame["low"], frame["high"] = frame["model"] - 0.2, frame["model"] + 0.2
-    theirs = {name: getattr(losses, name)(frame, ["model"])["model"].item() for name in ("mae", "rmse", "smape")}
+    expected = {name: getattr(losses, name)(frame, ["model"])["model"].item() for name in ("mae", "rmse", "smape")}
     y, model = frame["y"], frame["model"]
-    assert metrics.mae(y, model) == pytest.approx(theirs["mae"])
-    assert metrics.rmse(y, model) == pytest.approx(theirs["rmse"])
-    assert metrics.smape(y, model) == pytest.approx(100 * 2 * theirs["smape"])
+    assert metrics.mae(y, model) == pytest.approx(expected["mae"])
+    assert metrics.rmse(y, model) == pytest.approx(expected["rmse"])
+    assert metrics.smape(y, model) == pytest.approx(100 * 2 * expected["smape"])
     scaled = losses.mase(frame, ["model"], 7, train)["model"].item()
     assert metrics.mae(y, model) / metrics.mase_scale(train["y"], 7) == pytest.approx(scaled)
     quantiles = {0.1: "low", 0.5: "model", 0.9: "high"}
@@ -92,7 +92,7 @@ def test_another_library_finds_the_same() -> None:
 
 
 @pytest.mark.skipif(not M4_WEEKLY.exists(), reason=f"{M4_WEEKLY} is not on this machine")
-def test_the_naive_forecast_of_m4_weekly_scores_as_published() -> None:
+def test_naive_forecast_of_m4_weekly_scores_as_published() -> None:
     train = pd.read_csv(M4_WEEKLY / "Weekly-train.csv").iloc[:, 1:].to_numpy(float)
     test = pd.read_csv(M4_WEEKLY / "Weekly-test.csv").iloc[:, 1:].to_numpy(float)
     errors, scaled = [], []

@@ -1,4 +1,4 @@
-"""The closed-form linear model: exact where the truth is linear, the last value where nothing is better."""
+"""Ridge regression: exact for a linear process, the last value if nothing is better."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from models.data.windows import WindowSpec, build_window_index
 
 
 def forecasts(panel: Panel, series: list[int], position: list[int], part: int = 14) -> np.ndarray:
-    """What a linear model that has learned from the panel forecasts at these cutoffs."""
+    """Forecasts at these cutoffs of a ridge regression that was fitted on the panel."""
     spec = WindowSpec(horizon=panel.view.horizon, validation=part, test=part)
     index = build_window_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
     return linear_points(
@@ -19,8 +19,8 @@ def forecasts(panel: Panel, series: list[int], position: list[int], part: int = 
 
 @pytest.mark.parametrize("angle", [0.3, 1.0, 2.5])
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e9])
-def test_a_linear_recurrence_is_found(build_panel, angle: float, size: float) -> None:
-    # y_t = 2 cos(angle) y_{t-1} - y_{t-2}, whatever it starts from
+def test_linear_recurrence_is_forecast_exactly(build_panel, angle: float, size: float) -> None:
+    # y_t = 2 cos(angle) y_{t-1} - y_{t-2} for every start
     y = [1.0, 0.2]
     for _ in range(298):
         y.append(2 * np.cos(angle) * y[-1] - y[-2])
@@ -28,35 +28,35 @@ def test_a_linear_recurrence_is_found(build_panel, angle: float, size: float) ->
     np.testing.assert_allclose(forecasts(panel, [0], [296])[0] / size, y[297:300], atol=1e-3)
 
 
-def test_a_line_and_a_wave_of_other_size_are_found_by_one_map(build_panel) -> None:
+def test_series_of_different_shape_and_size_share_one_map(build_panel) -> None:
     days = np.arange(200)
     series = {"line": (3.5 * days).tolist(), "wave": (100 + 10 * np.sin(days)).tolist()}
     panel = build_panel(series, lookback=14, horizon=3)
-    found = forecasts(panel, [0, 1], [196, 196])
-    np.testing.assert_allclose(found, [panel.y[197:200], panel.y[397:400]], rtol=0.02)
+    points = forecasts(panel, [0, 1], [196, 196])
+    np.testing.assert_allclose(points, [panel.y[197:200], panel.y[397:400]], rtol=0.02)
 
 
-def test_where_nothing_beats_the_last_value_it_is_the_last_value(build_panel) -> None:
-    # what was learned while it rose is wrong since it stands still
+def test_last_value_is_chosen_if_nothing_beats_it(build_panel) -> None:
+    # weights fitted on the rising part are wrong for the constant part
     panel = build_panel({"a": [*range(240), *[240] * 60]}, lookback=14, horizon=3)
     assert forecasts(panel, [0], [299], part=20).tolist() == [[240.0, 240.0, 240.0]]
     assert forecasts(panel, [0], [200], part=20).tolist() == [[200.0, 200.0, 200.0]]
 
 
-def test_gaps_and_constants_are_survived(build_panel) -> None:
+def test_gaps_and_constants_give_finite_forecasts(build_panel) -> None:
     y = np.sin(np.arange(200.0))
     y[50:60] = np.nan
     panel = build_panel({"flat": [5.0] * 200, "gaps": y.tolist(), "zero": [0.0] * 200}, lookback=14, horizon=3)
-    found = forecasts(panel, [0, 1, 2], [199, 60, 199])
-    assert np.isfinite(found).all()
-    np.testing.assert_allclose(found[0], 5.0, rtol=0.05)
+    points = forecasts(panel, [0, 1, 2], [199, 60, 199])
+    assert np.isfinite(points).all()
+    np.testing.assert_allclose(points[0], 5.0, rtol=0.05)
 
 
-def test_a_gap_in_every_target_leaves_a_forecast(build_panel) -> None:
-    # a shop that is closed every fourth hour: no six hours of it are ever whole
+def test_gap_in_every_target_still_gives_a_forecast(build_panel) -> None:
+    # every fourth hour is missing: no target of six hours is complete
     y = np.sin(np.arange(300.0) * np.pi / 2 / 4) + 3
     y[::4] = np.nan
     panel = build_panel({"a": y.tolist()}, lookback=16, horizon=6)
-    found = forecasts(panel, [0], [293])[0]
+    points = forecasts(panel, [0], [293])[0]
     known = np.isfinite(y[294:300])
-    np.testing.assert_allclose(found[known], y[294:300][known], atol=0.3)
+    np.testing.assert_allclose(points[known], y[294:300][known], atol=0.3)

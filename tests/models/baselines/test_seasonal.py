@@ -1,4 +1,4 @@
-"""What any network must beat, as strong as it can honestly be."""
+"""Baselines: their point forecasts and the coverage of their intervals."""
 
 import numpy as np
 import pytest
@@ -15,84 +15,84 @@ QUANTILES = (0.1, 0.5, 0.9)
 def baselines(panel: Panel, cycles: tuple[int, ...] = (7,), **parts: int) -> dict[str, Bundle]:
     spec = WindowSpec(horizon=panel.view.horizon, **({"validation": 14, "test": 14} | parts))
     index = build_window_index(panel, spec, panel.grid[int(panel.lengths.max()) - 1], 2)
-    return {one.name: one for one in fit_baselines(panel, index, panel.view, QUANTILES, cycles)}
+    return {bundle.name: bundle for bundle in fit_baselines(panel, index, panel.view, QUANTILES, cycles)}
 
 
 def point(bundle: Bundle, panel: Panel, position: int) -> list[float]:
     return predict(bundle, panel, np.array([0]), np.array([position]))[0, :, 1].tolist()
 
 
-def test_each_is_what_its_name_says(build_panel) -> None:
+def test_point_forecasts_of_each_baseline(build_panel) -> None:
     panel = build_panel({"a": [*range(98), 100, 101, 102, 103, 104, 105, 106]}, lookback=14, horizon=3)
-    found = baselines(panel)
-    assert sorted(found) == ["linear", "naive", "seasonal_mean_7", "seasonal_naive_7"]
-    assert point(found["naive"], panel, 104) == [106, 106, 106]
-    assert point(found["seasonal_naive_7"], panel, 104) == [100, 101, 102]
+    bundles = baselines(panel)
+    assert sorted(bundles) == ["linear", "naive", "seasonal_mean_7", "seasonal_naive_7"]
+    assert point(bundles["naive"], panel, 104) == [106, 106, 106]
+    assert point(bundles["seasonal_naive_7"], panel, 104) == [100, 101, 102]
     mean = np.mean([[100, 101, 102], *([91 - 7 * k, 92 - 7 * k, 93 - 7 * k] for k in range(7))], axis=0)
-    assert point(found["seasonal_mean_7"], panel, 104) == np.rint(mean).tolist()
+    assert point(bundles["seasonal_mean_7"], panel, 104) == np.rint(mean).tolist()
 
 
-def test_the_day_and_the_week_are_both_tried(build_panel) -> None:
+def test_each_season_has_a_seasonal_naive(build_panel) -> None:
     hours = np.sin(np.arange(24 * 40) / 24 * 2 * np.pi) + 3
     panel = build_panel({"a": hours.tolist()}, lookback=48, horizon=24, freq="h")
     names = list(baselines(panel, (24, 168), validation=96, test=96))
     assert names == ["naive", "seasonal_naive_24", "seasonal_naive_168", "seasonal_mean_168", "linear"]
 
 
-def test_a_horizon_longer_than_the_season_repeats_the_last_one(build_panel) -> None:
+def test_horizon_longer_than_the_season_repeats_the_season(build_panel) -> None:
     panel = build_panel({"a": list(range(70))}, lookback=14, horizon=4)
     assert point(baselines(panel, (3,))["seasonal_naive_3"], panel, 69) == [67, 68, 69, 67]
 
 
-def test_a_gap_a_season_ago_falls_back_to_the_last_value(build_panel) -> None:
+def test_missing_seasonal_value_falls_back_to_the_last_value(build_panel) -> None:
     panel = build_panel({"a": [*range(66), None, 67, 68, 69]}, lookback=14, horizon=2)
     assert point(baselines(panel, (4,))["seasonal_naive_4"], panel, 69) == [69, 67]
 
 
 @pytest.mark.parametrize("name", ["naive", "seasonal_naive_7", "seasonal_mean_7", "linear"])
-def test_intervals_hold_what_they_promise(build_panel, name: str) -> None:
+def test_intervals_cover_their_level(build_panel, name: str) -> None:
     draw = np.random.default_rng(0)
     panel = build_panel({n: (50 + draw.standard_normal(400)).tolist() for n in "abcdef"}, lookback=14, horizon=3)
     bundle = baselines(panel, validation=60, test=60)[name]
     series, position = np.repeat(np.arange(6), 55), np.tile(np.arange(342, 397), 6)
-    found = predict(bundle, panel, series, position)
+    quantiles = predict(bundle, panel, series, position)
     truth = panel.take(panel.y, series, position, np.arange(1, 4))
-    inside = (truth >= found[..., 0]) & (truth <= found[..., 2])
+    inside = (truth >= quantiles[..., 0]) & (truth <= quantiles[..., 2])
     assert 0.72 < inside.mean() < 0.88
 
 
-def test_intervals_are_those_of_the_hour_of_the_cutoff(build_panel) -> None:
-    # noise by day, silence by night: at a midnight cutoff the first steps are certain and the last are not
+def test_intervals_depend_on_the_hour_of_the_day(build_panel) -> None:
+    # noise by day only: after a midnight cutoff the first steps are certain and the last are not
     hours = np.arange(24 * 60)
     noise = np.random.default_rng(0).standard_normal(len(hours)) * (hours % 24 >= 12)
     panel = build_panel({"a": (10 + noise).tolist()}, lookback=48, horizon=24, freq="h")
-    found = baselines(panel, (24,), validation=24 * 7, test=24 * 7)["seasonal_naive_24"]
-    width = np.ptp(predict(found, panel, np.array([0]), np.array([24 * 60 - 1]))[0], axis=1)
+    bundle = baselines(panel, (24,), validation=24 * 7, test=24 * 7)["seasonal_naive_24"]
+    width = np.ptp(predict(bundle, panel, np.array([0]), np.array([24 * 60 - 1]))[0], axis=1)
     assert width[:12].max() < 1e-9
     assert width[12:].min() > 1
 
 
-def test_a_still_lookback_does_not_blow_up_the_intervals_of_a_new_series(build_panel) -> None:
-    # rare events: most lookbacks never change, so that what they miss is no multiple of their changes
+def test_constant_lookbacks_do_not_inflate_intervals_of_a_new_series(build_panel) -> None:
+    # rare events: most lookbacks are constant, so their errors have no unit to be scaled by
     rare = {name: 1.5 * (np.random.default_rng(seed).random(300) < 0.03) for seed, name in enumerate("ab")}
-    found = baselines(build_panel({name: y.tolist() for name, y in rare.items()}, lookback=12, horizon=4))
+    bundles = baselines(build_panel({name: y.tolist() for name, y in rare.items()}, lookback=12, horizon=4))
     new = build_panel({"new": (100 * np.random.default_rng(2).random(50)).tolist()}, lookback=12, horizon=4)
-    for bundle in found.values():
+    for bundle in bundles.values():
         quantiles = predict(bundle, new, np.array([0]), np.array([49]))
         assert -500 < quantiles.min() <= quantiles.max() < 500
 
 
-def test_a_new_series_has_intervals_of_its_own_size(build_panel) -> None:
+def test_intervals_of_a_new_series_have_its_scale(build_panel) -> None:
     draw = np.random.default_rng(0)
     panel = build_panel({n: (50 + draw.standard_normal(400)).tolist() for n in "abc"}, lookback=14, horizon=3)
     new = build_panel({"new": (5000 + 100 * draw.standard_normal(400)).tolist()}, lookback=14, horizon=3)
     naive = baselines(panel, validation=60, test=60)["naive"]
-    place = np.zeros(380, int), np.arange(14, 394)
-    found, truth = predict(naive, new, *place), new.take(new.y, *place, np.arange(1, 4))
-    assert 0.7 < ((truth >= found[..., 0]) & (truth <= found[..., 2])).mean() < 0.9
+    windows = np.zeros(380, int), np.arange(14, 394)
+    quantiles, truth = predict(naive, new, *windows), new.take(new.y, *windows, np.arange(1, 4))
+    assert 0.7 < ((truth >= quantiles[..., 0]) & (truth <= quantiles[..., 2])).mean() < 0.9
 
 
-def test_asked_about_no_window_each_answers_with_nothing(build_panel) -> None:
+def test_no_windows_give_empty_forecasts(build_panel) -> None:
     panel = build_panel({"a": list(range(105))}, lookback=14, horizon=3)
-    nothing = np.zeros(0, np.int32)
-    assert {predict(one, panel, nothing, nothing).shape for one in baselines(panel).values()} == {(0, 3, 3)}
+    no_windows = np.zeros(0, np.int32)
+    assert {predict(bundle, panel, no_windows, no_windows).shape for bundle in baselines(panel).values()} == {(0, 3, 3)}

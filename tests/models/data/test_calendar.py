@@ -37,7 +37,7 @@ NEW_YORK = "America/New_York"
         ("C", (5,)),
     ],
 )
-def test_a_frequency_has_the_seasons_that_forecasters_use(freq: str, expected: tuple[int, ...]) -> None:
+def test_seasons_of_a_frequency(freq: str, expected: tuple[int, ...]) -> None:
     assert seasons(freq) == expected
 
 
@@ -54,7 +54,7 @@ def test_a_frequency_has_the_seasons_that_forecasters_use(freq: str, expected: t
         ("YE", 1, 8),
     ],
 )
-def test_the_usual_lookback_shows_a_season_and_two_horizons(freq: str, horizon: int, expected: int) -> None:
+def test_default_lookback_covers_a_season_and_two_horizons(freq: str, horizon: int, expected: int) -> None:
     assert default_lookback(freq, horizon) == expected
 
 
@@ -66,32 +66,32 @@ def features_at(time: str, word: str, freq: str = "h", zone: str = NEW_YORK) -> 
 @pytest.mark.parametrize(
     ("freq", "expected"), [("h", 24), ("30min", 48), ("24h", 1), ("168h", 1), ("D", 1), ("B", 1), ("MS", 1)]
 )
-def test_the_hour_of_the_day_comes_round_after_a_day_of_steps(freq: str, expected: int) -> None:
+def test_steps_a_day_of_a_frequency(freq: str, expected: int) -> None:
     assert steps_a_day(freq) == expected
 
 
 @pytest.mark.parametrize(
     ("day", "hours"),
     [
-        ("2013-03-10", [0, 1, *range(3, 24)]),  # two o'clock is skipped
-        ("2013-11-03", [0, 1, 1, *range(2, 24)]),  # one o'clock comes twice
+        ("2013-03-10", [0, 1, *range(3, 24)]),  # 02:00 is skipped
+        ("2013-11-03", [0, 1, 1, *range(2, 24)]),  # 01:00 occurs twice
         ("2013-06-01", list(range(24))),
     ],
 )
-def test_the_hours_of_a_day_on_which_clocks_change_are_those_people_read(day: str, hours: list[int]) -> None:
+def test_hours_of_days_with_a_clock_change_are_wall_clock_hours(day: str, hours: list[int]) -> None:
     times = pd.date_range(day, periods=len(hours), freq="h", tz=NEW_YORK).tz_convert("UTC")
     angles = 2 * np.pi * np.array(hours) / 24
-    found = calendar_features(times, ("hour",), "h", NEW_YORK)[:, :2]
-    np.testing.assert_allclose(found, np.stack([np.sin(angles), np.cos(angles)], axis=1), atol=1e-6)
+    features = calendar_features(times, ("hour",), "h", NEW_YORK)[:, :2]
+    np.testing.assert_allclose(features, np.stack([np.sin(angles), np.cos(angles)], axis=1), atol=1e-6)
 
 
 @pytest.mark.parametrize("zone", ["UTC", NEW_YORK, "Asia/Tokyo", "Pacific/Kiritimati"])
-def test_a_daily_stamp_at_midnight_utc_is_that_date_in_every_zone(zone: str) -> None:
+def test_daily_timestamp_at_midnight_utc_is_a_date_in_every_zone(zone: str) -> None:
     monday = features_at("2024-01-01", "dayofweek", "D", "UTC")
     assert features_at("2024-01-01", "dayofweek", "D", zone) == monday
 
 
-def test_the_hour_is_that_of_the_wall_clock_in_summer_and_winter() -> None:
+def test_hour_is_wall_clock_hour_in_summer_and_winter() -> None:
     midnight = [0.0, 1.0, 0.0, 1.0, 0.0, 1.0]
     assert features_at("2013-07-01 04:00", "hour") == midnight
     assert features_at("2013-12-01 05:00", "hour") == midnight
@@ -105,33 +105,33 @@ def test_the_hour_is_that_of_the_wall_clock_in_summer_and_winter() -> None:
         ("2013-11-28 05:00", "h", 1.0),
         ("2013-11-29 04:00", "h", 1.0),
         ("2013-11-29 05:00", "h", 0.0),
-        ("2013-11-28 00:00", "D", 1.0),  # a date is a date, whatever the zone
+        ("2013-11-28 00:00", "D", 1.0),  # dates are not converted
         ("2013-11-27 00:00", "D", 0.0),
         ("2013-11-28 05:00", "D", 1.0),  # days that begin at local midnight
     ],
 )
-def test_a_holiday_is_a_local_day(time: str, freq: str, expected: float) -> None:
+def test_holiday_is_a_local_day(time: str, freq: str, expected: float) -> None:
     assert features_at(time, "holidays:US", freq) == [expected]
 
 
-def test_a_subdivision_has_holidays_of_its_own() -> None:
+def test_subdivision_has_its_own_holidays() -> None:
     assert features_at("2024-04-15 12:00", "holidays:US-MA") == [1.0]
     assert features_at("2024-04-15 12:00", "holidays:US-NY") == [0.0]
 
 
-def test_a_country_without_holidays_is_named() -> None:
+def test_unknown_country_is_named_in_the_error() -> None:
     with pytest.raises(SpecError, match="holidays:XX"):
         features_at("2024-01-01", "holidays:XX")
 
 
-def test_every_word_comes_round_again() -> None:
+def test_calendar_features_are_periodic() -> None:
     times = pd.date_range("2024-01-01", periods=24 * 8, freq="h", tz="UTC")
     week = calendar_features(times, ("minute", "hour", "dayofweek"), "h", "UTC")
     np.testing.assert_allclose(week[:24], week[7 * 24 :], atol=1e-6)
     assert not np.allclose(week[:24], week[24:48])
 
 
-def test_known_covariates_are_columns_unless_the_calendar_knows_them() -> None:
+def test_known_covariates_are_columns_or_calendar_features() -> None:
     spec = FeatureSpec(known=("scheduled", "hour", "holidays:US"))
     assert spec.known_columns == ("scheduled",)
     assert spec.calendar("h") == ("hour", "holidays:US")

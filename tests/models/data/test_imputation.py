@@ -1,4 +1,4 @@
-"""Gaps inside a window: what each policy puts there, and that nothing after the cutoff has a say."""
+"""Gaps inside a window: the values of each policy, and independence of everything after the cutoff."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.data.features import FeatureSpec
-from models.data.imputation import Filling, filled
+from models.data.imputation import fill_gaps
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
@@ -30,8 +30,8 @@ WINDOW = [GAP, 1.0, 2.0, GAP, GAP, 8.0, GAP, GAP]
         ("season", [GAP, 1, 2, 2, 1, 8, 8, 1]),
     ],
 )
-def test_each_policy_fills_its_own_way(policy, expected) -> None:
-    np.testing.assert_array_equal(filled(np.array([WINDOW]), policy, 3), [expected])
+def test_policy_fills_gaps(policy, expected) -> None:
+    np.testing.assert_array_equal(fill_gaps(np.array([WINDOW]), policy, 3), [expected])
 
 
 @given(
@@ -39,18 +39,18 @@ def test_each_policy_fills_its_own_way(policy, expected) -> None:
     policy=st.sampled_from(["none", "zero", "forward", "interpolate", "season"]),
     season=st.integers(1, 15),
 )
-def test_what_is_known_stays_and_what_is_filled_lies_between_what_is_known(values, policy, season) -> None:
-    found = filled(values, policy, season)
+def test_known_values_stay_and_filled_values_lie_between_them(values, policy, season) -> None:
+    filled = fill_gaps(values, policy, season)
     known = np.isfinite(values)
-    np.testing.assert_array_equal(found[known], values[known])
-    for row, told in zip(values, found, strict=True):
+    np.testing.assert_array_equal(filled[known], values[known])
+    for row, result in zip(values, filled, strict=True):
         seen = row[np.isfinite(row)]
-        new = told[np.isfinite(told) & ~np.isfinite(row)]
+        new = result[np.isfinite(result) & ~np.isfinite(row)]
         if policy == "zero":
-            assert not np.isnan(told).any()
+            assert not np.isnan(result).any()
         elif len(seen):
             assert ((new >= seen.min() - 1e-6) & (new <= seen.max() + 1e-6)).all()
-            assert policy == "none" or not np.isnan(told[np.isfinite(row).argmax() :]).any()
+            assert policy == "none" or not np.isnan(result[np.isfinite(row).argmax() :]).any()
 
 
 def panel(build_frame, tail: float, fill) -> Panel:
@@ -67,7 +67,7 @@ def panel(build_frame, tail: float, fill) -> Panel:
 
 
 @pytest.mark.parametrize("policy", ["none", "zero", "forward", "interpolate", "season"])
-def test_a_forecast_from_filled_gaps_never_sees_beyond_its_cutoff(build_frame, policy) -> None:
+def test_forecast_from_filled_gaps_does_not_depend_on_values_after_its_cutoff(build_frame, policy) -> None:
     fill = {"y": policy, "wind": policy}
     before, after = (panel(build_frame, tail, fill) for tail in (11.0, 1e9))
     training = TrainingSpec(max_epochs=1, windows_per_epoch=64, batch_size=32)
@@ -76,19 +76,13 @@ def test_a_forecast_from_filled_gaps_never_sees_beyond_its_cutoff(build_frame, p
     index = build_window_index(before, spec, before.grid[24 * 14 - 13], origins=5)
     recipe = Recipe(model=model, training=training, quantiles=(0.5,), view=before.view)
     bundle, _ = train_network(before, index, recipe)
-    cutoffs = np.arange(24 * 13, 24 * 14 - 12)  # several of them stand in a gap
-    here = np.zeros(len(cutoffs), dtype=int)
-    np.testing.assert_array_equal(predict(bundle, before, here, cutoffs), predict(bundle, after, here, cutoffs))
-    assert bundle.settings["filling"]["gappy_observed"] == [0]
+    cutoffs = np.arange(24 * 13, 24 * 14 - 12)  # several of them are in a gap
+    series = np.zeros(len(cutoffs), dtype=int)
+    np.testing.assert_array_equal(predict(bundle, before, series, cutoffs), predict(bundle, after, series, cutoffs))
+    assert bundle.recurrent.filling.gappy_observed == (0,)
 
 
-def test_a_filling_is_told_in_json_and_read_back() -> None:
-    filling = Filling(24, "forward", ("none",), ("season", "zero"), (0,), (1,))
-    assert Filling.from_told(filling.told()) == filling
-    assert Filling.from_told({}) == Filling()
-
-
-def test_a_view_with_policies_is_a_key() -> None:
+def test_input_spec_with_policies_is_hashable() -> None:
     view = InputSpec(features=FeatureSpec(), freq="h", zone="UTC", lookback=24, horizon=12, fill=(("y", "season"),))
     assert {view: 1}[view.model_copy()] == 1
     assert (view.fill_of("y"), view.fill_of("wind")) == ("season", "none")

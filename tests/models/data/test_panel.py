@@ -1,4 +1,4 @@
-"""Series as flat arrays, from which windows are gathered."""
+"""A panel: series as flat arrays, and the windows that are gathered from it."""
 
 import numpy as np
 import pandas as pd
@@ -7,17 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data.features import FeatureSpec
-from models.data.panel import InputSpec, Panel
+from models.data.panel import InputSpec, Panel, last_observed
 
 
-def test_values_are_gathered_by_series_and_offset_and_are_missing_outside(build_panel) -> None:
+def test_take_gathers_by_series_and_offset_and_is_nan_outside(build_panel) -> None:
     panel = build_panel({"a": [1, 2, 3, 4], "b": [10, 20]}, start={"a": "2024-01-01", "b": "2024-01-03"})
-    found = panel.take(panel.y, np.array([0, 1]), np.array([1, 1]), np.array([-2, -1, 0, 1]))
-    np.testing.assert_array_equal(found, [[np.nan, 1, 2, 3], [np.nan, 10, 20, np.nan]])
+    gathered = panel.take(panel.y, np.array([0, 1]), np.array([1, 1]), np.array([-2, -1, 0, 1]))
+    np.testing.assert_array_equal(gathered, [[np.nan, 1, 2, 3], [np.nan, 10, 20, np.nan]])
     assert panel.first.tolist() == [0, 2]
 
 
-def test_times_reach_a_horizon_past_the_last_row(build_panel) -> None:
+def test_times_reach_one_horizon_past_the_last_row(build_panel) -> None:
     panel = build_panel({"a": [1, 2, 3]}, horizon=2, freq="MS")
     assert panel.times(np.array([0]), np.array([2]), 2).astype(str)[0].tolist() == [
         "2024-04-01T00:00:00.000000",
@@ -25,7 +25,7 @@ def test_times_reach_a_horizon_past_the_last_row(build_panel) -> None:
     ]
 
 
-def test_stamps_keep_their_phase(build_panel) -> None:
+def test_timestamps_keep_their_phase(build_panel) -> None:
     panel = build_panel({"a": [1, 2, 3]}, horizon=1, freq="h", start="2024-01-01 00:30")
     assert panel.times(np.array([0]), np.array([2]), 1).astype(str)[0, 0] == "2024-01-01T03:30:00.000000"
 
@@ -40,7 +40,7 @@ def test_stamps_keep_their_phase(build_panel) -> None:
         ("ME", ["2024-01-31", "2024-02-29"], ["2024-03-31 00:00", "2024-04-30 00:00"]),
     ],
 )
-def test_the_step_after_the_last_is_the_next_one(freq: str, stamps: list[str], expected: list[str]) -> None:
+def test_steps_after_the_last_row_follow_the_frequency(freq: str, stamps: list[str], expected: list[str]) -> None:
     view = InputSpec(features=FeatureSpec(), freq=freq, zone="UTC", lookback=1, horizon=2)
     ds = pd.to_datetime(stamps, utc=True).as_unit("us")
     panel = Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": ds, "y": [1.0, 2.0]}), view)
@@ -48,7 +48,7 @@ def test_the_step_after_the_last_is_the_next_one(freq: str, stamps: list[str], e
     assert times.strftime("%Y-%m-%d %H:%M").tolist() == expected
 
 
-def test_a_series_that_begins_after_clocks_changed_finds_its_place() -> None:
+def test_series_that_begins_after_a_clock_change_is_on_the_grid() -> None:
     days = pd.date_range("2024-03-08", periods=6, freq="D", tz="America/New_York").tz_convert("UTC").as_unit("us")
     parts = [pd.DataFrame({"unique_id": name, "ds": ds, "y": 1.0}) for name, ds in (("a", days), ("b", days[4:]))]
     view = InputSpec(features=FeatureSpec(), freq="D", zone="America/New_York", lookback=1, horizon=1)
@@ -63,7 +63,7 @@ def test_a_series_that_begins_after_clocks_changed_finds_its_place() -> None:
     position=st.integers(0, 8),
     offset=st.integers(-9, 9),
 )
-def test_a_value_is_never_taken_from_a_neighbour(lengths: list[int], position: int, offset: int) -> None:
+def test_take_never_reads_another_series(lengths: list[int], position: int, offset: int) -> None:
     # series k holds 100 k, 100 k + 1, …
     grid = pd.date_range("2024-01-01", periods=6, tz="UTC").as_unit("us")
     tables = [
@@ -73,13 +73,13 @@ def test_a_value_is_never_taken_from_a_neighbour(lengths: list[int], position: i
     view = InputSpec(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=1, horizon=1)
     panel = Panel.from_frame(pd.concat(tables, ignore_index=True), view)
     series = np.arange(len(lengths))
-    found = panel.take(panel.y, series, np.full(len(lengths), position), np.array([offset]))[:, 0]
-    place = position + offset
-    expected = [100 * k + place if 0 <= place < length else np.nan for k, length in enumerate(lengths)]
-    np.testing.assert_array_equal(found, expected)
+    gathered = panel.take(panel.y, series, np.full(len(lengths), position), np.array([offset]))[:, 0]
+    step = position + offset
+    expected = [100 * k + step if 0 <= step < length else np.nan for k, length in enumerate(lengths)]
+    np.testing.assert_array_equal(gathered, expected)
 
 
-def test_covariates_and_static_values_find_their_place(build_panel) -> None:
+def test_covariates_and_static_values_are_read_from_the_frame(build_panel) -> None:
     features = FeatureSpec(known=("plan", "dayofweek"), observed=("wind",), static=("port",))
     columns = {
         "plan": {"a": [1, 2, 3], "b": [4, 5, 6]},
@@ -94,5 +94,11 @@ def test_covariates_and_static_values_find_their_place(build_panel) -> None:
 
 
 @pytest.mark.parametrize(("values", "whole"), [([1, 2, None], True), ([1, 2.5, 3], False), ([None, None], False)])
-def test_counts_are_recognised(build_panel, values: list[float], whole: bool) -> None:
+def test_whole_is_true_for_counts_only(build_panel, values: list[float], whole: bool) -> None:
     assert build_panel({"a": values}).whole is whole
+
+
+def test_last_observed_skips_gaps_and_is_0_without_observations() -> None:
+    gap = np.nan
+    values = np.array([[1.0, 2.0, gap], [gap, 3.0, 4.0], [5.0, gap, gap], [gap, gap, gap]])
+    assert last_observed(values).tolist() == [2.0, 4.0, 5.0, 0.0]

@@ -1,4 +1,4 @@
-"""What windows are divided by, and how much each one's errors count."""
+"""Location and scale of windows, and the weights of their errors."""
 
 import numpy as np
 import pytest
@@ -13,21 +13,21 @@ Y = np.array([[2.0, 4.0, np.nan, 6.0], [np.nan, 5.0, 3.0, np.nan]])
     ("normalisation", "location"),
     [("standard", [[4.0], [4.0]]), ("last", [[6.0], [3.0]]), ("none", [[100.0], [100.0]])],
 )
-def test_what_a_window_is_shifted_by(normalisation, location: list[list[float]]) -> None:
-    found, scale = SCALING.window_scale(Y, np.isfinite(Y), normalisation)
-    assert found.tolist() == location
+def test_location_and_scale_of_each_normalisation(normalisation, location: list[list[float]]) -> None:
+    shift, scale = SCALING.window_scale(Y, np.isfinite(Y), normalisation)
+    assert shift.tolist() == location
     expected = [[20.0], [20.0]] if normalisation == "none" else [[np.sqrt(8 / 3)], [1.0]]
     np.testing.assert_allclose(scale, expected)
 
 
-def test_a_window_counts_as_its_size_in_its_series() -> None:
+def test_error_weight_is_the_scale_relative_to_the_series() -> None:
     sizes = np.array([2.0, 50.0])
-    found = error_weights(np.array([[4.0], [5.0], [1e9], [0.0]]), np.array([0, 1, 0, 1]), sizes)
-    np.testing.assert_allclose(found, [[2.0], [0.1], [10.0], [0.1]])
+    weights = error_weights(np.array([[4.0], [5.0], [1e9], [0.0]]), np.array([0, 1, 0, 1]), sizes)
+    np.testing.assert_allclose(weights, [[2.0], [0.1], [10.0], [0.1]])
 
 
-def test_a_series_is_as_large_as_what_it_showed_up_to_its_last_cutoff(build_panel) -> None:
+def test_series_std_uses_values_up_to_the_last_cutoff(build_panel) -> None:
     panel = build_panel({"a": [0.0, 2.0, 0.0, 2.0, 1e6], "b": [5.0] * 5, "c": [1.0, 9.0, 1.0, 9.0, 0.0]})
-    found = series_std(panel, np.array([0, 0, 1]), np.array([1, 3, 3]))
-    assert found.tolist() == [1.0, 1.0, 1.0]  # b never moves, of c no window is learned from
+    std = series_std(panel, np.array([0, 0, 1]), np.array([1, 3, 3]))
+    assert std.tolist() == [1.0, 1.0, 1.0]  # b is constant, c has no window
     assert series_std(panel, np.array([2]), np.array([3]))[2] == 4.0

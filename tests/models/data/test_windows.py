@@ -1,4 +1,4 @@
-"""Windows: no target crosses into another part, no forecast stands anywhere but at the cutoff."""
+"""Window index: no target crosses into another part, every forecast starts at the cutoff."""
 
 import re
 import warnings
@@ -12,64 +12,64 @@ from pydantic import ValidationError
 
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
-from models.data.windows import SPLITS, HistoryTooShort, WindowIndex, WindowSpec, build_window_index, duration
+from models.data.windows import SPLITS, HistoryTooShort, WindowIndex, WindowSpec, build_window_index, parse_duration
 
 
-def places(panel: Panel, index: WindowIndex, part: str) -> list[int]:
+def cutoffs_of(panel: Panel, index: WindowIndex, part: str) -> list[int]:
     """Cutoffs of a part on the grid, of all series together."""
     series, position = index.of(part)
     return sorted((panel.first[series] + position).tolist())
 
 
-def test_twelve_days_are_cut_as_in_the_picture(build_panel) -> None:
+def test_twelve_days_are_cut_into_parts(build_panel) -> None:
     #  0 1 2 3 4 5 │ 6 7 │ 8 9 10 11     train to day 5, validation to 7, test to 11, the cutoff
     panel = build_panel({"a": range(12)}, lookback=3, horizon=2)
     index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[11], origins=2)
-    assert places(panel, index, "train") == [1, 2, 3]
-    assert places(panel, index, "validation") == [5]
-    assert places(panel, index, "test") == [7, 9]
-    assert places(panel, index, "forecast") == [11]
+    assert cutoffs_of(panel, index, "train") == [1, 2, 3]
+    assert cutoffs_of(panel, index, "validation") == [5]
+    assert cutoffs_of(panel, index, "test") == [7, 9]
+    assert cutoffs_of(panel, index, "forecast") == [11]
     assert (index.series.dtype, index.position.dtype, index.split.dtype) == (np.int32, np.int32, np.int8)
 
 
-def test_a_forecast_needs_no_row_after_the_cutoff_and_ignores_those_there_are(build_panel) -> None:
+def test_forecast_ignores_rows_after_the_cutoff(build_panel) -> None:
     values = [*range(12), None, None]
     panel = build_panel({"a": values}, lookback=3, horizon=2)
     index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[11], origins=2)
-    assert places(panel, index, "forecast") == [11]
-    assert max(places(panel, index, "test")) == 9
+    assert cutoffs_of(panel, index, "forecast") == [11]
+    assert max(cutoffs_of(panel, index, "test")) == 9
 
 
-def test_test_origins_are_evenly_spaced_and_the_last_leaves_a_horizon(build_panel) -> None:
+def test_test_origins_are_evenly_spaced_and_end_a_horizon_before_the_cutoff(build_panel) -> None:
     panel = build_panel({"a": range(24 * 60)}, lookback=48, horizon=24, freq="h")
     cutoff = panel.grid[24 * 60 - 5]
     spec = WindowSpec(horizon=24, validation="7d", test="7d", refresh="2d")
-    origins = places(panel, build_window_index(panel, spec, cutoff, origins=7), "test")
+    origins = cutoffs_of(panel, build_window_index(panel, spec, cutoff, origins=7), "test")
     assert np.diff(origins).tolist() == [24] * 6
     assert origins[-1] == 24 * 60 - 5 - 24
 
 
-def test_as_many_origins_as_fit_where_fewer_fit(build_panel) -> None:
+def test_fewer_origins_are_used_if_fewer_fit(build_panel) -> None:
     panel = build_panel({"a": range(20)}, lookback=3, horizon=3)
     index = build_window_index(panel, WindowSpec(horizon=3, validation=3, test=4), panel.grid[19], origins=28)
-    assert places(panel, index, "test") == [15, 16]
+    assert cutoffs_of(panel, index, "test") == [15, 16]
 
 
-def test_a_missing_target_makes_no_window_and_a_missing_lookback_neither(build_panel) -> None:
+def test_window_without_target_or_lookback_is_left_out(build_panel) -> None:
     values = [0, 1, 2, 3, 4, None, None, None, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19]
     panel = build_panel({"a": values}, lookback=2, horizon=2)
     index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[19], origins=2)
-    assert places(panel, index, "train") == [1, 2, 3, 8, 9, 10, 11]  # 4, 5: no target; 6, 7: no lookback
+    assert cutoffs_of(panel, index, "train") == [1, 2, 3, 8, 9, 10, 11]  # 4, 5: no target; 6, 7: no lookback
 
 
-def test_a_series_that_vanished_is_not_forecast_and_a_newborn_one_is(build_panel) -> None:
+def test_ended_series_is_not_forecast_and_new_series_is(build_panel) -> None:
     series = {"gone": [*range(26), *[None] * 4], "new": [5.0], "old": range(30)}
     panel = build_panel(series, lookback=4, start={"gone": "2024-01-01", "old": "2024-01-01", "new": "2024-01-30"})
     index = build_window_index(panel, WindowSpec(horizon=2, validation=2, test=4), panel.grid[29], origins=2)
     assert [panel.ids[number] for number in index.of("forecast")[0]] == ["new", "old"]
 
 
-def test_a_series_whose_known_covariates_end_at_the_cutoff_is_not_forecast(build_panel) -> None:
+def test_series_without_known_covariates_ahead_is_not_forecast(build_panel) -> None:
     series, features = {"ends": range(30), "goes on": [*range(30), None, None]}, FeatureSpec(known=("plan",))
     plan = {name: list(range(len(values))) for name, values in series.items()}
     panel = build_panel(series, lookback=4, features=features, plan=plan)
@@ -77,7 +77,7 @@ def test_a_series_whose_known_covariates_end_at_the_cutoff_is_not_forecast(build
     assert [panel.ids[number] for number in index.of("forecast")[0]] == ["goes on"]
 
 
-def test_a_history_without_room_for_every_part_says_what_it_lacks(build_panel) -> None:
+def test_short_history_is_reported(build_panel) -> None:
     panel = build_panel({"a": range(6)}, horizon=2)
     with pytest.raises(HistoryTooShort, match="has 6 steps"):
         build_window_index(panel, WindowSpec(horizon=2), panel.grid[5], origins=2)
@@ -85,7 +85,7 @@ def test_a_history_without_room_for_every_part_says_what_it_lacks(build_panel) -
 
 @settings(max_examples=40, deadline=None)
 @given(horizon=st.integers(1, 6), lookback=st.integers(1, 9), parts=st.tuples(st.integers(1, 9), st.integers(1, 9)))
-def test_the_length_it_asks_for_is_the_least_that_will_do(horizon, lookback, parts) -> None:
+def test_needed_length_in_the_error_is_the_smallest_that_works(horizon, lookback, parts) -> None:
     view = InputSpec(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=lookback, horizon=horizon)
     spec = WindowSpec(horizon=horizon, validation=parts[0], test=parts[1])
 
@@ -94,50 +94,50 @@ def test_the_length_it_asks_for_is_the_least_that_will_do(horizon, lookback, par
         panel = Panel.from_frame(pd.DataFrame({"unique_id": "a", "ds": days, "y": 1.0}), view)
         return build_window_index(panel, spec, days[-1], origins=1)
 
-    with pytest.raises(HistoryTooShort) as refused:
+    with pytest.raises(HistoryTooShort) as error:
         cut(1)
-    needed = int(re.search(r"needs (\d+)", str(refused.value))[1])
+    needed = int(re.search(r"needs (\d+)", str(error.value))[1])
     assert all(len(cut(needed).of(part)[0]) for part in SPLITS)
     with pytest.raises(HistoryTooShort, match=f"has {needed - 1} steps.*needs {needed}"):
         cut(needed - 1)
 
 
-def test_a_long_history_without_values_does_not_claim_to_be_short_of_steps(build_panel) -> None:
+def test_long_history_without_values_is_reported_as_such(build_panel) -> None:
     panel = build_panel({"a": [*range(10), *[None] * 30]}, horizon=2)
     with pytest.raises(HistoryTooShort, match=r"has 40 steps.*with values"):
         build_window_index(panel, WindowSpec(horizon=2, validation=4, test=4), panel.grid[39], origins=2)
 
 
 @pytest.mark.parametrize("night", [70, 71, 72])
-def test_what_is_learned_from_changes_every_other_night_when_refreshed_every_two_days(build_panel, night: int) -> None:
+def test_training_part_changes_every_second_night_with_refresh_2d(build_panel, night: int) -> None:
     panel = build_panel({"a": range(24 * 80)}, lookback=48, horizon=24, freq="h", start="2024-01-01")
     spec = WindowSpec(horizon=24, validation="7d", test="7d", refresh="2d")
-    learned = []
+    parts = []
     for later in (0, 1, 2):
         index = build_window_index(panel, spec, panel.grid[24 * (night + later) + 4], origins=7)
-        learned.append((places(panel, index, "train"), places(panel, index, "validation")))
-    assert (learned[0] == learned[1]) != (learned[1] == learned[2])
+        parts.append((cutoffs_of(panel, index, "train"), cutoffs_of(panel, index, "validation")))
+    assert (parts[0] == parts[1]) != (parts[1] == parts[2])
 
 
 @pytest.mark.parametrize(
     ("text", "hours"), [("28d", 672), ("2d12h", 60), ("1w", 168), ("90min", 1.5), ("1.5D", 36), ("2 days", 48)]
 )
-def test_a_duration_is_read_as_people_write_it(text: str, hours: float) -> None:
+def test_duration_is_parsed(text: str, hours: float) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert duration(text) == pd.Timedelta(hours=hours)
+        assert parse_duration(text) == pd.Timedelta(hours=hours)
 
 
 @pytest.mark.parametrize("text", ["28", "", "nan", "NaT", "d", "soon", "-7d", "1M"])
-def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+def test_invalid_duration_is_rejected(text: str) -> None:
     with pytest.raises(ValidationError):
         WindowSpec(horizon=1, validation=text)
 
 
-def test_a_part_is_a_duration_or_a_number_of_steps() -> None:
+def test_error_names_the_invalid_duration() -> None:
     with pytest.raises(ValidationError, match="28dd"):
         WindowSpec(horizon=1, test="28dd")
-    with pytest.raises(ValidationError, match="longer than nothing"):
+    with pytest.raises(ValidationError, match="not a positive duration"):
         WindowSpec(horizon=1, refresh="0d")
 
 
@@ -165,11 +165,11 @@ def test_no_target_crosses_a_part_or_the_cutoff(*, lengths, horizon, lookback, o
         index = build_window_index(panel, spec, grid[-1], origins)
     except HistoryTooShort:
         assume(False)
-    train, validation, test = (places(panel, index, part) for part in ("train", "validation", "test"))
+    train, validation, test = (cutoffs_of(panel, index, part) for part in ("train", "validation", "test"))
     assert train[-1] + horizon <= validation[0]
     assert validation[-1] + horizon <= test[0]
     assert test[-1] + horizon <= len(grid) - 1
-    assert set(places(panel, index, "forecast")) <= {len(grid) - 1}
+    assert set(cutoffs_of(panel, index, "forecast")) <= {len(grid) - 1}
     for part in ("train", "validation", "test"):
         ahead = panel.take(panel.y, *index.of(part), np.arange(1, horizon + 1))
         back = panel.take(panel.y, *index.of(part), np.arange(1 - lookback, 1))
