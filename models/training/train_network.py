@@ -20,7 +20,7 @@ from models.devices import device_of, same_numbers
 from models.networks.recurrent import Recurrent, Shape
 from models.predict import normalised_forecasts
 from models.restore import tensor_prefix
-from models.training.fit import Epoch, History, fit
+from models.training.fit import Epoch, TrainingHistory, Windows, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
@@ -32,7 +32,7 @@ def train_network(
     recipe: Recipe,
     on_epoch: Sequence[Callable[[Epoch], None]] = (),
     champion: Bundle | None = None,
-) -> tuple[Bundle, History]:
+) -> tuple[Bundle, TrainingHistory]:
     """Train one network on the training windows; stop early and set its intervals on the validation windows.
 
     It begins with the weights of `champion`, if one is given and they mean the same here; else the history notes why
@@ -71,7 +71,8 @@ def train_network(
             network = Recurrent(recipe.model, shape)
             if champion and warm:
                 load_weights(network, champion, member)
-            histories.append(fit(network.to(device), gather, (train, validation), own, on_epoch, warm))
+            split = WindowSplit(Windows(*train), Windows(*validation))
+            histories.append(fit(network.to(device), gather, split, own, on_epoch, warm))
         named = network.state_dict().items()
         tensors |= {f"{tensor_prefix(member)}{name}": value.cpu().numpy() for name, value in named}
     with same_numbers(training.seed, training.threads, device):

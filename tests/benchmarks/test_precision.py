@@ -15,7 +15,7 @@ from models.data.batches import Batch
 from models.data.panel import Panel
 from models.devices import same_threads
 from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
-from models.training.gradient_norms import Gradients
+from models.training.gradient_norms import GradientNorms
 from models.training.precision import lowered, multiplies_bfloat16
 from models.training.train_network import train_network
 from tasks.modeling.training_data import select_training_part
@@ -34,7 +34,7 @@ def batch_of(lookback: int, windows: int = 128, columns: int = 12, horizon: int 
     return Batch(static=torch.zeros(windows, 0, dtype=torch.int64), **tensors)
 
 
-def step_of(network: Recurrent, batch: Batch, precision, gradients: Gradients):
+def step_of(network: Recurrent, batch: Batch, precision, gradients: GradientNorms):
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
 
     def step() -> None:
@@ -69,7 +69,7 @@ def test_speed(cell, capsys):
             lookback=lookback, horizon=24, past=12, future=12, statics=(), quantiles=QUANTILES, season=24
         )  # fmt: skip
         network, batch = Recurrent(spec, shape), batch_of(lookback)
-        gradients = Gradients(network)
+        gradients = GradientNorms(network)
         steps = {name: step_of(network, batch, name, gradients) for name in ("float32", "bfloat16")}
         steps["norms"] = lambda g=gradients: g.clip(1.0)
         steps["plain"] = lambda n=network: torch.nn.utils.clip_grad_norm_(n.parameters(), 1.0)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from models.data.batches import Scaling, WindowCollator
-from models.diagnostics.sensitivity import derivatives, perturbed, projected, recall
+from models.diagnostics.sensitivity import compute_jacobian, compute_recall, perturbed, project_jacobian
 
 
 def test_a_batch_of_nothing_nudged_by_its_observations_is_that_batch(build_panel) -> None:
@@ -29,13 +29,13 @@ def test_a_batch_of_nothing_nudged_by_its_observations_is_that_batch(build_panel
 def test_derivatives_stand_by_output_and_lag_the_newest_first() -> None:
     nudge = torch.zeros(1, 3, requires_grad=True)
     outputs = torch.stack([nudge[:, 0] + 2 * nudge[:, 2], 3 * nudge[:, 1]], dim=1)
-    assert derivatives(outputs, nudge).tolist() == [[[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]]]
+    assert compute_jacobian(outputs, nudge).tolist() == [[[2.0, 0.0, 1.0], [0.0, 3.0, 0.0]]]
 
 
 def test_the_norm_over_few_outputs_is_exact_and_over_many_near() -> None:
     nudge = torch.zeros(300, 6, requires_grad=True)
     weights = torch.sin(torch.arange(40.0).unsqueeze(1) * torch.tensor([1.0, 2.0, 3.0, 4.0, 5.0, 6.0]))
-    few, many = projected(nudge @ weights[:16].T, nudge), projected(nudge @ weights.T, nudge)
+    few, many = project_jacobian(nudge @ weights[:16].T, nudge), project_jacobian(nudge @ weights.T, nudge)
     exact = weights.norm(dim=0).flip(0).tolist()
     assert few[0].norm(dim=0).tolist() == pytest.approx(weights[:16].norm(dim=0).flip(0).tolist())
     assert many.shape == (300, 16, 6)
@@ -44,13 +44,13 @@ def test_the_norm_over_few_outputs_is_exact_and_over_many_near() -> None:
 
 def test_an_observation_is_told_as_far_as_it_stands_apart_from_the_others() -> None:
     apart = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 1.0]]], dtype=torch.float64)
-    assert recall(apart)[0].tolist() == pytest.approx([1.0, 0.5, 0.5], abs=0.003)
+    assert compute_recall(apart)[0].tolist() == pytest.approx([1.0, 0.5, 0.5], abs=0.003)
 
 
 def test_an_observation_of_a_twentieth_of_the_largest_norm_is_told_by_half() -> None:
     faint = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 0.05, 0.0]]], dtype=torch.float64)
-    assert recall(faint)[0].tolist() == pytest.approx([1.0, 0.5, 0.0], abs=0.003)
+    assert compute_recall(faint)[0].tolist() == pytest.approx([1.0, 0.5, 0.0], abs=0.003)
 
 
 def test_nothing_is_told_by_outputs_that_depend_on_nothing() -> None:
-    assert recall(torch.zeros(2, 3, 4, dtype=torch.float64)).tolist() == [[0.0] * 4] * 2
+    assert compute_recall(torch.zeros(2, 3, 4, dtype=torch.float64)).tolist() == [[0.0] * 4] * 2

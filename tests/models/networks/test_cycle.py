@@ -19,10 +19,10 @@ def test_a_place_in_the_cycle_is_one_on_the_clock() -> None:
     assert found.tolist() == [[2.0, 3.0, 0.0, 1.0, 2.0], [1.0, 2.0, 3.0, 0.0, 1.0]]
 
 
-def test_what_is_taken_out_of_the_lookback_is_put_back_on_the_horizon() -> None:
+def test_what_is_remove_of_the_lookback_is_put_back_on_the_horizon() -> None:
     batch = batch_of(shape_of(), count=3)
     batch.past[..., 1] = 1.0
-    past, linear, after = counting(4).taken_out(batch, batch.static)
+    past, linear, after = counting(4).remove(batch, batch.static)
     clock = torch.arange(3).unsqueeze(1)
     before = ((clock + torch.arange(-11, 1)) % 4).float()
     torch.testing.assert_close(past[..., 0], batch.past[..., 0] - before)
@@ -34,7 +34,7 @@ def test_what_is_taken_out_of_the_lookback_is_put_back_on_the_horizon() -> None:
 def test_what_was_not_observed_stays_nothing() -> None:
     batch = batch_of(shape_of(), count=3)
     batch.past[..., :2] = 0.0
-    assert not counting(4).taken_out(batch, batch.static)[0][..., 0].any()
+    assert not counting(4).remove(batch, batch.static)[0][..., 0].any()
 
 
 def test_a_static_value_has_a_cycle_of_its_own_on_top() -> None:

@@ -4,9 +4,16 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.networks.decoders import DECODERS, Autoregressive, Decoding, Direct, Segments, Widths
+from models.networks.decoders import (
+    DECODERS,
+    AutoregressiveDecoder,
+    DecoderWidths,
+    Decoding,
+    DirectDecoder,
+    SegmentDecoder,
+)
 
-WIDTHS = Widths(context=6, extra=2, future=3, horizon=7, size=2)
+WIDTHS = DecoderWidths(context=6, extra=2, future=3, horizon=7, size=2)
 
 
 def inputs(count: int = 4) -> tuple[Tensor, Tensor, Tensor]:
@@ -26,8 +33,8 @@ def test_a_horizon_that_is_no_multiple_of_the_segment_is_filled_exactly(cell, se
     assert decoder(*inputs(), nothing).shape == (4, 7, 2)
 
 
-@pytest.mark.parametrize("kind", [Direct, Segments])
-def test_what_is_known_of_one_segment_changes_no_other(kind: type[Direct | Segments]) -> None:
+@pytest.mark.parametrize("kind", [DirectDecoder, SegmentDecoder])
+def test_what_is_known_of_one_segment_changes_no_other(kind: type[DirectDecoder | SegmentDecoder]) -> None:
     decoder = kind("gru", WIDTHS, 5, 3, 0.0).eval()
     context, extra, future = inputs()
     before = decoder(context, extra, future, nothing)
@@ -38,7 +45,7 @@ def test_what_is_known_of_one_segment_changes_no_other(kind: type[Direct | Segme
 
 
 def test_the_recurrent_decoding_carries_what_it_read_to_later_segments_alone() -> None:
-    decoder = Autoregressive("gru", WIDTHS, 5, 3, 0.0).eval()
+    decoder = AutoregressiveDecoder("gru", WIDTHS, 5, 3, 0.0).eval()
     context, extra, future = inputs()
     before = decoder(context, extra, future, nothing)
     future[:, 4] += 1.0
@@ -47,7 +54,7 @@ def test_the_recurrent_decoding_carries_what_it_read_to_later_segments_alone() -
 
 
 def test_each_segment_is_fed_with_what_feedback_says_of_the_one_before() -> None:
-    decoder = Autoregressive("lstm", WIDTHS, 5, 3, 0.0).eval()
+    decoder = AutoregressiveDecoder("lstm", WIDTHS, 5, 3, 0.0).eval()
     asked: list[tuple[int, Tensor]] = []
 
     def feedback(raw: Tensor, start: int) -> Tensor:

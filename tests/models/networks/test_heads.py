@@ -1,4 +1,4 @@
-"""Quantiles that can't cross, and the loss that teaches them."""
+"""QuantileHead that can't cross, and the loss that teaches them."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.data.batches import Batch
-from models.networks.heads import HeadName, Quantiles, build_head, pinball_loss
+from models.networks.heads import HeadName, QuantileHead, build_head, pinball_loss
 
 
 def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> Batch:
@@ -39,7 +39,7 @@ def test_quantiles_never_cross(levels: set[float], seed: int, size: float) -> No
     generator = torch.Generator().manual_seed(seed)
     ordered = tuple(sorted({*levels, 0.5}))
     raw = size * torch.randn(5, 3, len(ordered), generator=generator)
-    found = Quantiles(ordered)(raw, raw[..., 0], _batch(raw[..., 0]))
+    found = QuantileHead(ordered)(raw, raw[..., 0], _batch(raw[..., 0]))
     assert found.shape == (5, 3, len(ordered))
     assert (found.diff(dim=-1) >= 0).all()
 

@@ -97,7 +97,7 @@ def test_hooks_are_told_of_every_epoch(waves: tuple[Panel, WindowIndex]) -> None
     panel, index = waves
     told: list[Epoch] = []
     _, history = train_network(panel, index, recipe(panel, max_epochs=2), (told.append,))
-    assert [(epoch.number, epoch.of) for epoch in told] == [(1, 2), (2, 2)]
+    assert [(epoch.number, epoch.max_epochs) for epoch in told] == [(1, 2), (2, 2)]
     assert [epoch.validation_loss for epoch in told] == history.validation_losses
     assert all(np.isfinite(epoch.train_loss) and epoch.seconds > 0 for epoch in told)
 
@@ -175,7 +175,7 @@ def test_an_explosion_goes_back_to_finite_weights_and_says_so(waves, monkeypatch
 
     monkeypatch.setattr(torch.optim.AdamW, "step", explode_once)
     bundle, history = train_network(panel, index, recipe(panel, **training))
-    assert "exploded in epoch 2" in history.note
+    assert "not finite in epoch 2" in history.note
     assert all(len(norms) == 2 for norms in history.gradients.values())
     assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
     assert len(history.validation_losses) == 2
@@ -196,7 +196,7 @@ def test_absurd_targets_leave_finite_weights(build_panel, size: float) -> None:
 def test_a_rate_far_too_high_is_lowered_until_it_learns(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
     bundle, history = train_network(panel, index, recipe(panel, learning_rate=1e6, max_epochs=12))
-    assert "went back to finite weights" in history.note
+    assert "went back to the best finite weights" in history.note
     assert all(np.isfinite(weights).all() for weights in bundle.tensors.values())
     assert history.validation_losses[-1] < history.validation_losses[0]
 

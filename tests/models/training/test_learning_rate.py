@@ -12,7 +12,7 @@ def rates(schedule, steps: int, peak: float = 1.0) -> list[float]:
     rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak), steps)
     found = []
     for _ in range(steps):
-        found.append(rate.now)
+        found.append(rate.current)
         rate.step()
     return found
 
@@ -44,7 +44,7 @@ def test_a_plateau_lowers_the_rate_and_an_improvement_does_not(schedule, expecte
     found = []
     for loss in (9.0, 9.0, 8.0, 7.9999):
         rate.on_validation(loss)
-        found.append(rate.now)
+        found.append(rate.current)
     assert found == pytest.approx(expected)
 
 
@@ -56,5 +56,5 @@ def test_a_lowered_rate_stays_lowered(schedule) -> None:
         rate.step()
     rate.lower(0.1)
     for step in range(30, 100):
-        assert rate.now == pytest.approx(0.1 * undisturbed[step])
+        assert rate.current == pytest.approx(0.1 * undisturbed[step])
         rate.step()

@@ -11,7 +11,7 @@ from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.predict import normalised_forecasts, predict
 from models.restore import restore_collator, restore_network
-from models.training.fit import History, TrainingSpec
+from models.training.fit import TrainingHistory, TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 
@@ -32,7 +32,9 @@ def panel_with(build_panel, kinds: dict[str, str], days: int = 20, plan: float =
     )
 
 
-def trained(panel: Panel, champion: Bundle | None = None, test: int = 48, **changes: object) -> tuple[Bundle, History]:
+def trained(
+    panel: Panel, champion: Bundle | None = None, test: int = 48, **changes: object
+) -> tuple[Bundle, TrainingHistory]:
     quick = {"max_epochs": 2, "windows_per_epoch": 512, "validation_windows": 256, "device": "cpu"}
     recipe = Recipe.model_validate(
         {"model": MODEL, "quantiles": (0.1, 0.5, 0.9), "view": panel.view, "training": TrainingSpec(**quick)} | changes
@@ -57,7 +59,7 @@ def champion(build_panel) -> Bundle:
 
 def test_where_nothing_gets_better_the_champions_own_weights_stay(build_panel, champion: Bundle) -> None:
     again, history = trained(panel_with(build_panel, KINDS), champion, training=hopeless())
-    assert history.note.startswith("began as the champion; no epoch was better")
+    assert history.note.startswith("began as the champion; no epoch improved")
     kept = {name for name in champion.tensors if name.startswith("net.")}
     assert len(kept) > 10
     for name in kept:

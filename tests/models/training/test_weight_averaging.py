@@ -33,7 +33,7 @@ def test_a_restart_forgets_the_way() -> None:
     model = weight_of(float("nan"))
     averaged = ExponentialMovingAverage(model, 0.9)  # type: ignore[arg-type]
     averaged.update()
-    averaged.restart({"weight": torch.tensor([[2.0]])})
+    averaged.reset({"weight": torch.tensor([[2.0]])})
     averaged.update()
     assert averaged.model.get_parameter("weight").item() == 2.0
     assert model.get_parameter("weight").item() == 2.0
