@@ -1,1 +1,1 @@
-"""Numbers in, numbers out: windows, recurrent networks, baselines and their scores."""
+"""Forecasting models on arrays: windows, recurrent networks, baselines and their scores. No I/O."""

@@ -1,7 +1,7 @@
-"""After training, by the validation part: how far the closed-form linear map is trusted too, how wide intervals are.
+"""Calibration on the validation part: the share of the closed-form linear map, and the width of intervals.
 
-The mean of two forecasts whose errors differ has smaller errors than either (Bates and Granger 1969); a recurrent
-network and a ridge regression differ enough for that.
+The mean of two forecasts whose errors differ has smaller errors than either (Bates and Granger 1969). The errors of a
+recurrent network and of a ridge regression differ enough for that.
 """
 
 import numpy as np
@@ -10,76 +10,98 @@ from models.metrics import pinball
 from models.networks.heads import POINTS, HeadName
 
 SHARES = np.linspace(0, 1, 21)
-SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the middle one
+SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the one in the middle
 
 
 def apply_calibration(
     normal: np.ndarray, linear: np.ndarray | None, tensors: dict[str, np.ndarray], middle: int
 ) -> np.ndarray:
-    """The network's quantiles (b, H, Q) with the linear map's forecast (b, H) mixed in, as wide as they must be."""
-    found = _mixed(normal, linear, tensors["share"], middle) if linear is not None else normal
-    median = found[..., middle : middle + 1]
-    return np.asarray(median + tensors["spread"] * (found - median) + tensors["errors"])
+    """Apply what `calibrate` has fitted.
+
+    Args:
+        normal: Quantiles of the network, (n, H, Q), in normalised units.
+        linear: Point forecast of the linear map, (n, H), in normalised units; None if it is not blended in.
+        tensors: `share`, `spread` and `errors` of `calibrate`.
+        middle: Index of the median among the quantiles.
+
+    Returns:
+        Calibrated quantiles (n, H, Q), in normalised units, not sorted.
+    """
+    blended = _blend(normal, linear, tensors["share"], middle) if linear is not None else normal
+    median = blended[..., middle : middle + 1]
+    return np.asarray(median + tensors["spread"] * (blended - median) + tensors["errors"])
 
 
 def calibrate(
     normal: np.ndarray,
     linear: np.ndarray | None,
     target: np.ndarray,
-    loud: np.ndarray,
+    weights: np.ndarray,
     levels: tuple[float, ...],
     head: HeadName,
 ) -> dict[str, np.ndarray]:
-    """`share` of the linear map, `spread` (Q,) of the network's own quantiles, `errors` (H, Q) of a head without any.
+    """Fit the calibration of a network on validation windows. All values are in normalised units.
 
-    Takes forecasts (n, H, Q) and (n, H) and targets (n, H), NaN where unknown, all in normalised units, and how much
-    the errors of each window count (n, 1).
+    Args:
+        normal: Quantiles of the network, (n, H, Q).
+        linear: Point forecast of the linear map, (n, H); None if it is not blended in.
+        target: (n, H), NaN where nothing was observed.
+        weights: Weight of the errors of each window, (n, 1).
+        levels: Quantile levels, ascending, with 0.5.
+        head: The network's head; a point head gets its intervals from its errors.
+
+    Returns:
+        `share` (1,) of the linear map in the median, `spread` (Q,): factors on the distances of the quantiles from
+        the median, and `errors` (H, Q): error quantiles of a point head, else 0.
     """
     middle, horizon = levels.index(0.5), target.shape[1]
-    found = {"spread": np.ones(len(levels)), "errors": np.zeros((horizon, len(levels))), "share": np.zeros(1)}
+    fitted = {"spread": np.ones(len(levels)), "errors": np.zeros((horizon, len(levels))), "share": np.zeros(1)}
     if linear is not None:
         median = normal[..., middle]
-        found["share"] = _share(loud * (target - median), loud * (linear - median), squared=head == "mse")
-        normal = _mixed(normal, linear, found["share"], middle)
+        fitted["share"] = _best_share(weights * (target - median), weights * (linear - median), squared=head == "mse")
+        normal = _blend(normal, linear, fitted["share"], middle)
     if head in POINTS:
-        found["errors"] = _error_quantiles(target - normal[..., middle], levels)
+        fitted["errors"] = _error_quantiles(target - normal[..., middle], levels)
     else:
-        found["spread"] = _spread(normal, target, loud, levels)
-    return found
+        fitted["spread"] = _best_spread(normal, target, weights, levels)
+    return fitted
 
 
-def _mixed(normal: np.ndarray, linear: np.ndarray, share: np.ndarray, middle: int) -> np.ndarray:
+def _blend(normal: np.ndarray, linear: np.ndarray, share: np.ndarray, middle: int) -> np.ndarray:
     return np.asarray(normal + share * (linear - normal[..., middle])[..., None])
 
 
-def _share(away: np.ndarray, apart: np.ndarray, squared: bool) -> np.ndarray:
-    """Of what the linear map lies `apart` from the network, which is that far `away` from the targets."""
-    known = np.isfinite(away)
-    away, apart = away[known], apart[known]
-    losses = [np.mean(np.square(away - s * apart) if squared else np.abs(away - s * apart)) for s in SHARES]
+def _best_share(errors: np.ndarray, differences: np.ndarray, squared: bool) -> np.ndarray:
+    """Share (1,) with the smallest loss, from errors of the network and differences of the linear map to it, (n, H)."""
+    known = np.isfinite(errors)
+    errors, differences = errors[known], differences[known]
+    remaining = (errors - share * differences for share in SHARES)
+    losses = [np.mean(np.square(error) if squared else np.abs(error)) for error in remaining]
     return SHARES[[int(np.argmin(losses))]]
 
 
-def _spread(normal: np.ndarray, target: np.ndarray, loud: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
-    """(Q,) factors on each quantile's distance from the median that lose least."""
+def _best_spread(normal: np.ndarray, target: np.ndarray, weights: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Factor on the distance of each quantile from the median with the smallest loss, (Q,)."""
     known = np.isfinite(target)
-    told, heard = normal[known], np.broadcast_to(loud, target.shape)[known]
-    median = told[:, levels.index(0.5)]
+    quantiles, known_weights = normal[known], np.broadcast_to(weights, target.shape)[known]
+    median = quantiles[:, levels.index(0.5)]
     spread = np.ones(len(levels))
-    for place, level in enumerate(levels):
+    for index, level in enumerate(levels):
         if level != 0.5:
-            away = told[:, place] - median
-            losses = [(heard * pinball(target[known], median + factor * away, level)).mean() for factor in SPREADS]
-            spread[place] = SPREADS[int(np.argmin(losses))]
+            distance = quantiles[:, index] - median
+            losses = [
+                (known_weights * pinball(target[known], median + factor * distance, level)).mean() for factor in SPREADS
+            ]
+            spread[index] = SPREADS[int(np.argmin(losses))]
     return spread
 
 
-def _error_quantiles(error: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
-    """(H, Q) quantiles of the errors (n, H) at each step, 0 at the median: it stays the forecast."""
-    found = np.zeros((error.shape[1], len(levels)))
+def _error_quantiles(errors: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles (H, Q) of the errors (n, H) at each step, 0 at the median: the point forecast stays the median."""
+    quantiles = np.zeros((errors.shape[1], len(levels)))
     side = np.sign(np.array(levels) - 0.5)
-    for step in range(error.shape[1]):
-        known = error[np.isfinite(error[:, step]), step]
+    for step in range(errors.shape[1]):
+        known = errors[np.isfinite(errors[:, step]), step]
         if len(known):
-            found[step] = side * np.maximum(side * np.quantile(known, levels), 0.0)
-    return found
+            quantiles[step] = side * np.maximum(side * np.quantile(known, levels), 0.0)
+    return quantiles

@@ -1,4 +1,4 @@
-"""Where training computes, and what must be held there so that the same seed gives the same bytes."""
+"""Choose the device of training, and make it deterministic: the same seed gives the same bytes."""
 
 import contextlib
 from collections.abc import Iterator
@@ -12,28 +12,27 @@ Device = Literal["auto", "cpu", "cuda"]
 
 
 class NoSuchDevice(SpecError):
-    """The spec asks for a device that this machine does not have."""
+    """The spec asks for a device that PyTorch does not find on this machine."""
 
-    def __init__(self, asked: str) -> None:
-        self.asked = asked
-        built = torch.version.cuda or "none: this torch was built for the CPU alone"
+    def __init__(self, device: str) -> None:
+        built = torch.version.cuda or "none, it was built for the CPU only"
         super().__init__(
-            f"training.device is {asked}, but torch finds no such device here (CUDA of this torch: {built}). "
-            "Write `device: auto` to train on whatever there is, or install a CUDA build of torch and its driver."
+            f"training.device is {device}, but PyTorch finds none on this machine (its CUDA version: {built}). "
+            "Write `device: auto` to use the available device, or install a CUDA build of PyTorch and its driver."
         )
 
 
-def device_of(asked: Device) -> torch.device:
-    """The device that is meant. Raises NoSuchDevice."""
-    there = torch.cuda.is_available()
-    if asked == "cuda" and not there:
-        raise NoSuchDevice(asked)
-    return torch.device("cuda" if there and asked != "cpu" else "cpu")
+def device_of(name: Device) -> torch.device:
+    """Return the device of that name; `auto` is CUDA if it is available. Raises NoSuchDevice."""
+    available = torch.cuda.is_available()
+    if name == "cuda" and not available:
+        raise NoSuchDevice(name)
+    return torch.device("cuda" if available and name != "cpu" else "cpu")
 
 
 @contextlib.contextmanager
 def same_threads(threads: int) -> Iterator[None]:
-    """Sums depend on how many threads share them; the caller's number comes back after."""
+    """Run with a fixed number of threads, on which the rounding of sums depends; restore the number afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -44,19 +43,23 @@ def same_threads(threads: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def same_numbers(seed: int, threads: int, device: torch.device) -> Iterator[None]:
-    """The same seed, threads and device give the same bytes; the caller's random state and threads come back after."""
+    """Make results depend on seed, threads and device only; restore the random state and the threads afterwards."""
     cards = [torch.cuda.current_device()] if device.type == "cuda" else []
-    with torch.random.fork_rng(cards), same_threads(threads), _same_kernels() if cards else contextlib.nullcontext():
+    with (
+        torch.random.fork_rng(cards),
+        same_threads(threads),
+        _deterministic_kernels() if cards else contextlib.nullcontext(),
+    ):
         torch.manual_seed(seed)
         yield
 
 
 @contextlib.contextmanager
-def _same_kernels() -> Iterator[None]:
-    """CUDA kernels that add in one order, and float32 that is float32.
+def _deterministic_kernels() -> Iterator[None]:
+    """Use deterministic CUDA kernels, and float32 without TF32.
 
-    They need CUBLAS_WORKSPACE_CONFIG=:4096:8 before CUDA starts; tasks/__init__.py sets it. What has no such kernel
-    is warned about, not refused: a night must not fail for it.
+    They need CUBLAS_WORKSPACE_CONFIG=:4096:8 before CUDA starts; tasks/__init__.py sets it. An operation without a
+    deterministic kernel warns instead of raising, because a night must not fail for it.
     """
     before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
     torch.use_deterministic_algorithms(True, warn_only=True)

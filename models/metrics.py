@@ -1,4 +1,4 @@
-"""Errors of forecasts, in numpy; a pair with a missing target does not count, a missing forecast is never forgiven.
+"""Errors of forecasts. A pair with a missing target is skipped; a missing or infinite forecast makes the error so too.
 
 Definitions: MASE Hyndman and Koehler (2006); sMAPE of the M4 competition, 0 to 200; weighted quantile loss as in
 GluonTS and Chronos, mean over the levels of 2 x pinball / sum of |y|.
@@ -9,42 +9,42 @@ from numpy.typing import ArrayLike
 
 
 def mase_scale(y: ArrayLike, season: int) -> float:
-    """Mean |y_t - y_{t-season}| of one series (n,); NaN where no such pair is observed."""
+    """Compute the mean |y_t - y_{t-season}| of one series (n,), in the units of y; NaN if no such pair is observed."""
     values = np.asarray(y, dtype=float)
     gaps = np.abs(values[season:] - values[:-season]) if len(values) > season else np.array([])
     return _mean(gaps[np.isfinite(gaps)])
 
 
 def mae(y: ArrayLike, y_hat: ArrayLike) -> float:
-    """Mean absolute error, in the units of y."""
+    """Compute the mean absolute error, in the units of y."""
     actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
     return _mean(np.abs(actual - forecast)[np.isfinite(actual)])
 
 
 def rmse(y: ArrayLike, y_hat: ArrayLike) -> float:
-    """Root mean squared error, in the units of y."""
+    """Compute the root mean squared error, in the units of y."""
     actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
     return float(np.sqrt(_mean(((actual - forecast) ** 2)[np.isfinite(actual)])))
 
 
 def smape(y: ArrayLike, y_hat: ArrayLike) -> float:
-    """Symmetric mean absolute percentage error, 0 to 200; a pair of zeros counts as no error."""
+    """Compute the symmetric mean absolute percentage error, 0 to 200; the error of a pair of zeros is 0."""
     actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
     known = np.isfinite(actual)
-    away, size = np.abs(actual - forecast)[known], (np.abs(actual) + np.abs(forecast))[known]
-    size = np.where(np.isinf(size), np.nan, size)  # half of infinity is no share
-    return 200 * _mean(np.where(size == 0, 0.0, away / np.where(size == 0, 1.0, size)))
+    error, size = np.abs(actual - forecast)[known], (np.abs(actual) + np.abs(forecast))[known]
+    size = np.where(np.isinf(size), np.nan, size)  # infinity / infinity is not a percentage
+    return 200 * _mean(np.where(size == 0, 0.0, error / np.where(size == 0, 1.0, size)))
 
 
 def pinball(y: ArrayLike, quantile: ArrayLike, level: ArrayLike) -> np.ndarray:
-    """Quantile loss of each pair; `level` is between 0 and 1 and broadcasts."""
+    """Compute the quantile loss of each pair, in the units of y; `level` is between 0 and 1 and broadcasts."""
     excess = np.asarray(y, dtype=float) - np.asarray(quantile, dtype=float)
     levels = np.asarray(level, dtype=float)
     return np.maximum(levels * excess, (levels - 1) * excess)
 
 
 def wql(y: ArrayLike, quantiles: ArrayLike, levels: ArrayLike) -> float:
-    """Weighted quantile loss of y (n,) and quantiles (n, levels); NaN where every target is 0."""
+    """Compute the weighted quantile loss of y (n,) and quantiles (n, Q) at levels (Q,); NaN if every target is 0."""
     actual = np.asarray(y, dtype=float)
     known = np.isfinite(actual)
     total = np.abs(actual[known]).sum()
@@ -53,8 +53,8 @@ def wql(y: ArrayLike, quantiles: ArrayLike, levels: ArrayLike) -> float:
 
 
 def coverage(y: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
-    """Share of the known targets inside [low, high]; pairs without an interval do not count."""
-    actual, below, above = (np.asarray(one, dtype=float) for one in (y, low, high))
+    """Compute the share of the known targets inside [low, high], 0 to 1; pairs without an interval are skipped."""
+    actual, below, above = (np.asarray(values, dtype=float) for values in (y, low, high))
     inside = ((actual >= below) & (actual <= above)).astype(float)
     return _mean(inside[~np.isnan(actual + below + above)])
 

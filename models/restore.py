@@ -4,32 +4,47 @@ import torch
 
 from models.bundle import Bundle
 from models.data.batches import WindowCollator
-from models.data.imputation import Filling
 from models.data.scaling import Scaling
 from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
 
 
+def restore_spec(bundle: Bundle) -> RecurrentSpec:
+    """Return the architecture of a bundle's network."""
+    return RecurrentSpec.model_validate(bundle.recurrent.model)
+
+
+def restore_shape(bundle: Bundle) -> Shape:
+    """Return the widths of a bundle's network."""
+    return Shape.model_validate(bundle.recurrent.shape)
+
+
 def restore_collator(bundle: Bundle) -> WindowCollator:
-    """How this model's windows were normalised when it learned."""
-    told = bundle.settings
-    known, observed = bundle.tensors["scaling.known"], bundle.tensors["scaling.observed"]
-    scaling = Scaling(known, observed, told["floor"], tuple(told["target"]))
-    vocabulary, normalisation = tuple(told["vocabulary"]), told["model"]["normalisation"]
-    filling = Filling.from_told(told.get("filling", {}))
+    """Return the window normalisation that the network was trained with."""
+    stored, tensors = bundle.recurrent, bundle.tensors
     return WindowCollator(
-        bundle.lookback, bundle.horizon, tuple(told["lags"]), scaling, vocabulary, normalisation, filling
+        lookback=bundle.lookback,
+        horizon=bundle.horizon,
+        lags=stored.lags,
+        scaling=Scaling(tensors["scaling.known"], tensors["scaling.observed"], stored.floor, stored.target),
+        vocabulary=stored.vocabulary,
+        normalisation=restore_spec(bundle).normalisation,
+        filling=stored.filling,
     )
 
 
 def tensor_prefix(member: int) -> str:
-    """What the names of a member's tensors begin with."""
+    """Return the prefix of the names of a member's tensors."""
     return f"net{member or ''}."
 
 
 def restore_network(bundle: Bundle, member: int = 0) -> Recurrent:
-    """The network with its weights, ready to forecast; of several, the one with that number."""
-    model = Recurrent(RecurrentSpec(**bundle.settings["model"]), Shape(**bundle.settings["shape"]))
-    own = tensor_prefix(member)
-    weights = {n.removeprefix(own): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith(own)}
-    model.load_state_dict(weights)
-    return model.eval()
+    """Return the network with its weights, in evaluation mode; of an ensemble, the given member.
+
+    Raises:
+        RuntimeError: The weights do not fit the architecture, as in a bundle of another release.
+    """
+    network = Recurrent(restore_spec(bundle), restore_shape(bundle))
+    prefix = tensor_prefix(member)
+    weights = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith(prefix)}
+    network.load_state_dict(weights)
+    return network.eval()

@@ -55,7 +55,7 @@ def missing_references(
 
 
 def _recipe_of(bundle: Bundle) -> Recipe:
-    return Recipe.model_validate({name: bundle.settings[name] for name in Recipe.model_fields})
+    return Recipe.model_validate(bundle.recurrent.model_dump(include=set(Recipe.model_fields)))
 
 
 def drawings_cache_key(

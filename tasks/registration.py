@@ -92,14 +92,14 @@ def _on_record(
             logged = LoggedModel(
                 name=one.name,
                 digest=one.bundle.digest,
-                settings={name: str(value)[:500] for name, value in sorted(bundle.settings.items())},
+                settings={name: str(value)[:500] for name, value in bundle.stored_settings().items()},
                 metrics={name: float(scores.loc[one.label, name]) for name in METRICS}
                 | dict(memory_metrics(learned.memory) if learned.memory else ()),
                 curve=learned.validation_losses,
                 curves={f"gradient_norm.{layer}": norms for layer, norms in learned.gradients.items()},
                 drawings={name: store.get_bytes(claim) for name, claim in sorted(learned.drawings.items())},
                 weights=store.get_bytes(one.bundle),
-                settings_json=json.dumps(bundle.settings, indent=1, sort_keys=True),
+                settings_json=json.dumps(bundle.stored_settings(), indent=1, sort_keys=True),
             )
             run = registry.log(logged, night.run_id)
             versions[one.label] = registry.version(one.bundle.digest, run, night.run_id)

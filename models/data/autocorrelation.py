@@ -1,29 +1,37 @@
-"""How much a series repeats itself after a number of steps, and which of these repetitions is a season.
+"""Autocorrelation of a series, and the seasons that it shows.
 
-A trend or a random walk is like itself at every short lag. So the mean over one such season around each step is taken
-away first: what is left of a walk is not like itself a season later, what is left of a season is.
+A series with a trend, and a random walk, correlate with themselves at every short lag. So the moving mean over one
+season is subtracted first: a random walk minus its moving mean has no correlation a season later, a season has.
 """
 
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-PATTERN, RISE = 0.2, 0.05  # least autocorrelation of a season, and how far it stands out from the shorter lags
-SURPRISE, AGAIN = 0.5, 0.3  # of one that no calendar knows, and twice as far, where a walk is unlike itself
-FEWEST = 12  # pairs of values that a correlation is taken over
+MIN_SEASONAL_CORRELATION = 0.2
+MIN_RISE = 0.05  # of the correlation at a season above that at shorter lags
+MIN_UNEXPECTED_CORRELATION = 0.5  # at a lag that no calendar explains
+MIN_REPEATED_CORRELATION = 0.3  # at twice such a lag, where a random walk has none
+MIN_PAIRS = 12
 
 
 def autocorrelation(y: np.ndarray, lag: int, season: int | None = None) -> float:
-    """Correlation of values with those `lag` steps before, the mean of a `season` around them (the lag) taken away.
+    """Compute the autocorrelation of a series minus its moving mean.
 
-    `y` is (T,) on a regular grid, NaN where nothing was observed; NaN where too few are known.
+    Args:
+        y: (T,) on a regular grid, NaN where nothing was observed.
+        lag: Steps.
+        season: Width of the moving mean in steps; by default the lag.
+
+    Returns:
+        The correlation, -1 to 1; NaN if fewer than MIN_PAIRS pairs are observed or the series is constant.
     """
-    level = y - _around(y, season or lag)
-    if not 0 < lag < len(level):
+    detrended = y - _moving_mean(y, season or lag)
+    if not 0 < lag < len(detrended):
         return np.nan
-    now, then = level[lag:], level[:-lag]
+    now, then = detrended[lag:], detrended[:-lag]
     known = np.isfinite(now) & np.isfinite(then)
-    if known.sum() < FEWEST:
+    if known.sum() < MIN_PAIRS:
         return np.nan
     a, b = now[known] - now[known].mean(), then[known] - then[known].mean()
     size = np.sqrt((a**2).sum() * (b**2).sum())
@@ -31,63 +39,82 @@ def autocorrelation(y: np.ndarray, lag: int, season: int | None = None) -> float
 
 
 def median_autocorrelation(series: Sequence[np.ndarray], lag: int, season: int | None = None) -> float:
-    """The median over several series; NaN where none is long enough."""
-    told = [one for one in (autocorrelation(y, lag, season) for y in series) if np.isfinite(one)]
-    return float(np.median(told)) if told else np.nan
+    """Return the median autocorrelation of several series; NaN if none of them is long enough."""
+    correlations = [value for value in (autocorrelation(y, lag, season) for y in series) if np.isfinite(value)]
+    return float(np.median(correlations)) if correlations else np.nan
 
 
 def seasonal_lags_of(series: Sequence[np.ndarray], lags: Iterable[int]) -> dict[int, float]:
-    """Those of `lags`, the shortest first, at which the series repeat themselves, with their autocorrelation.
+    """Find the lags at which the series repeat themselves.
 
-    A longer season counts if it says more than the shorter one does at other times of it.
+    A season that is a multiple of a shorter one counts only if its correlation exceeds that at the other multiples of
+    the shorter season.
+
+    Args:
+        series: Each (T,) on a regular grid, NaN where nothing was observed.
+        lags: Candidates in steps, ascending.
+
+    Returns:
+        The median autocorrelation of each lag that is a season, in the order of `lags`.
     """
-    found: dict[int, float] = {}
-    seasonal = max(PATTERN, 2 / np.sqrt(max([1, *(np.isfinite(y).sum() for y in series)])))  # by chance, in few values
+    correlations: dict[int, float] = {}
+    chance = 2 / np.sqrt(max([1, *(np.isfinite(y).sum() for y in series)]))  # two standard errors of white noise
+    seasonal = max(MIN_SEASONAL_CORRELATION, chance)
     for lag in lags:
-        told = median_autocorrelation(series, lag)
-        shorter = max((one for one in found if lag % one == 0), default=None)
-        if told >= seasonal and told >= _half_way(series, lag, shorter) + RISE:
-            found[lag] = told
-    return found
+        correlation = median_autocorrelation(series, lag)
+        shorter = max((season for season in correlations if lag % season == 0), default=None)
+        if correlation >= seasonal and correlation >= _correlation_off_season(series, lag, shorter) + MIN_RISE:
+            correlations[lag] = correlation
+    return correlations
 
 
 def unexpected_season(series: Sequence[np.ndarray], most: int) -> tuple[int, float] | None:
-    """(lag, autocorrelation) of the clearest repetition up to `most` steps, where one is clear."""
-    told = {lag: median_autocorrelation(series, lag) for lag in range(2, most + 1)}
+    """Find the clearest season among all lags, for series whose season the calendar does not explain.
+
+    Args:
+        series: Each (T,) on a regular grid, NaN where nothing was observed.
+        most: Longest lag, in steps.
+
+    Returns:
+        The lag and its median autocorrelation; None if no season is clear.
+    """
+    correlations = {lag: median_autocorrelation(series, lag) for lag in range(2, most + 1)}
     clear = {
         lag: value
-        for lag, value in told.items()
-        if value >= SURPRISE and value >= max(told.get(lag - 1, -1.0), told.get(lag + 1, -1.0))
-        and value >= _half_way(series, lag, None) + RISE and median_autocorrelation(series, 2 * lag, lag) >= AGAIN
-    }  # fmt: skip
+        for lag, value in correlations.items()
+        if value >= MIN_UNEXPECTED_CORRELATION
+        and value >= max(correlations.get(lag - 1, -1.0), correlations.get(lag + 1, -1.0))
+        and value >= _correlation_off_season(series, lag, None) + MIN_RISE
+        and median_autocorrelation(series, 2 * lag, lag) >= MIN_REPEATED_CORRELATION
+    }
     if not clear:
         return None
     best = max(clear.values())
-    return next((lag, value) for lag, value in clear.items() if value >= best - RISE)  # of its multiples the shortest
+    return next((lag, value) for lag, value in clear.items() if value >= best - MIN_RISE)  # the shortest of multiples
 
 
-def _half_way(series: Sequence[np.ndarray], lag: int, shorter: int | None) -> float:
-    """Autocorrelation about half a season apart, at the same place of a `shorter` season; -1 where there is no such."""
+def _correlation_off_season(series: Sequence[np.ndarray], lag: int, shorter: int | None) -> float:
+    """Median autocorrelation about half a season apart, at multiples of a `shorter` season; -1 if it is unknown."""
     lags = range(2 * shorter, lag - shorter, shorter) if shorter else range(lag // 2, lag // 2 + 1)
-    told = [median_autocorrelation(series, one, lag) for one in lags if one > 0]
-    return float(np.median([one for one in told if np.isfinite(one)] or [-1.0]))
+    correlations = [median_autocorrelation(series, between, lag) for between in lags if between > 0]
+    return float(np.median([value for value in correlations if np.isfinite(value)] or [-1.0]))
 
 
-def _around(y: np.ndarray, width: int) -> np.ndarray:
-    """(T,) mean of the known values of `width` steps around each; fewer at the ends; an even width has half ends."""
+def _moving_mean(y: np.ndarray, width: int) -> np.ndarray:
+    """Centred mean of the known values, (T,); fewer values at the ends; an even width has half weights at its ends."""
     known = np.isfinite(y)
-    total = _summed(np.where(known, y, 0.0), width)
-    count = _summed(known.astype(float), width)
+    total = _moving_sum(np.where(known, y, 0.0), width)
+    count = _moving_sum(known.astype(float), width)
     return np.where(count > 0, total / np.maximum(count, 1e-9), 0.0)
 
 
-def _summed(values: np.ndarray, width: int) -> np.ndarray:
-    added = np.concatenate([[0.0], np.cumsum(values)])
-    place, half = np.arange(len(values)), width // 2
+def _moving_sum(values: np.ndarray, width: int) -> np.ndarray:
+    sums = np.concatenate([[0.0], np.cumsum(values)])
+    step, half = np.arange(len(values)), width // 2
 
     def between(first: np.ndarray, last: np.ndarray) -> np.ndarray:
-        return np.asarray(added[np.clip(last, 0, len(values))] - added[np.clip(first, 0, len(values))])
+        return np.asarray(sums[np.clip(last, 0, len(values))] - sums[np.clip(first, 0, len(values))])
 
     if width % 2:
-        return between(place - half, place + half + 1)
-    return (between(place - half, place + half) + between(place - half + 1, place + half + 1)) / 2
+        return between(step - half, step + half + 1)
+    return (between(step - half, step + half) + between(step - half + 1, step + half + 1)) / 2

@@ -1,8 +1,8 @@
-"""Windows of a panel as tensors: gathered when they are needed, normalised window by window.
+"""Windows of a panel as tensors: collated on demand, normalised window by window.
 
 b windows · L lookback · H horizon · P past features · F future features · Q quantiles
-A window's target is shifted by its location and divided by its scale, both from its own lookback, so that a series
-that was never seen is no stranger; what it was divided by goes with it, and forecasts are put back into its units.
+The target of a window is shifted by a location and divided by a scale, both computed from its own lookback, so that a
+series without training windows is in the same range. The batch keeps both, to turn forecasts back into source units.
 """
 
 from dataclasses import dataclass, field, replace
@@ -11,32 +11,40 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.imputation import Fill, Filling, filled
+from models.data.imputation import Fill, Filling, fill_gaps
 from models.data.panel import Panel
-from models.data.scaling import Normalisation, Scaling, covariates
+from models.data.scaling import Normalisation, Scaling, scale_covariates
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Tensors of b windows; `target` is NaN where nothing was observed."""
+    """Tensors of b windows."""
 
     past: Tensor  # (b, L, P)
     future: Tensor  # (b, H, F)
     static: Tensor  # (b, statics) int64
-    level: Tensor  # (b, 3) what normalisation took away: location and scale, made comparable
-    linear: Tensor  # (b, L) the normalised target alone, missing values filled by carrying the last one on
-    target: Tensor  # (b, H), normalised
+    level: Tensor  # (b, 3) location and scale of the normalisation, in comparable units
+    linear: Tensor  # (b, L) the normalised past target, gaps filled forward
+    target: Tensor  # (b, H), normalised; NaN where nothing was observed
     location: Tensor  # (b, 1) float64, in the units of y
     scale: Tensor  # (b, 1) float64
-    clock: Tensor  # (b,) int64 steps of the wall clock at the cutoff
-    error_weights: Tensor  # (b, 1) how much its errors count in training
+    clock: Tensor  # (b,) int64 steps since 1970 on the wall clock, at the cutoff
+    error_weights: Tensor  # (b, 1) weight of the errors of each window in training
 
     def to(self, device: torch.device) -> "Batch":
-        """The same batch where the network is; itself where it is there already."""
+        """Return the batch on `device`."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
     def flip_sign(self, chosen: Tensor, echoes: int) -> "Batch":
-        """The same batch with the series of the `chosen` windows (b,) upside down; so many echoes close `future`."""
+        """Return the batch with the target of some windows multiplied by -1, for data augmentation.
+
+        Args:
+            chosen: The windows whose sign is flipped, (b,) bool.
+            echoes: Number of seasonal lags, which are the last 2 x `echoes` columns of `future`.
+
+        Returns:
+            A new batch; covariates other than the seasonal lags are as before.
+        """
         sign = torch.where(chosen, -1.0, 1.0).to(self.target).unsqueeze(1)
         past, future, level = self.past.clone(), self.future.clone(), self.level.clone()
         past[..., 0] *= sign
@@ -56,45 +64,54 @@ class Batch:
 
 @dataclass(frozen=True)
 class WindowCollator:
-    """How windows become batches; the same in training, in evaluation and at night."""
+    """Turns windows into batches; training, evaluation and forecasting use the same normalisation."""
 
     lookback: int
     horizon: int
-    lags: tuple[int, ...]  # seasons whose last values are shown beside each step of the horizon
+    lags: tuple[int, ...]  # seasons, in steps, whose last values are inputs of each horizon step
     scaling: Scaling
-    vocabulary: tuple[dict[str, int], ...]  # a code for each known value of each static covariate; 0 is unknown
+    vocabulary: tuple[dict[str, int], ...]  # code of each known value of each static covariate; 0: unknown
     normalisation: Normalisation = "standard"
     filling: Filling = field(default_factory=Filling)
 
     def widths(self, panel: Panel) -> tuple[int, int]:
-        """(P, F)."""
+        """Return the numbers of past and future features, (P, F)."""
         known, observed, calendar = panel.known.shape[1], panel.observed.shape[1], panel.calendar.shape[1]
         known, observed = 2 * known + len(self.filling.gappy_known), 2 * observed + len(self.filling.gappy_observed)
         return 2 + known + observed + calendar, known + calendar + 2 * len(self.lags)
 
     def collate(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> Batch:
-        """The batch of the windows whose cutoffs stand at `position` of `series`, both (b,)."""
+        """Collate windows into a batch.
+
+        Args:
+            panel: The series; rows after a cutoff are read for the target and for known covariates.
+            series: Series code of each window, (b,).
+            position: Step of each cutoff within its series, (b,).
+
+        Returns:
+            The batch, in the order of `series`.
+        """
         back, ahead = np.arange(1 - self.lookback, 1), np.arange(1, self.horizon + 1)
         y = panel.take(panel.y, series, position, back)
         seen = np.isfinite(y)
         location, scale = self.scaling.window_scale(y, seen, self.normalisation)
-        normal = (filled(y, self.filling.y, self.filling.season) - location) / scale
+        normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
         known = panel.take(panel.known, series, position, np.concatenate([back, ahead]))
-        known = self._shown(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
+        known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
         observed = panel.take(panel.observed, series, position, back)
-        observed = self._shown(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
+        observed = self._scaled(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
         past = [np.nan_to_num(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
         future = [known[:, self.lookback :], panel.calendar_at(series, position, ahead)]
         for lag in self.lags:
-            echo = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
-            echo = (echo - location) / scale
-            future.append(np.stack([np.nan_to_num(echo), np.isfinite(echo).astype(float)], axis=2))
+            lagged = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
+            lagged = (lagged - location) / scale
+            future.append(np.stack([np.nan_to_num(lagged), np.isfinite(lagged).astype(float)], axis=2))
         return Batch(
             past=_tensor(np.concatenate([*past, panel.calendar_at(series, position, back)], axis=2)),
             future=_tensor(np.concatenate(future, axis=2)),
             static=torch.from_numpy(self._codes(panel, series)),
             level=_tensor(self._level(location, scale)),
-            linear=_tensor(_carried(normal, np.isfinite(normal))),
+            linear=_tensor(_carry_forward(normal, np.isfinite(normal))),
             target=_tensor((panel.take(panel.y, series, position, ahead) - location) / scale),
             location=torch.from_numpy(location),
             scale=torch.from_numpy(scale),
@@ -102,16 +119,16 @@ class WindowCollator:
             error_weights=torch.ones(len(series), 1),
         )
 
-    def _shown(
+    def _scaled(
         self, values: np.ndarray, moments: np.ndarray, fills: tuple[Fill, ...], gappy: tuple[int, ...]
     ) -> np.ndarray:
-        """Covariates (b, n, K) as the network sees them (b, n, 2K + gappy): filled, scaled, then the masks."""
-        told = values
+        """Network inputs (b, n, 2K + gappy) of covariates (b, n, K): filled and scaled values, then the masks."""
+        filled = values
         if any(fill != "none" for fill in fills):
-            columns = [filled(values[..., k], fill, self.filling.season) for k, fill in enumerate(fills)]
-            told = np.stack(columns, axis=2)
+            columns = [fill_gaps(values[..., k], fill, self.filling.season) for k, fill in enumerate(fills)]
+            filled = np.stack(columns, axis=2)
         masks = np.isfinite(values[..., list(gappy)]).astype(float)
-        return np.concatenate([covariates(told, moments, self.lookback), masks], axis=2)
+        return np.concatenate([scale_covariates(filled, moments, self.lookback), masks], axis=2)
 
     def _level(self, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
         typical = max(self.scaling.floor, 1e-12) * 20
@@ -119,12 +136,13 @@ class WindowCollator:
         return np.clip(np.concatenate(level, axis=1), -8, 8)
 
     def _codes(self, panel: Panel, series: np.ndarray) -> np.ndarray:
-        codes = [[words.get(v, 0) for v in values] for words, values in zip(self.vocabulary, panel.static, strict=True)]
+        covariates = zip(self.vocabulary, panel.static, strict=True)
+        codes = [[vocabulary.get(value, 0) for value in values] for vocabulary, values in covariates]
         return np.array(codes, dtype=np.int64).reshape(len(codes), len(panel.ids)).T[series]
 
 
-def _carried(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Missing values replaced by the last observed one, leading ones by 0."""
+def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
+    """Replace missing values by the last observed one, leading ones by 0."""
     last = np.maximum.accumulate(np.where(seen, np.arange(normal.shape[1]), -1), axis=1)
     carried = np.take_along_axis(np.nan_to_num(normal), np.maximum(last, 0), axis=1)
     return np.where(last < 0, 0.0, carried)

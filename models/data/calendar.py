@@ -1,4 +1,4 @@
-"""What a frequency and a time stamp say by themselves: season lengths, the grid, calendar and holiday features."""
+"""Season lengths and default lookback of a frequency; calendar and holiday features of timestamps."""
 
 import re
 from datetime import date
@@ -9,7 +9,7 @@ import pandas as pd
 
 from data_contracts.errors import SpecError
 
-# The letter of a calendar step: its seasons in steps, and its usual lookback.
+# Letter of a calendar step: its season lengths and its default lookback, in steps.
 CALENDAR_STEPS: dict[str, tuple[tuple[int, ...], int]] = {
     "D": ((7,), 56),
     "B": ((5,), 60),
@@ -19,7 +19,7 @@ CALENDAR_STEPS: dict[str, tuple[tuple[int, ...], int]] = {
     "Y": ((1,), 8),
 }
 
-# Words of `features.known` and the number of values each one runs through before it comes round again.
+# Names of `features.known` that are computed from the timestamp, and the period of each.
 CYCLES: dict[str, int] = {
     "minute": 60,
     "hour": 24,
@@ -30,39 +30,39 @@ CYCLES: dict[str, int] = {
     "month": 12,
     "quarter": 4,
 }
-HARMONICS = 3
+HARMONICS = 3  # sine and cosine pairs of each period
 
 
 def _calendar_letter(freq: str) -> str:
-    """D, B, W, M, Q, Y; business months (BMS) and the n-th Monday of each (WOM-1MON) are months. Else empty."""
+    """D, B, W, M, Q or Y; business months (BMS) and the n-th Monday of each month (WOM-1MON) are months."""
     name = pd.tseries.frequencies.to_offset(freq).name.split("-")[0]
     return {"C": "B", "WOM": "M", "LWOM": "M"}.get(name) or re.sub("^C?B?([MQY])[SE]$", r"\1", name)
 
 
 def is_calendar_step(freq: str) -> bool:
-    """Whether a step is a day or longer, so that a stamp is a date and not an instant."""
+    """Return whether a step is a day or longer, so that a timestamp is a date and not an instant."""
     return not isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
 
 
 def steps_a_day(freq: str) -> int:
-    """Steps after which the hour of the day is the same again; 1 where a step is a day or longer."""
+    """Return the number of steps in a day; 1 if a step is a day or longer."""
     offset = pd.tseries.frequencies.to_offset(freq)
     return max(1, round(pd.Timedelta(days=1) / pd.Timedelta(offset))) if isinstance(offset, pd.offsets.Tick) else 1
 
 
 def seasons(freq: str) -> tuple[int, ...]:
-    """Season lengths in steps, the primary one first: the day and the week for steps of hours or minutes."""
+    """Return season lengths in steps, the shortest first: the day and the week for steps of hours or minutes."""
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
         day = pd.Timedelta(days=1) / pd.Timedelta(offset)
-        found = dict.fromkeys(round(length) for length in (day, 7 * day) if length >= 2)
-        return tuple(found) or (1,)
+        lengths = dict.fromkeys(round(length) for length in (day, 7 * day) if length >= 2)
+        return tuple(lengths) or (1,)
     base = CALENDAR_STEPS.get(_calendar_letter(freq), ((1,), 8))[0]
     return tuple(max(1, round(length / offset.n)) for length in base)
 
 
 def default_lookback(freq: str, horizon: int) -> int:
-    """Enough steps to see the longest season once, and twice the horizon."""
+    """Return a lookback in steps: the longest season (at most 672 steps of hours or minutes), at least two horizons."""
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
         return max(min(seasons(freq)[-1], 672), 2 * horizon)
@@ -70,7 +70,7 @@ def default_lookback(freq: str, horizon: int) -> int:
 
 
 def default_words(freq: str) -> tuple[str, ...]:
-    """Calendar words that a forecaster would choose for the frequency."""
+    """Return the calendar features that suit the frequency."""
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
         return ("hour", "dayofweek") if pd.Timedelta(offset) <= pd.Timedelta(hours=12) else ("dayofweek",)
@@ -80,7 +80,16 @@ def default_words(freq: str) -> tuple[str, ...]:
 
 
 def clock(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarray:
-    """(steps,) int64 steps since 1970 on the zone's wall clock: a place in a daily cycle is an hour of the day."""
+    """Number the steps since 1970 on the wall clock of a time zone: modulo a day, a number is an hour of the day.
+
+    Args:
+        times: UTC. Dates (calendar steps at midnight UTC) are not converted.
+        freq: Step of the series, a pandas frequency.
+        zone: IANA time zone.
+
+    Returns:
+        (steps,) int64.
+    """
     dates = is_calendar_step(freq) and (times == times.normalize()).all()
     local = (times if dates else times.tz_convert(zone)).tz_localize(None).as_unit("us")
     offset = pd.tseries.frequencies.to_offset(freq)
@@ -94,14 +103,24 @@ def clock(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarray:
 
 
 def is_calendar_word(name: str) -> bool:
-    """Whether a known covariate is computed from the time stamp instead of read from the source."""
+    """Return whether a known covariate is computed from the timestamp instead of read from the source."""
     return name in CYCLES or name.startswith("holidays:")
 
 
 def calendar_features(times: pd.DatetimeIndex, words: tuple[str, ...], freq: str, zone: str) -> np.ndarray:
-    """(steps, features) float32: sines and cosines of each word's cycle, 0/1 for holidays; on the zone's wall clock.
+    """Compute calendar features on the wall clock of a time zone.
 
-    Calendar steps at midnight UTC are dates already, and stay. Raises SpecError for a country without holidays.
+    Args:
+        times: UTC. Dates (calendar steps at midnight UTC) are not converted.
+        words: Names of CYCLES, or `holidays:` and a country with or without a subdivision.
+        freq: Step of the series, a pandas frequency.
+        zone: IANA time zone.
+
+    Returns:
+        (steps, features) float32: HARMONICS pairs of sine and cosine for each cycle, 0 or 1 for holidays.
+
+    Raises:
+        SpecError: No holiday calendar is known for that country.
     """
     dates = is_calendar_step(freq) and (times == times.normalize()).all()
     local = times if dates else times.tz_convert(zone)
@@ -117,13 +136,13 @@ def calendar_features(times: pd.DatetimeIndex, words: tuple[str, ...], freq: str
     return np.stack(columns, axis=1).astype(np.float32) if columns else np.zeros((len(times), 0), np.float32)
 
 
-def _holiday(local: pd.DatetimeIndex, place: str) -> np.ndarray:
-    country, _, subdivision = place.partition("-")
+def _holiday(local: pd.DatetimeIndex, region: str) -> np.ndarray:
+    country, _, subdivision = region.partition("-")
     years = range(local.year.min(), local.year.max() + 1)
     try:
         named = holidays.country_holidays(country, subdiv=subdivision or None, years=years)
     except NotImplementedError as unknown:
-        raise SpecError(f"features.known has 'holidays:{place}', but {unknown}") from unknown
+        raise SpecError(f"features.known has 'holidays:{region}', but {unknown}") from unknown
     free: set[date] = set(named)
     days = pd.Series(local.date)
     return days.isin(free).to_numpy().astype(float)

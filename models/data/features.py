@@ -1,14 +1,14 @@
-"""Which covariates a model sees, and until when each is known."""
+"""The covariates that a model reads, and until when each is known."""
 
 from data_contracts.spec import Spec
 from models.data.calendar import default_words, is_calendar_word
 
 
 class FeatureSpec(Spec):
-    """`known` reaches over the horizon, `observed` ends at the cutoff, `static` is one value a series.
+    """Covariates: `known` until the end of the horizon, `observed` until the cutoff, `static` one value per series.
 
-    In `known`, hour, dayofweek, month and the like and `holidays:US` are computed from the time stamp; every other
-    name is a column of the source. Without `known`, the calendar words that suit the frequency are taken.
+    In `known`, names such as hour, dayofweek, month and `holidays:US` are computed from the timestamp; every other
+    name is a column of the source. By default, `known` has the calendar features that suit the frequency.
     """
 
     known: tuple[str, ...] | None = None
@@ -21,5 +21,5 @@ class FeatureSpec(Spec):
         return tuple(name for name in self.known or () if not is_calendar_word(name))
 
     def calendar(self, freq: str) -> tuple[str, ...]:
-        """Words that are computed from the time stamp."""
+        """Return the features that are computed from the timestamp."""
         return default_words(freq) if self.known is None else tuple(n for n in self.known if is_calendar_word(n))

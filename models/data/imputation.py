@@ -1,23 +1,23 @@
-"""Gaps inside a window, filled by a policy. A model is told by a mask what was filled, and targets never are.
+"""Imputation: fill gaps inside a window. A mask tells the network which values were filled; targets are never filled.
 
-none         stays a gap: the network sees the window's mean there, and the mask
+none         the gap stays: the network reads the window's mean there, and the mask
 zero         0
 forward      the last known value
-interpolate  on the line between its neighbours; at the cutoff, where the right one is not known yet, the last value
-season       the value one season before, or two …; where there is none, the last known value
+interpolate  linear between the neighbours; at the cutoff, where the next value is not known yet, the last value
+season       the value one season before, or two …; without any, the last known value
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
+
+from data_contracts.spec import Spec
 
 Fill = Literal["none", "zero", "forward", "interpolate", "season"]
 
 
-@dataclass(frozen=True)
-class Filling:
-    """The policy of each column, and which covariates had gaps in the training rows: those come with a mask."""
+class Filling(Spec):
+    """Policy of each column, and the covariates that had gaps in the training rows: each of those has a mask."""
 
     season: int = 1
     y: Fill = "none"
@@ -26,57 +26,53 @@ class Filling:
     gappy_known: tuple[int, ...] = ()
     gappy_observed: tuple[int, ...] = ()
 
-    def told(self) -> dict[str, Any]:
-        """Its fields as JSON has them."""
-        return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
-    @classmethod
-    def from_told(cls, told: dict[str, Any]) -> "Filling":
-        """From what `told` gave; a model of an earlier release says nothing."""
-        fields: dict[str, Any] = {n: tuple(value) if isinstance(value, list) else value for n, value in told.items()}
-        return cls(**fields)
+def fill_gaps(values: np.ndarray, policy: Fill, season: int) -> np.ndarray:
+    """Fill the gaps of windows from values inside the same window: those are known at the cutoff.
 
+    Args:
+        values: (n, L), NaN where nothing is known.
+        policy: How gaps are filled.
+        season: Season length in steps, for the policy `season`.
 
-def filled(values: np.ndarray, policy: Fill, season: int) -> np.ndarray:
-    """(b, n) windows of values, NaN where nothing is known; what lies before the first known value stays a gap.
-
-    Works inside the window alone: what it holds was known at the cutoff, what lies beyond was not.
+    Returns:
+        (n, L); steps before the first known value of a window stay NaN, except with `zero`.
     """
     if policy == "none":
         return values
     if policy == "zero":
         return np.where(np.isfinite(values), values, 0.0)
     if policy == "season":
-        return _forward(_seasonal(values, season))
-    return _forward(values) if policy == "forward" else _interpolated(values)
+        return _fill_forward(_fill_from_season(values, season))
+    return _fill_forward(values) if policy == "forward" else _interpolate(values)
 
 
-def _forward(values: np.ndarray) -> np.ndarray:
-    newest = _newest(values)
+def _fill_forward(values: np.ndarray) -> np.ndarray:
+    newest = _newest_known(values)
     return np.where(newest < 0, np.nan, np.take_along_axis(values, np.maximum(newest, 0), axis=1))
 
 
-def _newest(values: np.ndarray) -> np.ndarray:
-    """(b, n) the place of the newest known value up to each step; -1 where there is none."""
+def _newest_known(values: np.ndarray) -> np.ndarray:
+    """Index of the newest known value up to each step, (n, L); -1 before the first."""
     known = np.where(np.isfinite(values), np.arange(values.shape[1]), -1)
     return np.asarray(np.maximum.accumulate(known, axis=1))
 
 
-def _interpolated(values: np.ndarray) -> np.ndarray:
+def _interpolate(values: np.ndarray) -> np.ndarray:
     steps = np.arange(values.shape[1])
-    before = _newest(values)
-    after = steps[-1] - _newest(values[:, ::-1])[:, ::-1]  # n where there is none
+    before = _newest_known(values)
+    after = steps[-1] - _newest_known(values[:, ::-1])[:, ::-1]  # L after the last known value
     inside = (before >= 0) & (after <= steps[-1])
     left, right = np.where(inside, before, 0), np.where(inside, after, 0)
     low, high = np.take_along_axis(values, left, axis=1), np.take_along_axis(values, right, axis=1)
     share = (steps - left) / np.maximum(right - left, 1)
-    return np.where(inside, low + share * (high - low), _forward(values))
+    return np.where(inside, low + share * (high - low), _fill_forward(values))
 
 
-def _seasonal(values: np.ndarray, season: int) -> np.ndarray:
-    found = values.copy()
+def _fill_from_season(values: np.ndarray, season: int) -> np.ndarray:
+    result = values.copy()
     for start in range(season, values.shape[1], season):
-        block = found[:, start : start + season]
-        earlier = found[:, start - season : start][:, : block.shape[1]]
-        found[:, start : start + season] = np.where(np.isfinite(block), block, earlier)
-    return found
+        block = result[:, start : start + season]
+        earlier = result[:, start - season : start][:, : block.shape[1]]
+        result[:, start : start + season] = np.where(np.isfinite(block), block, earlier)
+    return result

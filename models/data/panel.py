@@ -1,7 +1,7 @@
-"""A panel of series as flat arrays on one regular grid, from which windows are gathered, never stored.
+"""A panel of series as flat arrays on one regular grid. Windows are gathered from it and never stored.
 
 series a  a a a a a f f         rows of all series, one after the other; f: the horizon, known covariates only
-series b      b b b f f         `first` is where a series begins on the grid
+series b      b b b f f         `first` is the grid index of a series' first row
 grid      0 1 2 3 4 5 6
 """
 
@@ -18,32 +18,45 @@ from models.data.imputation import Fill
 
 
 class InputSpec(Spec):
-    """What a model sees of a panel: covariates, step, wall clock, and how far back and ahead."""
+    """What a model reads of a panel: covariates, frequency, time zone, lookback and horizon in steps."""
 
     features: FeatureSpec
     freq: str
     zone: str
     lookback: PositiveInt
     horizon: PositiveInt
-    fill: tuple[tuple[str, Fill], ...] = ()  # of the columns that have a policy; pairs, as a view is a key of caches
+    fill: tuple[tuple[str, Fill], ...] = ()  # (column, policy); pairs, so that the spec is hashable
 
     def fill_of(self, column: str) -> Fill:
-        """The policy for the gaps of y or of a covariate."""
+        """Return the policy for gaps of y or of a covariate."""
         return dict(self.fill).get(column, "none")
 
     @property
     def season(self) -> int:
-        """Season length in steps."""
+        """Length of the shortest season, in steps."""
         return seasons(self.freq)[0]
 
     @property
     def phase(self) -> int:
-        """Steps after which the hour of the day is the same again; 1 where a step is a day or longer."""
+        """Steps in a day; 1 if a step is a day or longer."""
         return steps_a_day(self.freq)
 
 
+def last_observed(values: np.ndarray) -> np.ndarray:
+    """Return the last observed value of each row.
+
+    Args:
+        values: (n, L), NaN where nothing was observed.
+
+    Returns:
+        (n,), 0 for a row without any observation.
+    """
+    newest = values.shape[1] - 1 - np.argmax(np.isfinite(values)[:, ::-1], axis=1)
+    return np.nan_to_num(values[np.arange(len(values)), newest])
+
+
 def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
-    """From the first of `stamps` to `horizon` steps past the last; off the anchors of `freq` they keep their phase."""
+    """Times from the first of `stamps` to `horizon` steps after the last; they keep their phase if it is off the anchor of `freq`."""
     inside = pd.date_range(stamps[0], stamps[-1], freq=freq)
     if not stamps.isin(inside).all():
         inside = stamps
@@ -54,14 +67,14 @@ def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex
 
 @dataclass(frozen=True)
 class Panel:
-    """R rows of S series. Values are in the units of the source, NaN where nothing is known."""
+    """R rows of S series, in the units of the source, NaN if unknown. The code of a series is its index in `ids`."""
 
     view: InputSpec
     ids: tuple[str, ...]
-    first: np.ndarray  # (S,) int64, place of a series' first row on the grid
-    starts: np.ndarray  # (S,) int64, row of a series' first row
-    lengths: np.ndarray  # (S,) int64
-    grid: pd.DatetimeIndex  # every step from the first to a horizon past the last
+    first: np.ndarray  # (S,) int64, grid index of a series' first row
+    starts: np.ndarray  # (S,) int64, index of a series' first row among all rows
+    lengths: np.ndarray  # (S,) int64, rows
+    grid: pd.DatetimeIndex  # UTC, every step from the first to a horizon past the last
     y: np.ndarray  # (R,) float64
     known: np.ndarray  # (R, K) float64, columns of the source that are known over the horizon
     observed: np.ndarray  # (R, O) float64
@@ -71,7 +84,16 @@ class Panel:
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, view: InputSpec) -> "Panel":
-        """From rows sorted by unique_id and ds (UTC), on a regular grid per series; y is NaN past the cutoff."""
+        """Build a panel from a table in the long format.
+
+        Args:
+            frame: unique_id, ds (UTC), y and the covariates of `view`, sorted by unique_id and ds, on a regular grid
+                per series; y is NaN after the cutoff.
+            view: The covariates, frequency and time zone.
+
+        Returns:
+            The panel, its series in the order of unique_id.
+        """
         features, freq = view.features, view.freq
         grid = _grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), freq, view.horizon)
         sizes = frame.groupby("unique_id", sort=True).size()
@@ -95,31 +117,41 @@ class Panel:
 
     @property
     def whole(self) -> bool:
-        """Whether every observation is a whole number: then quantiles are whole numbers too."""
+        """Whether every observation is a whole number, so that forecasts are rounded."""
         known = self.y[np.isfinite(self.y)]
         return bool(len(known)) and bool((known == np.rint(known)).all())
 
     def rows_until(self, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """(R,) whether a row stands at or before the last of these cutoffs of its series."""
+        """Return whether each row is at or before the last of these cutoffs of its series, (R,)."""
         last = np.full(len(self.ids), -1)
         np.maximum.at(last, series, position)
         return np.arange(len(self.y)) <= np.repeat(self.starts + last, self.lengths)
 
     def take(self, values: np.ndarray, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """(n, len(offsets), …): values at position + offset of each window's series; NaN outside the series."""
-        places = position[:, None].astype(np.int64) + offsets[None, :]
-        outside = (places < 0) | (places >= self.lengths[series][:, None])
-        rows = self.starts[series][:, None] + np.where(outside, 0, places)
-        found = values[rows]
-        found[outside] = np.nan
-        return found
+        """Gather values around cutoffs.
+
+        Args:
+            values: Rows of the panel, (R, …).
+            series: Series code of each window, (n,).
+            position: Step of each cutoff within its series, (n,).
+            offsets: Steps relative to the cutoff, (k,).
+
+        Returns:
+            (n, k, …), NaN outside the series.
+        """
+        steps = position[:, None].astype(np.int64) + offsets[None, :]
+        outside = (steps < 0) | (steps >= self.lengths[series][:, None])
+        rows = self.starts[series][:, None] + np.where(outside, 0, steps)
+        gathered = values[rows]
+        gathered[outside] = np.nan
+        return gathered
 
     def calendar_at(self, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """(n, len(offsets), C): calendar features; before the first step of the grid those of the first step."""
-        places = (self.first[series] + position)[:, None] + offsets[None, :]
-        return self.calendar[np.clip(places, 0, len(self.grid) - 1)]
+        """Gather calendar features around cutoffs, as `take` does, (n, k, C); off the grid, those of its edge."""
+        steps = (self.first[series] + position)[:, None] + offsets[None, :]
+        return self.calendar[np.clip(steps, 0, len(self.grid) - 1)]
 
     def times(self, series: np.ndarray, position: np.ndarray, horizon: int) -> np.ndarray:
-        """(n, horizon) times of the steps after each cutoff, datetime64[us] in UTC without its zone."""
-        places = (self.first[series] + position)[:, None] + np.arange(1, horizon + 1)[None, :]
-        return self.grid.tz_localize(None).to_numpy()[places]
+        """Return the times of the steps after each cutoff, (n, horizon) datetime64[us], UTC without a time zone."""
+        steps = (self.first[series] + position)[:, None] + np.arange(1, horizon + 1)[None, :]
+        return self.grid.tz_localize(None).to_numpy()[steps]

@@ -1,6 +1,7 @@
-"""What values are divided by: each window's target by its own lookback, covariates by the training rows.
+"""Scaling: the target of a window by its own lookback, covariates by the training rows.
 
-A series that was never seen is no stranger then, and one a thousand times as large is no louder.
+So a series without training windows is in the same range as the others, and a series that is a thousand times larger
+does not dominate the loss.
 """
 
 from dataclasses import dataclass
@@ -8,28 +9,39 @@ from typing import Literal
 
 import numpy as np
 
-from models.data.panel import Panel
+from models.data.panel import Panel, last_observed
 
 Normalisation = Literal["standard", "last", "none"]
+MAX_ERROR_WEIGHT = 10.0
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """What was learned from the training windows: mean and deviation of each covariate, and the least scale."""
+    """Means and standard deviations of the training rows, and the smallest scale of a window."""
 
-    known: np.ndarray  # (2, K)
+    known: np.ndarray  # (2, K) means, standard deviations
     observed: np.ndarray  # (2, O)
-    floor: float  # stands in for the deviation of a window that is constant, in the units of y
-    target: tuple[float, float] = (0.0, 1.0)  # mean and deviation of y over the training rows
+    floor: float  # scale of a constant window, in the units of y
+    target: tuple[float, float] = (0.0, 1.0)  # mean and standard deviation of y over the training rows
 
     @classmethod
     def fit(cls, panel: Panel, series: np.ndarray, position: np.ndarray, lookback: int) -> "Scaling":
-        """From the training windows alone: everything at or before their last cutoffs."""
+        """Fit on the rows at or before the last training cutoff of each series.
+
+        Args:
+            panel: The series.
+            series: Series code of each training window, (n,).
+            position: Step of each cutoff within its series, (n,).
+            lookback: Steps.
+
+        Returns:
+            The scaling, in the units of the source.
+        """
         rows = panel.rows_until(series, position)
         sample = np.linspace(0, len(series) - 1, min(len(series), 2000)).astype(int)
         past = panel.take(panel.y, series[sample], position[sample], np.arange(1 - lookback, 1))
         with np.errstate(invalid="ignore"):
-            spread = np.array([np.nanstd(one) if np.isfinite(one).any() else np.nan for one in past])
+            spread = np.array([np.nanstd(window) if np.isfinite(window).any() else np.nan for window in past])
         typical = float(np.nanmedian(spread[spread > 0])) if (spread > 0).any() else 1.0
         mean, deviation = _moments(panel.y[rows, None])[:, 0]
         target = (float(mean), float(deviation))
@@ -38,10 +50,17 @@ class Scaling:
     def window_scale(
         self, y: np.ndarray, seen: np.ndarray, normalisation: Normalisation = "standard"
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Location and scale (b, 1), never 0, of lookbacks y (b, L), of which `seen` was observed.
+        """Compute location and scale of each window from its lookback.
 
-        standard: mean and deviation of the lookback (RevIN without its affine map, Kim et al. 2022) · last: the last
-        observation and the deviation · none: mean and deviation of all training rows, the same for every window.
+        Args:
+            y: Lookbacks (b, L), in the units of the source.
+            seen: True where y was observed, (b, L).
+            normalisation: `standard`: mean and standard deviation of the lookback (RevIN without its affine map, Kim
+                et al. 2022). `last`: last observation and standard deviation. `none`: mean and standard deviation of
+                all training rows, the same for every window.
+
+        Returns:
+            Location and scale, each (b, 1); the scale is never 0.
         """
         if normalisation == "none":
             return np.full((len(y), 1), self.target[0]), np.full((len(y), 1), self.target[1])
@@ -49,56 +68,75 @@ class Scaling:
         mean = np.where(seen, y, 0.0).sum(axis=1, keepdims=True) / count
         spread = np.sqrt((np.where(seen, y - mean, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
         reach = np.abs(np.where(seen, y - mean, 0.0)).max(axis=1, keepdims=True)
-        scale = np.maximum(spread, 0.2 * reach)  # one event in a quiet week is no reason to shout at the second
+        scale = np.maximum(spread, 0.2 * reach)  # else a second event in a quiet week has a huge normalised error
         quiet = np.minimum(self.floor, 0.05 * np.abs(mean))
-        residue = 1e-15 * self.floor  # what rounding leaves of a zero is no size to measure with
+        residue = 1e-15 * self.floor  # a scale this small is rounding error
         constant = scale <= np.maximum(1e-6 * np.abs(mean), residue)
         scale = np.where(constant, np.where(quiet > residue, quiet, self.floor), scale)
-        return (_last(y, seen) if normalisation == "last" else mean), scale
-
-
-def _last(y: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    newest = y.shape[1] - 1 - np.argmax(seen[:, ::-1], axis=1)
-    return np.nan_to_num(np.take_along_axis(y, newest[:, None], axis=1))
-
-
-MAX_ERROR_WEIGHT = 10.0
+        return (last_observed(y)[:, None] if normalisation == "last" else mean), scale
 
 
 def error_weights(scale: np.ndarray, series: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """(b, 1) how much the errors of windows of `scale` (b, 1) count: as errors in units of their series would.
+    """Compute the weight of the errors of each window: normalised errors then count as in units of their series.
 
-    Measured by its own scale alone, an hour of a quiet week would count as much as one of a wild week.
+    Without it, an hour of a quiet week counts as much as an hour of a busy week.
+
+    Args:
+        scale: Scale of each window, (b, 1).
+        series: Series code of each window, (b,).
+        sizes: Standard deviation of each series, (S,).
+
+    Returns:
+        Weights (b, 1), between 1 / MAX_ERROR_WEIGHT and MAX_ERROR_WEIGHT.
     """
     return np.clip(scale / sizes[series, None], 1 / MAX_ERROR_WEIGHT, MAX_ERROR_WEIGHT)
 
 
 def series_std(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """(S,) standard deviation of each series up to its last cutoff among these windows; 1 where there is none."""
+    """Compute the standard deviation of each series up to its last cutoff among some windows.
+
+    Args:
+        panel: The series.
+        series: Series code of each window, (n,).
+        position: Step of each cutoff within its series, (n,).
+
+    Returns:
+        (S,), in the units of the source; 1 for a series that is constant, empty or without windows.
+    """
     last = np.full(len(panel.ids), -1)
     np.maximum.at(last, series, position)
     sizes = np.ones(len(panel.ids))
-    for number, (start, end) in enumerate(zip(panel.starts, last + 1, strict=True)):
+    for code, (start, end) in enumerate(zip(panel.starts, last + 1, strict=True)):
         known = panel.y[start : start + end]
         known = known[np.isfinite(known)]
         spread = known.std() if len(known) else 0.0
-        sizes[number] = spread if spread > 0 else 1.0
+        sizes[code] = spread if spread > 0 else 1.0
     return sizes
 
 
 def _moments(values: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of each column of (R, K), (2, K); the deviation of a constant is 1."""
     moments = np.zeros((2, values.shape[1]))
     moments[1] = 1.0
-    for place in range(values.shape[1]):
-        known = values[np.isfinite(values[:, place]), place]
+    for column in range(values.shape[1]):
+        known = values[np.isfinite(values[:, column]), column]
         if len(known):
             mean, spread = known.mean(), known.std()
-            moments[:, place] = mean, spread if spread > 1e-9 * abs(mean) else 1.0  # a constant's is mere rounding
+            moments[:, column] = mean, spread if spread > 1e-9 * abs(mean) else 1.0  # smaller is rounding error
     return moments
 
 
-def covariates(values: np.ndarray, moments: np.ndarray, lookback: int) -> np.ndarray:
-    """(b, n, 2K): each covariate against all training rows, and against its own lookback; missing values are 0."""
+def scale_covariates(values: np.ndarray, moments: np.ndarray, lookback: int) -> np.ndarray:
+    """Scale covariates twice: by all training rows, and by their own lookback.
+
+    Args:
+        values: (b, n, K), of which the first `lookback` steps are the lookback; NaN where nothing is known.
+        moments: Means and standard deviations of the training rows, (2, K).
+        lookback: Steps.
+
+    Returns:
+        (b, n, 2K), clipped to ±10; missing values are 0.
+    """
     overall = (values - moments[0]) / moments[1]
     past = overall[:, :lookback]
     seen = np.isfinite(past)

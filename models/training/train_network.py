@@ -8,7 +8,7 @@ import torch
 
 from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
-from models.bundle import Bundle
+from models.bundle import Bundle, RecurrentSettings
 from models.calibration import calibrate
 from models.data.batches import Batch, WindowCollator
 from models.data.calendar import seasons
@@ -19,7 +19,7 @@ from models.data.windows import WindowIndex
 from models.devices import device_of, same_numbers
 from models.networks.recurrent import Recurrent, Shape
 from models.predict import normalised_forecasts
-from models.restore import tensor_prefix
+from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Epoch, TrainingHistory, Windows, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
@@ -44,11 +44,8 @@ def train_network(
     training, device = recipe.training, device_of(recipe.training.device)
     train, validation = index.of("train"), index.of("validation")
     gatherer = _gatherer(panel, train, recipe)
-    settings = recipe.model_dump(mode="json") | {"lags": list(gatherer.lags), "whole": panel.whole}
-    settings["members"] = training.members
-    settings["learned_on"] = [device.type, resolve_precision(training.precision, device)]
-    settings["learned_until"] = str(panel.times(*train, recipe.view.horizon).max())
-    reason = obstacle(champion, settings, gatherer) if champion else ""
+    trained_until = str(panel.times(*train, recipe.view.horizon).max())
+    reason = obstacle(champion, recipe, trained_until, gatherer) if champion else ""
     warm = champion is not None and not reason
     gatherer = merge_vocabulary(champion, gatherer) if champion and warm else gatherer
     shape = _shape(recipe, gatherer, panel)
@@ -60,9 +57,8 @@ def train_network(
         loud = error_weights(batch.scale.numpy(), series, sizes)
         return replace(batch, error_weights=torch.from_numpy(loud).float()).to(device)
 
-    settings |= {"shape": shape.model_dump(mode="json"), "vocabulary": list(gatherer.vocabulary)}
-    settings |= {"filling": gatherer.filling.told()}
-    settings |= {"floor": gatherer.scaling.floor, "target": list(gatherer.scaling.target)}
+    trained_on = device.type, resolve_precision(training.precision, device)
+    settings = _bundle_settings(recipe, shape, gatherer, panel.whole, trained_on, trained_until)
     tensors = {"scaling.known": gatherer.scaling.known, "scaling.observed": gatherer.scaling.observed}
     histories = []
     for member in range(training.members):
@@ -83,6 +79,24 @@ def train_network(
     told = [f"began from scratch: {reason}" if reason else "began as the champion" if warm else ""]
     told += dict.fromkeys(history.note for history in histories)
     return bundle, histories[0]._replace(note="; ".join(filter(None, told)))
+
+
+def _bundle_settings(
+    recipe: Recipe, shape: Shape, gatherer: WindowCollator, whole: bool, trained_on: tuple[str, str], trained_until: str
+) -> RecurrentSettings:
+    return RecurrentSettings(
+        **recipe.model_dump(mode="json"),
+        whole=whole,
+        shape=shape.model_dump(mode="json"),
+        members=recipe.training.members,
+        lags=gatherer.lags,
+        vocabulary=gatherer.vocabulary,
+        filling=gatherer.filling,
+        floor=gatherer.scaling.floor,
+        target=gatherer.scaling.target,
+        trained_on=trained_on,
+        trained_until=trained_until,
+    )
 
 
 def _ensure_counts(panel: Panel) -> None:
@@ -135,7 +149,7 @@ def _calibration(
         np.concatenate([one.batch.target.double().numpy() for one in answers]),
         error_weights(scale, windows[0][chosen], sizes),
         bundle.levels,
-        bundle.settings["model"]["head"],
+        restore_spec(bundle).head,
     )
 
 

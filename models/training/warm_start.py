@@ -7,7 +7,6 @@ weights      all; intervals and stopping are tonight's own
 
 import dataclasses
 import itertools
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,30 +17,34 @@ from models.data.batches import WindowCollator
 from models.data.scaling import Scaling
 from models.networks.recurrent import Recurrent
 from models.restore import restore_collator, restore_network
+from models.training.recipe import Recipe
 
-MEANINGS = {
-    "model": "the champion is another kind of network",
-    "view": "the champion sees other columns or other windows",
-    "quantiles": "the champion forecasts other quantiles",
-    "lags": "the champion is shown other seasons",
-    "members": "the champion has another number of members",
-}
+DIFFERENCES = (
+    "the champion is another kind of network",
+    "the champion sees other columns or other windows",
+    "the champion forecasts other quantiles",
+    "the champion is shown other seasons",
+    "the champion has another number of members",
+)
 FARTHEST = 3.0
 
 
-def obstacle(champion: Bundle, settings: dict[str, Any], fresh: WindowCollator) -> str:
-    """Why a network with these settings can't begin with the champion's weights; empty where it can.
+def obstacle(champion: Bundle, recipe: Recipe, trained_until: str, fresh: WindowCollator) -> str:
+    """Why a network of this recipe can't begin with the champion's weights; empty where it can.
 
     `fresh` is how the windows would be normalised without a champion. A champion that has learned from later rows
     than tonight's training part would bring along what the network is going to be judged by.
     """
     if champion.kind != "recurrent":
         return "the champion is no network"
-    for name, reason in MEANINGS.items():
-        if champion.settings.get(name) != settings[name]:
+    stored = champion.recurrent
+    before = stored.model, stored.view, stored.quantiles, stored.lags, stored.members
+    now = recipe.model.model_dump(mode="json"), recipe.view, recipe.quantiles, fresh.lags, recipe.training.members
+    for old, new, reason in zip(before, now, DIFFERENCES, strict=True):
+        if old != new:
             return reason
-    if not champion.settings.get("learned_until", "~") <= settings["learned_until"]:
-        return f"the champion has learned from later rows than {settings['learned_until']}"
+    if stored.trained_until is None or stored.trained_until > trained_until:
+        return f"the champion has learned from later rows than {trained_until}"
     if _far(restore_collator(champion).scaling, fresh.scaling):
         return "the data have moved too far from those that the champion first saw"
     try:

@@ -24,8 +24,8 @@ def measure_bundle_memory(bundle: Bundle, panel: Panel, index: WindowIndex) -> M
     series, position = index.of("validation")
     some = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
     batch = restore_collator(bundle).collate(panel, series[some], position[some])
-    with same_threads(bundle.settings["training"]["threads"]):
-        return measure_memory(restore_network(bundle), batch, tuple(bundle.settings["lags"]))
+    with same_threads(bundle.recurrent.training.threads):
+        return measure_memory(restore_network(bundle), batch, bundle.recurrent.lags)
 
 
 def enforce_memory_rule(rule: Literal["warn", "fail"], model: str, memory: Memory) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from models.diagnostics.effective_memory import explain_short_memory, gate_saturation
-from models.networks.recurrent import RecurrentSpec, Shape
+from models.restore import restore_shape, restore_spec
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.diagram import Diagram
 from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
@@ -66,6 +66,5 @@ def network_view(trained: TrainingResult, store: Store) -> NetworkView | None:
     """What the drawings need of a model; None where nothing is known of its memory."""
     if trained.memory is None:
         return None
-    settings = load_bundle(trained.candidate, store).settings
-    spec, shape = RecurrentSpec.model_validate(settings["model"]), Shape.model_validate(settings["shape"])
-    return NetworkView(trained.candidate.name, spec, shape, trained.memory)
+    bundle = load_bundle(trained.candidate, store)
+    return NetworkView(trained.candidate.name, restore_spec(bundle), restore_shape(bundle), trained.memory)

@@ -55,7 +55,7 @@ def test_a_bundle_tells_what_auto_meant(waves: tuple[Panel, WindowIndex]) -> Non
     recipe = Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
     bundle, _ = train_network(panel, index, recipe)
     there = device_of("auto")
-    assert bundle.settings["learned_on"] == [there.type, "bfloat16" if multiplies_bfloat16(there) else "float32"]
+    assert bundle.recurrent.trained_on == (there.type, "bfloat16" if multiplies_bfloat16(there) else "float32")
 
 
 def test_the_same_seed_draws_the_same_and_the_caller_draws_on() -> None:

@@ -14,7 +14,7 @@ import yaml
 from data_contracts.artifact import Artifact
 from data_contracts.contract import Contract
 from data_contracts.odcs_compiler import read_contract
-from models.bundle import Bundle
+from models.bundle import BaselineSettings, Bundle
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
 from models.data.windows import WindowSpec
@@ -167,7 +167,7 @@ def model(store: Store) -> Callable[..., Candidate]:
         kind = changes.get(
             "kind", "seasonal_naive"
         )  # seasonal_mean: the mean of the last days, better than any baseline
-        bundle = Bundle(name, kind, {**settings, "season": 24, "whole": False}, tensors)
+        bundle = Bundle(name, kind, BaselineSettings(**settings, season=24, whole=False), tensors)
         claim = store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
         return Candidate(name=name, role=role, bundle=claim, version=version)
 

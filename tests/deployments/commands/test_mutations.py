@@ -119,7 +119,7 @@ TIME = "rule 'ds is a time', column 'hour': must be one moment in time"
 ZONE = "rule 'ds has a zone', column 'hour': must carry a zone or an offset"
 FINITE = "rule 'y is finite', column 'sold': must be finite"
 NUMBER = "rule 'y is a number', column 'sold': must be a number or empty"
-SHORT = "needs 216 (horizon 12). Shorten windowing.horizon, validation or test, or bring more history."
+SHORT = "needs 216 (horizon 12). Shorten windowing.horizon, validation or test, or provide more history."
 FIRST = "ds '2024-01-01T07:00:00Z', y '17.73'"
 
 MUTATIONS = {
@@ -150,7 +150,7 @@ MUTATIONS = {
     "a header only": Mutation(lambda f: f.head(0), "the table has no rows", stops=True),
     "one row": Mutation(
         lambda f: f.head(1),
-        "the history has 1 steps, but one window each to train, validate and test on needs 48 (horizon 12)",
+        "the history has 1 steps, but one window each for training, validation and test needs 48 (horizon 12)",
         stops=True,
     ),
     "no value at all": Mutation(

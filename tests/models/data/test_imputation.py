@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from models.data.features import FeatureSpec
-from models.data.imputation import Filling, filled
+from models.data.imputation import fill_gaps
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
@@ -31,7 +31,7 @@ WINDOW = [GAP, 1.0, 2.0, GAP, GAP, 8.0, GAP, GAP]
     ],
 )
 def test_each_policy_fills_its_own_way(policy, expected) -> None:
-    np.testing.assert_array_equal(filled(np.array([WINDOW]), policy, 3), [expected])
+    np.testing.assert_array_equal(fill_gaps(np.array([WINDOW]), policy, 3), [expected])
 
 
 @given(
@@ -40,7 +40,7 @@ def test_each_policy_fills_its_own_way(policy, expected) -> None:
     season=st.integers(1, 15),
 )
 def test_what_is_known_stays_and_what_is_filled_lies_between_what_is_known(values, policy, season) -> None:
-    found = filled(values, policy, season)
+    found = fill_gaps(values, policy, season)
     known = np.isfinite(values)
     np.testing.assert_array_equal(found[known], values[known])
     for row, told in zip(values, found, strict=True):
@@ -79,13 +79,7 @@ def test_a_forecast_from_filled_gaps_never_sees_beyond_its_cutoff(build_frame, p
     cutoffs = np.arange(24 * 13, 24 * 14 - 12)  # several of them stand in a gap
     here = np.zeros(len(cutoffs), dtype=int)
     np.testing.assert_array_equal(predict(bundle, before, here, cutoffs), predict(bundle, after, here, cutoffs))
-    assert bundle.settings["filling"]["gappy_observed"] == [0]
-
-
-def test_a_filling_is_told_in_json_and_read_back() -> None:
-    filling = Filling(24, "forward", ("none",), ("season", "zero"), (0,), (1,))
-    assert Filling.from_told(filling.told()) == filling
-    assert Filling.from_told({}) == Filling()
+    assert bundle.recurrent.filling.gappy_observed == (0,)
 
 
 def test_a_view_with_policies_is_a_key() -> None:

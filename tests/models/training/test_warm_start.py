@@ -130,7 +130,8 @@ def test_data_that_moved_far_from_the_champions_scaling_begin_anew(build_panel, 
 
 
 def test_other_columns_of_the_same_number_are_no_reason_to_take_weights_over(build_panel, champion: Bundle) -> None:
-    settings = champion.settings | {"view": champion.settings["view"] | {"features": {"known": ["price"]}}}
+    view = champion.view.model_copy(update={"features": FeatureSpec(known=("price",))})
+    settings = champion.settings.model_copy(update={"view": view})
     renamed = Bundle(champion.name, champion.kind, settings, champion.tensors)
     _, history = trained(panel_with(build_panel, KINDS), renamed)
     assert "other columns" in history.note
@@ -145,7 +146,7 @@ def test_a_bundle_that_this_release_cannot_load_is_left_alone(build_panel, champ
 
 
 def test_a_bundle_that_does_not_say_until_when_it_learned_is_left_alone(build_panel, champion: Bundle) -> None:
-    settings = {name: value for name, value in champion.settings.items() if name != "learned_until"}
+    settings = champion.settings.model_copy(update={"trained_until": None})
     silent = Bundle(champion.name, champion.kind, settings, champion.tensors)
     _, history = trained(panel_with(build_panel, KINDS), silent)
     assert "later rows" in history.note
