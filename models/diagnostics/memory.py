@@ -124,7 +124,7 @@ def _detach_backward(states: Tensor, hidden: int) -> Tensor:
 
 
 def _mean_by_lag(values: Tensor) -> tuple[float, ...]:
-    """Average (b, L) over the windows; 0 if there are no windows."""
+    """Average (b, L) over the windows; 0 without windows."""
     return tuple((values.sum(dim=0) / max(len(values), 1)).tolist())
 
 

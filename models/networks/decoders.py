@@ -30,9 +30,10 @@ class DecoderWidths(NamedTuple):
 
 
 class Feedback(Protocol):
-    """Turns raw numbers (b, s, size) of steps [start, start + s) into the values (b, s) that the next segment reads."""
+    """Decides what the next segment of the recurrent decoding reads."""
 
-    def __call__(self, raw: Tensor, start: int) -> Tensor: ...
+    def __call__(self, raw: Tensor, start: int) -> Tensor:
+        """Return values (b, s) for the raw numbers (b, s, size) of steps [start, start + s)."""
 
 
 class DirectDecoder(nn.Module):

@@ -23,7 +23,8 @@ class Head(Protocol):
 
     size: int
 
-    def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor: ...
+    def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return the params (b, H, …) for raw (b, H, size) and base (b, H)."""
 
     def loss(self, params: Tensor, batch: Batch) -> Tensor:
         """Return the mean loss over the observed targets, a scalar."""
@@ -73,6 +74,7 @@ class QuantileHead:
         self.levels, self.size, self.middle = levels, len(levels), levels.index(0.5)
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return the quantiles (b, H, Q)."""
         median = raw[..., self.middle : self.middle + 1] + base.unsqueeze(-1)
         gaps = functional.softplus(raw)
         above = gaps[..., self.middle + 1 :].cumsum(-1)
@@ -102,6 +104,7 @@ class PointHead:
         self.name, self.levels = name, levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return the forecast (b, H, 1)."""
         return raw + base.unsqueeze(-1)
 
     def loss(self, params: Tensor, batch: Batch) -> Tensor:
@@ -135,6 +138,7 @@ class StudentTHead:
         self.levels = levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return location, scale and degrees of freedom (b, H, 3)."""
         scale, freedom = functional.softplus(raw[..., 1]) + 1e-3, 2 + functional.softplus(raw[..., 2])
         return torch.stack([raw[..., 0] + base, scale, freedom], dim=-1)
 
@@ -169,6 +173,7 @@ class NegativeBinomialHead:
         self.levels = levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return mean and dispersion (b, H, 2)."""
         shift = (batch.location / batch.scale).to(raw.dtype)
         mean = functional.softplus(raw[..., 0] + base + shift) * batch.scale.to(raw.dtype) + 1e-6
         return torch.stack([mean, functional.softplus(raw[..., 1]) + 1e-4], dim=-1)

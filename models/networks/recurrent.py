@@ -183,6 +183,7 @@ class TeacherForcing:
         self.target = nn.functional.pad(batch.target, padding, value=torch.nan)
 
     def __call__(self, raw: Tensor, start: int) -> Tensor:
+        """Return normalised values (b, s) for the raw numbers (b, s, size) of steps [start, start + s)."""
         head, steps = self.model.head, slice(start, start + raw.shape[1])
         forecast = head.point(head(raw, self.base[:, steps], self.batch), self.batch)
         if not self.model.training:

@@ -59,7 +59,7 @@ def champion(build_panel) -> Bundle:
 
 def test_where_nothing_gets_better_the_champions_own_weights_stay(build_panel, champion: Bundle) -> None:
     again, history = trained(panel_with(build_panel, KINDS), champion, training=hopeless())
-    assert history.note.startswith("began as the champion; no epoch improved")
+    assert history.note.startswith("began with the champion's weights; no epoch improved")
     kept = {name for name in champion.tensors if name.startswith("net.")}
     assert len(kept) > 10
     for name in kept:
@@ -70,7 +70,7 @@ def test_a_champion_learns_on_and_gets_better(build_panel, champion: Bundle) -> 
     panel = panel_with(build_panel, KINDS, days=24)
     kept, _ = trained(panel, champion, training=hopeless())
     more, history = trained(panel, champion)
-    assert history.note == "began as the champion"
+    assert history.note == "began with the champion's weights"
     index = build_window_index(panel, WindowSpec(horizon=6, validation=48, test=48), panel.grid[24 * 24 - 1], 4)
     series, position = index.of("validation")
     truth = panel.take(panel.y, series, position, np.arange(1, 7))
@@ -82,7 +82,7 @@ def test_a_known_value_keeps_its_code_and_a_new_one_begins_as_the_unknown(build_
     assert restore_collator(champion).vocabulary == ({"bus": 1, "tram": 2},)
     panel = panel_with(build_panel, {"a": "tram", "b": "bus", "c": "airship", "d": "rail"})
     grown, history = trained(panel, champion, training=hopeless())
-    assert history.note.startswith("began as the champion")
+    assert history.note.startswith("began with the champion's weights")
     assert restore_collator(grown).vocabulary == ({"bus": 1, "tram": 2, "airship": 3, "rail": 4},)
     old, new = (restore_network(one).state_dict()["statics.0.weight"] for one in (champion, grown))
     assert torch.equal(new[:3], old)
@@ -97,7 +97,7 @@ def test_a_value_that_is_gone_keeps_its_code(build_panel, champion: Bundle) -> N
 def test_the_champions_scaling_stays_so_that_its_forecasts_do(build_panel, champion: Bundle) -> None:
     panel = panel_with(build_panel, KINDS, days=24, plan=1.5)
     kept, history = trained(panel, champion, training=hopeless())
-    assert history.note.startswith("began as the champion")
+    assert history.note.startswith("began with the champion's weights")
     fresh, _ = trained(panel)
     assert not np.allclose(fresh.tensors["scaling.known"], champion.tensors["scaling.known"])
     np.testing.assert_array_equal(kept.tensors["scaling.known"], champion.tensors["scaling.known"])
@@ -112,7 +112,7 @@ def test_the_champions_scaling_stays_so_that_its_forecasts_do(build_panel, champ
         ({"model": RecurrentSpec(cell="lstm", hidden=8, segment=6)}, "another kind of network"),
         ({"model": RecurrentSpec(cell="gru", hidden=8, segment=6, dropout=0.101)}, "another kind of network"),
         ({"quantiles": (0.2, 0.5, 0.8)}, "other quantiles"),
-        ({"test": 72}, "learned from later rows"),
+        ({"test": 72}, "trained on later rows"),
     ],
 )
 def test_what_would_mean_something_else_is_not_taken_over(build_panel, champion, changes, reason: str) -> None:
@@ -126,7 +126,7 @@ def test_what_would_mean_something_else_is_not_taken_over(build_panel, champion,
 @pytest.mark.parametrize("moved", [{"plan": 4.0}, {"plan": 0.2}, {"size": 10.0}])
 def test_data_that_moved_far_from_the_champions_scaling_begin_anew(build_panel, champion, moved) -> None:
     _, history = trained(panel_with(build_panel, KINDS, **moved), champion)
-    assert "moved too far" in history.note
+    assert "drifted too far" in history.note
 
 
 def test_other_columns_of_the_same_number_are_no_reason_to_take_weights_over(build_panel, champion: Bundle) -> None:
@@ -142,7 +142,7 @@ def test_a_bundle_that_this_release_cannot_load_is_left_alone(build_panel, champ
     _, history = trained(
         panel_with(build_panel, KINDS), Bundle(champion.name, champion.kind, champion.settings, tensors)
     )
-    assert "another release" in history.note
+    assert "this release" in history.note
 
 
 def test_a_bundle_that_does_not_say_until_when_it_learned_is_left_alone(build_panel, champion: Bundle) -> None:
