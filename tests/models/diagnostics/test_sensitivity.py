@@ -16,14 +16,14 @@ def test_a_batch_of_nothing_nudged_by_its_observations_is_that_batch(build_panel
     panel = build_panel({"a": y.tolist()}, lookback=10, horizon=7)
     series, position = np.zeros(12, dtype=int), np.arange(38, 50)
     scaling = Scaling.fit(panel, series, position, 10)
-    gathered = WindowCollator(10, 7, (3, 7), scaling, ()).gather(panel, series, position)
-    past, future = gathered.past.clone(), gathered.future.clone()
+    batch = WindowCollator(10, 7, (3, 7), scaling, ()).collate(panel, series, position)
+    past, future = batch.past.clone(), batch.future.clone()
     past[..., 0] = future[..., -4] = future[..., -2] = 0.0
-    nothing = dataclasses.replace(gathered, past=past, future=future, linear=torch.zeros(12, 10))
-    found = perturbed(nothing, gathered.past[..., 0], (3, 7))
-    assert torch.equal(found.past, gathered.past)
-    assert torch.equal(found.linear, gathered.linear)
-    assert torch.equal(found.future, gathered.future)
+    nothing = dataclasses.replace(batch, past=past, future=future, linear=torch.zeros(12, 10))
+    found = perturbed(nothing, batch.past[..., 0], (3, 7))
+    assert torch.equal(found.past, batch.past)
+    assert torch.equal(found.linear, batch.linear)
+    assert torch.equal(found.future, batch.future)
 
 
 def test_derivatives_stand_by_output_and_lag_the_newest_first() -> None:
