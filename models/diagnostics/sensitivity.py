@@ -83,7 +83,7 @@ def compute_recall(jacobian: Tensor) -> Tensor:
     """Compute how much of the observation at each lag can be read from the outputs, apart from all other lags.
 
     Recall is the share of an observation's variance that the best linear estimate from the outputs recovers, if
-    observations are independent and the outputs carry noise of MATTERS of the largest norm. A norm alone does not
+    observations are independent and the outputs carry noise of 5 % of the largest norm. A norm alone does not
     measure memory: a running sum depends on every step that it has read, but no single step can be recovered from it;
     the same holds for a chaotic network.
 
