@@ -1,0 +1,1 @@
+"""Diagnostics of a trained network: sensitivity by lag, memory and gate activations."""

@@ -6,31 +6,35 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.networks.gates import GATES, GateDirection, _gates, _states
+from models.networks.gates import GATES, GateDirection, compute_gates, layer_states
 
 
 class GateActivation(NamedTuple):
-    """One gate of one direction of one layer (0 is the lowest), oldest step first in either direction."""
+    """One gate of one direction of one layer."""
 
-    layer: int
+    layer: int  # 0 is the lowest
     direction: GateDirection
     gate: str
-    values: Tensor  # (b, T, hidden)
+    values: Tensor  # (b, T, hidden), oldest step first in both directions
 
 
-def gate_activations(encoder: nn.RNN | nn.LSTM | nn.GRU, entered: Tensor) -> Iterator[GateActivation]:
-    """Every gate while the encoder reads `entered` (b, T, P), without dropout.
+def gate_activations(encoder: nn.RNN | nn.LSTM | nn.GRU, inputs: Tensor) -> Iterator[GateActivation]:
+    """Compute every gate while the encoder reads `inputs` (b, T, P), without dropout.
 
-    torch's kernels tell the states alone; a gate depends on the state before it, so all steps are computed at once.
+    torch's kernels return only the states. A gate depends on the state of the previous step, so once the states are
+    known, the gates of all steps are computed at once.
+
+    Yields:
+        Gates from the lowest layer to the highest, forward before backward, in the order of GATES.
     """
     directions: tuple[GateDirection, ...] = ("forward", "backward") if encoder.bidirectional else ("forward",)
     for layer in range(encoder.num_layers):
-        told = []
-        for place, direction in enumerate(directions):
-            weights: list[Tensor] = [*encoder.all_weights[layer * len(directions) + place]]
-            read = entered if direction == "forward" else entered.flip(1)
-            states = _states(encoder, read, weights)
-            for gate, values in zip(GATES[type(encoder)], _gates(encoder, read, states, weights), strict=True):
+        outputs = []
+        for index, direction in enumerate(directions):
+            weights: list[Tensor] = [*encoder.all_weights[layer * len(directions) + index]]
+            steps = inputs if direction == "forward" else inputs.flip(1)
+            states = layer_states(encoder, steps, weights)
+            for gate, values in zip(GATES[type(encoder)], compute_gates(encoder, steps, states, weights), strict=True):
                 yield GateActivation(layer, direction, gate, values if direction == "forward" else values.flip(1))
-            told.append(states if direction == "forward" else states.flip(1))
-        entered = torch.cat(told, dim=-1)
+            outputs.append(states if direction == "forward" else states.flip(1))
+        inputs = torch.cat(outputs, dim=-1)

@@ -1,6 +1,7 @@
-"""What each observation of the lookback does to what a network makes of it: derivatives by lag, newest first.
+"""Sensitivity of a network's outputs to each observation of the lookback: derivatives by lag, newest first.
 
-b windows · L lags · n outputs · J (b, n, L) their derivatives by the normalised target, what it was normalised by given
+b windows · L lags · n outputs · J (b, n, L) the Jacobian of the outputs by the normalised target, with the location
+and scale of the normalisation held constant
 """
 
 import dataclasses
@@ -10,63 +11,90 @@ from torch import Tensor
 
 from models.data.batches import Batch
 
-PROJECTIONS = 16
-MATTERS = 0.05  # of the largest norm
+MAX_PROJECTIONS = 16
+MATTERS = 0.05  # share of the largest norm from which a lag matters
 
 
-def perturbed(batch: Batch, nudge: Tensor, lags: tuple[int, ...]) -> Batch:
-    """The same batch; `nudge` (b, L), oldest first, is added to the observations wherever a network is shown them.
+def perturbed(batch: Batch, perturbation: Tensor, lags: tuple[int, ...]) -> Batch:
+    """Add `perturbation` to the observations in every input of the network that shows them.
 
-    That is the target's column of `past`, `linear`, where a missing value is the last one seen, and the echoes in
-    `future` of the seasons `lags`. A nudge of zeros changes nothing, and autograd follows it everywhere.
+    These are the target column of `past`; `linear`, in which the last observation replaces a missing value; and the
+    values of the seasonal lags in `future`. A perturbation of zeros changes nothing. Autograd follows it everywhere.
+
+    Args:
+        batch: Windows, not changed.
+        perturbation: Normalised change of each observation, (b, L), oldest first.
+        lags: Seasonal lags of `batch.future`, in steps.
+
+    Returns:
+        The perturbed batch.
     """
-    lookback, horizon = nudge.shape[1], batch.future.shape[1]
-    seen = batch.past[..., 1] > 0
-    last = torch.where(seen, torch.arange(lookback), -1).cummax(dim=1).values
-    carried = nudge.gather(1, last.clamp(min=0)) * (last >= 0)
-    target = batch.past[..., :1] + (nudge * seen).unsqueeze(-1)
-    echoes = torch.zeros_like(batch.future)
+    lookback, horizon = perturbation.shape[1], batch.future.shape[1]
+    observed = batch.past[..., 1] > 0
+    last = torch.where(observed, torch.arange(lookback), -1).cummax(dim=1).values
+    carried = perturbation.gather(1, last.clamp(min=0)) * (last >= 0)
+    target = batch.past[..., :1] + (perturbation * observed).unsqueeze(-1)
+    seasonal = torch.zeros_like(batch.future)
     ahead = torch.arange(1, horizon + 1)
-    for place, lag in enumerate(lags, -len(lags)):
-        shown = lookback - 1 + ahead - lag * -(-ahead // lag)
-        visible = (batch.future[..., 2 * place + 1] > 0) & (shown >= 0)
-        echoes[..., 2 * place] = nudge[:, shown.clamp(min=0)] * visible
+    for index, lag in enumerate(lags, -len(lags)):
+        source = lookback - 1 + ahead - lag * -(-ahead // lag)
+        visible = (batch.future[..., 2 * index + 1] > 0) & (source >= 0)
+        seasonal[..., 2 * index] = perturbation[:, source.clamp(min=0)] * visible
     past = torch.cat([target, batch.past[..., 1:]], dim=-1)
-    return dataclasses.replace(batch, past=past, linear=batch.linear + carried, future=batch.future + echoes)
+    return dataclasses.replace(batch, past=past, linear=batch.linear + carried, future=batch.future + seasonal)
 
 
-def derivatives(outputs: Tensor, nudge: Tensor) -> Tensor:
-    """J (b, n, L) in float64 of outputs (b, n): exact, at the price of n backward passes."""
-    return _along(torch.eye(outputs.shape[1]).unsqueeze(1), outputs, nudge)
+def compute_jacobian(outputs: Tensor, perturbation: Tensor) -> Tensor:
+    """Return J (b, n, L) in float64 of outputs (b, n): exact, with n backward passes."""
+    return _differentiate(torch.eye(outputs.shape[1]).unsqueeze(1), outputs, perturbation)
 
 
-def projected(outputs: Tensor, nudge: Tensor) -> Tensor:
-    """(b, at most PROJECTIONS, L), whose norm over dimension 1 is that of J, or an estimate where outputs are many.
+def project_jacobian(outputs: Tensor, perturbation: Tensor) -> Tensor:
+    """Compute a matrix with few rows whose column norms are those of the Jacobian, or estimates of them.
 
-    Over random signs v the mean of (vᵀJ)² is the square of the norm of each column of J (Hutchinson 1990), however
-    long the horizon. The signs are the same ones each time, and nobody else's random numbers are used up.
+    Over random signs v the mean of (vᵀJ)² is the squared norm of each column of J, however many outputs there are. The
+    signs come from a generator of their own with a fixed seed.
+
+    Args:
+        outputs: Outputs of the network, (b, n).
+        perturbation: The tensor that the outputs were computed from, (b, L), oldest first.
+
+    Returns:
+        (b, at most MAX_PROJECTIONS, L) in float64, newest lag first; J itself if n is at most MAX_PROJECTIONS.
+
+    Source: Hutchinson 1990.
     """
     count, width = outputs.shape
-    if width <= PROJECTIONS:
-        return derivatives(outputs, nudge)
-    draw = torch.Generator().manual_seed(0)
-    signs = torch.randint(0, 2, (PROJECTIONS, count, width), generator=draw) * 2.0 - 1.0
-    return _along(signs / PROJECTIONS**0.5, outputs, nudge)
+    if width <= MAX_PROJECTIONS:
+        return compute_jacobian(outputs, perturbation)
+    generator = torch.Generator().manual_seed(0)
+    signs = torch.randint(0, 2, (MAX_PROJECTIONS, count, width), generator=generator) * 2.0 - 1.0
+    return _differentiate(signs / MAX_PROJECTIONS**0.5, outputs, perturbation)
 
 
-def _along(directions: Tensor, outputs: Tensor, nudge: Tensor) -> Tensor:
-    rows = [torch.autograd.grad((outputs * one).sum(), nudge, retain_graph=True)[0] for one in directions]
+def _differentiate(directions: Tensor, outputs: Tensor, perturbation: Tensor) -> Tensor:
+    rows = [
+        torch.autograd.grad((outputs * direction).sum(), perturbation, retain_graph=True)[0] for direction in directions
+    ]
     return torch.stack(rows, dim=1).double().flip(2)
 
 
-def recall(jacobian: Tensor) -> Tensor:
-    """(b, L) from 0 to 1: how much of the observation at each lag the outputs still tell, apart from all others.
+def compute_recall(jacobian: Tensor) -> Tensor:
+    """Compute how much of the observation at each lag can be read from the outputs, apart from all other lags.
 
-    The share of its variance that the best linear reading of the outputs recovers, were observations independent and
-    the outputs blurred by noise of MATTERS of the largest norm: the memory function of Jaeger (2001), by derivatives
-    as in Ganguli, Huh & Sompolinsky (2008). A norm alone is no memory: a running sum depends on every step it ever
-    read and can tell none of them, and neither can a chaotic network.
+    Recall is the share of an observation's variance that the best linear estimate from the outputs recovers, if
+    observations are independent and the outputs carry noise of 5 % of the largest norm. A norm alone does not
+    measure memory: a running sum depends on every step that it has read, but no single step can be recovered from it;
+    the same holds for a chaotic network.
+
+    Args:
+        jacobian: J (b, n, L) in float64.
+
+    Returns:
+        Recall (b, L), from 0 to 1.
+
+    Source: the memory function of Jaeger (2001), from derivatives as in Ganguli, Huh and Sompolinsky (2008).
     """
-    blur = (MATTERS * jacobian.norm(dim=1).amax(dim=1)).square().clamp(min=1e-100)
-    spread = jacobian @ jacobian.mT + blur[:, None, None] * torch.eye(jacobian.shape[1], dtype=jacobian.dtype)
-    return (jacobian * torch.linalg.solve(spread, jacobian)).sum(dim=1)
+    noise = (MATTERS * jacobian.norm(dim=1).amax(dim=1)).square().clamp(min=1e-100)
+    covariance = jacobian @ jacobian.mT + noise[:, None, None] * torch.eye(jacobian.shape[1], dtype=jacobian.dtype)
+    return (jacobian * torch.linalg.solve(covariance, jacobian)).sum(dim=1)

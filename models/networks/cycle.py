@@ -1,7 +1,10 @@
-"""A learned cycle, such as the day's or the week's, that is taken out of what goes in and put back on what comes out.
+"""A learned cycle, such as a day or a week, that is subtracted from the lookback and added to the forecast.
 
-Lin et al. 2024, CycleNet, arXiv 2409.18479; here one cycle for all series, and one more for each static value.
+Source: CycleNet (Lin et al. 2024, arXiv 2409.18479). Here all series share one cycle, and each value of a static
+covariate adds one of its own.
 """
+
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -9,29 +12,37 @@ from torch import Tensor, nn
 from models.data.batches import Batch
 
 
+class CycleRemoval(NamedTuple):
+    """The lookback of a batch without the cycle, and the cycle over the horizon."""
+
+    past: Tensor  # (b, L, P)
+    linear: Tensor  # (b, L)
+    horizon: Tensor  # (b, H)
+
+
 class Cycle(nn.Module):
-    """`length` values in normalised units; a place in the cycle is a place on the wall clock, the same every night."""
+    """`length` values in normalised units, one for each step of the cycle, counted on the wall clock."""
 
     def __init__(self, length: int, statics: tuple[int, ...]) -> None:
         super().__init__()
         self.length = length
         self.shared = nn.Parameter(torch.zeros(length))
         self.own = nn.ModuleList(nn.Embedding(size, length) for size in statics)
-        for embed in self.own:
-            nn.init.zeros_(embed.weight)  # type: ignore[arg-type]  # ModuleList forgets what it holds
+        for embedding in self.own:
+            nn.init.zeros_(embedding.weight)  # type: ignore[arg-type]  # ModuleList loses the type of its modules
 
     def forward(self, clock: Tensor, offsets: Tensor, codes: Tensor) -> Tensor:
-        """(b, n) values at `clock` (b,) + `offsets` (n,)."""
+        """Return the cycle (b, n) at `clock` (b,) + `offsets` (n,) for the static `codes` (b, statics)."""
         table = self.shared.expand(len(clock), -1)
-        for place, embed in enumerate(self.own):
-            table = table + embed(codes[:, place])
+        for index, embedding in enumerate(self.own):
+            table = table + embedding(codes[:, index])
         return table.gather(1, (clock.unsqueeze(1) + offsets) % self.length)
 
-    def taken_out(self, batch: Batch, codes: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """(past (b, L, P), linear (b, L), the cycle over the horizon (b, H)); what was not observed stays 0."""
+    def remove(self, batch: Batch, codes: Tensor) -> CycleRemoval:
+        """Subtract the cycle from the lookback of `batch`; values that were not observed stay 0."""
         lookback, horizon = batch.linear.shape[1], batch.target.shape[1]
         device = batch.past.device
         before = self(batch.clock, torch.arange(1 - lookback, 1, device=device), codes)
         after = self(batch.clock, torch.arange(1, horizon + 1, device=device), codes)
         target = batch.past[..., :1] - (before * batch.past[..., 1]).unsqueeze(-1)
-        return torch.cat([target, batch.past[..., 1:]], dim=-1), batch.linear - before, after
+        return CycleRemoval(torch.cat([target, batch.past[..., 1:]], dim=-1), batch.linear - before, after)

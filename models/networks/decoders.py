@@ -1,10 +1,10 @@
-"""How one context becomes a horizon: context (b, W), extra (b, E), future (b, H, F) → raw numbers (b, H, size).
+"""Decoders: context (b, W), extra (b, E) and future (b, H, F) → raw numbers (b, H, size) of the horizon.
 
-direct      each step by itself, all at once: no error feeds on itself
-segment     each segment of the horizon is one step of a cell that goes on from the context; all at once (the parallel
-            decoding of SegRNN, arXiv 2308.11200)
-recurrent   segment after segment, each fed with the one before it: with the forecast, in training often with the truth
-            (teacher forcing, Williams and Zipser 1989)
+direct      each step is decoded independently, so an error cannot feed on itself
+segment     each segment of the horizon is one step of a cell that continues from the context; all segments at once (the
+            parallel decoding of SegRNN, arXiv 2308.11200)
+recurrent   segment after segment; each reads the previous one: the forecast, or in training often the truth (teacher
+            forcing, Williams and Zipser 1989)
 """
 
 from typing import Any, Literal, NamedTuple, Protocol
@@ -14,13 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 Decoding = Literal["direct", "segment", "recurrent"]
-Cell = Literal["rnn", "lstm", "gru"]
-CELLS: dict[Cell, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-STEP_WIDTH = 8
+CellName = Literal["rnn", "lstm", "gru"]
+CELLS: dict[CellName, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+STEP_EMBEDDING_WIDTH = 8
 
 
-class Widths(NamedTuple):
-    """Of what a decoder reads and writes."""
+class DecoderWidths(NamedTuple):
+    """Sizes of a decoder's inputs and outputs: W, E, F, H and size of the module docstring."""
 
     context: int
     extra: int
@@ -30,34 +30,36 @@ class Widths(NamedTuple):
 
 
 class Feedback(Protocol):
-    """What a step is fed with: of raw numbers (b, s, size) at steps [start, start + s), values (b, s)."""
+    """Decides what the next segment of the recurrent decoding reads."""
 
-    def __call__(self, raw: Tensor, start: int) -> Tensor: ...
+    def __call__(self, raw: Tensor, start: int) -> Tensor:
+        """Return values (b, s) for the raw numbers (b, s, size) of steps [start, start + s)."""
 
 
-class Direct(nn.Module):
-    """A small network, the same for every step, over the context, a code of the step, and what is known of it."""
+class DirectDecoder(nn.Module):
+    """One small network for all steps; it reads the context, an embedding of the step and the step's covariates."""
 
-    def __init__(self, cell: Cell, widths: Widths, hidden: int, segment: int, dropout: float) -> None:
+    def __init__(self, cell: CellName, widths: DecoderWidths, hidden: int, segment: int, dropout: float) -> None:
         super().__init__()
-        self.steps = nn.Embedding(widths.horizon, STEP_WIDTH)
+        self.steps = nn.Embedding(widths.horizon, STEP_EMBEDDING_WIDTH)
         self.told = nn.Linear(widths.context + widths.extra, hidden)
-        self.each = nn.Linear(STEP_WIDTH + widths.future, hidden, bias=False)
+        self.each = nn.Linear(STEP_EMBEDDING_WIDTH + widths.future, hidden, bias=False)
         self.between = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.GELU())
         self.out = nn.Linear(hidden, widths.size)
 
     def forward(self, context: Tensor, extra: Tensor, future: Tensor, feedback: Feedback) -> Tensor:
+        """Decode all steps; `feedback` is not used."""
         steps = self.steps.weight.expand(len(context), -1, -1)
-        each = self.each(torch.cat([steps, future], dim=-1))
-        told = self.told(torch.cat([context, extra], dim=-1)).unsqueeze(1)
-        raw: Tensor = self.out(self.between(told + each))
+        by_step = self.each(torch.cat([steps, future], dim=-1))
+        shared = self.told(torch.cat([context, extra], dim=-1)).unsqueeze(1)
+        raw: Tensor = self.out(self.between(shared + by_step))
         return raw
 
 
-class _BySegment(nn.Module):
-    """A cell whose first state is the context, and whose output is a whole segment."""
+class _CellDecoder(nn.Module):
+    """A cell whose first state is the context and whose output is a whole segment."""
 
-    def __init__(self, cell: Cell, widths: Widths, hidden: int, segment: int, dropout: float) -> None:
+    def __init__(self, cell: CellName, widths: DecoderWidths, hidden: int, segment: int, dropout: float) -> None:
         super().__init__()
         self.segment, self.size = min(segment, widths.horizon), widths.size
         self.count = -(-widths.horizon // self.segment)
@@ -65,56 +67,58 @@ class _BySegment(nn.Module):
         self.cell = CELLS[cell](hidden, hidden, batch_first=True)
         self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, self.segment * widths.size))
 
-    def begin(self, context: Tensor) -> Any:
-        """The first state (1, b, hidden); the memory of an LSTM begins empty."""
+    def initial_state(self, context: Tensor) -> Any:
+        """Return the first state (1, b, hidden), for an LSTM with an empty cell state."""
         first = self.state(context).unsqueeze(0).contiguous()
         return (first, torch.zeros_like(first)) if isinstance(self.cell, nn.LSTM) else first
 
-    def in_segments(self, future: Tensor) -> Tensor:
-        """(b, H, F) → (b, count, sF), the last segment filled up with zeros."""
-        lacking = self.count * self.segment - future.shape[1]
-        return pad(future, (0, 0, 0, lacking)).reshape(len(future), self.count, -1)
+    def split_segments(self, future: Tensor) -> Tensor:
+        """Reshape (b, H, F) → (b, count, sF); the last segment is padded with zeros."""
+        missing = self.count * self.segment - future.shape[1]
+        return pad(future, (0, 0, 0, missing)).reshape(len(future), self.count, -1)
 
 
-class Segments(_BySegment):
-    """Parallel: the state is the same for all segments, what tells them apart is a code of the segment."""
+class SegmentDecoder(_CellDecoder):
+    """Decodes all segments in parallel from one state; an embedding tells the segments apart."""
 
-    def __init__(self, cell: Cell, widths: Widths, hidden: int, segment: int, dropout: float) -> None:
+    def __init__(self, cell: CellName, widths: DecoderWidths, hidden: int, segment: int, dropout: float) -> None:
         super().__init__(cell, widths, hidden, segment, dropout)
         self.places = nn.Parameter(torch.randn(self.count, hidden))
         self.enter = nn.Linear(widths.extra + self.segment * widths.future, hidden)
 
     def forward(self, context: Tensor, extra: Tensor, future: Tensor, feedback: Feedback) -> Tensor:
+        """Decode all segments at once; `feedback` is not used."""
         count, horizon = len(context), future.shape[1]
         extras = extra.unsqueeze(1).expand(-1, self.count, -1)
-        asked = self.places + self.enter(torch.cat([extras, self.in_segments(future)], dim=-1))
-        state = self.begin(context.repeat_interleave(self.count, dim=0))
-        decoded = self.cell(asked.reshape(count * self.count, 1, -1), state)[0]
+        inputs = self.places + self.enter(torch.cat([extras, self.split_segments(future)], dim=-1))
+        state = self.initial_state(context.repeat_interleave(self.count, dim=0))
+        decoded = self.cell(inputs.reshape(count * self.count, 1, -1), state)[0]
         raw: Tensor = self.out(decoded).reshape(count, self.count * self.segment, self.size)
         return raw[:, :horizon]
 
 
-class Autoregressive(_BySegment):
-    """One segment after the other, so that late steps know what was said of the early ones."""
+class AutoregressiveDecoder(_CellDecoder):
+    """Decodes one segment after the other, so that late steps depend on the forecast of early steps."""
 
-    def __init__(self, cell: Cell, widths: Widths, hidden: int, segment: int, dropout: float) -> None:
+    def __init__(self, cell: CellName, widths: DecoderWidths, hidden: int, segment: int, dropout: float) -> None:
         super().__init__(cell, widths, hidden, segment, dropout)
         self.enter = nn.Linear(widths.extra + self.segment * (widths.future + 1), hidden)
 
     def forward(self, context: Tensor, extra: Tensor, future: Tensor, feedback: Feedback) -> Tensor:
-        known, state = self.in_segments(future), self.begin(context)
-        before = torch.zeros(len(context), self.segment, device=context.device, dtype=context.dtype)
-        said = []
-        for place in range(self.count):
-            entered = self.enter(torch.cat([extra, known[:, place], before], dim=-1)).unsqueeze(1)
+        """Decode segment by segment; each reads the values that `feedback` makes of the previous segment."""
+        covariates, state = self.split_segments(future), self.initial_state(context)
+        previous = torch.zeros(len(context), self.segment, device=context.device, dtype=context.dtype)
+        segments = []
+        for index in range(self.count):
+            entered = self.enter(torch.cat([extra, covariates[:, index], previous], dim=-1)).unsqueeze(1)
             decoded, state = self.cell(entered, state)
-            said.append(self.out(decoded).reshape(len(context), self.segment, self.size))
-            before = feedback(said[-1], place * self.segment)
-        return torch.cat(said, dim=1)[:, : future.shape[1]]
+            segments.append(self.out(decoded).reshape(len(context), self.segment, self.size))
+            previous = feedback(segments[-1], index * self.segment)
+        return torch.cat(segments, dim=1)[:, : future.shape[1]]
 
 
-DECODERS: dict[Decoding, type[Direct | Segments | Autoregressive]] = {
-    "direct": Direct,
-    "segment": Segments,
-    "recurrent": Autoregressive,
+DECODERS: dict[Decoding, type[DirectDecoder | SegmentDecoder | AutoregressiveDecoder]] = {
+    "direct": DirectDecoder,
+    "segment": SegmentDecoder,
+    "recurrent": AutoregressiveDecoder,
 }

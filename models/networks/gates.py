@@ -1,8 +1,8 @@
-"""How far a cell's gates are open, which decides what it keeps: at the start of training, and step by step after it.
+"""Gates of recurrent cells: how far each is open, step by step, and the biases they start training with.
 
-x (b, T, P) read · h (b, T, hidden) the states before each step · gates (b, T, hidden) from 0 shut to 1 open, `new` from
--1 to 1: the candidate that a cell would write. An open `forget` (LSTM) or `update` (GRU, as torch writes it) keeps.
-The equations themselves are written out in tests/models/reference_cells.py.
+x (b, T, P) inputs · h (b, T, hidden) the states before each step · gates (b, T, hidden) from 0 (shut) to 1 (open);
+`new` from -1 to 1 is the candidate state. An open `forget` (LSTM) or `update` (GRU in torch's notation) gate keeps the
+previous state. tests/models/networks/reference_cells.py writes the equations out.
 """
 
 from typing import Literal
@@ -18,35 +18,50 @@ GATES = {
 }
 
 
-def _states(encoder: nn.RNN | nn.LSTM | nn.GRU, read: Tensor, weights: list[Tensor]) -> Tensor:
-    """(b, T, hidden) of one direction of one layer; nothing is drawn, as a module of its own would for its weights."""
-    start = read.new_zeros(1, len(read), encoder.hidden_size)
-    usual = (True, 1, 0.0, False, False, True)  # biases, layers, dropout, training, bidirectional, batch first
+def layer_states(encoder: nn.RNN | nn.LSTM | nn.GRU, inputs: Tensor, weights: list[Tensor]) -> Tensor:
+    """Run one direction of one layer over inputs (b, T, P); return its states (b, T, hidden)."""
+    # torch's function and not a module: a new module would draw random numbers for its initial weights
+    start = inputs.new_zeros(1, len(inputs), encoder.hidden_size)
+    options = (True, 1, 0.0, False, False, True)  # biases, layers, dropout, training, bidirectional, batch first
     if isinstance(encoder, nn.LSTM):
-        return torch.lstm(read, (start, start), weights, *usual)[0]
-    return (torch.gru if isinstance(encoder, nn.GRU) else torch.rnn_tanh)(read, start, weights, *usual)[0]
+        return torch.lstm(inputs, (start, start), weights, *options)[0]
+    return (torch.gru if isinstance(encoder, nn.GRU) else torch.rnn_tanh)(inputs, start, weights, *options)[0]
 
 
-def _gates(encoder: nn.RNN | nn.LSTM | nn.GRU, read: Tensor, states: Tensor, weights: list[Tensor]) -> list[Tensor]:
-    """In the order of GATES, which is that of the rows of torch's weights."""
+def compute_gates(
+    encoder: nn.RNN | nn.LSTM | nn.GRU, inputs: Tensor, states: Tensor, weights: list[Tensor]
+) -> list[Tensor]:
+    """Compute each gate (b, T, hidden) of one direction of one layer from its inputs and states.
+
+    Args:
+        encoder: The module that decides which gates there are.
+        inputs: What the layer reads, (b, T, P).
+        states: States after each step, (b, T, hidden), as `layer_states` returns them.
+        weights: weight_ih, weight_hh, bias_ih and bias_hh of that direction and layer.
+
+    Returns:
+        The gates in the order of GATES, which is the order of the rows of torch's weights.
+    """
     before = nn.functional.pad(states, (0, 0, 1, 0))[:, :-1]
     names = GATES[type(encoder)]
-    reads = nn.functional.linear(read, weights[0], weights[2]).chunk(len(names), dim=-1)
-    hears = nn.functional.linear(before, weights[1], weights[3]).chunk(len(names), dim=-1)
+    from_inputs = nn.functional.linear(inputs, weights[0], weights[2]).chunk(len(names), dim=-1)
+    from_states = nn.functional.linear(before, weights[1], weights[3]).chunk(len(names), dim=-1)
     gates: list[Tensor] = []
-    for name, x, h in zip(names, reads, hears, strict=True):
-        heard = gates[0] * h if name == "new" and isinstance(encoder, nn.GRU) else h  # the reset gate stands first
-        gates.append(torch.tanh(x + heard) if name == "new" else torch.sigmoid(x + heard))
+    for name, x, h in zip(names, from_inputs, from_states, strict=True):
+        kept = gates[0] * h if name == "new" and isinstance(encoder, nn.GRU) else h  # gates[0] is the reset gate
+        gates.append(torch.tanh(x + kept) if name == "new" else torch.sigmoid(x + kept))
     return gates
 
 
 @torch.no_grad()
 def chrono_init_(encoder: nn.RNN | nn.LSTM | nn.GRU, steps: int) -> None:
-    """Set the biases so that at the start the units keep what they hold for 1 to `steps` steps, evenly spread.
+    """Initialise the gate biases in place so that units keep their state for 1 to `steps` steps, evenly spread.
 
-    torch starts every gate half open: what is kept halves at each step, and an LSTM hardly learns to remember more
-    than ten. A gate open by n/(n+1) keeps for about n steps (chrono initialisation, Tallec & Ollivier 2018); a bias of
-    1 for every forget gate (Jozefowicz et al. 2015) is the same for three steps. A vanilla RNN has no such gate.
+    torch starts every gate half open, so the state halves at each step and an LSTM hardly learns to remember more than
+    ten steps. A gate that is open by n/(n+1) keeps its state for about n steps. A bias of 1 for every forget gate
+    (Jozefowicz et al. 2015) does the same for three steps. A vanilla RNN has no such gate and is left unchanged.
+
+    Source: chrono initialisation, Tallec and Ollivier 2018.
     """
     if isinstance(encoder, nn.RNN):
         return

@@ -1,7 +1,7 @@
-"""What a forecast is made of: how the decoder's raw numbers become a distribution, its loss, and its quantiles.
+"""Heads: the decoder's raw numbers become a distribution, with its loss, its point forecast and its quantiles.
 
-Each head says how many raw numbers a step needs (`size`), and turns raw (b, H, size) and base (b, H), the linear map's
-forecast, into `told`, the parameters of its distribution in normalised units.
+Each head states how many raw numbers it needs for a step (`size`). It turns raw (b, H, size) and base (b, H), the
+forecast of the linear map, into `params` (b, H, …), the parameters of its distribution in normalised units.
 """
 
 from typing import Literal, Protocol
@@ -19,62 +19,84 @@ POINTS = ("mae", "mse", "huber")
 
 
 class Head(Protocol):
-    """A head: raw numbers → parameters → loss, point and quantiles; all but the loss in normalised units."""
+    """A head: raw numbers → params → loss, point (b, H) and quantiles (b, H, Q), the last two in normalised units."""
 
     size: int
 
-    def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor: ...
-    def loss(self, told: Tensor, batch: Batch) -> Tensor: ...
-    def point(self, told: Tensor, batch: Batch) -> Tensor: ...
-    def quantiles(self, told: Tensor, batch: Batch) -> Tensor: ...
+    def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return the params (b, H, …) for raw (b, H, size) and base (b, H)."""
+
+    def loss(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the mean loss over the observed targets, a scalar."""
+
+    def point(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the point forecast (b, H)."""
+
+    def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the quantiles (b, H, Q), non-decreasing in Q."""
 
 
 def build_head(name: HeadName, levels: tuple[float, ...]) -> Head:
-    """The head of that name, asked for these levels, of which one is 0.5."""
+    """Build the head of that name for the quantile `levels`, which must contain 0.5."""
     if name == "quantiles":
-        return Quantiles(levels)
+        return QuantileHead(levels)
     if name == "student_t":
-        return StudentT(levels)
-    return NegativeBinomial(levels) if name == "negative_binomial" else Point(name, levels)
+        return StudentTHead(levels)
+    return NegativeBinomialHead(levels) if name == "negative_binomial" else PointHead(name, levels)
 
 
-def known_mean(losses: Tensor, known: Tensor) -> Tensor:
-    """Mean over the known targets; 0 where there are none."""
-    return torch.where(known, losses, 0.0).sum() / known.sum().clamp(min=1)
+def masked_mean(losses: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean of `losses` where `mask` is true; 0 if it is true nowhere."""
+    return torch.where(mask, losses, 0.0).sum() / mask.sum().clamp(min=1)
 
 
-def pinball_loss(quantiles: Tensor, target: Tensor, levels: Tensor, loudness: Tensor) -> Tensor:
-    """Mean quantile loss of (b, H, Q) against (b, H) times `loudness` (b, 1); missing targets (NaN) do not count."""
-    known = torch.isfinite(target)
-    excess = torch.where(known, target, 0.0).unsqueeze(-1) - quantiles
-    return known_mean(torch.maximum(levels * excess, (levels - 1) * excess).mean(-1) * loudness, known)
+def pinball_loss(quantiles: Tensor, target: Tensor, levels: Tensor, weights: Tensor) -> Tensor:
+    """Return the mean pinball loss, a scalar, over the observed targets.
+
+    Args:
+        quantiles: Forecast quantiles, (b, H, Q).
+        target: Actual values in the same units, (b, H); NaN if not observed.
+        levels: Quantile levels, (Q,).
+        weights: Weight of each window's errors, (b, 1).
+
+    Returns:
+        The mean over steps, windows and levels; 0 if no target was observed.
+    """
+    observed = torch.isfinite(target)
+    excess = torch.where(observed, target, 0.0).unsqueeze(-1) - quantiles
+    return masked_mean(torch.maximum(levels * excess, (levels - 1) * excess).mean(-1) * weights, observed)
 
 
-class Quantiles:
-    """The median, and distances from it that are never negative: quantiles that can't cross."""
+class QuantileHead:
+    """The median and non-negative distances from it, so that quantiles cannot cross."""
 
     def __init__(self, levels: tuple[float, ...]) -> None:
         self.levels, self.size, self.middle = levels, len(levels), levels.index(0.5)
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return the quantiles (b, H, Q)."""
         median = raw[..., self.middle : self.middle + 1] + base.unsqueeze(-1)
         gaps = functional.softplus(raw)
         above = gaps[..., self.middle + 1 :].cumsum(-1)
         below = gaps[..., : self.middle].flip(-1).cumsum(-1).flip(-1)
         return torch.cat([median - below, median, median + above], dim=-1)
 
-    def loss(self, told: Tensor, batch: Batch) -> Tensor:
-        return pinball_loss(told, batch.target, torch.tensor(self.levels, device=told.device), batch.error_weights)
+    def loss(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted pinball loss."""
+        levels = torch.tensor(self.levels, device=params.device)
+        return pinball_loss(params, batch.target, levels, batch.error_weights)
 
-    def point(self, told: Tensor, batch: Batch) -> Tensor:
-        return told[..., self.middle]
+    def point(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the median."""
+        return params[..., self.middle]
 
-    def quantiles(self, told: Tensor, batch: Batch) -> Tensor:
-        return told
+    def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the parameters: they are the quantiles."""
+        return params
 
 
-class Point:
-    """One number a step and nothing about how sure it is: its interval comes from its errors on the validation part."""
+class PointHead:
+    """A point forecast without a spread: calibration makes its intervals from its errors on the validation part."""
 
     size = 1
 
@@ -82,26 +104,33 @@ class Point:
         self.name, self.levels = name, levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return the forecast (b, H, 1)."""
         return raw + base.unsqueeze(-1)
 
-    def loss(self, told: Tensor, batch: Batch) -> Tensor:
-        known = torch.isfinite(batch.target)
-        away = torch.where(known, batch.target, 0.0) - told[..., 0]
+    def loss(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the weighted mean absolute, squared or Huber error."""
+        observed = torch.isfinite(batch.target)
+        errors = torch.where(observed, batch.target, 0.0) - params[..., 0]
         if self.name == "huber":
-            losses = functional.smooth_l1_loss(away, torch.zeros_like(away), reduction="none")
+            losses = functional.smooth_l1_loss(errors, torch.zeros_like(errors), reduction="none")
         else:
-            losses = away.abs() if self.name == "mae" else away.square()
-        return known_mean(losses * batch.error_weights, known)
+            losses = errors.abs() if self.name == "mae" else errors.square()
+        return masked_mean(losses * batch.error_weights, observed)
 
-    def point(self, told: Tensor, batch: Batch) -> Tensor:
-        return told[..., 0]
+    def point(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the forecast."""
+        return params[..., 0]
 
-    def quantiles(self, told: Tensor, batch: Batch) -> Tensor:
-        return told.expand(*told.shape[:2], len(self.levels))
+    def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the forecast at every level."""
+        return params.expand(*params.shape[:2], len(self.levels))
 
 
-class StudentT:
-    """Location, scale and degrees of freedom (above 2, so that there is a variance), as in DeepAR's heavy tails."""
+class StudentTHead:
+    """Location, scale and degrees of freedom; these exceed 2, so that the variance is finite.
+
+    Source: StudentTOutput of GluonTS.
+    """
 
     size = 3
 
@@ -109,26 +138,34 @@ class StudentT:
         self.levels = levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return location, scale and degrees of freedom (b, H, 3)."""
         scale, freedom = functional.softplus(raw[..., 1]) + 1e-3, 2 + functional.softplus(raw[..., 2])
         return torch.stack([raw[..., 0] + base, scale, freedom], dim=-1)
 
-    def loss(self, told: Tensor, batch: Batch) -> Tensor:
-        known = torch.isfinite(batch.target)
-        spread = torch.distributions.StudentT(told[..., 2], told[..., 0], told[..., 1])
-        likely: Tensor = spread.log_prob(torch.where(known, batch.target, 0.0))  # type: ignore[no-untyped-call]
-        return known_mean(-likely, known)
+    def loss(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the mean negative log-likelihood."""
+        observed = torch.isfinite(batch.target)
+        distribution = torch.distributions.StudentT(params[..., 2], params[..., 0], params[..., 1])
+        target = torch.where(observed, batch.target, 0.0)
+        log_likelihood: Tensor = distribution.log_prob(target)  # type: ignore[no-untyped-call]
+        return masked_mean(-log_likelihood, observed)
 
-    def point(self, told: Tensor, batch: Batch) -> Tensor:
-        return told[..., 0]
+    def point(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the location, which is the median."""
+        return params[..., 0]
 
-    def quantiles(self, told: Tensor, batch: Batch) -> Tensor:
-        location, scale, freedom = (told[..., place : place + 1].double() for place in range(3))
-        away = stats.t.ppf(np.array(self.levels), freedom.cpu().numpy())
-        return location + scale * torch.from_numpy(away).to(told.device)
+    def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the quantiles in float64."""
+        location, scale, freedom = (params[..., index : index + 1].double() for index in range(3))
+        distances = stats.t.ppf(np.array(self.levels), freedom.cpu().numpy())
+        return location + scale * torch.from_numpy(distances).to(params.device)
 
 
-class NegativeBinomial:
-    """Mean and dispersion of a count in its own units: variance = mean + dispersion × mean² (Salinas et al. 2020)."""
+class NegativeBinomialHead:
+    """Mean and dispersion of a count in units of the source: variance = mean + dispersion × mean².
+
+    Source: DeepAR (Salinas et al. 2020).
+    """
 
     size = 2
 
@@ -136,24 +173,27 @@ class NegativeBinomial:
         self.levels = levels
 
     def __call__(self, raw: Tensor, base: Tensor, batch: Batch) -> Tensor:
+        """Return mean and dispersion (b, H, 2)."""
         shift = (batch.location / batch.scale).to(raw.dtype)
         mean = functional.softplus(raw[..., 0] + base + shift) * batch.scale.to(raw.dtype) + 1e-6
         return torch.stack([mean, functional.softplus(raw[..., 1]) + 1e-4], dim=-1)
 
-    def loss(self, told: Tensor, batch: Batch) -> Tensor:
-        known = torch.isfinite(batch.target)
-        count = torch.where(known, batch.target * batch.scale + batch.location, 0.0).round().clamp(min=0)
-        mean, dispersion = told.double().unbind(-1)
-        spread = torch.distributions.NegativeBinomial(1 / dispersion, logits=(mean * dispersion).log())
-        likely: Tensor = spread.log_prob(count)  # type: ignore[no-untyped-call]  # so in torch's own annotations
-        return known_mean(-likely, known)
+    def loss(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the mean negative log-likelihood of the counts."""
+        observed = torch.isfinite(batch.target)
+        count = torch.where(observed, batch.target * batch.scale + batch.location, 0.0).round().clamp(min=0)
+        mean, dispersion = params.double().unbind(-1)
+        distribution = torch.distributions.NegativeBinomial(1 / dispersion, logits=(mean * dispersion).log())
+        log_likelihood: Tensor = distribution.log_prob(count)  # type: ignore[no-untyped-call]  # torch has no type here
+        return masked_mean(-log_likelihood, observed)
 
-    def point(self, told: Tensor, batch: Batch) -> Tensor:
-        """The mean: a median of counts has no gradient."""
-        return (told[..., 0] - batch.location.to(told.dtype)) / batch.scale.to(told.dtype)
+    def point(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the mean, since the median of a count has no gradient."""
+        return (params[..., 0] - batch.location.to(params.dtype)) / batch.scale.to(params.dtype)
 
-    def quantiles(self, told: Tensor, batch: Batch) -> Tensor:
-        mean, dispersion = (told[..., place : place + 1].double().cpu().numpy() for place in range(2))
+    def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
+        """Return the quantiles in float64; each is a whole number in units of the source."""
+        mean, dispersion = (params[..., index : index + 1].double().cpu().numpy() for index in range(2))
         counts = stats.nbinom.ppf(np.array(self.levels), 1 / dispersion, 1 / (1 + mean * dispersion))
-        found = torch.from_numpy(counts).to(told.device)
-        return (found - batch.location.unsqueeze(-1)) / batch.scale.unsqueeze(-1)
+        quantiles = torch.from_numpy(counts).to(params.device)
+        return (quantiles - batch.location.unsqueeze(-1)) / batch.scale.unsqueeze(-1)

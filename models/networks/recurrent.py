@@ -1,7 +1,7 @@
-"""The recurrent forecaster: one network, its variety is data.
+"""The recurrent forecaster: one network class, configured by data.
 
 past (b, L, P) → segments (b, L/s, sP) → encoder → states (b, L/s, width) → readout → context (b, width)
-context + extra (b, E) + future (b, H, F) → decoder → raw (b, H, size) → head, on top of a linear map from L to H
+context + extra (b, E) + future (b, H, F) → decoder → raw (b, H, size) → head, added to a linear map from L to H
 """
 
 import torch
@@ -12,60 +12,67 @@ from data_contracts.spec import Spec
 from models.data.batches import Batch
 from models.data.scaling import Normalisation
 from models.networks.cycle import Cycle
-from models.networks.decoders import CELLS, DECODERS, Cell, Decoding, Widths
+from models.networks.decoders import CELLS, DECODERS, CellName, DecoderWidths, Decoding
 from models.networks.gates import chrono_init_
 from models.networks.heads import HeadName, build_head
-from models.networks.readouts import Attention, Readout, Scores, build_readout
+from models.networks.readouts import AttentionReadout, AttentionScore, ReadoutName, build_readout
 
-LEVELS, STATIC_WIDTH, FORGOTTEN = 3, 4, 0.05
-SAID = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}  # in a name by a word of its own
+LEVEL_WIDTH = 3  # columns of Batch.level
+STATIC_EMBEDDING_WIDTH = 4
+STATIC_DROPOUT = 0.05  # share of static values that training replaces by the unknown value
+# fields that RecurrentSpec.name writes in a form of its own
+SPELLED_FIELDS = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}
 
 
 class RecurrentSpec(Spec):
-    """What a network is made of; every option earns its place in `make bench-ablation`, or is off by default."""
+    """The architecture of a network. `make bench-ablation` shows what each option gains; one without gain is off."""
 
-    cell: Cell
+    cell: CellName
     hidden: PositiveInt = 64
     layers: PositiveInt = 1
-    bidirectional: bool = Field(False, description="over the lookback only")
-    readout: Readout = "last"
-    attention: Scores = "additive"
+    bidirectional: bool = Field(False, description="the encoder reads the lookback in both directions")
+    readout: ReadoutName = "last"
+    attention: AttentionScore = "additive"
     decoding: Decoding = "direct"
-    teacher_forcing: float = Field(0.5, ge=0, le=1, description="share of segments fed with the truth in training")
+    teacher_forcing: float = Field(
+        0.5, ge=0, le=1, description="share of segments that read the actual values in training"
+    )
     segment: PositiveInt | None = Field(
         None,
-        description="steps read and decoded at a time (SegRNN, arXiv 2308.11200); by default a day where the lookback "
-        "holds several, else a step",
+        description="steps that are read and decoded at a time (SegRNN, arXiv 2308.11200); default: a day if the "
+        "lookback holds four days, else one step",
     )
     normalisation: Normalisation = "standard"
-    cycle: NonNegativeInt = Field(0, description="steps of a learned cycle that is taken out (CycleNet, 2409.18479)")
-    skip: bool = Field(True, description="a linear map from lookback to horizon: the network learns the rest")
-    blend: bool = Field(True, description="the closed-form linear map is mixed in, as far as the validation part says")
-    level: bool = Field(True, description="it is told what normalisation took away: how high and how wide")
-    seasons: bool = Field(True, description="each step is shown the values one day, one week … before it")
+    cycle: NonNegativeInt = Field(
+        0, description="steps of a learned cycle that is subtracted (CycleNet, arXiv 2409.18479); 0: no cycle"
+    )
+    skip: bool = Field(True, description="a linear map from lookback to horizon; the network learns the residual")
+    blend: bool = Field(True, description="mix in the closed-form linear map, with a share set on the validation part")
+    level: bool = Field(True, description="the network reads the location and scale that normalisation removed")
+    seasons: bool = Field(True, description="each step of the horizon reads the values one day, one week … before it")
     head: HeadName = "quantiles"
     dropout: float = Field(0.1, ge=0, lt=1)
 
     def settled(self, day: int, lookback: int) -> "RecurrentSpec":
-        """The same with its segment: of `day` steps where nothing else is said and the lookback holds four of them."""
-        usual = day if lookback >= 4 * day else 1
-        return self.model_copy(update={"segment": self.segment or usual})
+        """Fill in the default segment: `day` steps if the lookback holds four of them, else one step."""
+        default = day if lookback >= 4 * day else 1
+        return self.model_copy(update={"segment": self.segment or default})
 
     @property
     def name(self) -> str:
-        """Short and unique among settings that differ in kind: gru-64, lstm-64x2, gru-64-s24, lstm-64-bi-att."""
+        """Short name, unique among settings that differ in kind: gru-64, lstm-64x2, gru-64-s24, lstm-64-bi-att."""
         parts = [self.cell, f"{self.hidden}x{self.layers}" if self.layers > 1 else str(self.hidden)]
         parts += [f"s{self.segment}"] if self.segment and self.segment > 1 else []
         parts += ["bi"] if self.bidirectional else []
         parts += ["att"] if self.readout == "attention" else []
-        for field, about in type(self).model_fields.items():
+        for field, info in type(self).model_fields.items():
             value = getattr(self, field)
-            if field not in SAID and value != about.default:
-                parts.append(_word(field, value))
+            if field not in SPELLED_FIELDS and value != info.default:
+                parts.append(_name_part(field, value))
         return "-".join(parts)
 
 
-def _word(field: str, value: object) -> str:
+def _name_part(field: str, value: object) -> str:
     if field == "dropout" and isinstance(value, float):
         return f"d{round(100 * value)}"
     if isinstance(value, bool):
@@ -74,22 +81,24 @@ def _word(field: str, value: object) -> str:
 
 
 class Shape(Spec):
-    """Widths that the data decide."""
+    """Sizes of a network that depend on the data: steps, features and codes."""
 
     lookback: int
     horizon: int
     past: int
+    """Features of each step of the lookback (P)."""
     future: int
+    """Features of each step of the horizon (F)."""
     statics: tuple[int, ...]
-    """Number of codes of each static covariate, the unknown one included."""
+    """Number of codes of each static covariate, the unknown value included."""
     quantiles: tuple[float, ...]
     season: int
     echoes: int = 0
-    """Seasons that each step is shown."""
+    """Number of seasonal lags; the last 2 × echoes features of the horizon are their values and masks."""
 
 
 class Recurrent(nn.Module):
-    """Encoder, readout, decoder and head; nothing of a target is read but by teacher forcing, in training."""
+    """Encoder, readout, decoder and head. Only teacher forcing, in training, reads a target."""
 
     def __init__(self, spec: RecurrentSpec, shape: Shape) -> None:
         super().__init__()
@@ -97,92 +106,95 @@ class Recurrent(nn.Module):
         segment = spec.segment or 1
         self.segment = min(segment, shape.lookback)
         width = spec.hidden * (1 + spec.bidirectional)
-        between_layers = spec.dropout if spec.layers > 1 else 0.0  # torch warns otherwise
-        entered = self.segment * shape.past
-        self.enter = nn.Linear(entered, spec.hidden) if self.segment > 1 else nn.Identity()
+        layer_dropout = spec.dropout if spec.layers > 1 else 0.0  # torch warns if one layer has dropout
+        segment_width = self.segment * shape.past
+        self.enter = nn.Linear(segment_width, spec.hidden) if self.segment > 1 else nn.Identity()
         self.encoder = CELLS[spec.cell](
-            spec.hidden if self.segment > 1 else entered,
+            spec.hidden if self.segment > 1 else segment_width,
             spec.hidden,
             spec.layers,
             batch_first=True,
-            dropout=between_layers,
+            dropout=layer_dropout,
             bidirectional=spec.bidirectional,
         )
         chrono_init_(self.encoder, max(1, shape.lookback // self.segment))
         self.readout = build_readout(spec.readout, spec.attention, width, spec.bidirectional)
-        self.statics = nn.ModuleList(nn.Embedding(size, STATIC_WIDTH) for size in shape.statics)
+        self.statics = nn.ModuleList(nn.Embedding(size, STATIC_EMBEDDING_WIDTH) for size in shape.statics)
         self.head = build_head(spec.head, shape.quantiles)
-        extra = LEVELS * spec.level + STATIC_WIDTH * len(shape.statics)
-        widths = Widths(width, extra, shape.future, shape.horizon, self.head.size)
+        extra = LEVEL_WIDTH * spec.level + STATIC_EMBEDDING_WIDTH * len(shape.statics)
+        widths = DecoderWidths(width, extra, shape.future, shape.horizon, self.head.size)
         self.decoder = DECODERS[spec.decoding](spec.cell, widths, spec.hidden, segment, spec.dropout)
         self.cycle = Cycle(spec.cycle, shape.statics) if spec.cycle else None
-        self.skip = _seasonal_map(shape) if spec.skip else None
+        self.skip = _seasonal_linear(shape) if spec.skip else None
 
     def encode(self, past: Tensor) -> Tensor:
-        """States (b, L/s, width); the lookback is padded on the left to whole segments."""
-        short = -past.shape[1] % self.segment
-        padded = nn.functional.pad(past, (0, 0, short, 0))
+        """Return the states (b, L/s, width) of past (b, L, P), which is padded on the left to whole segments."""
+        missing = -past.shape[1] % self.segment
+        padded = nn.functional.pad(past, (0, 0, missing, 0))
         segments = padded.reshape(len(past), -1, self.segment * past.shape[2])
         states: Tensor = self.encoder(self.enter(segments))[0]
         return states
 
     def forward(self, batch: Batch) -> Tensor:
-        """The parameters (b, H, …) of the head's distribution, in normalised units; for `quantiles` (b, H, Q)."""
-        codes = self._forgotten(batch.static)
-        past, linear, rhythm = batch.past, batch.linear, torch.zeros_like(batch.target)
+        """Return the params (b, H, …) of the head's distribution in normalised units; for `quantiles` (b, H, Q)."""
+        codes = self._drop_statics(batch.static)
+        past, linear, cycle = batch.past, batch.linear, torch.zeros_like(batch.target)
         if self.cycle is not None:
-            past, linear, rhythm = self.cycle.taken_out(batch, codes)
-        base = rhythm + self.skip(linear) if self.skip is not None else rhythm
-        static = [embed(codes[:, place]) for place, embed in enumerate(self.statics)]
-        extra = torch.cat([batch.level[:, : LEVELS * self.spec.level], *static], dim=-1)
-        raw = self.decoder(self.readout(self.encode(past)), extra, batch.future, Feedback(self, batch, base))
-        return self.head(raw.to(batch.target), base.to(batch.target), batch)  # a loss is never of low precision
+            past, linear, cycle = self.cycle.remove(batch, codes)
+        base = cycle + self.skip(linear) if self.skip is not None else cycle
+        static = [embedding(codes[:, index]) for index, embedding in enumerate(self.statics)]
+        extra = torch.cat([batch.level[:, : LEVEL_WIDTH * self.spec.level], *static], dim=-1)
+        feedback = TeacherForcing(self, batch, base)
+        raw = self.decoder(self.readout(self.encode(past)), extra, batch.future, feedback)
+        # the head and the loss compute in float32, whatever the precision of the network
+        return self.head(raw.to(batch.target), base.to(batch.target), batch)
 
     def loss(self, batch: Batch) -> Tensor:
-        """What training lessens, a mean over the known targets."""
+        """Return the training loss, a mean over the observed targets."""
         return self.head.loss(self(batch), batch)
 
     def point(self, batch: Batch) -> Tensor:
-        """Normalised point forecast (b, H)."""
+        """Return the normalised point forecast (b, H)."""
         return self.head.point(self(batch), batch)
 
     def quantiles(self, batch: Batch) -> Tensor:
-        """Normalised quantiles (b, H, Q), rising in Q."""
+        """Return the normalised quantiles (b, H, Q), non-decreasing in Q."""
         return self.head.quantiles(self(batch), batch)
 
     def attention(self, batch: Batch) -> Tensor | None:
-        """Where the readout looks (b, L/s), oldest first; None where it takes the last state."""
-        past = self.cycle.taken_out(batch, batch.static)[0] if self.cycle is not None else batch.past
-        return self.readout.weights(self.encode(past)) if isinstance(self.readout, Attention) else None
+        """Return the weights of the attention readout (b, L/s), oldest first; None for another readout."""
+        past = self.cycle.remove(batch, batch.static).past if self.cycle is not None else batch.past
+        return self.readout.weights(self.encode(past)) if isinstance(self.readout, AttentionReadout) else None
 
-    def _forgotten(self, codes: Tensor) -> Tensor:
-        """In training some static values are unknown (code 0), so that it has learned what to do with a new one."""
-        return (
-            torch.where(torch.rand(codes.shape, device=codes.device) < FORGOTTEN, 0, codes) if self.training else codes
-        )
+    def _drop_statics(self, codes: Tensor) -> Tensor:
+        """In training, replace some codes by 0 (unknown), so that the network learns to handle a new value."""
+        if not self.training:
+            return codes
+        return torch.where(torch.rand(codes.shape, device=codes.device) < STATIC_DROPOUT, 0, codes)
 
 
-class Feedback:
-    """What the recurrent decoding is fed with: its own forecast, or by lot, in training, the truth."""
+class TeacherForcing:
+    """The Feedback of the recurrent decoding: the point forecast, or in training, at random, the actual value."""
 
     def __init__(self, model: Recurrent, batch: Batch, base: Tensor) -> None:
         self.model, self.batch = model, batch
-        filled = (0, model.spec.segment or 1)  # the last segment may reach beyond the horizon
-        self.base = nn.functional.pad(base, filled)
-        self.target = nn.functional.pad(batch.target, filled, value=torch.nan)
+        padding = (0, model.spec.segment or 1)  # the last segment may reach beyond the horizon
+        self.base = nn.functional.pad(base, padding)
+        self.target = nn.functional.pad(batch.target, padding, value=torch.nan)
 
     def __call__(self, raw: Tensor, start: int) -> Tensor:
+        """Return normalised values (b, s) for the raw numbers (b, s, size) of steps [start, start + s)."""
         head, steps = self.model.head, slice(start, start + raw.shape[1])
-        own = head.point(head(raw, self.base[:, steps], self.batch), self.batch)
+        forecast = head.point(head(raw, self.base[:, steps], self.batch), self.batch)
         if not self.model.training:
-            return own
-        told = torch.rand(len(raw), 1, device=raw.device) < self.model.spec.teacher_forcing
-        truth = self.target[:, steps]
-        return torch.where(told & torch.isfinite(truth), truth, own)
+            return forecast
+        forced = torch.rand(len(raw), 1, device=raw.device) < self.model.spec.teacher_forcing
+        actual = self.target[:, steps]
+        return torch.where(forced & torch.isfinite(actual), actual, forecast)
 
 
-def _seasonal_map(shape: Shape) -> nn.Linear:
-    """Lookback to horizon, at first half of the seasonal naive forecast: the network learns what that leaves over."""
+def _seasonal_linear(shape: Shape) -> nn.Linear:
+    """Build a linear map (L → H) that starts as half the seasonal naive forecast; the network learns the residual."""
     skip = nn.Linear(shape.lookback, shape.horizon)
     with torch.no_grad():
         skip.weight.zero_()

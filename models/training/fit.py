@@ -1,4 +1,4 @@
-"""The training loop: early stopping on the validation part, the best weights kept, and a way back from an explosion."""
+"""The training loop: early stopping on the validation part, the best weights kept, recovery from a diverged epoch."""
 
 import copy
 import math
@@ -15,22 +15,35 @@ from data_contracts.spec import Spec
 from models.data.batches import Batch
 from models.devices import Device
 from models.networks.recurrent import Recurrent
-from models.training.gradient_norms import Gradients
-from models.training.learning_rate import LearningRateSchedule, Schedule
+from models.training.gradient_norms import GradientNorms
+from models.training.learning_rate import LearningRateSchedule, ScheduleName
 from models.training.precision import Precision, lowered
 from models.training.weight_averaging import ExponentialMovingAverage
 
-Windows = tuple[np.ndarray, np.ndarray]
-Gather = Callable[[np.ndarray, np.ndarray], Batch]
-SECOND_CHANCES = 3
+Collate = Callable[[np.ndarray, np.ndarray], Batch]
+MAX_DIVERGED_EPOCHS = 3
+
+
+class Windows(NamedTuple):
+    """Windows of a panel: series code and step of the cutoff within the series, both (n,)."""
+
+    series: np.ndarray
+    position: np.ndarray
+
+
+class WindowSplit(NamedTuple):
+    """The windows that a network is trained on and those that decide when training stops."""
+
+    train: Windows
+    validation: Windows
 
 
 class TrainingSpec(Spec):
-    """How a network learns. An epoch takes at most `windows_per_epoch` windows, drawn anew each time."""
+    """How a network is trained. An epoch takes at most `windows_per_epoch` windows, drawn again for each epoch."""
 
     batch_size: PositiveInt = 128
     learning_rate: PositiveFloat = 0.002
-    schedule: Schedule = Field("plateau", description="cosine runs over all of max_epochs, so give it few")
+    schedule: ScheduleName = Field("plateau", description="cosine spans max_epochs, so set few epochs")
     max_epochs: PositiveInt = 30
     patience: PositiveInt = 3
     seed: int = 0
@@ -39,31 +52,31 @@ class TrainingSpec(Spec):
     weight_decay: float = Field(1e-4, ge=0)
     clip: PositiveFloat = 1.0
     average: float = Field(
-        0.98, ge=0, lt=1, description="decay a step of the mean of the weights that is kept; 0: none"
+        0.98, ge=0, lt=1, description="decay per step of the moving average of the weights that is kept; 0: no average"
     )
-    mirror: float = Field(0.0, ge=0, le=1, description="share of training windows that are shown upside down")
-    members: PositiveInt = Field(1, description="networks with seeds of their own; the forecast is their mean")
-    threads: PositiveInt = Field(1, description="more threads than free cores is many times slower")
-    device: Device = Field("auto", description="auto is CUDA where there is one; a forecast is made on the CPU")
+    mirror: float = Field(0.0, ge=0, le=1, description="share of training windows whose sign is flipped")
+    members: PositiveInt = Field(1, description="networks trained with different seeds; the forecast is their mean")
+    threads: PositiveInt = Field(1, description="more threads than free cores make training many times slower")
+    device: Device = Field("auto", description="auto uses CUDA if available; forecasts are made on the CPU")
     precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
-    memory: Literal["warn", "fail"] = Field("warn", description="of a model that can't see one season back")
-    start: Literal["scratch", "champion"] = Field("scratch", description="whose weights training begins with")
+    memory: Literal["warn", "fail"] = Field("warn", description="what to do if a model can't see one season back")
+    start: Literal["scratch", "champion"] = Field("scratch", description="the weights that training starts from")
 
 
 class Epoch(NamedTuple):
-    """What hooks are told after each epoch; losses are mean pinball losses in normalised units."""
+    """Report of an epoch, passed to the hooks; losses are mean pinball losses in normalised units."""
 
     number: int
-    of: int
+    max_epochs: int
     train_loss: float
     validation_loss: float
     seconds: float
     left_seconds: tuple[float, float]
-    """If no later epoch is better, and if training goes on to the last epoch."""
+    """Remaining seconds: if no later epoch improves, and if training runs to the last epoch."""
 
 
-class History(NamedTuple):
-    """One loss and one mean gradient norm of each layer (before clipping) an epoch, and what was unusual."""
+class TrainingHistory(NamedTuple):
+    """Losses of each epoch, its mean gradient norm by layer (before clipping), and a note on unusual events."""
 
     train_losses: list[float]
     validation_losses: list[float]
@@ -71,6 +84,7 @@ class History(NamedTuple):
     note: str = ""
 
     def add(self, train_loss: float, validation_loss: float, norms: dict[str, float]) -> None:
+        """Append an epoch."""
         self.train_losses.append(train_loss)
         self.validation_losses.append(validation_loss)
         for layer, norm in norms.items():
@@ -78,47 +92,50 @@ class History(NamedTuple):
 
 
 class EarlyStopping:
-    """The weights with the least validation loss so far, and the epochs since."""
+    """The weights with the lowest validation loss so far, and the number of epochs since."""
 
     def __init__(self, model: Recurrent, loss: float = math.inf) -> None:
-        self.loss, self.waited, self.beaten = loss if math.isfinite(loss) else math.inf, 0, False
+        self.loss = loss if math.isfinite(loss) else math.inf
+        self.epochs_without_improvement, self.improved = 0, False
         self.weights = copy.deepcopy(model.state_dict())
 
     def update(self, model: Recurrent, loss: float) -> None:
-        self.waited += 1
+        """Compare the validation loss of an epoch with the lowest; keep the weights if it is lower."""
+        self.epochs_without_improvement += 1
         if loss < self.loss * (1 - 1e-4):
-            self.loss, self.waited, self.beaten = loss, 0, True
+            self.loss, self.epochs_without_improvement, self.improved = loss, 0, True
             self.weights = copy.deepcopy(model.state_dict())
 
 
 class NetworkTrainer:
-    """A network, and all that changes its weights."""
+    """A network, its optimiser, its learning rate and the average of its weights."""
 
-    def __init__(self, model: Recurrent, gather: Gather, spec: TrainingSpec, steps: int) -> None:
-        self.model, self.collate, self.spec = model, gather, spec
-        self.kept = ExponentialMovingAverage(model, spec.average)
+    def __init__(self, model: Recurrent, collate: Collate, spec: TrainingSpec, steps: int) -> None:
+        self.model, self.collate, self.spec = model, collate, spec
+        self.average = ExponentialMovingAverage(model, spec.average)
         self.optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
-        self.rate, self.gradients = LearningRateSchedule(spec.schedule, self.optimiser, steps), Gradients(model)
+        self.learning_rate = LearningRateSchedule(spec.schedule, self.optimiser, steps)
+        self.gradient_norms = GradientNorms(model)
         self.device = next(model.parameters()).device
 
     def train_epoch(self, windows: Windows) -> float:
-        """One pass over `windows`; the mean loss."""
+        """Train on each of `windows` once; return the mean loss."""
         self.model.train()
         total, count = 0.0, 0
         for series, position in _batches(windows, self.spec.batch_size):
-            batch = self._mirrored(self.collate(series, position))
+            batch = self._flip_signs(self.collate(series, position))
             with lowered(self.spec.precision, self.device):
                 loss = self.model.loss(batch)
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # so in torch's own annotations
-            self.gradients.clip(self.spec.clip)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type here
+            self.gradient_norms.clip(self.spec.clip)
             self.optimiser.step()
-            self.rate.step()
-            self.kept.update()
+            self.learning_rate.step()
+            self.average.update()
             total, count = total + loss.item() * len(series), count + len(series)
         return total / max(count, 1)
 
-    def _mirrored(self, batch: Batch) -> Batch:
+    def _flip_signs(self, batch: Batch) -> Batch:
         if not self.spec.mirror:
             return batch
         chosen = torch.rand(len(batch.target), device=self.device) < self.spec.mirror
@@ -126,88 +143,102 @@ class NetworkTrainer:
 
     @torch.no_grad()
     def validate(self, windows: Windows) -> float:
-        """The mean loss in float32, as the model will forecast."""
-        self.kept.model.eval()
+        """Return the mean loss of the averaged weights in float32, the precision of forecasts."""
+        self.average.model.eval()
         total, count = 0.0, 0
         for series, position in _batches(windows, 4 * self.spec.batch_size):
-            total += self.kept.model.loss(self.collate(series, position)).item() * len(series)
+            total += self.average.model.loss(self.collate(series, position)).item() * len(series)
             count += len(series)
         return total / max(count, 1)
 
     def restore(self, weights: dict[str, torch.Tensor]) -> None:
-        """Back to finite weights, with a tenth of the rate and no memory of the gradients that led astray."""
-        self.kept.restart(weights)
+        """Return to finite `weights`, forget the optimiser's moments and divide the learning rate by ten."""
+        self.average.reset(weights)
         self.optimiser.state.clear()
-        self.rate.lower(0.1)
+        self.learning_rate.lower(0.1)
 
 
 def fit(
     model: Recurrent,
-    gather: Gather,
-    parts: tuple[Windows, Windows],
+    collate: Collate,
+    windows: WindowSplit,
     spec: TrainingSpec,
     on_epoch: Sequence[Callable[[Epoch], None]] = (),
     warm: bool = False,
-) -> History:
-    """Teach `model` in place; `parts` are the (series, position) of training and validation windows.
+) -> TrainingHistory:
+    """Train `model` in place and leave it with its best weights.
 
-    A `warm` model keeps the weights that it came with where no epoch betters them. Raises TrainingFailed where the
-    loss is not finite again and again.
+    Args:
+        model: The network, on the device that it is trained on.
+        collate: Builds the batch of the windows with the given series and position.
+        windows: Training and validation windows.
+        spec: Training settings.
+        on_epoch: Hooks that are called after each epoch.
+        warm: Keep the weights that the model came with if no epoch improves on them.
+
+    Returns:
+        Losses and gradient norms of each epoch.
+
+    Raises:
+        TrainingFailed: The loss is not finite in MAX_DIVERGED_EPOCHS epochs, or in all.
     """
-    draw, history, explosions = np.random.default_rng(spec.seed), History([], [], {}), list[int]()
-    watched = _some(parts[1], spec.validation_windows, np.random.default_rng(spec.seed))
-    steps = -(-min(len(parts[0][0]), spec.windows_per_epoch) // spec.batch_size)
-    learner = NetworkTrainer(model, gather, spec, steps * spec.max_epochs)
-    best = EarlyStopping(model, learner.validate(watched) if warm else math.inf)
+    rng, history, diverged = np.random.default_rng(spec.seed), TrainingHistory([], [], {}), list[int]()
+    validation = _sample(windows.validation, spec.validation_windows, np.random.default_rng(spec.seed))
+    steps = -(-min(len(windows.train.series), spec.windows_per_epoch) // spec.batch_size)
+    trainer = NetworkTrainer(model, collate, spec, steps * spec.max_epochs)
+    best = EarlyStopping(model, trainer.validate(validation) if warm else math.inf)
     for number in range(1, spec.max_epochs + 1):
         started = time.perf_counter()
-        train_loss = learner.train_epoch(_some(parts[0], spec.windows_per_epoch, draw))
-        validation_loss, norms = learner.validate(watched), learner.gradients.means()
+        train_loss = trainer.train_epoch(_sample(windows.train, spec.windows_per_epoch, rng))
+        validation_loss, norms = trainer.validate(validation), trainer.gradient_norms.pop_means()
         if not np.isfinite(train_loss + validation_loss):
-            explosions.append(number)
-            learner.restore(best.weights)
-            if len(explosions) >= SECOND_CHANCES:
+            diverged.append(number)
+            trainer.restore(best.weights)
+            if len(diverged) >= MAX_DIVERGED_EPOCHS:
                 break
             continue
-        learner.rate.on_validation(validation_loss)
-        best.update(learner.kept.model, validation_loss)
+        trainer.learning_rate.on_validation(validation_loss)
+        best.update(trainer.average.model, validation_loss)
         history.add(train_loss, validation_loss, norms)
         seconds = time.perf_counter() - started
-        left = _left(number, best, seconds, spec)
+        left = _remaining_seconds(number, best, seconds, spec)
         for hook in on_epoch:
             hook(Epoch(number, spec.max_epochs, train_loss, validation_loss, seconds, left))
-        if best.waited >= spec.patience:
+        if best.epochs_without_improvement >= spec.patience:
             break
-    if len(explosions) >= SECOND_CHANCES or not history.validation_losses:
+    if len(diverged) >= MAX_DIVERGED_EPOCHS or not history.validation_losses:
         raise TrainingFailed(model.spec.name, "its loss is not finite", "Lower training.learning_rate.")
     model.load_state_dict(best.weights)
     model.eval()
-    return history._replace(note=_note(explosions, best))
+    return history._replace(note=_note(diverged, best))
 
 
-def _left(number: int, best: EarlyStopping, seconds: float, spec: TrainingSpec) -> tuple[float, float]:
-    """At `seconds` an epoch, what is left at least and at most."""
+def _remaining_seconds(number: int, best: EarlyStopping, seconds: float, spec: TrainingSpec) -> tuple[float, float]:
+    """Return the fewest and the most seconds that remain after epoch `number`, if an epoch takes `seconds`."""
     last = spec.max_epochs - number
-    soonest = min(last, spec.patience - best.waited)
-    return seconds * soonest, seconds * (last if soonest else 0)
+    earliest = min(last, spec.patience - best.epochs_without_improvement)
+    return seconds * earliest, seconds * (last if earliest else 0)
 
 
-def _note(explosions: list[int], best: EarlyStopping) -> str:
-    told = []
-    if explosions:
-        epochs = ", ".join(map(str, explosions))
-        told.append(f"the loss exploded in epoch {epochs}: went back to finite weights with a tenth of the rate")
-    if not best.beaten:
-        told.append(f"no epoch was better than the weights it began with (validation loss {best.loss:.4f})")
-    return "; ".join(told)
+def _note(diverged: list[int], best: EarlyStopping) -> str:
+    sentences = []
+    if diverged:
+        epochs = ", ".join(map(str, diverged))
+        sentences.append(
+            f"the loss was not finite in epoch {epochs}: training went back to the best finite weights with a "
+            "tenth of the learning rate"
+        )
+    if not best.improved:
+        sentences.append(f"no epoch improved on the initial weights (validation loss {best.loss:.4f})")
+    return "; ".join(sentences)
 
 
-def _some(windows: Windows, count: int, draw: np.random.Generator) -> Windows:
-    """At most `count` windows in random order."""
-    chosen = draw.permutation(len(windows[0]))[:count]
-    return windows[0][chosen], windows[1][chosen]
+def _sample(windows: Windows, count: int, rng: np.random.Generator) -> Windows:
+    """Draw at most `count` windows in random order."""
+    chosen = rng.permutation(len(windows.series))[:count]
+    return Windows(windows.series[chosen], windows.position[chosen])
 
 
 def _batches(windows: Windows, size: int) -> Iterator[Windows]:
-    for start in range(0, len(windows[0]), size):
-        yield windows[0][start : start + size], windows[1][start : start + size]
+    for start in range(0, len(windows.series), size):
+        yield Windows(windows.series[start : start + size], windows.position[start : start + size])

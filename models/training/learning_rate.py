@@ -1,7 +1,7 @@
-"""The learning rate of every step: held, lowered where validation stalls, or down a cosine after a warm-up.
+"""The learning rate of each step: constant, lowered on a plateau of the validation loss, or a cosine after a warm-up.
 
-cosine: up a straight line over the first twentieth of all steps, then down half a cosine to almost nothing at the
-last step (Loshchilov and Hutter 2017, arXiv 1608.03983; warm-up: Goyal et al. 2017, arXiv 1706.02677).
+cosine: rises linearly over the first twentieth of all steps, then falls along half a cosine to almost 0 at the last
+step (Loshchilov and Hutter 2017, arXiv 1608.03983; warm-up: Goyal et al. 2017, arXiv 1706.02677).
 """
 
 import math
@@ -9,48 +9,49 @@ from typing import Literal
 
 import torch
 
-Schedule = Literal["plateau", "cosine", "constant"]
-WARM_UP = 0.05
+ScheduleName = Literal["plateau", "cosine", "constant"]
+WARM_UP_SHARE = 0.05
 
 
 def cosine_factor(step: int, steps: int) -> float:
-    """Share of the peak rate at `step` 0 … steps - 1 of the cosine schedule; never 0, so that every step teaches."""
-    warm = max(1, round(WARM_UP * steps))
-    if step < warm:
-        return (step + 1) / warm
-    return 0.5 * (1 + math.cos(math.pi * min(step - warm, steps - warm - 1) / (steps - warm)))
+    """Return the share of the peak rate at `step` 0 … steps - 1; never 0, so that each step changes the weights."""
+    warm_up = max(1, round(WARM_UP_SHARE * steps))
+    if step < warm_up:
+        return (step + 1) / warm_up
+    return 0.5 * (1 + math.cos(math.pi * min(step - warm_up, steps - warm_up - 1) / (steps - warm_up)))
 
 
 class LearningRateSchedule:
     """The learning rate of an optimiser that takes at most `steps` steps."""
 
-    def __init__(self, schedule: Schedule, optimiser: torch.optim.Optimizer, steps: int) -> None:
-        self.schedule, self.optimiser, self.steps, self.taken = schedule, optimiser, steps, 0
+    def __init__(self, schedule: ScheduleName, optimiser: torch.optim.Optimizer, steps: int) -> None:
+        self.schedule, self.optimiser, self.steps, self.steps_taken = schedule, optimiser, steps, 0
         self.peak = float(optimiser.param_groups[0]["lr"])
-        self._stalled = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.4, patience=0, threshold=1e-3)
-        self._follow()
+        self._plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimiser, factor=0.4, patience=0, threshold=1e-3)
+        self._apply()
 
     @property
-    def now(self) -> float:
+    def current(self) -> float:
+        """The learning rate of the next step."""
         return float(self.optimiser.param_groups[0]["lr"])
 
     def step(self) -> None:
-        """After each step."""
-        self.taken += 1
-        self._follow()
+        """Update the rate after a training step."""
+        self.steps_taken += 1
+        self._apply()
 
     def on_validation(self, validation_loss: float) -> None:
-        """After each epoch: a plateau is an epoch whose validation loss is not a thousandth better than the best."""
+        """Update the rate after an epoch; on a plateau, the loss is not 0.1 % lower than the lowest so far."""
         if self.schedule == "plateau":
-            self._stalled.step(validation_loss)
+            self._plateau.step(validation_loss)
 
     def lower(self, factor: float) -> None:
-        """From now on `factor` times what it would be."""
+        """Multiply the current rate and all later rates by `factor`."""
         self.peak *= factor
         for group in self.optimiser.param_groups:
             group["lr"] *= factor
 
-    def _follow(self) -> None:
+    def _apply(self) -> None:
         if self.schedule == "cosine":
             for group in self.optimiser.param_groups:
-                group["lr"] = self.peak * cosine_factor(self.taken, self.steps)
+                group["lr"] = self.peak * cosine_factor(self.steps_taken, self.steps)

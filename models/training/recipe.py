@@ -1,4 +1,4 @@
-"""Everything that decides how one network is trained."""
+"""The recipe: all settings that decide how one network is trained."""
 
 from data_contracts.spec import Spec
 from models.data.panel import InputSpec
@@ -7,7 +7,7 @@ from models.training.fit import TrainingSpec
 
 
 class Recipe(Spec):
-    """All that decides what a network learns from given windows."""
+    """Architecture, training, quantiles and inputs. With the windows, a recipe determines the trained network."""
 
     model: RecurrentSpec
     training: TrainingSpec

@@ -1,4 +1,4 @@
-"""How long training would take here: a few steps of the very network, timed, and scaled to all of them."""
+"""Estimate the training time on this machine: time a few steps of the network and scale them to the whole training."""
 
 import contextlib
 import time
@@ -10,12 +10,13 @@ from models.training.fit import Epoch
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 
-STEPS, ROUNDS = 4, 3  # training steps an epoch that is timed; the first round warms the machine up
-SLOW = 20.0  # seconds after which no further round is timed
+TIMED_STEPS = 4  # training steps of an epoch that is timed
+TIMED_EPOCHS = 3  # the first warms the machine up
+MAX_TIMING_S = 20.0  # after which no further epoch is timed
 
 
 class TimeEstimate(NamedTuple):
-    """Seconds that training takes on this machine, if it stops as early as it may, and if it goes on to the end."""
+    """Seconds of an epoch of one network, and of training all members if it stops as early, or as late, as it can."""
 
     model: str
     epoch: float
@@ -24,35 +25,46 @@ class TimeEstimate(NamedTuple):
 
 
 class _StopTraining(Exception):
-    """Ends a training that was only begun to be timed."""
+    """Ends a training that was started only to be timed."""
 
 
 def estimate_time(panel: Panel, index: WindowIndex, recipe: Recipe) -> TimeEstimate:
-    """An estimate of one model's training; other work on the machine makes it longer, and its first epoch is slow."""
+    """Estimate how long one model trains if nothing else runs on the machine; its first epoch takes longer.
+
+    Args:
+        panel: The series.
+        index: Training and validation windows of the panel.
+        recipe: The network and its training settings.
+
+    Returns:
+        Seconds of an epoch of one member, and of the shortest and the longest training of all members.
+    """
     spec = recipe.training
-    windows = min(len(index.of("train")[0]), spec.windows_per_epoch)
-    watched = min(len(index.of("validation")[0]), spec.validation_windows)
-    both = _timed(panel, index, recipe, STEPS * spec.batch_size, 4 * spec.batch_size)
-    few = _timed(panel, index, recipe, spec.batch_size, 4 * spec.batch_size)
-    steps = min(STEPS, -(-windows // spec.batch_size))
-    step = max(both - few, both * 0.2) / max(steps - 1, 1)
-    judged = max(few - step, 0.0)
-    epoch = step * windows / spec.batch_size + judged * watched / min(4 * spec.batch_size, max(watched, 1))
-    least = min(spec.patience + 1, spec.max_epochs) * epoch * spec.members
-    return TimeEstimate(recipe.model.name, epoch, least, spec.max_epochs * epoch * spec.members)
+    train_count = min(len(index.of("train")[0]), spec.windows_per_epoch)
+    validation_count = min(len(index.of("validation")[0]), spec.validation_windows)
+    several_steps = _time_epoch(panel, index, recipe, TIMED_STEPS * spec.batch_size, 4 * spec.batch_size)
+    single_step = _time_epoch(panel, index, recipe, spec.batch_size, 4 * spec.batch_size)
+    steps = min(TIMED_STEPS, -(-train_count // spec.batch_size))
+    step = max(several_steps - single_step, several_steps * 0.2) / max(steps - 1, 1)
+    timed_validation = max(single_step - step, 0.0)
+    validation = timed_validation * validation_count / min(4 * spec.batch_size, max(validation_count, 1))
+    epoch = step * train_count / spec.batch_size + validation
+    shortest = min(spec.patience + 1, spec.max_epochs) * epoch * spec.members
+    return TimeEstimate(recipe.model.name, epoch, shortest, spec.max_epochs * epoch * spec.members)
 
 
-def _timed(panel: Panel, index: WindowIndex, recipe: Recipe, windows: int, watched: int) -> float:
-    """The quickest of a few epochs of so many training and validation windows."""
-    few = {"max_epochs": ROUNDS, "patience": ROUNDS, "windows_per_epoch": windows, "validation_windows": watched}
-    short = recipe.model_copy(update={"training": recipe.training.model_copy(update={**few, "members": 1})})
-    started, told = time.perf_counter(), list[float]()
+def _time_epoch(panel: Panel, index: WindowIndex, recipe: Recipe, train_count: int, validation_count: int) -> float:
+    """Return the seconds of the fastest of a few epochs with so few training and validation windows."""
+    changes = {"max_epochs": TIMED_EPOCHS, "patience": TIMED_EPOCHS, "members": 1}
+    changes |= {"windows_per_epoch": train_count, "validation_windows": validation_count}
+    short = recipe.model_copy(update={"training": recipe.training.model_copy(update=changes)})
+    started, durations = time.perf_counter(), list[float]()
 
-    def watch(epoch: Epoch) -> None:
-        told.append(epoch.seconds)
-        if len(told) == ROUNDS or time.perf_counter() - started > SLOW:
+    def record(epoch: Epoch) -> None:
+        durations.append(epoch.seconds)
+        if len(durations) == TIMED_EPOCHS or time.perf_counter() - started > MAX_TIMING_S:
             raise _StopTraining
 
     with contextlib.suppress(_StopTraining):
-        train_network(panel, index, short, (watch,))
-    return min(told)
+        train_network(panel, index, short, (record,))
+    return min(durations)

@@ -1,8 +1,8 @@
-"""A warm start: what a network takes over from the champion, and what must stay for its weights to mean the same.
+"""A warm start: training starts from the champion's weights if they mean the same in the new network.
 
-scaling      the champion's: its weights have learned covariates in those units
-vocabulary   the champion's codes, then tonight's new values; each new value begins as "unknown", the row of code 0
-weights      all; intervals and stopping are tonight's own
+scaling      the champion's, because its weights expect covariates in those units
+vocabulary   the champion's codes, then codes of new values, which start with the embedding of code 0 (unknown)
+weights      all; calibration and early stopping start anew
 """
 
 import dataclasses
@@ -21,22 +21,31 @@ from models.training.recipe import Recipe
 
 DIFFERENCES = (
     "the champion is another kind of network",
-    "the champion sees other columns or other windows",
+    "the champion reads other columns or other windows",
     "the champion forecasts other quantiles",
-    "the champion is shown other seasons",
+    "the champion reads other seasonal lags",
     "the champion has another number of members",
 )
-FARTHEST = 3.0
+MAX_DRIFT = 3.0  # of a mean in standard deviations, of a standard deviation as a factor
 
 
 def obstacle(champion: Bundle, recipe: Recipe, trained_until: str, fresh: WindowCollator) -> str:
-    """Why a network of this recipe can't begin with the champion's weights; empty where it can.
+    """Explain why training cannot start from the champion's weights.
 
-    `fresh` is how the windows would be normalised without a champion. A champion that has learned from later rows
-    than tonight's training part would bring along what the network is going to be judged by.
+    A champion that was trained on later rows is refused: its weights would leak the rows that the network is evaluated
+    on.
+
+    Args:
+        champion: The current champion, of any kind.
+        recipe: The recipe of the new network.
+        trained_until: Time of the last training target of the new network, UTC.
+        fresh: The collator fitted without a champion.
+
+    Returns:
+        The reason as a clause; empty if the weights can be used.
     """
     if champion.kind != "recurrent":
-        return "the champion is no network"
+        return "the champion is not a recurrent network"
     stored = champion.recurrent
     before = stored.model, stored.view, stored.quantiles, stored.lags, stored.members
     now = recipe.model.model_dump(mode="json"), recipe.view, recipe.quantiles, fresh.lags, recipe.training.members
@@ -44,44 +53,44 @@ def obstacle(champion: Bundle, recipe: Recipe, trained_until: str, fresh: Window
         if old != new:
             return reason
     if stored.trained_until is None or stored.trained_until > trained_until:
-        return f"the champion has learned from later rows than {trained_until}"
-    if _far(restore_collator(champion).scaling, fresh.scaling):
-        return "the data have moved too far from those that the champion first saw"
+        return f"the champion was trained on later rows than {trained_until}"
+    if _has_drifted(restore_collator(champion).scaling, fresh.scaling):
+        return "the inputs have drifted too far from the data that the champion was first trained on"
     try:
         restore_network(champion)
     except RuntimeError:
-        return "the champion's weights are those of another release"
+        return "the champion's weights do not fit this release of Nightcast"
     return ""
 
 
-def _far(theirs: Scaling, ours: Scaling) -> bool:
-    """Whether a mean has moved by more than three deviations, or a deviation by more than a factor of three."""
-    moments = [(theirs.known, ours.known), (theirs.observed, ours.observed)]
-    if any((np.abs(new[0] - old[0]) > FARTHEST * old[1]).any() for old, new in moments):
+def _has_drifted(before: Scaling, now: Scaling) -> bool:
+    """Return whether a mean or a standard deviation has moved by more than MAX_DRIFT."""
+    moments = [(before.known, now.known), (before.observed, now.observed)]
+    if any((np.abs(new[0] - old[0]) > MAX_DRIFT * old[1]).any() for old, new in moments):
         return True
-    ratios = np.concatenate([*(new[1] / old[1] for old, new in moments), [ours.floor / theirs.floor]])
-    return bool((np.abs(np.log(ratios)) > np.log(FARTHEST)).any())
+    ratios = np.concatenate([*(new[1] / old[1] for old, new in moments), [now.floor / before.floor]])
+    return bool((np.abs(np.log(ratios)) > np.log(MAX_DRIFT)).any())
 
 
 def merge_vocabulary(champion: Bundle, fresh: WindowCollator) -> WindowCollator:
-    """How the champion's windows were normalised, with codes for the static values that it does not know."""
-    known = restore_collator(champion)
-    vocabulary = tuple(_grown(*words) for words in zip(known.vocabulary, fresh.vocabulary, strict=True))
-    return dataclasses.replace(known, vocabulary=vocabulary)
+    """Return the champion's collator with additional codes for the static values that only `fresh` knows."""
+    collator = restore_collator(champion)
+    vocabulary = tuple(_add_codes(*codes) for codes in zip(collator.vocabulary, fresh.vocabulary, strict=True))
+    return dataclasses.replace(collator, vocabulary=vocabulary)
 
 
-def _grown(known: dict[str, int], tonight: dict[str, int]) -> dict[str, int]:
-    codes = itertools.count(max(known.values(), default=0) + 1)
-    return known | {value: next(codes) for value in sorted(tonight) if value not in known}
+def _add_codes(codes: dict[str, int], fresh: dict[str, int]) -> dict[str, int]:
+    new_codes = itertools.count(max(codes.values(), default=0) + 1)
+    return codes | {value: next(new_codes) for value in sorted(fresh) if value not in codes}
 
 
 def load_weights(network: Recurrent, champion: Bundle, member: int) -> None:
-    """Load the weights of a member of the champion; a table of static values that has grown repeats its row 0."""
-    theirs = restore_network(champion, member).state_dict()
-    network.load_state_dict({name: _padded(theirs[name], own) for name, own in network.state_dict().items()})
+    """Load a member's weights into `network`; new rows of an embedding of static values are copies of its row 0."""
+    weights = restore_network(champion, member).state_dict()
+    network.load_state_dict({name: _grow(weights[name], len(own)) for name, own in network.state_dict().items()})
 
 
-def _padded(weights: Tensor, own: Tensor) -> Tensor:
-    if weights.shape == own.shape:
+def _grow(weights: Tensor, rows: int) -> Tensor:
+    if len(weights) == rows:
         return weights
-    return torch.cat([weights, weights[:1].expand(len(own) - len(weights), -1)])
+    return torch.cat([weights, weights[:1].expand(rows - len(weights), -1)])

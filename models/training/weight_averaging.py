@@ -1,6 +1,6 @@
-"""The moving average of the weights: smoother than any one step's, and often better on what comes after.
+"""Moving average of the weights: smoother than the weights of a single step, and often better on later data.
 
-Polyak and Juditsky 1992; of the last weights in deep networks Izmailov et al. 2018 (arXiv 1803.05407).
+Source: Polyak and Juditsky 1992; for the last weights of deep networks Izmailov et al. 2018 (arXiv 1803.05407).
 """
 
 import copy
@@ -11,23 +11,23 @@ from models.networks.recurrent import Recurrent
 
 
 class ExponentialMovingAverage:
-    """What is judged and kept: the average of `model`'s weights over the steps, or with `decay` 0 the model itself."""
+    """`model` holds the average of the weights of `source` over the steps; with `decay` 0 it is `source`."""
 
-    def __init__(self, model: Recurrent, decay: float) -> None:
-        self.source, self.decay, self.taken = model, decay, 0
-        self.model = copy.deepcopy(model) if decay else model
+    def __init__(self, source: Recurrent, decay: float) -> None:
+        self.source, self.decay, self.steps_taken = source, decay, 0
+        self.model = copy.deepcopy(source) if decay else source
 
     @torch.no_grad()
     def update(self) -> None:
-        """After each step. Early on the average is shorter, so that it does not remember how training began."""
+        """Add the weights after a step. Early averages are shorter, so that the initial weights fade sooner."""
         if self.decay:
-            self.taken += 1
-            decay = min(self.decay, (1 + self.taken) / (10 + self.taken))
+            self.steps_taken += 1
+            decay = min(self.decay, (1 + self.steps_taken) / (10 + self.steps_taken))
             for mean, weight in zip(self.model.parameters(), self.source.parameters(), strict=True):
                 mean.lerp_(weight, 1 - decay)
 
-    def restart(self, weights: dict[str, torch.Tensor]) -> None:
-        """Forget the way so far: both go back to `weights`."""
-        self.taken = 0
+    def reset(self, weights: dict[str, torch.Tensor]) -> None:
+        """Set both the source and its average to `weights`."""
+        self.steps_taken = 0
         for model in (self.source, self.model):
             model.load_state_dict(weights)

@@ -1,7 +1,7 @@
 """The long-horizon protocol on ETTh1: the split, the windows, the scores and the published table.
 
-Train 8640, validation 2880, test 2880 rows, each channel z-scored with the mean and deviation of its training part;
-every window of every part, none dropped; MSE and MAE over all channels, windows and steps, in z-scored units.
+Train 8640, validation 2880, test 2880 rows. Each channel is z-scored with the mean and standard deviation of its
+training part. All windows of each part are used. MSE and MAE cover all channels, windows and steps, z-scored.
 """
 
 from pathlib import Path
@@ -22,7 +22,7 @@ HORIZONS = (96, 192, 336, 720)
 
 
 class Score(NamedTuple):
-    """Of all forecasts of one part."""
+    """Errors over all forecasts of one part."""
 
     mse: float
     mae: float
@@ -39,12 +39,12 @@ KNOWN = {
 
 
 def etth1(lookback: int, horizon: int) -> Panel:
-    """Seven series in z-scored units; the channel is a static covariate. Skips where the file is not there."""
+    """Return seven series in z-scored units, with the channel as static covariate. Skips the test without the file."""
     if not SOURCE.exists():
         pytest.skip(f"needs {SOURCE.relative_to(SOURCE.parents[3])} beside the project")
     table = pd.read_csv(SOURCE, parse_dates=["date"], index_col="date").iloc[: PARTS["test"][1]]
-    learned = table.iloc[: PARTS["train"][1]]
-    scaled = (table - learned.mean()) / learned.std(ddof=0)
+    train = table.iloc[: PARTS["train"][1]]
+    scaled = (table - train.mean()) / train.std(ddof=0)
     frame = scaled.tz_localize("UTC").rename_axis(index="ds", columns="unique_id").unstack().rename("y").reset_index()
     frame = frame.assign(channel=frame["unique_id"]).sort_values(["unique_id", "ds"], ignore_index=True)
     features = FeatureSpec(known=(), static=("channel",))
@@ -53,8 +53,8 @@ def etth1(lookback: int, horizon: int) -> Panel:
     )
 
 
-def every_window(panel: Panel, lookback: int, horizon: int) -> WindowIndex:
-    """Targets lie wholly in their part; lookbacks reach into the part before it, but not before the first row."""
+def build_index(panel: Panel, lookback: int, horizon: int) -> WindowIndex:
+    """Index all windows: a target lies wholly in its part; a lookback may reach into the part before it."""
     series, position, split = [], [], []
     for part, (begin, end) in PARTS.items():
         cutoffs = np.arange(max(begin, lookback) - 1, end - horizon)
@@ -68,7 +68,7 @@ def every_window(panel: Panel, lookback: int, horizon: int) -> WindowIndex:
     )
 
 
-def truth(panel: Panel, windows: tuple[np.ndarray, np.ndarray], horizon: int) -> np.ndarray:
+def actuals(panel: Panel, windows: tuple[np.ndarray, np.ndarray], horizon: int) -> np.ndarray:
     return panel.take(panel.y, *windows, np.arange(1, horizon + 1))
 
 
@@ -77,16 +77,16 @@ def score(forecast: np.ndarray, actual: np.ndarray) -> Score:
 
 
 def linear_score(horizon: int, lookback: int) -> Score:
-    """Of the closed-form linear model on the test part."""
+    """Score the closed-form linear model on the test part."""
     panel = etth1(lookback, horizon)
-    index = every_window(panel, lookback, horizon)
+    index = build_index(panel, lookback, horizon)
     weights = fit_linear(panel, index, panel.view)["weights"]
     windows = index.of("test")
-    return score(linear_points(weights, panel.view, panel, *windows), truth(panel, windows, horizon))
+    return score(linear_points(weights, panel.view, panel, *windows), actuals(panel, windows, horizon))
 
 
 def naive_score(horizon: int, season: int = 24) -> Score:
     panel = etth1(season, horizon)
-    windows = every_window(panel, season, horizon).of("test")
+    windows = build_index(panel, season, horizon).of("test")
     ahead = np.arange(1, horizon + 1)
-    return score(panel.take(panel.y, *windows, ahead - season * -(-ahead // season)), truth(panel, windows, horizon))
+    return score(panel.take(panel.y, *windows, ahead - season * -(-ahead // season)), actuals(panel, windows, horizon))

@@ -1,6 +1,6 @@
-"""The demo and three public data sets as pipelines, and what models score on their rolling origins.
+"""The demo and three public data sets as pipelines, and scores of models on their rolling origins.
 
-A user would write these specs: nothing is set but what is required, and for the demo what its own YAML sets.
+The specs set only required fields, as a new user would; the demo uses its YAML.
 """
 
 from collections.abc import Mapping
@@ -29,8 +29,8 @@ SHARED = Path(__file__).parents[2].parent / "shared" / "data"
 
 
 def bike_sharing(folder: Path) -> PipelineSpec:
-    """Hourly rentals; hours without a row had none."""
-    table = pd.read_csv(_needed("bike_sharing/hour.csv"))
+    """Hourly rentals; an hour without a row had 0 rentals."""
+    table = pd.read_csv(_require("bike_sharing/hour.csv"))
     ds = pd.to_datetime(table["dteday"], format="%m/%d/%Y") + pd.to_timedelta(table["hr"], unit="h")
     y = pd.Series(table["cnt"].to_numpy(), index=ds).asfreq("h", fill_value=0)
     return _spec(folder, "bike-sharing", pd.DataFrame({"ds": y.index, "y": y.to_numpy(), "unique_id": "dc"}), "h", 24)
@@ -38,30 +38,30 @@ def bike_sharing(folder: Path) -> PipelineSpec:
 
 def vic_elec(folder: Path) -> PipelineSpec:
     """Half-hourly demand of Victoria."""
-    table = pd.read_csv(_needed("vic_elec/vic_elec.csv.gz"))
+    table = pd.read_csv(_require("vic_elec/vic_elec.csv.gz"))
     ds = pd.to_datetime(table.iloc[:, 0], utc=True)
     frame = pd.DataFrame({"ds": ds, "y": table["Demand"], "unique_id": "victoria"})
     return _spec(folder, "vic-elec", frame, "30min", 48)
 
 
 def m4_weekly(folder: Path) -> PipelineSpec:
-    """359 weekly series without stamps, as if all ended on the same Sunday."""
-    wide = pd.read_csv(_needed("m4_weekly/Weekly-train.csv"), index_col=0)
-    long = wide.stack().rename("y").rename_axis(["unique_id", "place"]).reset_index().dropna()
+    """359 weekly series without timestamps; all are set to end on the same Sunday."""
+    wide = pd.read_csv(_require("m4_weekly/Weekly-train.csv"), index_col=0)
+    long = wide.stack().rename("y").rename_axis(["unique_id", "step"]).reset_index().dropna()
     age = long.groupby("unique_id").cumcount(ascending=False)
     long["ds"] = pd.Timestamp("2020-01-05") - pd.to_timedelta(7 * age, unit="D")
     return _spec(folder, "m4-weekly", long[["unique_id", "ds", "y"]], "W", 13)
 
 
 def demo(folder: Path) -> PipelineSpec:
-    """The pipeline that comes with the product."""
+    """The shipped demo pipeline."""
     return PipelineSpec.read("nyc-delays")
 
 
 DATA = {"nyc-delays": demo, "bike-sharing": bike_sharing, "vic-elec": vic_elec, "m4-weekly": m4_weekly}
 
 
-def _needed(name: str) -> Path:
+def _require(name: str) -> Path:
     if not (SHARED / name).exists():
         pytest.skip(f"needs shared/data/{name} beside the project")
     return SHARED / name
@@ -69,41 +69,41 @@ def _needed(name: str) -> Path:
 
 def _spec(folder: Path, name: str, frame: pd.DataFrame, freq: str, horizon: int) -> PipelineSpec:
     frame.to_parquet(folder / f"{name}.parquet", index=False)
-    told = {"name": name, "freq": freq, "windowing": {"horizon": horizon}}
-    told["source"] = {"kind": "parquet", "path": str(folder / f"{name}.parquet")}
-    return PipelineSpec.model_validate(told | {"columns": {"unique_id": "unique_id", "ds": "ds", "y": "y"}})
+    fields = {"name": name, "freq": freq, "windowing": {"horizon": horizon}}
+    fields["source"] = {"kind": "parquet", "path": str(folder / f"{name}.parquet")}
+    return PipelineSpec.model_validate(fields | {"columns": {"unique_id": "unique_id", "ds": "ds", "y": "y"}})
 
 
 AS_OF = {"nyc-delays": "2013-11-30"}  # the others end where their files end
 
 
-class Night:
-    """One pipeline's clean table and windows, as its last night would cut them."""
+class RollingOrigins:
+    """The clean table and the windows of a pipeline, as its last night would build them."""
 
     def __init__(self, spec: PipelineSpec, folder: Path) -> None:
         self.spec, store = spec, Store(root=str(folder / "store"))
-        moment = spec.parse_as_of(AS_OF.get(spec.name))
-        validated = validate.fn(ingest.fn(spec.reading, moment, store), spec.reading, moment, store)
+        as_of = spec.parse_as_of(AS_OF.get(spec.name))
+        validated = validate.fn(ingest.fn(spec.reading, as_of, store), spec.reading, as_of, store)
         self.clean = store.get(validated.clean)
         panel = Panel.from_frame(self.clean, spec.view)
         self.index = build_window_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
         self.origins = window_cutoffs(self.clean, self.index, "test")
-        part, self.learned = select_training_part(self.clean, self.index, spec.view)
+        part, self.part_index = select_training_part(self.clean, self.index, spec.view)
         self.part = Panel.from_frame(part, spec.view)
 
-    def trained(self, model: RecurrentSpec, **training: object) -> Bundle:
-        usual = self.spec.recipes[0]
-        learning = usual.training.model_copy(update=training)
-        model = model.settled(usual.view.phase, usual.view.lookback)
-        recipe = Recipe(model=model, training=learning, quantiles=usual.quantiles, view=usual.view)
-        return train_network(self.part, self.learned, recipe)[0]
+    def train(self, model: RecurrentSpec, **training: object) -> Bundle:
+        default = self.spec.recipes[0]
+        training_spec = default.training.model_copy(update=training)
+        model = model.settled(default.view.phase, default.view.lookback)
+        recipe = Recipe(model=model, training=training_spec, quantiles=default.quantiles, view=default.view)
+        return train_network(self.part, self.part_index, recipe)[0]
 
     def baselines(self) -> list[Bundle]:
         cycles = tuple(seasons(self.spec.freq))
-        return fit_baselines(self.part, self.learned, self.spec.view, self.spec.recipes[0].quantiles, cycles)
+        return fit_baselines(self.part, self.part_index, self.spec.view, self.spec.recipes[0].quantiles, cycles)
 
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
-        """mase, wql, … of each bundle on the rolling origins of a part."""
+        """Return mase, wql, … of each bundle on the rolling origins of a part."""
         origins = window_cutoffs(self.clean, self.index, part)
         scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.view.season)
         rows = {}

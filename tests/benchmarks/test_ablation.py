@@ -1,13 +1,14 @@
-"""`make bench-ablation`: what each option of a network is worth, changed alone, on rolling origins of four data sets.
+"""`make bench-ablation`: the effect of each option of a network, changed alone, on rolling origins of four data sets.
 
-Options that do not pay are off by default. Figures are of the validation part, where such choices belong.
+Options without a gain are off by default. Figures are of the validation part, because such choices must not use the
+test part.
 """
 
 import numpy as np
 import pytest
 
 from models.networks.recurrent import RecurrentSpec
-from tests.benchmarks.rolling_origins import DATA, Night
+from tests.benchmarks.rolling_origins import DATA, RollingOrigins
 
 pytestmark = pytest.mark.benchmark
 
@@ -40,13 +41,13 @@ SEEDS = (0, 1)
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_each_option_changed_alone(name: str, tmp_path, capsys) -> None:
-    night = Night(DATA[name](tmp_path), tmp_path)
-    named = {**{n: (c, {}) for n, c in CHANGES.items()}, **{n: ({}, t) for n, t in TRAININGS.items()}}
+def test_effect_of_each_option(name: str, tmp_path, capsys) -> None:
+    origins = RollingOrigins(DATA[name](tmp_path), tmp_path)
+    variants = {**{n: (c, {}) for n, c in CHANGES.items()}, **{n: ({}, t) for n, t in TRAININGS.items()}}
     with capsys.disabled():
         print(f"\n{name}, one GRU, mean of {len(SEEDS)} seeds on the validation part: MASE WQL")
-        for change, (model, training) in named.items():
+        for change, (model, training) in variants.items():
             spec = RecurrentSpec.model_validate({"cell": "gru"} | model)
-            bundles = {str(seed): night.trained(spec, seed=seed, **training) for seed in SEEDS}
-            mase, wql = np.mean(night.scores(bundles, "validation")[["mase", "wql"]], axis=0)
+            bundles = {str(seed): origins.train(spec, seed=seed, **training) for seed in SEEDS}
+            mase, wql = np.mean(origins.scores(bundles, "validation")[["mase", "wql"]], axis=0)
             print(f"{change:24}{mase:.4f} {wql:.4f}", flush=True)

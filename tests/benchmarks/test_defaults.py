@@ -1,13 +1,13 @@
-"""Part of `make bench-accuracy`: what a user gets who writes only `cell: lstm` or `cell: gru`, on rolling origins.
+"""Part of `make bench-accuracy`: the default networks (`cell: lstm`, `cell: gru`) on rolling origins.
 
-Beside it every baseline, and a plain network of the same cell and size, as a textbook has it: read step by step, scaled
-by the mean and deviation of the training rows, no linear map, no seasons, no averaged weights.
+Compared with all baselines and with a textbook network of the same cell and size: reads step by step, is scaled by the
+mean and standard deviation of the training rows, and has no linear map, no seasonal lags and no averaged weights.
 """
 
 import pytest
 
 from models.networks.recurrent import RecurrentSpec
-from tests.benchmarks.rolling_origins import DATA, Night
+from tests.benchmarks.rolling_origins import DATA, RollingOrigins
 
 pytestmark = pytest.mark.benchmark
 
@@ -15,12 +15,12 @@ PLAIN = {"skip": False, "blend": False, "seasons": False, "level": False, "segme
 
 
 @pytest.mark.parametrize("name", DATA)
-def test_the_default_beside_everything_simple(name: str, tmp_path, capsys) -> None:
-    night = Night(DATA[name](tmp_path), tmp_path)
-    bundles = {bundle.name: bundle for bundle in night.baselines()}
+def test_default_networks_vs_baselines_and_plain_networks(name: str, tmp_path, capsys) -> None:
+    origins = RollingOrigins(DATA[name](tmp_path), tmp_path)
+    bundles = {bundle.name: bundle for bundle in origins.baselines()}
     for cell in ("lstm", "gru"):
-        bundles[f"plain {cell}"] = night.trained(RecurrentSpec.model_validate({"cell": cell} | PLAIN), average=0.0)
-        bundles[f"default {cell}"] = night.trained(RecurrentSpec.model_validate({"cell": cell}))
-    found = night.scores(bundles)[["mase", "wql", "mae", "coverage"]].sort_values("mase")
+        bundles[f"plain {cell}"] = origins.train(RecurrentSpec.model_validate({"cell": cell} | PLAIN), average=0.0)
+        bundles[f"default {cell}"] = origins.train(RecurrentSpec.model_validate({"cell": cell}))
+    scores = origins.scores(bundles)[["mase", "wql", "mae", "coverage"]].sort_values("mase")
     with capsys.disabled():
-        print(f"\n{name}, rolling origins of the test part\n{found.round(4).to_string()}")
+        print(f"\n{name}, rolling origins of the test part\n{scores.round(4).to_string()}")

@@ -57,7 +57,7 @@ def test_a_night_that_begins_with_the_champion_is_the_same_when_run_again_whoeve
     assert first["note"] == "began from scratch: there is no champion yet"
     done = nightly(path, SECOND)
     second = story(world, done)["trained"][0]
-    assert second["note"].startswith("began as the champion")
+    assert second["note"].startswith("began with the champion's weights")
     shutil.rmtree(world / "store" / "cache")
     (world / "store" / done.manifest).unlink()
     again = story(world, nightly(path, SECOND))["trained"][0]

@@ -56,7 +56,7 @@ def pictured(evening: Any, trained: tuple[TrainingResult, ...], steps: int = 2) 
         (memory(24), ""),
         (memory(12), "it can't see a season back: its forecast depends on the last 12 of the 48 steps that it reads"),
         (memory(12, lookback=12), "its lookback of 12 steps is shorter than a season of 24"),
-        (memory(0), "nothing that it reads matters to its forecast"),
+        (memory(0), "its forecast depends on none of the 48 steps that it reads"),
     ],
 )
 def test_a_network_that_cant_see_a_season_says_why(told: Memory, words: str) -> None:

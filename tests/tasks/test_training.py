@@ -53,7 +53,7 @@ def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, que
     cold, none = (run(evening, recipe(question), incumbent) for incumbent in (champion, None))
     warm = run(evening, recipe(question, "champion", learning_rate=1e-12), champion)
     assert cold.candidate == none.candidate
-    assert (cold.note, warm.note.split(";")[0]) == ("", "began as the champion")
+    assert (cold.note, warm.note.split(";")[0]) == ("", "began with the champion's weights")
     old, new = load_bundle(champion, evening.store), load_bundle(warm.candidate, evening.store)
     assert (old.tensors["net.skip.weight"] == new.tensors["net.skip.weight"]).all()
 

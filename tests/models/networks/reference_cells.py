@@ -1,10 +1,10 @@
-"""The three cells as equations: one step a few lines, one sequence a loop. Slow, and meant to be read.
+"""The three cells as equations: a step is a few lines, a sequence is a loop. Slow, and meant to be read.
 
-x (b, P) what is read at this step · h (b, hidden) what the step before told · c (b, hidden) the LSTM's cell, which no
-other layer sees · sigmoid says how far a gate is open, from 0 to 1 · * multiplies element by element
+x (b, P) input of this step · h (b, hidden) state of the previous step · c (b, hidden) cell state of an LSTM, which
+other layers do not read · a sigmoid is how far a gate is open, from 0 to 1 · * multiplies element by element
 
-A gate weighs what it reads by W and what it hears by U, each with a bias of its own: W x + b and U h + d. torch keeps
-the gates of a layer under each other in one matrix; their order there (GATES) is all that no equation decides.
+A gate weighs its input by W and the previous state by U, each with its own bias: W x + b and U h + d. torch stacks the
+gates of a layer in one matrix. Their order there (GATES) is a convention of torch; the equations do not fix it.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,15 @@ class Gate(NamedTuple):
     b: Tensor
     d: Tensor
 
-    def reads(self, x: Tensor) -> Tensor:
+    def from_input(self, x: Tensor) -> Tensor:
         return x @ self.W.T + self.b
 
-    def hears(self, h: Tensor) -> Tensor:
+    def from_state(self, h: Tensor) -> Tensor:
         return h @ self.U.T + self.d
 
 
 class Step(NamedTuple):
-    """What a cell hands to the next step, and how far each gate was open, in the order of GATES."""
+    """State after a step, and how far each gate was open, in the order of GATES."""
 
     h: Tensor
     c: Tensor
@@ -40,29 +40,29 @@ class Step(NamedTuple):
 
 
 def rnn(x: Tensor, h: Tensor, c: Tensor, gates: Sequence[Gate]) -> Step:
-    """Elman (1990): all that is kept goes through U and tanh at every step, so it fades or explodes."""
+    """Elman (1990): the state passes through U and tanh at each step, so it fades or explodes."""
     (new,) = gates
-    n = torch.tanh(new.reads(x) + new.hears(h))
+    n = torch.tanh(new.from_input(x) + new.from_state(h))
     return Step(n, c, (n,))
 
 
 def lstm(x: Tensor, h: Tensor, c: Tensor, gates: Sequence[Gate]) -> Step:
-    """Hochreiter & Schmidhuber (1997), its forget gate by Gers et al. (2000): while that is open, c stays as it is."""
-    into, forget, new, out = gates
-    i = torch.sigmoid(into.reads(x) + into.hears(h))
-    f = torch.sigmoid(forget.reads(x) + forget.hears(h))
-    g = torch.tanh(new.reads(x) + new.hears(h))
-    o = torch.sigmoid(out.reads(x) + out.hears(h))
+    """Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (2000); while that is open, c is kept."""
+    input_gate, forget, new, output = gates
+    i = torch.sigmoid(input_gate.from_input(x) + input_gate.from_state(h))
+    f = torch.sigmoid(forget.from_input(x) + forget.from_state(h))
+    g = torch.tanh(new.from_input(x) + new.from_state(h))
+    o = torch.sigmoid(output.from_input(x) + output.from_state(h))
     c = f * c + i * g
     return Step(o * torch.tanh(c), c, (i, f, g, o))
 
 
 def gru(x: Tensor, h: Tensor, c: Tensor, gates: Sequence[Gate]) -> Step:
-    """Cho et al. (2014), but for one thing: torch, as cuDNN, resets what is heard, r * (U h + d), and not h itself."""
+    """Cho et al. (2014), except that torch, like cuDNN, applies the reset gate to U h + d instead of h."""
     reset, update, new = gates
-    r = torch.sigmoid(reset.reads(x) + reset.hears(h))
-    z = torch.sigmoid(update.reads(x) + update.hears(h))
-    n = torch.tanh(new.reads(x) + r * new.hears(h))
+    r = torch.sigmoid(reset.from_input(x) + reset.from_state(h))
+    z = torch.sigmoid(update.from_input(x) + update.from_state(h))
+    n = torch.tanh(new.from_input(x) + r * new.from_state(h))
     return Step((1 - z) * n + z * h, c, (r, z, n))
 
 
@@ -76,28 +76,29 @@ class Reading(NamedTuple):
     gates: dict[str, Tensor]
 
 
-def read(cell: str, inputs: Tensor, weights: Mapping[str, Tensor], place: str) -> Reading:
-    """One direction of one layer over (b, T, P); `place` is torch's ending of its weights' names: l0, l1_reverse, …"""
+def read(cell: str, inputs: Tensor, weights: Mapping[str, Tensor], suffix: str) -> Reading:
+    """Run one direction of one layer over (b, T, P); `suffix` ends the names of its weights: l0, l1_reverse, …"""
     kinds = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-    stacked = [weights[f"{kind}_{place}"].chunk(len(GATES[cell])) for kind in kinds]
+    stacked = [weights[f"{kind}_{suffix}"].chunk(len(GATES[cell])) for kind in kinds]
     gates = [Gate(*parts) for parts in zip(*stacked, strict=True)]
     steps = list(range(inputs.shape[1]))
     h = c = inputs.new_zeros(len(inputs), gates[0].U.shape[0])
-    done = {}
-    for t in reversed(steps) if place.endswith("reverse") else steps:
-        done[t] = CELLS[cell](inputs[:, t], h, c, gates)
-        h, c = done[t].h, done[t].c
-    states = torch.stack([done[t].h for t in steps], dim=1)
-    opened = zip(*(done[t].gates for t in steps), strict=True)
-    return Reading(states, {name: torch.stack(one, dim=1) for name, one in zip(GATES[cell], opened, strict=True)})
+    outputs = {}
+    for t in reversed(steps) if suffix.endswith("reverse") else steps:
+        outputs[t] = CELLS[cell](inputs[:, t], h, c, gates)
+        h, c = outputs[t].h, outputs[t].c
+    states = torch.stack([outputs[t].h for t in steps], dim=1)
+    gate_steps = zip(*(outputs[t].gates for t in steps), strict=True)
+    values = (torch.stack(steps_of_gate, dim=1) for steps_of_gate in gate_steps)
+    return Reading(states, dict(zip(GATES[cell], values, strict=True)))
 
 
 def encode(cell: str, inputs: Tensor, weights: Mapping[str, Tensor], layers: int, both: bool) -> dict[str, Reading]:
-    """Every reading by its place, the last layer's last; each reads both directions of the one below side by side."""
-    found = {}
+    """Run all layers; each reads both directions of the layer below, joined. Keys are suffixes, lowest layer first."""
+    readings = {}
     for layer in range(layers):
-        places = [f"l{layer}", f"l{layer}_reverse"] if both else [f"l{layer}"]
-        for place in places:
-            found[place] = read(cell, inputs, weights, place)
-        inputs = torch.cat([found[place].states for place in places], dim=-1)
-    return found
+        suffixes = [f"l{layer}", f"l{layer}_reverse"] if both else [f"l{layer}"]
+        for suffix in suffixes:
+            readings[suffix] = read(cell, inputs, weights, suffix)
+        inputs = torch.cat([readings[suffix].states for suffix in suffixes], dim=-1)
+    return readings

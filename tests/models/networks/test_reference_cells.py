@@ -1,4 +1,4 @@
-"""The network's encoder is what the equations say, forward and backward, however it is stacked and directed."""
+"""States and gradients of the encoder agree with the equations of the cells, for any layers and directions."""
 
 import itertools
 
@@ -9,11 +9,11 @@ from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
 from tests.models.networks import reference_cells
 
 KINDS = list(itertools.product(("rnn", "lstm", "gru"), (1, 2, 3), (False, True)))
-NEAR = {"rtol": 0.0, "atol": 1e-12}
+TOLERANCE = {"rtol": 0.0, "atol": 1e-12}
 
 
 @pytest.mark.parametrize(("cell", "layers", "both"), KINDS)
-def test_states_and_every_gradient_agree_with_the_equations(cell: str, layers: int, both: bool) -> None:
+def test_states_and_gradients_agree_with_the_equations(cell: str, layers: int, both: bool) -> None:
     torch.manual_seed(layers)
     shape = Shape(lookback=9, horizon=2, past=4, future=0, statics=(), quantiles=(0.5,), season=3)
     model = Recurrent(
@@ -23,14 +23,14 @@ def test_states_and_every_gradient_agree_with_the_equations(cell: str, layers: i
     weights = dict(model.encoder.named_parameters())
 
     readings = reference_cells.encode(cell, past, weights, layers, both)
-    top = [readings[place].states for place in readings if place.startswith(f"l{layers - 1}")]
+    top = [reading.states for layer, reading in readings.items() if layer.startswith(f"l{layers - 1}")]
     expected, states = torch.cat(top, dim=-1), model.encode(past)
-    torch.testing.assert_close(states, expected, **NEAR)
+    torch.testing.assert_close(states, expected, **TOLERANCE)
 
     direction = torch.randn_like(expected)
-    asked = [past, *weights.values()]
-    ours = torch.autograd.grad((states * direction).sum(), asked)
-    theirs = torch.autograd.grad((expected * direction).sum(), asked)
-    for found, reference in zip(ours, theirs, strict=True):
+    inputs = [past, *weights.values()]
+    gradients = torch.autograd.grad((states * direction).sum(), inputs)
+    references = torch.autograd.grad((expected * direction).sum(), inputs)
+    for gradient, reference in zip(gradients, references, strict=True):
         assert reference.any()
-        torch.testing.assert_close(found, reference, **NEAR)
+        torch.testing.assert_close(gradient, reference, **TOLERANCE)

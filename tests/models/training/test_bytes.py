@@ -1,4 +1,4 @@
-"""Promise 2 across processes: one seed gives the same weights, byte for byte, and a kill leaves nothing behind."""
+"""Promise 2 across processes: a seed gives the same weights, byte for byte, also after a killed training."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 
-# A whole training in a process of its own, in float32 and then in bfloat16; given a number of steps, it dies there.
+# Trains in its own process, in float32 and then in bfloat16; given a number of steps, the process kills itself there.
 TRAINING = """
 import hashlib, os, signal, sys
 sys.path[:0] = ["tests/models", "."]
@@ -24,12 +24,12 @@ panel = panel_of(noisy_days(), lookback=24, horizon=6, freq="h", features=Featur
 index = build_window_index(panel, WindowSpec(horizon=6, validation="5d", test="5d"), panel.grid[24 * 40 - 1], origins=5)
 dies_at = int(sys.argv[1])
 step, taken = torch.optim.AdamW.step, []
-def watched(*args, **kwargs):
+def counted_step(*args, **kwargs):
     taken.append(1)
     if len(taken) == dies_at:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*args, **kwargs)
-torch.optim.AdamW.step = watched
+torch.optim.AdamW.step = counted_step
 model = RecurrentSpec(cell="lstm", hidden=8, layers=2, segment=6)
 for precision in ("float32", "bfloat16"):
     training = TrainingSpec(max_epochs=3, windows_per_epoch=512, precision=precision, device="cpu")
@@ -39,17 +39,17 @@ for precision in ("float32", "bfloat16"):
 """
 
 
-def started(dies_at: int = 0, **environment: str) -> subprocess.Popen[str]:
-    words, told = [sys.executable, "-c", TRAINING, str(dies_at)], {**os.environ, **environment}
-    return subprocess.Popen(words, cwd=ROOT, env=told, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start_training(dies_at: int = 0, **environment: str) -> subprocess.Popen[str]:
+    command, environ = [sys.executable, "-c", TRAINING, str(dies_at)], {**os.environ, **environment}
+    return subprocess.Popen(command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def test_processes_train_the_same_bytes_also_after_a_kill_in_the_middle_of_an_epoch() -> None:
-    calm, killed = started(PYTHONHASHSEED="1"), started(dies_at=6)
-    told, trouble = calm.communicate(timeout=120)
+def test_processes_train_the_same_bytes_also_after_a_kill_within_an_epoch() -> None:
+    finished, killed = start_training(PYTHONHASHSEED="1"), start_training(dies_at=6)
+    output, errors = finished.communicate(timeout=120)
     assert killed.communicate(timeout=120)[0] == ""
     assert killed.returncode == -signal.SIGKILL
-    assert [line.split()[0] for line in told.splitlines()] == ["12", "24"], trouble  # twice 3 epochs of 4 steps
-    assert len({line.split()[1] for line in told.splitlines()}) == 2
-    again = started(PYTHONHASHSEED="2", OMP_NUM_THREADS="2")
-    assert again.communicate(timeout=120)[0] == told
+    assert [line.split()[0] for line in output.splitlines()] == ["12", "24"], errors  # twice 3 epochs of 4 steps
+    assert len({line.split()[1] for line in output.splitlines()}) == 2
+    again = start_training(PYTHONHASHSEED="2", OMP_NUM_THREADS="2")
+    assert again.communicate(timeout=120)[0] == output

@@ -1,13 +1,13 @@
-"""How strongly training pulls at each layer."""
+"""Gradient norms are recorded by layer before clipping."""
 
 import pytest
 import torch
 
-from models.training.gradient_norms import Gradients, group_of
+from models.training.gradient_norms import GradientNorms, layer_name
 
 
 @pytest.mark.parametrize(
-    ("parameter", "group"),
+    ("parameter", "layer"),
     [
         ("encoder.weight_ih_l0", "encoder.l0"),
         ("encoder.bias_hh_l1_reverse", "encoder.l1"),
@@ -17,8 +17,8 @@ from models.training.gradient_norms import Gradients, group_of
         ("statics.0.weight", "statics"),
     ],
 )
-def test_a_parameter_belongs_to_its_layer(parameter: str, group: str) -> None:
-    assert group_of(parameter) == group
+def test_layer_name_of_a_parameter(parameter: str, layer: str) -> None:
+    assert layer_name(parameter) == layer
 
 
 def two_layers() -> torch.nn.Module:
@@ -29,44 +29,44 @@ def two_layers() -> torch.nn.Module:
     return model
 
 
-def test_norms_are_those_before_clipping_and_gradients_those_after() -> None:
+def test_norms_are_recorded_before_gradients_are_clipped() -> None:
     model = two_layers()
-    gradients = Gradients(model)  # type: ignore[arg-type]
-    gradients.clip(1.3)
-    assert gradients.means() == {"enter": 5.0, "leave": 12.0}
-    assert model["enter"].bias.grad.item() == pytest.approx(0.4)  # 13 in all, so a tenth of each
+    norms = GradientNorms(model)  # type: ignore[arg-type]
+    norms.clip(1.3)
+    assert norms.pop_means() == {"enter": 5.0, "leave": 12.0}
+    assert model["enter"].bias.grad.item() == pytest.approx(0.4)  # the common norm is 13, so each is divided by ten
     assert model["leave"].weight.grad.item() == pytest.approx(1.2)
 
 
-def test_small_gradients_are_left_alone() -> None:
+def test_small_gradients_are_not_clipped() -> None:
     model = two_layers()
-    Gradients(model).clip(100.0)  # type: ignore[arg-type]
+    GradientNorms(model).clip(100.0)  # type: ignore[arg-type]
     assert model["leave"].weight.grad.item() == 12.0
 
 
-def test_an_epoch_is_the_mean_of_its_steps_and_the_next_begins_anew() -> None:
+def test_means_cover_the_steps_since_the_last_call() -> None:
     model = two_layers()
-    gradients = Gradients(model)  # type: ignore[arg-type]
+    norms = GradientNorms(model)  # type: ignore[arg-type]
     for size in (12.0, 6.0):
         model["leave"].weight.grad = torch.tensor([[size]])
-        gradients.clip(1e9)
-    assert gradients.means()["leave"] == 9.0
+        norms.clip(1e9)
+    assert norms.pop_means()["leave"] == 9.0
     model["leave"].weight.grad = torch.tensor([[1.0]])
-    gradients.clip(1e9)
-    assert gradients.means()["leave"] == 1.0
+    norms.clip(1e9)
+    assert norms.pop_means()["leave"] == 1.0
 
 
-def test_a_layer_without_gradient_pulls_at_nothing() -> None:
+def test_layer_without_gradient_has_norm_zero() -> None:
     model = two_layers()
     model["leave"].weight.grad = None
-    gradients = Gradients(model)  # type: ignore[arg-type]
-    gradients.clip(1.0)
-    assert gradients.means() == {"enter": 5.0, "leave": 0.0}
+    norms = GradientNorms(model)  # type: ignore[arg-type]
+    norms.clip(1.0)
+    assert norms.pop_means() == {"enter": 5.0, "leave": 0.0}
 
 
-def test_an_overflow_is_the_largest_float_and_no_infinity() -> None:
+def test_overflow_counts_as_the_largest_float32() -> None:
     model = two_layers()
     model["leave"].weight.grad = torch.tensor([[torch.inf]])
-    gradients = Gradients(model)  # type: ignore[arg-type]
-    gradients.clip(1.0)
-    assert gradients.means()["leave"] == torch.finfo(torch.float32).max
+    norms = GradientNorms(model)  # type: ignore[arg-type]
+    norms.clip(1.0)
+    assert norms.pop_means()["leave"] == torch.finfo(torch.float32).max

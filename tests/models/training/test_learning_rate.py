@@ -1,4 +1,4 @@
-"""The learning rate of every step."""
+"""The learning rate of each step: plateau, cosine and constant."""
 
 import itertools
 
@@ -10,51 +10,51 @@ from models.training.learning_rate import LearningRateSchedule, cosine_factor
 
 def rates(schedule, steps: int, peak: float = 1.0) -> list[float]:
     rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=peak), steps)
-    found = []
+    values = []
     for _ in range(steps):
-        found.append(rate.now)
+        values.append(rate.current)
         rate.step()
-    return found
+    return values
 
 
-def test_cosine_climbs_for_a_twentieth_of_the_steps_and_then_falls_to_almost_nothing() -> None:
-    found = rates("cosine", 40)
-    assert found[:3] == [0.5, 1.0, 1.0]
-    assert all(later < earlier for earlier, later in itertools.pairwise(found[2:]))
-    assert 0 < found[-1] < 0.01
-    assert found[21] == pytest.approx(0.5)  # half way down: 19 of 38 steps after the warm-up
+def test_cosine_warms_up_for_a_twentieth_of_the_steps_and_falls_to_almost_zero() -> None:
+    values = rates("cosine", 40)
+    assert values[:3] == [0.5, 1.0, 1.0]
+    assert all(later < earlier for earlier, later in itertools.pairwise(values[2:]))
+    assert 0 < values[-1] < 0.01
+    assert values[21] == pytest.approx(0.5)  # half way down: 19 of 38 steps after the warm-up
 
 
 @pytest.mark.parametrize("steps", [1, 2, 3, 20, 1000])
-def test_every_step_teaches_however_few_there_are(steps: int) -> None:
+def test_cosine_rate_is_never_zero(steps: int) -> None:
     assert all(0 < cosine_factor(step, steps) <= 1 for step in range(steps))
 
 
-def test_a_step_more_than_was_promised_does_not_climb_again() -> None:
+def test_cosine_rate_stays_low_after_the_last_step() -> None:
     assert cosine_factor(45, 40) == cosine_factor(39, 40)
 
 
-def test_constant_is_constant() -> None:
+def test_constant_rate_does_not_change() -> None:
     assert rates("constant", 5, peak=0.25) == [0.25] * 5
 
 
 @pytest.mark.parametrize(("schedule", "expected"), [("plateau", [1.0, 0.4, 0.4, 0.16]), ("constant", [1.0] * 4)])
-def test_a_plateau_lowers_the_rate_and_an_improvement_does_not(schedule, expected: list[float]) -> None:
+def test_rate_falls_on_a_plateau_and_stays_after_an_improvement(schedule, expected: list[float]) -> None:
     rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 4)
-    found = []
+    values = []
     for loss in (9.0, 9.0, 8.0, 7.9999):
         rate.on_validation(loss)
-        found.append(rate.now)
-    assert found == pytest.approx(expected)
+        values.append(rate.current)
+    assert values == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("schedule", ["plateau", "cosine", "constant"])
-def test_a_lowered_rate_stays_lowered(schedule) -> None:
+def test_lowered_rate_stays_lowered(schedule) -> None:
     rate = LearningRateSchedule(schedule, torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0), 100)
-    undisturbed = rates(schedule, 100)
+    unchanged = rates(schedule, 100)
     for _ in range(30):
         rate.step()
     rate.lower(0.1)
     for step in range(30, 100):
-        assert rate.now == pytest.approx(0.1 * undisturbed[step])
+        assert rate.current == pytest.approx(0.1 * unchanged[step])
         rate.step()

@@ -1,3 +1,5 @@
+"""Estimate of the training time from a few timed steps."""
+
 import numpy as np
 import pandas as pd
 
@@ -10,7 +12,7 @@ from models.training.recipe import Recipe
 from models.training.time_estimate import estimate_time
 
 
-def test_a_pace_spans_from_the_first_stop_to_the_last_epoch_and_leaves_the_seed_alone():
+def test_estimate_spans_from_the_earliest_stop_to_the_last_epoch():
     hours = pd.date_range("2024-01-01", periods=240, freq="h", tz="UTC").as_unit("us")
     frame = pd.DataFrame({"unique_id": "a", "ds": hours, "y": np.sin(np.arange(240.0) / 4)})
     view = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=3)
@@ -18,8 +20,8 @@ def test_a_pace_spans_from_the_first_stop_to_the_last_epoch_and_leaves_the_seed_
     index = build_window_index(panel, WindowSpec(horizon=3, validation="2d", test="2d"), hours[-1], 6)
     training = TrainingSpec(max_epochs=12, patience=2, members=2)
     recipe = Recipe(model=RecurrentSpec(cell="gru", hidden=4), training=training, quantiles=(0.5,), view=view)
-    told = estimate_time(panel, index, recipe)
-    assert told.model == "gru-4"
-    assert told.epoch > 0
-    assert np.isclose(told.least, 3 * told.epoch * 2)  # patience 2 stops after the third epoch; two members
-    assert np.isclose(told.most, 12 * told.epoch * 2)
+    estimate = estimate_time(panel, index, recipe)
+    assert estimate.model == "gru-4"
+    assert estimate.epoch > 0
+    assert np.isclose(estimate.least, 3 * estimate.epoch * 2)  # patience 2 stops after the third epoch; two members
+    assert np.isclose(estimate.most, 12 * estimate.epoch * 2)
