@@ -167,7 +167,7 @@ def test_a_broken_rule_is_a_wrong_contract_and_no_bad_data(
     rule = RANGE | {
         "implementation": "type: expect_column_values_to_be_between\nkwargs: {column: profit, max_value: 1}"
     }
-    with pytest.raises(SpecError, match="'sold is small' is broken and judged nothing") as refused:
+    with pytest.raises(SpecError, match="'sold is small' is invalid and was not evaluated") as refused:
         night(sales(), reading(contract=promise(rule)), store)
     assert refused.value.exit_code == 2
 
@@ -227,7 +227,7 @@ def test_a_stale_source_stops_the_night_where_freshness_is_promised(
     stale = sales(start="2024-02-28 22:00", hours=30, ahead=60)
     if stops:
         with pytest.raises(
-            ContractBroken, match="newest observation is of 2024-03-01 03:00, older than the promised 1D"
+            ContractBroken, match="newest observation is from 2024-03-01 03:00, older than the promised 1D"
         ):
             night(stale, told, store)
     else:

@@ -182,24 +182,28 @@ def test_info_is_told_and_costs_no_row(judged: Judge) -> None:
 
 
 RETYPED: list[tuple[dict[str, Any], list[Any], str]] = [
-    (NUMBER, ["many", "few"], "promised as number and found as text: none of its 2 values is one, the first is 'many'"),
-    ({"logicalType": "integer"}, ["many", "few"], "promised as integer and found as text"),
-    ({"logicalType": "boolean"}, ["many", "few"], "promised as boolean and found as text"),
-    ({"logicalType": "boolean"}, [1, 2], "promised as boolean and found as int64"),
-    (TIME, [20240101, 20240102], "promised as timestamp and found as int64"),
-    (TIME, ["soon", "later"], "promised as timestamp and found as text"),
-    (TEXT, [7, 8], "promised as string and found as int64"),
-    (NUMBER, [True, False], "promised as number and found as bool"),
-    (NUMBER, pd.to_datetime(["2024-01-01", "2024-01-02"]), "promised as number and found as timestamp"),
+    (
+        NUMBER,
+        ["many", "few"],
+        "the contract promises number, the source has text: none of its 2 values can be parsed, the first is 'many'",
+    ),
+    ({"logicalType": "integer"}, ["many", "few"], "the contract promises integer, the source has text"),
+    ({"logicalType": "boolean"}, ["many", "few"], "the contract promises boolean, the source has text"),
+    ({"logicalType": "boolean"}, [1, 2], "the contract promises boolean, the source has int64"),
+    (TIME, [20240101, 20240102], "the contract promises timestamp, the source has int64"),
+    (TIME, ["soon", "later"], "the contract promises timestamp, the source has text"),
+    (TEXT, [7, 8], "the contract promises string, the source has int64"),
+    (NUMBER, [True, False], "the contract promises number, the source has bool"),
+    (NUMBER, pd.to_datetime(["2024-01-01", "2024-01-02"]), "the contract promises number, the source has timestamp"),
     (
         TIME | {"physicalType": "timestamp[us, UTC]"},
         pd.to_datetime(["2024-01-01", "2024-01-02"]),
-        r"promised as timestamp\[us, UTC\] and found as timestamp\[us\], which carries no zone",
+        r"the contract promises timestamp\[us, UTC\], the source has timestamp\[us\], without a time zone",
     ),
     (
         option(TIME, timezone=False),
         pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True),
-        r"found as timestamp\[us, tz=UTC\], which carries a zone",
+        r"the source has timestamp\[us, tz=UTC\], with a time zone",
     ),
 ]
 
@@ -211,7 +215,7 @@ def test_a_retyped_column_stops_the_night_whatever_row_faults_say(
 ) -> None:
     told = judged(promise, values, customProperties=[{"property": "rowFaults", "value": row_faults}])
     (finding,) = told.stopping
-    assert finding.startswith("rule 'type of the column', column 'x': is ")
+    assert finding.startswith("rule 'type of the column', column 'x': the contract promises ")
     assert pd.Series([finding]).str.contains(said).all()
     assert told.rejected is None
 
@@ -239,15 +243,18 @@ def test_a_column_that_fits_its_promise_is_used(judged: Judge, promise: dict[str
 @pytest.mark.parametrize(
     ("promise", "said"),
     [
-        (NUMBER | text("type: expect_miracles\nkwargs: {column: x}"), "'r' is broken.*expect_miracles"),
-        (NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {colum: x}"), "'r' is broken.*colum"),
-        (NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {column: z, max_value: 1}"), "'r' is broken"),
-        (TEXT | text("type: expect_column_values_to_match_regex\nkwargs: {column: x, regex: '('}"), "'r' is broken"),
-        (TEXT | text("type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1}"), "'r' is broken"),
+        (NUMBER | text("type: expect_miracles\nkwargs: {column: x}"), "'r' is invalid.*expect_miracles"),
+        (NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {colum: x}"), "'r' is invalid.*colum"),
+        (
+            NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {column: z, max_value: 1}"),
+            "'r' is invalid",
+        ),
+        (TEXT | text("type: expect_column_values_to_match_regex\nkwargs: {column: x, regex: '('}"), "'r' is invalid"),
+        (TEXT | text("type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1}"), "'r' is invalid"),
         (
             NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1, row_condition: "
                           "'((', condition_parser: pandas}"),
-            "'r' is broken",
+            "'r' is invalid",
         ),
     ],
 )  # fmt: skip

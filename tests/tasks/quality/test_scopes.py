@@ -162,7 +162,7 @@ def test_a_rule_about_a_whole_column_can_not_be_confined_to_a_series(
 ) -> None:
     mean = GX | SERIES | {"name": "mean"}
     mean["implementation"] = "type: expect_column_mean_to_be_between\nkwargs: {column: sold, max_value: 9}"
-    with pytest.raises(SpecError, match=r"rule 'mean' is broken: expect_column_mean.* its scope can't be series"):
+    with pytest.raises(SpecError, match=r"rule 'mean' is invalid: expect_column_mean.* its scope cannot be series"):
         night(three(sales), reading(contract=promise(mean)), store)
 
 
@@ -194,7 +194,7 @@ def test_a_stale_table_may_be_only_told(reading: Told, sales: Sales, store: Stor
         sales(start="2024-02-28 22:00", hours=30, ahead=60), reading(contract=promise(slaProperties=[level])), store
     )
     assert done.findings == (
-        "rule 'freshness', column 'hour': the newest observation is of 2024-03-01 03:00, older than the promised 1D",
+        "rule 'freshness', column 'hour': the newest observation is from 2024-03-01 03:00, older than the promised 1D",
     )
 
 

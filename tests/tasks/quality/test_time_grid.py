@@ -42,7 +42,7 @@ def rows(*told: tuple[str, str, float | None, float | None], **more: Any) -> pd.
     ],
 )
 def test_the_grid_lies_where_most_of_the_times_lie(times: str, freq: str, extra: int, grid: str) -> None:
-    found = time_grid.steps(at(*times.split(", ")), freq, extra)
+    found = time_grid.build_grid(at(*times.split(", ")), freq, extra)
     assert ", ".join(found.strftime("%m-%d %H:%M")) == grid
 
 
@@ -55,7 +55,7 @@ def test_the_grid_lies_where_most_of_the_times_lie(times: str, freq: str, extra:
 def test_times_on_a_grid_are_on_the_grid_that_is_found(places: set[int], freq: str, extra: int) -> None:
     whole = pd.date_range("2023-12-28", periods=61, freq=freq, tz="UTC").as_unit("us")
     times = whole[sorted(places)]
-    grid = time_grid.steps(pd.Series(times), freq, extra)
+    grid = time_grid.build_grid(pd.Series(times), freq, extra)
     assert times.isin(grid).all()
     assert len(grid) == max(places) - min(places) + 1 + extra
     assert grid.is_unique
@@ -65,17 +65,17 @@ def test_a_time_between_two_steps_is_off_the_grid(reading: Told) -> None:
     frame = rows(
         *((("a", f"2024-03-01 0{hour}:00", 1.0, 1.0)) for hour in range(5)), ("a", "2024-03-01 03:20", 1.0, 1.0)
     )
-    (fault,) = time_grid.check_alignment(frame, time_grid.steps(frame["ds"], "h", 0), reading())
+    (fault,) = time_grid.check_alignment(frame, time_grid.build_grid(frame["ds"], "h", 0), reading())
     assert fault.rows == [5]
     assert "lies between two steps of freq 'h' (steps are at Fri 00:00, Fri 01:00 …)" in fault.reason
 
 
 def test_a_grid_of_two_rows_has_a_fault_and_no_crash(reading: Told) -> None:
     frame = rows(("a", "2024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:30", 1.0, 1.0))
-    (fault,) = time_grid.check_alignment(frame, time_grid.steps(frame["ds"], "h", 0), reading())
+    (fault,) = time_grid.check_alignment(frame, time_grid.build_grid(frame["ds"], "h", 0), reading())
     assert fault.rows == [1]
     one = frame.head(1)
-    assert time_grid.check_alignment(one, time_grid.steps(one["ds"], "h", 0), reading()) == []
+    assert time_grid.check_alignment(one, time_grid.build_grid(one["ds"], "h", 0), reading()) == []
 
 
 def test_a_slip_of_two_thousand_years_does_not_fill_the_memory(reading: Told) -> None:
@@ -95,7 +95,7 @@ def test_gaps_become_missing_values_and_a_series_begins_with_its_first_row(readi
     )
     told = reading(features={"known": [], "observed": ["visits"]})
     full = time_grid.reindex_to_grid(
-        frame, time_grid.steps(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), told
+        frame, time_grid.build_grid(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), told
     )
     assert full["unique_id"].tolist() == ["a"] * 4 + ["b"] * 2
     assert full["ds"].dt.hour.tolist() == [0, 1, 2, 3, 2, 3]
@@ -118,7 +118,7 @@ ENDS = (
 
 def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_into_it(reading: Told) -> None:
     frame = rows(*ENDS)
-    full = time_grid.reindex_to_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
+    full = time_grid.reindex_to_grid(frame, time_grid.build_grid(frame["ds"], "h", 3), CUTOFF, reading())
     assert full.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "gone": 2}
     assert time_grid.ended_series(frame, CUTOFF, reading()) == ["gone"]
     assert full.loc[full["ds"] > CUTOFF, "price"].tolist() == [9.0, 9.0, 9.0]
@@ -126,7 +126,7 @@ def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_int
 
 
 def ahead(frame: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, list[str], list[Any]]:
-    full = time_grid.reindex_to_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading)
+    full = time_grid.reindex_to_grid(frame, time_grid.build_grid(frame["ds"], "h", 3), CUTOFF, reading)
     return time_grid.check_future_covariates(full, CUTOFF, reading)
 
 
@@ -141,7 +141,7 @@ def test_a_known_covariate_that_every_series_lacks_names_series_time_and_the_way
     assert (silent, fault.column, fault.severity) == (["a"], "price", "error")
     assert fault.reason == (
         "known covariate has no value for 1 of 3 steps of the horizon, first series 'a' at 2024-03-01 04:00; "
-        "supply it, or declare it as observed"
+        "supply the values, or move the column to features.observed"
     )
 
 
@@ -161,5 +161,5 @@ def test_one_series_that_lacks_what_others_have_loses_its_horizon_and_holds_up_n
 def test_a_static_value_is_the_newest_one_whatever_the_order_of_the_rows(reading: Told) -> None:
     frame = rows(*ENDS[:5]).assign(town=["Bonn", "Köln", None, None, None])
     for told in (frame, frame.iloc[::-1]):
-        full = time_grid.reindex_to_grid(told, time_grid.steps(told["ds"], "h", 3), CUTOFF, reading())
+        full = time_grid.reindex_to_grid(told, time_grid.build_grid(told["ds"], "h", 3), CUTOFF, reading())
         assert set(full["town"]) == {"Köln"}
