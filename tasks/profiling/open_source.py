@@ -38,7 +38,7 @@ def infer_source(address: str, table: str | None = None) -> SourceSpec:
 
     Raises:
         SpecError: The address contains a password, or does not fit the options.
-        CannotInferPipeline: There is no such file or folder.
+        CannotInferPipeline: The file or folder does not exist.
     """
     _refuse_secrets(address)
     scheme, has_scheme, _ = address.partition("://")
@@ -123,7 +123,7 @@ def _only_table(url: str) -> str:
     with translate_errors(probe) as ready:
         file = re.fullmatch(r"sqlite:///([^?]+)(?:\?.*)?", ready.url)
         if file and not Path(file[1]).is_file():
-            raise CannotInferPipeline(f"{url}: there is no such file.")
+            raise CannotInferPipeline(f"{url}: the file does not exist.")
         if not file:
             raise SpecError(f"which table of {probe.shown.removesuffix(' (?)')}? Name it with --table.")
         engine = create_engine(ready.url)
@@ -139,7 +139,7 @@ def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     """Return kind and path of a file source; a folder with other files beside its tables becomes a glob."""
     is_glob = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
     if not remote and not is_glob and not Path(address).exists():
-        raise CannotInferPipeline(f"{address}: there is no such file or folder.")
+        raise CannotInferPipeline(f"{address}: no such file or folder.")
     if remote or is_glob or not Path(address).is_dir():
         return {"kind": _kind_of_files([address], address), "path": address}
     files = [path for path in sorted(Path(address).rglob("*")) if path.is_file() and path.name[0] not in "._"]

@@ -64,7 +64,7 @@ def _distinguishing_column(
     The series of the column must be long; otherwise every category would be one.
 
     Returns:
-        The column that leaves the fewest repeated rows, one with the name of an id first; None if there is no such.
+        The column that leaves the fewest repeated rows, one with the name of an id first; None if no column does.
     """
     step = rows[time].rank(method="dense").astype(np.int64)
     redundant = _has_equal_rows(rows, time, profiles)

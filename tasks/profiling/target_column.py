@@ -48,7 +48,7 @@ def infer_target(
 
     Raises:
         SpecError: A hint names a column that the table does not have.
-        CannotInferPipeline: There is no numeric column that changes, or the hinted column is not numeric.
+        CannotInferPipeline: No numeric column changes, or the hinted column is not numeric.
     """
     numeric = numeric_columns(others)
     if hints.target:

@@ -134,7 +134,7 @@ def _to_rule_result(entry: dict[str, Any]) -> RuleResult:
 def _run_own(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
     """Evaluate an expectation that Great Expectations lacks, or lacks for text stored by Arrow."""
     if rule.arguments["column"] not in frame:
-        return RuleResult(False, [], None, f"there is no column {rule.arguments['column']!r}")
+        return RuleResult(False, [], None, f"the table has no column {rule.arguments['column']!r}")
     values = frame[rule.arguments["column"]]
     if "regex" in rule.arguments:
         pattern = re.compile(rule.arguments["regex"])

@@ -9,6 +9,7 @@ import pytest
 
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
+from tasks.quality import gx_suite
 from tasks.quality.expectations import find_rule_violations, uniqueness_rules
 
 Promise = Callable[..., Contract]
@@ -80,10 +81,60 @@ def test_every_rule_keeps_its_own_result_in_whatever_order_they_come_back(promis
     assert [fault.rule for fault in find_rule_violations(frame(), promise(*rules))] == ["r2", "r1"]
 
 
-def test_the_same_question_asked_twice_is_answered_twice(promise: Promise) -> None:
-    rules = [between("first", 0, 2), between("second", 0, 2, "warning")]
-    faults = find_rule_violations(frame(), promise(*rules))
-    assert [(fault.rule, fault.severity) for fault in faults] == [("first", "error"), ("second", "warning")]
+def test_rules_with_equal_expectation_and_arguments_get_a_result_each(promise: Promise) -> None:
+    rules = [between("first", 0, 2), between("other", 0, 3), between("second", 0, 2, "warning")]
+    violations = find_rule_violations(frame(), promise(*rules))
+    assert [(violation.rule, violation.severity, violation.rows) for violation in violations] == [
+        ("first", "error", [12, 13]),
+        ("other", "error", [13]),
+        ("second", "warning", [12, 13]),
+    ]
+
+
+@pytest.fixture
+def change_results(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[list[Any]], list[Any]]], None]:
+    """change_results(function): Great Expectations returns `function` of its results, each marked with its rule."""
+
+    def change(function: Callable[[list[Any]], list[Any]]) -> None:
+        from great_expectations.datasource.fluent.interfaces import Batch
+
+        validate = Batch.validate
+
+        def changed(*arguments: Any, **options: Any) -> Any:
+            report = validate(*arguments, **options)
+            for entry in report.results:
+                entry.result["observed_value"] = f"result of rule {entry.expectation_config.meta['rule']}"
+            report.results = function(sorted(report.results, key=lambda entry: entry.expectation_config.meta["rule"]))
+            return report
+
+        monkeypatch.setattr(Batch, "validate", changed)
+
+    return change
+
+
+def test_result_of_each_equal_rule_is_its_own_in_whatever_order_they_come_back(
+    promise: Promise, change_results: Callable[..., None]
+) -> None:
+    contract = promise(between("first", 0, 2), between("second", 0, 2), between("third", 0, 2))
+    change_results(lambda results: [results[2], results[0], results[1]])
+    results = gx_suite.run_rules(frame(), contract.rules, contract)
+    assert [result.observed for result in results] == [f"result of rule {number}" for number in range(3)]
+
+
+def test_missing_result_of_a_rule_is_not_replaced_by_that_of_an_equal_rule(
+    promise: Promise, change_results: Callable[..., None]
+) -> None:
+    contract = promise(between("first", 0, 2), between("second", 0, 2))
+    change_results(lambda results: results[:1])
+    with pytest.raises(SpecError, match=r"no result for 1 of 2 rules: 'second'\."):
+        gx_suite.run_rules(frame(), contract.rules, contract)
+
+
+def test_meta_of_a_rule_in_the_contract_is_accepted(promise: Promise) -> None:
+    rule = gx(
+        "type: expect_column_values_to_be_between\nkwargs: {column: sold, max_value: 2, meta: {rule: 7, owner: a}}"
+    )
+    assert [violation.rule for violation in find_rule_violations(frame(), promise(rule))] == ["r"]
 
 
 @pytest.mark.parametrize(
