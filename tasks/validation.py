@@ -1,4 +1,8 @@
-"""Step 2 · raw → clean: every row keeps the contract and is used, or lies in quarantine with the rule it broke."""
+"""Step 2 · raw → clean: every row keeps the contract and is used, or goes to quarantine with the rule it broke.
+
+raw ──► parse ──► check ──► quarantine      rows with a violation, and why
+                    └─────► grid ──► clean  the other rows, one per series and step
+"""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -19,6 +23,7 @@ from tasks.quality.contract_checks import (
     stale_series,
     to_source_columns,
 )
+from tasks.quality.quarantine import to_quarantine_table
 from tasks.quality.row_checks import find_duplicates, parse_rows
 from tasks.quality.violations import Violation, describe_violation, exclude_series, violating_rows
 from tasks.results.steps import RowCounts, ValidatedTable
@@ -29,62 +34,8 @@ from tasks.storage.layout import quarantine_dir
 from tasks.storage.store import Store
 
 
-def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> tuple[pd.DataFrame, list[Violation]]:
-    """The typed frame and every fault of its rows: kinds of value, keys, then the rules of the contract.
-
-    Where a whole column is not what the contract promises, that alone is told: its values would break every rule.
-    """
-    if wrong := check_column_types(raw, reading):
-        return raw, wrong
-    frame, faults = parse_rows(raw, reading)
-    faults += time_grid.check_outlying_times(frame, reading)
-    sound = frame[~frame["row"].isin(violating_rows(faults))]  # the others hold no observation that a rule could judge
-    twice = find_duplicates(sound, reading)
-    if len(sound):
-        faults += time_grid.check_alignment(sound, time_grid.steps(sound["ds"], reading.freq, 0), reading)
-    faults = wide_tables.split_by_target(faults, raw, reading)
-    if reading.contract:
-        moment = reading.moment(as_of)
-        told = to_source_columns(sound, raw.loc[sound.index], reading)
-        told = told[told[reading.columns.ds] < moment]
-        series = reading.columns.unique_id or "unique_id"
-        broken = missing_required(told, reading.contract) + expectations.find_rule_violations(
-            told, reading.contract, series
-        )
-        broken = wide_tables.of_cells(downgrade_duplicates(broken, reading), raw, reading)
-        faults += (
-            drop_covered_duplicates(twice, broken, reading)
-            + broken
-            + wide_tables.of_cells(check_key(told, reading), raw, reading)
-        )
-        faults += stale_series(sound[sound["ds"] < moment], moment, reading)
-    else:
-        faults += twice
-    return frame, faults
-
-
-def to_quarantine_table(raw: pd.DataFrame, faults: list[Violation]) -> pd.DataFrame:
-    """One row a rejected row of the source: all its columns as text, with the rules it broke and why."""
-    broken = pd.DataFrame(
-        [(row, fault.rule, f"{fault.column}: {fault.reason}") for fault in faults for row in fault.rows],
-        columns=["row", "rule", "reason"],
-    )
-    joined = broken.groupby("row", as_index=False).agg({"rule": _listed, "reason": _listed})
-    text = raw[raw["row"].isin(joined["row"])].copy()
-    for name in text.columns.drop("row"):
-        text[name] = text[name].map(str, na_action="ignore").astype("str")
-    told = joined.merge(text, "left", "row", suffixes=("", " of the source"))
-    if "source_row" in told:
-        told["row"] = told.pop("source_row")
-    return told.astype({"row": "int64", "rule": "str", "reason": "str"})
-
-
-def _listed(values: pd.Series) -> str:
-    return "; ".join(dict.fromkeys(values))
-
-
 class ValidationResult(NamedTuple):
-    """What became of a table: `stopping` holds the findings that stop the night, and then there is no `clean`."""
+    """Outcome of validating a table. If `stopping` lists findings that stop the night, there is no `clean` table."""
 
     clean: pd.DataFrame | None
     cutoff: pd.Timestamp | None
@@ -94,77 +45,164 @@ class ValidationResult(NamedTuple):
     health: RowCounts | None = None
 
 
+def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> tuple[pd.DataFrame, list[Violation]]:
+    """Parse the rows and find every violation: column types, values, keys and grid, then the contract's promises.
+
+    If a whole column has the wrong type, only that is reported, because its values would break every rule.
+
+    Args:
+        raw: The rows as read, under canonical names, with `row`, which numbers them.
+        reading: How the source is read.
+        as_of: The instant up to which observations are visible.
+
+    Returns:
+        The parsed rows, with ds in UTC, and the violations.
+    """
+    if wrong_types := check_column_types(raw, reading):
+        return raw, wrong_types
+    frame, violations = parse_rows(raw, reading)
+    violations += time_grid.check_outlying_times(frame, reading)
+    observations = frame[~frame["row"].isin(violating_rows(violations))]  # no rule applies to the other rows
+    duplicates = find_duplicates(observations, reading)
+    if len(observations):
+        grid = time_grid.build_grid(observations["ds"], reading.freq, 0)
+        violations += time_grid.check_alignment(observations, grid, reading)
+    violations = wide_tables.split_by_target(violations, raw, reading)
+    if reading.contract:
+        return frame, violations + _contract_violations(observations, raw, duplicates, reading, as_of)
+    return frame, violations + duplicates
+
+
+def _contract_violations(
+    observations: pd.DataFrame, raw: pd.DataFrame, duplicates: list[Violation], reading: DatasetSpec, as_of: datetime
+) -> list[Violation]:
+    """Evaluate the contract on the observations before the as-of."""
+    if not reading.contract:
+        return []
+    moment = reading.moment(as_of)
+    table = to_source_columns(observations, raw.loc[observations.index], reading)
+    table = table[table[reading.columns.ds] < moment]
+    series = reading.columns.unique_id or "unique_id"
+    violations = missing_required(table, reading.contract)
+    violations += expectations.find_rule_violations(table, reading.contract, series)
+    violations = wide_tables.to_cell_violations(downgrade_duplicates(violations, reading), raw, reading)
+    return [
+        *drop_covered_duplicates(duplicates, violations, reading),
+        *violations,
+        *wide_tables.to_cell_violations(check_key(table, reading), raw, reading),
+        *stale_series(observations[observations["ds"] < moment], moment, reading),
+    ]
+
+
 def drop_superseded(raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
-    """The rows without the older versions of them; all rows, where nothing says when they became known."""
+    """Drop older versions of rows; without a `known_at` column every row is kept."""
     if not reading.columns.known_at:
         return raw
     times = reading.times(raw["ds"], ids=raw["unique_id"])
-    older = row_versions.is_superseded(raw["unique_id"], times, reading.known(raw["known_at"]))
-    return raw[~older].reset_index(drop=True)
+    superseded = row_versions.is_superseded(raw["unique_id"], times, reading.known(raw["known_at"]))
+    return raw[~superseded].reset_index(drop=True)
 
 
 def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> ValidationResult:
-    """Judge every row, put the good ones on the grid, and count: read = used + rejected."""
-    every, table = len(table), drop_superseded(table, reading)
-    frame, faults = find_violations(table, reading, as_of)
-    findings = tuple(describe_violation(fault, table) for fault in faults)
-    aside, others = exclude_series(frame, faults)
-    out_faults = [fault for fault in (*faults, *others) if fault.severity != "info"]
-    bad = violating_rows(out_faults)
-    out = to_quarantine_table(table, out_faults) if bad else None
-    stopping = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity == "error")
-    if stopping:
-        return ValidationResult(None, None, out, findings, stopping)
-    kept = frame[~frame["row"].isin(bad)]
+    """Check every row, put the good ones on the grid, and count them: read = used + quarantined.
+
+    Args:
+        table: The rows as read, under canonical names, with `row`, which numbers them.
+        reading: How the source is read.
+        as_of: The instant up to which observations are visible.
+
+    Returns:
+        The clean panel (unique_id, ds in UTC, y, covariates; one row per series and step), the rejected rows, and the
+        findings; or the findings that stop the night.
+    """
+    total, table = len(table), drop_superseded(table, reading)
+    frame, violations = find_violations(table, reading, as_of)
+    findings = _describe(violations, table)
+    excluded, of_excluded_series = exclude_series(frame, violations)
+    rejecting = [violation for violation in (*violations, *of_excluded_series) if violation.severity != "info"]
+    bad_rows = violating_rows(rejecting)
+    rejected = to_quarantine_table(table, rejecting) if bad_rows else None
+    if stopping := _describe(_errors(violations), table):
+        return ValidationResult(None, None, rejected, findings, stopping)
+    kept = frame[~frame["row"].isin(bad_rows)]
     moment = reading.moment(as_of)
     observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
     if observed.empty:
-        told = tuple(found for found, fault in zip(findings, faults, strict=True) if fault.severity != "info")
+        reasons = _describe([violation for violation in violations if violation.severity != "info"], table)
         nothing = f"no row has a value of {reading.columns.target!r} before {moment:%Y-%m-%d %H:%M}"
-        stopping = (*told, "no series is left to forecast" if aside else nothing)
-        return ValidationResult(None, None, out, findings, stopping)
+        stopping = (*reasons, "no series is left to forecast" if excluded else nothing)
+        return ValidationResult(None, None, rejected, findings, stopping)
     cutoff = observed["ds"].max()
-    grid = time_grid.steps(kept["ds"], reading.freq, reading.horizon)
+    grid = time_grid.build_grid(kept["ds"], reading.freq, reading.horizon)
     panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
-    clean, silent, broken = time_grid.check_future_covariates(
-        fill_missing_with_zero(panel, cutoff, reading.cleaning), cutoff, reading
-    )
-    levels = [*check_freshness(cutoff, moment, reading), *time_grid.check_density(clean, cutoff, reading)]
-    findings += tuple(describe_violation(fault, table) for fault in (*broken, *levels))
-    stopping = tuple(describe_violation(fault, table) for fault in (*broken, *levels) if fault.severity == "error")
+    panel = fill_missing_with_zero(panel, cutoff, reading.cleaning)
+    clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading)
+    violations += check_freshness(cutoff, moment, reading) + time_grid.check_density(clean, cutoff, reading)
     ahead = int((kept["ds"] >= moment).sum())
     health = RowCounts(
         read=len(table) - ahead,
         used=len(kept) - ahead,
-        quarantined=len(bad),
+        quarantined=len(bad_rows),
         known_ahead=ahead,
         gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
         series=clean["unique_id"].nunique(),
-        ended=tuple(sorted({*time_grid.ended_series(kept, cutoff, reading), *silent})),
-        set_aside=aside,
-        superseded=every - len(table),
+        ended=tuple(sorted({*time_grid.ended_series(kept, cutoff, reading), *without_horizon})),
+        set_aside=excluded,
+        superseded=total - len(table),
     )
-    return ValidationResult(clean, cutoff, out, findings, stopping, health)
+    findings += _describe(violations, table)
+    return ValidationResult(clean, cutoff, rejected, findings, _describe(_errors(violations), table), health)
+
+
+def _errors(violations: list[Violation]) -> list[Violation]:
+    return [violation for violation in violations if violation.severity == "error"]
+
+
+def _describe(violations: list[Violation], table: pd.DataFrame) -> tuple[str, ...]:
+    return tuple(describe_violation(violation, table) for violation in violations)
 
 
 @step
 def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store) -> ValidatedTable:
-    """Raises ContractBroken, with the rejected rows in quarantine, where a fault's severity is error."""
-    told = examine(store.get(raw), reading, as_of)
+    """Validate the raw table, and store the clean table and the quarantined rows.
+
+    Args:
+        raw: The raw table of ingestion.
+        reading: How the source is read.
+        as_of: The instant up to which observations are visible.
+        store: Where the tables are stored.
+
+    Returns:
+        The clean table, its cutoff, the quarantine, the findings and the row counts.
+
+    Raises:
+        ContractBroken: A violation has severity error; the rejected rows are in quarantine.
+    """
+    result = examine(store.get(raw), reading, as_of)
     folder = quarantine_dir(reading.pipeline)
-    quarantine = store.put(told.rejected, "quarantine", folder) if told.rejected is not None else None
-    if told.stopping or told.clean is None or told.health is None or told.cutoff is None:
-        raise contract_error(reading, told.stopping, quarantine)
+    quarantine = store.put(result.rejected, "quarantine", folder) if result.rejected is not None else None
+    if result.stopping or result.clean is None or result.health is None or result.cutoff is None:
+        error = contract_error(reading, result.stopping, quarantine)
+        raise error
     return ValidatedTable(
-        clean=store.put(told.clean, "clean"),
-        cutoff=told.cutoff,
+        clean=store.put(result.clean, "clean"),
+        cutoff=result.cutoff,
         quarantine=quarantine,
-        findings=told.findings,
-        health=told.health,
+        findings=result.findings,
+        health=result.health,
     )
 
 
 def contract_error(reading: DatasetSpec, findings: tuple[str, ...], quarantine: Artifact | None) -> ContractBroken:
-    """The error of a source that broke its contract."""
+    """Build the error of a source that broke its contract.
+
+    Args:
+        reading: How the source is read.
+        findings: The violations that stop the night, one sentence each.
+        quarantine: The stored rejected rows, if any.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
     where = quarantine.uri if quarantine else None
     return ContractBroken(f"the source {reading.source.shown} of pipeline {reading.pipeline!r}", findings, where)

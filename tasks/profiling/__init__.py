@@ -1,0 +1,1 @@
+"""Data profiling: infer a pipeline from an unknown table, for `nightcast init`."""

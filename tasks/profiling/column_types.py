@@ -1,4 +1,4 @@
-"""What the columns of an unknown table hold: numbers, times, truths or names, judged by their values."""
+"""Infers what each column of an unknown table holds, from its values: numbers, times, booleans or text."""
 
 import unicodedata
 from typing import Literal, NamedTuple
@@ -9,114 +9,140 @@ import pyarrow as pa
 
 from data_contracts.contract import Column
 from models.data.features import FeatureSpec
-from tasks.profiling.vocabulary import TIME
+from tasks.profiling.vocabulary import TIME_WORDS
 from tasks.sources.dataset import ColumnsSpec, DatasetSpec
 from tasks.sources.spec import SourceSpec
 from tasks.sources.values import MISSING, parse_booleans, parse_numbers
 
-Unit = Literal["s", "ms", "us", "ns"]
+EpochUnit = Literal["s", "ms", "us", "ns"]
 ColumnKind = Literal["time", "integer", "number", "boolean", "text", "epoch", "nothing"]
 
-SAMPLE = 20_000  # rows that tell what a column holds
-MOSTLY = 0.9  # share of values that must fit
-EPOCHS: dict[Unit, float] = {
-    "s": 1e9,
-    "ms": 1e12,
-    "us": 1e15,
-    "ns": 1e18,
-}  # of 2001; 33 years later it is twice as much
+MAX_SAMPLED_ROWS = 20_000
+MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be of its kind
+EPOCH_STARTS: dict[EpochUnit, float] = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # September 2001 in each unit
+EPOCH_SPAN = 4.2  # times the start: an epoch ends in 2103
 
 
 class ColumnProfile(NamedTuple):
-    """What a column holds, and the share of its values that fit."""
+    """The kind of a column's values, and the share of values of this kind."""
 
     name: str
     kind: ColumnKind
     share: float
     typed: bool
-    """Whether the file says so itself; else it is text, and the values say it."""
+    """Whether the file declares the type; otherwise the column is text, and the kind is inferred from the values."""
 
 
 def profile_columns(table: pa.Table, source: SourceSpec) -> dict[str, ColumnProfile]:
-    """What each column holds; a column with the name of another, or none, is left out."""
-    every = max(1, -(-table.num_rows // SAMPLE))
+    """Profile every column with a usable name of its own.
+
+    Args:
+        table: The whole table; every n-th row of a long one is looked at.
+        source: How the table is read.
+
+    Returns:
+        The profiles by name, in the order of the table. Columns whose name is empty, has control characters or occurs
+        twice are left out.
+    """
+    every = max(1, -(-table.num_rows // MAX_SAMPLED_ROWS))
     sample = table.take(pa.array(np.arange(0, table.num_rows, every))) if every > 1 else table
     names = table.column_names
-    fit = (name for name in names if names.count(name) == 1 and _names(name))
-    return {name: infer_kind(name, sample[name], source) for name in fit}
+    usable = (name for name in names if names.count(name) == 1 and _is_usable_name(name))
+    return {name: profile_column(name, sample[name], source) for name in usable}
 
 
-def _names(name: str) -> bool:
-    """Whether a series may be called so: the target gives its name to the only one."""
+def _is_usable_name(name: str) -> bool:
+    """Whether a series may have the name: a table with one series gives it the name of the target."""
     return bool(name.strip()) and not any(unicodedata.category(letter) == "Cc" for letter in name)
 
 
-def infer_kind(name: str, values: pa.ChunkedArray, source: SourceSpec) -> ColumnProfile:
-    kind = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> ColumnProfile:
+    """Infer the kind of a column from its Arrow type or, for text, from its values."""
+    arrow_type = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if values.null_count == len(values):
         return ColumnProfile(name, "nothing", 1.0, True)
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+    if pa.types.is_timestamp(arrow_type) or pa.types.is_date(arrow_type):
         return ColumnProfile(name, "time", 1.0, True)
-    if pa.types.is_boolean(kind):
+    if pa.types.is_boolean(arrow_type):
         return ColumnProfile(name, "boolean", 1.0, True)
-    plain = values.cast(kind).to_pandas().dropna()
-    if pa.types.is_integer(kind):
-        return ColumnProfile(name, "epoch" if detect_epoch_unit(plain, name) else "integer", 1.0, True)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return ColumnProfile(name, "epoch" if detect_epoch_unit(plain, name) else "number", 1.0, True)
-    return _of_text(name, plain.astype(str), source)
+    known = values.cast(arrow_type).to_pandas().dropna()
+    if pa.types.is_integer(arrow_type):
+        return ColumnProfile(name, "epoch" if detect_epoch_unit(known, name) else "integer", 1.0, True)
+    if pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
+        return ColumnProfile(name, "epoch" if detect_epoch_unit(known, name) else "number", 1.0, True)
+    return _profile_text(name, known.astype(str), source)
 
 
-def _of_text(name: str, text: pd.Series, source: SourceSpec) -> ColumnProfile:
+def _profile_text(name: str, text: pd.Series, source: SourceSpec) -> ColumnProfile:
     text = text[~text.str.strip().str.lower().isin(MISSING)]
     if text.empty:
         return ColumnProfile(name, "nothing", 1.0, False)
-    values, no_number, _ = parse_numbers(text, source.decimal)
-    if (share := float(1 - no_number.mean())) >= MOSTLY and not _digits_are_a_date(text, name):
-        return ColumnProfile(name, _of_numbers(values.dropna(), name), share, False)
-    if (share := float(parse_times(text, source).notna().mean())) >= MOSTLY:
+    values, not_a_number, _ = parse_numbers(text, source.decimal)
+    if (share := float(1 - not_a_number.mean())) >= MIN_MATCHING_SHARE and not _are_compact_dates(text, name):
+        return ColumnProfile(name, _kind_of_numbers(values.dropna(), name), share, False)
+    if (share := float(parse_times(text, source).notna().mean())) >= MIN_MATCHING_SHARE:
         return ColumnProfile(name, "time", share, False)
     return ColumnProfile(name, "text" if parse_booleans(text)[1].any() else "boolean", 1.0, False)
 
 
-def _of_numbers(values: pd.Series, name: str) -> ColumnKind:
+def _kind_of_numbers(values: pd.Series, name: str) -> ColumnKind:
     if detect_epoch_unit(values, name):
         return "epoch"
     return "integer" if (values % 1 == 0).all() else "number"
 
 
+def _are_compact_dates(text: pd.Series, name: str) -> bool:
+    """Whether digits alone are dates: 20240131, or 2024 in a column named like a year; all others are numbers."""
+    digits = text.str.strip()
+    if digits.str.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])").all():
+        return digits.nunique() > 1
+    return bool(digits.str.fullmatch(r"(?:1[89]|20)\d\d").all()) and bool(column_name_words(name) & TIME_WORDS)
+
+
 def parse_times(values: pd.Series, source: SourceSpec, freq: str = "h", column: Column | None = None) -> pd.Series:
-    """The times as a night would read them, in UTC; NaT for what is none. `column` is what is promised of them."""
+    """Parse times as a night would.
+
+    Args:
+        values: The values of a time column.
+        source: How the table is read; gives the time zone and the epoch unit.
+        freq: The step; with a calendar step the times are dates.
+        column: What the contract promises of the column.
+
+    Returns:
+        The times in UTC; NaT for values that cannot be parsed.
+    """
     return trial_dataset_spec(source, ColumnsSpec(ds="ds", y="y"), freq).times(values, column)
 
 
 def trial_dataset_spec(source: SourceSpec, columns: ColumnsSpec, freq: str) -> DatasetSpec:
+    """Return a dataset with defaults for everything that reading a table does not need."""
     return DatasetSpec(
         pipeline="new", source=source, columns=columns, features=FeatureSpec(), freq=freq, zone="UTC", horizon=1
     )
 
 
-def detect_epoch_unit(values: pd.Series, name: str) -> Unit | None:
-    """The unit in which numbers count since 1970, where they all may and either the name or their order says so."""
+def detect_epoch_unit(values: pd.Series, name: str) -> EpochUnit | None:
+    """Detect Unix timestamps.
+
+    Args:
+        values: The values of a column, without missing ones.
+        name: The name of the column.
+
+    Returns:
+        The unit if every value falls between 2001 and 2103 and either the column name suggests a time or the values
+        increase; otherwise None.
+    """
     if len(values) < 2 or not pd.api.types.is_numeric_dtype(values):
         return None
     low, high = float(values.min()), float(values.max())
-    unit = next((unit for unit, least in EPOCHS.items() if least <= low and high < 4.2 * least), None)
-    named = bool(column_name_words(name) & (TIME | {"epoch", "unix"}))
-    return unit if unit and values.nunique() > 1 and (named or values.is_monotonic_increasing) else None
+    unit = next((unit for unit, start in EPOCH_STARTS.items() if start <= low and high < EPOCH_SPAN * start), None)
+    has_time_name = bool(column_name_words(name) & (TIME_WORDS | {"epoch", "unix"}))
+    return unit if unit and values.nunique() > 1 and (has_time_name or values.is_monotonic_increasing) else None
 
 
 def column_name_words(name: str) -> set[str]:
-    """The words of a column's name in lower case: `dateTime_utc` is date, time, utc."""
-    parted = "".join(f" {letter}" if letter.isupper() and before.islower() else letter
-                     for before, letter in zip(f" {name}", name, strict=False))  # fmt: skip
-    plain = "".join(letter if letter.isalnum() else " " for letter in parted).lower()
+    """Return the words of a column name in lower case, and the whole name: `dateTime_utc` gives date, time, utc."""
+    split = "".join(f" {letter}" if letter.isupper() and before.islower() else letter
+                    for before, letter in zip(f" {name}", name, strict=False))  # fmt: skip
+    plain = "".join(letter if letter.isalnum() else " " for letter in split).lower()
     return {*plain.split(), name.lower()}
-
-
-def _digits_are_a_date(text: pd.Series, name: str) -> bool:
-    """20240131, or 2024 under the name of a year: everything else of digits alone is a number."""
-    compact = text.str.strip()
-    if compact.str.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])").all():
-        return compact.nunique() > 1
-    return bool(compact.str.fullmatch(r"(?:1[89]|20)\d\d").all()) and bool(column_name_words(name) & TIME)

@@ -1,57 +1,78 @@
-"""What becomes of rows that repeat a series and time: the newest version, the first row, or their mean or sum."""
+"""Infers how to treat rows that repeat a series and time: newest version, first row, mean or sum."""
 
 import pandas as pd
 
 from tasks.profiling.column_types import ColumnProfile, column_name_words, parse_times
 from tasks.profiling.inference import Hints, Inference, format_percent
-from tasks.profiling.vocabulary import VERSION
+from tasks.profiling.vocabulary import VERSION_WORDS
 from tasks.sources.spec import SourceSpec
 
-SAME = 0.99  # share of repeated keys with one value of y: then any row of them says it
-EVENTS = 0.2  # share of rows that repeat a key: more are no slips
+MIN_EQUAL_SHARE = 0.99  # of repeated keys that must have one value of y for any of their rows to do
+MIN_EVENT_SHARE = 0.2  # of rows that repeat a key: a higher share is no accident, the rows are events
 
 
 def infer_version_column(
-    frame: pd.DataFrame, key: list[str], kinds: dict[str, ColumnProfile], source: SourceSpec
+    frame: pd.DataFrame, key: list[str], profiles: dict[str, ColumnProfile], source: SourceSpec
 ) -> tuple[str | None, Inference | None]:
-    """The column that says since when a row was known, where rows repeat a key and it tells them apart."""
+    """Find the column that tells when a row became known, if rows repeat a key and it distinguishes them.
+
+    Args:
+        frame: The table, with the time column in UTC.
+        key: The series column, if there is one, and the time column.
+        profiles: The columns of the table by name.
+        source: How the table is read.
+
+    Returns:
+        The column for `columns.known_at` and the evidence; None and None without such a column.
+    """
     if not frame.dropna(subset=key).duplicated(key).any():
         return None, None
-    for name, told in kinds.items():
-        if told.kind == "time" and name not in key and column_name_words(name) & VERSION:
+    for name, profile in profiles.items():
+        if profile.kind == "time" and name not in key and column_name_words(name) & VERSION_WORDS:
             known = parse_times(frame[name], source)
             rows = frame.assign(**{name: known})
             if known.notna().all() and not rows.duplicated([*key, name]).any() and (known >= frame[key[-1]]).all():
-                why = "it tells apart rows of one time, and is never before it: the newest known counts"
-                return name, Inference("known_at", name, "likely", why)
+                evidence = "distinguishes rows of one time, and is never before it: the newest known row is used"
+                return name, Inference("known_at", name, "likely", evidence)
     return None, None
 
 
 def infer_duplicate_policy(rows: pd.DataFrame, key: list[str], y: str, hints: Hints) -> tuple[str, Inference | None]:
-    """(cleaning.repeated, what was found); `rows` have `y` as a number."""
+    """Choose the policy for rows that repeat a key.
+
+    Args:
+        rows: The table with `y` as a number.
+        key: The series column, if there is one, and the time column.
+        y: The target column.
+        hints: What the user states.
+
+    Returns:
+        The value of `cleaning.repeated`, and the evidence if any row repeats a key.
+    """
     rows = rows.dropna(subset=key)
-    again = rows.duplicated(key, keep=False)
+    repeated = rows.duplicated(key, keep=False)
     count = int(rows.duplicated(key).sum())
     if not count:
         return hints.repeated or "reject", None
-    values = rows[again].groupby(key)[y]
-    same = float((values.nunique() <= 1).mean())
-    policy, why = _policy(rows[y], same, count / len(rows))
-    told = f"{count:,} of {len(rows):,} rows repeat a time; {why}"
+    values = rows[repeated].groupby(key)[y]
+    equal_share = float((values.nunique() <= 1).mean())
+    policy, reason = _choose_policy(rows[y], equal_share, count / len(rows))
+    evidence = f"{count:,} of {len(rows):,} rows repeat a time; {reason}"
     if hints.repeated:
-        return hints.repeated, Inference("repeated", hints.repeated, "given", told)
-    return policy, Inference(
-        "repeated", policy, "sure" if same == 1 else "likely" if policy == "first" else "unsure", told
-    )
+        return hints.repeated, Inference("repeated", hints.repeated, "given", evidence)
+    confidence = "sure" if equal_share == 1 else "likely" if policy == "first" else "unsure"
+    return policy, Inference("repeated", policy, confidence, evidence)
 
 
-def _policy(y: pd.Series, same: float, share: float) -> tuple[str, str]:
-    if same >= SAME:
-        return "first", f"{format_percent(same)} of these times have one value of {y.name}, the first row is used"
-    known = y.dropna()
-    if share > EVENTS and (known >= 0).all() and (known % 1 == 0).all():
+def _choose_policy(y: pd.Series, equal_share: float, repeated_share: float) -> tuple[str, str]:
+    """Return the policy and the reason."""
+    if equal_share >= MIN_EQUAL_SHARE:
         return (
-            "sum",
-            f"{y.name} differs in {format_percent(1 - same)} of these times and counts something, so it is added up",
+            "first",
+            f"{format_percent(equal_share)} of these times have one value of {y.name}: the first row is used",
         )
-    return "mean", f"{y.name} differs in {format_percent(1 - same)} of these times, so its mean is taken"
+    known = y.dropna()
+    differing = f"{y.name} differs in {format_percent(1 - equal_share)} of these times"
+    if repeated_share > MIN_EVENT_SHARE and (known >= 0).all() and (known % 1 == 0).all():
+        return "sum", f"{differing} and is a count: the sum is used"
+    return "mean", f"{differing}: the mean is used"

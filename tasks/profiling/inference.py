@@ -1,4 +1,4 @@
-"""The words of guessing: what a person may say beforehand, what was found and how sure, and what nobody can guess."""
+"""Inferences: what a user may state in advance, what was inferred from the table, and how certain it is."""
 
 import difflib
 from collections.abc import Iterable
@@ -11,15 +11,18 @@ from data_contracts.column_types import known_zone
 from data_contracts.errors import NightcastError, SpecError
 from data_contracts.spec import Spec
 
+LABEL_WIDTH = 12
+MAX_NAMES_IN_ERROR = 20
+
 
 class CannotInferPipeline(NightcastError):
-    """A table of which no pipeline can be made as it is."""
+    """No pipeline can be inferred from the table."""
 
     exit_code = 3
 
 
 class Hints(Spec):
-    """What a person knows better; everything else is guessed."""
+    """What the user states; everything else is inferred."""
 
     time: str | None = None
     id: str | None = None
@@ -31,23 +34,26 @@ class Hints(Spec):
 
     @field_validator("timezone")
     @classmethod
-    def _known(cls, zone: str | None) -> str | None:
+    def _check_timezone(cls, zone: str | None) -> str | None:
         return known_zone(zone) if zone else None
 
     @field_validator("freq")
     @classmethod
-    def _frequency(cls, freq: str | None) -> str | None:
+    def _check_freq(cls, freq: str | None) -> str | None:
         try:
-            fit = freq is None or pd.tseries.frequencies.to_offset(freq).n > 0
+            valid = freq is None or pd.tseries.frequencies.to_offset(freq).n > 0
         except ValueError:
-            fit = False
-        if not fit:
-            raise ValueError(f"{freq!r} is no pandas frequency; write one such as h, 30min, D, B, W-MON, MS")
+            valid = False
+        if not valid:
+            raise ValueError(f"{freq!r} is not a pandas frequency; use one such as h, 30min, D, B, W-MON, MS")
         return freq
 
 
 class Inference(NamedTuple):
-    """One guess: `what` it is about, its value, how sure (sure, likely, unsure, given), and what tells so."""
+    """One inferred property of the pipeline: `what` it is, its value, and why.
+
+    `confidence` is sure, likely, unsure, given (stated by the user) or None (reported only); `evidence` is the reason.
+    """
 
     what: str
     value: str
@@ -56,27 +62,42 @@ class Inference(NamedTuple):
 
     @property
     def line(self) -> str:
-        told = ": ".join(filter(None, (self.confidence, self.evidence)))
-        return f"{self.what + ':':<12}{self.value}" + (f" ({told})" if told else "")
+        """The inference as a line of `nightcast init`."""
+        reason = ": ".join(filter(None, (self.confidence, self.evidence)))
+        return f"{self.what + ':':<{LABEL_WIDTH}}{self.value}" + (f" ({reason})" if reason else "")
 
 
 def resolve_column(name: str, names: Iterable[str], option: str, table: str) -> str:
-    """`name`, if the table has it. Raises SpecError with the nearest name."""
+    """Check that the table has the column of an option.
+
+    Args:
+        name: The column that the user named.
+        names: The columns of the table.
+        option: The option, named in the error.
+        table: The table, named in the error.
+
+    Returns:
+        The name.
+
+    Raises:
+        SpecError: The table does not have the column; suggests the closest name.
+    """
     names = list(names)
     if name in names:
         return name
-    near = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, names[:20]))}"
-    raise SpecError(f"{option} {name!r} is no column of {table}; {hint}")
+    close = difflib.get_close_matches(name, names, 1)
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(map(repr, names[:MAX_NAMES_IN_ERROR]))}"
+    raise SpecError(f"{option}: {table} has no column {name!r}; {hint}")
 
 
 def format_percent(share: float) -> str:
-    """A share as a person says it; never 100 % of what is less than all."""
+    """Format a share as percent with three significant digits; less than all is never shown as 100 %."""
     if share in {0, 1}:
         return f"{share:.0%}".replace("%", " %")
     return f"{min(max(100 * share, 0.01), 99.9):.3g} %"
 
 
-def join_names(names: Iterable[str], most: int = 8) -> str:
+def join_names(names: Iterable[str], limit: int = 8) -> str:
+    """Join up to `limit` names with commas, followed by the number of further names."""
     names = list(names)
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")

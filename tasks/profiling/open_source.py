@@ -1,4 +1,4 @@
-"""Opens a table of which nothing is known but where it lies: the one place that turns words into a source."""
+"""Opens a table of which only the address is known: a file, a folder, a glob, a URL, or a table of a database."""
 
 import re
 from pathlib import Path
@@ -19,66 +19,91 @@ from tasks.sources.read import read_source
 from tasks.sources.spec import NAMED, SECRET, SourceSpec
 from tasks.sources.values import MISSING, parse_numbers
 
-PACKED = (".gz", ".bz2", ".xz", ".zip", ".zst")
-TEXT, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
-ENCODINGS = ("utf-8", "utf-16", "cp1252")  # in this order; the last one reads almost anything
-SHOWN = 3
-SAMPLE = 2000  # rows that tell how decimals are written
+COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
+TEXT_SUFFIXES, PARQUET_SUFFIXES = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
+ENCODINGS = ("utf-8", "utf-16", "cp1252")  # in this order; the last reads almost any file
+MAX_SHOWN_NAMES = 3
+MAX_SAMPLED_ROWS = 2000  # to infer how decimals are written
 
 
-def infer_source(where: str, table: str | None = None) -> SourceSpec:
-    """A file, a folder, a glob, an fsspec URL, or a table of a database. Raises SpecError, Unguessable."""
-    _refuse_secrets(where)
-    scheme, there, _ = where.partition("://")
-    if there and scheme not in SCHEMES and _is_database(scheme):
-        told = {"kind": "sql", "url": where, "table": table or _only_table(where)}
-    elif there and scheme not in SCHEMES:
-        raise SpecError(f"{where}: nothing is read by {scheme}://; give a file, a folder, s3://… or sqlite:///file.db.")
+def infer_source(address: str, table: str | None = None) -> SourceSpec:
+    """Infer the kind of source from an address.
+
+    Args:
+        address: A file, a folder, a glob, an fsspec URL, or the URL of a database.
+        table: The table of a database; may be omitted if it has only one.
+
+    Returns:
+        The source as the pipeline will name it.
+
+    Raises:
+        SpecError: The address contains a password, or does not fit the options.
+        CannotInferPipeline: The file or folder does not exist.
+    """
+    _refuse_secrets(address)
+    scheme, has_scheme, _ = address.partition("://")
+    if has_scheme and scheme not in SCHEMES and _is_database(scheme):
+        settings = {"kind": "sql", "url": address, "table": table or _only_table(address)}
+    elif has_scheme and scheme not in SCHEMES:
+        raise SpecError(
+            f"{address}: the scheme {scheme}:// is not supported. Use a file, a folder, s3://… or sqlite:///file.db."
+        )
     elif table:
-        raise SpecError(f"--table is for a database, such as sqlite:///file.db, and {where} is none.")
+        raise SpecError(f"--table is for a database such as sqlite:///file.db; {address} is a file, folder or URL.")
     else:
-        told = _of_files(where, bool(there))
+        settings = _infer_files(address, bool(has_scheme))
     try:
-        return SourceSpec.model_validate(told)
+        return SourceSpec.model_validate(settings)
     except ValidationError as error:
-        raise spec_error_from(redact(where), error) from error
+        spec_error = spec_error_from(redact(address), error)
+        raise spec_error from error
 
 
 def read_sample(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
-    """(the source as it is best read, all its columns). Raises Unguessable."""
-    source, table = _read(source)
+    """Read the table, and infer encoding and decimal mark of a CSV.
+
+    Args:
+        source: The source of the table.
+
+    Returns:
+        The source with encoding and decimal mark, and the whole table with all its columns.
+
+    Raises:
+        CannotInferPipeline: The table cannot be read, has no rows, or a CSV has no header.
+    """
+    source, table = _read_in_any_encoding(source)
     if not table.num_rows:
-        raise CannotInferPipeline(f"{source.shown} has columns and no rows.")
+        raise CannotInferPipeline(f"{source.shown} has columns but no rows.")
     if source.kind != "csv":
         return source, table
-    _refuse_header_of_numbers(table, source)
-    return source.model_copy(update={"decimal": _decimal(table)}), table
+    _check_header(table, source)
+    return source.model_copy(update={"decimal": _infer_decimal_mark(table)}), table
 
 
-def _read(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
-    """In the first encoding that fits; the reason of the first is the one that is told."""
-    reason: SourceUnreadable | None = None
+def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
+    """Read in the first encoding that fits; if none fits, the error of the first is reported."""
+    first_error: SourceUnreadable | None = None
     for encoding in ENCODINGS if source.kind == "csv" else ENCODINGS[:1]:
-        tried = source.model_copy(update={"encoding": encoding})
+        encoded = source.model_copy(update={"encoding": encoding})
         try:
-            return tried, read_source(tried)
-        except SourceUnreadable as unreadable:
-            reason = reason or unreadable
-            if "encod" not in str(unreadable) and "written in" not in str(unreadable):
+            return encoded, read_source(encoded)
+        except SourceUnreadable as error:
+            first_error = first_error or error
+            if "encod" not in str(error) and "written in" not in str(error):
                 break
-    raise CannotInferPipeline(f"{source.shown}: {'; '.join(reason.findings if reason else [])}") from reason
+    findings = first_error.findings if first_error else []
+    raise CannotInferPipeline(f"{source.shown}: {'; '.join(findings)}") from first_error
 
 
-def _refuse_secrets(where: str) -> None:
-    """What init writes is kept: a password must stand there by its name."""
-    found = re.search(r"://[^:@/]*:(.*)@", where)
-    asked = re.search(rf"[?&][^=]*(?:{SECRET.pattern})[^=]*=(?!\$)", where, re.IGNORECASE)
-    plain = asked or (found and not NAMED.fullmatch(found[1]))
-    if plain:
-        shown = re.sub(r"\?.*$", "", re.sub(r"://.*@", "://…@", where))
+def _refuse_secrets(address: str) -> None:
+    """Raise SpecError for a password, because init writes the address to a file; a ${NAME} is accepted."""
+    password = re.search(r"://[^:@/]*:(.*)@", address)
+    in_query = re.search(rf"[?&][^=]*(?:{SECRET.pattern})[^=]*=(?!\$)", address, re.IGNORECASE)
+    if in_query or (password and not NAMED.fullmatch(password[1])):
+        shown = re.sub(r"\?.*$", "", re.sub(r"://.*@", "://…@", address))
         raise SpecError(
-            f"{shown} carries a password, and what init writes is kept. Write ${{PASSWORD}} in its place, in quotes "
-            "for your shell, and set that variable; or leave it out where the environment has credentials."
+            f"{shown} contains a password, and init writes the address to a file. Write ${{PASSWORD}} in its place, in "
+            "quotes for your shell, and set that environment variable; or omit it if the environment has credentials."
         )
 
 
@@ -87,85 +112,88 @@ def _is_database(scheme: str) -> bool:
         registry.load(scheme.replace("+", ".") if "+" in scheme else scheme)
     except SQLAlchemyError:
         return scheme in ("postgres", "postgresql")
-    except ImportError:  # known, and its package is not installed: reading says which
+    except ImportError:  # a known database whose driver is not installed: reading reports which
         return True
     return True
 
 
 def _only_table(url: str) -> str:
-    """The table of a database that has one; else the names of all, to choose from."""
+    """Return the table of a database that has only one; otherwise raise SpecError with the names of all."""
     probe = SourceSpec(kind="sql", url=url, table="?")
     with translate_errors(probe) as ready:
         file = re.fullmatch(r"sqlite:///([^?]+)(?:\?.*)?", ready.url)
         if file and not Path(file[1]).is_file():
-            raise CannotInferPipeline(f"{url}: there is no such file.")
+            raise CannotInferPipeline(f"{url}: the file does not exist.")
         if not file:
             raise SpecError(f"which table of {probe.shown.removesuffix(' (?)')}? Name it with --table.")
         engine = create_engine(ready.url)
         names = [*inspect(engine).get_table_names(), *inspect(engine).get_view_names()]
         engine.dispose()
     if len(names) != 1:
-        known = join_names(sorted(names), 12) or "none at all"
+        known = join_names(sorted(names), 12) or "none"
         raise SpecError(f"{url} has {len(names)} tables: {known}. Name one with --table.")
     return str(names[0])
 
 
-def _of_files(where: str, remote: bool) -> dict[str, Any]:
-    globbed = re.search(r"[*?\[]", where) is not None and not Path(where).exists()
-    if not remote and not globbed and not Path(where).exists():
-        raise CannotInferPipeline(f"{where}: there is no such file or folder.")
-    if remote or globbed or not Path(where).is_dir():
-        return {"kind": _kind([where], where), "path": where}
-    files = [path for path in sorted(Path(where).rglob("*")) if path.is_file() and path.name[0] not in "._"]
-    tables = [path for path in files if _by_suffix(path.name)]
-    told = {"kind": _kind([path.name for path in tables], where), "path": where}
-    if len(tables) < len(files):  # a README lies among them
-        suffixes = {"".join(path.suffixes[-2:]) if path.suffix in PACKED else path.suffix for path in tables}
-        if len(suffixes) > 1:
-            raise SpecError(f"{where} holds files of {join_names(sorted(suffixes))}; give one of them, or a glob.")
-        below = "" if all(path.parent == Path(where) for path in tables) else "**/"
-        told["path"] = str(tables[0]) if len(tables) == 1 else f"{where.rstrip('/')}/{below}*{suffixes.pop()}"
-    return told
+def _infer_files(address: str, remote: bool) -> dict[str, Any]:
+    """Return kind and path of a file source; a folder with other files beside its tables becomes a glob."""
+    is_glob = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
+    if not remote and not is_glob and not Path(address).exists():
+        raise CannotInferPipeline(f"{address}: no such file or folder.")
+    if remote or is_glob or not Path(address).is_dir():
+        return {"kind": _kind_of_files([address], address), "path": address}
+    files = [path for path in sorted(Path(address).rglob("*")) if path.is_file() and path.name[0] not in "._"]
+    tables = [path for path in files if _kind_of_suffix(path.name)]
+    kind = _kind_of_files([path.name for path in tables], address)
+    if len(tables) == len(files):
+        return {"kind": kind, "path": address}
+    suffixes = {"".join(path.suffixes[-2:]) if path.suffix in COMPRESSED_SUFFIXES else path.suffix for path in tables}
+    if len(suffixes) > 1:
+        raise SpecError(f"{address} has files of {join_names(sorted(suffixes))}; give one of them, or a glob.")
+    below = "" if all(path.parent == Path(address) for path in tables) else "**/"
+    glob = f"{address.rstrip('/')}/{below}*{suffixes.pop()}"
+    return {"kind": kind, "path": str(tables[0]) if len(tables) == 1 else glob}
 
 
-def _kind(names: list[str], where: str) -> Any:
-    kinds = {kind for name in names if (kind := _by_suffix(name))}
+def _kind_of_files(names: list[str], address: str) -> Any:
+    kinds = {kind for name in names if (kind := _kind_of_suffix(name))}
     if len(kinds) == 1:
         return kinds.pop()
     if kinds:
-        raise SpecError(f"{where} holds both CSV and Parquet; give a glob such as {where.rstrip('/')}/*.csv.")
-    raise SpecError(f"{where} holds nothing whose name ends with .csv, .tsv, .txt or .parquet, packed or not.")
+        raise SpecError(f"{address} has both CSV and Parquet files; give a glob such as {address.rstrip('/')}/*.csv.")
+    raise SpecError(
+        f"{address} has no table. The name of a table must end with .csv, .tsv, .txt or .parquet, or with that and a "
+        "compression suffix such as .gz."
+    )
 
 
-def _by_suffix(name: str) -> str | None:
-    plain = name.lower()
-    for suffix in PACKED:
-        plain = plain.removesuffix(suffix)
-    return "parquet" if plain.endswith(PARQUET) else "csv" if plain.endswith(TEXT) else None
+def _kind_of_suffix(name: str) -> str | None:
+    stem = name.lower()
+    for suffix in COMPRESSED_SUFFIXES:
+        stem = stem.removesuffix(suffix)
+    return "parquet" if stem.endswith(PARQUET_SUFFIXES) else "csv" if stem.endswith(TEXT_SUFFIXES) else None
 
 
-def _refuse_header_of_numbers(table: pa.Table, source: SourceSpec) -> None:
+def _check_header(table: pa.Table, source: SourceSpec) -> None:
     names = table.column_names
-    plain = [name for name in names if re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", name)]
-    if len(plain) > len(names) / 2:
+    numbers = [name for name in names if re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", name)]
+    if len(numbers) > len(names) / 2:
         raise CannotInferPipeline(
-            f"the first line of {source.shown} is {', '.join(names[:SHOWN])} …: numbers, no names of columns. Add a "
-            "header such as time,y and a column with the time of each row."
+            f"the first line of {source.shown} is {', '.join(names[:MAX_SHOWN_NAMES])} …: numbers instead of column "
+            "names. Add a header such as time,y and a column with the time of each row."
         )
 
 
-def _decimal(table: pa.Table) -> str:
-    """A comma where columns are numbers only with it, and not all as 1,234 is: that may be more than a thousand."""
+def _infer_decimal_mark(table: pa.Table) -> str:
+    """Return a comma if a column is numeric only with it; 1,234 alone does not count, it may be a thousand."""
     for name in dict.fromkeys(table.column_names):
         if table.column_names.count(name) > 1:
             continue
-        text = table[name].slice(0, SAMPLE).to_pandas().dropna().astype(str).str.strip()
+        text = table[name].slice(0, MAX_SAMPLED_ROWS).to_pandas().dropna().astype(str).str.strip()
         text = text[~text.str.lower().isin(MISSING)]
-        marked = text[text.str.contains(",", regex=False)]
-        if (
-            len(marked)
-            and not parse_numbers(text, ",")[1].any()
-            and (marked.str.split(",").str[-1].str.len() != 3).any()
-        ):
-            return ","
+        with_comma = text[text.str.contains(",", regex=False)]
+        if len(with_comma) and not parse_numbers(text, ",")[1].any():
+            digits_after = with_comma.str.split(",").str[-1].str.len()
+            if (digits_after != 3).any():
+                return ","
     return "."

@@ -1,4 +1,4 @@
-"""The season, horizon and lookback of an unknown table, from its step, its length and how it repeats itself."""
+"""Infers season, horizon and lookback from the step, the length of the history and its autocorrelation."""
 
 from typing import NamedTuple
 
@@ -10,114 +10,137 @@ from models.data.calendar import default_lookback, seasons, steps_a_day
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference
 from tasks.quality import time_grid
 
-LARGEST = 8  # series that are looked at: those with most values
-RECENT = 20_000  # steps
-FURTHEST = 400  # steps to a season that no calendar knows
-HORIZONS = {"D": 14, "B": 10, "W": 13, "M": 12, "Q": 4, "Y": 3}
-MOST_STEPS = 96  # of a horizon
-PARTS = 8  # horizons that a history must hold
-FEWEST = 12  # steps
-DAYS = 0.05  # most of a history that a day may be
+MAX_SERIES = 8  # that are looked at: those with the most values
+MAX_RECENT_STEPS = 20_000
+MAX_UNEXPECTED_LAG = 400  # steps of a season that is not one of the calendar
+CALENDAR_HORIZONS = {"D": 14, "B": 10, "W": 13, "M": 12, "Q": 4, "Y": 3}  # steps
+MAX_HORIZON = 96  # steps
+TWO_WEEKS = 14  # steps of a day
+MIN_HORIZONS = 8  # that a history holds
+MIN_STEPS = 12  # of a history
+MAX_DAY_SHARE = 0.05  # of a history; a model is refreshed sooner if a day is more
+SURE_AUTOCORRELATION = 0.5
 
 
-class Rhythm(NamedTuple):
+class SeasonalityInference(NamedTuple):
+    """Season, horizon and lookback in steps, how often a model is trained again, and the evidence."""
+
     horizon: int
     lookback: int
     season: int | None
-    """None: that of the frequency."""
+    """None: the default season of the frequency."""
     refresh: str | None
-    """None: a day, after which a model is trained again."""
-    findings: tuple[Inference, ...]
+    """None: a day, the default."""
+    inferences: tuple[Inference, ...]
 
 
-def infer_seasonality(frame: pd.DataFrame, freq: str, hints: Hints, where: str) -> Rhythm:
-    """`frame` has series, ds on the clock of the grid, and y as a number. Raises Unguessable for a short history."""
-    known = frame.dropna(subset=["ds", "y"]).drop_duplicates(["series", "ds"])
-    grid = time_grid.steps(known["ds"], freq, 0) if len(known) else []
-    if len(grid) < FEWEST:
+def infer_seasonality(panel: pd.DataFrame, freq: str, hints: Hints, table: str) -> SeasonalityInference:
+    """Infer season, horizon and lookback.
+
+    Args:
+        panel: Rows with `series`, `ds` (UTC, or dates if the step is a calendar step) and `y` as a number.
+        freq: The step.
+        hints: What the user states.
+        table: The table, named in errors.
+
+    Returns:
+        The values in steps, with their evidence.
+
+    Raises:
+        CannotInferPipeline: The history has fewer than 12 steps.
+    """
+    known = panel.dropna(subset=["ds", "y"]).drop_duplicates(["series", "ds"])
+    grid = time_grid.build_grid(known["ds"], freq, 0) if len(known) else []
+    if len(grid) < MIN_STEPS:
         raise CannotInferPipeline(
-            f"{where} is too short: {len(grid)} steps of freq {freq!r} have a value, and a model needs {FEWEST} at the "
-            "very least, many more to be any good. Bring more history, or a finer step."
+            f"{table} is too short: {len(grid)} steps of freq {freq!r} have a value. A model needs at least "
+            f"{MIN_STEPS}, and many more to forecast well. Bring more history, or use a finer step."
         )
-    series = _largest(known, grid)
-    horizon, how = _horizon(freq, len(grid), hints)
+    series = _longest_series(known, grid)
+    horizon, reason = _choose_horizon(freq, len(grid), hints)
     lookback = max(2, min(default_lookback(freq, horizon), len(grid) // 3))
-    season, told = _season(series, freq)
-    horizons = Inference("horizon", f"{horizon} steps", "given" if hints.horizon else "likely", how)
-    back = Inference(
-        "lookback",
-        f"{lookback} steps",
-        "likely",
-        f"of {len(grid):,} steps from {grid[0]:%Y-%m-%d} to {grid[-1]:%Y-%m-%d}",
+    season, season_inference = _infer_season(series, freq)
+    span = f"of {len(grid):,} steps from {grid[0]:%Y-%m-%d} to {grid[-1]:%Y-%m-%d}"
+    inferences = (
+        season_inference,
+        Inference("horizon", f"{horizon} steps", "given" if hints.horizon else "likely", reason),
+        Inference("lookback", f"{lookback} steps", "likely", span),
     )
-    return Rhythm(horizon, lookback, season, _refresh(freq, horizon, len(grid)), (told, horizons, back))
+    return SeasonalityInference(horizon, lookback, season, _choose_refresh(freq, horizon, len(grid)), inferences)
 
 
-def _largest(known: pd.DataFrame, grid: pd.DatetimeIndex) -> list[np.ndarray]:
-    """Newest values of the largest series on the grid, NaN for gaps."""
-    told = []
-    for name in known["series"].value_counts(sort=True).index[:LARGEST]:
-        part = known[known["series"] == name]
+def _longest_series(known: pd.DataFrame, grid: pd.DatetimeIndex) -> list[np.ndarray]:
+    """Return the newest values of the series with the most values, each (steps,) on the grid, NaN for gaps."""
+    series = []
+    for name in known["series"].value_counts(sort=True).index[:MAX_SERIES]:
+        rows = known[known["series"] == name]
         values = np.full(len(grid), np.nan)
-        place = grid.get_indexer(part["ds"])
-        values[place[place >= 0]] = part["y"].to_numpy(float)[place >= 0]
-        told.append(values[place[place >= 0].min() :][-RECENT:] if (place >= 0).any() else values)
-    return told
+        index = grid.get_indexer(rows["ds"])
+        on_grid = index >= 0
+        values[index[on_grid]] = rows["y"].to_numpy(float)[on_grid]
+        series.append(values[index[on_grid].min() :][-MAX_RECENT_STEPS:] if on_grid.any() else values)
+    return series
 
 
-def _horizon(freq: str, steps: int, hints: Hints) -> tuple[int, str]:
+def _choose_horizon(freq: str, steps: int, hints: Hints) -> tuple[int, str]:
+    """Return the horizon in steps and the reason."""
     if hints.horizon:
         return hints.horizon, ""
     offset = pd.tseries.frequencies.to_offset(freq)
     day = steps_a_day(freq)
-    if isinstance(offset, pd.offsets.Tick):
-        usual, how = (min(day, MOST_STEPS), "a day" if day <= MOST_STEPS else "less than a day, whose steps are many")
-        usual, how = (usual, how) if day > 1 else (14, "two weeks")
-    else:
-        letter = next((one for one in "DBWMQY" if one in offset.name.split("-")[0].removeprefix("B")), "D")
+    if not isinstance(offset, pd.offsets.Tick):
+        letter = next((unit for unit in "DBWMQY" if unit in offset.name.split("-")[0].removeprefix("B")), "D")
         letter = "B" if offset.name == "B" else letter
-        usual, how = max(1, HORIZONS[letter] // offset.n), "usual for this step"
-    fitting = max(1, steps // PARTS)
-    return (usual, how) if usual <= fitting else (fitting, "as far as so short a history allows")
+        default, reason = max(1, CALENDAR_HORIZONS[letter] // offset.n), "default for this step"
+    elif day <= 1:
+        default, reason = TWO_WEEKS, "two weeks"
+    elif day <= MAX_HORIZON:
+        default, reason = day, "a day"
+    else:
+        default, reason = MAX_HORIZON, "less than a day, because a day has many steps"
+    fitting = max(1, steps // MIN_HORIZONS)
+    return (default, reason) if default <= fitting else (fitting, "the most that the short history allows")
 
 
-def _refresh(freq: str, horizon: int, steps: int) -> str | None:
-    """A horizon where a day is too much of a short history of short steps."""
+def _choose_refresh(freq: str, horizon: int, steps: int) -> str | None:
+    """Return one horizon as the refresh interval if a day is a large part of a short history; otherwise None."""
     day = steps_a_day(freq)
-    if day == 1 or day <= DAYS * steps:
+    if day == 1 or day <= MAX_DAY_SHARE * steps:
         return None
     seconds = max(1, round(horizon * pd.Timedelta(pd.tseries.frequencies.to_offset(freq)).total_seconds()))
     return f"{seconds // 60}min" if seconds % 60 == 0 else f"{seconds}s"
 
 
-def _season(series: list[np.ndarray], freq: str) -> tuple[int | None, Inference]:
+def _infer_season(series: list[np.ndarray], freq: str) -> tuple[int | None, Inference]:
+    """Return the season if it is not the default of the frequency, and the evidence."""
     lags = [lag for lag in seasons(freq) if lag > 1]
-    longest = max(len(one) for one in series)
-    found = seasonal_lags_of(series, lags)
-    if found:
-        first, *others = found
-        why = f"autocorrelation {_short(found[first])} at lag {first}"
-        why += "".join(f"; {_called(lag, freq)} pattern too, {_short(found[lag])} at lag {lag}" for lag in others)
-        sure = "sure" if found[first] >= 0.5 else "likely"
-        return None if first == seasons(freq)[0] else first, Inference("season", str(first), sure, why)
-    if unknown := unexpected_season(series, min(longest // 4, FURTHEST)):
-        lag, told = unknown
-        return lag, Inference(
-            "season", str(lag), "unsure", f"autocorrelation {_short(told)} at lag {lag}, though no calendar knows it"
+    longest = max(len(values) for values in series)
+    seasonal = seasonal_lags_of(series, lags)
+    if seasonal:
+        first, *others = seasonal
+        evidence = f"autocorrelation {_format_correlation(seasonal[first])} at lag {first}"
+        for lag in others:
+            evidence += f"; {_name_pattern(lag, freq)} pattern too, {_format_correlation(seasonal[lag])} at lag {lag}"
+        confidence = "sure" if seasonal[first] >= SURE_AUTOCORRELATION else "likely"
+        return None if first == seasons(freq)[0] else first, Inference("season", str(first), confidence, evidence)
+    if unexpected := unexpected_season(series, min(longest // 4, MAX_UNEXPECTED_LAG)):
+        lag, correlation = unexpected
+        evidence = f"autocorrelation {_format_correlation(correlation)} at lag {lag}, which is not a calendar season"
+        return lag, Inference("season", str(lag), "unsure", evidence)
+    default = seasons(freq)[0]
+    correlation = median_autocorrelation(series, default)
+    evidence = "default of the frequency; the history is too short to measure it"
+    if np.isfinite(correlation):
+        evidence = (
+            f"default of the frequency; autocorrelation {_format_correlation(correlation)} at lag {default} is weak"
         )
-    usual = seasons(freq)[0]
-    told = median_autocorrelation(series, usual)
-    why = "too short to tell"
-    if np.isfinite(told):
-        why = f"autocorrelation {_short(told)} at lag {usual}, hardly a pattern"
-    why = f"that of the calendar; {why}"
-    return None, Inference("season", str(usual), "unsure", why)
+    return None, Inference("season", str(default), "unsure", evidence)
 
 
-def _called(lag: int, freq: str) -> str:
+def _name_pattern(lag: int, freq: str) -> str:
     day = steps_a_day(freq)
     return {day: "daily", 7 * day: "weekly"}.get(lag, f"{lag}-step")
 
 
-def _short(value: float) -> str:
-    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)  # + 0.0: there is no minus nothing
+def _format_correlation(value: float) -> str:
+    return f"{round(value, 2) + 0.0:.2f}".replace("0.", ".", 1)  # adding 0.0 turns -0.0 into 0.0

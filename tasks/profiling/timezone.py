@@ -1,90 +1,121 @@
-"""The zone of the clock by which an unknown table counts its hours."""
+"""Infers the time zone: from the column's type, from offsets in text, or from the hour that a clock skips in spring."""
 
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 import pandas as pd
 import pyarrow as pa
 
-from tasks.profiling.column_types import MOSTLY
+from tasks.profiling.column_types import MIN_MATCHING_SHARE
 from tasks.profiling.inference import Hints, Inference, join_names
-from tasks.profiling.time_column import Times, plain
+from tasks.profiling.time_column import TimeColumn, to_pandas
 from tasks.sources.timestamps import OFFSET
 
-ZONES = (  # where several have the same clock, the first is named
+ZONES = (  # of several zones with the same offsets, the first is taken
     "Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",
     "America/Los_Angeles", "America/Halifax", "America/Sao_Paulo", "Australia/Melbourne", "Australia/Adelaide",
     "Pacific/Auckland", "Asia/Jerusalem", "Europe/Lisbon", "America/Anchorage", "America/Santiago",
 )  # fmt: skip
-CLOCKS = ("America/Chicago", "Europe/Berlin", "Europe/London", "Australia/Melbourne")  # each with nights of its own
+ZONES_BY_CLOCK_CHANGE = ("America/Chicago", "Europe/Berlin", "Europe/London", "Australia/Melbourne")
+SAMPLED_TIMES_PER_OFFSET = 300
 
 
-def infer_timezone(table: pa.Table, times: Times, hints: Hints) -> tuple[Inference, str, bool]:
-    """(what was found, the zone of the clock that people go by, whether stamps carry a zone or an offset)."""
+class TimezoneInference(NamedTuple):
+    """The zone of the local clock, whether the times carry a zone or an offset, and the evidence."""
+
+    zone: str
+    zoned: bool
+    inference: Inference
+
+
+def infer_timezone(table: pa.Table, times: TimeColumn, hints: Hints) -> TimezoneInference:
+    """Infer the zone of the clock in which days begin.
+
+    Args:
+        table: The whole table.
+        times: The time column.
+        hints: What the user states.
+
+    Returns:
+        The zone, UTC if it cannot be inferred, with the evidence.
+    """
     values = table[times.column]
     zone = values.type.tz if pa.types.is_timestamp(values.type) else None
     if hints.timezone:
-        return Inference("zone", hints.timezone, "given", ""), hints.timezone, zone is not None
+        return TimezoneInference(hints.timezone, zone is not None, Inference("zone", hints.timezone, "given", ""))
     if zone and zone.upper() not in ("UTC", "+00:00", "ETC/UTC", "Z"):
         try:
             ZoneInfo(zone)
         except (KeyError, ValueError):
-            return Inference("zone", "UTC", "sure", f"times are stored as {zone}"), "UTC", True
-        return Inference("zone", zone, "sure", "the column says so"), zone, True
+            return TimezoneInference("UTC", True, Inference("zone", "UTC", "sure", f"times are stored as {zone}"))
+        return TimezoneInference(zone, True, Inference("zone", zone, "sure", "the type of the column"))
     if zone or times.epoch:
-        why = f"{'the column says so' if zone else 'they count since 1970'}; days begin elsewhere? --timezone"
-        return Inference("zone", "UTC", "sure", why), "UTC", True
-    text = plain(values)
-    if pd.api.types.is_string_dtype(text) and text.str.contains(OFFSET, na=False).mean() > MOSTLY:
-        return _of_offsets(text, times.values)
-    return _of_no_zone(times.values)
+        evidence = f"{'the type of the column' if zone else 'Unix timestamps'}; for days of another zone: --timezone"
+        return TimezoneInference("UTC", True, Inference("zone", "UTC", "sure", evidence))
+    text = to_pandas(values)
+    if pd.api.types.is_string_dtype(text) and text.str.contains(OFFSET, na=False).mean() > MIN_MATCHING_SHARE:
+        return _infer_from_offsets(text, times.values)
+    return _infer_from_clock_changes(times.values)
 
 
-def _of_offsets(text: pd.Series, instants: pd.Series) -> tuple[Inference, str, bool]:
-    told = text.str.extract(r"([Zz]|[+-]\d\d(?::?\d\d)?)\s*$")[0].str.upper().replace("Z", "+00")
-    digits = told.str.replace(":", "", regex=False)
+def _infer_from_offsets(text: pd.Series, instants: pd.Series) -> TimezoneInference:
+    """Choose a zone that has the offsets of the text at these instants."""
+    suffix = text.str.extract(r"([Zz]|[+-]\d\d(?::?\d\d)?)\s*$")[0].str.upper().replace("Z", "+00")
+    digits = suffix.str.replace(":", "", regex=False)
     minutes = pd.to_numeric(digits.str[1:3]) * 60 + pd.to_numeric(digits.str[3:5]).fillna(0)
     offset = minutes.where(digits.str[0] != "-", -minutes)
     known = pd.DataFrame({"instant": instants, "offset": offset}).dropna()
-    seen = sorted(known["offset"].unique())
-    if seen == [0]:
-        return Inference("zone", "UTC", "sure", "every time ends with Z or +00:00"), "UTC", True
-    written = ", ".join(f"{'-' if one < 0 else '+'}{abs(one) // 60:02.0f}:{abs(one) % 60:02.0f}" for one in seen[:4])
-    few = known.groupby("offset").sample(n=300, replace=True, random_state=0) if len(seen) < 5 else known.iloc[:0]
-    fitting = [zone for zone in ZONES if len(seen) > 1 and _keeps(few, zone)]
-    if fitting:
-        why = f"the only clock of {len(ZONES)} with offsets {written} on these days" if len(fitting) == 1 else (
-            f"offsets {written} are also those of {join_names(fitting[1:], 3)}")  # fmt: skip
-        return Inference("zone", fitting[0], "likely", why), fitting[0], True
-    why = f"offsets {written} are of no single place known here; times are right, say where days begin: --timezone"
-    return Inference("zone", "UTC", "unsure", why), "UTC", True
+    offsets = sorted(known["offset"].unique())
+    if offsets == [0]:
+        inference = Inference("zone", "UTC", "sure", "every time ends with Z or +00:00")
+        return TimezoneInference("UTC", True, inference)
+    shown = ", ".join(_format_offset(minutes) for minutes in offsets[:4])
+    sample = known.iloc[:0]
+    if len(offsets) < 5:
+        sample = known.groupby("offset").sample(n=SAMPLED_TIMES_PER_OFFSET, replace=True, random_state=0)
+    matching = [zone for zone in ZONES if len(offsets) > 1 and _has_offsets(sample, zone)]
+    if matching:
+        evidence = (
+            f"the only one of {len(ZONES)} known zones with offsets {shown} on these days"
+            if len(matching) == 1
+            else f"offsets {shown}; the same as {join_names(matching[1:], 3)}"
+        )
+        return TimezoneInference(matching[0], True, Inference("zone", matching[0], "likely", evidence))
+    evidence = f"offsets {shown} match no known zone; the times are right, for days of another zone: --timezone"
+    return TimezoneInference("UTC", True, Inference("zone", "UTC", "unsure", evidence))
 
 
-def _keeps(known: pd.DataFrame, zone: str) -> bool:
+def _format_offset(minutes: float) -> str:
+    return f"{'-' if minutes < 0 else '+'}{abs(minutes) // 60:02.0f}:{abs(minutes) % 60:02.0f}"
+
+
+def _has_offsets(known: pd.DataFrame, zone: str) -> bool:
+    """Whether a zone has the offset (minutes) of every row at its instant."""
     local = known["instant"].dt.tz_convert(zone).dt.tz_localize(None)
-    gap = (local - known["instant"].dt.tz_localize(None)).dt.total_seconds() / 60
-    return bool(len(known)) and bool((gap == known["offset"]).all())
+    offset = (local - known["instant"].dt.tz_localize(None)).dt.total_seconds() / 60
+    return bool(len(known)) and bool((offset == known["offset"]).all())
 
 
-def _of_no_zone(times: pd.Series) -> tuple[Inference, str, bool]:
-    """A clock that skips an hour each spring is local; which one, only a person knows."""
+def _infer_from_clock_changes(times: pd.Series) -> TimezoneInference:
+    """Detect a local clock by the hour it skips each spring; only the user can tell which zone it is."""
     hours = pd.DatetimeIndex(times.dropna().unique()).tz_localize(None)
-    changing = next((zone for zone in CLOCKS if _skips(hours, zone)), None)
-    if changing is None:
-        return Inference("zone", "UTC", "likely", "times carry none; a local clock? --timezone"), "UTC", False
-    why = (
-        f"times carry none, and skip an hour in spring like {changing}; read as one clock without changes, which keeps "
-        "every row. Instants wanted? --timezone"
-    )
-    return Inference("zone", "UTC", "likely", why), "UTC", False
+    changing = next((zone for zone in ZONES_BY_CLOCK_CHANGE if _skips_spring_hours(hours, zone)), None)
+    evidence = "times have no zone; if they are local, name it with --timezone"
+    if changing:
+        evidence = (
+            f"times have no zone, and skip an hour in spring like {changing}; they are read as a clock without "
+            "changes, which keeps every row. To read them as local times: --timezone"
+        )
+    return TimezoneInference("UTC", False, Inference("zone", "UTC", "likely", evidence))
 
 
-def _skips(hours: pd.DatetimeIndex, zone: str) -> bool:
-    """Whether the hours that never were in `zone` lack, and the ones around them are there."""
+def _skips_spring_hours(hours: pd.DatetimeIndex, zone: str) -> bool:
+    """Whether the local hours that do not exist in `zone` are missing while the hours around them are present."""
     if len(hours) < 2:
         return False
     days = pd.date_range(hours.min().ceil("D"), hours.max().floor("D"), freq="D")
-    every = days.repeat(5) + pd.to_timedelta(list(range(5)) * len(days), unit="h")
-    valid = every.tz_localize(zone, nonexistent="NaT", ambiguous=[True] * len(every)).notna()
-    never = every[~valid]
-    around = never[(never - pd.Timedelta(hours=1)).isin(hours) & (never + pd.Timedelta(hours=1)).isin(hours)]
-    return len(around) > 0 and not around.isin(hours).any()
+    night = days.repeat(5) + pd.to_timedelta(list(range(5)) * len(days), unit="h")
+    exists = night.tz_localize(zone, nonexistent="NaT", ambiguous=[True] * len(night)).notna()
+    skipped = night[~exists]
+    surrounded = skipped[(skipped - pd.Timedelta(hours=1)).isin(hours) & (skipped + pd.Timedelta(hours=1)).isin(hours)]
+    return len(surrounded) > 0 and not surrounded.isin(hours).any()

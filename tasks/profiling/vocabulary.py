@@ -1,28 +1,28 @@
-"""Words in the names of columns, and what they hint at."""
+"""Words in column names, and the role of a column that each suggests."""
 
 
 def _words(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-TIME = _words("time date datetime timestamp ds day hour week month period dt ts date_time index year")
-BOOKKEEPING = _words("created updated modified loaded inserted ingested known exported local at")
-VERSION = _words("known loaded inserted ingested updated modified created exported published revised")
-HOURS = _words("hr hour hours minute time period")
-ID = _words(
+TIME_WORDS = _words("time date datetime timestamp ds day hour week month period dt ts date_time index year")
+HOUR_WORDS = _words("hr hour hours minute time period")
+AUDIT_WORDS = _words("created updated modified loaded inserted ingested known exported local at")
+VERSION_WORDS = _words("known loaded inserted ingested updated modified created exported published revised")
+ID_NAMES = _words("unique_id series series_id id item_id")
+ID_WORDS = _words(
     "id unique_id series item sku store shop product sensor station meter device region country city site location "
     "branch customer client symbol ticker name key code department dept warehouse plant route line machine state "
     "category"
 )
-ID_NAMES = _words("unique_id series series_id id item_id")
-COUNTER = frozenset(["index", "instant", "row", "id", "unnamed", "no", ""])
+ROW_NUMBER_WORDS = frozenset(["index", "instant", "row", "id", "unnamed", "no", ""])
 TARGET_NAMES = _words("y target value values label")
 TARGET_WORDS = _words(
     "sales sold demand load count cnt total quantity qty units amount revenue consumption usage kwh mw energy power "
     "orders visitors visits trips rides passengers traffic generation output turnover requests calls arrivals close "
     "ot"
 )
-WEATHER = _words(
+WEATHER_WORDS = _words(
     "temp atemp temperature rain snow wind windspeed humidity hum cloud clouds pressure visib visibility precip "
     "precipitation sun sunshine radiation dew dewpoint weathersit"
 )

@@ -1,4 +1,7 @@
-"""Whole columns: whether the source has the types that its contract promises. CSV is text, and judged by value."""
+"""Types of whole columns: whether the source has the types that its contract promises.
+
+A text column, such as every column of a CSV, is checked by its values.
+"""
 
 from typing import Any
 
@@ -12,86 +15,87 @@ from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.values import MISSING, format_value, parse_booleans, parse_numbers
 
-FITS: dict[ColumnType, tuple[ColumnType, ...]] = {
+COMPATIBLE_TYPES: dict[ColumnType, tuple[ColumnType, ...]] = {
     "number": ("number", "integer"),
-    "integer": ("integer", "number"),  # a gap makes a float of it; each value must be whole
+    "integer": ("integer", "number"),  # a gap turns integers into floats; the row checks test that each is whole
     "string": ("string",),
     "boolean": ("boolean",),
     "time": ("time",),
     "clock": ("clock", "string"),
 }
-FEWEST = 2  # one wrong value is a row at fault, not a retyped column
+MIN_VALUES = 2  # a single unreadable value is a violating row and not a changed type
 
 
 def check_column_types(raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Columns that are not what the contract promises: each stops the night, for no row of it can be read."""
+    """Find columns whose type differs from the contract; each stops the night, because no row can be parsed."""
     if reading.contract is None:
         return []
-    faults = []
+    violations = []
     for column in reading.contract.columns:
-        reason = _type_mismatch(_values_of(column.name, raw, reading), column, reading)
-        if reason:
-            told = f"is promised as {column.promised} and found as {reason}"
-            faults.append(Violation("type of the column", column.name, "error", told, []))
-    return faults
+        actual = _type_mismatch(_source_values(column.name, raw, reading), column, reading)
+        if actual:
+            reason = f"the contract promises {column.promised}, the source has {actual}"
+            violations.append(Violation("type of the column", column.name, "error", reason, []))
+    return violations
 
 
-def _values_of(name: str, raw: pd.DataFrame, reading: DatasetSpec) -> pd.Series:
-    """A column of the source, under whichever name the raw table has it."""
+def _source_values(name: str, raw: pd.DataFrame, reading: DatasetSpec) -> pd.Series:
+    """Return a column of the source from the raw table, which has canonical names."""
     columns = reading.columns
     if name in reading.targets([name]):
         return raw["y"] if isinstance(columns.y, str) else raw.loc[raw["target"] == name, "y"]
     if name == columns.unique_id and not isinstance(columns.y, str):
-        return wide_tables.ids(raw["unique_id"], raw["target"])
-    ours = {columns.unique_id: "unique_id", columns.ds: "ds", columns.known_at: "known_at"}
-    return raw[ours.get(name, name)]
+        return wide_tables.strip_targets(raw["unique_id"], raw["target"])
+    canonical = {columns.unique_id: "unique_id", columns.ds: "ds", columns.known_at: "known_at"}
+    return raw[canonical.get(name, name)]
 
 
 def _type_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> str | None:
-    """What `values` are, where they are not what `column` promises."""
+    """Describe the type of `values` if it differs from the promised type of `column`; otherwise return None."""
     if column.kind == "any" or values.notna().sum() == 0:
         return None
-    found = _arrow(values)
-    kind = kind_of(found) if found is not None else "string"
+    arrow_type = _arrow_type(values)
+    kind = kind_of(arrow_type) if arrow_type is not None else "string"
     if column.kind == "boolean" and kind in ("integer", "number"):
-        return None if values.dropna().isin([0, 1]).all() else str(found)
+        return None if values.dropna().isin([0, 1]).all() else str(arrow_type)
     if column.kind == "time" and kind in ("integer", "number") and reading.source.epoch:
         return None
     if kind == "string" and column.kind not in ("string", "clock"):
-        return _as_text(values, column, reading)
-    if kind not in FITS[column.kind]:
-        return str(found)
-    return _in_another_zone(found, column) if kind == "time" else None
+        return _text_mismatch(values, column, reading)
+    if kind not in COMPATIBLE_TYPES[column.kind]:
+        return str(arrow_type)
+    return _zone_mismatch(arrow_type, column) if kind == "time" else None
 
 
-def _arrow(values: pd.Series) -> pa.DataType | None:
-    """The Arrow type of a column; None for a mixture, which is judged value by value."""
+def _arrow_type(values: pd.Series) -> pa.DataType | None:
+    """Return the Arrow type of a column, or None for mixed values, which are checked one by one."""
     try:
-        found = pa.Array.from_pandas(values).type
+        arrow_type = pa.Array.from_pandas(values).type
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
-    return pa.string() if pa.types.is_large_string(found) else found
+    return pa.string() if pa.types.is_large_string(arrow_type) else arrow_type
 
 
-def _as_text(values: pd.Series, column: Column, reading: DatasetSpec) -> str | None:
-    told = values[values.notna() & ~values.map(str).str.strip().str.lower().isin(MISSING)]
-    if len(told) < FEWEST or not _unread(told, column, reading).all():
+def _text_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> str | None:
+    """Describe a text column none of whose values can be parsed; a few unreadable values are violating rows."""
+    present = values[values.notna() & ~values.map(str).str.strip().str.lower().isin(MISSING)]
+    if len(present) < MIN_VALUES or not _is_unreadable(present, column, reading).all():
         return None
-    return f"text: none of its {len(told):,} values is one, the first is {format_value(told.iloc[0])}"
+    return f"text: none of its {len(present):,} values can be parsed, the first is {format_value(present.iloc[0])}"
 
 
-def _unread(told: pd.Series, column: Column, reading: DatasetSpec) -> pd.Series:
+def _is_unreadable(text: pd.Series, column: Column, reading: DatasetSpec) -> pd.Series:
     if column.kind == "boolean":
-        return parse_booleans(told)[1]
+        return parse_booleans(text)[1]
     if column.kind == "time":
-        return reading.times(told, column).isna()
-    return parse_numbers(told, reading.source.decimal)[1]
+        return reading.times(text, column).isna()
+    return parse_numbers(text, reading.source.decimal)[1]
 
 
-def _in_another_zone(found: Any, column: Column) -> str | None:
-    """Times without a zone where one is promised shift by hours in silence, and the other way round."""
-    zoned = pa.types.is_timestamp(found) and found.tz is not None
+def _zone_mismatch(arrow_type: Any, column: Column) -> str | None:
+    """Describe timestamps with a zone where none is promised, or without one: either would silently shift by hours."""
+    zoned = pa.types.is_timestamp(arrow_type) and arrow_type.tz is not None
     promised = column.zoned if column.zoned is not None else (", " in (column.arrow or "")) or None
-    if promised is None or promised == zoned or not pa.types.is_timestamp(found):
+    if promised is None or promised == zoned or not pa.types.is_timestamp(arrow_type):
         return None
-    return f"{found}, which carries {'a' if zoned else 'no'} zone"
+    return f"{arrow_type}, {'with' if zoned else 'without'} a time zone"

@@ -1,4 +1,4 @@
-"""Rejected rows of one night: which rules they broke, and the same rows as their source had them."""
+"""Quarantined rows of one night: which rules they broke, and the same rows in the format of their source."""
 
 import io
 import re
@@ -9,16 +9,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import SpecError
+from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
 
-TOLD = ("row", "rule", "reason")
+QUARANTINE_COLUMNS = ("row", "rule", "reason")
+SOURCE_SUFFIX = " of the source"  # a source column with the name of a quarantine column carries it
 FORMULA = re.compile(r"^\s*[=+\-@]|^[\t\r]")
-SHOWN = 5
+MAX_EXAMPLES = 5
 
 
 class RuleSummary(NamedTuple):
-    """One rule, and the rows that broke it; a row that broke several is counted with each."""
+    """One rule and the rows that broke it; a row that broke several rules is counted for each."""
 
     rule: str
     rows: int
@@ -27,98 +29,157 @@ class RuleSummary(NamedTuple):
     first: tuple[int, ...]
 
 
-def summarize_by_rule(rejected: pd.DataFrame) -> list[RuleSummary]:
-    """The rules, those with most rows first."""
-    parts = rejected.assign(
-        rule=rejected["rule"].str.split("; "), one=~rejected["rule"].str.contains("; ", regex=False)
+def to_quarantine_table(raw: pd.DataFrame, violations: list[Violation]) -> pd.DataFrame:
+    """Build the quarantine table of one night.
+
+    Args:
+        raw: The rows as read, with `row`, and `source_row` if the source is a wide table.
+        violations: The violations whose rows are rejected.
+
+    Returns:
+        One row per rejected row or cell: `row` (its number in the source), `rule` and `reason`, each joined with "; "
+        if it broke several rules, and all its columns as text.
+    """
+    by_violation = pd.DataFrame(
+        [(row, item.rule, f"{item.column}: {item.reason}") for item in violations for row in item.rows],
+        columns=["row", "rule", "reason"],
     )
-    each = parts.explode("rule").sort_values(["one", "row"], ascending=[False, True], kind="stable")
-    told = [_broken(str(rule), rows) for rule, rows in each.groupby("rule", sort=True)]
-    return sorted(told, key=lambda one: (-one.rows, one.rule))
+    by_row = by_violation.groupby("row", as_index=False).agg({"rule": _join_distinct, "reason": _join_distinct})
+    text = raw[raw["row"].isin(by_row["row"])].copy()
+    for name in text.columns.drop("row"):
+        text[name] = text[name].map(str, na_action="ignore").astype("str")
+    table = by_row.merge(text, "left", "row", suffixes=("", SOURCE_SUFFIX))
+    if "source_row" in table:
+        table["row"] = table.pop("source_row")
+    return table.astype({"row": "int64", "rule": "str", "reason": "str"})
 
 
-def _broken(rule: str, rows: pd.DataFrame) -> RuleSummary:
+def _join_distinct(values: pd.Series) -> str:
+    return "; ".join(dict.fromkeys(values))
+
+
+def summarize_by_rule(rejected: pd.DataFrame) -> list[RuleSummary]:
+    """Summarize a quarantine table by rule.
+
+    Args:
+        rejected: The quarantine table of one night: `row`, `rule`, `reason` and the columns of the source as text.
+
+    Returns:
+        One summary per rule, most rows first. Its reason is that of a row that broke this rule only, if there is one.
+    """
+    by_rule = rejected.assign(
+        rule=rejected["rule"].str.split("; "), single=~rejected["rule"].str.contains("; ", regex=False)
+    ).explode("rule")
+    by_rule = by_rule.sort_values(["single", "row"], ascending=[False, True], kind="stable")
+    summaries = [_summarize(str(rule), rows) for rule, rows in by_rule.groupby("rule", sort=True)]
+    return sorted(summaries, key=lambda summary: (-summary.rows, summary.rule))
+
+
+def _summarize(rule: str, rows: pd.DataFrame) -> RuleSummary:
     names = rows["unique_id"].fillna("(no name)").value_counts()
     ordered = sorted(names.items(), key=lambda item: (-item[1], str(item[0])))
     series = {str(name): int(count) for name, count in ordered}
-    first = tuple(int(row) for row in sorted(rows["row"])[:SHOWN])
+    first = tuple(int(row) for row in sorted(rows["row"])[:MAX_EXAMPLES])
     return RuleSummary(rule, len(rows), str(rows["reason"].iloc[0]), series, first)
 
 
 def to_source_rows(rejected: pd.DataFrame, reading: DatasetSpec, schema: pa.Schema | None) -> pd.DataFrame:
-    """The rows as text under the names of the source, in its order; what was never read is not there.
+    """Return the rejected rows under the column names of the source; columns that were never read are missing.
 
-    Of a wide table each rejected cell stands in its row; the cells that were used are empty.
+    Args:
+        rejected: The quarantine table of one night.
+        reading: How the source is read.
+        schema: The schema of the source, which gives the order of the columns; None if the source cannot be read.
+
+    Returns:
+        One row per rejected source row, as text. Of a wide table, only the rejected cells have a value.
     """
     columns = reading.columns
     kept = rejected.sort_values("row", kind="stable")
-    theirs = {"unique_id": columns.unique_id, "ds": columns.ds, "known_at": columns.known_at}
+    source_names = {"unique_id": columns.unique_id, "ds": columns.ds, "known_at": columns.known_at}
     if isinstance(columns.y, str):
-        theirs["y"] = columns.y
+        source_names["y"] = columns.y
     else:
-        kept = _one_row_each(kept, bool(columns.unique_id))
-    kept = kept.drop(columns=list(TOLD)).rename(columns={f"{name} of the source": name for name in TOLD})
-    kept = kept.drop(columns=[ours for ours, name in theirs.items() if name is None and ours in kept])
-    kept = kept.rename(columns={ours: name for ours, name in theirs.items() if name})
+        kept = _pivot_cells(kept, bool(columns.unique_id))
+    kept = kept.drop(columns=list(QUARANTINE_COLUMNS))
+    kept = kept.rename(columns={f"{name}{SOURCE_SUFFIX}": name for name in QUARANTINE_COLUMNS})
+    kept = kept.drop(columns=[canonical for canonical, name in source_names.items() if not name and canonical in kept])
+    kept = kept.rename(columns={canonical: name for canonical, name in source_names.items() if name})
     order = [name for name in schema.names if name in kept] if schema else []
     return kept[[*order, *(name for name in kept if name not in order)]].reset_index(drop=True)
 
 
-def _one_row_each(cells: pd.DataFrame, named: bool) -> pd.DataFrame:
-    """A row of the source each, with a column for each target; the id without the target that was joined to it."""
+def _pivot_cells(cells: pd.DataFrame, has_ids: bool) -> pd.DataFrame:
+    """Pivot cells to one row per source row, a column per target, and remove the target from the series name."""
     rows = cells.drop_duplicates("row").set_index("row", drop=False)
-    if named:
-        ends = zip(rows["unique_id"], rows["target"], strict=True)
-        rows["unique_id"] = [name.removesuffix(f"/{end}") if isinstance(name, str) else name for name, end in ends]
+    if has_ids:
+        pairs = zip(rows["unique_id"], rows["target"], strict=True)
+        rows["unique_id"] = [
+            name.removesuffix(f"/{target}") if isinstance(name, str) else name for name, target in pairs
+        ]
     values = cells.pivot(index="row", columns="target", values="y")
     return rows.drop(columns=["y", "target"]).join(values)
 
 
 def export_rows(rows: pd.DataFrame, suffix: str, source: SourceSpec, schema: pa.Schema | None) -> bytes:
-    """CSV or Parquet, as the source would have it. Raises SpecError for any other suffix."""
+    """Write rows as CSV with the delimiter and encoding of the source, or as Parquet with its types.
+
+    Args:
+        rows: Text values under the source's names.
+        suffix: .csv, .parquet or .pq.
+        source: The source of the pipeline.
+        schema: The schema of the source; without it every Parquet column is text.
+
+    Returns:
+        The content of the file.
+
+    Raises:
+        SpecError: Any other suffix.
+    """
     if suffix == ".csv":
         text = rows.to_csv(index=False, sep=getattr(source, "delimiter", None) or ",")
         return text.encode(getattr(source, "encoding", "utf-8"))
     if suffix not in (".parquet", ".pq"):
-        raise SpecError(
-            f"--export writes .csv or .parquet, by the end of the file's name, not {suffix or 'a name without end'}."
-        )
-    arrays = {name: _typed(rows[name], _type(name, schema)) for name in rows}
+        ending = repr(suffix) if suffix else "no suffix"
+        raise SpecError(f"--export writes CSV or Parquet, but the file has {ending}. Use a name with .csv or .parquet.")
+    arrays = {name: _to_arrow(rows[name], _source_type(name, schema)) for name in rows}
     sink = io.BytesIO()
     pq.write_table(pa.table(arrays), sink)
     return sink.getvalue()
 
 
-def _type(name: str, schema: pa.Schema | None) -> pa.DataType:
-    found = schema.field(name).type if schema and name in schema.names else pa.string()
-    return found.value_type if pa.types.is_dictionary(found) else found
+def _source_type(name: str, schema: pa.Schema | None) -> pa.DataType:
+    arrow_type = schema.field(name).type if schema and name in schema.names else pa.string()
+    return arrow_type.value_type if pa.types.is_dictionary(arrow_type) else arrow_type
 
 
-def _typed(text: pd.Series, kind: pa.DataType) -> pa.Array:
-    """The values in the type of the source; text where one is none of it, or there is none to go by."""
-    plain = pa.Array.from_pandas(text, type=pa.string())
+def _to_arrow(text: pd.Series, arrow_type: pa.DataType) -> pa.Array:
+    """Convert text to the type of the source; the column stays text if a value cannot be converted."""
+    unconverted = pa.Array.from_pandas(text, type=pa.string())
+    if pa.types.is_string(arrow_type):
+        return unconverted
     try:
-        return pa.Array.from_pandas(_values(text, kind), type=kind) if not pa.types.is_string(kind) else plain
+        return pa.Array.from_pandas(_parse_values(text, arrow_type), type=arrow_type)
     except (ValueError, TypeError, pa.ArrowException):
-        return plain
+        return unconverted
 
 
-def _values(text: pd.Series, kind: pa.DataType) -> Any:
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        times = pd.to_datetime(text, format="ISO8601", utc=getattr(kind, "tz", None) is not None)
-        return times.dt.date if pa.types.is_date(kind) else times
-    if pa.types.is_boolean(kind):
+def _parse_values(text: pd.Series, arrow_type: pa.DataType) -> Any:
+    if pa.types.is_timestamp(arrow_type) or pa.types.is_date(arrow_type):
+        times = pd.to_datetime(text, format="ISO8601", utc=getattr(arrow_type, "tz", None) is not None)
+        return times.dt.date if pa.types.is_date(arrow_type) else times
+    if pa.types.is_boolean(arrow_type):
         return text.map({"True": True, "False": False, "1.0": True, "0.0": False})
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(arrow_type):
         return pd.to_numeric(text).astype("Int64")
-    return pd.to_numeric(text) if pa.types.is_floating(kind) else text
+    return pd.to_numeric(text) if pa.types.is_floating(arrow_type) else text
 
 
 def formulas(rows: pd.DataFrame) -> int:
-    """Values that a spreadsheet would run: they begin like a formula and are no number."""
+    """Count the values that a spreadsheet would run as a formula: not a number, and starting with =, +, - or @."""
     count = 0
     for name in rows:
         text = rows[name].dropna().astype(str)
-        begun = text[text.str.contains(FORMULA)]
-        count += int(pd.to_numeric(begun.str.strip(), errors="coerce").isna().sum())
+        formula_like = text[text.str.contains(FORMULA)]
+        count += int(pd.to_numeric(formula_like.str.strip(), errors="coerce").isna().sum())
     return count

@@ -1,4 +1,4 @@
-"""Structural checks of single rows: types, duplicates, column values."""
+"""Structural checks of single rows: names, times, numbers and booleans that can be parsed, and duplicates."""
 
 import unicodedata
 
@@ -10,71 +10,108 @@ from tasks.sources.cleaning import is_dropped
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.values import is_naive, parse_booleans, parse_numbers
 
-CHANGING = "a clock in {} shows it twice or never on the night it is changed; write it with its offset, or in UTC"
+Check = tuple[str, str, str, pd.Series]  # rule, column, reason, which rows are at fault
+
+CLOCK_CHANGE = "occurs twice or never in {} on a night when clocks change; write it with its offset, or in UTC"
 
 
 def parse_rows(raw: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, list[Violation]]:
-    """Ids as text in NFC, times in UTC, numbers as float64; a value that is none becomes missing and a Fault.
+    """Parse every value, and report values that cannot be parsed.
 
-    What only the contract speaks of is typed too, where it promises numbers or times: a CSV has nothing but text.
+    Columns that only the contract names are parsed too if it promises numbers, times or booleans: a CSV has text only.
+
+    Args:
+        raw: The rows as read, under canonical names, with `row`, which numbers them.
+        reading: How the source is read.
+
+    Returns:
+        The parsed rows on the index of `raw` (unique_id as NFC text, ds in UTC, numbers as float64, an unreadable
+        value as missing), and the violations.
     """
-    frame, faults = raw[["row"]].copy(), []
-    frame["unique_id"], unnamed = _named(raw["unique_id"])
-    frame["ds"] = reading.times(raw["ds"], ids=raw["unique_id"])
-    untold = frame["ds"].isna()
-    changing = untold & reading.on_a_changing_clock(raw["ds"]) if untold.any() else untold
-    series = reading.columns.unique_id or "unique_id"
-    offset = reading.contract_column(reading.columns.ds)
-    checks = [
-        ("unique_id is a name", series, "a series needs a name without control characters", unnamed),
-        ("ds is a time", reading.columns.ds, "must be one moment in time", untold & ~changing),
-        ("ds is one moment", reading.columns.ds, CHANGING.format(reading.clock), changing),
-        ("ds has a zone", reading.columns.ds, "must carry a zone or an offset", is_naive(raw["ds"], offset)),
+    frame = raw[["row"]].copy()
+    checks = [  # each of these adds its columns to `frame`
+        *_parse_ids(raw, frame, reading),
+        *_parse_times(raw, frame, reading),
+        *_parse_numbers(raw, frame, reading),
+        *_parse_contract_columns(raw, frame, reading),
     ]
-    if known := reading.columns.known_at:
+    for name in reading.features.static:  # after their values are checked: models read static columns as text
+        frame[name] = raw[name].map(str, na_action="ignore").astype("str")
+    return frame, [
+        Violation(rule, column, reading.row_faults, reason, raw.loc[at_fault, "row"].tolist())
+        for rule, column, reason, at_fault in checks
+        if at_fault.any()
+    ]
+
+
+def _parse_ids(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
+    frame["unique_id"], unnamed = _normalize_names(raw["unique_id"])
+    column = reading.columns.unique_id or "unique_id"
+    return [("unique_id is a name", column, "a series needs a name without control characters", unnamed)]
+
+
+def _parse_times(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
+    frame["ds"] = reading.times(raw["ds"], ids=raw["unique_id"])
+    column, unreadable = reading.columns.ds, frame["ds"].isna()
+    ambiguous = unreadable & reading.on_a_changing_clock(raw["ds"]) if unreadable.any() else unreadable
+    naive = is_naive(raw["ds"], reading.contract_column(column))
+    checks: list[Check] = [
+        ("ds is a time", column, "must be a valid time", unreadable & ~ambiguous),
+        ("ds is one moment", column, CLOCK_CHANGE.format(reading.clock), ambiguous),
+        ("ds has a zone", column, "must have a time zone or an offset", naive),
+    ]
+    known_at = reading.columns.known_at
+    if known_at:
         unknown = reading.known(raw["known_at"]).isna()
-        checks.append(("known_at is a time", known, "must say at which instant the row became known", unknown))
+        checks.append(("known_at is a time", known_at, "must be the time at which the row became known", unknown))
+    return checks
+
+
+def _parse_numbers(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
+    """Parse the target, the numeric covariates, and columns for which only the contract promises numbers."""
+    checks: list[Check] = []
     promised = (name for name in reading.wanted if reading.kind(name) in ("number", "integer"))
     numeric = dict.fromkeys((*reading.numbers, *promised))
-    for name, source in (("y", reading.columns.target), *((name, name) for name in numeric)):
-        frame[name], no_number, endless = parse_numbers(raw[name], reading.source.decimal)
-        checks.append((f"{name} is a number", source, "must be a number or empty", no_number))
-        checks.append((f"{name} is finite", source, "must be finite", endless))
-        if reading.kind(source) == "integer":
-            checks.append((f"{name} is whole", source, "must be a whole number", frame[name] % 1 > 0))
+    for name, column in (("y", reading.columns.target), *((name, name) for name in numeric)):
+        frame[name], not_a_number, infinite = parse_numbers(raw[name], reading.source.decimal)
+        checks.append((f"{name} is a number", column, "must be a number or empty", not_a_number))
+        checks.append((f"{name} is finite", column, "must be finite", infinite))
+        if reading.kind(column) == "integer":
+            checks.append((f"{name} is whole", column, "must be a whole number", frame[name] % 1 > 0))
+    return checks
+
+
+def _parse_contract_columns(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
+    """Parse columns for which the contract promises times or booleans."""
+    checks: list[Check] = []
     for name in reading.wanted:
         if reading.kind(name) == "time":
             frame[name] = reading.times(raw[name], reading.contract_column(name))
-            untold = raw[name].notna() & frame[name].isna()
-            checks.append((f"{name} is a time", name, "must be one moment in time or empty", untold))
+            unreadable = raw[name].notna() & frame[name].isna()
+            checks.append((f"{name} is a time", name, "must be a valid time or empty", unreadable))
         elif reading.kind(name) == "boolean" and name not in frame:
-            frame[name], neither = parse_booleans(raw[name])
-            checks.append((f"{name} is true or false", name, "must be true, false or empty", neither))
-    for name in reading.features.static:  # after their values are judged: to a model they are text
-        frame[name] = raw[name].map(str, na_action="ignore").astype("str")
-    for rule, column, reason, at_fault in checks:
-        if at_fault.any():
-            faults.append(Violation(rule, column, reading.row_faults, reason, raw.loc[at_fault, "row"].tolist()))
-    return frame, faults
+            frame[name], unreadable = parse_booleans(raw[name])
+            checks.append((f"{name} is true or false", name, "must be true, false or empty", unreadable))
+    return checks
 
 
 def find_duplicates(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Rows that repeat a series and time and are not used; a fault of the data where no policy allows for them."""
-    twice = is_dropped(frame, reading.cleaning)
-    if not twice.any():
+    """Find unused rows that repeat a series and time; only a warning if the pipeline has a policy for them."""
+    dropped = is_dropped(frame, reading.cleaning)
+    if not dropped.any():
         return []
     columns = reading.columns
     key = f"{columns.unique_id}, {columns.ds}" if columns.unique_id else columns.ds
-    policy, rows = reading.cleaning.repeated, frame.loc[twice, "row"].tolist()
+    policy, rows = reading.cleaning.repeated, frame.loc[dropped, "row"].tolist()
     other = "a later" if policy == "last" else "an earlier"
     severity = reading.row_faults if policy == "reject" else "warning"
     return [Violation("one row a series and time", key, severity, f"repeats the key of {other} row", rows)]
 
 
-def _named(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """(names, rows that have none), each name normalised and judged once, however many rows it has."""
+def _normalize_names(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
+    """Return the names in NFC and which rows have no usable name; each distinct name is checked once."""
     codes, values = pd.factorize(ids)
     names = [unicodedata.normalize("NFC", str(value)) for value in values]
     unfit = [not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name) for name in names]
-    told = pd.Series([*names, None], dtype="str").take(codes).set_axis(ids.index)
-    return told, pd.Series(np.array([*unfit, True])[codes], index=ids.index)
+    normalized = pd.Series([*names, None], dtype="str").take(codes).set_axis(ids.index)
+    return normalized, pd.Series(np.array([*unfit, True])[codes], index=ids.index)

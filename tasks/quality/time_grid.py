@@ -1,4 +1,4 @@
-"""Puts a panel on its regular grid: one row a series and step, gaps as missing values, the horizon at the end.
+"""Time grid: every step of every series as a row, gaps as missing values, and the horizon at the end.
 
 read      a  a  .  a  a        ds       t0 t1 t2 t3 t4 │ t5 t6
 grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known covariates only
@@ -11,18 +11,26 @@ from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 
 MAX_STEPS = 10_000_000
-MAX_GAP_SHARE = 0.9  # of all steps: with more, something is probably not as it was meant
+MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
 
 
-def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
-    """The grid that most of `times` (UTC) lie on, from the first to `extra` steps past the last.
+def build_grid(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
+    """Build the grid that most of the times lie on.
 
-    Its phase within the step, or within the day for calendar steps, is the most common one.
+    The phase of the grid within a step, or within the day for calendar steps, is the most common one of `times`.
+
+    Args:
+        times: Times in UTC.
+        freq: The step as a pandas frequency.
+        extra: Number of steps to append after the last time.
+
+    Returns:
+        All steps from the first time to `extra` steps past the last, in UTC with microseconds.
     """
     offset = pd.tseries.frequencies.to_offset(freq)
-    width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
-    since = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds end in 2262
-    phase = ((times - since) % width).mode().iloc[0]
+    width = step_width(freq)
+    epoch = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds would end in 2262
+    phase = ((times - epoch) % width).mode().iloc[0]
     first, last = times.min() - phase, times.max() - phase
     start = first.ceil(width) if isinstance(offset, pd.offsets.Tick) else offset.rollforward(first.normalize())
     inside = pd.date_range(start, max(last, start), freq=offset)
@@ -30,37 +38,44 @@ def steps(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
     return (inside.append(beyond) + phase).astype("datetime64[us, UTC]")
 
 
+def step_width(freq: str) -> pd.Timedelta:
+    """Return the length of one step, or a day for calendar steps, whose length varies."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    return pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
+
+
 def check_outlying_times(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Rows so long before the newest that the grid between would fill the memory, as of a year 202."""
-    offset = pd.tseries.frequencies.to_offset(reading.freq)
-    width = pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
-    early = (frame["ds"].max() - frame["ds"]) / width > MAX_STEPS
+    """Find rows so long before the newest that the grid between them would not fit in memory, such as a year 202."""
+    early = (frame["ds"].max() - frame["ds"]) / step_width(reading.freq) > MAX_STEPS
     if not early.any():
         return []
-    reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} before the newest"
-    return [
-        Violation(
-            "ds is near the others", reading.columns.ds, reading.row_faults, reason, frame.loc[early, "row"].tolist()
-        )
-    ]
+    reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} before the newest time"
+    rows = frame.loc[early, "row"].tolist()
+    return [Violation("ds is near the others", reading.columns.ds, reading.row_faults, reason, rows)]
 
 
 def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: DatasetSpec) -> list[Violation]:
-    """Rows whose time lies between two steps."""
-    outside = frame["ds"].notna() & ~frame["ds"].isin(grid)
-    if not outside.any():
+    """Find rows whose time lies between two steps of the grid."""
+    off_grid = frame["ds"].notna() & ~frame["ds"].isin(grid)
+    if not off_grid.any():
         return []
-    shown = ", ".join(f"{moment:%a %H:%M}" for moment in grid[:2])
-    reason = f"lies between two steps of freq {reading.freq!r} (steps are at {shown} …)"
-    return [
-        Violation(
-            "ds is on the grid", reading.columns.ds, reading.row_faults, reason, frame.loc[outside, "row"].tolist()
-        )
-    ]
+    examples = ", ".join(f"{step:%a %H:%M}" for step in grid[:2])
+    reason = f"lies between two steps of freq {reading.freq!r} (steps are at {examples} …)"
+    rows = frame.loc[off_grid, "row"].tolist()
+    return [Violation("ds is on the grid", reading.columns.ds, reading.row_faults, reason, rows)]
 
 
 def ended_series(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> list[str]:
-    """Series that stopped before the cutoff and have no row after it: reported, and not forecast."""
+    """List series without a row at or after the cutoff, which are reported and not forecast.
+
+    Args:
+        frame: The parsed rows, with `unique_id` and `ds` (UTC).
+        cutoff: The last observation of all series.
+        reading: How the source is read.
+
+    Returns:
+        The series, sorted; empty if the pipeline has no known covariates.
+    """
     last = frame.groupby("unique_id")["ds"].max()
     return sorted(last[last < cutoff].index) if reading.features.known_columns else []
 
@@ -68,15 +83,23 @@ def ended_series(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec
 def reindex_to_grid(
     frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, reading: DatasetSpec
 ) -> pd.DataFrame:
-    """Every step of every series from its first row to the cutoff, and the horizon where covariates are known ahead.
+    """Put a panel on its grid, with missing values for gaps.
 
-    `frame` is unique by (unique_id, ds) and lies on the grid; a static value is the series' last one.
+    Args:
+        frame: Rows on the grid, unique by (unique_id, ds).
+        grid: The grid from the first row to a horizon past the last.
+        cutoff: The last observation.
+        reading: How the source is read.
+
+    Returns:
+        unique_id, ds, y, covariates and static columns: each step of each series from its first row to the cutoff, and
+        the horizon if covariates are known ahead. A static value is the last one of its series.
     """
     newest = int(grid.get_loc(cutoff)) + 1
     end = newest + (reading.horizon if reading.features.known_columns else 0)
-    places = grid.get_indexer(frame["ds"])
-    frame, places = frame[places < end], places[places < end]
-    first = pd.Series(places).groupby(frame["unique_id"].to_numpy()).min().sort_index()
+    steps = grid.get_indexer(frame["ds"])
+    frame, steps = frame[steps < end], steps[steps < end]
+    first = pd.Series(steps).groupby(frame["unique_id"].to_numpy()).min().sort_index()
     first = first[first < newest]  # a series that begins after the cutoff is not known yet
     begins = first.to_numpy()
     lengths = np.where(first.index.isin(ended_series(frame, cutoff, reading)), newest, end) - begins
@@ -90,7 +113,7 @@ def reindex_to_grid(
     )
     codes = first.index.get_indexer(frame["unique_id"])
     known = codes >= 0
-    rows = (starts[codes] + places - begins[codes])[known]
+    rows = (starts[codes] + steps - begins[codes])[known]
     for name in ("y", *reading.numbers):
         values = np.full(len(filled), np.nan)
         values[rows] = frame[name].to_numpy(dtype="float64", na_value=np.nan)[known]
@@ -103,7 +126,7 @@ def reindex_to_grid(
 
 
 def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> list[Violation]:
-    """A table with hardly a row a step: its freq may be wrong, one time may be, or a step without a row means none."""
+    """Report a table with few values per step: freq or a time may be wrong, or a missing row may mean zero."""
     past = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
     share = past["y"].isna().mean()
     if share <= MAX_GAP_SHARE:
@@ -113,7 +136,7 @@ def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpe
     begins = past.loc[past["unique_id"] == name, "ds"].min()
     reason = (
         f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which "
-        f"begins at {begins:%Y-%m-%d %H:%M}; if a step without a row had none, write `cleaning: {{fill: {{y: zero}}}}`"
+        f"begins at {begins:%Y-%m-%d %H:%M}; if a missing row means zero, write `cleaning: {{fill: {{y: zero}}}}`"
     )
     return [Violation("most steps have a row", reading.columns.ds, "info", reason, [])]
 
@@ -121,24 +144,32 @@ def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpe
 def check_future_covariates(
     clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec
 ) -> tuple[pd.DataFrame, list[str], list[Violation]]:
-    """(clean, series that can't be forecast, faults): what the spec calls known ahead must have values there.
+    """Check that the known covariates have values over the horizon.
 
-    A series that lacks some loses its horizon and is not forecast; where every series does, that is an error.
+    Args:
+        clean: The panel on its grid, with the horizon at the end of each series.
+        cutoff: The last observation.
+        reading: How the source is read.
+
+    Returns:
+        The panel without the horizon of series that lack values, these series, which are not forecast, and the
+        violations: an error if every series lacks values, otherwise a warning.
     """
     ahead = clean[clean["ds"] > cutoff]
-    lacking = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
-    if lacking.empty:
+    incomplete = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
+    if incomplete.empty:
         return clean, [], []
-    silent = sorted(lacking["unique_id"].unique())
-    severity = "error" if len(silent) == ahead["unique_id"].nunique() else "warning"
-    faults = []
+    excluded = sorted(incomplete["unique_id"].unique())
+    severity = "error" if len(excluded) == ahead["unique_id"].nunique() else "warning"
+    violations = []
     for name in reading.features.known_columns:
-        holes = lacking[lacking[name].isna()]
-        if len(holes):
-            first = holes.iloc[0]
+        gaps = incomplete[incomplete[name].isna()]
+        if len(gaps):
+            first = gaps.iloc[0]
             reason = (
-                f"known covariate has no value for {len(holes):,} of {len(ahead):,} steps of the horizon, first "
-                f"series {first['unique_id']!r} at {first['ds']:%Y-%m-%d %H:%M}; supply it, or declare it as observed"
+                f"known covariate has no value for {len(gaps):,} of {len(ahead):,} steps of the horizon, first "
+                f"series {first['unique_id']!r} at {first['ds']:%Y-%m-%d %H:%M}; supply the values, or move the column "
+                "to features.observed"
             )
-            faults.append(Violation("known covariates reach over the horizon", name, severity, reason, []))
-    return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(silent)], silent, faults
+            violations.append(Violation("known covariates reach over the horizon", name, severity, reason, []))
+    return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(excluded)], excluded, violations

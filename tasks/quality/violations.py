@@ -1,4 +1,4 @@
-"""Rows that are no observation: which rule of the house each one breaks, and the values as numbers and times."""
+"""Violations: which rule was broken, by which rows, and how a violation is described to a person."""
 
 from typing import NamedTuple
 
@@ -6,12 +6,16 @@ import pandas as pd
 
 from tasks.sources.values import format_value
 
+MAX_NAMED_SERIES = 4
+MAX_LISTED_ROWS = 5
+
 
 class Violation(NamedTuple):
-    """One broken rule and the rows at fault, by their number in the source; no rows: the table as a whole.
+    """One broken rule and the violating rows, by their number in the source.
 
-    `severity` is error (the night stops), series (their series are set aside), warning (they go to quarantine), or
-    info (they are used, and it is told).
+    `severity` is error (the night stops), series (the series of these rows are excluded), warning (the rows go to
+    quarantine) or info (the rows are used, and the violation is reported). Without rows the violation concerns the
+    table as a whole.
     """
 
     rule: str
@@ -21,42 +25,59 @@ class Violation(NamedTuple):
     rows: list[int]
 
 
-def violating_rows(faults: list[Violation]) -> set[int]:
-    """The rows of all of them, by their number in the source."""
-    return {row for fault in faults for row in fault.rows}
+def violating_rows(violations: list[Violation]) -> set[int]:
+    """Return the row numbers of all violations."""
+    return {row for violation in violations for row in violation.rows}
 
 
-def exclude_series(frame: pd.DataFrame, faults: list[Violation]) -> tuple[tuple[str, ...], list[Violation]]:
-    """(series that are not used this night, faults of their other rows), by the faults whose severity is series.
+def exclude_series(frame: pd.DataFrame, violations: list[Violation]) -> tuple[tuple[str, ...], list[Violation]]:
+    """Find the series to exclude this night: those with a violation of severity series.
 
-    A row that names no series is its own: nothing tells to which it belongs.
+    A row without a series name is rejected alone, because its series is unknown.
+
+    Args:
+        frame: The parsed rows, with columns `row` and `unique_id`.
+        violations: All violations of the frame.
+
+    Returns:
+        The excluded series, sorted, and violations that reject the remaining rows of these series.
     """
-    names: set[str] = set()
-    others = []
-    for fault in faults:
-        if fault.severity == "series":
-            at_fault = frame["row"].isin(fault.rows)
+    excluded: set[str] = set()
+    rejections = []
+    for violation in violations:
+        if violation.severity == "series":
+            at_fault = frame["row"].isin(violation.rows)
             series = set(frame.loc[at_fault, "unique_id"].dropna())
             rest = frame.loc[frame["unique_id"].isin(series) & ~at_fault, "row"].tolist()
-            others.append(fault._replace(reason=f"another row of the series is at fault: {fault.reason}", rows=rest))
-            names |= series
-    return tuple(sorted(names)), others
+            reason = f"another row of the series is at fault: {violation.reason}"
+            rejections.append(violation._replace(reason=reason, rows=rest))
+            excluded |= series
+    return tuple(sorted(excluded)), rejections
 
 
-def describe_violation(fault: Violation, raw: pd.DataFrame) -> str:
-    """What is wrong, where, with which values: column, series, rows, first values."""
-    if not fault.rows:
-        return f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}"
-    at_fault = raw[raw["row"].isin(fault.rows)]
-    rows = at_fault["source_row"].tolist() if "source_row" in raw else fault.rows
-    series = [format_value(name) for name in at_fault["unique_id"].drop_duplicates().head(4)]
+def describe_violation(violation: Violation, raw: pd.DataFrame) -> str:
+    """Describe a violation on one line: rule, column, reason, number of rows, first series, rows and values.
+
+    Args:
+        violation: The violation; its rows are row numbers of `raw`.
+        raw: The source rows with columns `row`, `unique_id`, `ds`, `y`, and `source_row` if the source is a wide table.
+
+    Returns:
+        The sentence, without line breaks or control characters.
+    """
+    if not violation.rows:
+        return f"rule {violation.rule!r}, column {violation.column!r}: {violation.reason}"
+    at_fault = raw[raw["row"].isin(violation.rows)]
+    rows = at_fault["source_row"].tolist() if "source_row" in raw else violation.rows
+    series = [format_value(name) for name in at_fault["unique_id"].drop_duplicates().head(MAX_NAMED_SERIES)]
     more = at_fault["unique_id"].nunique(dropna=False) - len(series)
     first = at_fault.iloc[0]
-    many = "s" if len(fault.rows) > 1 else ""
+    plural = "s" if len(violation.rows) > 1 else ""
     return (
-        f"rule {fault.rule!r}, column {fault.column!r}: {fault.reason}; {len(rows):,} row{many} at fault, "
-        f"series {', '.join(series)}{f' and {more} more' if more > 0 else ''}, "
-        f"row{many} {', '.join(str(row) for row in rows[:5])}{' …' if len(rows) > 5 else ''}; "
-        f"{'the first: ' if many else ''}ds {format_value(first['ds'])}, y {format_value(first['y'])}"
-        f"{'; not forecast tonight' if fault.severity == 'series' else ''}"
+        f"rule {violation.rule!r}, column {violation.column!r}: {violation.reason}; "
+        f"{len(rows):,} row{plural} at fault, series {', '.join(series)}{f' and {more} more' if more > 0 else ''}, "
+        f"row{plural} {', '.join(str(row) for row in rows[:MAX_LISTED_ROWS])}"
+        f"{' …' if len(rows) > MAX_LISTED_ROWS else ''}; "
+        f"{'the first: ' if plural else ''}ds {format_value(first['ds'])}, y {format_value(first['y'])}"
+        f"{'; not forecast tonight' if violation.severity == 'series' else ''}"
     )

@@ -1,4 +1,9 @@
-"""A wide table as its contract sees it, one row a row of the source, and its faults back on the cells they are of."""
+"""Wide tables: one row per source row for the contract's rules, and violations mapped back to their cells.
+
+source    hour  sold  returned        raw (unpivoted)   row  source_row  target    y
+          6:00     5         1                            0           0  sold      5
+                                                          1           0  returned  1
+"""
 
 import pandas as pd
 
@@ -6,55 +11,64 @@ from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 
 
-def their_words(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
-    """The typed values under the source's names, a row of the source each; `row` numbers them as the source does."""
+def pivot_to_source(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
+    """Pivot unpivoted rows back to the columns of the source.
+
+    Args:
+        frame: The parsed cells: unique_id, ds (UTC), y and covariates, one row per cell.
+        raw: The same cells as read, with `source_row` and `target`, on the index of `frame`.
+        reading: How the source is read.
+
+    Returns:
+        One row per source row under the source's column names; `row` is the row number of the source.
+    """
     columns = reading.columns
-    place, target = raw["source_row"], raw["target"]
-    values = frame.assign(place=place, target=target).pivot(index="place", columns="target", values="y")
-    first = ~place.duplicated()
-    told = pd.DataFrame({"row": place[first]})
+    source_row, target = raw["source_row"], raw["target"]
+    values = frame.assign(source_row=source_row, target=target).pivot(index="source_row", columns="target", values="y")
+    first = ~source_row.duplicated()
+    table = pd.DataFrame({"row": source_row[first]})
     if columns.unique_id:
-        told[columns.unique_id] = ids(frame.loc[first, "unique_id"], target[first])
+        table[columns.unique_id] = strip_targets(frame.loc[first, "unique_id"], target[first])
     else:
-        told["unique_id"] = columns.target
-    told[columns.ds] = frame.loc[first, "ds"]
+        table["unique_id"] = columns.target
+    table[columns.ds] = frame.loc[first, "ds"]
     if columns.known_at:
-        told[columns.known_at] = reading.known(raw.loc[first, "known_at"])
+        table[columns.known_at] = reading.known(raw.loc[first, "known_at"])
     for name in reading.wanted:
-        told[name] = (frame if name in frame else raw).loc[first, name]
-    return told.join(values, on="row")
+        table[name] = (frame if name in frame else raw).loc[first, name]
+    return table.join(values, on="row")
 
 
-def ids(names: pd.Series, targets: pd.Series) -> pd.Series:
-    """The ids of the source in the names of our series: a/sold is of a."""
+def strip_targets(names: pd.Series, targets: pd.Series) -> pd.Series:
+    """Remove the target from series names, which leaves the ids of the source: `a/sold` becomes `a`."""
     pairs = zip(names, targets, strict=True)
-    told = [name[: -len(target) - 1] if isinstance(name, str) else None for name, target in pairs]
-    return pd.Series(told, names.index, dtype="str")
+    ids = [name[: -len(target) - 1] if isinstance(name, str) else None for name, target in pairs]
+    return pd.Series(ids, names.index, dtype="str")
 
 
-def split_by_target(faults: list[Violation], raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Faults of the targets, one for each target that has some; the others as they are."""
+def split_by_target(violations: list[Violation], raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
+    """Split each violation of the target columns into one per target; the other violations are unchanged."""
     if isinstance(reading.columns.y, str):
-        return faults
-    names = raw.set_index("row")["target"]
-    told = []
-    for fault in faults:
-        if fault.column != reading.columns.target:
-            told.append(fault)
+        return violations
+    targets = raw.set_index("row")["target"]
+    split = []
+    for violation in violations:
+        if violation.column != reading.columns.target:
+            split.append(violation)
             continue
-        rows = pd.Series(fault.rows)
-        for name, of_one in rows.groupby(rows.map(names), sort=False):
-            told.append(fault._replace(column=str(name), rows=of_one.tolist()))
-    return told
+        rows = pd.Series(violation.rows)
+        for target, target_rows in rows.groupby(rows.map(targets), sort=False):
+            split.append(violation._replace(column=str(target), rows=target_rows.tolist()))
+    return split
 
 
-def of_cells(faults: list[Violation], raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Faults of rows of the source as faults of their cells: those of the targets that the rule is about, or of all."""
+def to_cell_violations(violations: list[Violation], raw: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
+    """Map violations of source rows to the cells of the rule's targets, or to all cells if it names no target."""
     if isinstance(reading.columns.y, str):
-        return faults
-    told, every = [], set(raw["target"])
-    for fault in faults:
-        about = every & {*fault.column.split(", ")} or every
-        cells = raw["source_row"].isin(fault.rows) & raw["target"].isin(about)
-        told.append(fault._replace(rows=raw.loc[cells, "row"].tolist()))
-    return told
+        return violations
+    mapped, targets = [], set(raw["target"])
+    for violation in violations:
+        affected = targets & {*violation.column.split(", ")} or targets
+        cells = raw["source_row"].isin(violation.rows) & raw["target"].isin(affected)
+        mapped.append(violation._replace(rows=raw.loc[cells, "row"].tolist()))
+    return mapped

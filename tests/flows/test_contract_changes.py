@@ -77,7 +77,7 @@ def test_a_broken_rule_ends_the_night_before_data_are_judged_even_without_data(
     pipeline = promising("delay")
     panel.head(0).to_parquet(world / "ports.parquet", index=False)
     with pytest.raises(
-        SpecError, match=r"contract ports@1.0.0, rule 'possible' is broken and judged nothing"
+        SpecError, match=r"contract ports@1.0.0, rule 'possible' is invalid and was not evaluated"
     ) as broken:
         nightly(pipeline, FIRST)
     assert broken.value.exit_code == 2

@@ -1,4 +1,4 @@
-"""Every row is used or lies in quarantine with its reason; what the contract forbids stops the night and names it."""
+"""Every row is used or in quarantine with its reason; a violation of severity error stops the night."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,9 +20,9 @@ from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., DatasetSpec]
-Sales = Callable[..., pd.DataFrame]
-Promise = Callable[..., Contract]
+MakeDataset = Callable[..., DatasetSpec]
+MakeSales = Callable[..., pd.DataFrame]
+MakeContract = Callable[..., Contract]
 RANGE: dict[str, Any] = {
     "name": "sold is small",
     "description": "Between 0 and 100 are sold in an hour.",
@@ -50,11 +50,13 @@ def put(frame: pd.DataFrame, row: int, column: str, value: Any) -> pd.DataFrame:
     changed = frame.astype({column: object}) if isinstance(value, str | None) else frame.copy()
     changed.loc[row, column] = value
     if isinstance(value, str) or (value is None and changed[column].map(type).eq(str).any()):
-        changed[column] = changed[column].map(lambda one: None if pd.isna(one) else str(one))
+        changed[column] = changed[column].map(lambda value: None if pd.isna(value) else str(value))
     return changed
 
 
-def test_a_good_table_is_used_whole(reading: Told, sales: Sales, store: Store, promise: Promise) -> None:
+def test_valid_table_is_used_completely(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
+) -> None:
     done = night(sales(), reading(contract=promise(RANGE)), store)
     health = done.health
     assert (done.findings, done.quarantine) == ((), None)
@@ -66,7 +68,7 @@ def test_a_good_table_is_used_whole(reading: Told, sales: Sales, store: Store, p
     assert clean.groupby("unique_id").size().tolist() == [33, 33]
 
 
-FAULTS = [
+PLANTED = [
     ("text in y", (7, "sold", "many"), r"column 'sold': must be a number.*series 'apple', row 7; ds .*, y 'many'"),
     ("infinity", (7, "sold", np.inf), r"column 'sold': must be finite.*series 'apple', row 7"),
     ("no id", (7, "sku", None), r"column 'sku': a series needs a name.*series nothing, row 7"),
@@ -79,11 +81,16 @@ FAULTS = [
 ]
 
 
-@pytest.mark.parametrize(("change", "said"), [case[1:] for case in FAULTS], ids=[case[0] for case in FAULTS])
-def test_a_planted_fault_stops_the_night_and_names_column_series_and_row(
-    reading: Told, sales: Sales, store: Store, promise: Promise, change: tuple[int, str, Any], said: str
+@pytest.mark.parametrize(("change", "message"), [case[1:] for case in PLANTED], ids=[case[0] for case in PLANTED])
+def test_planted_violation_stops_the_night_and_names_column_series_and_row(
+    reading: MakeDataset,
+    sales: MakeSales,
+    store: Store,
+    promise: MakeContract,
+    change: tuple[int, str, Any],
+    message: str,
 ) -> None:
-    with pytest.raises(ContractBroken, match=said) as broken:
+    with pytest.raises(ContractBroken, match=message) as broken:
         night(put(sales(), *change), reading(contract=promise(RANGE)), store)
     assert broken.value.exit_code == 3
     assert len(broken.value.findings) == 1
@@ -95,12 +102,12 @@ def test_a_planted_fault_stops_the_night_and_names_column_series_and_row(
     assert store.list_files("artifacts/clean") == []
 
 
-@pytest.mark.parametrize("change", [case[1] for case in FAULTS], ids=[case[0] for case in FAULTS])
-def test_with_severity_warning_the_night_goes_on_without_the_row(
-    reading: Told, sales: Sales, store: Store, promise: Promise, change: tuple[int, str, Any]
+@pytest.mark.parametrize("change", [case[1] for case in PLANTED], ids=[case[0] for case in PLANTED])
+def test_severity_warning_rejects_the_row_and_the_night_continues(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract, change: tuple[int, str, Any]
 ) -> None:
-    told = reading(contract=promise(RANGE | {"severity": "warning"}, row_faults="warning"))
-    done = night(put(sales(), *change), told, store)
+    dataset = reading(contract=promise(RANGE | {"severity": "warning"}, row_faults="warning"))
+    done = night(put(sales(), *change), dataset, store)
     assert (done.health.read, done.health.used, done.health.quarantined) == (60, 59, 1)
     assert done.health.gaps == 1
     assert len(done.findings) == 1
@@ -108,13 +115,13 @@ def test_with_severity_warning_the_night_goes_on_without_the_row(
     assert store.get(done.quarantine)["row"].tolist() == [change[0]]
 
 
-def test_without_a_contract_the_house_rules_are_strict(reading: Told, sales: Sales, store: Store) -> None:
+def test_built_in_rules_stop_the_night_without_a_contract(reading: MakeDataset, sales: MakeSales, store: Store) -> None:
     with pytest.raises(ContractBroken, match="must be a number"):
         night(put(sales(), 7, "sold", "many"), reading(), store)
 
 
-def test_the_quarantine_holds_what_the_source_wrote_beside_the_rule(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_quarantine_has_the_source_values_with_rules_and_reasons(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     twice = put(put(sales(), 7, "price", "dear"), 7, "sold", "many")
     done = night(twice, reading(contract=promise(row_faults="warning")), store)
@@ -128,19 +135,19 @@ def test_the_quarantine_holds_what_the_source_wrote_beside_the_rule(
     assert done.quarantine.uri.startswith("quarantine/pipeline=shop/")
 
 
-def test_source_columns_named_like_those_of_the_quarantine_are_kept_apart(
-    reading: Told, sales: Sales, store: Store
+def test_source_columns_named_like_quarantine_columns_get_a_suffix(
+    reading: MakeDataset, sales: MakeSales, store: Store
 ) -> None:
     frame = put(sales().rename(columns={"visits": "reason", "price": "rule"}), 7, "sold", "many")
-    told = reading(features={"known": ["rule"], "observed": ["reason"]})
+    dataset = reading(features={"known": ["rule"], "observed": ["reason"]})
     with pytest.raises(ContractBroken, match="must be a number") as broken:
-        night(frame, told, store)
+        night(frame, dataset, store)
     (row,) = pd.read_parquet(Path(store.root) / str(broken.value.quarantine)).to_dict("records")
     assert (row["rule"], row["rule of the source"]) == ("y is a number", "1.5")
 
 
-def test_a_repeated_key_is_reported_once_in_the_words_of_the_contract(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_repeated_key_is_reported_once_by_the_rule_of_the_contract(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     frame = put(sales(), 7, "hour", pd.Timestamp("2024-03-01 06:00", tz="UTC"))
     with pytest.raises(ContractBroken) as broken:
@@ -148,32 +155,39 @@ def test_a_repeated_key_is_reported_once_in_the_words_of_the_contract(
     assert [finding.split(",")[0] for finding in broken.value.findings] == ["rule 'one row an hour'"]
 
 
-@pytest.mark.parametrize(("ours", "theirs", "stops"), [("error", "warning", False), ("warning", "error", True)])
-def test_where_the_contract_judges_its_key_its_own_severity_counts(
-    *, reading: Told, sales: Sales, store: Store, promise: Promise, ours: str, theirs: str, stops: bool
+@pytest.mark.parametrize(("row_faults", "severity", "stops"), [("error", "warning", False), ("warning", "error", True)])
+def test_severity_of_a_uniqueness_rule_overrides_row_faults(
+    *,
+    reading: MakeDataset,
+    sales: MakeSales,
+    store: Store,
+    promise: MakeContract,
+    row_faults: str,
+    severity: str,
+    stops: bool,
 ) -> None:
     frame = put(sales(), 7, "hour", pd.Timestamp("2024-03-01 06:00", tz="UTC"))
-    told = reading(contract=promise(ONCE | {"severity": theirs}, at="table", row_faults=ours))
+    dataset = reading(contract=promise(ONCE | {"severity": severity}, at="table", row_faults=row_faults))
     if stops:
         with pytest.raises(ContractBroken, match="one row an hour"):
-            night(frame, told, store)
+            night(frame, dataset, store)
     else:
-        assert night(frame, told, store).health.quarantined == 1
+        assert night(frame, dataset, store).health.quarantined == 1
 
 
-def test_a_broken_rule_is_a_wrong_contract_and_no_bad_data(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_invalid_rule_is_a_spec_error(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     rule = RANGE | {
         "implementation": "type: expect_column_values_to_be_between\nkwargs: {column: profit, max_value: 1}"
     }
-    with pytest.raises(SpecError, match="'sold is small' is broken and judged nothing") as refused:
+    with pytest.raises(SpecError, match="'sold is small' is invalid and was not evaluated") as refused:
         night(sales(), reading(contract=promise(rule)), store)
     assert refused.value.exit_code == 2
 
 
-def test_a_required_column_must_have_a_value_in_every_row(
-    reading: Told, sales: Sales, store: Store, tmp_path: Path
+def test_missing_value_of_a_required_column_stops_the_night(
+    reading: MakeDataset, sales: MakeSales, store: Store, tmp_path: Path
 ) -> None:
     required = {"id": "s", "version": "1", "columns": [{"name": "visits", "kind": "integer", "required": True}]}
     frame = sales()
@@ -182,8 +196,8 @@ def test_a_required_column_must_have_a_value_in_every_row(
         night(frame, reading(contract=required), store)
 
 
-def test_a_known_covariate_that_ends_before_the_horizon_stops_the_night(
-    reading: Told, sales: Sales, store: Store
+def test_known_covariate_that_ends_before_the_horizon_stops_the_night(
+    reading: MakeDataset, sales: MakeSales, store: Store
 ) -> None:
     with pytest.raises(ContractBroken, match="column 'price': known covariate has no value for 2 of 6 steps"):
         night(sales(ahead=2), reading(), store)
@@ -191,7 +205,7 @@ def test_a_known_covariate_that_ends_before_the_horizon_stops_the_night(
         night(sales(ahead=0), reading(), store)
 
 
-def test_a_vanished_series_is_reported_and_not_extended(reading: Told, sales: Sales, store: Store) -> None:
+def test_ended_series_is_reported_and_not_extended(reading: MakeDataset, sales: MakeSales, store: Store) -> None:
     frame = sales()
     gone = (frame["sku"] == "pear") & (frame["hour"] >= pd.Timestamp("2024-03-01 20:00", tz="UTC"))
     done = night(frame[~gone], reading(), store)
@@ -200,50 +214,52 @@ def test_a_vanished_series_is_reported_and_not_extended(reading: Told, sales: Sa
     assert clean.loc[clean["unique_id"] == "pear", "ds"].max() == pd.Timestamp(done.cutoff)
 
 
-def test_a_series_that_is_new_begins_with_its_first_row(reading: Told, sales: Sales, store: Store) -> None:
+def test_new_series_begins_with_its_first_row(reading: MakeDataset, sales: MakeSales, store: Store) -> None:
     frame = sales()
     late = (frame["sku"] == "pear") & (frame["hour"] < pd.Timestamp("2024-03-02 04:00", tz="UTC"))
     clean = store.get(night(frame[~late], reading(), store).clean)
     assert clean.groupby("unique_id").size().to_dict() == {"apple": 33, "pear": 5}
 
 
-def test_the_order_of_the_rows_does_not_matter(reading: Told, sales: Sales, store: Store) -> None:
+def test_row_order_does_not_change_the_clean_table(reading: MakeDataset, sales: MakeSales, store: Store) -> None:
     frame = sales()
     shuffled = frame.sample(frac=1, random_state=1, ignore_index=True)
-    digests = {night(told, reading(), store).clean.digest for told in (frame, shuffled)}
+    digests = {night(rows, reading(), store).clean.digest for rows in (frame, shuffled)}
     assert len(digests) == 1
 
 
-def test_a_table_without_one_observation_says_so(reading: Told, sales: Sales, store: Store) -> None:
+def test_table_without_an_observation_stops_the_night(reading: MakeDataset, sales: MakeSales, store: Store) -> None:
     with pytest.raises(ContractBroken, match="no row has a value of 'sold' before 2024-03-02 06:00"):
         night(sales().assign(sold=np.nan), reading(), store)
 
 
 @pytest.mark.parametrize(("days", "stops"), [(1, True), (2, False)])
-def test_a_stale_source_stops_the_night_where_freshness_is_promised(
-    reading: Told, sales: Sales, store: Store, promise: Promise, days: int, stops: bool
+def test_source_older_than_the_promised_freshness_stops_the_night(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract, days: int, stops: bool
 ) -> None:
-    told = reading(contract=promise(slaProperties=[{"property": "freshness", "value": days, "unit": "d"}]))
+    dataset = reading(contract=promise(slaProperties=[{"property": "freshness", "value": days, "unit": "d"}]))
     stale = sales(start="2024-02-28 22:00", hours=30, ahead=60)
     if stops:
         with pytest.raises(
-            ContractBroken, match="newest observation is of 2024-03-01 03:00, older than the promised 1D"
+            ContractBroken, match="newest observation is from 2024-03-01 03:00, older than the promised 1D"
         ):
-            night(stale, told, store)
+            night(stale, dataset, store)
     else:
-        assert night(stale, told, store).cutoff == datetime(2024, 3, 1, 3, tzinfo=UTC)
+        assert night(stale, dataset, store).cutoff == datetime(2024, 3, 1, 3, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("frame", ["one row", "one series", "constant"])
-def test_small_and_dull_tables_are_tables(reading: Told, sales: Sales, store: Store, frame: str) -> None:
+def test_tables_of_one_row_one_series_or_constant_values_are_valid(
+    reading: MakeDataset, sales: MakeSales, store: Store, frame: str
+) -> None:
     whole = sales()
-    told = {
+    table = {
         "one row": whole[(whole["sku"] == "apple") & (whole["hour"] == "2024-03-02 05:00")],
         "one series": whole[whole["sku"] == "apple"],
         "constant": whole.assign(sold=whole["sold"].where(whole["sold"].isna(), 3.0)),
     }[frame]
-    done = night(told, reading(features={"observed": ["visits"], "known": []}), store)
-    assert done.health.used == int(told["sold"].notna().sum())
+    done = night(table, reading(features={"observed": ["visits"], "known": []}), store)
+    assert done.health.used == int(table["sold"].notna().sum())
 
 
 MUTATIONS = st.lists(
@@ -260,8 +276,13 @@ MUTATIONS = st.lists(
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutations=MUTATIONS, shuffle=st.integers(0, 99))
-def test_rows_used_and_rows_in_quarantine_are_the_rows_read_for_any_table(
-    reading: Told, sales: Sales, store: Store, promise: Promise, mutations: list[tuple[int, str, Any]], shuffle: int
+def test_used_plus_quarantined_is_read_for_any_table(
+    reading: MakeDataset,
+    sales: MakeSales,
+    store: Store,
+    promise: MakeContract,
+    mutations: list[tuple[int, str, Any]],
+    shuffle: int,
 ) -> None:
     frame = sales().map(lambda value: None if pd.isna(value) else str(value)).astype(object)
     for row, column, value in mutations:
@@ -269,12 +290,12 @@ def test_rows_used_and_rows_in_quarantine_are_the_rows_read_for_any_table(
     frame = frame.sample(frac=1, random_state=shuffle, ignore_index=True)
     path = Path(store.root).parent / "any.csv"
     frame.to_csv(path, index=False)
-    told = reading(
+    dataset = reading(
         source={"kind": "csv", "path": str(path)},
         features={"known": [], "observed": ["visits", "price"]},
         contract=promise(RANGE | {"severity": "warning"}, row_faults="warning"),
     )
-    done = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    done = validate.fn(ingest.fn(dataset, AS_OF, store), dataset, AS_OF, store)
     health = done.health
     rejected = store.get(done.quarantine)["row"].tolist() if done.quarantine else []
     assert health.used + health.quarantined == health.read
@@ -283,6 +304,6 @@ def test_rows_used_and_rows_in_quarantine_are_the_rows_read_for_any_table(
     kept = source.drop(index=rejected)
     kept = kept[(kept["sold"] != "") & (pd.to_datetime(kept["hour"], utc=True) < AS_OF)]
     clean = store.get(done.clean).dropna(subset=["y"])
-    told_there = sorted(zip(clean["unique_id"], clean["ds"], clean["y"], strict=True))
-    told_here = sorted(zip(kept["sku"], pd.to_datetime(kept["hour"], utc=True), kept["sold"].map(float), strict=True))
-    assert told_there == told_here  # outside the quarantine no observation is lost, and none is invented
+    clean_rows = sorted(zip(clean["unique_id"], clean["ds"], clean["y"], strict=True))
+    source_rows = sorted(zip(kept["sku"], pd.to_datetime(kept["hour"], utc=True), kept["sold"].map(float), strict=True))
+    assert clean_rows == source_rows  # outside the quarantine no observation is lost, and none is invented

@@ -115,8 +115,8 @@ TWICE = "rule 'one row a series and time', column 'shop, hour': repeats the key 
 GRID = (
     "rule 'ds is on the grid', column 'hour': lies between two steps of freq 'h' (steps are at Mon 00:00, Mon 01:00 …)"
 )
-TIME = "rule 'ds is a time', column 'hour': must be one moment in time"
-ZONE = "rule 'ds has a zone', column 'hour': must carry a zone or an offset"
+TIME = "rule 'ds is a time', column 'hour': must be a valid time"
+ZONE = "rule 'ds has a zone', column 'hour': must have a time zone or an offset"
 FINITE = "rule 'y is finite', column 'sold': must be finite"
 NUMBER = "rule 'y is a number', column 'sold': must be a number or empty"
 SHORT = "needs 216 (horizon 12). Shorten windowing.horizon, validation or test, or provide more history."
@@ -141,8 +141,8 @@ MUTATIONS = {
     ),
     "a retyped column": Mutation(
         lambda f: f.assign(sold="many"),
-        "rule 'type of the column', column 'sold': is promised as number and found as text: none of its 1,392 values "
-        "is one, the first is 'many'",
+        "rule 'type of the column', column 'sold': the contract promises number, the source has text: none of "
+        "its 1,392 values can be parsed, the first is 'many'",
         stops=True,
     ),
     "10,000 columns": Mutation(wide),

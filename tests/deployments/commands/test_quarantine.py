@@ -52,7 +52,7 @@ def test_the_newest_night_is_listed_and_another_by_its_date(verb, nights):
     refused = verb("--as-of", "2024-01-02")
     assert refused.exit_code == 0
     assert "(refused): 1 row in quarantine" in refused.stdout
-    assert "way out  mend the value at the source, or leave it empty" in refused.stdout
+    assert "way out  correct the value at the source, or leave it empty" in refused.stdout
     assert "nothing lies in quarantine" in verb("--as-of", "2024-01-01").stdout
 
 

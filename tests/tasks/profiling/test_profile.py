@@ -1,4 +1,4 @@
-"""What is guessed of tables that people bring; whether a pipeline then runs is claimed in tests/deployments."""
+"""What is inferred from typical tables; tests/deployments checks that such a pipeline runs."""
 
 import sqlite3
 from pathlib import Path
@@ -20,10 +20,10 @@ def wave(count, season, size=20.0):
 
 
 @pytest.fixture
-def guessed(tmp_path):
-    """guessed(frame or text, name="t.csv", **hints): written as a user would have it, then looked at."""
+def infer(tmp_path):
+    """infer(frame or text, name="t.csv", **hints): the profile of the table, written to a file of that name."""
 
-    def look(table, name="t.csv", **hints):
+    def profile_file(table, name="t.csv", **hints):
         path = tmp_path / name
         if isinstance(table, str):
             path.write_text(table, encoding="utf-8")
@@ -34,11 +34,11 @@ def guessed(tmp_path):
         source, read = read_sample(infer_source(str(path)))
         return profile_table(read, source, Hints.model_validate(hints))
 
-    return look
+    return profile_file
 
 
-def told(found, what):
-    return next(one for one in found.findings if one.what == what)
+def inference(profile, what):
+    return next(item for item in profile.findings if item.what == what)
 
 
 def dates(count, freq="D", start="2022-01-01", **more):
@@ -61,47 +61,47 @@ def dates(count, freq="D", start="2022-01-01", **more):
         (dates(70, "YS", "1950-01-01"), "YS-JAN", "1", 3),
     ],
 )
-def test_the_step_is_told_from_the_stamps_and_the_season_from_the_data(guessed, stamps, freq, season, horizon):
-    found = guessed(pd.DataFrame({"when": stamps, "value": wave(len(stamps), max(int(season), 2))}), "t.parquet")
-    assert (found.freq, told(found, "season").value, found.horizon) == (freq, season, horizon)
-    assert told(found, "freq").confidence == "sure"
-    assert found.unique_id is None
+def test_step_is_inferred_from_times_and_season_from_values(infer, stamps, freq, season, horizon):
+    profile = infer(pd.DataFrame({"when": stamps, "value": wave(len(stamps), max(int(season), 2))}), "t.parquet")
+    assert (profile.freq, inference(profile, "season").value, profile.horizon) == (freq, season, horizon)
+    assert inference(profile, "freq").confidence == "sure"
+    assert profile.unique_id is None
 
 
 @pytest.mark.parametrize(
     ("written", "first"),
     [("%Y-%m-%d", "D"), ("%d/%m/%Y", "D"), ("%m/%d/%Y", "D"), ("%d.%m.%Y %H:%M", "D"), ("%Y%m%d", "D")],
 )
-def test_dates_are_read_however_they_are_written(guessed, written, first):
-    found = guessed(pd.DataFrame({"day": dates(200).strftime(written), "sold": wave(200, 7).round()}))
-    assert (found.ds, found.freq, found.y, found.whole) == ("day", first, "sold", True)
+def test_dates_are_parsed_in_common_formats(infer, written, first):
+    profile = infer(pd.DataFrame({"day": dates(200).strftime(written), "sold": wave(200, 7).round()}))
+    assert (profile.ds, profile.freq, profile.y, profile.whole) == ("day", first, "sold", True)
 
 
-def test_a_day_that_could_be_a_month_is_told_by_the_regular_reading(guessed):
-    found = guessed(pd.DataFrame({"month": dates(96, "MS").strftime("%d/%m/%Y"), "sold": wave(96, 12)}))
-    assert (found.freq, found.format) == ("MS", "dd/MM/yyyy")
-    assert "dd/MM/yyyy, for else their steps would be uneven" in told(found, "time").evidence
-    american = guessed(pd.DataFrame({"month": dates(96, "MS").strftime("%m/%d/%Y"), "sold": wave(96, 12)}))
+def test_day_first_dates_are_detected_by_the_more_regular_reading(infer):
+    profile = infer(pd.DataFrame({"month": dates(96, "MS").strftime("%d/%m/%Y"), "sold": wave(96, 12)}))
+    assert (profile.freq, profile.format) == ("MS", "dd/MM/yyyy")
+    assert "dd/MM/yyyy, because month first would give uneven steps" in inference(profile, "time").evidence
+    american = infer(pd.DataFrame({"month": dates(96, "MS").strftime("%m/%d/%Y"), "sold": wave(96, 12)}))
     assert (american.freq, american.format) == ("MS", None)
 
 
-def test_offsets_in_text_name_a_zone_that_has_them(guessed):
+def test_zone_is_inferred_from_offsets_in_text(infer):
     hours = dates(9000, "h", tz="UTC").tz_convert("Europe/Berlin")
-    found = guessed(pd.DataFrame({"ts": [hour.isoformat() for hour in hours], "load": wave(9000, 24)}))
-    assert found.zone == "Europe/Berlin"
-    assert found.source.timezone is None  # every time says its offset
+    profile = infer(pd.DataFrame({"ts": [hour.isoformat() for hour in hours], "load": wave(9000, 24)}))
+    assert profile.zone == "Europe/Berlin"
+    assert profile.source.timezone is None  # every time says its offset
 
 
-def test_days_of_a_place_keep_their_dates(guessed):
-    found = guessed(pd.DataFrame({"ds": dates(400, tz="America/New_York"), "kwh": wave(400, 7)}), "t.parquet")
-    assert (found.freq, found.zone, found.source.timezone) == ("D", "America/New_York", "America/New_York")
+def test_days_in_a_zone_keep_their_dates(infer):
+    profile = infer(pd.DataFrame({"ds": dates(400, tz="America/New_York"), "kwh": wave(400, 7)}), "t.parquet")
+    assert (profile.freq, profile.zone, profile.source.timezone) == ("D", "America/New_York", "America/New_York")
 
 
-def test_a_clock_that_skips_an_hour_in_spring_is_named(guessed):
+def test_local_clock_is_detected_by_the_hour_skipped_in_spring(infer):
     local = dates(9000, "h", tz="UTC").tz_convert("America/Chicago").tz_localize(None)
-    found = guessed(pd.DataFrame({"t": local, "value": wave(9000, 24)}).drop_duplicates("t"))
-    assert "America/Chicago" in told(found, "zone").evidence
-    assert found.source.timezone is None
+    profile = infer(pd.DataFrame({"t": local, "value": wave(9000, 24)}).drop_duplicates("t"))
+    assert "America/Chicago" in inference(profile, "zone").evidence
+    assert profile.source.timezone is None
 
 
 def shops(**more):
@@ -113,190 +113,190 @@ def shops(**more):
     return pd.concat(parts).assign(weekday=lambda rows: rows["day"].dt.dayofweek)
 
 
-def test_a_number_that_tells_series_apart_is_their_id_and_what_they_share_is_static(guessed):
-    found = guessed(shops(price=wave(200, 30)))
-    assert (found.unique_id, found.y) == ("shop_nbr", "sales")
-    assert (found.observed, found.static) == (("price",), ("town",))
-    assert "weekday (the calendar says it" in told(found, "not used").value
+def test_integer_id_is_the_series_column_and_constants_of_a_series_are_static(infer):
+    profile = infer(shops(price=wave(200, 30)))
+    assert (profile.unique_id, profile.y) == ("shop_nbr", "sales")
+    assert (profile.observed, profile.static) == (("price",), ("town",))
+    assert "weekday (follows from the calendar" in inference(profile, "not used").value
 
 
-def test_nothing_is_taken_as_known_ahead(guessed):
+def test_no_covariate_is_inferred_to_be_known_ahead(infer):
     rows = shops(price=wave(200, 30)).set_index("day")
     rows.loc["2022-07-10":, "sales"] = np.nan
-    found = guessed(rows.reset_index())
-    assert "price" in found.observed
-    assert "price has values after the last sales" in told(found, "observed").evidence
+    profile = infer(rows.reset_index())
+    assert "price" in profile.observed
+    assert "price has values after the last sales" in inference(profile, "observed").evidence
 
 
-def test_two_columns_that_only_together_name_a_series_are_told_with_the_way_out(guessed):
+def test_key_of_two_columns_is_an_error_with_a_fix(infer):
     parts = [pd.DataFrame({"day": dates(50), "store": s, "item": i, "sold": 3.0}) for s in "ab" for i in "xy"]
     with pytest.raises(CannotInferPipeline, match="'store' and 'item' together"):
-        guessed(pd.concat(parts).assign(sold=np.arange(200.0)))
+        infer(pd.concat(parts).assign(sold=np.arange(200.0)))
 
 
-def test_a_day_and_its_hour_in_two_columns_are_told_with_the_way_out(guessed):
+def test_day_and_hour_in_two_columns_are_an_error_with_a_fix(infer):
     hours = dates(480, "h")
     frame = pd.DataFrame({"dteday": hours.strftime("%m/%d/%Y"), "hr": hours.hour, "cnt": wave(480, 24).round()})
     with pytest.raises(CannotInferPipeline, match=r"'hr' looks like the hour.*--id hr"):
-        guessed(frame)
+        infer(frame)
 
 
-def test_weather_that_is_told_twice_makes_no_series_and_the_first_row_counts(guessed):
+def test_repeated_rows_with_equal_numbers_are_not_series_and_the_first_is_used(infer):
     frame = pd.DataFrame({"date_time": dates(1000, "h"), "weather": "Rain", "traffic_volume": wave(1000, 24).round()})
     again = frame.iloc[::6].assign(weather="Fog")
-    found = guessed(pd.concat([frame, again]).sort_values("date_time"))
-    assert (found.unique_id, found.repeated) == (None, "first")
-    assert told(found, "repeated").confidence == "sure"
+    profile = infer(pd.concat([frame, again]).sort_values("date_time"))
+    assert (profile.unique_id, profile.repeated) == (None, "first")
+    assert inference(profile, "repeated").confidence == "sure"
 
 
 @pytest.mark.parametrize(("second", "policy"), [(1.5, "mean"), (2.0, "mean")])
-def test_two_values_of_one_time_are_averaged(guessed, second, policy):
+def test_different_values_of_one_time_are_averaged(infer, second, policy):
     frame = pd.DataFrame({"ds": dates(300), "y": wave(300, 7).round()})
-    found = guessed(pd.concat([frame, frame.iloc[:9].assign(y=lambda rows: rows["y"] + second)]))
-    assert found.repeated == policy
-    assert told(found, "repeated").confidence == "unsure"
+    profile = infer(pd.concat([frame, frame.iloc[:9].assign(y=lambda rows: rows["y"] + second)]))
+    assert profile.repeated == policy
+    assert inference(profile, "repeated").confidence == "unsure"
 
 
-def test_events_are_added_up_if_a_person_says_so(guessed):
+def test_events_are_summed_only_with_a_hint(infer):
     frame = pd.DataFrame({"day": dates(300).repeat(4), "qty": np.tile([1, 2, 3, 2], 300)})
     with pytest.raises(CannotInferPipeline, match="--repeated sum"):
-        guessed(frame)
-    assert guessed(frame, repeated="sum").repeated == "sum"
+        infer(frame)
+    assert infer(frame, repeated="sum").repeated == "sum"
 
 
-def test_of_two_plausible_targets_one_is_chosen_and_the_other_named(guessed):
+def test_second_plausible_target_is_named_in_the_evidence(infer):
     frame = pd.DataFrame({"t": dates(300), "alpha": wave(300, 7), "beta": wave(300, 7, 5.0)})
-    found = guessed(frame)
-    assert found.y == "beta"
-    assert told(found, "y").confidence == "unsure"
-    assert "or alpha? Choose with --target" in told(found, "y").evidence
-    assert guessed(frame, target="alpha").y == "alpha"
+    profile = infer(frame)
+    assert profile.y == "beta"
+    assert inference(profile, "y").confidence == "unsure"
+    assert "or alpha? Choose with --target" in inference(profile, "y").evidence
+    assert infer(frame, target="alpha").y == "alpha"
 
 
-def test_a_column_that_counts_rows_is_no_covariate(guessed):
+def test_row_number_column_is_not_a_covariate(infer):
     frame = pd.DataFrame({"index": range(300), "ds": dates(300), "demand": wave(300, 7), "temp": wave(300, 30)})
-    assert guessed(frame).observed == ("temp",)
+    assert infer(frame).observed == ("temp",)
 
 
-def test_of_very_many_columns_a_dozen_is_taken(guessed):
+def test_at_most_twelve_observed_covariates_are_taken(infer):
     wide = pd.DataFrame({f"m{number}": wave(300, 7 + number) for number in range(30)})
-    found = guessed(wide.assign(target=wave(300, 7), ds=dates(300)), "t.parquet")
-    assert len(found.observed) == 12
-    assert "18 more were left out" in told(found, "observed").evidence
+    profile = infer(wide.assign(target=wave(300, 7), ds=dates(300)), "t.parquet")
+    assert len(profile.observed) == 12
+    assert "18 more were left out" in inference(profile, "observed").evidence
 
 
 @pytest.mark.parametrize(
-    ("table", "said"),
+    ("table", "message"),
     [
-        ("a,b\nx,1\ny,2\n", "no column that reads as a time"),
+        ("a,b\nx,1\ny,2\n", "no time column"),
         ("ds,y\n", "no rows"),
         ("", "empty"),
         ("ds,y\n2024-01-01,1\n2024-01-02,2\n2024-01-03,4\n", "too short: 3 steps"),
-        ("ds,y\n2024-01-01,1\n2024-01-01,1\n", "no way to tell|how long a step|no column"),
-        ("0.78,1.61\n0.79,1.60\n", "no names of columns"),
+        ("ds,y\n2024-01-01,1\n2024-01-01,1\n", "no way to tell|length of a step|no column"),
+        ("0.78,1.61\n0.79,1.60\n", "numbers instead of column names"),
         ("ds,city\n2024-01-01,Rom\n2024-01-02,Ulm\n", "no column of numbers"),
     ],
 )
-def test_a_table_of_which_nothing_can_be_made_says_why_and_ends_with_3(guessed, table, said):
-    with pytest.raises(CannotInferPipeline, match=said) as refused:
-        guessed(table)
+def test_table_without_a_pipeline_gives_the_reason_and_exit_code_3(infer, table, message):
+    with pytest.raises(CannotInferPipeline, match=message) as refused:
+        infer(table)
     assert refused.value.exit_code == 3
 
 
 @pytest.mark.parametrize(("unit", "many"), [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)])
-def test_numbers_that_count_since_1970_are_times(guessed, unit, many):
-    found = guessed(pd.DataFrame({"ts": (1_709_251_200 + 3600 * np.arange(1000)) * many, "amount": wave(1000, 24)}))
-    assert (found.ds, found.source.epoch, found.freq, found.zone) == ("ts", unit, "h", "UTC")
-    assert told(found, "season").value == "24"
-    assert "from 2024-03-01 00:00" in told(found, "time").evidence
+def test_unix_timestamps_are_times(infer, unit, many):
+    profile = infer(pd.DataFrame({"ts": (1_709_251_200 + 3600 * np.arange(1000)) * many, "amount": wave(1000, 24)}))
+    assert (profile.ds, profile.source.epoch, profile.freq, profile.zone) == ("ts", unit, "h", "UTC")
+    assert inference(profile, "season").value == "24"
+    assert "from 2024-03-01 00:00" in inference(profile, "time").evidence
 
 
-def test_times_on_no_grid_are_told_with_the_way_out(guessed):
+def test_irregular_times_are_an_error_with_a_fix(infer):
     steps = np.random.default_rng(2).integers(1, 500, 1000).cumsum()
     frame = pd.DataFrame(
         {"when": pd.Timestamp("2024-01-01") + pd.to_timedelta(steps, unit="s"), "amount": wave(1000, 9)}
     )
     with pytest.raises(CannotInferPipeline, match=r"no regular grid.*--freq"):
-        guessed(frame)
+        infer(frame)
 
 
 @pytest.mark.parametrize(
-    ("hints", "said"),
+    ("hints", "message"),
     [
-        ({"time": "dss"}, "--time 'dss' is no column.*did you mean 'ds'"),
-        ({"target": "zz"}, "--target 'zz' is no column"),
-        ({"id": "zz"}, "--id 'zz' is no column"),
+        ({"time": "dss"}, "--time: .* has no column 'dss'; did you mean 'ds'"),
+        ({"target": "zz"}, "--target: .* has no column 'zz'"),
+        ({"id": "zz"}, "--id: .* has no column 'zz'"),
     ],
 )
-def test_a_hint_that_is_no_column_ends_with_2_and_the_nearest_name(guessed, hints, said):
-    with pytest.raises(SpecError, match=said):
-        guessed(pd.DataFrame({"ds": dates(100), "y": wave(100, 7)}), **hints)
+def test_hint_of_a_missing_column_is_a_spec_error_with_the_closest_name(infer, hints, message):
+    with pytest.raises(SpecError, match=message):
+        infer(pd.DataFrame({"ds": dates(100), "y": wave(100, 7)}), **hints)
 
 
-def test_a_hint_of_the_wrong_kind_names_what_the_column_holds(guessed):
+def test_hint_of_a_column_of_the_wrong_kind_names_its_content(infer):
     frame = pd.DataFrame({"ds": dates(100), "town": "Rom", "y": wave(100, 7)})
-    with pytest.raises(CannotInferPipeline, match=r"'town'.*is no time.*'Rom'"):
-        guessed(frame, time="town")
+    with pytest.raises(CannotInferPipeline, match=r"'town'.*does not hold times.*'Rom'"):
+        infer(frame, time="town")
     with pytest.raises(CannotInferPipeline, match=r"'town'.*holds text"):
-        guessed(frame, target="town")
+        infer(frame, target="town")
 
 
 @pytest.mark.parametrize("name", ["notes.docx", "table"])
-def test_what_is_neither_csv_nor_parquet_is_refused(tmp_path, name):
+def test_file_that_is_neither_csv_nor_parquet_is_a_spec_error(tmp_path, name):
     (tmp_path / name).write_text("?")
     with pytest.raises(SpecError, match=r"\.csv"):
         infer_source(str(tmp_path / name))
 
 
-def test_an_address_with_a_password_is_not_kept():
+def test_address_with_a_password_is_refused_without_showing_it():
     with pytest.raises(SpecError, match="password") as refused:
         infer_source("s3://key:hunter2@bucket/t.parquet")
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(("share", "text"), [(1, "100 %"), (0.99999, "100 %"), (0, "0 %"), (0.936, "93.6 %")])
-def test_a_share_of_less_than_all_is_never_called_all(share, text):
+def test_share_below_one_is_never_shown_as_100_percent(share, text):
     assert (format_percent(share) == text) == (share != 0.99999)
 
 
 @pytest.mark.parametrize("name", ["", "  ", "two\nlines", "y"])
-def test_a_column_whose_name_is_none_or_stands_twice_is_passed_over(tmp_path, name):
+def test_column_with_an_unusable_or_repeated_name_is_left_out(tmp_path, name):
     body = "".join(f"{day:%Y-%m-%d},{n % 7},{n % 5},x\n" for n, day in enumerate(dates(60)))
     (tmp_path / "t.csv").write_text(f'ds,sold,"{name}","{name if name == "y" else "town"}"\n{body}')
     source, table = read_sample(infer_source(str(tmp_path / "t.csv")))
-    found = profile_table(table, source, Hints())
-    assert found.y == "sold"
-    assert name not in [told.name for told in found.columns]
+    profile = profile_table(table, source, Hints())
+    assert profile.y == "sold"
+    assert name not in [column.name for column in profile.columns]
 
 
-def test_columns_that_are_alike_are_forecast_together(guessed):
+def test_numbered_columns_are_all_targets(infer):
     wide = pd.DataFrame({f"sensor {number}": wave(300, 7 + number) for number in range(5)})
-    found = guessed(wide.assign(time=dates(300), limit=wave(300, 40)), "t.parquet")
-    assert (found.y, len(found.targets)) == (("sensor *",), 5)
-    assert found.observed == ("limit",)
-    assert guessed(wide.assign(time=dates(300)), target="sensor 3").y == "sensor 3"
-    assert guessed(wide.assign(time=dates(300)), target="sensor [12]").targets == ("sensor 1", "sensor 2")
+    profile = infer(wide.assign(time=dates(300), limit=wave(300, 40)), "t.parquet")
+    assert (profile.y, len(profile.targets)) == (("sensor *",), 5)
+    assert profile.observed == ("limit",)
+    assert infer(wide.assign(time=dates(300)), target="sensor 3").y == "sensor 3"
+    assert infer(wide.assign(time=dates(300)), target="sensor [12]").targets == ("sensor 1", "sensor 2")
 
 
-def test_later_versions_of_a_row_are_told_by_the_time_they_became_known(guessed):
+def test_version_column_is_inferred_from_repeated_rows(infer):
     days = dates(300)
     first = pd.DataFrame({"day": days, "loaded_at": days + pd.Timedelta("1D"), "qty": wave(300, 7).round()})
     later = first.iloc[50:90].assign(loaded_at=lambda rows: rows["loaded_at"] + pd.Timedelta("3D"), qty=5)
-    found = guessed(pd.concat([first, later]))
-    assert (found.ds, found.known_at, found.repeated, found.y) == ("day", "loaded_at", "reject", "qty")
+    profile = infer(pd.concat([first, later]))
+    assert (profile.ds, profile.known_at, profile.repeated, profile.y) == ("day", "loaded_at", "reject", "qty")
 
 
-def test_semicolons_decimal_commas_and_an_old_encoding_are_recognised(tmp_path):
+def test_delimiter_decimal_comma_and_encoding_are_inferred(tmp_path):
     rows = [f"{day:%d.%m.%Y};{value:.0f},5" for day, value in zip(dates(99), wave(99, 7), strict=True)]
     text = "\n".join(["Tag;Stück", *rows])
     (tmp_path / "t.csv").write_bytes(text.encode("cp1252"))
     source, table = read_sample(infer_source(str(tmp_path / "t.csv")))
-    found = profile_table(table, source, Hints())
-    assert (found.ds, found.y, found.whole) == ("Tag", "Stück", False)
-    assert (found.source.decimal, found.source.encoding) == (",", "cp1252")
+    profile = profile_table(table, source, Hints())
+    assert (profile.ds, profile.y, profile.whole) == ("Tag", "Stück", False)
+    assert (profile.source.decimal, profile.source.encoding) == (",", "cp1252")
 
 
-def test_thousands_with_a_comma_are_not_taken_for_decimals(tmp_path):
+def test_thousands_separators_are_not_decimal_commas(tmp_path):
     (tmp_path / "t.csv").write_text(
         "ds,y\n" + "".join(f'{day:%Y-%m-%d},"1,{200 + n}"\n' for n, day in enumerate(dates(99)))
     )
@@ -313,13 +313,13 @@ def shop_db(tmp_path, monkeypatch):
     return "sqlite:///shop.db"
 
 
-def test_the_only_table_of_a_database_is_taken(shop_db):
+def test_only_table_of_a_database_is_used(shop_db):
     source, table = read_sample(infer_source(shop_db))
     assert source.table == "sales"
     assert profile_table(table, source, Hints()).y == "sold"
 
 
-def test_of_several_tables_one_must_be_named(shop_db):
+def test_one_of_several_tables_must_be_named(shop_db):
     with sqlite3.connect("shop.db") as connection:
         connection.execute("create table staff (name text)")
     connection.close()
@@ -331,21 +331,21 @@ def test_of_several_tables_one_must_be_named(shop_db):
 
 
 @pytest.mark.parametrize(
-    ("where", "said"),
+    ("where", "message"),
     [
-        ("postgresql://me:hunter2@host/db", "carries a password"),
-        ("postgresql://host/db?password=hunter2", "carries a password"),
+        ("postgresql://me:hunter2@host/db", "contains a password"),
+        ("postgresql://host/db?password=hunter2", "contains a password"),
         ("postgresql://me@host/db", "--table"),
-        ("ftpx://hunter2", "nothing is read by ftpx"),
+        ("ftpx://hunter2", "scheme ftpx:// is not supported"),
     ],
 )
-def test_an_address_that_init_can_not_use_says_why(where, said):
-    with pytest.raises(SpecError, match=said) as refused:
+def test_unusable_address_gives_the_reason(where, message):
+    with pytest.raises(SpecError, match=message) as refused:
         infer_source(where)
     assert "hunter2" not in str(refused.value) or where.startswith("ftpx")
 
 
-def test_a_folder_of_tables_beside_a_readme_becomes_a_glob(tmp_path):
+def test_folder_with_other_files_becomes_a_glob(tmp_path):
     for name in ("a.csv", "b.csv", "README.md"):
         (tmp_path / name).write_text("ds,y\n2024-01-01,1\n")
     assert infer_source(str(tmp_path)).path == f"{tmp_path}/*.csv"
@@ -359,35 +359,35 @@ def test_a_folder_of_tables_beside_a_readme_becomes_a_glob(tmp_path):
     assert infer_source(str(tmp_path)).path == str(tmp_path)
 
 
-def test_a_slip_of_centuries_does_not_fill_the_memory(guessed):
+def test_time_centuries_early_does_not_fill_memory(infer):
     minutes = dates(3000, "min").astype(str)
-    found = guessed(pd.DataFrame({"ds": ["0202-01-01", *minutes], "y": wave(3001, 60)}))
-    assert (found.freq, found.refresh) == ("min", "96min")
+    profile = infer(pd.DataFrame({"ds": ["0202-01-01", *minutes], "y": wave(3001, 60)}))
+    assert (profile.freq, profile.refresh) == ("min", "96min")
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="needs ../shared/data: the traffic of Interstate 94")
-def test_the_real_traffic_is_guessed_right():
-    found = profile_table(*reversed(read_sample(infer_source(str(DATA / "metro_traffic")))), Hints())
-    assert (found.ds, found.unique_id, found.y, found.freq) == ("date_time", None, "traffic_volume", "h")
-    assert told(found, "time").line.endswith("date_time (sure: parses in 100 % of rows, sorted)")
-    assert told(found, "season").value == "24"
-    assert "weekly pattern too" in told(found, "season").evidence
-    assert "lag 168" in told(found, "season").evidence
-    assert (found.minimum, found.whole, found.repeated) == (0, True, "first")
-    assert found.observed == ("temp", "rain_1h", "snow_1h", "clouds_all")
-    assert "11,976" in told(found, "gaps").value
-    assert "America/Chicago" in told(found, "zone").evidence
-    assert (found.horizon, found.lookback) == (24, 168)
+def test_pipeline_of_the_metro_traffic_is_inferred():
+    profile = profile_table(*reversed(read_sample(infer_source(str(DATA / "metro_traffic")))), Hints())
+    assert (profile.ds, profile.unique_id, profile.y, profile.freq) == ("date_time", None, "traffic_volume", "h")
+    assert inference(profile, "time").line.endswith("date_time (sure: parses in 100 % of rows, sorted)")
+    assert inference(profile, "season").value == "24"
+    assert "weekly pattern too" in inference(profile, "season").evidence
+    assert "lag 168" in inference(profile, "season").evidence
+    assert (profile.minimum, profile.whole, profile.repeated) == (0, True, "first")
+    assert profile.observed == ("temp", "rain_1h", "snow_1h", "clouds_all")
+    assert "11,976" in inference(profile, "gaps").value
+    assert "America/Chicago" in inference(profile, "zone").evidence
+    assert (profile.horizon, profile.lookback) == (24, 168)
 
 
-def test_the_demo_is_guessed_right():
+def test_pipeline_of_the_demo_is_inferred():
     root = Path(__file__).parents[3]
-    found = profile_table(
+    profile = profile_table(
         *reversed(read_sample(infer_source(str(root / "deployments/demo/nyc-delays.parquet")))), Hints()
     )
-    assert (found.ds, found.unique_id, found.y, found.freq) == ("time_hour", "series", "delayed", "h")
-    assert "27 series" in told(found, "id").evidence
-    assert told(found, "season").value == "24"
-    assert (found.minimum, found.whole, found.repeated) == (0, True, "reject")
-    assert found.static == ("origin", "carrier")
-    assert found.observed == ("scheduled", "cancelled", "temp", "wind_speed", "precip", "visib")
+    assert (profile.ds, profile.unique_id, profile.y, profile.freq) == ("time_hour", "series", "delayed", "h")
+    assert "27 series" in inference(profile, "id").evidence
+    assert inference(profile, "season").value == "24"
+    assert (profile.minimum, profile.whole, profile.repeated) == (0, True, "reject")
+    assert profile.static == ("origin", "carrier")
+    assert profile.observed == ("scheduled", "cancelled", "temp", "wind_speed", "precip", "visib")

@@ -20,22 +20,22 @@ AS_OF = pd.Timestamp("2024-03-03", tz="UTC").to_pydatetime()
 
 @pytest.fixture
 def shop(tmp_path, reading, promise):
-    """shop(frame, suffix): (its reading, rejected rows, schema of the source) as of 3 March."""
+    """shop(frame, suffix): (its dataset, rejected rows, schema of the source) as of 3 March."""
 
-    def look(frame, suffix="csv", **changes):
+    def reject(frame, suffix="csv", **changes):
         path = tmp_path / f"shop.{suffix}"
         frame.to_csv(path, index=False) if suffix == "csv" else frame.to_parquet(path, index=False)
         source = {"kind": suffix, "path": str(path)}
-        told = reading(source=source, contract=promise(row_faults="warning"), **changes)
-        table = read_source(told.source)
-        found = examine(to_canonical_columns(table, told).to_pandas(), told, AS_OF)
-        return told, found.rejected, table.schema
+        dataset = reading(source=source, contract=promise(row_faults="warning"), **changes)
+        table = read_source(dataset.source)
+        result = examine(to_canonical_columns(table, dataset).to_pandas(), dataset, AS_OF)
+        return dataset, result.rejected, table.schema
 
-    return look
+    return reject
 
 
 def broken(sales):
-    """Four rows at fault: one repeated, two that are no number, one without a time."""
+    """Four rejected rows: one repeated, two without a number, one without a time."""
     frame = sales(hours=30, ahead=0).astype(object)
     frame.iloc[3, frame.columns.get_loc("sold")] = "many"
     frame.iloc[40, frame.columns.get_loc("sold")] = "=1+1"
@@ -45,81 +45,81 @@ def broken(sales):
 
 def test_rows_are_counted_by_rule_and_series(shop, sales):
     _, rejected, _ = shop(broken(sales))
-    told = {one.rule: (one.rows, one.series, one.first) for one in summarize_by_rule(rejected)}
-    assert told == {
+    counts = {item.rule: (item.rows, item.series, item.first) for item in summarize_by_rule(rejected)}
+    assert counts == {
         "y is a number": (2, {"apple": 1, "pear": 1}, (3, 40)),
         "ds is a time": (1, {"apple": 1}, (5,)),
         "one row a series and time": (1, {"apple": 1}, (60,)),
     }
 
 
-def test_a_csv_comes_back_byte_for_byte_where_it_was_not_mended(shop, sales):
+def test_exported_csv_rows_equal_the_rows_of_the_source(shop, sales):
     frame = broken(sales)
-    told, rejected, schema = shop(frame)
-    rows = to_source_rows(rejected, told, schema)
-    original = pd.read_csv(told.source.path, dtype=str, keep_default_na=False).iloc[[3, 5, 40, 60]]
-    again = pd.read_csv(io.BytesIO(export_rows(rows, ".csv", told.source, schema)), dtype=str, keep_default_na=False)
+    dataset, rejected, schema = shop(frame)
+    rows = to_source_rows(rejected, dataset, schema)
+    original = pd.read_csv(dataset.source.path, dtype=str, keep_default_na=False).iloc[[3, 5, 40, 60]]
+    again = pd.read_csv(io.BytesIO(export_rows(rows, ".csv", dataset.source, schema)), dtype=str, keep_default_na=False)
     pd.testing.assert_frame_equal(again, original.reset_index(drop=True))
 
 
-def test_mended_rows_that_are_read_again_are_used(shop, sales, tmp_path):
+def test_corrected_export_is_read_again_without_violations(shop, sales, tmp_path):
     frame = broken(sales)
-    told, rejected, schema = shop(frame)
-    text = export_rows(to_source_rows(rejected, told, schema), ".csv", told.source, schema).decode()
-    mended = text.replace("many", "3").replace("=1+1", "2").replace("noon", "2024-03-01 05:00:00+00:00")
-    whole = pd.read_csv(told.source.path, dtype=str).drop(index=[3, 5, 40, 60])
-    both = pd.concat([whole, pd.read_csv(io.StringIO(mended), dtype=str).iloc[:3]], ignore_index=True)
+    dataset, rejected, schema = shop(frame)
+    text = export_rows(to_source_rows(rejected, dataset, schema), ".csv", dataset.source, schema).decode()
+    corrected = text.replace("many", "3").replace("=1+1", "2").replace("noon", "2024-03-01 05:00:00+00:00")
+    whole = pd.read_csv(dataset.source.path, dtype=str).drop(index=[3, 5, 40, 60])
+    both = pd.concat([whole, pd.read_csv(io.StringIO(corrected), dtype=str).iloc[:3]], ignore_index=True)
     _, left, _ = shop(both)
     assert left is None
 
 
-def test_parquet_comes_back_in_the_types_of_the_source(shop, sales):
+def test_exported_parquet_has_the_types_of_the_source(shop, sales):
     frame = sales(hours=30, ahead=0)
     frame["visits"] = frame["visits"].astype("Int32")
     frame.loc[2, "visits"] = pd.NA
-    told, rejected, schema = shop(pd.concat([frame, frame.iloc[[2, 9]]], ignore_index=True), "parquet")
+    dataset, rejected, schema = shop(pd.concat([frame, frame.iloc[[2, 9]]], ignore_index=True), "parquet")
     table = pq.read_table(
-        pa.BufferReader(export_rows(to_source_rows(rejected, told, schema), ".parquet", told.source, schema))
+        pa.BufferReader(export_rows(to_source_rows(rejected, dataset, schema), ".parquet", dataset.source, schema))
     )
     assert table.schema.remove_metadata() == schema.remove_metadata()
     expected = pa.Table.from_pandas(frame.iloc[[2, 9]], schema=schema, preserve_index=False)
     assert table.to_pylist() == expected.to_pylist()
 
 
-def test_a_series_without_id_has_no_id_column_in_the_export(shop, sales):
+def test_export_without_series_column_has_no_id_column(shop, sales):
     frame = sales(hours=30, ahead=0).query("sku == 'apple'")
     frame = pd.concat([frame, frame.iloc[[4]]], ignore_index=True)
-    told, rejected, schema = shop(frame, columns={"ds": "hour", "y": "sold"})
-    assert list(to_source_rows(rejected, told, schema)) == list(frame.columns)
+    dataset, rejected, schema = shop(frame, columns={"ds": "hour", "y": "sold"})
+    assert list(to_source_rows(rejected, dataset, schema)) == list(frame.columns)
 
 
-def test_a_source_with_columns_called_rule_and_reason_gets_its_own_back(shop, sales, reading):
+def test_source_columns_named_rule_and_reason_are_exported(shop, sales, reading):
     frame = sales(hours=30, ahead=0).assign(rule="theirs", reason=1.5)
     frame = pd.concat([frame, frame.iloc[[4]]], ignore_index=True)
-    told, rejected, schema = shop(frame, features={"observed": ["reason"], "static": ["rule"]})
-    rows = to_source_rows(rejected, told, schema)
+    dataset, rejected, schema = shop(frame, features={"observed": ["reason"], "static": ["rule"]})
+    rows = to_source_rows(rejected, dataset, schema)
     assert rows[["rule", "reason"]].to_numpy().tolist() == [["theirs", "1.5"]]
 
 
-def test_of_a_wide_table_each_rejected_cell_stands_in_its_row(shop, sales):
+def test_export_of_a_wide_table_has_rejected_cells_in_their_source_row(shop, sales):
     frame = sales(hours=30, ahead=0).astype(object)
     frame.iloc[3, frame.columns.get_loc("sold")] = "many"
     frame.iloc[4, frame.columns.get_loc("returned")] = "few"
     wide = {"unique_id": "sku", "ds": "hour", "y": ["sold", "returned"]}
-    told, rejected, schema = shop(frame, columns=wide)
-    rows = to_source_rows(rejected, told, schema)
+    dataset, rejected, schema = shop(frame, columns=wide)
+    rows = to_source_rows(rejected, dataset, schema)
     assert list(rows) == list(frame.columns)
     assert rows["sku"].tolist() == ["apple", "apple"]
     assert rows["sold"].fillna("").tolist() == ["many", ""]
     assert rows["returned"].fillna("").tolist() == ["", "few"]
 
 
-def test_any_other_suffix_is_refused():
-    with pytest.raises(SpecError, match=r"\.csv or \.parquet.*not \.xlsx"):
+def test_unknown_export_suffix_is_a_spec_error():
+    with pytest.raises(SpecError, match=r"'\.xlsx'.*\.csv or \.parquet"):
         export_rows(pd.DataFrame({"a": ["1"]}), ".xlsx", SourceSpec(kind="csv", path="t.csv"), None)
 
 
-def test_formulas_are_counted_and_negative_numbers_are_none():
+def test_formulas_are_counted_and_signed_numbers_are_not():
     rows = pd.DataFrame(
         {"id": ["=cmd|'/c calc'!A0", "a", "@SUM(A1)"], "y": ["-5", "+3", "-1e5"], "z": [None, "", "\t=1"]}
     )
@@ -127,22 +127,22 @@ def test_formulas_are_counted_and_negative_numbers_are_none():
 
 
 @pytest.mark.parametrize(
-    ("rule", "asks", "way_out"),
+    ("rule", "requirement", "fix"),
     [
-        ("one row a series and time", "one value a time", "cleaning: {repeated"),
-        ("wind is a number", "wind is a number or empty", "mend"),
-        ("ds is on the grid", "steps of freq", "round"),
-        ("sold is required", "sold is never empty", "required in the contract"),
-        ("a rule of last year", "no longer", "nightcast check shop.yaml"),
+        ("one row a series and time", "one value per time", "cleaning: {repeated"),
+        ("wind is a number", "wind is a number or empty", "correct"),
+        ("ds is on the grid", "a step of freq", "round"),
+        ("sold is required", "sold is never empty", "`required` in the contract"),
+        ("a rule of last year", "does not have this rule", "nightcast check shop.yaml"),
     ],
 )
-def test_each_rule_is_explained_with_the_way_out(rule, asks, way_out):
+def test_each_built_in_rule_has_a_requirement_and_a_fix(rule, requirement, fix):
     remedy = find_remedy(rule, None, "shop.yaml")
-    assert asks in remedy.requirement
-    assert way_out in remedy.fix
+    assert requirement in remedy.requirement
+    assert fix in remedy.fix
 
 
-def test_a_rule_of_the_contract_speaks_its_own_words(promise):
+def test_contract_rule_is_explained_by_its_description(promise):
     rule = {"name": "few", "description": "At most 9 are sold.", "metric": "invalidValues", "type": "library",
             "arguments": {"pattern": r"\d"}, "mustBe": 0, "severity": "warning"}  # fmt: skip
     contract = promise(rule, at="town")

@@ -1,4 +1,4 @@
-"""Every word a contract may say of a column: it catches its bad value, lets its good one pass, and nothing else."""
+"""Every promise a contract may make about a column: it rejects a bad value and accepts a good one."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ from tasks.sources.dataset import DatasetSpec
 from tasks.validation import ValidationResult, examine
 
 AS_OF = datetime(2024, 3, 2, tzinfo=UTC)
-Judge = Callable[..., ValidationResult]
+Examine = Callable[..., ValidationResult]
 GX = {"type": "custom", "engine": "greatExpectations"}
 TEXT, NUMBER, TIME = {"logicalType": "string"}, {"logicalType": "number"}, {"logicalType": "timestamp"}
 
@@ -37,17 +37,17 @@ def contract_of(folder: Path, x: dict[str, Any], **table: Any) -> Contract:
 
 
 @pytest.fixture
-def judged(tmp_path: Path, reading: Callable[..., DatasetSpec]) -> Judge:
-    """judged({"required": True}, [1, None]): what becomes of a table with these values of x, one an hour."""
+def examined(tmp_path: Path, reading: Callable[..., DatasetSpec]) -> Examine:
+    """examined({"required": True}, [1, None]): what becomes of a table with these values of x, one an hour."""
 
-    def told(x: dict[str, Any], values: list[Any], **table: Any) -> ValidationResult:
+    def examine_values(x: dict[str, Any], values: list[Any], **table: Any) -> ValidationResult:
         count = len(values)
         hours = pd.date_range("2024-03-01", periods=count, freq="h", tz="UTC")
         frame = {"row": range(count), "unique_id": "a", "ds": hours, "y": 1.0, "x": values}
         promise = contract_of(tmp_path, x, **table)
         return examine(pd.DataFrame(frame), reading(contract=promise, features={"known": []}), AS_OF)
 
-    return told
+    return examine_values
 
 
 def rule(metric: str, **more: Any) -> dict[str, Any]:
@@ -114,11 +114,11 @@ CAUGHT: list[tuple[dict[str, Any], list[Any], list[Any], list[int]]] = [
 
 
 @pytest.mark.parametrize(("promise", "good", "bad", "rows"), CAUGHT, ids=lambda value: str(value)[:60])
-def test_a_promise_catches_its_bad_value_and_passes_its_good_one(
-    judged: Judge, promise: dict[str, Any], good: list[Any], bad: list[Any], rows: list[int]
+def test_each_promise_rejects_a_bad_value_and_accepts_a_good_one(
+    examined: Examine, promise: dict[str, Any], good: list[Any], bad: list[Any], rows: list[int]
 ) -> None:
-    assert judged(promise, good).findings == ()
-    broken = judged(promise, bad)
+    assert examined(promise, good).findings == ()
+    broken = examined(promise, bad)
     assert len(broken.stopping) == len(broken.findings) == 1
     assert ([] if broken.rejected is None else broken.rejected["row"].tolist()) == rows
 
@@ -154,66 +154,74 @@ ROWS: list[tuple[dict[str, Any], int, bool]] = [
 
 
 @pytest.mark.parametrize(("bound", "nulls", "allowed"), ROWS, ids=str)
-def test_a_bound_counts_rows_or_their_share(judged: Judge, bound: dict[str, Any], nulls: int, allowed: bool) -> None:
+def test_bound_applies_to_the_number_or_share_of_rows(
+    examined: Examine, bound: dict[str, Any], nulls: int, allowed: bool
+) -> None:
     values = [None] * nulls + ["a"] * (10 - nulls)
-    assert (judged(TEXT | rule("nullValues", **bound), values).stopping == ()) == allowed
+    assert (examined(TEXT | rule("nullValues", **bound), values).stopping == ()) == allowed
 
 
 @pytest.mark.parametrize(("bound", "rows", "allowed"), [case for case in ROWS if "unit" not in case[0]], ids=str)
-def test_a_bound_counts_the_rows_of_the_table(judged: Judge, bound: dict[str, Any], rows: int, allowed: bool) -> None:
+def test_bound_applies_to_the_row_count_of_the_table(
+    examined: Examine, bound: dict[str, Any], rows: int, allowed: bool
+) -> None:
     of_table = {"quality": [{"metric": "rowCount", "name": "r"} | bound]}
-    assert (judged(TEXT, ["a"] * rows, **of_table).stopping == ()) == allowed
+    assert (examined(TEXT, ["a"] * rows, **of_table).stopping == ()) == allowed
 
 
-def test_too_many_at_fault_go_to_quarantine_and_too_few_are_only_told(judged: Judge) -> None:
+def test_rows_over_the_bound_are_rejected_and_too_few_are_only_reported(examined: Examine) -> None:
     few = TEXT | rule("nullValues", mustBeBetween=[1, 2], severity="warning")
-    many = judged(few, [None, None, None, "a"])
+    many = examined(few, [None, None, None, "a"])
     assert many.rejected is not None
     assert many.rejected["row"].tolist() == [0, 1, 2]
-    none = judged(few, ["a", "b", "c", "d"])
+    none = examined(few, ["a", "b", "c", "d"])
     assert none.rejected is None
     assert none.findings == ("rule 'r', column 'x': r (found 0 of 4 rows, promised at least 1 and at most 2)",)
 
 
-def test_info_is_told_and_costs_no_row(judged: Judge) -> None:
-    told = judged(TEXT | rule("nullValues", mustBe=0, severity="info"), ["a", None])
-    assert len(told.findings) == 1
-    assert (told.stopping, told.rejected) == ((), None)
+def test_severity_info_is_reported_and_rejects_no_row(examined: Examine) -> None:
+    result = examined(TEXT | rule("nullValues", mustBe=0, severity="info"), ["a", None])
+    assert len(result.findings) == 1
+    assert (result.stopping, result.rejected) == ((), None)
 
 
 RETYPED: list[tuple[dict[str, Any], list[Any], str]] = [
-    (NUMBER, ["many", "few"], "promised as number and found as text: none of its 2 values is one, the first is 'many'"),
-    ({"logicalType": "integer"}, ["many", "few"], "promised as integer and found as text"),
-    ({"logicalType": "boolean"}, ["many", "few"], "promised as boolean and found as text"),
-    ({"logicalType": "boolean"}, [1, 2], "promised as boolean and found as int64"),
-    (TIME, [20240101, 20240102], "promised as timestamp and found as int64"),
-    (TIME, ["soon", "later"], "promised as timestamp and found as text"),
-    (TEXT, [7, 8], "promised as string and found as int64"),
-    (NUMBER, [True, False], "promised as number and found as bool"),
-    (NUMBER, pd.to_datetime(["2024-01-01", "2024-01-02"]), "promised as number and found as timestamp"),
+    (
+        NUMBER,
+        ["many", "few"],
+        "the contract promises number, the source has text: none of its 2 values can be parsed, the first is 'many'",
+    ),
+    ({"logicalType": "integer"}, ["many", "few"], "the contract promises integer, the source has text"),
+    ({"logicalType": "boolean"}, ["many", "few"], "the contract promises boolean, the source has text"),
+    ({"logicalType": "boolean"}, [1, 2], "the contract promises boolean, the source has int64"),
+    (TIME, [20240101, 20240102], "the contract promises timestamp, the source has int64"),
+    (TIME, ["soon", "later"], "the contract promises timestamp, the source has text"),
+    (TEXT, [7, 8], "the contract promises string, the source has int64"),
+    (NUMBER, [True, False], "the contract promises number, the source has bool"),
+    (NUMBER, pd.to_datetime(["2024-01-01", "2024-01-02"]), "the contract promises number, the source has timestamp"),
     (
         TIME | {"physicalType": "timestamp[us, UTC]"},
         pd.to_datetime(["2024-01-01", "2024-01-02"]),
-        r"promised as timestamp\[us, UTC\] and found as timestamp\[us\], which carries no zone",
+        r"the contract promises timestamp\[us, UTC\], the source has timestamp\[us\], without a time zone",
     ),
     (
         option(TIME, timezone=False),
         pd.to_datetime(["2024-01-01", "2024-01-02"], utc=True),
-        r"found as timestamp\[us, tz=UTC\], which carries a zone",
+        r"the source has timestamp\[us, tz=UTC\], with a time zone",
     ),
 ]
 
 
-@pytest.mark.parametrize(("promise", "values", "said"), RETYPED, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("promise", "values", "message"), RETYPED, ids=lambda value: str(value)[:40])
 @pytest.mark.parametrize("row_faults", ["error", "warning", "series"])
-def test_a_retyped_column_stops_the_night_whatever_row_faults_say(
-    judged: Judge, promise: dict[str, Any], values: Any, said: str, row_faults: str
+def test_column_of_another_type_stops_the_night_whatever_row_faults_say(
+    examined: Examine, promise: dict[str, Any], values: Any, message: str, row_faults: str
 ) -> None:
-    told = judged(promise, values, customProperties=[{"property": "rowFaults", "value": row_faults}])
-    (finding,) = told.stopping
-    assert finding.startswith("rule 'type of the column', column 'x': is ")
-    assert pd.Series([finding]).str.contains(said).all()
-    assert told.rejected is None
+    result = examined(promise, values, customProperties=[{"property": "rowFaults", "value": row_faults}])
+    (finding,) = result.stopping
+    assert finding.startswith("rule 'type of the column', column 'x': the contract promises ")
+    assert pd.Series([finding]).str.contains(message).all()
+    assert result.rejected is None
 
 
 @pytest.mark.parametrize(
@@ -232,37 +240,40 @@ def test_a_retyped_column_stops_the_night_whatever_row_faults_say(
     ],
     ids=str,
 )
-def test_a_column_that_fits_its_promise_is_used(judged: Judge, promise: dict[str, Any], values: Any) -> None:
-    assert judged(promise, values).findings == ()
+def test_column_of_a_compatible_type_is_used(examined: Examine, promise: dict[str, Any], values: Any) -> None:
+    assert examined(promise, values).findings == ()
 
 
 @pytest.mark.parametrize(
-    ("promise", "said"),
+    ("promise", "message"),
     [
-        (NUMBER | text("type: expect_miracles\nkwargs: {column: x}"), "'r' is broken.*expect_miracles"),
-        (NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {colum: x}"), "'r' is broken.*colum"),
-        (NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {column: z, max_value: 1}"), "'r' is broken"),
-        (TEXT | text("type: expect_column_values_to_match_regex\nkwargs: {column: x, regex: '('}"), "'r' is broken"),
-        (TEXT | text("type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1}"), "'r' is broken"),
+        (NUMBER | text("type: expect_miracles\nkwargs: {column: x}"), "'r' is invalid.*expect_miracles"),
+        (NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {colum: x}"), "'r' is invalid.*colum"),
+        (
+            NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {column: z, max_value: 1}"),
+            "'r' is invalid",
+        ),
+        (TEXT | text("type: expect_column_values_to_match_regex\nkwargs: {column: x, regex: '('}"), "'r' is invalid"),
+        (TEXT | text("type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1}"), "'r' is invalid"),
         (
             NUMBER | text("type: expect_column_values_to_be_between\nkwargs: {column: x, max_value: 1, row_condition: "
                           "'((', condition_parser: pandas}"),
-            "'r' is broken",
+            "'r' is invalid",
         ),
     ],
 )  # fmt: skip
-def test_a_broken_rule_is_no_bad_data_even_where_data_are_bad_or_there_are_none(
-    tmp_path: Path, reading: Callable[..., DatasetSpec], promise: dict[str, Any], said: str
+def test_dry_run_reports_an_invalid_rule_without_data(
+    tmp_path: Path, reading: Callable[..., DatasetSpec], promise: dict[str, Any], message: str
 ) -> None:
     from tasks.quality.rule_dry_run import dry_run_rules
 
     contract = contract_of(tmp_path, promise)
-    with pytest.raises(SpecError, match=f"contract sales@1.0.0, rule {said}") as refused:
+    with pytest.raises(SpecError, match=f"contract sales@1.0.0, rule {message}") as refused:
         dry_run_rules(contract, reading(contract=contract, features={"known": []}).kinds)
     assert refused.value.exit_code == 2
 
 
-def test_a_rule_on_a_column_without_a_promised_kind_may_ask_for_numbers_text_or_times(
+def test_dry_run_accepts_any_rule_type_on_a_column_without_a_type(
     tmp_path: Path, reading: Callable[..., DatasetSpec]
 ) -> None:
     from tasks.quality.rule_dry_run import dry_run_rules

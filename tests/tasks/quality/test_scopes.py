@@ -1,4 +1,4 @@
-"""What a fault costs: the night, its series, its rows, or nothing but a line; and no row is lost on the way."""
+"""What a violation costs: the night, its series, its rows, or only a line in the report; no row is lost."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,9 +20,9 @@ from tasks.storage.store import Store
 from tasks.validation import examine, validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., DatasetSpec]
-Sales = Callable[..., pd.DataFrame]
-Promise = Callable[..., Contract]
+MakeDataset = Callable[..., DatasetSpec]
+MakeSales = Callable[..., pd.DataFrame]
+MakeContract = Callable[..., Contract]
 SERIES = {"customProperties": [{"property": "scope", "value": "series"}]}
 GX = {"type": "custom", "engine": "greatExpectations"}
 SMALL: dict[str, Any] = GX | {
@@ -36,15 +36,15 @@ def night(frame: pd.DataFrame, reading: DatasetSpec, store: Store) -> ValidatedT
     return validate.fn(ingest.fn(reading, AS_OF, store), reading, AS_OF, store)
 
 
-def three(sales: Sales, **changes: Any) -> pd.DataFrame:
+def three(sales: MakeSales, **changes: Any) -> pd.DataFrame:
     """The shop's apples and pears, and plums beside them: rows 0, 33 and 66 are the first of each."""
     frame = sales()
     plums = frame[frame["sku"] == "apple"].assign(sku="plum")
     return pd.concat([frame, plums], ignore_index=True)
 
 
-def test_an_error_confined_to_its_series_sets_that_series_aside_and_the_others_go_on(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_error_of_scope_series_excludes_only_that_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     frame = three(sales)
     frame.loc[[40, 41], "sold"] = 1e6
@@ -68,8 +68,8 @@ def test_an_error_confined_to_its_series_sets_that_series_aside_and_the_others_g
     assert "1 series set aside" in done.sentence
 
 
-def test_where_no_series_is_left_the_night_stops_with_every_reason(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_night_stops_with_every_reason_if_no_series_is_left(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     frame = three(sales)
     frame.loc[[0, 40, 70], "sold"] = 1e6
@@ -90,12 +90,12 @@ def test_where_no_series_is_left_the_night_stops_with_every_reason(
         ("visits", "2.5", "visits is whole"),
     ],
 )
-def test_row_faults_may_be_confined_to_their_series(
-    *, reading: Told, sales: Sales, store: Store, promise: Promise, column: str, value: str, rule: str
+def test_row_faults_series_excludes_the_series_of_a_bad_row(
+    *, reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract, column: str, value: str, rule: str
 ) -> None:
     frame = three(sales).astype({column: object})
     frame.loc[40, column] = value
-    frame[column] = frame[column].map(lambda one: None if pd.isna(one) else str(one))
+    frame[column] = frame[column].map(lambda value: None if pd.isna(value) else str(value))
     done = night(frame, reading(contract=promise(row_faults="series")), store)
     assert done.health.set_aside == ("pear",)
     assert (done.health.read, done.health.used, done.health.quarantined) == (93, 60, 33)
@@ -103,8 +103,8 @@ def test_row_faults_may_be_confined_to_their_series(
     assert set(store.get(done.quarantine)["rule"]) == {rule}
 
 
-def test_a_row_without_a_name_is_a_series_of_its_own(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_row_without_a_series_name_is_rejected_alone(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     frame = three(sales)
     frame.loc[40, "sku"] = None
@@ -112,21 +112,23 @@ def test_a_row_without_a_name_is_a_series_of_its_own(
     assert (done.health.set_aside, done.health.quarantined) == ((), 1)
 
 
-def test_an_error_of_the_table_stops_the_night_beside_one_of_a_series(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_error_of_the_table_stops_the_night_despite_one_of_a_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     frame = three(sales)
     frame.loc[40, "sold"] = 1e6
     table = SMALL | {"name": "nothing is negative"}
     table["implementation"] = "type: expect_column_values_to_be_between\nkwargs: {column: sold, min_value: 0}"
-    told = reading(contract=promise(SMALL | SERIES, table))
-    assert night(frame, told, store).health.set_aside == ("pear",)
+    dataset = reading(contract=promise(SMALL | SERIES, table))
+    assert night(frame, dataset, store).health.set_aside == ("pear",)
     frame.loc[2, "sold"] = -1.0
     with pytest.raises(ContractBroken, match="nothing is negative"):
-        night(frame, told, store)
+        night(frame, dataset, store)
 
 
-def test_each_series_is_judged_by_itself(reading: Told, sales: Sales, store: Store, promise: Promise) -> None:
+def test_rule_of_scope_series_applies_its_bound_to_each_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
+) -> None:
     frame = three(sales)
     frame.loc[frame.index[33:36], "visits"] = None  # a tenth of the pears, a thirtieth of all
     gaps = {"name": "few gaps", "metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"}
@@ -136,8 +138,8 @@ def test_each_series_is_judged_by_itself(reading: Told, sales: Sales, store: Sto
     assert "found 3 of 30 rows, promised less than 5 percent" in done.findings[0]
 
 
-def test_a_share_of_great_expectations_is_one_of_each_series_too(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_mostly_of_great_expectations_applies_to_each_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     frame = three(sales)
     frame.loc[frame.index[33:36], "sold"] = 1e6
@@ -146,55 +148,59 @@ def test_a_share_of_great_expectations_is_one_of_each_series_too(
     assert night(frame, reading(contract=promise(mostly | SERIES)), store).health.set_aside == ("pear",)
 
 
-def test_a_series_with_too_few_rows_is_set_aside(reading: Told, sales: Sales, store: Store, promise: Promise) -> None:
+def test_series_with_too_few_rows_is_excluded(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
+) -> None:
     frame = three(sales)
     frame = frame[~((frame["sku"] == "pear") & (frame["hour"] < pd.Timestamp("2024-03-02", tz="UTC")))]
     enough = {"name": "a day", "metric": "rowCount", "mustBeGreaterOrEqualTo": 24} | SERIES
     done = night(frame, reading(contract=promise(enough, at="table")), store)
     assert done.health.set_aside == ("pear",)
     assert "a day (found 6, promised at least 24); 6 rows at fault, series 'pear'" in done.findings[0]
-    only_told = night(frame, reading(contract=promise(enough | {"severity": "info"}, at="table")), store)
-    assert (only_told.health.set_aside, only_told.health.quarantined, len(only_told.findings)) == ((), 0, 1)
+    reported = night(frame, reading(contract=promise(enough | {"severity": "info"}, at="table")), store)
+    assert (reported.health.set_aside, reported.health.quarantined, len(reported.findings)) == ((), 0, 1)
 
 
-def test_a_rule_about_a_whole_column_can_not_be_confined_to_a_series(
-    reading: Told, sales: Sales, store: Store, promise: Promise
+def test_rule_about_a_whole_column_cannot_have_scope_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
     mean = GX | SERIES | {"name": "mean"}
     mean["implementation"] = "type: expect_column_mean_to_be_between\nkwargs: {column: sold, max_value: 9}"
-    with pytest.raises(SpecError, match=r"rule 'mean' is broken: expect_column_mean.* its scope can't be series"):
+    with pytest.raises(SpecError, match=r"rule 'mean' is invalid: expect_column_mean.* its scope cannot be series"):
         night(three(sales), reading(contract=promise(mean)), store)
 
 
 @pytest.mark.parametrize(
-    ("custom", "aside", "told", "stops"),
+    ("custom", "excluded", "findings", "stops"),
     [
         ({}, (), 0, False),  # the newest of the whole table is fresh
         ({"scope": "series"}, ("pear",), 1, False),
         ({"scope": "series", "severity": "warning"}, (), 1, False),
     ],
 )
-def test_freshness_may_be_promised_of_each_series(
-    *, reading: Told, sales: Sales, store: Store, promise: Promise,
-    custom: dict[str, str], aside: tuple[str, ...], told: int, stops: bool,
+def test_freshness_of_each_series_excludes_stale_series(
+    *, reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract,
+    custom: dict[str, str], excluded: tuple[str, ...], findings: int, stops: bool,
 ) -> None:  # fmt: skip
     frame = three(sales)
     gone = (frame["sku"] == "pear") & (frame["hour"] > pd.Timestamp("2024-03-01 12:00", tz="UTC"))
     level = {"property": "latency", "value": 6, "unit": "h"}
     level |= {"customProperties": [{"property": name, "value": value} for name, value in custom.items()]}
     done = night(frame[~gone], reading(contract=promise(slaProperties=[level])), store)
-    assert done.health.set_aside == aside
-    assert len(done.findings) == told
+    assert done.health.set_aside == excluded
+    assert len(done.findings) == findings
 
 
-def test_a_stale_table_may_be_only_told(reading: Told, sales: Sales, store: Store, promise: Promise) -> None:
+def test_stale_table_with_severity_warning_is_only_reported(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
+) -> None:
     level = {"property": "freshness", "value": 1, "unit": "d"}
     level |= {"customProperties": [{"property": "severity", "value": "warning"}]}
     done = night(
         sales(start="2024-02-28 22:00", hours=30, ahead=60), reading(contract=promise(slaProperties=[level])), store
     )
     assert done.findings == (
-        "rule 'freshness', column 'hour': the newest observation is of 2024-03-01 03:00, older than the promised 1D",
+        "rule 'freshness', column 'hour': the newest observation is from 2024-03-01 03:00, older than the promised 1D",
     )
 
 
@@ -210,8 +216,8 @@ CHANGES = st.tuples(
     fates=st.fixed_dictionaries(dict.fromkeys(["small", "once", "gaps", "rows"], FATES)),
     row_faults=st.sampled_from(["series", "warning"]),
 )
-def test_used_and_quarantined_are_read_whatever_the_severities_and_scopes(
-    *, reading: Told, sales: Sales, promise: Promise,
+def test_used_plus_quarantined_is_read_for_any_severity_and_scope(
+    *, reading: MakeDataset, sales: MakeSales, promise: MakeContract,
     changes: list[tuple[int, str, str | None]], fates: dict[str, tuple[str, str]], row_faults: str,
 ) -> None:  # fmt: skip
     frame = three(sales).map(lambda value: None if pd.isna(value) else str(value)).astype(object)
@@ -228,8 +234,8 @@ def test_used_and_quarantined_are_read_whatever_the_severities_and_scopes(
     for rule in rules:
         severity, scope = fates[rule["name"]]
         judged.append(rule | {"severity": severity, "customProperties": [{"property": "scope", "value": scope}]})
-    told = reading(contract=promise(*judged, row_faults=row_faults), features={"known": []})
-    done = examine(raw, told, AS_OF)
+    dataset = reading(contract=promise(*judged, row_faults=row_faults), features={"known": []})
+    done = examine(raw, dataset, AS_OF)
     rejected = set() if done.rejected is None else set(done.rejected["row"])
     if done.health is None:
         assert done.stopping
@@ -247,14 +253,21 @@ def test_used_and_quarantined_are_read_whatever_the_severities_and_scopes(
 
 
 @pytest.mark.parametrize(("policy", "sold", "quarantined"), [("first", 5.0, 1), ("last", 77.0, 1), ("mean", 41.0, 0)])
-def test_a_warning_about_repeated_hours_leaves_the_choice_of_the_row_to_the_pipeline(
-    *, reading: Told, sales: Sales, store: Store, promise: Promise, policy: str, sold: float, quarantined: int
+def test_warning_about_repeated_hours_leaves_the_duplicate_policy_to_the_pipeline(
+    *,
+    reading: MakeDataset,
+    sales: MakeSales,
+    store: Store,
+    promise: MakeContract,
+    policy: str,
+    sold: float,
+    quarantined: int,
 ) -> None:
     frame = sales()
     again = frame.iloc[[5]].assign(sold=77.0)
     once = {"name": "once", "metric": "duplicateValues", "arguments": {"properties": ["sku", "hour"]}, "mustBe": 0}
-    told = reading(contract=promise(once | {"severity": "warning"}, at="table"), cleaning={"repeated": policy})
-    done = night(pd.concat([frame, again], ignore_index=True), told, store)
+    dataset = reading(contract=promise(once | {"severity": "warning"}, at="table"), cleaning={"repeated": policy})
+    done = night(pd.concat([frame, again], ignore_index=True), dataset, store)
     assert (done.health.read, done.health.quarantined) == (61, quarantined)
     clean = store.get(done.clean)
     assert clean.loc[(clean["unique_id"] == "apple"), "y"].tolist()[5] == sold

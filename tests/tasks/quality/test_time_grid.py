@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tasks.quality import time_grid
 from tasks.sources.dataset import DatasetSpec
 
-Told = Callable[..., DatasetSpec]
+MakeDataset = Callable[..., DatasetSpec]
 
 
 def at(*times: str) -> pd.Series:
@@ -20,11 +20,11 @@ def at(*times: str) -> pd.Series:
     )
 
 
-def rows(*told: tuple[str, str, float | None, float | None], **more: Any) -> pd.DataFrame:
+def rows(*values: tuple[str, str, float | None, float | None], **more: Any) -> pd.DataFrame:
     """(unique_id, ds, y, price) a row; visits and town as given or plain."""
-    names, times, values, prices = (list(column) for column in zip(*told, strict=True))
-    count = len(told)
-    columns = {"row": range(count), "unique_id": names, "ds": at(*times), "y": values, "price": prices}
+    names, times, targets, prices = (list(column) for column in zip(*values, strict=True))
+    count = len(values)
+    columns = {"row": range(count), "unique_id": names, "ds": at(*times), "y": targets, "price": prices}
     return pd.DataFrame({**columns, "visits": 1.0, "town": "Bonn"} | more)
 
 
@@ -41,61 +41,61 @@ def rows(*told: tuple[str, str, float | None, float | None], **more: Any) -> pd.
         ("2024-02-28 23:50", "15min", 1, "02-28 23:50, 02-29 00:05"),
     ],
 )
-def test_the_grid_lies_where_most_of_the_times_lie(times: str, freq: str, extra: int, grid: str) -> None:
-    found = time_grid.steps(at(*times.split(", ")), freq, extra)
-    assert ", ".join(found.strftime("%m-%d %H:%M")) == grid
+def test_grid_has_the_phase_of_most_times(times: str, freq: str, extra: int, grid: str) -> None:
+    result = time_grid.build_grid(at(*times.split(", ")), freq, extra)
+    assert ", ".join(result.strftime("%m-%d %H:%M")) == grid
 
 
 @settings(max_examples=60, deadline=None)
 @given(
-    places=st.sets(st.integers(0, 60), min_size=1, max_size=20),
+    steps=st.sets(st.integers(0, 60), min_size=1, max_size=20),
     freq=st.sampled_from(["h", "15min", "6h", "D", "W-MON", "MS", "B"]),
     extra=st.integers(0, 4),
 )
-def test_times_on_a_grid_are_on_the_grid_that_is_found(places: set[int], freq: str, extra: int) -> None:
+def test_grid_is_recovered_from_times_on_it(steps: set[int], freq: str, extra: int) -> None:
     whole = pd.date_range("2023-12-28", periods=61, freq=freq, tz="UTC").as_unit("us")
-    times = whole[sorted(places)]
-    grid = time_grid.steps(pd.Series(times), freq, extra)
+    times = whole[sorted(steps)]
+    grid = time_grid.build_grid(pd.Series(times), freq, extra)
     assert times.isin(grid).all()
-    assert len(grid) == max(places) - min(places) + 1 + extra
+    assert len(grid) == max(steps) - min(steps) + 1 + extra
     assert grid.is_unique
 
 
-def test_a_time_between_two_steps_is_off_the_grid(reading: Told) -> None:
+def test_time_between_two_steps_is_reported(reading: MakeDataset) -> None:
     frame = rows(
         *((("a", f"2024-03-01 0{hour}:00", 1.0, 1.0)) for hour in range(5)), ("a", "2024-03-01 03:20", 1.0, 1.0)
     )
-    (fault,) = time_grid.check_alignment(frame, time_grid.steps(frame["ds"], "h", 0), reading())
-    assert fault.rows == [5]
-    assert "lies between two steps of freq 'h' (steps are at Fri 00:00, Fri 01:00 …)" in fault.reason
+    (violation,) = time_grid.check_alignment(frame, time_grid.build_grid(frame["ds"], "h", 0), reading())
+    assert violation.rows == [5]
+    assert "lies between two steps of freq 'h' (steps are at Fri 00:00, Fri 01:00 …)" in violation.reason
 
 
-def test_a_grid_of_two_rows_has_a_fault_and_no_crash(reading: Told) -> None:
+def test_two_rows_off_one_grid_give_one_violation(reading: MakeDataset) -> None:
     frame = rows(("a", "2024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:30", 1.0, 1.0))
-    (fault,) = time_grid.check_alignment(frame, time_grid.steps(frame["ds"], "h", 0), reading())
-    assert fault.rows == [1]
-    one = frame.head(1)
-    assert time_grid.check_alignment(one, time_grid.steps(one["ds"], "h", 0), reading()) == []
+    (violation,) = time_grid.check_alignment(frame, time_grid.build_grid(frame["ds"], "h", 0), reading())
+    assert violation.rows == [1]
+    single = frame.head(1)
+    assert time_grid.check_alignment(single, time_grid.build_grid(single["ds"], "h", 0), reading()) == []
 
 
-def test_a_slip_of_two_thousand_years_does_not_fill_the_memory(reading: Told) -> None:
+def test_time_two_thousand_years_early_is_reported_before_a_grid_is_built(reading: MakeDataset) -> None:
     frame = rows(("a", "0024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:00", 1.0, 1.0))
-    (fault,) = time_grid.check_outlying_times(frame, reading(freq="min"))
-    assert (fault.rows, fault.rule) == ([0], "ds is near the others")
+    (violation,) = time_grid.check_outlying_times(frame, reading(freq="min"))
+    assert (violation.rows, violation.rule) == ([0], "ds is near the others")
     assert time_grid.check_outlying_times(frame, reading(freq="D")) == []
     assert time_grid.check_outlying_times(frame.assign(ds=at("soon", "later")), reading(freq="min")) == []
 
 
-def test_gaps_become_missing_values_and_a_series_begins_with_its_first_row(reading: Told) -> None:
+def test_gaps_become_missing_values_and_series_begin_with_their_first_row(reading: MakeDataset) -> None:
     frame = rows(
         ("b", "2024-03-01 02:00", 5.0, 1.0),
         ("a", "2024-03-01 03:00", 4.0, 1.0),
         ("a", "2024-03-01 00:00", 1.0, 1.0),
         ("b", "2024-03-01 03:00", 6.0, 1.0),
     )
-    told = reading(features={"known": [], "observed": ["visits"]})
+    dataset = reading(features={"known": [], "observed": ["visits"]})
     full = time_grid.reindex_to_grid(
-        frame, time_grid.steps(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), told
+        frame, time_grid.build_grid(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), dataset
     )
     assert full["unique_id"].tolist() == ["a"] * 4 + ["b"] * 2
     assert full["ds"].dt.hour.tolist() == [0, 1, 2, 3, 2, 3]
@@ -116,9 +116,9 @@ ENDS = (
 )
 
 
-def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_into_it(reading: Told) -> None:
+def test_horizon_is_appended_except_for_ended_series(reading: MakeDataset) -> None:
     frame = rows(*ENDS)
-    full = time_grid.reindex_to_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading())
+    full = time_grid.reindex_to_grid(frame, time_grid.build_grid(frame["ds"], "h", 3), CUTOFF, reading())
     assert full.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "gone": 2}
     assert time_grid.ended_series(frame, CUTOFF, reading()) == ["gone"]
     assert full.loc[full["ds"] > CUTOFF, "price"].tolist() == [9.0, 9.0, 9.0]
@@ -126,40 +126,40 @@ def test_the_horizon_stands_at_the_end_and_a_vanished_series_is_not_extended_int
 
 
 def ahead(frame: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, list[str], list[Any]]:
-    full = time_grid.reindex_to_grid(frame, time_grid.steps(frame["ds"], "h", 3), CUTOFF, reading)
+    full = time_grid.reindex_to_grid(frame, time_grid.build_grid(frame["ds"], "h", 3), CUTOFF, reading)
     return time_grid.check_future_covariates(full, CUTOFF, reading)
 
 
-def test_known_covariates_that_reach_over_the_horizon_are_no_fault(reading: Told) -> None:
-    clean, silent, faults = ahead(rows(*ENDS), reading())
-    assert (len(clean), silent, faults) == (9, [], [])
+def test_known_covariates_over_the_whole_horizon_are_accepted(reading: MakeDataset) -> None:
+    clean, excluded, violations = ahead(rows(*ENDS), reading())
+    assert (len(clean), excluded, violations) == (9, [], [])
 
 
-def test_a_known_covariate_that_every_series_lacks_names_series_time_and_the_way_out(reading: Told) -> None:
+def test_known_covariate_missing_in_every_series_is_an_error_with_series_time_and_fix(reading: MakeDataset) -> None:
     frame = rows(*(row for row in ENDS if row[:2] != ("a", "2024-03-01 04:00")))
-    _, silent, (fault,) = ahead(frame, reading())
-    assert (silent, fault.column, fault.severity) == (["a"], "price", "error")
-    assert fault.reason == (
+    _, excluded, (violation,) = ahead(frame, reading())
+    assert (excluded, violation.column, violation.severity) == (["a"], "price", "error")
+    assert violation.reason == (
         "known covariate has no value for 1 of 3 steps of the horizon, first series 'a' at 2024-03-01 04:00; "
-        "supply it, or declare it as observed"
+        "supply the values, or move the column to features.observed"
     )
 
 
-def test_no_row_at_all_after_the_cutoff_is_an_error(reading: Told) -> None:
-    _, _, (fault,) = ahead(rows(*(row for row in ENDS if row[1] <= "2024-03-01 02:00")), reading())
-    assert fault.severity == "error"
-    assert fault.reason.startswith("known covariate has no value for 3 of 3 steps of the horizon")
+def test_no_row_after_the_cutoff_is_an_error(reading: MakeDataset) -> None:
+    _, _, (violation,) = ahead(rows(*(row for row in ENDS if row[1] <= "2024-03-01 02:00")), reading())
+    assert violation.severity == "error"
+    assert violation.reason.startswith("known covariate has no value for 3 of 3 steps of the horizon")
 
 
-def test_one_series_that_lacks_what_others_have_loses_its_horizon_and_holds_up_nobody(reading: Told) -> None:
+def test_one_series_without_known_covariates_loses_its_horizon_with_a_warning(reading: MakeDataset) -> None:
     later = (("b", f"2024-03-01 0{hour}:00", 1.0 if hour == 2 else None, 1.0) for hour in (2, 3, 5))
-    clean, silent, (fault,) = ahead(rows(*ENDS, *later), reading())
-    assert (silent, fault.severity) == (["b"], "warning")
+    clean, excluded, (violation,) = ahead(rows(*ENDS, *later), reading())
+    assert (excluded, violation.severity) == (["b"], "warning")
     assert clean.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "b": 2, "gone": 2}
 
 
-def test_a_static_value_is_the_newest_one_whatever_the_order_of_the_rows(reading: Told) -> None:
+def test_static_value_is_the_newest_in_any_row_order(reading: MakeDataset) -> None:
     frame = rows(*ENDS[:5]).assign(town=["Bonn", "Köln", None, None, None])
-    for told in (frame, frame.iloc[::-1]):
-        full = time_grid.reindex_to_grid(told, time_grid.steps(told["ds"], "h", 3), CUTOFF, reading())
+    for rows_ in (frame, frame.iloc[::-1]):
+        full = time_grid.reindex_to_grid(rows_, time_grid.build_grid(rows_["ds"], "h", 3), CUTOFF, reading())
         assert set(full["town"]) == {"Köln"}

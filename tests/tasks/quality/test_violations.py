@@ -1,4 +1,4 @@
-"""Values that are no observation: found whatever the source made of them, and told so that a person finds the row."""
+"""Values that cannot be parsed: reported for every type of source, with the values that identify the row."""
 
 import math
 from collections.abc import Callable
@@ -15,7 +15,7 @@ from tasks.quality.row_checks import find_duplicates, parse_rows
 from tasks.quality.violations import Violation, describe_violation
 from tasks.sources.dataset import DatasetSpec
 
-Told = Callable[..., DatasetSpec]
+MakeDataset = Callable[..., DatasetSpec]
 BARE: dict[str, Any] = {"features": {"known": []}}
 
 
@@ -27,8 +27,8 @@ def raw(**columns: Any) -> pd.DataFrame:
     return pd.DataFrame(given_or_plain | columns)
 
 
-def faults_of(frame: pd.DataFrame, reading: DatasetSpec) -> dict[str, list[int]]:
-    return {fault.rule: fault.rows for fault in parse_rows(frame, reading)[1]}
+def rows_by_rule(frame: pd.DataFrame, reading: DatasetSpec) -> dict[str, list[int]]:
+    return {violation.rule: violation.rows for violation in parse_rows(frame, reading)[1]}
 
 
 @pytest.mark.parametrize(
@@ -42,111 +42,113 @@ def faults_of(frame: pd.DataFrame, reading: DatasetSpec) -> dict[str, list[int]]
         (["0.1", "5e-324", "1.7976931348623157e308"], [0.1, 5e-324, 1.7976931348623157e308]),
     ],
 )
-def test_numbers_are_read_as_they_are_written(reading: Told, values: list[Any], numbers: list[float | None]) -> None:
-    frame, faults = parse_rows(raw(y=values), reading(**BARE))
-    assert faults == []
+def test_numbers_are_parsed_from_text_integers_booleans_and_decimals(
+    reading: MakeDataset, values: list[Any], numbers: list[float | None]
+) -> None:
+    frame, violations = parse_rows(raw(y=values), reading(**BARE))
+    assert violations == []
     assert [None if np.isnan(value) else value for value in frame["y"]] == numbers
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
-def test_a_number_written_as_text_is_the_same_number_to_the_last_bit(reading: Told, numbers: list[float]) -> None:
+def test_number_as_text_is_parsed_to_the_last_bit(reading: MakeDataset, numbers: list[float]) -> None:
     frame, _ = parse_rows(raw(y=[repr(number) for number in numbers]), reading(**BARE))
     assert frame["y"].tolist() == numbers
 
 
 @pytest.mark.parametrize("word", ["many", "5,0", "1_000", "0x10", "٣٤x", "12 34", "2024-03-01", "=1+1"])
-def test_text_that_is_no_number_is_a_fault(reading: Told, word: str) -> None:
-    assert faults_of(raw(y=["1", word, "3"]), reading(**BARE)) == {"y is a number": [1]}
+def test_text_that_is_not_a_number_is_reported(reading: MakeDataset, word: str) -> None:
+    assert rows_by_rule(raw(y=["1", word, "3"]), reading(**BARE)) == {"y is a number": [1]}
 
 
-def test_times_and_lists_are_no_numbers(reading: Told) -> None:
+def test_times_and_lists_are_not_numbers(reading: MakeDataset) -> None:
     times = raw(y=pd.to_datetime(["2024-03-01", "2024-03-02"]))
-    assert faults_of(times, reading(**BARE)) == {"y is a number": [0, 1]}
-    assert faults_of(raw(y=[[1.0], None]), reading(**BARE)) == {"y is a number": [0]}
+    assert rows_by_rule(times, reading(**BARE)) == {"y is a number": [0, 1]}
+    assert rows_by_rule(raw(y=[[1.0], None]), reading(**BARE)) == {"y is a number": [0]}
 
 
 @pytest.mark.parametrize("endless", [[1.0, math.inf], ["1", "-inf"], ["1", "1e400"]])
-def test_infinity_is_a_fault_and_becomes_missing(reading: Told, endless: list[Any]) -> None:
+def test_infinity_is_reported_and_becomes_missing(reading: MakeDataset, endless: list[Any]) -> None:
     frame, _ = parse_rows(raw(y=endless), reading(**BARE))
-    assert faults_of(raw(y=endless), reading(**BARE)) == {"y is finite": [1]}
+    assert rows_by_rule(raw(y=endless), reading(**BARE)) == {"y is finite": [1]}
     assert math.isnan(frame["y"][1])
 
 
 @pytest.mark.parametrize("name", [None, "", "  ", "a\x00b", "a\nb", "tab\t", "\x7f", "del\x85"])
-def test_an_id_that_is_nothing_or_holds_a_control_character_is_a_fault(reading: Told, name: str | None) -> None:
-    assert faults_of(raw(unique_id=["a", name]), reading(**BARE)) == {"unique_id is a name": [1]}
+def test_empty_id_or_control_character_is_reported(reading: MakeDataset, name: str | None) -> None:
+    assert rows_by_rule(raw(unique_id=["a", name]), reading(**BARE)) == {"unique_id is a name": [1]}
 
 
 @pytest.mark.parametrize(
     "name", ["../../etc", "a/b", "a\\b", "😀", "שלום", "x" * 500, "=cmd|' /C calc'!A0", "<script>", "NaN", "007"]
 )
-def test_any_other_id_is_a_name_and_stays_as_it_is(reading: Told, name: str) -> None:
-    frame, faults = parse_rows(raw(unique_id=["a", name]), reading(**BARE))
-    assert faults == []
+def test_any_other_id_is_kept_unchanged(reading: MakeDataset, name: str) -> None:
+    frame, violations = parse_rows(raw(unique_id=["a", name]), reading(**BARE))
+    assert violations == []
     assert frame["unique_id"].tolist() == ["a", name]
 
 
-def test_two_spellings_of_one_letter_are_one_series(reading: Told) -> None:
+def test_ids_are_normalized_to_nfc(reading: MakeDataset) -> None:
     frame, _ = parse_rows(raw(unique_id=["Zu\u0308rich", "Z\u00fcrich"]), reading(**BARE))
     assert frame["unique_id"].nunique() == 1
 
 
-def test_ids_that_are_numbers_in_the_source_become_text(reading: Told) -> None:
-    frame, faults = parse_rows(raw(unique_id=[7, 8]), reading(**BARE))
-    assert (frame["unique_id"].tolist(), faults) == (["7", "8"], [])
+def test_numeric_ids_become_text(reading: MakeDataset) -> None:
+    frame, violations = parse_rows(raw(unique_id=[7, 8]), reading(**BARE))
+    assert (frame["unique_id"].tolist(), violations) == (["7", "8"], [])
 
 
-def test_what_the_contract_calls_an_integer_must_be_whole(reading: Told, promise: Callable[..., Any]) -> None:
-    told = reading(contract=promise())
+def test_promised_integer_must_be_a_whole_number(reading: MakeDataset, promise: Callable[..., Any]) -> None:
+    dataset = reading(contract=promise())
     frame = raw(y=[1.5, 2.0, 3.0]).assign(price=1.25, visits=["3", "3.5", "x"], town="Bonn", returned=[0, -1, 2.5])
-    assert faults_of(frame, told) == {"visits is a number": [2], "visits is whole": [1], "returned is whole": [2]}
+    assert rows_by_rule(frame, dataset) == {"visits is a number": [2], "visits is whole": [1], "returned is whole": [2]}
 
 
-def test_the_first_of_rows_that_share_a_key_is_no_fault(reading: Told) -> None:
+def test_first_row_of_a_repeated_series_and_time_is_used(reading: MakeDataset) -> None:
     frame, _ = parse_rows(raw(unique_id=["a", "a", "a", "b"], ds=["2024-03-01"] * 4), reading(**BARE))
-    (fault,) = find_duplicates(frame, reading(**BARE))
-    assert (fault.rows, fault.column) == ([1, 2], "sku, hour")
+    (violation,) = find_duplicates(frame, reading(**BARE))
+    assert (violation.rows, violation.column) == ([1, 2], "sku, hour")
 
 
-def test_a_row_without_a_key_repeats_none(reading: Told) -> None:
+def test_rows_without_a_key_are_not_duplicates(reading: MakeDataset) -> None:
     frame, _ = parse_rows(raw(unique_id=[None, None], ds=["soon", "soon"]), reading(**BARE))
     assert find_duplicates(frame, reading(**BARE)) == []
 
 
-def test_a_fault_of_one_row_is_told_in_the_singular_and_with_plain_values() -> None:
+def test_violation_of_one_row_is_described_in_the_singular() -> None:
     rows = raw(y=np.array([5.0, 1.0]))
-    fault = Violation("late is a count", "late", "error", "must be small", [0])
-    assert describe_violation(fault, rows) == (
-        "rule 'late is a count', column 'late': must be small; 1 row at fault, series 'a', row 0; "
+    violation = Violation("late is a count", "late", "error", "must be small", [0])
+    assert describe_violation(violation, rows) == (
+        "rule 'late is a count', column 'late': must be small; 1 row at violation, series 'a', row 0; "
         "ds 2024-03-01 00:00:00+00:00, y 5.0"
     )
 
 
-def test_a_fault_of_many_rows_shows_the_first_of_each() -> None:
+def test_violation_of_many_rows_shows_the_first_series_and_rows() -> None:
     rows = raw(unique_id=list("abcdef"), y=["many"] * 6)
-    said = describe_violation(Violation("r", "y", "error", "must be a number", [0, 1, 2, 3, 4, 5]), rows)
-    assert said.endswith(
-        "6 rows at fault, series 'a', 'b', 'c', 'd' and 2 more, rows 0, 1, 2, 3, 4 …; "
+    sentence = describe_violation(Violation("r", "y", "error", "must be a number", [0, 1, 2, 3, 4, 5]), rows)
+    assert sentence.endswith(
+        "6 rows at violation, series 'a', 'b', 'c', 'd' and 2 more, rows 0, 1, 2, 3, 4 …; "
         "the first: ds 2024-03-01 00:00:00+00:00, y 'many'"
     )
 
 
-def test_a_fault_of_the_whole_table_names_no_row() -> None:
-    said = describe_violation(
+def test_violation_of_the_whole_table_names_no_row() -> None:
+    sentence = describe_violation(
         Violation("there are rows", "the table", "error", "must have rows (found 0)", []), raw(y=[1.0])
     )
-    assert said == "rule 'there are rows', column 'the table': must have rows (found 0)"
+    assert sentence == "rule 'there are rows', column 'the table': must have rows (found 0)"
 
 
-def test_a_hostile_value_is_told_on_one_line_and_not_at_full_length() -> None:
+def test_hostile_value_is_described_on_one_short_line() -> None:
     rows = raw(unique_id=["x\ny\x1b[31m" * 100], ds=["soon\r\n" * 100], y=["z" * 100_000])
-    said = describe_violation(Violation("r", "y", "error", "must be a number", [0]), rows)
-    assert said.isprintable()
-    assert len(said) < 400
+    sentence = describe_violation(Violation("r", "y", "error", "must be a number", [0]), rows)
+    assert sentence.isprintable()
+    assert len(sentence) < 400
 
 
-def test_a_missing_value_is_told_as_nothing() -> None:
+def test_missing_value_is_described_as_nothing() -> None:
     rows = raw(unique_id=[None], y=[None])
     assert "series nothing, row 0; ds 2024-03-01 00:00:00+00:00, y nothing" in describe_violation(
         Violation("r", "y", "error", "why", [0]), rows

@@ -143,5 +143,5 @@ def test_a_series_that_breaks_a_rule_is_set_aside_with_all_its_targets_or_the_on
 
 
 def test_a_retyped_target_stops_the_night_by_its_name(night: Any, contract: Any) -> None:
-    with pytest.raises(ContractBroken, match="column 'sold_b': is promised as number and found as text"):
+    with pytest.raises(ContractBroken, match="column 'sold_b': the contract promises number, the source has text"):
         night(wide(sold_b="many"), contract=contract("warning"))
