@@ -13,9 +13,9 @@ from models.networks.recurrent import RecurrentSpec, Shape
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.diagram import Diagram, fill_opacity
 from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
-from tasks.charts.gradient_norms import draw_norms
+from tasks.charts.gradient_norms import draw_gradient_norms
 from tasks.charts.network_view import Gap, NetworkView, RecurrenceStep, elide_middle, recurrence_steps
-from tasks.charts.unrolled_network import draw_unrolled, share_told
+from tasks.charts.unrolled_network import draw_unrolled, format_share
 
 EVIL = "</text><script>alert(1)</script>\x00\ud800"
 GATES = {"lstm": ("input", "forget", "new", "output"), "gru": ("reset", "update", "new"), "rnn": ("new",)}
@@ -92,10 +92,10 @@ def test_what_a_network_has_is_drawn_and_what_it_lacks_is_not() -> None:
             {"readout": "attention", "bidirectional": True, "layers": 2, "decoding": "recurrent"},
         )
     )
-    for words in ("attention asks every state", "layer 2 ←", "linear map", "each fed with the last"):
+    for words in ("attention reads every state", "layer 2 ←", "linear map", "each step is fed the one before"):
         assert words in rich
         assert words not in plain
-    assert "every step by itself" in plain
+    assert "each step on its own" in plain
 
 
 def test_the_fainter_the_gradient_the_fainter_the_ink_by_decades() -> None:
@@ -108,7 +108,7 @@ def test_the_fainter_the_gradient_the_fainter_the_ink_by_decades() -> None:
     ("share", "words"), [(1.0, "100%"), (0.37, "37%"), (0.032, "3.2%"), (0.0004, "0.04%"), (1e-7, "≈ 0"), (0.0, "≈ 0")]
 )
 def test_a_share_in_a_few_letters(share: float, words: str) -> None:
-    assert share_told(share) == words
+    assert format_share(share) == words
 
 
 def test_the_lags_are_drawn_for_every_cell_and_a_reference_is_named_as_one() -> None:
@@ -123,7 +123,7 @@ def test_the_lags_are_drawn_for_every_cell_and_a_reference_is_named_as_one() -> 
     told = texts(plate)
     assert told.count("one season: 4 steps") == 2
     assert {"gru-64: none", "gru-64: 1 step", "rnn-64, reference: 6 steps"} <= set(told)
-    assert "rnn-64 is a reference, trained for a moment" in plate.caption
+    assert "rnn-64 is a reference, trained briefly" in plate.caption
 
 
 def test_a_season_beyond_the_lookback_is_said_to_be_never_read() -> None:
@@ -212,7 +212,7 @@ def test_the_same_memory_gives_the_same_bytes() -> None:
 
 
 def test_gradient_norms_name_their_layers_apart_and_skip_what_is_no_number() -> None:
-    drawing = draw_norms(
+    drawing = draw_gradient_norms(
         "gru-64", {"encoder.l0": (1.0, 0.1), "skip": (1.0, 0.1), "dead": (0.0, 0.0), "bad": (math.nan,)}
     )
     nodes = list(ET.fromstring(str(drawing)).iter("text"))  # noqa: S314 - we wrote it ourselves
@@ -221,5 +221,5 @@ def test_gradient_norms_name_their_layers_apart_and_skip_what_is_no_number() -> 
     }
     assert set(heights) == {"encoder.l0", "skip"}
     assert abs(heights["encoder.l0"] - heights["skip"]) >= 11
-    assert draw_norms("gru-64", {"dead": (0.0,)}) == ""
-    assert "nan" not in str(draw_norms("gru-64", {"huge": (3.4e38, math.inf, 1e-300)}))
+    assert draw_gradient_norms("gru-64", {"dead": (0.0,)}) == ""
+    assert "nan" not in str(draw_gradient_norms("gru-64", {"huge": (3.4e38, math.inf, 1e-300)}))

@@ -7,10 +7,19 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.charts.axes import EPOCH, Clock, clock_for, is_calendar, time_ticks, value_ticks
-from tasks.charts.formatting import NOTHING, clip, count, duration, figure, percent, when
-from tasks.charts.line_charts import SMALL, Band, FanChart, bands, draw_bar, draw_curves, draw_fan_chart, draw_nights
-from tasks.charts.svg import area, line, plane
+from tasks.charts.axes import EPOCH, Clock, choose_clock, time_ticks, value_ticks
+from tasks.charts.formatting import MISSING, clip, count, duration, figure, percent, when
+from tasks.charts.line_charts import (
+    SMALL,
+    Band,
+    FanChart,
+    draw_bar,
+    draw_curves,
+    draw_fan_chart,
+    draw_nights,
+    prediction_bands,
+)
+from tasks.charts.svg import draw_band, draw_line, fit_plot_area
 
 NEW_YORK = Clock("America/New_York")
 
@@ -28,8 +37,8 @@ def labels(start: str, end: str, clock: Clock, about: int) -> list[str]:
     [
         (0, "0"), (0.7123, "0.712"), (0.7, "0.700"), (12, "12.0"), (123.4, "123"), (999.6, "1\u202f000"),
         (1234.5, "1\u202f234"), (-1234.5, "\u22121\u202f234"), (1.234e6, "1.23\u202fM"), (4.5e9, "4.50\u202fbn"),
-        (1e12, "1.00\u202ftn"), (1e16, "1.00e16"), (0.00012, "1.20e-4"), (float("nan"), NOTHING), (None, NOTHING),
-        (pd.NA, NOTHING), (float("inf"), "∞"), ("text", NOTHING),
+        (1e12, "1.00\u202ftn"), (1e16, "1.00e16"), (0.00012, "1.20e-4"), (float("nan"), MISSING), (None, MISSING),
+        (pd.NA, MISSING), (float("inf"), "∞"), ("text", MISSING),
     ],
 )  # fmt: skip
 def test_a_figure_has_three_significant_digits(value: object, text: str) -> None:
@@ -37,12 +46,12 @@ def test_a_figure_has_three_significant_digits(value: object, text: str) -> None
 
 
 def test_counts_shares_and_durations_read_like_speech() -> None:
-    assert [count(336776), count(0), count(None)] == ["336\u202f776", "0", NOTHING]
+    assert [count(336776), count(0), count(None)] == ["336\u202f776", "0", MISSING]
     assert [percent(0.885), percent(1), percent(-0.1, signed=True), percent(0.1, signed=True)] == [
         "88.5%", "100%", "\u221210.0%", "+10.0%",
     ]  # fmt: skip
     assert [duration(0.42), duration(48.2), duration(185), duration(3720), duration(None)] == [
-        "0.4 s", "48 s", "3 min 05 s", "1 h 02 min", NOTHING,
+        "0.4 s", "48 s", "3 min 05 s", "1 h 02 min", MISSING,
     ]  # fmt: skip
 
 
@@ -97,49 +106,51 @@ def test_time_ticks_fit_the_span() -> None:
 
 
 def test_only_days_and_slower_are_shown_as_dates() -> None:
-    assert [is_calendar(f) for f in ("D", "W-SUN", "MS", "QE-DEC", "2D", "B")] == [True] * 6
-    assert [is_calendar(f) for f in ("h", "15min", "s", "30s")] == [False] * 4
+    ds = pd.Series(pd.to_datetime(["2013-11-29T00:00Z"]))
+    shown = [choose_clock(ds, freq, "UTC").dates_only for freq in ("D", "W-SUN", "MS", "QE-DEC", "2D", "B")]
+    assert shown == [True] * 6
+    assert [choose_clock(ds, freq, "UTC").dates_only for freq in ("h", "15min", "s", "30s")] == [False] * 4
 
 
 def test_daily_data_stamped_at_utc_midnight_keeps_its_own_date() -> None:
     utc = pd.Series(pd.to_datetime(["2013-11-29T00:00Z", "2013-11-30T00:00Z"]))
-    assert clock_for(utc, "D", "America/New_York") == Clock("UTC", dates_only=True)
-    assert clock_for(utc + pd.Timedelta(hours=5), "D", "America/New_York") == Clock("America/New_York", True)
-    assert clock_for(utc, "h", "America/New_York") == NEW_YORK
+    assert choose_clock(utc, "D", "America/New_York") == Clock("UTC", dates_only=True)
+    assert choose_clock(utc + pd.Timedelta(hours=5), "D", "America/New_York") == Clock("America/New_York", True)
+    assert choose_clock(utc, "h", "America/New_York") == NEW_YORK
 
 
 def test_intervals_pair_quantiles_from_outside_in() -> None:
-    assert bands(["ds", "q05", "q95", "q10", "q50", "q90", "quality"]) == [
+    assert prediction_bands({"q05": 0.05, "q95": 0.95, "q10": 0.1, "q50": 0.5, "q90": 0.9}) == [
         Band("q05", "q95", 0.9), Band("q10", "q90", 0.8),
     ]  # fmt: skip
-    assert bands(["q025", "q975"]) == [Band("q025", "q975", 0.95)]
-    assert bands(["y_hat", "q50"]) == []
+    assert prediction_bands({"q025": 0.025, "q975": 0.975}) == [Band("q025", "q975", 0.95)]
+    assert prediction_bands({"q50": 0.5}) == []
 
 
 def test_a_line_breaks_where_values_are_missing() -> None:
-    chart = plane((100, 60), (0, 4), [np.array([0.0, 4.0])])
-    drawn = line(chart, np.arange(5.0), np.array([0, 1, np.nan, 3, 4]), "line")
+    chart = fit_plot_area((100, 60), (0, 4), [np.array([0.0, 4.0])])
+    drawn = draw_line(chart, np.arange(5.0), np.array([0, 1, np.nan, 3, 4]), "line")
     assert drawn.count("M") == 2
     assert "nan" not in drawn
 
 
 def test_a_line_does_not_bridge_a_gap_in_time() -> None:
-    chart = plane((100, 60), (0, 30), [np.array([0.0, 4.0])])
-    assert line(chart, np.array([0.0, 1, 2, 20, 21]), np.arange(5.0), "line").count("M") == 2
+    chart = fit_plot_area((100, 60), (0, 30), [np.array([0.0, 4.0])])
+    assert draw_line(chart, np.array([0.0, 1, 2, 20, 21]), np.arange(5.0), "line").count("M") == 2
 
 
 def test_a_long_line_keeps_its_peak() -> None:
     y = np.zeros(5000)
     y[2501] = 9.0
-    chart = plane(SMALL, (0, 4999), [y])
-    drawn = line(chart, np.arange(5000.0), y, "line")
+    chart = fit_plot_area(SMALL, (0, 4999), [y])
+    drawn = draw_line(chart, np.arange(5000.0), y, "line")
     assert len(drawn) < 4000
-    assert f"{chart.up(0.0) - chart.up(9.0):.4g}" in drawn
+    assert f"{chart.to_y(0.0) - chart.to_y(9.0):.4g}" in drawn
 
 
 def test_the_band_of_one_step_can_be_seen() -> None:
-    chart = plane((100, 60), (0, 1), [np.array([0.0, 1.0])])
-    drawn = area(chart, np.array([0.5]), (np.array([0.2]), np.array([0.8])), "band")
+    chart = fit_plot_area((100, 60), (0, 1), [np.array([0.0, 1.0])])
+    drawn = draw_band(chart, np.array([0.5]), (np.array([0.2]), np.array([0.8])), "band")
     assert re.search(r'd="M[\d.]+ [\d.]+l6 0 ', drawn)
 
 
@@ -147,7 +158,7 @@ def fan(name: str = "JFK", values: tuple[float, ...] = (1, 2, 3, 4)) -> FanChart
     ds = pd.date_range("2013-11-29", periods=4, freq="h", tz="UTC")
     frame = pd.DataFrame({"ds": ds, "y": values})
     ahead = pd.DataFrame({"ds": ds + pd.Timedelta(hours=4), "y_hat": values, "q05": values, "q95": values})
-    return FanChart(name, frame, ahead, ahead.iloc[:0], at("2013-11-29T03:00Z"), NEW_YORK)
+    return FanChart(name, frame, ahead, ahead.iloc[:0], {"q05": 0.05, "q95": 0.95}, at("2013-11-29T03:00Z"), NEW_YORK)
 
 
 @pytest.mark.parametrize(
