@@ -112,8 +112,8 @@ def _labels(grid: UnrolledLayout) -> list[Markup]:
         if isinstance(step, Gap):
             parts.append(text_at(x, lag_y, f"{step.steps} more" if grid.pitch > 46 else "⋯", "small c"))
             continue
-        one_lag = step.farthest == step.nearest or grid.pitch < 60
-        lags = f"{step.farthest}" if one_lag else f"{step.farthest}–{step.nearest}"
+        single = step.farthest == step.nearest or grid.pitch < 60
+        lags = f"{step.farthest}" if single else f"{step.farthest}–{step.nearest}"
         parts.append(text_at(x, lag_y, lags, "small c"))
         parts.append(text_at(x, gradient_y, format_share(step.share), "small c strong"))
     return parts
@@ -221,6 +221,6 @@ def _caption(view: NetworkView) -> str:
     backward = " The backward pass is plain: its gradient is not measured." if view.spec.bidirectional else ""
     return (
         f"One {view.spec.cell.upper()} cell with the same weights is applied {steps} times, from the oldest of "
-        f"{lookback} steps to the newest{read}. The darker an arrow, the more of the gradient reaches that step through "
-        f"the states; without gradient, nothing is learned from a step.{backward}"
+        f"{lookback} steps to the newest{read}. The darker an arrow, the more of the gradient reaches that step "
+        f"through the states; without gradient, nothing is learned from a step.{backward}"
     )

@@ -13,7 +13,7 @@ from tasks.charts.line_charts import NARROW, SMALL, WIDE, FanChart, draw_fan_cha
 from tasks.modeling.scores import quantile_columns
 
 MAX_ALL_DRAWN = 60  # with more series, the page draws the largest ones and those that were missed most
-MAX_LARGEST, MAX_WORST = 24, 12
+MAX_BY_SIZE, MAX_BY_ERROR = 24, 12
 MAX_VISIBLE = 9  # charts that are visible at once; the others are folded
 
 Frames = dict[str, pd.DataFrame]
@@ -109,9 +109,9 @@ def draw_groups(series: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tup
     """Draw the other series in groups, the largest first, and count the series that are not drawn."""
     notes = {row.unique_id: _note(row) for row in scores.itertuples()}
     all_drawn = len(series.names) <= MAX_ALL_DRAWN
-    shown = series.names[1:] if all_drawn else series.names[1:MAX_LARGEST]
-    largest = set(series.names[:MAX_LARGEST])
-    worst = [] if all_drawn else [name for name in scores["unique_id"] if name not in largest][:MAX_WORST]
+    shown = series.names[1:] if all_drawn else series.names[1:MAX_BY_SIZE]
+    largest = set(series.names[:MAX_BY_SIZE])
+    worst = [] if all_drawn else [name for name in scores["unique_id"] if name not in largest][:MAX_BY_ERROR]
 
     def cards(names: Iterable[str]) -> tuple[SeriesCard, ...]:
         fans = (series.fan_chart(name, clock, days=3, horizons=3) for name in names)
@@ -122,7 +122,7 @@ def draw_groups(series: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tup
         CardGroup(f"{len(shown[MAX_VISIBLE:])} more series, by size", False, cards(shown[MAX_VISIBLE:])),
         CardGroup(f"The {len(worst)} largest misses of yesterday's forecast among the others", True, cards(worst)),
     )
-    left_out = 0 if all_drawn else len(series.names) - MAX_LARGEST - len(worst)
+    left_out = 0 if all_drawn else len(series.names) - MAX_BY_SIZE - len(worst)
     return tuple(group for group in groups if group.cards), left_out
 
 

@@ -148,7 +148,8 @@ def test_the_order_of_rows_does_not_change_the_page() -> None:
 def test_every_field_is_inert() -> None:
     night = report_data(
         names=(EVIL, '" onload="alert(1)'), pipeline=EVIL, lines=(EVIL,) * 3, decision=EVIL, run_id=EVIL,
-        failures=(FailureRow("watch_drift", EVIL), FailureRow(EVIL, EVIL)), health=(HealthRow(EVIL, EVIL, EVIL, "bad"),),
+        failures=(FailureRow("watch_drift", EVIL), FailureRow(EVIL, EVIL)),
+        health=(HealthRow(EVIL, EVIL, EVIL, "bad"),),
         quarantine=pd.DataFrame({"rule": [EVIL], "rows": [1], "series": [1], "example": [EVIL]}),
         quarantine_uri=EVIL, drift_summary=EVIL, training=(LearningCurve(EVIL, (1.0,), (1.0,), EVIL),),
         memories=(model_memory(EVIL, effective=0),),
