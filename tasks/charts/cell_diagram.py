@@ -1,10 +1,10 @@
-"""One cell with its gates, wired as torch computes it; a gate is a tank, as full as the gate is open on the mean.
+"""One cell and its gates, wired as torch computes it; each gate is filled up to its mean activation.
 
 LSTM  c' = f⊙c + i⊙n        h' = o⊙tanh(c')
 GRU   h' = z⊙h + (1−z)⊙n    n  = tanh(x + r⊙h)
 RNN   h' = n                n  = tanh(x + h)
 
-Weights are left out: x and h stand for what they make of them, also where torch resets h.
+Weights are left out: x and h stand for their products with the weights, also where torch applies the reset gate.
 """
 
 import math
@@ -14,33 +14,36 @@ from markupsafe import Markup
 
 from models.diagnostics.memory import GateStatistics
 from tasks.charts.diagram import Diagram, Point, arrow, box, path, text_at
+from tasks.charts.formatting import MINUS, MISSING
 from tasks.charts.network_view import NetworkView
-from tasks.charts.svg import NONE
+from tasks.charts.svg import EMPTY
 
-WIDTH, LIFTED, TANK = 400, 30, (54.0, 38.0)
+WIDTH, OFFSET_Y, GATE_SIZE = 400, 30, (54.0, 38.0)  # pixels
+ROW_HEIGHT = 26
+BAR_X, BAR_WIDTH, SPARKLINE_X, SPARKLINE_WIDTH = 146.0, 90.0, 286.0, 114.0
 SIGMA = "\N{GREEK SMALL LETTER SIGMA}"
 Gates = dict[str, GateStatistics]
 
 CAPTIONS = {
-    "lstm": "The forget gate scales the cell line that runs along the top and the input gate lets new content onto it: "
-    "a forget gate near 1 is a memory that hardly fades, and the output gate says how much of it is shown.",
-    "gru": "The update gate mixes the old state, which it keeps, with the new one: near 1 it is a memory that hardly "
-    "fades, and the reset gate says how much of the old state the new one may look at.",
-    "rnn": "Without gates the whole state is rewritten at every step, so what it held is multiplied by the same "
-    "weights again and again, and fades or explodes.",
+    "lstm": "The forget gate scales the cell state, which runs along the top, and the input gate adds new content to "
+    "it. A forget gate near 1 keeps a memory that hardly fades; the output gate controls how much of it is passed on.",
+    "gru": "The update gate mixes the old state with a new one. Near 1, it keeps the old state, and the memory hardly "
+    "fades; the reset gate controls how much of the old state the new one depends on.",
+    "rnn": "Without gates, the whole state is rewritten at each step. Its content is multiplied by the same weights "
+    "each time, so it fades or explodes.",
 }
 
 
-def draw_cell(drawn: NetworkView) -> Diagram:
-    """The cell of the highest layer, on its way forward, with what its gates did."""
-    layer = max((use.layer for use in drawn.memory.gates), default=0)
-    uses = [use for use in drawn.memory.gates if use.layer == layer and use.direction == "forward"]
-    wiring, height = {"lstm": (_lstm, 228), "gru": (_gru, 234), "rnn": (_rnn, 148)}[drawn.spec.cell]
-    wires = NONE.join(wiring({use.gate: use for use in uses}))
-    parts = [Markup('<g transform="translate(0 {})">{}</g>').format(-LIFTED, wires), *draw_gate_bars(uses, height + 22)]
-    which = f", layer {layer + 1} of {drawn.spec.layers}" if drawn.spec.layers > 1 else ""
-    title = f"Inside a cell of {drawn.name}{which}"
-    return Diagram(title, CAPTIONS[drawn.spec.cell], (WIDTH, height + 22 + ROW * (len(uses) + 1)), parts)
+def draw_cell(view: NetworkView) -> Diagram:
+    """Draw the cell of the highest layer in the forward direction, with the activations of its gates."""
+    layer = max((gate.layer for gate in view.memory.gates), default=0)
+    gates = [gate for gate in view.memory.gates if gate.layer == layer and gate.direction == "forward"]
+    draw, height = {"lstm": (_lstm, 228), "gru": (_gru, 234), "rnn": (_rnn, 148)}[view.spec.cell]
+    wires = EMPTY.join(draw({gate.gate: gate for gate in gates}))
+    parts = [Markup('<g transform="translate(0 {})">{}</g>').format(-OFFSET_Y, wires), *_gate_table(gates, height + 22)]
+    suffix = f", layer {layer + 1} of {view.spec.layers}" if view.spec.layers > 1 else ""
+    size = (WIDTH, height + 22 + ROW_HEIGHT * (len(gates) + 1))
+    return Diagram(f"Inside a cell of {view.name}{suffix}", CAPTIONS[view.spec.cell], size, parts)
 
 
 def _lstm(gates: Gates) -> list[Markup]:
@@ -48,19 +51,19 @@ def _lstm(gates: Gates) -> list[Markup]:
     xs = {"forget": 108.0, "input": 170.0, "new": 232.0, "output": 294.0}
     into, shown = (201.0, 100.0), (352.0, gate)
     return [
-        box((202, 127), (340, 186), "frame", round_by=14),
-        *_ends(cell, feed),
+        box((202, 127), (340, 186), "frame", radius=14),
+        *_state_labels(cell, feed),
         arrow([(8, cell), (98, cell)], "flow"), arrow([(118, cell), (191, cell)], "flow"),
         arrow([(211, cell), (392, cell)], "flow"),
-        path([(8, feed), (294, feed)], "wire"), path([(62, 236), (62, feed)], "wire"), _dot((62, feed)),
+        path([(8, feed), (294, feed)], "wire"), path([(62, 236), (62, feed)], "wire"), _branch((62, feed)),
         *(arrow([(x, feed), (x, gate + 19)]) for x in xs.values()),
         arrow([(108, gate - 19), (108, cell + 10)]),
         arrow([(170, gate - 19), (170, 100), (191, 100)]), arrow([(232, gate - 19), (232, 100), (211, 100)]),
         arrow([(201, 90), (201, cell + 10)]),
-        _dot((352, cell)), arrow([(352, cell), (352, 88)]), arrow([(352, 108), (352, gate - 10)]),
+        _branch((352, cell)), arrow([(352, cell), (352, 88)]), arrow([(352, 108), (352, gate - 10)]),
         box((352, 98), (38, 20), "box"), text_at(352, 102, "tanh", "small c"),
         arrow([(321, gate), (342, gate)]), arrow([(352, gate + 10), (352, feed), (392, feed)], "flow"),
-        *_sign((108, cell), "×"), *_sign((201, cell), "+"), *_sign(into, "×"), *_sign(shown, "×"),
+        *_operator((108, cell), "×"), *_operator((201, cell), "+"), *_operator(into, "×"), *_operator(shown, "×"),
         *(part for name, x in xs.items() for part in _gate_fill((x, gate), name, gates.get(name))),
         text_at(8, cell - 9, "c(t−1)", ""), text_at(392, cell - 9, "c(t)", "e"),
     ]  # fmt: skip
@@ -70,21 +73,22 @@ def _gru(gates: Gates) -> list[Markup]:
     state, gate, old, read = 62.0, 146.0, 192.0, 214.0
     xs = {"reset": 104.0, "update": 190.0, "new": 302.0}
     return [
-        box((202, 133), (340, 198), "frame", round_by=14),
-        *_ends(state, None),
+        box((202, 133), (340, 198), "frame", radius=14),
+        *_state_labels(state, None),
         arrow([(8, state), (180, state)], "flow"), arrow([(200, state), (292, state)], "flow"),
         arrow([(312, state), (392, state)], "flow"),
-        _dot((50, state)), path([(50, state), (50, old), (180, old)], "wire"), arrow([(180, old), (240, old)]),
+        _branch((50, state)), path([(50, state), (50, old), (180, old)], "wire"), arrow([(180, old), (240, old)]),
         path([(66, 242), (66, read), (312, read)], "wire"),
         *(arrow([(xs[name] - 10, old), (xs[name] - 10, gate + 19)]) for name in ("reset", "update")),
         *(arrow([(x + 10, read), (x + 10, gate + 19)]) for x in xs.values()),
         arrow([(260, old), (292, old), (292, gate + 19)]),
         arrow([(104, gate - 19), (104, 117), (250, 117), (250, old - 10)]),
-        arrow([(190, gate - 19), (190, state + 10)]), _dot((190, 93)),
+        arrow([(190, gate - 19), (190, state + 10)]), _branch((190, 93)),
         arrow([(190, 93), (227, 93)]), arrow([(259, 93), (292, 93)]),
         box((243, 93), (32, 20), "box"), text_at(243, 97, "1 −", "small c"),
         arrow([(302, gate - 19), (302, 103)]), arrow([(302, 83), (302, state + 10)]),
-        *_sign((190, state), "×"), *_sign((302, state), "+"), *_sign((302, 93), "×"), *_sign((250, old), "×"),
+        *_operator((190, state), "×"), *_operator((302, state), "+"), *_operator((302, 93), "×"),
+        *_operator((250, old), "×"),
         *(part for name, x in xs.items() for part in _gate_fill((x, gate), name, gates.get(name))),
     ]  # fmt: skip
 
@@ -92,17 +96,17 @@ def _gru(gates: Gates) -> list[Markup]:
 def _rnn(gates: Gates) -> list[Markup]:
     state = 84.0
     return [
-        box((202, 84), (340, 104), "frame", round_by=14),
-        *_ends(state, None, 160),
+        box((202, 84), (340, 104), "frame", radius=14),
+        *_state_labels(state, None, 160),
         arrow([(8, state), (193, state)], "flow"), arrow([(247, state), (392, state)], "flow"),
-        path([(62, 156), (62, state)], "wire"), _dot((62, state)),
+        path([(62, 156), (62, state)], "wire"), _branch((62, state)),
         *_gate_fill((220, state), "new", gates.get("new")),
         text_at(300, state - 9, "the whole state", "small c"),
     ]  # fmt: skip
 
 
-def _ends(state: float, hidden: float | None, foot: float = 246) -> list[Markup]:
-    """The names of what enters and leaves."""
+def _state_labels(state: float, hidden: float | None, foot: float = 246) -> list[Markup]:
+    """Label the states and the input that enter and leave the cell."""
     line = state if hidden is None else hidden
     return [
         text_at(8, line - 9, "h(t−1)", ""),
@@ -111,74 +115,69 @@ def _ends(state: float, hidden: float | None, foot: float = 246) -> list[Markup]
     ]
 
 
-def _gate_fill(centre: Point, name: str, use: GateStatistics | None) -> list[Markup]:
-    """Filled from the bottom by a gate from 0 to 1; from the middle up or down by a candidate from -1 to 1."""
+def _gate_fill(centre: Point, name: str, gate: GateStatistics | None) -> list[Markup]:
+    """Draw a gate, filled from the bottom for a mean from 0 to 1; a candidate (-1 to 1) is filled from the middle."""
     x, y = centre
-    mean = use.mean if use and math.isfinite(use.mean) else None
-    parts = [box(centre, TANK, "shut", round_by=6)]
+    mean = gate.mean if gate and math.isfinite(gate.mean) else None
+    parts = [box(centre, GATE_SIZE, "shut", radius=6)]
     if mean is not None:
-        room = TANK[1] - 3
+        inner_height = GATE_SIZE[1] - 3
         level = min(max(mean, -1.0), 1.0)
-        high = room * (abs(level) / 2 if name == "new" else max(level, 0.0))
-        base = y - high / 2 * math.copysign(1, level) if name == "new" else y + room / 2 - high / 2
-        parts.append(box((x, base), (TANK[0] - 3, high), "below" if level < 0 else "open", 0.38, 3))
-    told = "–" if mean is None else f"{mean:.2f}".replace("-", "−")
+        height = inner_height * (abs(level) / 2 if name == "new" else max(level, 0.0))
+        middle = y - height / 2 * math.copysign(1, level) if name == "new" else y + inner_height / 2 - height / 2
+        parts.append(box((x, middle), (GATE_SIZE[0] - 3, height), "below" if level < 0 else "open", 0.38, 3))
     return [
         *parts,
         text_at(x, y - 4, f"{'tanh' if name == 'new' else SIGMA} {name}", "small c"),
-        text_at(x, y + 11, told, "c strong"),
+        text_at(x, y + 11, _format_mean(mean), "c strong"),
     ]
 
 
-def _sign(centre: Point, sign: str) -> list[Markup]:
+def _format_mean(mean: float | None) -> str:
+    return MISSING if mean is None or not math.isfinite(mean) else f"{mean:.2f}".replace("-", MINUS)
+
+
+def _operator(centre: Point, sign: str) -> list[Markup]:
     circle = Markup('<circle class="box" cx="{:g}" cy="{:g}" r="10"/>').format(*centre)
     return [circle, text_at(centre[0], centre[1] + 5, sign, "sign")]
 
 
-def _dot(centre: Point) -> Markup:
-    """Where a wire parts in two."""
+def _branch(centre: Point) -> Markup:
+    """Draw the dot where a wire splits in two."""
     return Markup('<circle class="tip" cx="{:g}" cy="{:g}" r="2.6"/>').format(*centre)
 
 
-ROW, BAR, LINE = (
-    26,
-    (146.0, 90.0),
-    (286.0, 114.0),
-)  # a row's height; where the bar and the small line stand, and how wide
-
-
-def draw_gate_bars(uses: Sequence[GateStatistics], top: float) -> list[Markup]:
-    """A row a gate, under one line of headings."""
+def _gate_table(gates: Sequence[GateStatistics], top: float) -> list[Markup]:
+    """Draw one row per gate below a line of headings."""
     parts = [text_at(0, top, "gate", ""), text_at(92, top, "mean", "e")]
-    parts += [text_at(BAR[0] - 6, top, "low", "e"), text_at(BAR[0] + BAR[1] + 6, top, "high", "")]
-    parts.append(text_at(LINE[0] + LINE[1], top, "oldest → newest", "e"))
-    for row, use in enumerate(uses, 1):
-        parts += gate_bar(use, top + ROW * row - 4)
+    parts += [text_at(BAR_X - 6, top, "low", "e"), text_at(BAR_X + BAR_WIDTH + 6, top, "high", "")]
+    parts.append(text_at(SPARKLINE_X + SPARKLINE_WIDTH, top, "oldest → newest", "e"))
+    for row, gate in enumerate(gates, 1):
+        parts += _gate_row(gate, top + ROW_HEIGHT * row - 4)
     return parts
 
 
-def gate_bar(use: GateStatistics, y: float) -> list[Markup]:
-    mean = f"{use.mean:.2f}".replace("-", "−") if math.isfinite(use.mean) else "–"
-    low, high = (min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0 for share in (use.low, use.high))
-    (start, wide), middle = BAR, y - 4
-    parts = [text_at(0, y, use.gate, "strong"), text_at(92, y, mean, "e")]
-    parts += [text_at(start - 6, y, f"{low:.0%}", "e"), text_at(start + wide + 6, y, f"{high:.0%}", "")]
-    parts.append(box((start + wide / 2, middle), (wide, 10), "frame", round_by=2))
-    parts.append(box((start + wide * low / 2, middle), (wide * low, 10), "below", 0.75, 2))
-    parts.append(box((start + wide * (1 - high / 2), middle), (wide * high, 10), "open", 0.75, 2))
-    return parts + _small_line(use, middle)
+def _gate_row(gate: GateStatistics, y: float) -> list[Markup]:
+    """Draw name and mean of a gate, a bar with its shares of low and high activations, and its sparkline."""
+    low, high = (min(max(share, 0.0), 1.0) if math.isfinite(share) else 0.0 for share in (gate.low, gate.high))
+    middle = y - 4
+    parts = [text_at(0, y, gate.gate, "strong"), text_at(92, y, _format_mean(gate.mean), "e")]
+    parts += [text_at(BAR_X - 6, y, f"{low:.0%}", "e"), text_at(BAR_X + BAR_WIDTH + 6, y, f"{high:.0%}", "")]
+    parts.append(box((BAR_X + BAR_WIDTH / 2, middle), (BAR_WIDTH, 10), "frame", radius=2))
+    parts.append(box((BAR_X + BAR_WIDTH * low / 2, middle), (BAR_WIDTH * low, 10), "below", 0.75, 2))
+    parts.append(box((BAR_X + BAR_WIDTH * (1 - high / 2), middle), (BAR_WIDTH * high, 10), "open", 0.75, 2))
+    return parts + _sparkline(gate, middle)
 
 
-def _small_line(use: GateStatistics, middle: float) -> list[Markup]:
-    """The mean at each step between its least and largest possible value."""
-    start, wide = LINE
-    lowest = -1.0 if use.gate == "new" else 0.0
-    parts = [box((start + wide / 2, middle), (wide, 18), "frame", round_by=2)]
-    values = [value for value in use.by_step if math.isfinite(value)]
+def _sparkline(gate: GateStatistics, middle: float) -> list[Markup]:
+    """Draw the mean activation at each step, between the least and the largest possible value."""
+    lowest = -1.0 if gate.gate == "new" else 0.0
+    parts = [box((SPARKLINE_X + SPARKLINE_WIDTH / 2, middle), (SPARKLINE_WIDTH, 18), "frame", radius=2)]
+    values = [value for value in gate.by_step if math.isfinite(value)]
     if not values:
         return parts
-    ups = [middle + 8 - 16 * (min(max(value, lowest), 1.0) - lowest) / (1 - lowest) for value in values]
-    if len(ups) == 1:
-        ups *= 2
-    stride = wide / (len(ups) - 1)
-    return [*parts, path([(start + stride * place, up) for place, up in enumerate(ups)], "edge")]
+    ys = [middle + 8 - 16 * (min(max(value, lowest), 1.0) - lowest) / (1 - lowest) for value in values]
+    if len(ys) == 1:
+        ys *= 2
+    stride = SPARKLINE_WIDTH / (len(ys) - 1)
+    return [*parts, path([(SPARKLINE_X + stride * index, y) for index, y in enumerate(ys)], "edge")]

@@ -1,4 +1,4 @@
-"""What the drawings of a network share: ink that follows light and dark, boxes, arrows, and a sheet to open alone."""
+"""Parts that the drawings of a network share: colours for light and dark mode, boxes, arrows, and standalone files."""
 
 import math
 import textwrap
@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from tasks.charts.svg import NONE, svg
+from tasks.charts.svg import EMPTY, svg
 
 Point = tuple[float, float]
 
-# The classes of every plate, on the page and alone. Colours are the page's variables.
+# Classes of every diagram, on the page and in a file of its own. The colours are variables of page.css.
 DIAGRAM_CSS = Markup("""
 .plate text{font-size:12px}.plate .small{font-size:10.5px}.plate .c{text-anchor:middle}.plate .e{text-anchor:end}
 .plate .strong{fill:var(--ink);font-weight:600}.plate .sign{fill:var(--ink);font-size:15px;text-anchor:middle}
@@ -29,7 +29,7 @@ DIAGRAM_CSS = Markup("""
 .plate .season{fill:none;stroke:var(--ink);stroke-dasharray:2 3}
 """)
 
-# What the page says in its own stylesheet, for a sheet that is opened without it.
+# The rules of page.css that a diagram needs when it is opened without the page.
 STANDALONE_CSS = Markup("""
 :root{color-scheme:light dark;--card:#fff;--ink:#1c2127;--soft:#5b6570;--rule:#e3e1dc;--faint:#efede8;--next:#1f5fae;
 --prior:#b4610a;--good:#0f7a5c}
@@ -41,13 +41,14 @@ text{font-variant-numeric:tabular-nums}.y{text-anchor:end}.at{text-anchor:middle
 .goal{stroke:var(--soft);stroke-dasharray:4 3}
 .line{fill:none;stroke-width:1.6;stroke-linejoin:round;stroke-linecap:round}
 """)
-MARGIN, HEADING, LEADING = 24, 40, 19
-DECADES = 3.0  # of gradient between the darkest ink and the faintest
+MARGIN, HEADING_HEIGHT, LINE_HEIGHT = 24, 40, 19  # pixels
+DECADES = 3.0  # of gradient between full and zero opacity
+# Characters that XML does not allow, which a name may contain.
 UNPRINTABLE = {code: "\ufffd" for code in [*range(32), *range(127, 160), 0xFFFE, 0xFFFF] if code not in (9, 10, 13)}
 
 
 class Diagram(NamedTuple):
-    """One drawing: its title, a sentence that teaches, its size in pixels, and what is drawn."""
+    """One drawing: title, explaining caption, size in pixels, and SVG elements."""
 
     title: str
     caption: str
@@ -56,68 +57,73 @@ class Diagram(NamedTuple):
 
     @property
     def inline(self) -> Markup:
-        """For the page, which has the ink already."""
-        return svg(self.size, self.title, [Markup('<g class="plate">{}</g>').format(NONE.join(self.parts))])
+        """Return the drawing for the page, which has the stylesheet."""
+        return svg(self.size, self.title, [Markup('<g class="plate">{}</g>').format(EMPTY.join(self.parts))])
 
     @property
     def sheet(self) -> bytes:
-        """A file of its own: with ink, paper, title and caption."""
+        """Return the drawing as an SVG file with stylesheet, background, title and caption."""
         width = self.size[0] + 2 * MARGIN
         lines = textwrap.wrap(self.caption, int(self.size[0] / 6.3))
-        top, foot = MARGIN + HEADING, self.size[1] + MARGIN + HEADING + 26
-        said = [text_at(MARGIN, foot + LEADING * row, line, "") for row, line in enumerate(lines)]
+        top = MARGIN + HEADING_HEIGHT
+        caption_top = self.size[1] + top + 26
+        caption = [text_at(MARGIN, caption_top + LINE_HEIGHT * row, line, "") for row, line in enumerate(lines)]
         drawing = Markup(
             '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" '
-            'aria-label="{title}"><title>{title}</title><desc>{caption}</desc><style>{ink}</style>'
-            '<rect width="{w}" height="{h}" fill="var(--card)"/><g class="plate">{heading}{said}'
+            'aria-label="{title}"><title>{title}</title><desc>{caption}</desc><style>{css}</style>'
+            '<rect width="{w}" height="{h}" fill="var(--card)"/><g class="plate">{heading}{lines}'
             '<g transform="translate({left} {top})">{body}</g></g></svg>\n'
         ).format(
-            w=width, h=foot + LEADING * len(lines), title=self.title, caption=self.caption, ink=STANDALONE_CSS + DIAGRAM_CSS,
-            heading=text_at(MARGIN, MARGIN + 14, self.title, "strong"), said=NONE.join(said), left=MARGIN, top=top,
-            body=NONE.join(self.parts),
+            w=width, h=caption_top + LINE_HEIGHT * len(lines), title=self.title, caption=self.caption,
+            css=STANDALONE_CSS + DIAGRAM_CSS,
+            heading=text_at(MARGIN, MARGIN + 14, self.title, "strong"), lines=EMPTY.join(caption), left=MARGIN, top=top,
+            body=EMPTY.join(self.parts),
         )  # fmt: skip
         return drawing.translate(UNPRINTABLE).encode("utf-8", "replace")
 
 
 def fill_opacity(share: float) -> float:
-    """How dark a share of the largest gradient is drawn: by decades, because gradients fade by factors."""
+    """Return the opacity of a share of the largest gradient, by decades, because gradients fade by factors."""
     if not share > 0:  # NaN too
         return 0.0
     return round(min(max(1 + math.log10(share) / DECADES, 0.0), 1.0), 3)
 
 
 def stroke_opacity(share: float) -> float:
-    """The same for a stroke, which must not vanish."""
+    """Return the opacity of a stroke, which stays visible for a share of 0."""
     return round(0.14 + 0.86 * fill_opacity(share), 3)
 
 
 def text_at(x: float, y: float, text: str, style: str) -> Markup:
-    """Text at a point; `style` may centre it (c), end it there (e), or make it strong or small."""
+    """Place text at a point. Classes in `style`: c centres it, e ends it at the point, strong, small."""
     return Markup('<text x="{:g}" y="{:g}" class="{}">{}</text>').format(round(x, 1), round(y, 1), style, text)
 
 
-def box(centre: Point, size: Point, style: str, opacity: float | None = None, round_by: float = 4) -> Markup:
-    """A rectangle around a point."""
+def box(centre: Point, size: Point, style: str, opacity: float | None = None, radius: float = 4) -> Markup:
+    """Draw a rectangle around its centre; `radius` rounds its corners."""
     x, y = centre[0] - size[0] / 2, centre[1] - size[1] / 2
-    seen = Markup("") if opacity is None else Markup(' fill-opacity="{:g}"').format(opacity)
+    attribute = Markup("") if opacity is None else Markup(' fill-opacity="{:g}"').format(opacity)
     return Markup('<rect class="{}" x="{:g}" y="{:g}" width="{:g}" height="{:g}" rx="{:g}"{}/>').format(
-        style, round(x, 1), round(y, 1), round(size[0], 1), round(size[1], 1), round_by, seen
+        style, round(x, 1), round(y, 1), round(size[0], 1), round(size[1], 1), radius, attribute
     )
 
 
 def path(points: Sequence[Point], style: str, opacity: float = 1.0) -> Markup:
-    """A line through points."""
+    """Draw a line through points."""
     moves = "L".join(f"{round(x, 1):g} {round(y, 1):g}" for x, y in points)
-    seen = Markup("") if opacity == 1 else Markup(' opacity="{:g}"').format(opacity)
-    return Markup('<path class="{}" d="M{}"{}/>').format(style, moves, seen)
+    attribute = Markup("") if opacity == 1 else Markup(' opacity="{:g}"').format(opacity)
+    return Markup('<path class="{}" d="M{}"{}/>').format(style, moves, attribute)
 
 
 def arrow(points: Sequence[Point], style: str = "wire", opacity: float = 1.0) -> Markup:
-    """A line through points with a tip at its end, which is drawn, not a marker: ids would collide on one page."""
+    """Draw a line with an arrowhead. The head is a path, not a marker: ids of markers would collide on one page."""
     (x0, y0), (x, y) = points[-2:]
-    far = math.hypot(x - x0, y - y0) or 1.0
-    dx, dy, long, wide = (x - x0) / far, (y - y0) / far, 6.5, 3.3
-    back = (x - long * dx, y - long * dy)
-    tip = ((x, y), (back[0] - wide * dy, back[1] + wide * dx), (back[0] + wide * dy, back[1] - wide * dx))
-    inside = (x - 0.8 * long * dx, y - 0.8 * long * dy)
-    return path([*points[:-1], inside], style, opacity) + path(tip, f"{style} tip", opacity)
+    distance = math.hypot(x - x0, y - y0) or 1.0
+    dx, dy, length, half_width = (x - x0) / distance, (y - y0) / distance, 6.5, 3.3
+    base_x, base_y = x - length * dx, y - length * dy
+    left, right = (
+        (base_x - half_width * dy, base_y + half_width * dx),
+        (base_x + half_width * dy, base_y - half_width * dx),
+    )
+    line_end = (x - 0.8 * length * dx, y - 0.8 * length * dy)
+    return path([*points[:-1], line_end], style, opacity) + path(((x, y), left, right), f"{style} tip", opacity)

@@ -1,4 +1,7 @@
-"""Gradient magnitude over lag, cell beside cell, in shares of the largest: through the states alone, and all ways."""
+"""Gradient magnitude by lag, one curve per network, as a share of its largest value.
+
+Two plots stand side by side: the gradient through the recurrent states alone, and through every path of the network.
+"""
 
 import math
 from collections.abc import Sequence
@@ -13,14 +16,14 @@ from tasks.charts.axes import Tick, value_ticks
 from tasks.charts.diagram import Diagram, box, path, text_at
 from tasks.charts.formatting import power
 from tasks.charts.network_view import relative_to_largest
-from tasks.charts.svg import NONE, Plane, line, value_axis, x_axis
+from tasks.charts.svg import EMPTY, PlotArea, draw_line, value_axis, x_axis
 
-FAINTEST, LEAST_DECADES = -8.0, 2.0
-LEGEND_ROW, UNDER_TITLE = 17, 18
+FLOOR_EXPONENT, MIN_DECADES = -8, 2
+LEGEND_ROW_HEIGHT, TITLE_HEIGHT = 17, 18  # pixels
 
 
 class GradientCurve(NamedTuple):
-    """One network's curve; a `reference` was trained briefly, for this drawing alone."""
+    """The curve of one network; a `reference` was trained briefly, only for this drawing."""
 
     name: str
     memory: Memory
@@ -28,11 +31,12 @@ class GradientCurve(NamedTuple):
 
     @property
     def cell(self) -> str:
+        """Return the CSS class of the network's cell."""
         return self.memory.cell if self.memory.cell in ("rnn", "lstm", "gru") else "other"
 
 
 class GradientPlot(NamedTuple):
-    """One of the two panels: which curve of a memory it shows, and which effective memory goes with it."""
+    """One of the two plots: the fields of `Memory` with its curve and its effective memory, and the legend's title."""
 
     title: str
     curve: str
@@ -43,128 +47,129 @@ class GradientPlot(NamedTuple):
 GRADIENT_PLOTS = (
     GradientPlot(
         "through the states alone", "recurrence", "effective_recurrence",
-        "ring: the farthest value that the states still half tell",
+        "ring: farthest lag of which the states retain at least half",
     ),
     GradientPlot(
-        "all ways: states, linear map, shown seasons", "forecast", "effective",
-        f"ring: the farthest lag above {MATTERS:.0%} (dashed), which still matters",
+        "all paths: states, linear map, seasonal lags", "forecast", "effective",
+        f"ring: farthest lag above {MATTERS:.0%} (dashed), which still matters",
     ),
 )  # fmt: skip
 
 
-def draw_lags(fadings: Sequence[GradientCurve], narrow: bool = False) -> Diagram:
-    """Both panels with their legends; side by side, or one below the other on a phone."""
+def draw_lags(curves: Sequence[GradientCurve], narrow: bool = False) -> Diagram:
+    """Draw both plots with their legends: side by side, or one below the other if `narrow`, for phones."""
     size = (360, 230) if narrow else (505, 270)
-    legend = LEGEND_ROW * (len(fadings) + 1) + 8
+    legend = LEGEND_ROW_HEIGHT * (len(curves) + 1) + 8
     parts = []
-    for place, view in enumerate(GRADIENT_PLOTS):
-        away = (0, place * (size[1] + legend + UNDER_TITLE + 22)) if narrow else (place * (size[0] + 30), 0)
-        parts.append(Markup('<g transform="translate({} {})">{}').format(*away, text_at(0, 12, view.title, "strong")))
-        panel = NONE.join([*_panel(fadings, view, size), *_legend(fadings, view, size)])
-        parts.append(Markup('<g transform="translate(0 {})">{}</g></g>').format(UNDER_TITLE, panel))
-    whole = (360, 2 * (size[1] + legend + UNDER_TITLE) + 32) if narrow else (1040, size[1] + legend + UNDER_TITLE + 6)
-    return Diagram("How the gradient fades with the lag", _caption(fadings), whole, parts)
+    for index, plot in enumerate(GRADIENT_PLOTS):
+        offset = (0, index * (size[1] + legend + TITLE_HEIGHT + 22)) if narrow else (index * (size[0] + 30), 0)
+        parts.append(Markup('<g transform="translate({} {})">{}').format(*offset, text_at(0, 12, plot.title, "strong")))
+        body = EMPTY.join([*_plot(curves, plot, size), *_legend(curves, plot, size)])
+        parts.append(Markup('<g transform="translate(0 {})">{}</g></g>').format(TITLE_HEIGHT, body))
+    height = size[1] + legend + TITLE_HEIGHT
+    whole = (360, 2 * height + 32) if narrow else (1040, height + 6)
+    return Diagram("How the gradient fades with the lag", _caption(curves), whole, parts)
 
 
-def _panel(fadings: Sequence[GradientCurve], view: GradientPlot, size: tuple[int, int]) -> list[Markup]:
-    season = max((one.memory.season for one in fadings), default=0)
-    lookback = max((len(one.memory.forecast) for one in fadings), default=1)
-    curves = [
-        np.log10(np.maximum(relative_to_largest(getattr(one.memory, view.curve)), 10 ** (FAINTEST - 1)))
-        for one in fadings
+def _plot(curves: Sequence[GradientCurve], plot: GradientPlot, size: tuple[int, int]) -> list[Markup]:
+    season = max((curve.memory.season for curve in curves), default=0)
+    lookback = max((len(curve.memory.forecast) for curve in curves), default=1)
+    logs = [
+        np.log10(np.maximum(relative_to_largest(getattr(curve.memory, plot.curve)), 10.0 ** (FLOOR_EXPONENT - 1)))
+        for curve in curves
     ]
     right = season if lookback < season <= 2 * lookback else lookback
-    chart = _plane(size, (1.0, max(right, 2) * 1.02), curves)
-    marks = [tick for tick in value_ticks(0, right, about=6 if size[0] > 400 else 4) if 0 < tick.at <= right]
-    parts = [value_axis(chart), x_axis(chart, [Tick(1.0, "1"), *marks], centred=True)]
-    parts += _season(chart, season, lookback)
-    if view.curve == "forecast":
-        height = float(chart.up(math.log10(MATTERS)))
-        parts.append(path([(chart.left, height), (size[0] - 4, height)], "goal"))
-    for style, curve in zip(_styles(fadings), curves, strict=True):
-        shown = np.where(curve < chart.y[0], np.nan, curve)
-        parts.append(line(chart, np.arange(1.0, len(curve) + 1), shown, style))
-    return [*parts, *_spots(chart, fadings, curves, view)]
+    area = _plot_area(size, (1.0, max(right, 2) * 1.02), logs)
+    ticks = [tick for tick in value_ticks(0, right, about=6 if size[0] > 400 else 4) if 0 < tick.at <= right]
+    parts = [value_axis(area), x_axis(area, [Tick(1.0, "1"), *ticks], centred=True)]
+    parts += _season(area, season, lookback)
+    if plot.curve == "forecast":
+        height = float(area.to_y(math.log10(MATTERS)))
+        parts.append(path([(area.left, height), (size[0] - 4, height)], "goal"))
+    for style, log in zip(_line_styles(curves), logs, strict=True):
+        shown = np.where(log < area.y[0], np.nan, log)
+        parts.append(draw_line(area, np.arange(1.0, len(log) + 1), shown, style))
+    return [*parts, *_rings(area, curves, logs, plot)]
 
 
-def _plane(size: tuple[int, int], x: tuple[float, float], curves: Sequence[np.ndarray]) -> Plane:
-    """Powers of ten, down to the faintest gradient that is drawn."""
-    faint = [float(curve[curve >= FAINTEST].min(initial=0.0)) for curve in curves]
-    floor = math.floor(min(faint, default=0.0) - 0.02)
-    low = min(max(floor, int(FAINTEST)), -int(LEAST_DECADES))
+def _plot_area(size: tuple[int, int], x: tuple[float, float], logs: Sequence[np.ndarray]) -> PlotArea:
+    """Return a plot area whose y axis has a tick at each power of ten, down to the smallest gradient drawn."""
+    smallest = [float(log[log >= FLOOR_EXPONENT].min(initial=0.0)) for log in logs]
+    floor = math.floor(min(smallest, default=0.0) - 0.02)
+    low = min(max(floor, FLOOR_EXPONENT), -MIN_DECADES)
     powers = range(0, low - 1, -1 if low >= -4 else -2)
-    ticks = tuple(Tick(float(one), _label(one, low)) for one in powers)[::-1]
-    return Plane((size[0], size[1]), x, (float(low), 0.35), ticks)
+    ticks = tuple(Tick(float(exponent), _power_label(exponent, low)) for exponent in powers)[::-1]
+    return PlotArea((size[0], size[1]), x, (float(low), 0.35), ticks)
 
 
-def _label(exponent: int, lowest: int) -> str:
-    """Percent, as long as they can be read."""
+def _power_label(exponent: int, lowest: int) -> str:
+    """Label a share in percent, or as a power of ten if percentages would be too small to read."""
     return f"{power(exponent + 2)}%" if lowest >= -4 else power(exponent)
 
 
-def _season(chart: Plane, season: int, lookback: int) -> list[Markup]:
-    """Where one season ago stands, or that it is out of sight."""
-    if season > chart.x[1]:
-        said = f"a season, {season} steps, lies far beyond the lookback →"
-        return [text_at(chart.size[0] - 6, chart.bottom - 8, said, "small e strong")]
-    x = float(chart.across(season))
-    left = x > chart.left + 0.6 * (chart.size[0] - chart.left)
+def _season(area: PlotArea, season: int, lookback: int) -> list[Markup]:
+    """Mark the lag of one season, or state that it lies beyond the lookback."""
+    if season > area.x[1]:
+        label = f"a season, {season} steps, lies far beyond the lookback →"
+        return [text_at(area.size[0] - 6, area.bottom - 8, label, "small e strong")]
+    x = float(area.to_x(season))
+    label_on_left = x > area.left + 0.6 * (area.size[0] - area.left)
     parts = []
     if season > lookback:
-        end = float(chart.across(lookback))
-        middle, wide = (end + chart.size[0] - 4) / 2, chart.size[0] - 4 - end
-        parts.append(box((middle, (chart.bottom + 8) / 2), (wide, chart.bottom - 8), "frame", round_by=0))
-        parts.append(text_at(middle, chart.bottom - 8, "never read", "small c"))
-    parts.append(path([(x, 24), (x, chart.bottom)], "season"))
-    said = f"one season: {season} step{'s' if season != 1 else ''}"
-    return [*parts, text_at(x + (-5 if left else 5), 32, said, "small strong e" if left else "small strong")]
+        end = float(area.to_x(lookback))
+        middle, width = (end + area.size[0] - 4) / 2, area.size[0] - 4 - end
+        parts.append(box((middle, (area.bottom + 8) / 2), (width, area.bottom - 8), "frame", radius=0))
+        parts.append(text_at(middle, area.bottom - 8, "never read", "small c"))
+    parts.append(path([(x, 24), (x, area.bottom)], "season"))
+    label = f"one season: {season} step{'s' if season != 1 else ''}"
+    offset, style = (-5, "small strong e") if label_on_left else (5, "small strong")
+    return [*parts, text_at(x + offset, 32, label, style)]
 
 
-def _spots(
-    chart: Plane, fadings: Sequence[GradientCurve], curves: Sequence[np.ndarray], view: GradientPlot
+def _rings(
+    area: PlotArea, curves: Sequence[GradientCurve], logs: Sequence[np.ndarray], plot: GradientPlot
 ) -> list[Markup]:
-    """The effective memory, as a ring on each curve."""
+    """Mark the effective memory with a ring on each curve."""
     parts = []
-    for one, curve in zip(fadings, curves, strict=True):
-        lag = getattr(one.memory, view.effective)
-        if 1 <= lag <= len(curve):
-            x, y = float(chart.across(lag)), float(chart.up(max(curve[lag - 1], chart.y[0])))
-            parts.append(Markup('<circle class="spot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>').format(one.cell, x, y))
+    for curve, log in zip(curves, logs, strict=True):
+        lag = getattr(curve.memory, plot.effective)
+        if 1 <= lag <= len(log):
+            x, y = float(area.to_x(lag)), float(area.to_y(max(log[lag - 1], area.y[0])))
+            parts.append(Markup('<circle class="spot {}" cx="{:.1f}" cy="{:.1f}" r="4.5"/>').format(curve.cell, x, y))
     return parts
 
 
-def _styles(fadings: Sequence[GradientCurve]) -> list[str]:
-    """A colour a cell; the second network of a cell is dotted, and a reference dashed and thin."""
+def _line_styles(curves: Sequence[GradientCurve]) -> list[str]:
+    """Return the CSS classes of each line: a colour per cell, dashed for a reference, dotted for a repeated cell."""
     seen: list[str] = []
     styles = []
-    for one in fadings:
-        kind = " reference" if one.reference else " second" if one.cell in seen else ""
-        styles.append(f"line {one.cell}{kind}")
-        seen.append(one.cell)
+    for curve in curves:
+        kind = " reference" if curve.reference else " second" if curve.cell in seen else ""
+        styles.append(f"line {curve.cell}{kind}")
+        seen.append(curve.cell)
     return styles
 
 
-def _legend(fadings: Sequence[GradientCurve], view: GradientPlot, size: tuple[int, int]) -> list[Markup]:
+def _legend(curves: Sequence[GradientCurve], plot: GradientPlot, size: tuple[int, int]) -> list[Markup]:
     top = size[1] + 18
-    parts = [text_at(40, top, view.ring, "small")]
-    for row, (one, style) in enumerate(zip(fadings, _styles(fadings), strict=True), 1):
-        y = top + LEGEND_ROW * row
+    parts = [text_at(40, top, plot.ring, "small")]
+    for row, (curve, style) in enumerate(zip(curves, _line_styles(curves), strict=True), 1):
+        y = top + LEGEND_ROW_HEIGHT * row
         parts.append(path([(40, y - 4), (66, y - 4)], style))
-        lag = getattr(one.memory, view.effective)
+        lag = getattr(curve.memory, plot.effective)
         steps = f"{lag} step{'s' if lag != 1 else ''}" if lag else "none"
-        parts.append(text_at(74, y, f"{one.name}{', reference' if one.reference else ''}: {steps}", "small"))
+        parts.append(text_at(74, y, f"{curve.name}{', reference' if curve.reference else ''}: {steps}", "small"))
     return parts
 
 
-def _caption(fadings: Sequence[GradientCurve]) -> str:
-    references = [one.name for one in fadings if one.reference]
-    told = (
-        "The gradient is multiplied by the same weights at every step back, so through the states it fades by a factor "
+def _caption(curves: Sequence[GradientCurve]) -> str:
+    caption = (
+        "At each step back, the gradient is multiplied by the same weights, so through the states it fades by a "
+        "constant factor per step. Gates that stay open slow this down; a linear map or a seasonal lag bypasses it."
     )
-    told += "a step; gates that stay open slow that down, and a linear map or a shown season passes it by."
+    references = [curve.name for curve in curves if curve.reference]
     if references:
-        told += f" {' and '.join(references)} {'is a' if len(references) == 1 else 'are'} reference"
-        told += (
-            f"{'' if len(references) == 1 else 's'}, trained for a moment on the same windows for this drawing alone."
-        )
-    return told
+        verb, ending = ("is a", "") if len(references) == 1 else ("are", "s")
+        caption += f" {' and '.join(references)} {verb} reference{ending}, trained briefly on the same windows"
+        caption += " only for this drawing."
+    return caption

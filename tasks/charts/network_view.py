@@ -1,4 +1,4 @@
-"""What a drawing must know of a network: its size, and how much of the gradient reaches each step of its recurrence."""
+"""The data of a network's drawings: its size, and the share of the gradient that reaches each recurrent step."""
 
 import math
 from typing import NamedTuple
@@ -8,7 +8,7 @@ from models.networks.recurrent import RecurrentSpec, Shape
 
 
 class NetworkView(NamedTuple):
-    """A trained network and what it remembers."""
+    """A trained network with its measured memory."""
 
     name: str
     spec: RecurrentSpec
@@ -17,7 +17,7 @@ class NetworkView(NamedTuple):
 
 
 class RecurrenceStep(NamedTuple):
-    """One step of the recurrence: the lags that it reads, and the largest gradient among them over the largest."""
+    """One step of the recurrence: the lags it reads, and its gradient as a share of the largest."""
 
     nearest: int
     farthest: int
@@ -32,28 +32,28 @@ class Gap(NamedTuple):
 
 
 def recurrence_steps(memory: Memory) -> list[RecurrenceStep]:
-    """Every step, oldest first."""
+    """Return every step of the recurrence, oldest first; the share of a segment is the largest of its lags."""
     lookback, segment = len(memory.recurrence), max(memory.segment, 1)
     shares = relative_to_largest(memory.recurrence)
-    found = []
+    steps = []
     for start in range(0, lookback, segment):
         stop = min(start + segment, lookback)
-        found.append(RecurrenceStep(start + 1, stop, max(shares[start:stop])))
-    return found[::-1]
+        steps.append(RecurrenceStep(start + 1, stop, max(shares[start:stop])))
+    return steps[::-1]
 
 
 def relative_to_largest(curve: tuple[float, ...]) -> list[float]:
-    """Each value over the largest; 0 where there is none, or it is no finite number."""
-    sound = [value if math.isfinite(value) and value > 0 else 0.0 for value in curve]
-    largest = max(sound, default=0.0)
-    return [value / largest if largest > 0 else 0.0 for value in sound]
+    """Divide each value by the largest finite one; values that are not finite and positive become 0."""
+    valid = [value if math.isfinite(value) and value > 0 else 0.0 for value in curve]
+    largest = max(valid, default=0.0)
+    return [value / largest if largest > 0 else 0.0 for value in valid]
 
 
-def elide_middle(steps: list[RecurrenceStep], room: int) -> list[RecurrenceStep | Gap]:
-    """At most `room` places: the oldest steps, a gap, and twice as many of the newest."""
-    if len(steps) <= room:
+def elide_middle(steps: list[RecurrenceStep], max_columns: int) -> list[RecurrenceStep | Gap]:
+    """Shorten to `max_columns` columns: the oldest steps, a gap, and twice as many of the newest steps."""
+    if len(steps) <= max_columns:
         return list(steps)
-    old = max(1, (room - 1) // 3)
-    new = room - 1 - old
+    old = max(1, (max_columns - 1) // 3)
+    new = max_columns - 1 - old
     middle = steps[old:-new]
-    return [*steps[:old], Gap(len(middle), max(one.share for one in middle)), *steps[-new:]]
+    return [*steps[:old], Gap(len(middle), max(step.share for step in middle)), *steps[-new:]]

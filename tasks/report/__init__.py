@@ -1,0 +1,1 @@
+"""The morning page: its data, its HTML file, and the page of a night that failed."""

@@ -1,4 +1,4 @@
-"""Collect what the morning page shows from the results of a run."""
+"""Collect the data of the morning page from the results of a run."""
 
 import importlib.metadata
 
@@ -18,117 +18,136 @@ PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evident
 
 
 def versions() -> tuple[tuple[str, str], ...]:
-    """The installed versions of the packages that decide what comes out."""
+    """Return the installed version of each package that affects the numbers of a run."""
     return tuple((name, importlib.metadata.version(name)) for name in PACKAGES)
 
 
-def leaderboard(story: RunResults, metric: str, store: Store) -> pd.DataFrame:
-    """The scores with the parts as they stand after the gate, best first."""
-    if not isinstance(story.evaluated, EvaluationResult):
+def leaderboard(results: RunResults, metric: str, store: Store) -> pd.DataFrame:
+    """Return the scores with the roles after the promotion gate.
+
+    Args:
+        results: The results of the run.
+        metric: The column to rank by; lower is better.
+        store: Where the scores are stored.
+
+    Returns:
+        One row per model, best first: bundle, model_name, role and the metrics. No rows if nothing was evaluated.
+    """
+    if not isinstance(results.evaluated, EvaluationResult):
         return pd.DataFrame(columns=["model_name", "role", *METRICS])
-    scores = store.get(story.evaluated.scores)
-    champion = story.champion
-    crowned = scores["bundle"] == (champion.bundle.digest if champion else "")
-    scores.loc[(scores["role"] == "champion") & ~crowned, "role"] = "former champion"
-    scores.loc[crowned, "role"] = "champion"
+    scores = store.get(results.evaluated.scores)
+    champion = results.champion
+    is_champion = scores["bundle"] == (champion.bundle.digest if champion else "")
+    scores.loc[(scores["role"] == "champion") & ~is_champion, "role"] = "former champion"
+    scores.loc[is_champion, "role"] = "champion"
     return scores.sort_values([metric, "model_name"], ignore_index=True)
 
 
-def _filled(story: RunResults, question: ForecastSetup, board: pd.DataFrame, store: Store) -> page_data.ReportData:
-    clean = store.get(story.validated.clean)
-    cutoff = pd.Timestamp(story.validated.cutoff)
-    state, lines = verdict(story)
-    drifted = story.drifted if isinstance(story.drifted, DriftResult) else None
-    decision = (
-        story.registered.reason if isinstance(story.registered, RegistrationResult) else "No decision in this run."
-    )
-    rejected = story.validated.quarantine.uri if story.validated.quarantine else None
+def collect_report_data(
+    results: RunResults, setup: ForecastSetup, board: pd.DataFrame, store: Store
+) -> page_data.ReportData:
+    """Collect everything the page of a run shows; `board` is its leaderboard."""
+    clean = store.get(results.validated.clean)
+    cutoff = pd.Timestamp(results.validated.cutoff)
+    state, lines = verdict(results)
+    drifted = results.drifted if isinstance(results.drifted, DriftResult) else None
+    registered = results.registered if isinstance(results.registered, RegistrationResult) else None
+    rejected = results.validated.quarantine.uri if results.validated.quarantine else None
     return page_data.ReportData(
-        pipeline=story.night.pipeline,
-        as_of=story.night.as_of,
-        zone=question.view.zone,
-        cutoff=story.validated.cutoff,
-        run_id=story.night.run_id,
-        horizon=question.view.horizon,
-        freq=question.view.freq,
-        season=question.evaluation.season or question.view.season,
+        pipeline=results.night.pipeline,
+        as_of=results.night.as_of,
+        zone=setup.view.zone,
+        cutoff=results.validated.cutoff,
+        run_id=results.night.run_id,
+        horizon=setup.view.horizon,
+        freq=setup.view.freq,
+        season=setup.evaluation.season or setup.view.season,
         verdict=state,
         lines=lines,
-        failures=tuple(page_data.FailureRow(one.step, one.reason) for one in story.failures),
-        leaderboard=board.assign(train_seconds=float("nan")),
-        metric=question.evaluation.metric,
-        decision=decision,
-        history=_recent(clean, cutoff, question),
-        forecast=store.get(story.forecasted.table) if story.forecasted else pd.DataFrame(),
-        yesterday=_yesterday(story, clean, store),
-        accuracy=_nights(story, store),
-        health=health_rows(story, cutoff, question.view),
+        failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
+        leaderboard=board,
+        metric=setup.evaluation.metric,
+        decision=registered.reason if registered else "No promotion was decided in this run.",
+        history=_recent_history(clean, cutoff, setup),
+        forecast=store.get(results.forecasted.table) if results.forecasted else pd.DataFrame(),
+        yesterday=_last_forecast_with_actuals(results, clean, store),
+        accuracy=_accuracy_by_night(results, store),
+        health=health_rows(results, cutoff, setup.view),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,
         drift_summary=drifted.summary if drifted else "",
         drift_href="drift.html" if drifted else None,
         training=tuple(
-            page_data.LearningCurve(one.candidate.name, one.train_losses, one.validation_losses, one.note)
-            for one in trained_challengers(story.trained)
+            page_data.LearningCurve(model.candidate.name, model.train_losses, model.validation_losses, model.note)
+            for model in trained_challengers(results.trained)
         ),
-        memories=_best_first(story, board, store),
-        references=_references(story),
-        provenance=_provenance(story),
+        memories=_memories(results, board, store),
+        references=_references(results),
+        provenance=_provenance(results),
         versions=versions(),
     )
 
 
-def _recent(clean: pd.DataFrame, cutoff: pd.Timestamp, question: ForecastSetup) -> pd.DataFrame:
-    steps = max(7 * question.view.season if question.view.season <= 96 else 0, 3 * question.view.horizon)
+def _recent_history(clean: pd.DataFrame, cutoff: pd.Timestamp, setup: ForecastSetup) -> pd.DataFrame:
+    """Return the last steps of each series: seven seasons if a season is short, and at least three horizons."""
+    steps = max(7 * setup.view.season if setup.view.season <= 96 else 0, 3 * setup.view.horizon)
     history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
     return history.groupby("unique_id").tail(steps)
 
 
-def _yesterday(story: RunResults, clean: pd.DataFrame, store: Store) -> pd.DataFrame | None:
-    if not story.past:
+def _last_forecast_with_actuals(results: RunResults, clean: pd.DataFrame, store: Store) -> pd.DataFrame | None:
+    if not results.past:
         return None
-    table = store.get(story.past[-1].file)
+    table = store.get(results.past[-1].file)
     return table.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
 
 
-def _nights(story: RunResults, store: Store) -> pd.DataFrame | None:
-    if not isinstance(story.realised, AccuracyResult) or story.realised.accuracy is None:
+def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None:
+    if not isinstance(results.realised, AccuracyResult) or results.realised.accuracy is None:
         return None
-    table = store.get(story.realised.accuracy)
-    figures = {name: (name, "mean") for name in ("mae", "mase", "wql", "coverage")}
-    nights = table.groupby("forecast_vintage", as_index=False).agg(**figures, rows=("rows", "sum"))
+    table = store.get(results.realised.accuracy)
+    means = {name: (name, "mean") for name in ("mae", "mase", "wql", "coverage")}
+    nights = table.groupby("forecast_vintage", as_index=False).agg(**means, rows=("rows", "sum"))
     return nights.rename(columns={"forecast_vintage": "vintage"})
 
 
 def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:
-    """(rule, rows, series, example) of a file of rejected rows; empty where there is none."""
+    """Count the rejected rows of a quarantine file by rule.
+
+    Args:
+        uri: The quarantine file, or None if no row was rejected.
+        store: Where it lies.
+
+    Returns:
+        One row per rule: rule, rows, series, example.
+    """
     if uri is None:
         return pd.DataFrame(columns=["rule", "rows", "series", "example"])
     grouped = store.get(store.table_at(uri, "quarantine")).groupby("rule", as_index=False)
     return grouped.agg(rows=("row", "size"), series=("unique_id", "nunique"), example=("reason", "first"))
 
 
-def _provenance(story: RunResults) -> tuple[page_data.ProvenanceEntry, ...]:
-    claims = [("raw", story.raw), ("clean", story.validated.clean)]
-    claims += [("windows", story.windows)] if story.windows else []
-    claims += [(one.candidate.name, one.candidate.bundle) for one in trained_challengers(story.trained)]
-    if isinstance(story.evaluated, EvaluationResult):
-        claims += [("backtest", story.evaluated.backtest), ("scores", story.evaluated.scores)]
-    if isinstance(story.registered, RegistrationResult):
-        claims.append(("decision", story.registered.decision))
-    claims += [("forecasts", story.forecasted.table)] if story.forecasted else []
-    return tuple(page_data.ProvenanceEntry(what, claim.digest, claim.uri) for what, claim in claims)
+def _provenance(results: RunResults) -> tuple[page_data.ProvenanceEntry, ...]:
+    artifacts = [("raw", results.raw), ("clean", results.validated.clean)]
+    artifacts += [("windows", results.windows)] if results.windows else []
+    artifacts += [(model.candidate.name, model.candidate.bundle) for model in trained_challengers(results.trained)]
+    if isinstance(results.evaluated, EvaluationResult):
+        artifacts += [("backtest", results.evaluated.backtest), ("scores", results.evaluated.scores)]
+    if isinstance(results.registered, RegistrationResult):
+        artifacts.append(("decision", results.registered.decision))
+    artifacts += [("forecasts", results.forecasted.table)] if results.forecasted else []
+    return tuple(page_data.ProvenanceEntry(name, artifact.digest, artifact.uri) for name, artifact in artifacts)
 
 
-def _best_first(story: RunResults, board: pd.DataFrame, store: Store) -> tuple[page_data.ModelMemory, ...]:
-    """What tonight's models remember, in the order of the leaderboard; those that are not on it come last."""
-    places = {digest: place for place, digest in enumerate(board["bundle"])} if "bundle" in board else {}
-    found = [(one, network_view(one, store)) for one in trained_challengers(story.trained)]
-    found.sort(key=lambda pair: places.get(pair[0].candidate.bundle.digest, len(places)))
-    return tuple(page_data.ModelMemory(known, one.gradients) for one, known in found if known is not None)
+def _memories(results: RunResults, board: pd.DataFrame, store: Store) -> tuple[page_data.ModelMemory, ...]:
+    """Return the memory of tonight's models in the order of the leaderboard; models that are not on it come last."""
+    ranks = {digest: rank for rank, digest in enumerate(board["bundle"])} if "bundle" in board else {}
+    models = [(model, network_view(model, store)) for model in trained_challengers(results.trained)]
+    models.sort(key=lambda pair: ranks.get(pair[0].candidate.bundle.digest, len(ranks)))
+    return tuple(page_data.ModelMemory(view, model.gradients) for model, view in models if view is not None)
 
 
-def _references(story: RunResults) -> tuple[GradientCurve, ...]:
-    found = story.pictured.references if isinstance(story.pictured, MemoryDrawings) else ()
-    return tuple(GradientCurve(one.name, one.memory, reference=True) for one in found)
+def _references(results: RunResults) -> tuple[GradientCurve, ...]:
+    networks = results.pictured.references if isinstance(results.pictured, MemoryDrawings) else ()
+    return tuple(GradientCurve(network.name, network.memory, reference=True) for network in networks)

@@ -1,4 +1,4 @@
-"""The page of a night that ended without a result: what broke, what to do, and what readers still see."""
+"""The page of a night that ended without a result: what failed, what to do, and what readers still see."""
 
 import pandas as pd
 
@@ -19,11 +19,13 @@ def render_failure_page(
     pipeline = run.pipeline
     published = store.list_files(latest_dir(pipeline))
     latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
-    broken = error if isinstance(error, ContractBroken) else None
-    still = "There is no earlier forecast."
+    contract_error = error if isinstance(error, ContractBroken) else None
+    published_line = "No earlier forecast has been published."
     if len(latest):
-        still = f"Readers still see the forecast made after {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
-    morning = page_data.ReportData(
+        published_line = (
+            f"Readers still see the forecast with cutoff {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
+        )
+    data = page_data.ReportData(
         pipeline=pipeline,
         as_of=run.as_of,
         zone=question.view.zone,
@@ -34,19 +36,22 @@ def render_failure_page(
         season=question.evaluation.season or question.view.season,
         verdict="bad",
         lines=(
-            "Nothing new was published: the data broke its contract." if broken else "The night failed.",
-            "Mend the rows that are named below, or the rule, and run the same night again." if broken else str(error),
-            still,
+            "Nothing new was published: the data broke its contract." if contract_error else "The night failed.",
+            "Fix the rows listed below, or the rule, and run the same night again." if contract_error else str(error),
+            published_line,
         ),
-        failures=tuple(page_data.FailureRow(step, one) for one in (broken.findings if broken else [str(error)])),
+        failures=tuple(
+            page_data.FailureRow(step, reason)
+            for reason in (contract_error.findings if contract_error else [str(error)])
+        ),
         leaderboard=pd.DataFrame(),
         metric=question.evaluation.metric,
         decision="",
         history=pd.DataFrame(),
         forecast=latest,
-        quarantine=rules_broken(broken.quarantine if broken else None, store),
-        quarantine_uri=(broken.quarantine or "") if broken else "",
+        quarantine=rules_broken(contract_error.quarantine if contract_error else None, store),
+        quarantine_uri=(contract_error.quarantine or "") if contract_error else "",
         versions=versions(),
     )
     uri = f"{report_dir(pipeline, run.run_id)}/index.html"
-    return store.put_at(render.render(morning).encode(), "page", uri)
+    return store.put_at(render.render_page(data).encode(), "page", uri)

@@ -1,4 +1,4 @@
-"""The page's section on memory: a row a model, and the drawings of the best one."""
+"""The section on memory: one table row per model, and the drawings of the best model."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -16,54 +16,58 @@ from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
 
 
-class Row(NamedTuple):
-    """One model in the table; `blind` says why it can't see a season back, `states` is the recurrence alone."""
+class MemoryRow(NamedTuple):
+    """One model in the table: its effective memory in steps, in seasons, and through the states alone.
+
+    `short_memory` is the reason why the model cannot see a season back, empty if it can; `saturated` and `exploded`
+    are shares of 1.
+    """
 
     name: str
     effective: int
     seasons: float
     states: int
     season: int
-    blind: str
+    short_memory: str
     saturated: float
     exploded: float
 
 
-class Plates(NamedTuple):
-    """The three drawings; those that are too wide for a phone have a second shape."""
+class MemoryDiagrams(NamedTuple):
+    """The three drawings; the two that are too wide for a phone come in a wide and a narrow shape."""
 
     unrolled: tuple[Diagram, Diagram]
     lags: tuple[Diagram, Diagram]
     cell: Diagram
 
 
-def row(one: NetworkView) -> Row:
-    """The numbers of one model."""
-    memory = one.memory
-    return Row(
-        name=one.name,
+def memory_row(view: NetworkView) -> MemoryRow:
+    """Return the table row of one model."""
+    memory = view.memory
+    return MemoryRow(
+        name=view.name,
         effective=memory.effective,
         seasons=memory.effective / max(memory.season, 1),
         states=memory.effective_recurrence,
         season=memory.season,
-        blind=explain_short_memory(memory),
+        short_memory=explain_short_memory(memory),
         saturated=gate_saturation(memory.gates),
         exploded=memory.exploded,
     )
 
 
-def plates(memories: Sequence[ModelMemory], references: Sequence[GradientCurve]) -> Plates | None:
-    """Of the first model; the one over lags is of all of them."""
+def memory_diagrams(memories: Sequence[ModelMemory], references: Sequence[GradientCurve]) -> MemoryDiagrams | None:
+    """Draw the first model, and the gradients of all models and references by lag."""
     if not memories:
         return None
-    best = memories[0].drawn
-    curves = [*(GradientCurve(one.drawn.name, one.drawn.memory) for one in memories), *references]
+    best = memories[0].view
+    curves = [*(GradientCurve(memory.view.name, memory.view.memory) for memory in memories), *references]
     unrolled = (draw_unrolled(best), draw_unrolled(best, narrow=True))
-    return Plates(unrolled, (draw_lags(curves), draw_lags(curves, narrow=True)), draw_cell(best))
+    return MemoryDiagrams(unrolled, (draw_lags(curves), draw_lags(curves, narrow=True)), draw_cell(best))
 
 
 def network_view(trained: TrainingResult, store: Store) -> NetworkView | None:
-    """What the drawings need of a model; None where nothing is known of its memory."""
+    """Load what the drawings of a model need; None if its memory was not measured."""
     if trained.memory is None:
         return None
     bundle = load_bundle(trained.candidate, store)

@@ -1,4 +1,4 @@
-"""What the morning page shows, in plain values: the caller fills a `Morning`, `tasks._page` renders it."""
+"""The data of the morning page as plain values: `assemble` fills a `ReportData`, `render` turns it into HTML."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,7 +12,7 @@ from tasks.results.steps import Verdict
 
 
 class HealthRow(NamedTuple):
-    """One fact about the data: rows read, gaps filled, the last observation."""
+    """One fact about the data, for example rows read, gaps, or the last observation."""
 
     label: str
     value: str
@@ -21,14 +21,14 @@ class HealthRow(NamedTuple):
 
 
 class FailureRow(NamedTuple):
-    """A step that failed and did not stop the night; `step` starts with the step's name."""
+    """A step that failed; `step` starts with the name of the step."""
 
     step: str
     reason: str
 
 
 class LearningCurve(NamedTuple):
-    """Loss by epoch of one model."""
+    """Losses of one model by epoch."""
 
     name: str
     train: tuple[float, ...]
@@ -37,31 +37,26 @@ class LearningCurve(NamedTuple):
 
 
 class ModelMemory(NamedTuple):
-    """What one model of tonight remembers, and the gradient norms of its layers by epoch."""
+    """The measured memory of a model trained tonight, and the gradient norms of its layers by epoch."""
 
-    drawn: NetworkView
+    view: NetworkView
     gradients: dict[str, tuple[float, ...]]
 
 
 class ProvenanceEntry(NamedTuple):
-    """Where a number comes from: a table, a model, a document, and the digest of its bytes."""
+    """A table, model or document that the page is based on, with the digest of its bytes."""
 
-    what: str
+    name: str
     digest: str
     detail: str = ""
 
 
-class StepRow(NamedTuple):
-    """One step of the night and the seconds it took."""
-
-    name: str
-    seconds: float
-    state: Literal["ran", "cached", "failed"]
-
-
 @dataclass(frozen=True, kw_only=True)
 class ReportData:
-    """All that the page shows, in plain values; times are UTC, `unit` is what y counts."""
+    """Everything the page shows. Times are UTC, `zone` is the display zone, y is in units of the source.
+
+    Durations are not part of it: a rerun must write the same bytes. The manifest has the seconds of each step.
+    """
 
     pipeline: str
     as_of: datetime
@@ -71,13 +66,12 @@ class ReportData:
     horizon: int
     freq: str
     season: int
-    unit: str = ""
 
     verdict: Verdict
     lines: tuple[str, ...]
     failures: tuple[FailureRow, ...] = ()
 
-    leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage, train_seconds; best first
+    leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage; best first
     metric: str
     decision: str
 
@@ -98,4 +92,3 @@ class ReportData:
     references: tuple[GradientCurve, ...] = ()
     provenance: tuple[ProvenanceEntry, ...] = ()
     versions: tuple[tuple[str, str], ...] = ()
-    steps: tuple[StepRow, ...] = ()

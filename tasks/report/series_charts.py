@@ -1,4 +1,4 @@
-"""Which series the page draws, how large, and where yesterday went wrong."""
+"""Which series the page draws and in which size, and how far yesterday's forecast missed each of them."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -7,17 +7,19 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from tasks.charts.axes import DAY, Clock, seconds
+from tasks.charts.axes import SECONDS_PER_DAY, Clock, epoch_seconds
 from tasks.charts.formatting import figure, percent
-from tasks.charts.line_charts import NARROW, SMALL, WIDE, FanChart, bands, draw_fan_chart
+from tasks.charts.line_charts import NARROW, SMALL, WIDE, FanChart, draw_fan_chart, prediction_bands
+from tasks.modeling.scores import quantile_columns
 
-ALL_DRAWN, LARGEST, WORST = 60, 24, 12  # above 60 series, the page draws the 24 largest and the 12 worst
-IN_SIGHT = 9  # charts before the first fold; the others open on request
+MAX_ALL_DRAWN = 60  # with more series, the page draws the largest ones and those that were missed most
+MAX_BY_SIZE, MAX_BY_ERROR = 24, 12
+MAX_VISIBLE = 9  # charts that are visible at once; the others are folded
 
 Frames = dict[str, pd.DataFrame]
 
 
-class Card(NamedTuple):
+class SeriesCard(NamedTuple):
     """One chart with its caption; `narrow` is the same chart drawn for a phone."""
 
     name: str
@@ -26,99 +28,111 @@ class Card(NamedTuple):
     narrow: Markup | None = None
 
 
-class Group(NamedTuple):
-    """Charts under one heading, in sight or folded away."""
+class CardGroup(NamedTuple):
+    """Charts under one heading; they are folded unless `opened`."""
 
     title: str
     opened: bool
-    cards: tuple[Card, ...]
+    cards: tuple[SeriesCard, ...]
 
 
 class SeriesCharts:
-    """The frames of one night by series: history (ds, y), forecast and yesterday (ds, y_hat, q05 …, y)."""
+    """The frames of one night by series: history (ds, y), forecast and yesterday (ds, y_hat, q05 …, y).
+
+    `names` has the series by size: the sum of their actuals, then of their forecasts, largest first.
+    """
 
     def __init__(self, history: pd.DataFrame, forecast: pd.DataFrame, yesterday: pd.DataFrame | None) -> None:
         self.history, self.forecast = _by_series(history), _by_series(forecast)
         self.yesterday = {} if yesterday is None else _by_series(yesterday)
-        names = self.history | self.forecast  # a series with no history yet still has its chart
+        names = self.history | self.forecast  # a series without any history has a chart too
         total = {name: _sum(self.history, name, "y") for name in names}
         future = {name: _sum(self.forecast, name, "y_hat") for name in names}
         self.names = sorted(names, key=lambda name: (-total[name], -future[name], name))
 
     def scores(self, season: int) -> pd.DataFrame:
-        """One row a series that was forecast yesterday; first the one that left its interval most.
+        """Score yesterday's forecast of each series.
 
-        unique_id, rows compared, mae and bias (forecast minus actual) in units, inside (share of actuals in the
-        widest interval) and scaled (mae over the mean absolute change against one season before; 1 is habit).
+        Args:
+            season: The season length in steps, for `scaled`.
+
+        Returns:
+            One row per series, largest misses first: unique_id, rows (compared), mae and bias (forecast minus actual)
+            in units of y, inside (share of actuals within the widest interval) and scaled (mae divided by the mean
+            absolute change from one season to the next; 1 is the error of the seasonal naive forecast).
         """
         rows = [self._score(name, frame, season) for name, frame in self.yesterday.items()]
         table = pd.DataFrame(rows, columns=["unique_id", "rows", "mae", "bias", "inside", "scaled"])
-        promised = table["inside"].notna().any()  # a small series may be far off its habit by a tenth of a unit
-        order = ["inside", "mae", "unique_id"] if promised else ["scaled", "mae", "unique_id"]
-        return table.sort_values(order, ascending=[bool(promised), False, True], ignore_index=True)
+        # `scaled` ranks only without intervals: a small series can be far above 1 and hardly a unit off.
+        has_intervals = bool(table["inside"].notna().any())
+        order = ["inside" if has_intervals else "scaled", "mae", "unique_id"]
+        return table.sort_values(order, ascending=[has_intervals, False, True], ignore_index=True)
 
     def _score(self, name: str, frame: pd.DataFrame, season: int) -> tuple[Any, ...]:
         error = (frame["y_hat"] - frame["y"]).astype(float).dropna()
-        widest = next(iter(bands(frame.columns)), None)
-        came = frame.loc[error.index]
-        inside = came["y"].between(came[widest.low], came[widest.high]).mean() if widest else np.nan
+        widest = next(iter(prediction_bands(quantile_columns(frame))), None)
+        known = frame.loc[error.index]
+        inside = known["y"].between(known[widest.low], known[widest.high]).mean() if widest else np.nan
         past = self.history[name]["y"].astype(float) if name in self.history else pd.Series(dtype=float)
-        usual = float((past - past.shift(max(season, 1))).abs().mean())
+        naive_error = float((past - past.shift(max(season, 1))).abs().mean())
         mae = float(error.abs().mean())
-        return name, len(error), mae, float(error.mean()), float(inside), mae / usual if usual > 0 else np.nan
+        scaled = mae / naive_error if naive_error > 0 else np.nan
+        return name, len(error), mae, float(error.mean()), float(inside), scaled
 
-    def fan(self, name: str, clock: Clock, days: float, horizons: float) -> FanChart:
-        """The last days before the forecast, or some horizons if those are longer."""
+    def fan_chart(self, name: str, clock: Clock, days: float, horizons: float) -> FanChart:
+        """Return the forecast with the last `days` before it, or the last `horizons` if these are longer."""
         empty = pd.DataFrame({"ds": pd.to_datetime([], utc=True)})
         past, forecast = self.history.get(name, empty), self.forecast.get(name, empty)
-        prior = self.yesterday.get(name, empty)
+        yesterday = self.yesterday.get(name, empty)
         cutoff = _cutoff(past, forecast)
-        ahead = float(seconds(forecast["ds"]).max()) - cutoff if len(forecast) else DAY
-        since = cutoff - max(days * DAY, horizons * ahead)
-        return FanChart(name, _after(past, since), forecast, _after(prior, since), cutoff, clock)
+        horizon = float(epoch_seconds(forecast["ds"]).max()) - cutoff if len(forecast) else SECONDS_PER_DAY
+        since = cutoff - max(days * SECONDS_PER_DAY, horizons * horizon)
+        quantiles = quantile_columns(forecast) | quantile_columns(yesterday)
+        return FanChart(name, _after(past, since), forecast, _after(yesterday, since), quantiles, cutoff, clock)
 
     def past_forecast(self, name: str, clock: Clock) -> FanChart:
-        """Yesterday's forecast of one series against what came, and nothing else."""
+        """Return yesterday's forecast of one series with the actuals."""
         frame = self.yesterday[name]
-        return FanChart(name, frame[["ds", "y"]], frame.iloc[:0], frame.drop(columns="y"), 0.0, clock)
+        quantiles = quantile_columns(frame)
+        return FanChart(name, frame[["ds", "y"]], frame.iloc[:0], frame.drop(columns="y"), quantiles, 0.0, clock)
 
 
-def main_card(panel: SeriesCharts, clock: Clock) -> Card | None:
-    """The most important series, large: a week of it, or four horizons."""
-    if not panel.names:
+def draw_main_card(series: SeriesCharts, clock: Clock) -> SeriesCard | None:
+    """Draw the largest series in full width, with the last week or four horizons."""
+    if not series.names:
         return None
-    fan = panel.fan(panel.names[0], clock, days=7, horizons=4)
-    return Card(fan.name, "", draw_fan_chart(fan, WIDE), draw_fan_chart(fan, NARROW))
+    fan = series.fan_chart(series.names[0], clock, days=7, horizons=4)
+    return SeriesCard(fan.name, "", draw_fan_chart(fan, WIDE), draw_fan_chart(fan, NARROW))
 
 
-def groups(panel: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[Group, ...], int]:
-    """The other series in groups, the largest first, and how many are not drawn at all."""
+def draw_groups(series: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tuple[tuple[CardGroup, ...], int]:
+    """Draw the other series in groups, the largest first, and count the series that are not drawn."""
     notes = {row.unique_id: _note(row) for row in scores.itertuples()}
-    few = len(panel.names) <= ALL_DRAWN
-    shown = panel.names[1:] if few else panel.names[1:LARGEST]
-    worst = [] if few else [name for name in scores["unique_id"] if name not in set(panel.names[:LARGEST])][:WORST]
+    all_drawn = len(series.names) <= MAX_ALL_DRAWN
+    shown = series.names[1:] if all_drawn else series.names[1:MAX_BY_SIZE]
+    largest = set(series.names[:MAX_BY_SIZE])
+    worst = [] if all_drawn else [name for name in scores["unique_id"] if name not in largest][:MAX_BY_ERROR]
 
-    def cards(names: Iterable[str]) -> tuple[Card, ...]:
-        fans = (panel.fan(name, clock, days=3, horizons=3) for name in names)
-        return tuple(Card(fan.name, notes.get(fan.name, ""), draw_fan_chart(fan, SMALL)) for fan in fans)
+    def cards(names: Iterable[str]) -> tuple[SeriesCard, ...]:
+        fans = (series.fan_chart(name, clock, days=3, horizons=3) for name in names)
+        return tuple(SeriesCard(fan.name, notes.get(fan.name, ""), draw_fan_chart(fan, SMALL)) for fan in fans)
 
-    made = (
-        Group("", True, cards(shown[:IN_SIGHT])),
-        Group(f"{len(shown[IN_SIGHT:])} more series, by size", False, cards(shown[IN_SIGHT:])),
-        Group(f"Of the others, the {len(worst)} that yesterday's forecast missed most", True, cards(worst)),
+    groups = (
+        CardGroup("", True, cards(shown[:MAX_VISIBLE])),
+        CardGroup(f"{len(shown[MAX_VISIBLE:])} more series, by size", False, cards(shown[MAX_VISIBLE:])),
+        CardGroup(f"The {len(worst)} largest misses of yesterday's forecast among the others", True, cards(worst)),
     )
-    left_out = 0 if few else len(panel.names) - LARGEST - len(worst)
-    return tuple(group for group in made if group.cards), left_out
+    left_out = 0 if all_drawn else len(series.names) - MAX_BY_SIZE - len(worst)
+    return tuple(group for group in groups if group.cards), left_out
 
 
-def past_forecast_cards(panel: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tuple[Card, ...]:
-    """Yesterday against what came: the main series and the two that were missed most."""
+def draw_past_forecasts(series: SeriesCharts, scores: pd.DataFrame, clock: Clock) -> tuple[SeriesCard, ...]:
+    """Draw yesterday's forecast vs. actuals for the largest series and the two largest misses."""
     notes = {row.unique_id: _note(row) for row in scores.itertuples()}
-    names = dict.fromkeys([*panel.names[:1], *scores.loc[scores["mae"].notna(), "unique_id"].head(3)])
-    drawn = [name for name in names if name in panel.yesterday][:3]
-    return tuple(
-        Card(name, notes.get(name, ""), draw_fan_chart(panel.past_forecast(name, clock), SMALL)) for name in drawn
-    )
+    names = dict.fromkeys([*series.names[:1], *scores.loc[scores["mae"].notna(), "unique_id"].head(3)])
+    drawn = [name for name in names if name in series.yesterday][:3]
+    fans = (series.past_forecast(name, clock) for name in drawn)
+    return tuple(SeriesCard(fan.name, notes.get(fan.name, ""), draw_fan_chart(fan, SMALL)) for fan in fans)
 
 
 def _note(score: Any) -> str:
@@ -138,10 +152,11 @@ def _sum(frames: Frames, name: str, column: str) -> float:
 
 
 def _cutoff(past: pd.DataFrame, forecast: pd.DataFrame) -> float:
+    """Return the cutoff in seconds since 1970: that of the forecast, or the last time of the history."""
     if len(forecast) and "cutoff" in forecast:
-        return float(seconds(forecast["cutoff"])[0])
-    return float(seconds(past["ds"]).max()) if len(past) else 0.0
+        return float(epoch_seconds(forecast["cutoff"])[0])
+    return float(epoch_seconds(past["ds"]).max()) if len(past) else 0.0
 
 
 def _after(frame: pd.DataFrame, since: float) -> pd.DataFrame:
-    return frame[seconds(frame["ds"]) >= since]
+    return frame[epoch_seconds(frame["ds"]) >= since]

@@ -1,4 +1,4 @@
-"""The verdict of a run and its three lines."""
+"""The verdict on a run and the three sentences that explain it."""
 
 from collections.abc import Collection
 
@@ -7,56 +7,80 @@ from tasks.results import steps
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, RegistrationResult
 
+MAX_NAMES = 5
 
-def verdict(story: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
-    """(state, the three lines): what was published, how good it is, what to look at."""
-    worries = [f"{one.step} failed: {one.reason}" for one in story.failures]
-    if story.forecasted and story.forecasted.rung.degraded_reason:
-        worries.append(f"the champion did not forecast: {story.forecasted.rung.degraded_reason}")
-    if isinstance(story.drifted, DriftResult) and story.drifted.drifted:
-        worries.append(f"drift: {story.drifted.summary}")
-    worries += [
-        f"{one.candidate.name}: {explain_short_memory(one.memory)}"
-        for one in trained_challengers(story.trained)
-        if one.memory and not one.memory.sees_a_season
+
+def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
+    """Return the verdict and three lines: what was published, how good it is, what to look at."""
+    warnings = [*_step_warnings(results), *_data_warnings(results)]
+    state: steps.Verdict = "watch" if warnings else "good"
+    last = f"Look at: {'; '.join(warnings)}." if warnings else "Nothing to worry about."
+    return state, (_published_line(results), _quality_line(results), last)
+
+
+def _step_warnings(results: RunResults) -> list[str]:
+    """Return warnings about failed steps, a fallback, drift and models with a short memory."""
+    warnings = [f"{failure.step} failed: {failure.reason}" for failure in results.failures]
+    if results.forecasted and results.forecasted.rung.degraded_reason:
+        warnings.append(f"the champion did not forecast: {results.forecasted.rung.degraded_reason}")
+    if isinstance(results.drifted, DriftResult) and results.drifted.drifted:
+        warnings.append(f"drift: {results.drifted.summary}")
+    warnings += [
+        f"{model.candidate.name}: {explain_short_memory(model.memory)}"
+        for model in trained_challengers(results.trained)
+        if model.memory and not model.memory.sees_a_season
     ]
-    if story.forecasted and story.forecasted.last < story.night.as_of:
-        worries.append(
-            f"the source is stale: its newest observation is of {story.validated.cutoff:%Y-%m-%d %H:%M} UTC, "
-            "and every time that was forecast has passed"
+    return warnings
+
+
+def _data_warnings(results: RunResults) -> list[str]:
+    """Return warnings about stale data, quarantined rows, series without a forecast, and the contract."""
+    warnings = []
+    validated, forecasted = results.validated, results.forecasted
+    if forecasted and forecasted.last < results.night.as_of:
+        warnings.append(
+            f"the source is stale: its newest observation is from {validated.cutoff:%Y-%m-%d %H:%M} UTC, "
+            "and all times of the forecast have passed"
         )
-    if story.validated.health.quarantined:
-        worries.append(f"{story.validated.health.quarantined:,} rows lie in quarantine")
-    if aside := story.validated.health.set_aside:
-        worries.append(f"{len(aside)} series broke a rule, are set aside and were not forecast: {_some(aside)}")
-    if broken := sum(change.effect == "breaking" for change in story.rewritten):
-        worries.append(f"the contract changed since the last night, {broken} time{'s' if broken > 1 else ''} breaking")
-    if found := len(story.validated.findings):
-        worries.append(f"{found} finding{'s' if found > 1 else ''} in the data, told under data health")
-    silent = {*story.validated.health.ended, *(story.forecasted.left_out if story.forecasted else ())}
+    if validated.health.quarantined:
+        warnings.append(f"{validated.health.quarantined:,} rows are in quarantine")
+    if excluded := validated.health.set_aside:
+        warnings.append(
+            f"{len(excluded)} series broke a rule and were excluded from the forecast: {_first_names(excluded)}"
+        )
+    if breaking := sum(change.effect == "breaking" for change in results.rewritten):
+        warnings.append(f"the contract changed since the last night: {breaking} breaking change{_plural(breaking)}")
+    if findings := len(validated.findings):
+        warnings.append(f"{findings} finding{_plural(findings)} in the data, listed under data health")
+    silent = {*validated.health.ended, *(forecasted.left_out if forecasted else ())}
     if silent:
-        worries.append(f"{len(silent)} series ended or lack covariates ahead, and were not forecast: {_some(silent)}")
-    worry = "Look at: " + "; ".join(worries) + "." if worries else "Nothing to worry about."
-    state: steps.Verdict = "watch" if worries else "good"
-    return state, (_published_line(story), _quality_line(story), worry)
+        warnings.append(
+            f"{len(silent)} series ended or lack future covariates and were not forecast: {_first_names(silent)}"
+        )
+    return warnings
 
 
-def _some(names: Collection[str]) -> str:
-    return ", ".join(sorted(names)[:5]) + (" …" if len(names) > 5 else "")
+def _plural(count: int) -> str:
+    return "s" if count > 1 else ""
 
 
-def _published_line(story: RunResults) -> str:
-    if story.forecasted is None:
-        return f"No forecast was due in this run; data are known up to {story.validated.cutoff:%Y-%m-%d %H:%M} UTC."
-    rung = story.forecasted.rung.candidate
-    who = f"champion {rung.label}" if rung.role == "champion" else f"baseline {rung.label}, standing in"
-    return f"{story.forecasted.table.rows:,} forecasts for {story.forecasted.series} series, by {who}."
+def _first_names(names: Collection[str]) -> str:
+    return ", ".join(sorted(names)[:MAX_NAMES]) + (" …" if len(names) > MAX_NAMES else "")
 
 
-def _quality_line(story: RunResults) -> str:
-    told = []
-    if isinstance(story.registered, RegistrationResult):
-        told.append(f"{'New champion' if story.registered.moved else 'No promotion'}: {story.registered.reason}.")
-    if isinstance(story.realised, AccuracyResult) and story.realised.accuracy:
-        told.append(f"{story.realised.summary[0].upper()}{story.realised.summary[1:]}.")
-    return " ".join(told) or "No model was judged in this run."
+def _published_line(results: RunResults) -> str:
+    if results.forecasted is None:
+        return f"This run makes no forecast; data are known up to {results.validated.cutoff:%Y-%m-%d %H:%M} UTC."
+    model = results.forecasted.rung.candidate
+    source = f"champion {model.label}" if model.role == "champion" else f"baseline {model.label} as a fallback"
+    return f"{results.forecasted.table.rows:,} forecasts for {results.forecasted.series} series, by {source}."
+
+
+def _quality_line(results: RunResults) -> str:
+    sentences = []
+    if isinstance(results.registered, RegistrationResult):
+        outcome = "New champion" if results.registered.moved else "No promotion"
+        sentences.append(f"{outcome}: {results.registered.reason}.")
+    if isinstance(results.realised, AccuracyResult) and results.realised.accuracy:
+        sentences.append(f"{results.realised.summary[0].upper()}{results.realised.summary[1:]}.")
+    return " ".join(sentences) or "No model was evaluated in this run."

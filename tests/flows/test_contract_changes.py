@@ -55,7 +55,7 @@ def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others
     outcome = nightly(pipeline, SECOND)
     assert set(pd.read_parquet(world / "store" / outcome.published)["unique_id"]) == {"south"}
     assert outcome.verdict == "watch"
-    assert "1 series broke a rule, are set aside and were not forecast: north" in outcome.lines[2]
+    assert "1 series broke a rule and were excluded from the forecast: north" in outcome.lines[2]
     page = (world / "store" / outcome.page).read_text(encoding="utf-8")
     assert "series &#39;north&#39;, row 5; ds 2024-01-01 05:00:00+00:00, y 999.0; not forecast tonight" in page
     record = json.loads((world / "store" / outcome.manifest).read_text(encoding="utf-8"))
@@ -66,7 +66,7 @@ def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others
     contract = (world / "ports.odcs.yaml").read_text(encoding="utf-8")
     (world / "ports.odcs.yaml").write_text(contract.replace("max_value: 200", "max_value: 2000"), encoding="utf-8")
     changed = nightly(pipeline, "2024-02-10")
-    assert "the contract changed since the last night, 2 times breaking" in changed.lines[2]
+    assert "the contract changed since the last night: 2 breaking changes" in changed.lines[2]
     page = (world / "store" / changed.page).read_text(encoding="utf-8")
     assert "rule &#39;possible&#39;: max_value 200 → 2000" in page
 

@@ -1,0 +1,93 @@
+"""The verdict of a run and its three lines."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from data_contracts.artifact import Artifact
+from data_contracts.contract_diff import Change
+from tasks.engine.failure import StepFailure
+from tasks.modeling.candidate import Candidate
+from tasks.report.verdict import verdict
+from tasks.results.run import RunResults
+from tasks.results.steps import Fallback, ForecastResult, RegistrationResult, RowCounts, RunContext, ValidatedTable
+
+AS_OF = datetime(2024, 2, 8, tzinfo=UTC)
+CUTOFF = datetime(2024, 2, 7, 23, tzinfo=UTC)
+
+
+def artifact(rows: int = 48) -> Artifact:
+    return Artifact(contract="clean", uri="artifacts/clean/1.parquet", digest="1" * 64, rows=rows)
+
+
+def run_results(counts: dict[str, Any] | None = None, **changes: Any) -> RunResults:
+    health = {"read": 10, "used": 10, "quarantined": 0, "known_ahead": 0, "gaps": 0, "series": 2} | (counts or {})
+    champion = Candidate(name="gru-8", role="champion", bundle=artifact(), version="3")
+    results = {
+        "night": RunContext(pipeline="ports", run_id="7f3c", as_of=AS_OF),
+        "raw": artifact(),
+        "validated": ValidatedTable(
+            clean=artifact(), cutoff=CUTOFF, quarantine=None, findings=(), health=RowCounts(**health)
+        ),
+        "registered": RegistrationResult(champion=champion, moved=False, reason="gru-8 stays", decision=artifact()),
+        "forecasted": ForecastResult(
+            table=artifact(), published=artifact(), rung=Fallback(candidate=champion), last=AS_OF, series=2
+        ),
+    }
+    return RunResults(**results | changes)
+
+
+def test_good_night_says_what_was_published_and_by_which_model() -> None:
+    assert verdict(run_results()) == (
+        "good",
+        ("48 forecasts for 2 series, by champion gru-8 v3.", "No promotion: gru-8 stays.", "Nothing to worry about."),
+    )
+
+
+def test_baseline_that_replaces_the_champion_is_named_with_the_reason() -> None:
+    baseline = Candidate(name="seasonal_naive", role="baseline", bundle=artifact())
+    fallback = Fallback(candidate=baseline, degraded_reason="the champion can't forecast")
+    forecasted = ForecastResult(table=artifact(), published=artifact(), rung=fallback, last=AS_OF, series=2)
+    state, lines = verdict(run_results(forecasted=forecasted))
+    assert state == "watch"
+    assert lines[0] == "48 forecasts for 2 series, by baseline seasonal_naive as a fallback."
+    assert lines[2] == "Look at: the champion did not forecast: the champion can't forecast."
+
+
+@pytest.mark.parametrize(
+    ("changes", "warning"),
+    [
+        ({"counts": {"quarantined": 1200}}, "1,200 rows are in quarantine"),
+        ({"counts": {"set_aside": ("b", "a")}}, "2 series broke a rule and were excluded from the forecast: a, b"),
+        (
+            {"counts": {"ended": tuple("fedcba")}},
+            "6 series ended or lack future covariates and were not forecast: a, b, c, d, e …",
+        ),
+        (
+            {"rewritten": (Change(where="columns.y", what="maximum lowered", effect="breaking"),)},
+            "the contract changed since the last night: 1 breaking change",
+        ),
+        ({"drifted": StepFailure(step="watch_drift", reason="KeyError: y")}, "watch_drift failed: KeyError: y"),
+    ],
+)
+def test_each_problem_is_a_warning_in_the_last_line(changes: dict[str, Any], warning: str) -> None:
+    state, lines = verdict(run_results(**changes))
+    assert state == "watch"
+    assert lines[2] == f"Look at: {warning}."
+
+
+def test_forecast_of_the_past_means_that_the_source_is_stale() -> None:
+    current = run_results().forecasted
+    assert current is not None
+    stale = current.model_copy(update={"last": CUTOFF})
+    assert (
+        "the source is stale: its newest observation is from 2024-02-07 23:00 UTC"
+        in verdict(run_results(forecasted=stale))[1][2]
+    )
+
+
+def test_run_without_forecast_or_evaluation_says_so() -> None:
+    _, lines = verdict(run_results(forecasted=None, registered=None))
+    assert lines[0] == "This run makes no forecast; data are known up to 2024-02-07 23:00 UTC."
+    assert lines[1] == "No model was evaluated in this run."
