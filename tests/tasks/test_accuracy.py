@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.accuracy import compare, score_past
+from tasks.accuracy import score_past, score_vintages
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -34,7 +34,7 @@ def clean(days: int = 9) -> pd.DataFrame:
 
 
 def test_a_forecast_is_scored_on_the_steps_that_have_come() -> None:
-    found = compare({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
+    found = score_vintages({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
     assert found["rows"].tolist() == [1, 1]
     assert found["mae"].tolist() == [1.0, 1.0]  # 3 came on the ninth
     assert found["mase"].tolist() == pytest.approx([1 / (9 / 7)] * 2)  # seven changes before it, six of 1 and one of 3
@@ -44,7 +44,7 @@ def test_a_forecast_is_scored_on_the_steps_that_have_come() -> None:
 
 def test_every_vintage_and_series_has_a_row_of_its_own() -> None:
     told = {FIRST: vintage(["2024-03-08"]), FIRST + pd.Timedelta(days=1): vintage(["2024-03-09"], names="b")}
-    found = compare(told, clean(), season=1)
+    found = score_vintages(told, clean(), season=1)
     assert list(zip(found["forecast_vintage"].dt.day, found["unique_id"], strict=True)) == [
         (8, "a"),
         (8, "b"),
@@ -53,16 +53,16 @@ def test_every_vintage_and_series_has_a_row_of_its_own() -> None:
 
 
 def test_what_has_not_come_or_came_empty_is_not_scored() -> None:
-    assert compare({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
-    assert compare({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
-    assert compare({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
+    assert score_vintages({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
+    assert score_vintages({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
+    assert score_vintages({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
 
 
 def test_the_scale_of_a_forecast_knows_nothing_that_came_after_it() -> None:
     wild = clean()
     wild.loc[wild["ds"] > "2024-03-08", "y"] = 1e9
-    calm = compare({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
-    assert compare({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
+    calm = score_vintages({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
+    assert score_vintages({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
 
 
 def test_a_first_night_has_nothing_to_score(
@@ -91,5 +91,5 @@ def test_actuals_and_accuracy_are_published_beside_the_forecasts(
     assert accuracy["rows"].tolist() == [3, 3]
     actuals = pd.read_parquet(Path(store.root) / "actuals/pipeline=shop/vintage=2024-03-12T000000Z/actuals.parquet")
     assert len(actuals) == 6
-    assert done.sentence.startswith("the forecast of 2024-03-11 came with mase ")
-    assert done.sentence.endswith("6 rows")
+    assert done.sentence.startswith("the forecast of 2024-03-11 has mase ")
+    assert done.sentence.endswith("of 6 actuals inside the interval")

@@ -15,9 +15,9 @@ from models.data.panel import InputSpec
 from tasks.drift import (
     MIN_THRESHOLD,
     DriftSpec,
+    drift_thresholds,
     scale_by_series,
     split_windows,
-    thresholds,
     wasserstein_in_deviations,
     watch_drift,
 )
@@ -93,9 +93,9 @@ def test_a_column_counts_as_drifted_only_if_it_moves_farther_than_in_earlier_wee
     swings = np.repeat([0.0, 3.0] * 8, 168)[-70 * 24 :]
     frame = clean(weather=lambda draw, count: np.resize(swings, count) + draw.normal(0, 0.1, count), calm=noise)
     view = view_of("weather", "calm")
-    bounds = thresholds(scale_by_series(frame, CUTOFF, view), view, DriftSpec())
-    assert bounds["weather"] > 0.5
-    assert MIN_THRESHOLD <= bounds["calm"] < 0.3
+    thresholds = drift_thresholds(scale_by_series(frame, CUTOFF, view), view, DriftSpec())
+    assert thresholds["weather"] > 0.5
+    assert MIN_THRESHOLD <= thresholds["calm"] < 0.3
 
 
 @pytest.fixture

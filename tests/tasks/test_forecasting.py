@@ -125,7 +125,7 @@ def test_where_nobody_can_forecast_the_first_error_is_the_one_that_is_told(
     (Path(evening.store.root) / champion.bundle.uri).unlink()
     with pytest.raises(StoreDamaged, match="is missing"):
         forecasted(evening, question, night_of("2024-03-11"), champion=champion)
-    with pytest.raises(NoChampion, match="no night has crowned one yet"):
+    with pytest.raises(NoChampion, match="no night has promoted a model yet"):
         forecasted(evening, question, night_of("2024-03-11"), champion=None)
     assert evening.store.list_files("forecasts") == []
 

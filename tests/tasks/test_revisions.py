@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.revisions import list_revisions, revisions
+from tasks.revisions import find_revisions, list_revisions
 from tasks.storage.store import Store
 
 CUTOFF = pd.Timestamp("2024-03-01 04:00", tz="UTC")
@@ -19,7 +19,7 @@ def clean(values: list[float], name: str = "a", start: str = "2024-03-01") -> pd
 
 
 def test_late_rewritten_and_gone_values_are_told_apart() -> None:
-    told = revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
+    told = find_revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
     assert told["ds"].dt.hour.tolist() == [1, 2, 3]
     assert told["kind"].tolist() == ["rewritten", "late", "gone"]
     np.testing.assert_array_equal(told["before"], [2, NOTHING, 4])
@@ -27,18 +27,18 @@ def test_late_rewritten_and_gone_values_are_told_apart() -> None:
 
 
 def test_what_came_after_the_last_cutoff_is_news_and_no_revision() -> None:
-    assert revisions(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
+    assert find_revisions(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
 
 
 def test_a_history_that_begins_earlier_is_late() -> None:
-    told = revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
+    told = find_revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
     assert told["kind"].tolist() == ["late", "late"]
 
 
 def test_a_series_that_is_new_or_gone_as_a_whole_is_none() -> None:
     before = pd.concat([clean([1, 2]), clean([1, 2], "old")])
     after = pd.concat([clean([1, 2]), clean([1, 2], "new")])
-    assert revisions(before, after, CUTOFF).empty
+    assert find_revisions(before, after, CUTOFF).empty
 
 
 @pytest.mark.parametrize("same", [True, False])

@@ -17,7 +17,7 @@ from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key
 from tasks.results.steps import TrainingResult
-from tasks.training import time_left, train
+from tasks.training import format_time_left, train
 
 QUICK = {"max_epochs": 2, "windows_per_epoch": 256, "validation_windows": 128, "device": "cpu"}
 
@@ -99,7 +99,7 @@ def test_a_champion_of_another_kind_changes_nothing_that_is_remembered(evening, 
     [((0.0, 0.0), "0:00 left"), ((12.3, 220.9), "0:12 to 3:40 left"), ((65.0, 65.4), "1:05 left")],
 )
 def test_the_time_left_in_a_few_words(left: tuple[float, float], words: str) -> None:
-    assert time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == words
+    assert format_time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == words
 
 
 # The step as a night calls it, on an evening that lies in a store; it dies at a step of its second epoch.

@@ -14,8 +14,8 @@ from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
 from tasks.modeling.training_data import load_window_index, select_training_part
-from tasks.results.steps import TrialResult, TrialSpec
-from tasks.tuning import trial_cache_key, try_out, validation_loss, validation_origins
+from tasks.results.steps import TrialResult
+from tasks.tuning import TrialSpec, trial_cache_key, try_out, validation_loss, validation_origins
 
 LEVELS = (0.1, 0.5, 0.9)
 
@@ -35,7 +35,7 @@ def test_origins_stand_at_the_hour_of_the_night_where_there_are_enough(evening: 
     part, index = select_training_part(
         evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
     )
-    rows = validation_origins(part, index, view, most=2)
+    rows = validation_origins(part, index, view, max_origins=2)
     assert rows["unique_id"].tolist() == ["a", "a", "b", "b"]
     assert rows["cutoff"].tolist() == [pd.Timestamp(f"2024-03-0{day} 23:00", tz="UTC") for day in (4, 5)] * 2
 
@@ -44,7 +44,7 @@ def test_with_too_few_nights_origins_stand_at_any_hour_of_the_validation_part(ev
     part, index = select_training_part(
         evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
     )
-    rows = validation_origins(part, index, view, most=6)
+    rows = validation_origins(part, index, view, max_origins=6)
     hours = (rows["cutoff"].unique() - pd.Timestamp("2024-03-04 23:00", tz="UTC")) / pd.Timedelta(hours=1)
     assert hours.tolist() == [0, 9, 18, 27, 36, 45]
     assert part["ds"].max() == pd.Timestamp("2024-03-06 23:00", tz="UTC")

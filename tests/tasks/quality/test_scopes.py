@@ -65,7 +65,7 @@ def test_an_error_confined_to_its_series_sets_that_series_aside_and_the_others_g
         "sold: another row of the series is at fault: sold is small": 31,
         "sold: sold is small": 2,
     }
-    assert "1 series set aside" in done.sentence
+    assert "1 series excluded" in done.sentence
 
 
 def test_where_no_series_is_left_the_night_stops_with_every_reason(
