@@ -68,9 +68,7 @@ def load_comparable(candidate: Candidate, view: InputSpec, bounds: OutputSpec, s
         ("freq", bundle.view.freq, view.freq),
     ):
         if trained != asked:
-            raise NotComparable(
-                f"{candidate.label} was made for {setting} {trained}, and the spec now asks for {asked}"
-            )
+            raise NotComparable(f"{label} was made for {setting} {trained}, and the spec now asks for {asked}")
     missing = set(bundle.view.features.known_columns + bundle.view.features.observed + bundle.view.features.static)
     missing -= set(view.features.known_columns + view.features.observed + view.features.static)
     if missing:

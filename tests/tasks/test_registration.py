@@ -73,7 +73,7 @@ def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
     done = judged(night_of("2024-03-12", "over"), (model("near", GOOD, kind="seasonal_mean"),), old)
     assert done.moved
     assert "near (" in done.reason
-    assert done.reason.endswith("better, and not by luck")
+    assert done.reason.endswith("significantly better")
     assert champions.champion_before("over", night_of("2024-03-13").as_of, evening.store) == done.champion
     assert alias(tracking, "over", "champion") == "2"
 

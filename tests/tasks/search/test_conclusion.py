@@ -17,7 +17,7 @@ from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry.promotion import PromotionSpec
-from tasks.results.steps import TrainingResult
+from tasks.results.steps import RunContext, TrainingResult
 from tasks.search.conclusion import TuningOutcome, compare_on_test, contenders
 from tasks.search.search import SearchResult
 
@@ -42,8 +42,8 @@ def searched(evening: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe],
 
     def told(best: Recipe) -> SearchResult:
         return SearchResult(
-            best=best, own=recipes[:1], best_loss=0.7, own_loss=0.8, asked=3, searched=("training.learning_rate",),
-            trials=trials, ended="3 trials",
+            best=best, own=recipes[:1], best_loss=0.7, own_loss=0.8, seed=5, trial_count=3,
+            settings=("training.learning_rate",), trials=trials, ended="3 trials",
         )  # fmt: skip
 
     return told
@@ -52,8 +52,8 @@ def searched(evening: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe],
 def concluded(evening: Any, question: ForecastSetup, searched: SearchResult, *models: Candidate) -> TuningOutcome:
     rivals = contenders(searched, tuple(trained(one) for one in models))
     judged = evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
-    of = ("shop", datetime(2024, 3, 11, tzinfo=UTC), 5)
-    return compare_on_test(searched, judged, of, PromotionSpec(), "mase", evening.store)
+    context = RunContext(pipeline="shop", run_id="run-5", as_of=datetime(2024, 3, 11, tzinfo=UTC))
+    return compare_on_test(searched, judged, context, PromotionSpec(), "mase", evening.store)
 
 
 def test_a_finding_that_beats_the_pipelines_own_and_every_baseline_is_better(
@@ -79,8 +79,8 @@ def test_what_is_worse_on_windows_it_never_saw_is_said(
     told = concluded(evening, question, searched(recipes[1]), model("gru-8", found), model("gru-8", own))
     assert not told.better
     assert "does not beat" in told.reason
-    assert told.sentence.startswith("gru-8 was not found to be better on windows it never saw (")
-    assert told.sentence.endswith("keep what you have")
+    assert told.sentence.startswith("gru-8 is not better on the test windows (")
+    assert told.sentence.endswith("keep the current settings")
 
 
 def test_a_finding_no_better_than_the_pipelines_own_is_not_better(
@@ -101,7 +101,7 @@ def test_a_search_that_ends_where_it_began_says_so(
     assert not told.found
     assert told.p_value is None
     assert told.sentence == (
-        "nothing better than gru-8 (mase 0.7 on the validation windows) was found in 3 trials: keep what you have"
+        "3 trials found nothing better than gru-8 (mase 0.7 on the validation windows): keep the current settings"
     )
 
 

@@ -15,7 +15,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.results.steps import TrialResult
 from tasks.search.sampler import Sampler
 from tasks.search.search import NothingTrained, SearchBudget, SearchResult, Trial, median_losses, search
-from tasks.search.search_space import build_search_space, loss_unit, work
+from tasks.search.search_space import build_search_space, loss_unit, work_per_window
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 LEVELS = (0.1, 0.5, 0.9)
@@ -71,8 +71,8 @@ def test_when_time_is_up_the_pipelines_own_were_tried_and_fewer_trials_give_the_
     evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
 ) -> None:
     found, trials = searched(evening, own, question, trials=9, minutes=0)
-    assert (found.asked, found.ended) == (2, "2 trials until time was up")
-    again, _ = searched(evening, own, question, trials=found.asked)
+    assert (found.trial_count, found.ended) == (2, "2 trials until time was up")
+    again, _ = searched(evening, own, question, trials=found.trial_count)
     assert (again.best, again.trials) == (found.best, found.trials)
     assert len(trials) == 2
 
@@ -83,7 +83,7 @@ def test_a_trial_that_fails_does_not_end_the_search(evening: Any, view: InputSpe
     assert trials["state"].tolist() == ["failed", "done"]
     assert "could not be trained" in trials["note"][0]
     assert found.best == recipe_of(view)
-    assert not found.found
+    assert not found.is_new
 
 
 def test_a_search_of_which_nothing_came_says_why(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
@@ -101,7 +101,7 @@ def test_no_proposal_is_many_times_the_work_of_a_usual_network(view: InputSpec) 
         given.append(recipe.model)
     assert len(given) == 60
     assert {model.hidden for model in given} == {8, 32, 64, 128, 256}
-    assert max(work(model, view) for model in given) <= 16 * 8 * 64 * 64
+    assert max(work_per_window(model, view) for model in given) <= 16 * 8 * 64 * 64
 
 
 def test_medians_are_of_finished_trials_and_of_as_many_as_came_so_far(view: InputSpec) -> None:

@@ -8,14 +8,14 @@ from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.search.search_space import (
-    MODEL,
-    TRAINING,
+    MODEL_SPACE,
+    TRAINING_SPACE,
     LogUniform,
     build_search_space,
-    recipe_of,
-    searched_settings,
-    segments,
-    work,
+    flatten_settings,
+    override_settings,
+    segment_lengths,
+    work_per_window,
 )
 
 
@@ -40,7 +40,7 @@ def recipe(training: TrainingSpec | None = None, **model: object) -> Recipe:
     ],
 )
 def test_segments_are_parts_of_a_season_and_neither_few_nor_many(freq, lookback, lengths) -> None:
-    assert segments(view_of(freq, lookback)) == lengths
+    assert segment_lengths(view_of(freq, lookback)) == lengths
 
 
 def test_what_the_pipeline_uses_is_in_the_space_however_odd() -> None:
@@ -62,22 +62,28 @@ def test_a_setting_outside_the_table_is_searched_only_where_the_models_differ_in
 
 def test_a_recipe_told_by_its_settings_is_the_same_recipe() -> None:
     odd = recipe(TrainingSpec(learning_rate=0.0012345), hidden=7, layers=2)
-    assert recipe_of({}, odd) == odd
-    assert recipe_of(
-        {name: searched_settings(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()
+    assert override_settings({}, odd) == odd
+    assert override_settings(
+        {name: flatten_settings(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()
     ) == recipe(hidden=7, layers=2)
 
 
 def test_a_rate_has_two_digits_as_it_will_be_written() -> None:
-    assert recipe_of({"training.learning_rate": 0.0012345}, recipe()).training.learning_rate == 0.0012
+    assert override_settings({"training.learning_rate": 0.0012345}, recipe()).training.learning_rate == 0.0012
 
 
 def test_work_counts_segments_layers_and_directions() -> None:
-    assert work(RecurrentSpec(cell="lstm", hidden=64, layers=2, segment=24), view_of("h", 168)) == 7 * 2 * 64 * 64
-    assert work(RecurrentSpec(cell="gru", hidden=8, segment=100, bidirectional=True), view_of("h", 168)) == 2 * 2 * 64
+    assert (
+        work_per_window(RecurrentSpec(cell="lstm", hidden=64, layers=2, segment=24), view_of("h", 168))
+        == 7 * 2 * 64 * 64
+    )
+    assert (
+        work_per_window(RecurrentSpec(cell="gru", hidden=8, segment=100, bidirectional=True), view_of("h", 168))
+        == 2 * 2 * 64
+    )
 
 
-@pytest.mark.parametrize(("room", "table"), [(RecurrentSpec, MODEL), (TrainingSpec, TRAINING)])
+@pytest.mark.parametrize(("room", "table"), [(RecurrentSpec, MODEL_SPACE), (TrainingSpec, TRAINING_SPACE)])
 def test_every_value_of_the_table_is_one_that_its_setting_takes(room, table) -> None:
     given = {"cell": "gru"} if room is RecurrentSpec else {}
     for name, values in table.items():
