@@ -117,7 +117,7 @@ def forecast(
         The stored table, the published file, and the model that was used.
 
     Raises:
-        NoChampion: If there is no champion and no baseline.
+        NoChampion: If there is neither a champion, nor a former one, nor a baseline.
         NightcastError: The error of the first model, if no model can forecast.
         ContractBroken: If the table does not pass the audit. Nothing is published then.
     """

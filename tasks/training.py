@@ -26,7 +26,7 @@ def train(
         clean: The clean table.
         windows: The windows table of `cut_windows`.
         recipe: The network, its inputs and its training settings.
-        incumbent: The champion before this night, from which training may start; None if there is none.
+        incumbent: The champion before this night, from which training may start, or None.
         store: The store that holds the tables and takes the bundle.
 
     Returns:

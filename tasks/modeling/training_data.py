@@ -88,7 +88,7 @@ def warm_start_bundle(recipe: Recipe, incumbent: Candidate | None, store: Store)
     if recipe.training.start == "scratch":
         return None, None
     if incumbent is None:
-        return None, "there is no champion yet"
+        return None, "the pipeline has no champion yet"
     if incumbent.name != recipe.model.name:
         return None, "the champion is another kind of network"
     try:

@@ -69,7 +69,7 @@ def decide_promotion(
     Args:
         losses: Losses, (origins, models), with a column per label, as `losses_by_origin` returns them.
         challengers: Labels of this night's models.
-        champion: Label of the champion; None if there is none.
+        champion: Label of the champion, or None.
         baselines: Labels of the baselines. A baseline without a finite loss is not compared.
         spec: The smallest gain and the significance level.
         overlap: Number of origins that one horizon covers.

@@ -83,13 +83,13 @@ class Night:
     def __init__(self, spec: PipelineSpec, folder: Path) -> None:
         self.spec, store = spec, Store(root=str(folder / "store"))
         moment = spec.parse_as_of(AS_OF.get(spec.name))
-        validated = validate.fn(ingest.fn(spec.reading, moment, store), spec.reading, moment, store)
+        validated = validate.fn(ingest.fn(spec.dataset, moment, store), spec.dataset, moment, store)
         self.clean = store.get(validated.clean)
-        panel = Panel.from_frame(self.clean, spec.view)
+        panel = Panel.from_frame(self.clean, spec.input_spec)
         self.index = build_window_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
         self.origins = window_cutoffs(self.clean, self.index, "test")
-        part, self.learned = select_training_part(self.clean, self.index, spec.view)
-        self.part = Panel.from_frame(part, spec.view)
+        part, self.learned = select_training_part(self.clean, self.index, spec.input_spec)
+        self.part = Panel.from_frame(part, spec.input_spec)
 
     def trained(self, model: RecurrentSpec, **training: object) -> Bundle:
         usual = self.spec.recipes[0]
@@ -100,12 +100,12 @@ class Night:
 
     def baselines(self) -> list[Bundle]:
         cycles = tuple(seasons(self.spec.freq))
-        return fit_baselines(self.part, self.learned, self.spec.view, self.spec.recipes[0].quantiles, cycles)
+        return fit_baselines(self.part, self.learned, self.spec.input_spec, self.spec.recipes[0].quantiles, cycles)
 
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
         """mase, wql, … of each bundle on the rolling origins of a part."""
         origins = window_cutoffs(self.clean, self.index, part)
-        scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.view.season)
+        scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.input_spec.season)
         rows = {}
         for name, bundle in bundles.items():
             table = forecast_table(bundle, self.clean, origins, self.spec.forecast_setup.bounds)

@@ -33,8 +33,8 @@ def rate(work, windows: int, repeats: int = 5) -> float:
 
 def test_training(demo, capsys):
     spec, clean, index = demo
-    part, learned = select_training_part(clean, index, spec.view)
-    panel = Panel.from_frame(part, spec.view)
+    part, learned = select_training_part(clean, index, spec.input_spec)
+    panel = Panel.from_frame(part, spec.input_spec)
     lines = []
     for recipe in spec.recipes:
         training = recipe.training.model_copy(update={"max_epochs": 3})
@@ -56,12 +56,12 @@ def gathering(gatherer: WindowCollator, panel, index) -> float:
 
 def test_forecasting_ten_thousand_series(demo, capsys):
     spec, clean, index = demo
-    part, learned = select_training_part(clean, index, spec.view)
-    panel = Panel.from_frame(part, spec.view)
+    part, learned = select_training_part(clean, index, spec.input_spec)
+    panel = Panel.from_frame(part, spec.input_spec)
     training = spec.training.model_copy(update={"max_epochs": 1})
     recipes = [recipe.model_copy(update={"training": training}) for recipe in spec.recipes]
     bundles = [train_network(panel, learned, recipe)[0] for recipe in recipes]
-    bundles += fit_baselines(panel, learned, spec.view, spec.forecast.quantiles, (24, 168))
+    bundles += fit_baselines(panel, learned, spec.input_spec, spec.forecast.quantiles, (24, 168))
     series, position = index.of("train")
     chosen = np.linspace(0, len(series) - 1, 10_000).astype(int)
     with capsys.disabled():

@@ -113,7 +113,7 @@ def test_a_registry_is_made_where_no_folder_was(tmp_path: Path, home: Path) -> N
 def test_a_registry_killed_while_it_was_made_is_made_again(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from tasks.registry import mlflow_registry\n"
-        "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is complete, and not yet linked\n"
+        "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is made, and not yet in place\n"
         "mlflow_registry.ModelRegistry(mlflow_registry.TrackingSettings(uri=sys.argv[1]), 'ports')\n"
     )
     uri = f"sqlite:///{tmp_path}/mlflow.db"
