@@ -33,7 +33,7 @@ def clean(days: int = 9) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def test_a_forecast_is_scored_on_the_steps_that_have_come() -> None:
+def test_forecast_is_scored_on_steps_that_have_actuals() -> None:
     found = score_vintages({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
     assert found["rows"].tolist() == [1, 1]
     assert found["mae"].tolist() == [1.0, 1.0]  # 3 came on the ninth
@@ -42,7 +42,7 @@ def test_a_forecast_is_scored_on_the_steps_that_have_come() -> None:
     assert set(found["forecast_vintage"]) == {FIRST}
 
 
-def test_every_vintage_and_series_has_a_row_of_its_own() -> None:
+def test_each_vintage_and_series_has_its_own_row() -> None:
     told = {FIRST: vintage(["2024-03-08"]), FIRST + pd.Timedelta(days=1): vintage(["2024-03-09"], names="b")}
     found = score_vintages(told, clean(), season=1)
     assert list(zip(found["forecast_vintage"].dt.day, found["unique_id"], strict=True)) == [
@@ -52,27 +52,27 @@ def test_every_vintage_and_series_has_a_row_of_its_own() -> None:
     ]
 
 
-def test_what_has_not_come_or_came_empty_is_not_scored() -> None:
+def test_missing_actuals_are_not_scored() -> None:
     assert score_vintages({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
     assert score_vintages({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
     assert score_vintages({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
 
 
-def test_the_scale_of_a_forecast_knows_nothing_that_came_after_it() -> None:
+def test_scale_does_not_use_values_after_the_forecast() -> None:
     wild = clean()
     wild.loc[wild["ds"] > "2024-03-08", "y"] = 1e9
     calm = score_vintages({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
     assert score_vintages({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
 
 
-def test_a_first_night_has_nothing_to_score(
+def test_first_night_has_no_scores(
     evening: Any, question: ForecastSetup, night_of: Callable[..., RunContext]
 ) -> None:
     done = score_past.fn(evening.clean, (), night_of("2024-03-11"), question, evening.store)
     assert (done.actuals, done.accuracy, done.sentence) == (None, None, "no earlier forecast to score")
 
 
-def test_actuals_and_accuracy_are_published_beside_the_forecasts(
+def test_actuals_and_accuracy_are_published(
     evening: Any,
     question: ForecastSetup,
     model: Callable[..., Candidate],

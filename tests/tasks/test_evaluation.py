@@ -25,7 +25,7 @@ def evaluated(evening: Any, question: ForecastSetup, *rivals: Candidate) -> Eval
     return evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
 
 
-def test_every_candidate_is_scored_at_the_same_origins(evening: Any, question: ForecastSetup, model: Model) -> None:
+def test_all_candidates_are_scored_at_the_same_origins(evening: Any, question: ForecastSetup, model: Model) -> None:
     done = evaluated(evening, question, model("gru", 0.1), model("old", 2.0, "champion", "4"))
     scores, backtest = evening.store.get(done.scores), evening.store.get(done.backtest)
     assert scores["model_name"].tolist() == [
@@ -38,7 +38,7 @@ def test_every_candidate_is_scored_at_the_same_origins(evening: Any, question: F
     assert len(backtest) == 7 * 2 * 6 * 3
 
 
-def test_the_backtest_stands_beside_what_came(evening: Any, question: ForecastSetup, model: Model) -> None:
+def test_backtest_has_forecasts_and_actuals(evening: Any, question: ForecastSetup, model: Model) -> None:
     done = evaluated(evening, question, model("gru", 0.1))
     backtest, clean = evening.store.get(done.backtest), evening.store.get(evening.clean)
     actual = clean.set_index(["unique_id", "ds"])["y"]
@@ -51,7 +51,7 @@ def test_the_backtest_stands_beside_what_came(evening: Any, question: ForecastSe
     assert np.allclose(backtest["y_hat"].to_numpy()[gru], yesterday[gru] + 0.1)
 
 
-def test_a_model_that_is_wrong_by_more_has_the_higher_losses(
+def test_larger_errors_give_higher_losses(
     evening: Any, question: ForecastSetup, model: Model
 ) -> None:
     scores = evening.store.get(evaluated(evening, question, model("near", 0.1), model("far", 9.0)).scores)
@@ -60,7 +60,7 @@ def test_a_model_that_is_wrong_by_more_has_the_higher_losses(
     assert near["coverage"] > far["coverage"]
 
 
-def test_nothing_after_an_origin_changes_what_is_forecast_there(
+def test_values_after_an_origin_do_not_change_its_forecast(
     evening: Any, question: ForecastSetup, model: Model, waves: Callable[..., pd.DataFrame]
 ) -> None:
     clean, index = waves(), load_window_index(evening.windows, evening.store)
@@ -72,7 +72,7 @@ def test_nothing_after_an_origin_changes_what_is_forecast_there(
     assert tables[0].equals(tables[1])
 
 
-def test_forecasts_keep_to_their_bounds(evening: Any, question: ForecastSetup, model: Model) -> None:
+def test_forecasts_stay_within_their_bounds(evening: Any, question: ForecastSetup, model: Model) -> None:
     clean = evening.store.get(evening.clean)
     rows = window_cutoffs(clean, load_window_index(evening.windows, evening.store), "forecast")
     bounds = OutputSpec(quantiles=(0.1, 0.5, 0.9), minimum=0.0, maximum=20.0)
@@ -100,7 +100,7 @@ def test_forecasts_keep_to_their_bounds(evening: Any, question: ForecastSetup, m
         ),
     ],
 )
-def test_a_model_that_answers_another_question_is_passed_over_and_said(
+def test_model_with_another_setup_is_passed_over_with_reason(
     evening: Any, question: ForecastSetup, model: Model, changes: dict[str, Any], said: str
 ) -> None:
     old = model("old", 0.1, "champion", "4", **changes)
@@ -112,7 +112,7 @@ def test_a_model_that_answers_another_question_is_passed_over_and_said(
     assert passed_over.startswith("champion passed over: old v4")
 
 
-def test_a_damaged_champion_is_passed_over_and_the_others_are_judged(
+def test_damaged_champion_is_passed_over_and_others_are_scored(
     evening: Any, question: ForecastSetup, model: Model
 ) -> None:
     old = model("old", 0.1, "champion", "4")
@@ -124,9 +124,9 @@ def test_a_damaged_champion_is_passed_over_and_the_others_are_judged(
     assert "gru" in [one.label for one in done.candidates]
 
 
-def test_the_same_evening_gives_the_same_bytes(evening: Any, question: ForecastSetup, model: Model) -> None:
+def test_same_inputs_give_the_same_evaluation(evening: Any, question: ForecastSetup, model: Model) -> None:
     assert evaluated(evening, question, model("gru", 0.1)) == evaluated(evening, question, model("gru", 0.1))
 
 
-def test_the_sentence_ranks_the_first_three(evening: Any, question: ForecastSetup, model: Model) -> None:
+def test_sentence_ranks_the_best_three(evening: Any, question: ForecastSetup, model: Model) -> None:
     assert evaluated(evening, question, model("best", 0.0)).sentence.startswith("6 origins, mase: ")

@@ -36,7 +36,7 @@ def rungs(stand: ForecastOptions, table: pd.DataFrame) -> list[tuple[str, str | 
     return [(rung.candidate.name, rung.degraded_reason) for rung in fallback_order(stand, table, "mase")]
 
 
-def test_the_champion_comes_first_then_former_ones_then_baselines_by_their_loss(model: Model) -> None:
+def test_fallback_order_is_champion_former_champions_baselines_by_loss(model: Model) -> None:
     champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
     naive, linear = model("naive", 0.3, "baseline"), model("linear", 0.4, "baseline")
     stand = ForecastOptions(champion=champion, formers=(former,), evaluated=told(champion, naive, linear))
@@ -45,7 +45,7 @@ def test_the_champion_comes_first_then_former_ones_then_baselines_by_their_loss(
     assert rungs(stand, table) == [("gru", None), ("lstm", why), ("linear", why), ("naive", why)]
 
 
-def test_a_baseline_that_beats_the_champion_tonight_goes_before_it_and_says_why(model: Model) -> None:
+def test_baseline_that_beats_the_champion_is_first_with_reason(model: Model) -> None:
     champion, naive = model("gru", 0.1, "champion", "2"), model("naive", 0.3, "baseline")
     stand = ForecastOptions(champion=champion, evaluated=told(champion, naive))
     assert rungs(stand, scores((champion, 0.9), (naive, 0.5)))[:2] == [
@@ -56,13 +56,13 @@ def test_a_baseline_that_beats_the_champion_tonight_goes_before_it_and_says_why(
 
 
 @pytest.mark.parametrize(("ours", "theirs", "first"), [(NAN, 0.5, "naive"), (NAN, NAN, "gru"), (0.5, NAN, "gru")])
-def test_a_loss_that_is_no_number_beats_nobody(model: Model, ours: float, theirs: float, first: str) -> None:
+def test_loss_that_is_not_finite_never_wins(model: Model, ours: float, theirs: float, first: str) -> None:
     champion, naive = model("gru", 0.1, "champion", "2"), model("naive", 0.3, "baseline")
     stand = ForecastOptions(champion=champion, evaluated=told(champion, naive))
     assert rungs(stand, scores((champion, ours), (naive, theirs)))[0][0] == first
 
 
-def test_without_a_champion_the_best_baseline_forecasts_and_says_so(model: Model) -> None:
+def test_best_baseline_forecasts_if_there_is_no_champion(model: Model) -> None:
     naive, linear = model("naive", 0.3, "baseline"), model("linear", 0.4, "baseline")
     table = scores((naive, 0.9), (linear, 0.7))
     why = "no model has beaten every baseline yet"
@@ -70,7 +70,7 @@ def test_without_a_champion_the_best_baseline_forecasts_and_says_so(model: Model
     assert found == [("linear", why), ("naive", why)]
 
 
-def test_where_the_gate_failed_the_champion_of_the_night_before_stays(model: Model) -> None:
+def test_incumbent_stays_if_registration_failed(model: Model) -> None:
     old, new = model("gru", 0.1, "champion", "1"), model("lstm", 0.1, "champion", "2")
     moved = RegistrationResult(champion=new, moved=True, reason="better", decision=CLAIM)
     assert forecast_options(moved, old, ()).champion == new
@@ -82,7 +82,7 @@ def forecasted(evening: Any, question: ForecastSetup, night: RunContext, **stand
     return forecast.fn(evening.clean, evening.windows, ForecastOptions(**stand), night, question, evening.store)
 
 
-def test_the_champions_forecast_is_whole_and_says_where_it_comes_from(
+def test_forecast_of_the_champion_is_complete_and_names_its_source(
     evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
 ) -> None:
     done = forecasted(evening, question, night_of("2024-03-11"), champion=model("gru", 0.1, "champion", "2"))
@@ -96,7 +96,7 @@ def test_the_champions_forecast_is_whole_and_says_where_it_comes_from(
     assert (done.series, done.left_out, done.sentence) == (2, (), "6 rows by gru v2")
 
 
-def test_a_damaged_champion_is_replaced_by_a_former_one_and_the_row_says_so(
+def test_damaged_champion_is_replaced_by_a_former_one_with_reason(
     evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
 ) -> None:
     champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
@@ -108,7 +108,7 @@ def test_a_damaged_champion_is_replaced_by_a_former_one_and_the_row_says_so(
     assert reason.startswith(f"the champion can't forecast; {champion.bundle.uri} in the store hashes to")
 
 
-def test_a_champion_that_forecasts_nothing_finite_is_passed_over(
+def test_forecast_that_is_not_finite_is_passed_over(
     evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
 ) -> None:
     champion, former = model("gru", float("nan"), "champion", "2"), model("lstm", float("inf"), "champion", "1")
@@ -118,7 +118,7 @@ def test_a_champion_that_forecasts_nothing_finite_is_passed_over(
     assert done.rung.candidate.name == "naive"
 
 
-def test_where_nobody_can_forecast_the_first_error_is_the_one_that_is_told(
+def test_first_error_is_raised_if_no_model_can_forecast(
     evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
 ) -> None:
     champion = model("gru", 0.1, "champion", "2")
@@ -130,7 +130,7 @@ def test_where_nobody_can_forecast_the_first_error_is_the_one_that_is_told(
     assert evening.store.list_files("forecasts") == []
 
 
-def test_a_whole_evening_of_baselines_alone_still_publishes(
+def test_baselines_alone_still_publish(
     evening: Any, question: ForecastSetup, night_of: NightOf
 ) -> None:
     judged = evaluate.fn(evening.clean, evening.windows, (), question, evening.store)
@@ -139,7 +139,7 @@ def test_a_whole_evening_of_baselines_alone_still_publishes(
     assert done.rung.degraded_reason == "no model has beaten every baseline yet"
 
 
-def test_the_same_night_publishes_the_same_bytes(
+def test_same_night_publishes_same_bytes(
     evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
 ) -> None:
     champion = model("gru", 0.1, "champion", "2")

@@ -59,12 +59,12 @@ def pictured(evening: Any, trained: tuple[TrainingResult, ...], steps: int = 2) 
         (memory(0), "nothing that it reads matters to its forecast"),
     ],
 )
-def test_a_network_that_cant_see_a_season_says_why(told: Memory, words: str) -> None:
+def test_short_memory_is_explained(told: Memory, words: str) -> None:
     assert words in explain_short_memory(told)
     assert bool(words) == bool(explain_short_memory(told))
 
 
-def test_the_warning_is_logged_and_kept_and_one_that_sees_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_short_memory_is_logged_and_returned(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "nightcast"):
         assert (
             enforce_memory_rule("warn", "gru-8", memory(24)) == enforce_memory_rule("fail", "gru-8", memory(24)) == ""
@@ -74,7 +74,7 @@ def test_the_warning_is_logged_and_kept_and_one_that_sees_is_not_spoken_of(caplo
     assert "gru-8" in caplog.text
 
 
-def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
+def test_rule_fail_refuses_short_memory_with_ways_out() -> None:
     with pytest.raises(MemoryTooShort) as refused:
         enforce_memory_rule("fail", "gru-8", memory(12))
     assert str(refused.value) == (
@@ -86,7 +86,7 @@ def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
     assert (refused.value.effective, refused.value.season, refused.value.exit_code) == (12, 24, 1)
 
 
-def test_a_training_tells_its_memory_and_a_note_where_it_cant_see_a_season(
+def test_training_result_has_memory_and_a_note_if_it_is_short(
     learned: Callable[..., TrainingResult],
 ) -> None:
     far, short = learned(lookback=24), learned(lookback=12)
@@ -98,7 +98,7 @@ def test_a_training_tells_its_memory_and_a_note_where_it_cant_see_a_season(
         learned(lookback=12, memory="fail")
 
 
-def test_each_model_has_three_drawings_and_the_cells_that_nobody_trained_stand_beside_for_reference(
+def test_each_model_has_three_drawings_and_untrained_cells_are_references(
     evening: Any, learned: Callable[..., TrainingResult]
 ) -> None:
     one = learned()
@@ -115,7 +115,7 @@ def test_each_model_has_three_drawings_and_the_cells_that_nobody_trained_stand_b
     assert with_drawings((one,), done)[0].drawings == claims
 
 
-def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Callable[..., TrainingResult]) -> None:
+def test_reference_leaves_no_bundle(evening: Any, learned: Callable[..., TrainingResult]) -> None:
     one = learned()
     bundles = Path(evening.store.root) / "artifacts/bundle"
     before = sorted(bundles.iterdir())
@@ -123,7 +123,7 @@ def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Cal
     assert sorted(bundles.iterdir()) == before
 
 
-def test_no_reference_is_trained_where_the_spec_wants_none_or_all_cells_are_there(
+def test_no_reference_is_trained_if_disabled_or_all_cells_are_trained(
     evening: Any, learned: Callable[..., TrainingResult]
 ) -> None:
     one = learned()
@@ -132,7 +132,7 @@ def test_no_reference_is_trained_where_the_spec_wants_none_or_all_cells_are_ther
     assert pictured(evening, (one, *others)).references == ()
 
 
-def test_the_drawings_depend_on_models_and_on_the_training_part_alone(
+def test_drawings_depend_only_on_models_and_the_training_part(
     evening: Any, learned: Callable[..., TrainingResult]
 ) -> None:
     one, other = learned(), learned(seed=1)
@@ -144,18 +144,18 @@ def test_the_drawings_depend_on_models_and_on_the_training_part_alone(
     assert drawings_cache_key(*where, (one,), MemorySpec(reference_steps=0), evening.store) != told
 
 
-def test_the_same_models_give_the_same_drawings(evening: Any, learned: Callable[..., TrainingResult]) -> None:
+def test_same_models_give_same_drawings(evening: Any, learned: Callable[..., TrainingResult]) -> None:
     one = learned()
     assert pictured(evening, (one,)) == pictured(evening, (one,))
 
 
-def test_a_night_without_a_network_has_no_drawings(evening: Any, model: Callable[..., Candidate]) -> None:
+def test_night_without_a_network_has_no_drawings(evening: Any, model: Callable[..., Candidate]) -> None:
     unknown = TrainingResult(candidate=model("old", 1.0), train_losses=(), validation_losses=(), seconds=0.0)
     assert pictured(evening, ()).drawings == pictured(evening, (unknown,)).drawings == {}
     assert with_drawings((unknown,), StepFailure(step="draw_memory", reason="broken")) == (unknown,)
 
 
-def test_the_numbers_that_go_with_a_run_name_layer_gate_and_way() -> None:
+def test_memory_metrics_name_layer_gate_and_direction() -> None:
     uses = tuple(
         GateStatistics(layer=0, gate=gate, mean=0.5, low=0.1, high=high, by_step=(0.5,), direction=way)
         for gate, high, way in (("update", 0.3, "forward"), ("reset", 0.1, "backward"), ("new", 0.9, "forward"))

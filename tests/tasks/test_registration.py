@@ -52,7 +52,7 @@ def alias(tracking: TrackingSettings, pipeline: str, name: str) -> str:
 GOOD, BAD = 0.0, 9.0  # yesterday's value, and that value and nine
 
 
-def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and_registry(
+def test_first_challenger_that_beats_all_baselines_is_champion_in_record_and_registry(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "crowned")
@@ -64,7 +64,7 @@ def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and
     assert alias(tracking, "crowned", "champion") == alias(tracking, "crowned", "challenger") == "2"
 
 
-def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
+def test_better_challenger_is_promoted_and_is_the_next_incumbent(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     first = judged(night_of("2024-03-11", "over"), (model("near", 1.0, kind="seasonal_mean"),))
@@ -78,7 +78,7 @@ def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
     assert alias(tracking, "over", "champion") == "2"
 
 
-def test_where_nobody_beats_the_baselines_there_is_no_champion_and_every_model_is_on_record(
+def test_no_champion_if_no_challenger_beats_the_baselines_but_all_are_versioned(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "first")
@@ -89,7 +89,7 @@ def test_where_nobody_beats_the_baselines_there_is_no_champion_and_every_model_i
     assert len(ModelRegistry(tracking, "first").client.search_model_versions("name = 'first'")) == 2
 
 
-def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
+def test_champion_stays_if_the_challenger_is_worse(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "stays")
@@ -99,7 +99,7 @@ def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
     assert champions.champion_at("stays", night.as_of, evening.store) == old
 
 
-def test_a_model_is_on_record_with_its_memory_and_its_drawings(
+def test_model_is_logged_with_memory_and_drawings(
     tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any, question: ForecastSetup
 ) -> None:
     night, one = night_of("2024-03-11", "recalled"), model("gru", GOOD)
@@ -123,7 +123,7 @@ def test_a_model_is_on_record_with_its_memory_and_its_drawings(
     assert [file.path for file in client.list_artifacts(run.info.run_id, "memory")] == ["memory/cell.svg"]
 
 
-def test_the_ledger_entry_is_the_decision_and_says_why(
+def test_decision_record_has_champion_and_reason(
     judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf, evening: Any
 ) -> None:
     night = night_of("2024-03-11", "entry")
@@ -136,7 +136,7 @@ def test_the_ledger_entry_is_the_decision_and_says_why(
     assert entry["reason"].startswith("lstm (15.43) does not beat naive")
 
 
-def test_the_same_night_again_makes_no_second_version_and_the_same_decision(
+def test_repeated_night_gives_the_same_version_and_decision(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     night = night_of("2024-03-11", "again")
@@ -145,14 +145,14 @@ def test_the_same_night_again_makes_no_second_version_and_the_same_decision(
     assert len(ModelRegistry(tracking, "again").client.search_model_versions("name = 'again'")) == 1
 
 
-def test_the_alias_of_the_best_challenger_moves_even_where_it_lost(
+def test_challenger_alias_moves_even_if_the_challenger_lost(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     judged(night_of("2024-03-11", "alias"), (model("far", BAD), model("near", GOOD)))
     assert alias(tracking, "alias", "challenger") == "2"
 
 
-def test_a_champion_that_the_registry_has_lost_stays_champion_and_the_reason_says_so(
+def test_champion_that_the_registry_lost_stays_with_reason(
     judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf
 ) -> None:
     old = model("gru", GOOD, "champion", "7")
@@ -161,7 +161,7 @@ def test_a_champion_that_the_registry_has_lost_stays_champion_and_the_reason_say
     assert done.reason.endswith("the registry has lost version 7, whose bundle is still in the store")
 
 
-def test_a_night_that_is_run_late_moves_no_alias(
+def test_late_night_moves_no_alias(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     judged(night_of("2024-03-12", "late"), (model("newer", BAD),))
@@ -169,7 +169,7 @@ def test_a_night_that_is_run_late_moves_no_alias(
     assert alias(tracking, "late", "challenger") == "1"
 
 
-def test_a_champion_that_could_not_be_compared_stays_and_the_reason_says_so(
+def test_champion_that_could_not_be_compared_stays_with_reason(
     judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf
 ) -> None:
     old = model("gru", GOOD, "champion", "7", levels=(0.2, 0.5, 0.8))
@@ -178,7 +178,7 @@ def test_a_champion_that_could_not_be_compared_stays_and_the_reason_says_so(
     assert "champion passed over: gru v7 was made for quantiles (0.2, 0.5, 0.8)" in done.reason
 
 
-def test_a_night_without_any_challenger_keeps_the_champion(
+def test_night_without_challengers_keeps_the_champion(
     judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
 ) -> None:
     night = night_of("2024-03-11", "alone")

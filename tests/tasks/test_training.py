@@ -40,7 +40,7 @@ def crowned(trained: TrainingResult) -> Candidate:
     return trained.candidate.model_copy(update={"role": "champion", "version": "1"})
 
 
-def test_a_step_tells_its_curves_and_its_gradients_epoch_by_epoch(evening, question) -> None:
+def test_result_has_losses_and_gradients_by_epoch(evening, question) -> None:
     done = run(evening, recipe(question))
     assert len(done.train_losses) == len(done.validation_losses) == 2
     assert {len(norms) for norms in done.gradients.values()} == {2}
@@ -48,7 +48,7 @@ def test_a_step_tells_its_curves_and_its_gradients_epoch_by_epoch(evening, quest
     assert TrainingResult.model_validate_json(done.model_dump_json()) == done
 
 
-def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, question) -> None:
+def test_training_starts_from_the_champion_only_if_the_spec_asks(evening, question) -> None:
     champion = crowned(run(evening, recipe(question)))
     cold, none = (run(evening, recipe(question), incumbent) for incumbent in (champion, None))
     warm = run(evening, recipe(question, "champion", learning_rate=1e-12), champion)
@@ -61,7 +61,7 @@ def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, que
 @pytest.mark.parametrize(
     ("other", "reason"), [(None, "no champion yet"), ("lstm-64", "another kind"), ("damaged", "bundle is damaged")]
 )
-def test_without_a_champion_to_begin_with_it_begins_from_scratch_and_says_why(evening, question, other, reason) -> None:
+def test_missing_or_unusable_champion_means_start_from_scratch_with_reason(evening, question, other, reason) -> None:
     champion = crowned(run(evening, recipe(question)))
     if other == "damaged":
         path = Path(evening.store.root) / champion.bundle.uri
@@ -77,7 +77,7 @@ def test_without_a_champion_to_begin_with_it_begins_from_scratch_and_says_why(ev
     assert all((warm.tensors[name] == weights).all() for name, weights in fresh.tensors.items())
 
 
-def test_what_is_remembered_depends_on_the_champion_only_where_training_begins_with_it(evening, question) -> None:
+def test_cache_key_depends_on_the_champion_only_if_training_starts_from_it(evening, question) -> None:
     first = crowned(run(evening, recipe(question)))
     second = crowned(run(evening, recipe(question, seed=1)))
     promoted = first.model_copy(update={"version": "2"})
@@ -87,7 +87,7 @@ def test_what_is_remembered_depends_on_the_champion_only_where_training_begins_w
     assert key(evening, warm, first) == key(evening, warm, promoted)
 
 
-def test_a_champion_of_another_kind_changes_nothing_that_is_remembered(evening, question) -> None:
+def test_champion_of_another_kind_does_not_change_the_cache_key(evening, question) -> None:
     first, second = (crowned(run(evening, recipe(question, seed=seed))) for seed in (0, 1))
     warm = recipe(question, "champion")
     one, two = (champion.model_copy(update={"name": "lstm-64"}) for champion in (first, second))
@@ -98,7 +98,7 @@ def test_a_champion_of_another_kind_changes_nothing_that_is_remembered(evening, 
     ("left", "words"),
     [((0.0, 0.0), "0:00 left"), ((12.3, 220.9), "0:12 to 3:40 left"), ((65.0, 65.4), "1:05 left")],
 )
-def test_the_time_left_in_a_few_words(left: tuple[float, float], words: str) -> None:
+def test_time_left_is_formatted_as_a_range(left: tuple[float, float], words: str) -> None:
     assert format_time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == words
 
 
@@ -140,7 +140,7 @@ def files(store: Any) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_training_killed_in_an_epoch_leaves_nothing_and_ends_with_the_same_weights_when_run_again(
+def test_killed_training_leaves_nothing_and_a_rerun_gives_the_same_weights(
     evening, question
 ) -> None:
     before = files(evening.store)

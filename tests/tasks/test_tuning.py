@@ -31,7 +31,7 @@ def tried(evening: Any, recipe: Recipe, question: ForecastSetup, **more: Any) ->
     return try_out.fn(evening.clean, evening.windows, attempt, question, evening.store)
 
 
-def test_origins_stand_at_the_hour_of_the_night_where_there_are_enough(evening: Any, view: InputSpec) -> None:
+def test_origins_are_at_the_hour_of_the_night_if_there_are_enough(evening: Any, view: InputSpec) -> None:
     part, index = select_training_part(
         evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
     )
@@ -40,7 +40,7 @@ def test_origins_stand_at_the_hour_of_the_night_where_there_are_enough(evening: 
     assert rows["cutoff"].tolist() == [pd.Timestamp(f"2024-03-0{day} 23:00", tz="UTC") for day in (4, 5)] * 2
 
 
-def test_with_too_few_nights_origins_stand_at_any_hour_of_the_validation_part(evening: Any, view: InputSpec) -> None:
+def test_origins_are_at_any_hour_if_there_are_too_few_nights(evening: Any, view: InputSpec) -> None:
     part, index = select_training_part(
         evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
     )
@@ -51,7 +51,7 @@ def test_with_too_few_nights_origins_stand_at_any_hour_of_the_validation_part(ev
 
 
 @pytest.mark.parametrize("metric", ["mae", "mase"])
-def test_the_loss_of_a_trial_is_the_metric_of_the_evaluation(
+def test_loss_of_a_trial_is_the_evaluation_metric(
     evening: Any, question: ForecastSetup, model: Callable[..., Candidate], metric: str
 ) -> None:
     clean = evening.store.get(evening.clean)
@@ -64,7 +64,7 @@ def test_the_loss_of_a_trial_is_the_metric_of_the_evaluation(
     assert found == pytest.approx(away / scale)
 
 
-def test_a_trial_says_how_good_it_is_and_the_same_one_says_the_same(
+def test_same_trial_gives_the_same_result(
     evening: Any, question: ForecastSetup, recipe: Recipe
 ) -> None:
     first, second = (tried(evening, recipe, question) for _ in range(2))
@@ -73,7 +73,7 @@ def test_a_trial_says_how_good_it_is_and_the_same_one_says_the_same(
     assert first.model_copy(update={"seconds": 0.0}) == second.model_copy(update={"seconds": 0.0})
 
 
-def test_nothing_of_the_test_part_is_read(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
+def test_trial_does_not_depend_on_the_test_part(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
     frame = evening.store.get(evening.clean)
     poisoned = frame.assign(y=frame["y"].where(frame["ds"] <= pd.Timestamp("2024-03-06 23:00", tz="UTC"), -1e6))
     other = evening.store.put(poisoned, "clean")
@@ -86,7 +86,7 @@ def test_nothing_of_the_test_part_is_read(evening: Any, question: ForecastSetup,
     assert (found[0].losses, found[0].metric) == (found[1].losses, found[1].metric)
 
 
-def test_another_value_in_the_validation_part_is_another_trial(
+def test_cache_key_depends_on_the_validation_part(
     evening: Any, question: ForecastSetup, recipe: Recipe
 ) -> None:
     frame = evening.store.get(evening.clean)
@@ -98,13 +98,13 @@ def test_another_value_in_the_validation_part_is_another_trial(
     assert keys[0] != keys[1]
 
 
-def test_what_a_trial_is_called_is_no_part_of_its_memory(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
+def test_cache_key_does_not_depend_on_the_label(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
     given = [TrialSpec(recipe=recipe, label="trial 1/5"), TrialSpec(recipe=recipe, label="trial 1/9")]
     first, second = (trial_cache_key(evening.clean, evening.windows, one, question, evening.store) for one in given)
     assert first == second
 
 
-def test_a_trial_that_is_behind_is_given_up_after_its_second_epoch(
+def test_trial_behind_the_median_is_pruned_after_the_second_epoch(
     evening: Any, question: ForecastSetup, recipe: Recipe
 ) -> None:
     found = tried(evening, recipe, question, medians=(0.0, 0.0, 0.0))
@@ -121,11 +121,11 @@ def test_a_trial_that_is_behind_is_given_up_after_its_second_epoch(
         ([0.9, 0.8, 0.8], False),  # nobody came so far
     ],
 )
-def test_behind_is_worse_than_the_median_of_those_before(recipe: Recipe, losses: list[float], behind: bool) -> None:
+def test_trial_is_behind_if_its_best_loss_is_above_the_median(recipe: Recipe, losses: list[float], behind: bool) -> None:
     assert TrialSpec(recipe=recipe, medians=(0.6, 0.5)).is_behind(losses) is behind
 
 
-def test_a_metric_that_is_no_number_is_a_failed_trial(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
+def test_metric_that_is_not_finite_fails_the_trial(evening: Any, question: ForecastSetup, recipe: Recipe) -> None:
     frame = evening.store.get(evening.clean)
     flat = evening.store.put(frame.assign(y=5.0), "clean")  # what never changes has no scale
     found = try_out.fn(flat, evening.windows, TrialSpec(recipe=recipe), question, evening.store)

@@ -34,14 +34,14 @@ def logged(digest: str = "d1") -> LoggedModel:
     )
 
 
-def test_the_same_weights_logged_for_the_same_night_twice_are_one_run(registry: ModelRegistry) -> None:
+def test_same_weights_of_same_night_are_one_run(registry: ModelRegistry) -> None:
     first = registry.log(logged(), "night-1")
     assert registry.log(logged(), "night-1") == first
     assert registry.log(logged(), "night-2") != first
     assert registry.log(logged("d2"), "night-1") != first
 
 
-def test_a_run_keeps_its_metrics_its_curve_and_its_settings(registry: ModelRegistry) -> None:
+def test_run_has_metrics_curve_and_settings(registry: ModelRegistry) -> None:
     run = registry.client.get_run(registry.log(logged(), "night-1"))
     assert run.info.status == "FINISHED"
     assert run.data.metrics["mase"] == 0.8
@@ -50,7 +50,7 @@ def test_a_run_keeps_its_metrics_its_curve_and_its_settings(registry: ModelRegis
     assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 2.0), (3, 2.5)]
 
 
-def test_the_artifacts_are_weights_and_settings_and_no_pickle_anywhere(registry: ModelRegistry, home: Path) -> None:
+def test_artifacts_are_weights_and_settings_without_pickles(registry: ModelRegistry, home: Path) -> None:
     registry.log(logged(), "night-1")
     names = {path.name for path in (home / "artifacts").rglob("model/*") if path.is_file()}
     assert names == {"weights.safetensors", "settings.json"}
@@ -59,7 +59,7 @@ def test_the_artifacts_are_weights_and_settings_and_no_pickle_anywhere(registry:
     assert (weights.parent / "settings.json").read_text() == '{"horizon": 3}'
 
 
-def test_drawings_lie_beside_the_model_and_curves_are_told_epoch_by_epoch(registry: ModelRegistry, home: Path) -> None:
+def test_drawings_and_curves_are_logged_with_the_model(registry: ModelRegistry, home: Path) -> None:
     long = tuple(float(epoch) for epoch in range(1, 1202))  # more than MLflow takes at once
     drawn = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
     run = registry.log(drawn, "night-1")
@@ -68,7 +68,7 @@ def test_drawings_lie_beside_the_model_and_curves_are_told_epoch_by_epoch(regist
     assert sorted((point.step, point.value) for point in curve) == list(enumerate(long, 1))
 
 
-def test_the_same_weights_are_versioned_once_and_others_beside_them(registry: ModelRegistry) -> None:
+def test_same_weights_are_registered_once(registry: ModelRegistry) -> None:
     run = registry.log(logged("v1"), "night-1")
     first = registry.version("v1", run, "night-1")
     assert registry.version("v1", run, "night-2") == first
@@ -77,40 +77,40 @@ def test_the_same_weights_are_versioned_once_and_others_beside_them(registry: Mo
     assert len(registry.client.search_model_versions("name = 'shop'")) == 2
 
 
-def test_a_version_says_where_its_weights_lie(registry: ModelRegistry) -> None:
+def test_version_points_to_its_weights(registry: ModelRegistry) -> None:
     run = registry.log(logged("v1"), "night-1")
     version = registry.client.get_model_version("shop", registry.version("v1", run, "night-1"))
     assert version.tags["nightcast.digest"] == "v1"
     assert (Path(version.source.removeprefix("file://")) / "weights.safetensors").read_bytes() == b"weights of v1"
 
 
-def test_an_alias_moves_and_may_move_back(registry: ModelRegistry) -> None:
+def test_alias_moves_forward_and_back(registry: ModelRegistry) -> None:
     versions = [registry.version(d, registry.log(logged(d), "night-1"), "night-1") for d in ("v1", "v2")]
     for version in (*versions, versions[0]):
         registry.set_alias("champion", version)
         assert str(registry.client.get_model_version_by_alias("shop", "champion").version) == version
 
 
-def test_an_alias_to_a_version_that_the_registry_has_lost_is_refused_and_not_raised(registry: ModelRegistry) -> None:
+def test_alias_to_an_unknown_version_returns_false(registry: ModelRegistry) -> None:
     registry.version("v1", registry.log(logged("v1"), "night-1"), "night-1")
     assert not registry.set_alias("champion", "77")
     assert registry.set_alias("champion", "1")
 
 
-def test_pipelines_share_a_registry_and_no_versions(registry: ModelRegistry) -> None:
+def test_pipelines_share_a_registry_but_no_versions(registry: ModelRegistry) -> None:
     other = ModelRegistry(registry.tracking, "shop-two")
     run = other.log(logged("v1"), "night-1")
     assert other.version("v1", run, "night-1") == "1"
     assert other.client.get_run(run).info.experiment_id != registry.client.get_experiment_by_name("shop").experiment_id
 
 
-def test_a_registry_is_made_where_no_folder_was(tmp_path: Path, home: Path) -> None:
+def test_registry_opens_a_copied_database(tmp_path: Path, home: Path) -> None:
     shutil.copytree(home, tmp_path / "copy")
     ModelRegistry(TrackingSettings(uri=f"sqlite:///{tmp_path}/copy/mlflow.db"), "shop")
     assert not list((tmp_path / "copy").glob(".*.part"))
 
 
-def test_a_registry_killed_while_it_was_made_is_made_again(tmp_path: Path) -> None:
+def test_registry_killed_during_creation_is_created_again(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from tasks.registry import mlflow_registry\n"
         "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is made, and not yet in place\n"

@@ -56,7 +56,7 @@ def concluded(evening: Any, question: ForecastSetup, searched: SearchResult, *mo
     return compare_on_test(searched, judged, context, PromotionSpec(), "mase", evening.store)
 
 
-def test_a_finding_that_beats_the_pipelines_own_and_every_baseline_is_better(
+def test_configuration_that_beats_own_models_and_baselines_is_better(
     evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     best = model("gru-8", 0.0, kind="seasonal_mean"), model("gru-8", 4.0)
@@ -72,7 +72,7 @@ def test_a_finding_that_beats_the_pipelines_own_and_every_baseline_is_better(
 
 
 @pytest.mark.parametrize("wrong", [(4.0, 0.1), (0.1, 0.0)])  # yesterday's value and 0.1 loses to yesterday's value
-def test_what_is_worse_on_windows_it_never_saw_is_said(
+def test_configuration_that_is_worse_on_the_test_windows_is_reported(
     evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any, wrong: Any
 ) -> None:
     found, own = wrong
@@ -83,7 +83,7 @@ def test_what_is_worse_on_windows_it_never_saw_is_said(
     assert told.sentence.endswith("keep the current settings")
 
 
-def test_a_finding_no_better_than_the_pipelines_own_is_not_better(
+def test_configuration_equal_to_the_own_model_is_not_better(
     evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     same = model("gru-8", 0.0, kind="seasonal_mean")
@@ -93,7 +93,7 @@ def test_a_finding_no_better_than_the_pipelines_own_is_not_better(
     assert told.reason.endswith("not better")
 
 
-def test_a_search_that_ends_where_it_began_says_so(
+def test_search_that_finds_nothing_new_says_so(
     evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     told = concluded(evening, question, searched(recipes[0]), model("gru-8", 0.0, kind="seasonal_mean"))
@@ -105,7 +105,7 @@ def test_a_search_that_ends_where_it_began_says_so(
     )
 
 
-def test_what_could_not_be_trained_again_is_not_judged(model: Model, recipes: Any, searched: Any) -> None:
+def test_finalist_that_could_not_be_trained_is_left_out(model: Model, recipes: Any, searched: Any) -> None:
     one = trained(model("gru-8", 0.1))
     failed = StepFailure(step="train", reason="its loss is not finite")
     assert [c.name for c in contenders(searched(recipes[1]), (failed, one))] == ["gru-8"]

@@ -39,7 +39,7 @@ def searched(
     return found, evening.store.get(found.trials)
 
 
-def test_the_first_trials_are_the_pipelines_own_and_the_best_is_none_worse(
+def test_first_trials_are_the_own_models_and_the_best_is_not_worse(
     evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
 ) -> None:
     found, trials = searched(evening, own, question, trials=6)
@@ -52,12 +52,12 @@ def test_the_first_trials_are_the_pipelines_own_and_the_best_is_none_worse(
     assert found.ended == "6 trials"
 
 
-def test_a_seed_decides_what_is_tried(evening: Any, own: tuple[Recipe, ...], question: ForecastSetup) -> None:
+def test_seed_decides_the_proposals(evening: Any, own: tuple[Recipe, ...], question: ForecastSetup) -> None:
     (_, first), (_, other) = (searched(evening, own, question, trials=4, seed=seed) for seed in (1, 2))
     assert first["settings"].tolist()[2:] != other["settings"].tolist()[2:]
 
 
-def test_a_longer_search_goes_on_from_a_shorter_one(
+def test_longer_search_continues_a_shorter_one(
     evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
 ) -> None:
     _, short = searched(evening, own, question, trials=5)
@@ -67,7 +67,7 @@ def test_a_longer_search_goes_on_from_a_shorter_one(
     pd.testing.assert_frame_equal(long[:5], short)
 
 
-def test_when_time_is_up_the_pipelines_own_were_tried_and_fewer_trials_give_the_same(
+def test_time_limit_keeps_own_models_and_can_be_repeated_by_count(
     evening: Any, own: tuple[Recipe, ...], question: ForecastSetup
 ) -> None:
     found, trials = searched(evening, own, question, trials=9, minutes=0)
@@ -77,7 +77,7 @@ def test_when_time_is_up_the_pipelines_own_were_tried_and_fewer_trials_give_the_
     assert len(trials) == 2
 
 
-def test_a_trial_that_fails_does_not_end_the_search(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
+def test_failed_trial_does_not_end_the_search(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
     wild = recipe_of(view, QUICK.model_copy(update={"learning_rate": 1e30}))
     found, trials = searched(evening, (wild, recipe_of(view)), question, trials=2)
     assert trials["state"].tolist() == ["failed", "done"]
@@ -86,13 +86,13 @@ def test_a_trial_that_fails_does_not_end_the_search(evening: Any, view: InputSpe
     assert not found.is_new
 
 
-def test_a_search_of_which_nothing_came_says_why(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
+def test_search_without_a_finished_trial_is_an_error(evening: Any, view: InputSpec, question: ForecastSetup) -> None:
     wild = recipe_of(view, QUICK.model_copy(update={"learning_rate": 1e30}))
     with pytest.raises(NothingTrained, match=r"none of 1 trials.*its loss is not finite"):
         searched(evening, (wild,), question, trials=1)
 
 
-def test_no_proposal_is_many_times_the_work_of_a_usual_network(view: InputSpec) -> None:
+def test_proposals_stay_below_the_largest_work(view: InputSpec) -> None:
     own = (recipe_of(view),)
     proposals = Sampler(own, build_search_space(own), seed=0)
     given = []
@@ -104,7 +104,7 @@ def test_no_proposal_is_many_times_the_work_of_a_usual_network(view: InputSpec) 
     assert max(work_per_window(model, view) for model in given) <= 16 * 8 * 64 * 64
 
 
-def test_medians_are_of_finished_trials_and_of_as_many_as_came_so_far(view: InputSpec) -> None:
+def test_medians_use_finished_trials_in_the_same_unit(view: InputSpec) -> None:
     done = [(0.9, 0.5), (0.8, 0.6), (0.7, 0.4), (0.6, 0.3, 0.1)]
     trials = [Trial(recipe_of(view), TrialResult(name="a", state="done", losses=losses)) for losses in done]
     trials.append(Trial(recipe_of(view), TrialResult(name="b", state="pruned", losses=(9.0, 9.0))))
