@@ -1,4 +1,4 @@
-"""Drift: whole seasons beside the newest one, a page that stays inert, the same bytes twice."""
+"""Step 9: the newest season against earlier ones, escaped names in the page, and the same bytes twice."""
 
 import json
 from collections.abc import Callable
@@ -99,31 +99,31 @@ def test_threshold_is_the_largest_distance_of_earlier_weeks() -> None:
 
 
 @pytest.fixture
-def watched(store: Store, night_of: Callable[..., RunContext]) -> Callable[..., DriftResult]:
+def run_drift(store: Store, run_context: Callable[..., RunContext]) -> Callable[..., DriftResult]:
     def watch(frame: pd.DataFrame, view: InputSpec, **spec: Any) -> DriftResult:
         claim = store.put(frame, "clean")
         cutoff = CUTOFF.to_pydatetime()
-        return watch_drift.fn(claim, cutoff, view, DriftSpec(**spec), night_of("2024-04-29"), store)
+        return watch_drift.fn(claim, cutoff, view, DriftSpec(**spec), run_context("2024-04-29"), store)
 
     return watch
 
 
-def test_only_the_column_that_jumps_is_drifted(store: Store, watched: Callable[..., DriftResult]) -> None:
+def test_only_the_column_that_jumps_is_drifted(store: Store, run_drift: Callable[..., DriftResult]) -> None:
     jump = np.r_[np.zeros(70 * 24 - 168), np.full(168, 9.0)]
     frame = clean(sensor=lambda draw, count: jump + draw.normal(size=count), calm=noise)
-    done = watched(frame, view_of("sensor", "calm"))
+    done = run_drift(frame, view_of("sensor", "calm"))
     table = store.get(done.table).set_index("column")
     assert table["drifted"].to_dict() == {"y": False, "sensor": True, "calm": False}
     assert done.sentence == "1 of 3 columns drifted (sensor); the alarm is at 30%"
     assert done.drifted
-    assert not watched(frame, view_of("sensor", "calm"), share=0.5).drifted
+    assert not run_drift(frame, view_of("sensor", "calm"), share=0.5).drifted
 
 
-def test_same_night_gives_same_bytes(store: Store, watched: Callable[..., DriftResult]) -> None:
+def test_same_night_gives_same_bytes(store: Store, run_drift: Callable[..., DriftResult]) -> None:
     frame, view = clean(calm=noise), view_of("calm")
-    first = watched(frame, view)
+    first = run_drift(frame, view)
     files = {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")}
-    assert watched(frame, view) == first
+    assert run_drift(frame, view) == first
     assert {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")} == files
     assert sorted(files) == [f"reports/pipeline=shop/run-2024-04-29/drift.{suffix}" for suffix in ("html", "json")]
 
@@ -131,28 +131,26 @@ def test_same_night_gives_same_bytes(store: Store, watched: Callable[..., DriftR
 @pytest.mark.parametrize(
     "name", ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "age", "a&amp;b", "über", "'\"`"]
 )
-def test_any_column_name_is_escaped_in_the_page(
-    store: Store, watched: Callable[..., DriftResult], name: str
-) -> None:
-    done = watched(clean(**{name: noise}), view_of(name))
+def test_any_column_name_is_escaped_in_the_page(store: Store, run_drift: Callable[..., DriftResult], name: str) -> None:
+    done = run_drift(clean(**{name: noise}), view_of(name))
     assert set(store.get(done.table)["column"]) == {"y", name}
     page = store.get_bytes(done.page).decode()
     assert "<script>alert(1)" not in page
     assert "<img src=x" not in page
 
 
-def test_record_is_strict_json(store: Store, watched: Callable[..., DriftResult]) -> None:
+def test_record_is_strict_json(store: Store, run_drift: Callable[..., DriftResult]) -> None:
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
-    done = watched(clean(calm=noise, flat=1.0), view_of("calm", "flat"))
+    done = run_drift(clean(calm=noise, flat=1.0), view_of("calm", "flat"))
     json.loads(store.get_bytes(done.record), parse_constant=refuse)
 
 
 def test_empty_column_is_left_out_and_one_step_is_too_short(
-    store: Store, watched: Callable[..., DriftResult]
+    store: Store, run_drift: Callable[..., DriftResult]
 ) -> None:
-    done = watched(clean(empty=np.nan), view_of("empty"))
+    done = run_drift(clean(empty=np.nan), view_of("empty"))
     assert store.get(done.table)["column"].tolist() == ["y"]
     with pytest.raises(NightcastError, match="too short to watch for drift"):
-        watched(clean().groupby("unique_id").tail(1), view_of())
+        run_drift(clean().groupby("unique_id").tail(1), view_of())

@@ -1,4 +1,4 @@
-"""What the past was last night and is now: late rows, rewritten history and values that are gone, each listed."""
+"""Step 2b: late, rewritten and gone values are listed and counted."""
 
 from datetime import UTC, datetime
 
@@ -19,11 +19,11 @@ def clean(values: list[float], name: str = "a", start: str = "2024-03-01") -> pd
 
 
 def test_late_rewritten_and_gone_values_are_distinguished() -> None:
-    told = find_revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
-    assert told["ds"].dt.hour.tolist() == [1, 2, 3]
-    assert told["kind"].tolist() == ["rewritten", "late", "gone"]
-    np.testing.assert_array_equal(told["before"], [2, NOTHING, 4])
-    np.testing.assert_array_equal(told["after"], [9, 3, NOTHING])
+    result = find_revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
+    assert result["ds"].dt.hour.tolist() == [1, 2, 3]
+    assert result["kind"].tolist() == ["rewritten", "late", "gone"]
+    np.testing.assert_array_equal(result["before"], [2, NOTHING, 4])
+    np.testing.assert_array_equal(result["after"], [9, 3, NOTHING])
 
 
 def test_values_after_the_last_cutoff_are_not_revisions() -> None:
@@ -31,8 +31,8 @@ def test_values_after_the_last_cutoff_are_not_revisions() -> None:
 
 
 def test_earlier_start_of_history_is_late() -> None:
-    told = find_revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
-    assert told["kind"].tolist() == ["late", "late"]
+    result = find_revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
+    assert result["kind"].tolist() == ["late", "late"]
 
 
 def test_whole_series_that_are_new_or_gone_are_not_revisions() -> None:
@@ -44,15 +44,15 @@ def test_whole_series_that_are_new_or_gone_are_not_revisions() -> None:
 @pytest.mark.parametrize("same", [True, False])
 def test_first_night_and_equal_table_have_no_revisions(store: Store, same: bool) -> None:
     table = store.put(clean([1, 2]), "clean")
-    told = list_revisions.fn(table, table if same else None, datetime(2024, 3, 1, 4, tzinfo=UTC), store)
-    assert (told.sentence, told.table) == ("nothing changed", None)
+    result = list_revisions.fn(table, table if same else None, datetime(2024, 3, 1, 4, tzinfo=UTC), store)
+    assert (result.sentence, result.table) == ("nothing changed", None)
 
 
 def test_revisions_are_stored_and_counted(store: Store) -> None:
     before = store.put(clean([1, 2, NOTHING, 4, 5]), "clean")
     after = store.put(clean([1, 9, 3, 4, 5, 6]), "clean")
-    told = list_revisions.fn(after, before, CUTOFF.to_pydatetime(), store)
-    assert told.sentence == "1 late, 1 rewritten"
-    assert told.first == "'a' at 2024-03-01 01:00: 2 → 9"
-    assert told.table is not None
-    assert store.get(told.table)["kind"].tolist() == ["rewritten", "late"]
+    result = list_revisions.fn(after, before, CUTOFF.to_pydatetime(), store)
+    assert result.sentence == "1 late, 1 rewritten"
+    assert result.first == "'a' at 2024-03-01 01:00: 2 → 9"
+    assert result.table is not None
+    assert store.get(result.table)["kind"].tolist() == ["rewritten", "late"]

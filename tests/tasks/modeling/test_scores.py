@@ -1,4 +1,4 @@
-"""Errors of forecast tables, by model and by origin."""
+"""Scores of forecast tables, by model and by origin."""
 
 import math
 
@@ -52,13 +52,13 @@ def rows(**columns: object) -> pd.DataFrame:
 
 
 def test_scores_of_three_rows_computed_by_hand() -> None:
-    found = score_forecasts(rows())
-    assert found["mase"] == pytest.approx((0.5 + 2.0) / 2)  # a: mean of 1 and 0; b: 4 / 2; then the mean of series
-    assert found["mae"] == pytest.approx(5 / 3)
-    assert found["rmse"] == pytest.approx(math.sqrt(17 / 3))
-    assert found["coverage"] == pytest.approx(2 / 3)
+    scores = score_forecasts(rows())
+    assert scores["mase"] == pytest.approx((0.5 + 2.0) / 2)  # a: mean of 1 and 0; b: 4 / 2; then the mean of series
+    assert scores["mae"] == pytest.approx(5 / 3)
+    assert scores["rmse"] == pytest.approx(math.sqrt(17 / 3))
+    assert scores["coverage"] == pytest.approx(2 / 3)
     # pinball: q10 0.1, 0.1, 0.5; q50 0.5, 0, 2; q90 0.2, 0.1, 2.7; twice their sums over the sum of |y|, then the mean
-    assert found["wql"] == pytest.approx((1.4 + 5.0 + 6.0) / 14 / 3)
+    assert scores["wql"] == pytest.approx((1.4 + 5.0 + 6.0) / 14 / 3)
 
 
 def test_row_without_an_actual_does_not_count() -> None:

@@ -1,4 +1,4 @@
-"""The registry: one version for the same weights, aliases that move, and no file that could run code."""
+"""MLflow: one version per set of weights, aliases that move, and no file that could run code."""
 
 import shutil
 import signal
@@ -12,13 +12,13 @@ from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingS
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mlflow")
 
 
 @pytest.fixture(scope="module")
-def registry(home: Path) -> ModelRegistry:
-    tracking = TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+def registry(folder: Path) -> ModelRegistry:
+    tracking = TrackingSettings(uri=f"sqlite:///{folder}/mlflow.db", artifacts=(folder / "artifacts").as_uri())
     return ModelRegistry(tracking, "shop")
 
 
@@ -50,20 +50,20 @@ def test_run_has_metrics_curve_and_settings(registry: ModelRegistry) -> None:
     assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 2.0), (3, 2.5)]
 
 
-def test_artifacts_are_weights_and_settings_without_pickles(registry: ModelRegistry, home: Path) -> None:
+def test_artifacts_are_weights_and_settings_without_pickles(registry: ModelRegistry, folder: Path) -> None:
     registry.log(logged(), "night-1")
-    names = {path.name for path in (home / "artifacts").rglob("model/*") if path.is_file()}
+    names = {path.name for path in (folder / "artifacts").rglob("model/*") if path.is_file()}
     assert names == {"weights.safetensors", "settings.json"}
-    assert not [path for path in home.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
-    weights = next(path for path in home.rglob("weights.safetensors") if path.read_bytes() == b"weights of d1")
+    assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
+    weights = next(path for path in folder.rglob("weights.safetensors") if path.read_bytes() == b"weights of d1")
     assert (weights.parent / "settings.json").read_text() == '{"horizon": 3}'
 
 
-def test_drawings_and_curves_are_logged_with_the_model(registry: ModelRegistry, home: Path) -> None:
+def test_drawings_and_curves_are_logged_with_the_model(registry: ModelRegistry, folder: Path) -> None:
     long = tuple(float(epoch) for epoch in range(1, 1202))  # more than MLflow takes at once
-    drawn = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
-    run = registry.log(drawn, "night-1")
-    assert (home / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
+    model = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
+    run = registry.log(model, "night-1")
+    assert (folder / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
     curve = registry.client.get_metric_history(run, "gradient_norm.skip")
     assert sorted((point.step, point.value) for point in curve) == list(enumerate(long, 1))
 
@@ -104,8 +104,8 @@ def test_pipelines_share_a_registry_but_no_versions(registry: ModelRegistry) -> 
     assert other.client.get_run(run).info.experiment_id != registry.client.get_experiment_by_name("shop").experiment_id
 
 
-def test_registry_opens_a_copied_database(tmp_path: Path, home: Path) -> None:
-    shutil.copytree(home, tmp_path / "copy")
+def test_registry_opens_a_copied_database(tmp_path: Path, folder: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
     ModelRegistry(TrackingSettings(uri=f"sqlite:///{tmp_path}/copy/mlflow.db"), "shop")
     assert not list((tmp_path / "copy").glob(".*.part"))
 

@@ -1,4 +1,4 @@
-"""The space holds what the pipeline uses and what its data can bear, and every name in it is a setting."""
+"""The search space includes the values of the pipeline, and every name in it is a setting."""
 
 import pytest
 
@@ -83,9 +83,9 @@ def test_work_counts_segments_layers_and_directions() -> None:
     )
 
 
-@pytest.mark.parametrize(("room", "table"), [(RecurrentSpec, MODEL_SPACE), (TrainingSpec, TRAINING_SPACE)])
-def test_every_value_of_the_tables_is_valid(room, table) -> None:
-    given = {"cell": "gru"} if room is RecurrentSpec else {}
+@pytest.mark.parametrize(("spec", "table"), [(RecurrentSpec, MODEL_SPACE), (TrainingSpec, TRAINING_SPACE)])
+def test_every_value_of_the_tables_is_valid(spec, table) -> None:
+    required = {"cell": "gru"} if spec is RecurrentSpec else {}
     for name, values in table.items():
         for value in values:
-            assert getattr(room.model_validate(given | {name: value}), name) == value
+            assert getattr(spec.model_validate(required | {name: value}), name) == value
