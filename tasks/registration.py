@@ -121,8 +121,8 @@ def _log_challengers(
                 weights=store.get_bytes(model.bundle),
                 settings_json=json.dumps(bundle.settings, indent=1, sort_keys=True),
             )
-            run = registry.log(logged, context.run_id)
-            versions[model.label] = registry.version(model.bundle.digest, run, context.run_id)
+            run = registry.log_model(logged, context.run_id)
+            versions[model.label] = registry.register_version(model.bundle.digest, run, context.run_id)
     return versions
 
 

@@ -52,7 +52,7 @@ class ModelRegistry:
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
 
-    def log(self, model: LoggedModel, run_id: str) -> str:
+    def log_model(self, model: LoggedModel, run_id: str) -> str:
         """Log a trained model as an MLflow run. The same weights of the same night are logged only once.
 
         Args:
@@ -90,7 +90,7 @@ class ModelRegistry:
         self.client.set_terminated(key)
         return str(key)
 
-    def version(self, digest: str, mlflow_run: str, run_id: str) -> str:
+    def register_version(self, digest: str, mlflow_run: str, run_id: str) -> str:
         """Return the registered version of these weights; register them first if they are new.
 
         Args:

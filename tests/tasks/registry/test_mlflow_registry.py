@@ -35,14 +35,14 @@ def logged(digest: str = "d1") -> LoggedModel:
 
 
 def test_same_weights_of_same_night_are_one_run(registry: ModelRegistry) -> None:
-    first = registry.log(logged(), "night-1")
-    assert registry.log(logged(), "night-1") == first
-    assert registry.log(logged(), "night-2") != first
-    assert registry.log(logged("d2"), "night-1") != first
+    first = registry.log_model(logged(), "night-1")
+    assert registry.log_model(logged(), "night-1") == first
+    assert registry.log_model(logged(), "night-2") != first
+    assert registry.log_model(logged("d2"), "night-1") != first
 
 
 def test_run_has_metrics_curve_and_settings(registry: ModelRegistry) -> None:
-    run = registry.client.get_run(registry.log(logged(), "night-1"))
+    run = registry.client.get_run(registry.log_model(logged(), "night-1"))
     assert run.info.status == "FINISHED"
     assert run.data.metrics["mase"] == 0.8
     assert run.data.params["quantiles"] == "[0.5]"
@@ -51,7 +51,7 @@ def test_run_has_metrics_curve_and_settings(registry: ModelRegistry) -> None:
 
 
 def test_artifacts_are_weights_and_settings_without_pickles(registry: ModelRegistry, folder: Path) -> None:
-    registry.log(logged(), "night-1")
+    registry.log_model(logged(), "night-1")
     names = {path.name for path in (folder / "artifacts").rglob("model/*") if path.is_file()}
     assert names == {"weights.safetensors", "settings.json"}
     assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
@@ -62,45 +62,45 @@ def test_artifacts_are_weights_and_settings_without_pickles(registry: ModelRegis
 def test_drawings_and_curves_are_logged_with_the_model(registry: ModelRegistry, folder: Path) -> None:
     long = tuple(float(epoch) for epoch in range(1, 1202))  # more than MLflow takes at once
     model = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
-    run = registry.log(model, "night-1")
+    run = registry.log_model(model, "night-1")
     assert (folder / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
     curve = registry.client.get_metric_history(run, "gradient_norm.skip")
     assert sorted((point.step, point.value) for point in curve) == list(enumerate(long, 1))
 
 
 def test_same_weights_are_registered_once(registry: ModelRegistry) -> None:
-    run = registry.log(logged("v1"), "night-1")
-    first = registry.version("v1", run, "night-1")
-    assert registry.version("v1", run, "night-2") == first
-    other = registry.version("v2", registry.log(logged("v2"), "night-2"), "night-2")
+    run = registry.log_model(logged("v1"), "night-1")
+    first = registry.register_version("v1", run, "night-1")
+    assert registry.register_version("v1", run, "night-2") == first
+    other = registry.register_version("v2", registry.log_model(logged("v2"), "night-2"), "night-2")
     assert int(other) == int(first) + 1
     assert len(registry.client.search_model_versions("name = 'shop'")) == 2
 
 
 def test_version_points_to_its_weights(registry: ModelRegistry) -> None:
-    run = registry.log(logged("v1"), "night-1")
-    version = registry.client.get_model_version("shop", registry.version("v1", run, "night-1"))
+    run = registry.log_model(logged("v1"), "night-1")
+    version = registry.client.get_model_version("shop", registry.register_version("v1", run, "night-1"))
     assert version.tags["nightcast.digest"] == "v1"
     assert (Path(version.source.removeprefix("file://")) / "weights.safetensors").read_bytes() == b"weights of v1"
 
 
 def test_alias_moves_forward_and_back(registry: ModelRegistry) -> None:
-    versions = [registry.version(d, registry.log(logged(d), "night-1"), "night-1") for d in ("v1", "v2")]
+    versions = [registry.register_version(d, registry.log_model(logged(d), "night-1"), "night-1") for d in ("v1", "v2")]
     for version in (*versions, versions[0]):
         registry.set_alias("champion", version)
         assert str(registry.client.get_model_version_by_alias("shop", "champion").version) == version
 
 
 def test_alias_to_an_unknown_version_returns_false(registry: ModelRegistry) -> None:
-    registry.version("v1", registry.log(logged("v1"), "night-1"), "night-1")
+    registry.register_version("v1", registry.log_model(logged("v1"), "night-1"), "night-1")
     assert not registry.set_alias("champion", "77")
     assert registry.set_alias("champion", "1")
 
 
 def test_pipelines_share_a_registry_but_no_versions(registry: ModelRegistry) -> None:
     other = ModelRegistry(registry.tracking, "shop-two")
-    run = other.log(logged("v1"), "night-1")
-    assert other.version("v1", run, "night-1") == "1"
+    run = other.log_model(logged("v1"), "night-1")
+    assert other.register_version("v1", run, "night-1") == "1"
     assert other.client.get_run(run).info.experiment_id != registry.client.get_experiment_by_name("shop").experiment_id
 
 
