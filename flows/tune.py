@@ -28,5 +28,4 @@ def tune(pipeline: Pipeline, as_of: AsOf = None, effort: SearchBudget = DEFAULT_
         trained = tuple(train.attempt(clean, windows, recipe, None, store) for recipe in searched.finalists)
         evaluated = evaluate(clean, windows, contenders(searched, trained), spec.forecast_setup, store)
 
-        search_of = (spec.name, run.as_of, effort.seed)
-        return compare_on_test(searched, evaluated, search_of, spec.promotion, spec.evaluation.metric, store)
+        return compare_on_test(searched, evaluated, run.context(raw), spec.promotion, spec.evaluation.metric, store)

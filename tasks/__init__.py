@@ -1,11 +1,11 @@
-"""The steps, one per file, and the packages that they share. The only package with I/O."""
+"""Steps, one per file, on shared packages: the only package that does I/O."""
 
 import logging
 import os
 
-# The libraries read these once, so they are set before the first import: no telemetry, no pickles, short timeouts
-# (with its defaults, MLflow waits four minutes for a server that is down), and CUDA adds in a fixed order. Values that
-# the user has set win, except for the pickles.
+# The libraries of this package read these variables once, at import: no telemetry, no pickles, retries that cost
+# seconds if MLflow is down (its defaults: four minutes), and CUDA sums in a fixed order. A value that the user has set
+# wins, except for the pickles.
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 for name, value in {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",

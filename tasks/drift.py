@@ -1,6 +1,6 @@
-"""Step 9 · clean → drift report: the newest season against the same part of earlier ones, judged by Evidently.
+"""Step 9: compare the newest season with the seasons before it, and store Evidently's report.
 
-   reference: whole seasons               current: the newest one
+   reference: whole seasons               current: the newest season
 ├───────┼───────┼─────────── … ───────┼───────┤ cutoff       so that a Monday is compared with Mondays
 """
 
@@ -26,12 +26,12 @@ from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
-MIN_THRESHOLD = 0.1  # deviations; the threshold that Evidently has by itself
-SEASONS_BEFORE = 6
+MIN_THRESHOLD = 0.1  # standard deviations; Evidently's default
+MAX_EARLIER_WINDOWS = 6
 
 
 class DriftSpec(Spec):
-    """`share` of drifted columns from which on the night counts as drifted; lengths in steps."""
+    """Settings of the drift test: `share` of drifted columns that raises the alarm, and the lengths of both windows."""
 
     share: float = Field(0.3, gt=0, le=1)
     current: PositiveInt | None = Field(None, description="newest steps; by default the longest season")
@@ -39,21 +39,40 @@ class DriftSpec(Spec):
 
 
 def scale_by_series(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> pd.DataFrame:
-    """The numeric columns of each row up to the cutoff, indexed by age in steps; y as a share of its series' mean."""
+    """Select the numeric columns up to the cutoff, so that series of different size are comparable.
+
+    Args:
+        clean: The clean table.
+        cutoff: The last observation that is known, in UTC.
+        view: The inputs of the models; only their columns are selected.
+
+    Returns:
+        A row per series and time, indexed by age in steps (0 is the newest), with y divided by the absolute mean of
+        its series.
+    """
     history = clean[clean["ds"] <= cutoff]
     level = history.groupby("unique_id")["y"].mean().abs()
     level = level.where(level > 0)
-    names = ["y", *view.features.observed, *view.features.known_columns]
-    told = history.assign(y=history["y"] / history["unique_id"].map(level))[names]
-    return told.set_axis(history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
+    columns = ["y", *view.features.observed, *view.features.known_columns]
+    scaled = history.assign(y=history["y"] / history["unique_id"].map(level))[columns]
+    return scaled.set_axis(history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
 
 
 def split_windows(
     history: pd.DataFrame, view: InputSpec, spec: DriftSpec, back: int = 0
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """(current, reference) rows as they would have been chosen `back` currents ago; both may be short or empty.
+    """Split the history into the current and the reference window.
 
-    A panel shorter than both parts gives its newest fifth and the rest.
+    If the history is shorter than both windows together, the current window is its newest fifth.
+
+    Args:
+        history: Rows indexed by age in steps, as `scale_by_series` returns them.
+        view: Frequency and horizon, from which the default length follows.
+        spec: Lengths of the windows in steps.
+        back: Number of current windows by which both windows are moved into the past.
+
+    Returns:
+        The current and the reference rows. Both may be short or empty if `back` is above 0.
     """
     steps = int(history.index.max()) + 1
     current = spec.current or max(seasons(view.freq)[-1], view.horizon)
@@ -68,32 +87,51 @@ def split_windows(
 
 
 def wasserstein_in_deviations(current: pd.Series, reference: pd.Series) -> float:
-    """Wasserstein distance in deviations of the reference, as Evidently computes it; NaN where a part is empty."""
+    """Compute the Wasserstein distance in standard deviations of the reference, as Evidently does.
+
+    Returns:
+        The distance; NaN if a part has no values.
+    """
     now, before = current.dropna().to_numpy(), reference.dropna().to_numpy()
     if not len(now) or not len(before):
         return float("nan")
     return float(stats.wasserstein_distance(now, before) / max(before.std(), 0.001))
 
 
-def thresholds(history: pd.DataFrame, view: InputSpec, spec: DriftSpec) -> dict[str, float]:
-    """How far each column must move to count: farther than in any of the seasons before, and at least LEAST.
+def drift_thresholds(history: pd.DataFrame, view: InputSpec, spec: DriftSpec) -> dict[str, float]:
+    """Compute the distance from which a column counts as drifted.
 
-    Weather changes from week to week; a fixed bound would cry every night, and nobody would read it any more.
+    It is the largest distance of the same comparison in earlier seasons, at least MIN_THRESHOLD. A fixed threshold
+    would raise the alarm every night for columns such as weather, which change from week to week.
+
+    Returns:
+        Thresholds in standard deviations, by column.
     """
-    found = {}
-    earlier = [split_windows(history, view, spec, back) for back in range(1, SEASONS_BEFORE + 1)]
+    thresholds = {}
+    earlier = [split_windows(history, view, spec, back) for back in range(1, MAX_EARLIER_WINDOWS + 1)]
     for name in history.columns:
-        usual = [
+        distances = [
             wasserstein_in_deviations(now[name], before[name]) for now, before in earlier if len(before) >= len(now) > 0
         ]
-        found[name] = max([MIN_THRESHOLD, *(distance for distance in usual if np.isfinite(distance))])
-    return found
+        thresholds[name] = max([MIN_THRESHOLD, *(distance for distance in distances if np.isfinite(distance))])
+    return thresholds
 
 
 def detect_drift(
-    current: pd.DataFrame, reference: pd.DataFrame, bounds: dict[str, float], share: float
+    current: pd.DataFrame, reference: pd.DataFrame, thresholds: dict[str, float], share: float
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """(one row a column, Evidently's record, Evidently's page). Whether a score is drift is Evidently's test status."""
+    """Test each column for drift with Evidently.
+
+    Args:
+        current: The newest rows, a column per feature.
+        reference: The rows to compare with, with the same columns.
+        thresholds: Distance from which a column counts as drifted, by column.
+        share: Share of drifted columns that raises the alarm.
+
+    Returns:
+        A table with a row per column (column, test, statistic, threshold, drifted), Evidently's record, and its HTML
+        page. `drifted` is Evidently's test status.
+    """
     from evidently import DataDefinition, Dataset, Report  # takes seconds, and a cached night never needs it
     from evidently.presets import DataDriftPreset
 
@@ -104,7 +142,7 @@ def detect_drift(
     preset = DataDriftPreset(
         drift_share=share,
         num_method="wasserstein",
-        per_column_threshold={safe[name]: bounds[name] for name in current.columns},
+        per_column_threshold={safe[name]: thresholds[name] for name in current.columns},
     )
     snapshot = Report([preset], include_tests=True).run(now, before)
     record = json.loads(snapshot.json())
@@ -120,32 +158,51 @@ def detect_drift(
         for metric in record["metrics"]
         if "column" in metric["config"]
     ]
-    return pd.DataFrame(rows), record, _same_names(snapshot.get_html_str(as_iframe=False))
+    return pd.DataFrame(rows), record, _number_widgets(snapshot.get_html_str(as_iframe=False))
 
 
-def _same_names(page: str) -> str:
-    """Evidently names its widgets at random; number them instead, so that the same night gives the same bytes."""
+def _number_widgets(page: str) -> str:
+    """Replace Evidently's random widget names by numbers, so that the same night gives the same bytes."""
     numbers: dict[str, str] = {}
-    random = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
-    return random.sub(lambda found: numbers.setdefault(found[0], f"{len(numbers):032x}"), page)
+    random_name = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
+    return random_name.sub(lambda match: numbers.setdefault(match[0], f"{len(numbers):032x}"), page)
 
 
 @step
 def watch_drift(
-    clean: Artifact, cutoff: datetime, view: InputSpec, spec: DriftSpec, night: RunContext, store: Store
+    clean: Artifact, cutoff: datetime, view: InputSpec, spec: DriftSpec, context: RunContext, store: Store
 ) -> DriftResult:
-    """Compare the newest season with the ones before, and leave drift.html and drift.json beside the morning page."""
+    """Compare the newest season with the seasons before it, and store drift.html and drift.json with the morning page.
+
+    Args:
+        clean: The clean table.
+        cutoff: The last observation that is known, in UTC.
+        view: The inputs of the models; their columns are tested.
+        spec: The alarm level and the lengths of the windows.
+        context: Pipeline and run id, which name the folder of the reports.
+        store: The store that holds the table and takes the reports.
+
+    Returns:
+        The stored table and reports, the share of drifted columns, and whether it raises the alarm.
+
+    Raises:
+        NightcastError: If no column has values in both windows.
+    """
     history = scale_by_series(store.get(clean), pd.Timestamp(cutoff), view)
     current, reference = split_windows(history, view, spec)
     usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
     if not usable:
-        raise NightcastError("the history is too short to watch for drift: no column has values in both parts.")
-    bounds = thresholds(history, view, spec)
-    table, record, page = detect_drift(current[usable], reference[usable], bounds, spec.share)
+        raise NightcastError(
+            f"the history is too short to watch for drift: none of {len(current.columns)} columns has values in both "
+            f"windows ({len(current)} current rows, {len(reference)} reference rows). Shorten drift.current and "
+            "drift.reference, or wait until there is more history."
+        )
+    thresholds = drift_thresholds(history, view, spec)
+    table, record, page = detect_drift(current[usable], reference[usable], thresholds, spec.share)
     share = float(table["drifted"].mean())
-    folder = report_dir(night.pipeline, night.run_id)
+    folder = report_dir(context.pipeline, context.run_id)
     names = table.loc[table["drifted"], "column"]
-    told = (
+    summary = (
         f"{len(names)} of {len(table)} columns drifted ({', '.join(names) or 'none'}); the alarm is at {spec.share:.0%}"
     )
     return DriftResult(
@@ -154,5 +211,5 @@ def watch_drift(
         record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
         share=share,
         drifted=share >= spec.share,
-        summary=told,
+        summary=summary,
     )

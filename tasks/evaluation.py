@@ -1,4 +1,4 @@
-"""Step 5 · models + windows → scores: every candidate at the same rolling origins, in the source's units."""
+"""Step 5: backtest every candidate and the baselines at the same rolling origins, and score them in source units."""
 
 import numpy as np
 import pandas as pd
@@ -20,54 +20,70 @@ from tasks.storage.store import Store
 
 @step
 def evaluate(
-    clean: Artifact, windows: Artifact, rivals: tuple[Candidate, ...], question: ForecastSetup, store: Store
+    clean: Artifact, windows: Artifact, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
 ) -> EvaluationResult:
-    """Score rivals and baselines on the test part. A rival that answers another question is passed over, and said."""
-    view, bounds, spec = question.view, question.bounds, question.evaluation
+    """Score the models and the baselines on the test part.
+
+    Baselines are fitted on the part that models learn from. A model whose bundle is damaged, or was trained for
+    another setup, is not compared: `passed_over` says why.
+
+    Args:
+        clean: The clean table.
+        windows: The windows table of `cut_windows`.
+        models: The champion and the challengers.
+        setup: Inputs and outputs that every candidate must share, and the metric.
+        store: The store that holds the bundles and takes the tables.
+
+    Returns:
+        The stored backtest (a row per model, series, origin and step) and scores (a row per model), and the
+        candidates that were compared.
+    """
+    view, bounds, spec = setup.view, setup.bounds, setup.evaluation
     frame, index = store.get(clean), load_window_index(windows, store)
-    fitting = select_training_part(frame, index, view)
-    cycles = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
-    fitted = fit_baselines(Panel.from_frame(fitting[0], view), fitting[1], view, bounds.quantiles, cycles)
+    part, part_index = select_training_part(frame, index, view)
+    season_lengths = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
+    fitted = fit_baselines(Panel.from_frame(part, view), part_index, view, bounds.quantiles, season_lengths)
     baselines = [
         Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
         for b in fitted
     ]
-    fit, passed_over = _sorted_out(rivals, question, store)
+    comparable, passed_over = _split_comparable(models, setup, store)
+    candidates = [*comparable, *baselines]
     origins = window_cutoffs(frame, index, "test")
     tables = []
-    for candidate in [*fit, *baselines]:
+    for candidate in candidates:
         table = forecast_table(load_bundle(candidate, store), frame, origins, bounds)
         tables.append(table.assign(model_name=candidate.label))
     backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-    scales = mase_scales_before(frame, origins["cutoff"].min(), cycles[0])
+    scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths[0])
     backtest["scale"] = backtest["unique_id"].map(scales)
-    scores = _scores(backtest, [*fit, *baselines])
+    scores = _score_table(backtest, candidates)
     return EvaluationResult(
         backtest=store.put(backtest, "backtest"),
         scores=store.put(scores, "scores"),
-        candidates=(*fit, *baselines),
+        candidates=tuple(candidates),
         passed_over=tuple(passed_over),
-        lead=_lead(origins["cutoff"], frame, view.horizon),
-        summary=_summary(scores, spec.metric, origins["cutoff"].nunique()),
+        lead=_origins_per_horizon(origins["cutoff"], frame, view.horizon),
+        summary=_describe_best(scores, spec.metric, origins["cutoff"].nunique()),
     )
 
 
-def _sorted_out(
-    rivals: tuple[Candidate, ...], question: ForecastSetup, store: Store
+def _split_comparable(
+    models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
 ) -> tuple[list[Candidate], list[str]]:
-    """(who can be compared tonight, why the others can't)."""
-    fit, passed_over = [], []
-    for rival in rivals:
+    """Return the models that can be compared, and a sentence for each of the others."""
+    comparable, passed_over = [], []
+    for model in models:
         try:
-            load_comparable(rival, question.view, question.bounds, store)
-        except NightcastError as problem:
-            passed_over.append(f"{rival.role} passed over: {problem}")
+            load_comparable(model, setup.view, setup.bounds, store)
+        except NightcastError as error:
+            passed_over.append(f"{model.role} passed over: {error}")
         else:
-            fit.append(rival)
-    return fit, passed_over
+            comparable.append(model)
+    return comparable, passed_over
 
 
-def _scores(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame:
+def _score_table(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame:
     by_model = dict(tuple(backtest.groupby("model_name")))
     rows = [
         {
@@ -82,14 +98,15 @@ def _scores(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame
     return pd.DataFrame(rows)
 
 
-def _lead(cutoffs: pd.Series, clean: pd.DataFrame, horizon: int) -> int:
+def _origins_per_horizon(cutoffs: pd.Series, clean: pd.DataFrame, horizon: int) -> int:
+    """Return how many origins one horizon covers, from the shortest distance of two origins in steps."""
     steps = np.sort(clean["ds"].unique())
-    places = np.searchsorted(steps, np.sort(cutoffs.unique()))
-    apart = int(np.diff(places).min()) if len(places) > 1 else horizon
-    return -(-horizon // max(apart, 1))
+    positions = np.searchsorted(steps, np.sort(cutoffs.unique()))
+    distance = int(np.diff(positions).min()) if len(positions) > 1 else horizon
+    return -(-horizon // max(distance, 1))
 
 
-def _summary(scores: pd.DataFrame, metric: str, origins: int) -> str:
+def _describe_best(scores: pd.DataFrame, metric: str, origins: int) -> str:
     ranked = scores.dropna(subset=[metric]).sort_values(metric, ignore_index=True)
-    first = " > ".join(f"{row.model_name} {getattr(row, metric):.3f}" for row in ranked.head(3).itertuples())
-    return f"{origins} origins, {metric}: {first}"
+    best = " > ".join(f"{row.model_name} {getattr(row, metric):.3f}" for row in ranked.head(3).itertuples())
+    return f"{origins} origins, {metric}: {best}"

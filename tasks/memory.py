@@ -1,4 +1,4 @@
-"""After step 4 · trained models → drawings of their memory: unrolled in time, gradient over lag, a cell with gates."""
+"""Step 4b: draw the memory of the trained networks: unrolled in time, gradient by lag, and a cell with its gates."""
 
 import logging
 
@@ -25,92 +25,112 @@ from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
 
-
 CELLS = ("rnn", "lstm", "gru")
-BATCH = 64
+REFERENCE_BATCH_SIZE = 64
 
 
 class MemorySpec(Spec):
-    """Each cell that no model of the night has is trained for so many steps, for the drawing of all three alone."""
+    """Settings of the drawings.
 
-    reference_steps: NonNegativeInt = Field(100, description="less than one epoch of one model; 0: no reference")
+    The gradient drawing compares all three cells. A cell that no model of the night uses is trained for
+    `reference_steps` steps, only for this drawing.
+    """
+
+    reference_steps: NonNegativeInt = Field(100, description="steps; less than an epoch of a model; 0: no references")
 
 
 def missing_references(
     trained: tuple[TrainingResult, ...], spec: MemorySpec, store: Store
 ) -> tuple[tuple[str, Recipe], ...]:
-    """(name, recipe) of a reference for each cell that was not trained: as large as the first model of the night."""
-    remembered = [one for one in trained if one.memory is not None]
-    if not remembered or not spec.reference_steps:
+    """Build the recipes of the reference networks: one per cell that no model uses, as large as the first model.
+
+    Returns:
+        (name, recipe) of each reference; empty if no memory was measured or the settings ask for no references.
+    """
+    measured = [result for result in trained if result.memory is not None]
+    if not measured or not spec.reference_steps:
         return ()
-    recipe = _recipe_of(load_bundle(remembered[0].candidate, store))
-    quick = {"batch_size": BATCH, "max_epochs": 1, "windows_per_epoch": BATCH * spec.reference_steps}
+    recipe = _stored_recipe(load_bundle(measured[0].candidate, store))
+    size = REFERENCE_BATCH_SIZE
+    short = {"batch_size": size, "max_epochs": 1, "windows_per_epoch": size * spec.reference_steps}
     training = recipe.training.model_copy(
-        update={**quick, "validation_windows": 4 * BATCH, "start": "scratch", "members": 1}
+        update={**short, "validation_windows": 4 * size, "start": "scratch", "members": 1}
     )
-    known = {one.memory.cell for one in remembered if one.memory}
-    models = [recipe.model.model_copy(update={"cell": cell}) for cell in CELLS if cell not in known]
-    alone = [(model.name, model.model_copy(update={"blend": False})) for model in models]
-    return tuple((name, recipe.model_copy(update={"model": model, "training": training})) for name, model in alone)
+    trained_cells = {result.memory.cell for result in measured if result.memory}
+    models = [recipe.model.model_copy(update={"cell": cell}) for cell in CELLS if cell not in trained_cells]
+    unblended = [(model.name, model.model_copy(update={"blend": False})) for model in models]
+    return tuple((name, recipe.model_copy(update={"model": model, "training": training})) for name, model in unblended)
 
 
-def _recipe_of(bundle: Bundle) -> Recipe:
+def _stored_recipe(bundle: Bundle) -> Recipe:
     return Recipe.model_validate(bundle.recurrent.model_dump(include=set(Recipe.model_fields)))
 
 
 def drawings_cache_key(
     clean: Artifact, windows: Artifact, trained: tuple[TrainingResult, ...], spec: MemorySpec, store: Store
 ) -> tuple[object, ...]:
-    """What the drawings depend on: the models and their memories, and what references learn from."""
+    """Return what the drawings depend on: the models, their memories, and the training data of the references."""
     references = [
         (name, training_cache_key(clean, windows, recipe, None, store))
         for name, recipe in missing_references(trained, spec, store)
     ]
-    return [(one.candidate, one.memory) for one in trained], references
+    return [(result.candidate, result.memory) for result in trained], references
 
 
 @step(cache_key=drawings_cache_key)
 def draw_memory(
     clean: Artifact, windows: Artifact, trained: tuple[TrainingResult, ...], spec: MemorySpec, store: Store
 ) -> MemoryDrawings:
-    """Three drawings a model, all made from trained weights; the one over lags is the same for all."""
-    references = _references(clean, windows, missing_references(trained, spec, store), store)
-    shown = {one.candidate.bundle.digest: network_view(one, store) for one in trained}
-    known = {digest: one for digest, one in shown.items() if one is not None}
-    if not known:
+    """Draw three diagrams of each model from its trained weights, and train the references for the gradient drawing.
+
+    Args:
+        clean: The clean table, from which references learn.
+        windows: The windows table of `cut_windows`.
+        trained: The models that were trained this night.
+        spec: How long references are trained.
+        store: The store that holds the bundles and takes the drawings.
+
+    Returns:
+        The stored SVG files `unrolled`, `lags` and `cell` by digest of the bundle. `lags` is one file for all models.
+        A reference that cannot be trained is left out.
+    """
+    references = _train_references(clean, windows, missing_references(trained, spec, store), store)
+    by_digest = {result.candidate.bundle.digest: network_view(result, store) for result in trained}
+    views = {digest: view for digest, view in by_digest.items() if view is not None}
+    if not views:
         return MemoryDrawings(drawings={})
-    lags = store.put_bytes(draw_lags(gradient_curves(tuple(known.values()), references)).sheet, "drawing", "svg")
+    lags = store.put_bytes(draw_lags(gradient_curves(tuple(views.values()), references)).sheet, "drawing", "svg")
     drawings = {
         digest: {
-            "unrolled": store.put_bytes(draw_unrolled(one).sheet, "drawing", "svg"),
+            "unrolled": store.put_bytes(draw_unrolled(view).sheet, "drawing", "svg"),
             "lags": lags,
-            "cell": store.put_bytes(draw_cell(one).sheet, "drawing", "svg"),
+            "cell": store.put_bytes(draw_cell(view).sheet, "drawing", "svg"),
         }
-        for digest, one in known.items()
+        for digest, view in views.items()
     }
     return MemoryDrawings(drawings=drawings, references=references)
 
 
-def _references(
+def _train_references(
     clean: Artifact, windows: Artifact, recipes: tuple[tuple[str, Recipe], ...], store: Store
 ) -> tuple[ReferenceNetwork, ...]:
-    """Those that could be trained: a drawing lacks one rather than fail."""
-    found = []
+    """Train the references; one that fails is logged and left out, so that the drawing is still made."""
+    references = []
     for name, recipe in recipes:
         part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
         panel = Panel.from_frame(part, recipe.view)
         try:
             bundle, _ = train_network(panel, index, recipe)
-        except TrainingFailed as failed:
-            log.info("no reference in the drawing over lags: %s", failed)
+        except TrainingFailed as error:
+            log.info("the gradient drawing has no reference %s: %s", name, error)
             continue
-        found.append(ReferenceNetwork(name=name, memory=measure_bundle_memory(bundle, panel, index)))
-    return tuple(found)
+        references.append(ReferenceNetwork(name=name, memory=measure_bundle_memory(bundle, panel, index)))
+    return tuple(references)
 
 
 def gradient_curves(models: tuple[NetworkView, ...], references: tuple[ReferenceNetwork, ...]) -> list[GradientCurve]:
-    """Every curve of the drawing over lags."""
+    """Build the curves of the gradient drawing: the models, then the references."""
     return [
-        *(GradientCurve(one.name, one.memory) for one in models),
-        *(GradientCurve(one.name, one.memory, reference=True) for one in references),
+        *(GradientCurve(model.name, model.memory) for model in models),
+        *(GradientCurve(network.name, network.memory, reference=True) for network in references),
     ]

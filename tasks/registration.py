@@ -1,4 +1,4 @@
-"""Step 6 · scores → registry: every model is on record, and `champion` moves only through the gate."""
+"""Step 6: log every challenger, decide the promotion, record the decision, and let the registry aliases follow it."""
 
 import json
 import math
@@ -17,7 +17,7 @@ from tasks.storage.store import Store
 
 
 class RegistrationSpec(Spec):
-    """What decides a promotion, and where models are registered; nowhere in a rehearsal."""
+    """Settings of a registration: the promotion test, the metric, and where MLflow is. A dry run has no `tracking`."""
 
     promotion: PromotionSpec
     evaluation: EvaluationSpec
@@ -28,14 +28,14 @@ def registration_cache_key(
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
     incumbent: Candidate | None,
-    night: RunContext,
+    context: RunContext,
     gate: RegistrationSpec,
     store: Store,
 ) -> tuple[object, ...]:
-    """What a decision depends on. A registry inside the store has no say in it: it moves with the store."""
-    elsewhere = None if not gate.tracking or gate.tracking.artifacts else gate.tracking.uri
-    models = [one.candidate for one in trained]
-    return evaluated, models, incumbent, night, gate.promotion, gate.evaluation, elsewhere
+    """Return what a decision depends on. A registry inside the store is left out, since it moves with the store."""
+    external = None if not gate.tracking or gate.tracking.artifacts else gate.tracking.uri
+    models = [result.candidate for result in trained]
+    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external
 
 
 @step(cache_key=registration_cache_key)
@@ -43,89 +43,109 @@ def register(
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
     incumbent: Candidate | None,
-    night: RunContext,
+    context: RunContext,
     gate: RegistrationSpec,
     store: Store,
 ) -> RegistrationResult:
-    """Log tonight's models, version the best, judge it, write the decision down, then let the alias follow."""
+    """Log and version the challengers, decide on the promotion, record the decision, then move the aliases.
+
+    Aliases move only if no later night has been decided, so a night that is run late changes no alias.
+
+    Args:
+        evaluated: The backtest and scores of this night.
+        trained: The challengers with their learning curves, memory and drawings.
+        incumbent: The champion before this night. It stays if no challenger wins, even if it could not be compared.
+        context: Pipeline, run id and as-of of the decision record.
+        gate: The promotion test, the metric, and where MLflow is.
+        store: The store that holds the decision records.
+
+    Returns:
+        The champion after this night, whether it is new, the reason, and the decision record.
+
+    Raises:
+        MlflowException: If MLflow refuses a call for another reason than an unknown version.
+    """
     losses = losses_by_origin(store.get(evaluated.backtest), gate.evaluation.metric)
-    champion = next((one for one in evaluated.candidates if one.role == "champion"), None)
-    challengers = {one.label: one for one in evaluated.candidates if one.role == "challenger"}
-    baselines = [one.label for one in evaluated.candidates if one.role == "baseline"]
-    crown = champion.label if champion else None
-    verdict = decide_promotion(losses, list(challengers), crown, baselines, gate.promotion, evaluated.lead)
-    holder = champion or incumbent
-    registry = ModelRegistry(gate.tracking, night.pipeline) if gate.tracking else None
-    versions = (
-        _on_record(registry, evaluated, trained, night, store) if registry else dict.fromkeys(challengers, "none")
-    )
+    champion = next((model for model in evaluated.candidates if model.role == "champion"), None)
+    challengers = {model.label: model for model in evaluated.candidates if model.role == "challenger"}
+    baselines = [model.label for model in evaluated.candidates if model.role == "baseline"]
+    champion_label = champion.label if champion else None
+    promotion = decide_promotion(losses, list(challengers), champion_label, baselines, gate.promotion, evaluated.lead)
+    current_champion = champion or incumbent
+    registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
+    versions = dict.fromkeys(challengers, "none")
+    if registry:
+        versions = _log_challengers(registry, evaluated, trained, context, store)
     best = min(challengers, key=lambda name: float(losses[name].fillna(math.inf).mean()), default=None)
-    new = challengers[verdict.winner] if verdict.winner else None
-    crowned = new.model_copy(update={"role": "champion", "version": versions[new.label]}) if new else holder
-    decision = _written(evaluated, verdict, crowned, holder, night)
-    stored = store.put_bytes(decision, "decision", "json")
-    entry = champions.record_decision(night.pipeline, night.as_of, stored, store)
-    reason = _reason(verdict, evaluated)
-    if registry and champions.is_latest_decision(night.pipeline, night.as_of, store):
+    winner = challengers[promotion.winner] if promotion.winner else None
+    new_champion = current_champion
+    if winner:
+        new_champion = winner.model_copy(update={"role": "champion", "version": versions[winner.label]})
+    record = _decision_record(evaluated, promotion, new_champion, current_champion, context)
+    decision = champions.record_decision(
+        context.pipeline, context.as_of, store.put_bytes(record, "decision", "json"), store
+    )
+    reason = _reason(promotion, evaluated)
+    if registry and champions.is_latest_decision(context.pipeline, context.as_of, store):
         with store.fenced_write():
             if best:
                 registry.set_alias("challenger", versions[best])
-            if crowned and not registry.set_alias("champion", crowned.version):
-                reason += f"; the registry has lost version {crowned.version}, whose bundle is still in the store"
-    return RegistrationResult(champion=crowned, moved=new is not None, reason=reason, decision=entry)
+            if new_champion and not registry.set_alias("champion", new_champion.version):
+                reason += f"; the registry has lost version {new_champion.version}, whose bundle is still in the store"
+    return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
 
 
-def _on_record(
+def _log_challengers(
     registry: ModelRegistry,
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
-    night: RunContext,
+    context: RunContext,
     store: Store,
 ) -> dict[str, str]:
-    """Version of each challenger by its label."""
+    """Log each challenger as an MLflow run; return the version of each by its label."""
     scores = store.get(evaluated.scores).set_index("model_name")
-    curves = {one.candidate.bundle.digest: one for one in trained}
+    results = {result.candidate.bundle.digest: result for result in trained}
     versions = {}
-    for one in evaluated.candidates:
-        if one.role == "challenger":
-            bundle, learned = load_bundle(one, store), curves[one.bundle.digest]
+    for model in evaluated.candidates:
+        if model.role == "challenger":
+            bundle, result = load_bundle(model, store), results[model.bundle.digest]
             logged = LoggedModel(
-                name=one.name,
-                digest=one.bundle.digest,
+                name=model.name,
+                digest=model.bundle.digest,
                 settings={name: str(value)[:500] for name, value in bundle.stored_settings().items()},
-                metrics={name: float(scores.loc[one.label, name]) for name in METRICS}
-                | dict(memory_metrics(learned.memory) if learned.memory else ()),
-                curve=learned.validation_losses,
-                curves={f"gradient_norm.{layer}": norms for layer, norms in learned.gradients.items()},
-                drawings={name: store.get_bytes(claim) for name, claim in sorted(learned.drawings.items())},
-                weights=store.get_bytes(one.bundle),
+                metrics={name: float(scores.loc[model.label, name]) for name in METRICS}
+                | dict(memory_metrics(result.memory) if result.memory else ()),
+                curve=result.validation_losses,
+                curves={f"gradient_norm.{layer}": norms for layer, norms in result.gradients.items()},
+                drawings={name: store.get_bytes(drawing) for name, drawing in sorted(result.drawings.items())},
+                weights=store.get_bytes(model.bundle),
                 settings_json=json.dumps(bundle.stored_settings(), indent=1, sort_keys=True),
             )
-            run = registry.log(logged, night.run_id)
-            versions[one.label] = registry.version(one.bundle.digest, run, night.run_id)
+            run = registry.log_model(logged, context.run_id)
+            versions[model.label] = registry.register_version(model.bundle.digest, run, context.run_id)
     return versions
 
 
-def _written(
+def _decision_record(
     evaluated: EvaluationResult,
-    verdict: PromotionDecision,
-    crowned: Candidate | None,
-    holder: Candidate | None,
-    night: RunContext,
+    promotion: PromotionDecision,
+    new_champion: Candidate | None,
+    current_champion: Candidate | None,
+    context: RunContext,
 ) -> bytes:
     decision = {
-        "pipeline": night.pipeline,
-        "run_id": night.run_id,
-        "as_of": night.as_of.isoformat(),
-        "champion": crowned.model_dump(mode="json") if crowned else None,
-        "previous": holder.model_dump(mode="json") if holder else None,
-        "moved": verdict.winner is not None,
-        "reason": _reason(verdict, evaluated),
-        "p_value": verdict.p_value,
+        "pipeline": context.pipeline,
+        "run_id": context.run_id,
+        "as_of": context.as_of.isoformat(),
+        "champion": new_champion.model_dump(mode="json") if new_champion else None,
+        "previous": current_champion.model_dump(mode="json") if current_champion else None,
+        "moved": promotion.winner is not None,
+        "reason": _reason(promotion, evaluated),
+        "p_value": promotion.p_value,
         "scores": evaluated.scores.model_dump(mode="json"),
     }
     return json.dumps(decision, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
 
 
-def _reason(verdict: PromotionDecision, evaluated: EvaluationResult) -> str:
-    return "; ".join((verdict.reason, *evaluated.passed_over))
+def _reason(promotion: PromotionDecision, evaluated: EvaluationResult) -> str:
+    return "; ".join((promotion.reason, *evaluated.passed_over))

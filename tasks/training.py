@@ -1,4 +1,4 @@
-"""Step 4 · clean + windows → one trained model: weights as safetensors, settings as JSON, its learning curve."""
+"""Step 4: train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
 import time
 
@@ -20,9 +20,22 @@ from tasks.storage.store import Store
 def train(
     clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
 ) -> TrainingResult:
-    """One network, global over all series, from scratch or from the champion that this night met.
+    """Train one network, global over all series, from scratch or from the weights of the champion.
 
-    Raises TrainingFailed where no finite weights were found, MemoryTooShort, and NoSuchDevice.
+    Args:
+        clean: The clean table.
+        windows: The windows table of `cut_windows`.
+        recipe: The network, its inputs and its training settings.
+        incumbent: The champion before this night, from which training may start, or None.
+        store: The store that holds the tables and takes the bundle.
+
+    Returns:
+        The challenger with its stored bundle, its learning curves and its memory.
+
+    Raises:
+        TrainingFailed: If training does not find finite weights.
+        MemoryTooShort: If the network cannot see one season and `training.memory` is `fail`.
+        NoSuchDevice: If the device of the settings does not exist on this machine.
     """
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
@@ -30,13 +43,13 @@ def train(
     panel = Panel.from_frame(part, recipe.view)
     with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
-        def told(epoch: Epoch) -> None:
-            advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {time_left(epoch)}")
+        def show_progress(epoch: Epoch) -> None:
+            advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
 
-        bundle, history = train_network(panel, index, recipe, (told,), champion)
+        bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
     memory = measure_bundle_memory(bundle, panel, index)
-    blind = enforce_memory_rule(recipe.training.memory, bundle.name, memory)
-    note = "; ".join(filter(None, (reason and f"began from scratch: {reason}", history.note, blind)))
+    memory_warning = enforce_memory_rule(recipe.training.memory, bundle.name, memory)
+    note = "; ".join(filter(None, (reason and f"began from scratch: {reason}", history.note, memory_warning)))
     return TrainingResult(
         candidate=Candidate(
             name=bundle.name, role="challenger", bundle=store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
@@ -50,7 +63,7 @@ def train(
     )
 
 
-def time_left(epoch: Epoch) -> str:
-    """0:12 to 3:40 left: if it stops as soon as it may, and if it goes on to the last epoch."""
+def format_time_left(epoch: Epoch) -> str:
+    """Format the range of the remaining time: with the earliest possible stop, and with all epochs ("0:12 to 3:40")."""
     soonest, latest = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in epoch.left_seconds)
     return f"{soonest} to {latest} left" if soonest != latest else f"{latest} left"

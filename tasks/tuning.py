@@ -1,10 +1,10 @@
-"""Tuning · one configuration → how good it is on the validation windows, in the source's units; `tune` tries many.
+"""Tuning: train one configuration and score it on the validation windows, in source units. `tune` tries many.
 
-train ├──── learns ────┤ validation ├ o─ o─ o─ … ┤   test: is in none of the inputs
-o: the cutoffs of the validation part at the hour of the night, as the origins of the test part are
+train ├──── learns ────┤ validation ├ o─ o─ o─ … ┤   test: not in any input
+o: the cutoffs of the validation part at the hour of the night, like the origins of the test part
 
-Early stopping and the intervals look at the validation part too, for every configuration alike: that is why nothing
-is claimed from this loss. It only chooses; what was chosen is judged on the test part, once.
+Early stopping and the intervals use the validation part too, in the same way for every configuration. So this loss
+only selects a configuration and supports no other claim: the selected one is compared on the test part, once.
 """
 
 import time
@@ -15,10 +15,12 @@ import optuna
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from data_contracts.spec import Spec
 from models.bundle import Bundle
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowIndex
 from models.training.fit import Epoch
+from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.engine import run_log
 from tasks.engine.step import step
@@ -26,67 +28,105 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.modeling.training_data import load_window_index, select_training_part, training_part_digest, window_cutoffs
-from tasks.results.steps import TrialResult, TrialSpec
+from tasks.results.steps import TrialResult
 from tasks.storage.store import Store
 
 
-def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, most: int) -> pd.DataFrame:
-    """(unique_id, cutoff) of at most `most` cutoffs, evenly spread over the validation part.
+class TrialSpec(Spec):
+    """One configuration to try, and the median loss by epoch of the trials before it.
 
-    At the hour of the night, at which the part ends, where there are as many; else at any hour.
+    `medians` is empty while too few trials are done. `label` is shown in the progress bar.
+    """
+
+    recipe: Recipe
+    medians: tuple[float, ...] = ()
+    label: str = ""
+
+    def is_behind(self, losses: list[float]) -> bool:
+        """Return whether to stop the trial: its best loss so far is above the median. Never after one epoch."""
+        epoch = len(losses) - 1
+        return 0 < epoch < len(self.medians) and min(losses) > self.medians[epoch]
+
+
+def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, max_origins: int) -> pd.DataFrame:
+    """Choose rolling origins, spread evenly over the validation part.
+
+    Args:
+        part: The rows that models learn from, as `select_training_part` returns them.
+        index: The windows over these rows.
+        view: The inputs of the models; `phase` is the number of steps from one night to the next.
+        max_origins: The largest number of origins.
+
+    Returns:
+        (unique_id, cutoff) of each window. All cutoffs are at the hour of the night, at which the part ends, if there
+        are `max_origins` such cutoffs; otherwise at any hour.
     """
     rows = window_cutoffs(part, index, "validation")
     steps, cutoffs = np.sort(part["ds"].unique()), np.sort(rows["cutoff"].unique())
-    away = len(steps) - 1 - np.searchsorted(steps, cutoffs)
-    nightly = cutoffs[away % view.phase == 0]
-    offered = nightly if len(nightly) >= most else cutoffs
-    chosen = offered[np.linspace(0, len(offered) - 1, min(len(offered), most)).astype(int)]
+    steps_to_end = len(steps) - 1 - np.searchsorted(steps, cutoffs)
+    nightly = cutoffs[steps_to_end % view.phase == 0]
+    eligible = nightly if len(nightly) >= max_origins else cutoffs
+    chosen = eligible[np.linspace(0, len(eligible) - 1, min(len(eligible), max_origins)).astype(int)]
     return rows[rows["cutoff"].isin(chosen)].reset_index(drop=True)
 
 
-def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, question: ForecastSetup) -> float:
-    """The metric of the evaluation over `origins`; NaN where a forecast is not finite."""
-    table = forecast_table(bundle, part, origins, question.bounds)
+def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup) -> float:
+    """Compute the evaluation metric over `origins`, (unique_id, cutoff); NaN if a forecast is not finite."""
+    table = forecast_table(bundle, part, origins, setup.bounds)
     table = table.merge(part[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-    season = question.evaluation.season or question.view.season
+    season = setup.evaluation.season or setup.view.season
     table["scale"] = table["unique_id"].map(mase_scales_before(part, origins["cutoff"].min(), season))
-    return score_forecasts(table)[question.evaluation.metric]
+    return score_forecasts(table)[setup.evaluation.metric]
 
 
 def trial_cache_key(
-    clean: Artifact, windows: Artifact, attempt: TrialSpec, question: ForecastSetup, store: Store
+    clean: Artifact, windows: Artifact, trial: TrialSpec, setup: ForecastSetup, store: Store
 ) -> tuple[object, ...]:
-    """What a trial depends on: nothing of the test part, and not how it is called."""
-    known = training_part_digest(clean, windows, attempt.recipe.view, store)
-    return attempt.recipe, attempt.medians, question, known
+    """Return what a trial depends on: neither the test part nor the label."""
+    digest = training_part_digest(clean, windows, trial.recipe.view, store)
+    return trial.recipe, trial.medians, setup, digest
 
 
 @step(cache_key=trial_cache_key)
-def try_out(
-    clean: Artifact, windows: Artifact, attempt: TrialSpec, question: ForecastSetup, store: Store
-) -> TrialResult:
-    """Train one configuration, as far as it keeps up with those before. Raises TrainingFailed, as training does."""
-    started, losses, recipe = time.perf_counter(), list[float](), attempt.recipe
+def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: ForecastSetup, store: Store) -> TrialResult:
+    """Train one configuration, and score it unless it falls behind the trials before it.
+
+    Args:
+        clean: The clean table. The test part is never read.
+        windows: The windows table of `cut_windows`.
+        trial: The configuration and the median losses of earlier trials.
+        setup: The metric and the number of origins.
+        store: The store that holds the tables.
+
+    Returns:
+        The losses by epoch and the metric. The state is `pruned` if the trial fell behind, and `failed` if the metric
+        is not finite.
+
+    Raises:
+        TrainingFailed: If training does not find finite weights.
+        NoSuchDevice: If the device of the settings does not exist on this machine.
+    """
+    started, losses, recipe = time.perf_counter(), list[float](), trial.recipe
     part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
     state: Literal["done", "pruned", "failed"] = "done"
     metric, note = None, ""
-    with run_log.progress_bar(attempt.label, recipe.training.max_epochs) as advance:
+    with run_log.progress_bar(trial.label, recipe.training.max_epochs) as advance:
 
-        def told(epoch: Epoch) -> None:
+        def prune_if_behind(epoch: Epoch) -> None:
             losses.append(epoch.validation_loss)
             advance(f"{recipe.model.name}, validation {epoch.validation_loss:.4f}")
-            if attempt.is_behind(losses):
+            if trial.is_behind(losses):
                 raise optuna.TrialPruned
 
         try:
-            bundle, history = train_network(Panel.from_frame(part, recipe.view), index, recipe, (told,))
+            bundle, history = train_network(Panel.from_frame(part, recipe.view), index, recipe, (prune_if_behind,))
         except optuna.TrialPruned:
             state = "pruned"
         else:
-            origins = validation_origins(part, index, recipe.view, question.evaluation.windows)
-            metric, note = validation_loss(bundle, part, origins, question), history.note
+            origins = validation_origins(part, index, recipe.view, setup.evaluation.windows)
+            metric, note = validation_loss(bundle, part, origins, setup), history.note
     if metric is not None and not np.isfinite(metric):
-        state, metric, note = "failed", None, f"its {question.evaluation.metric} is not finite"
+        state, metric, note = "failed", None, f"its {setup.evaluation.metric} is not finite"
     seconds = round(time.perf_counter() - started, 2)
     return TrialResult(
         name=recipe.model.name, state=state, losses=tuple(losses), metric=metric, seconds=seconds, note=note

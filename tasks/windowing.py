@@ -1,4 +1,4 @@
-"""Step 3 · clean → windows: where each cutoff stands and which part it belongs to. Indices, never copied values."""
+"""Step 3: cut the clean table into windows. A window is an index into the table, never a copy of its values."""
 
 from datetime import datetime
 
@@ -15,7 +15,23 @@ from tasks.storage.store import Store
 def cut_windows(
     clean: Artifact, cutoff: datetime, view: InputSpec, windowing: WindowSpec, origins: int, store: Store
 ) -> Artifact:
-    """One row a window; `origins` rolling origins in the test part, and one window a series at the cutoff."""
+    """Store the index of all windows: training, validation, test and forecast.
+
+    Args:
+        clean: The clean table.
+        cutoff: The last observation that is known, in UTC.
+        view: The inputs of the models: columns, frequency, lookback and horizon.
+        windowing: How the history is split.
+        origins: How many rolling origins the test part has.
+        store: The store that holds the table.
+
+    Returns:
+        A table with a row per window: series (number of the series), position (of its cutoff in the series) and
+        split. The forecast part has one window per series, at the cutoff.
+
+    Raises:
+        HistoryTooShort: If the history is too short for the parts.
+    """
     panel = Panel.from_frame(store.get(clean), view)
     index = build_window_index(panel, windowing, pd.Timestamp(cutoff), origins)
     frame = pd.DataFrame({"series": index.series, "position": index.position})

@@ -57,6 +57,7 @@ DIALECT = re.compile(
 PERSISTED = {
     "models/networks/decoders.py": {"told", "each", "enter", "skip"},
     "tasks/results/steps.py": {"set_aside"},
+    "tasks/search/conclusion.py": {"found"},
 }
 
 

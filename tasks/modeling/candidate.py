@@ -1,4 +1,4 @@
-"""A stored model and the part it plays: champion, challenger or baseline."""
+"""A stored model and its role: champion, challenger or baseline."""
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
@@ -7,7 +7,7 @@ from tasks.storage.store import Store
 
 
 class Candidate(Spec):
-    """A model by the claim check of its bundle; `version` is empty until the registry has it, and for baselines."""
+    """A reference to a stored model. `version` is empty before registration, and always for baselines."""
 
     name: str
     role: str
@@ -16,9 +16,10 @@ class Candidate(Spec):
 
     @property
     def label(self) -> str:
-        """Its name among tonight's candidates: last night's champion and its successor share their settings."""
+        """Name and version. The version tells a champion from a challenger with the same settings."""
         return f"{self.name} v{self.version}" if self.version else self.name
 
 
 def load_bundle(candidate: Candidate, store: Store) -> Bundle:
+    """Load the bundle of a candidate. Raises StoreDamaged if it is missing or its digest differs."""
     return Bundle.from_bytes(store.get_bytes(candidate.bundle))

@@ -11,7 +11,7 @@ METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
 
 
 class EvaluationSpec(Spec):
-    """How candidates are compared; `windows` rolling origins are spread over the test part."""
+    """Settings of the evaluation. `windows` rolling origins are spread over the test part."""
 
     season: PositiveInt | None = Field(None, description="season length in steps; by default that of the frequency")
     metric: Literal["mase", "wql", "mae"] = "mase"
@@ -19,7 +19,7 @@ class EvaluationSpec(Spec):
 
 
 class OutputSpec(Spec):
-    """What every forecast must keep to: levels asked for, and the least and largest value that make sense."""
+    """Quantile levels of every forecast, and the smallest and largest value that a forecast may have."""
 
     quantiles: tuple[float, ...] = (0.05, 0.1, 0.5, 0.9, 0.95)
     minimum: float | None = None
@@ -27,7 +27,7 @@ class OutputSpec(Spec):
 
 
 class ForecastSetup(Spec):
-    """What is asked of every model tonight, and how the answers are compared."""
+    """Inputs, outputs and evaluation of one run. Models are compared only if they share inputs and outputs."""
 
     view: InputSpec
     bounds: OutputSpec

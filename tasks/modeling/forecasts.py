@@ -1,4 +1,4 @@
-"""Forecast tables: predict with a bundle, audit a table before it is published."""
+"""Forecast tables: make one with a bundle, and audit it before it is published."""
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,25 @@ from tasks.storage.store import Store
 
 
 class NotComparable(NightcastError):
-    """A model of an earlier night that can't be compared with tonight's."""
+    """A model was trained for other inputs or outputs than the spec asks for, so it cannot be compared."""
 
 
 def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: OutputSpec) -> pd.DataFrame:
-    """One row a series, cutoff and step: `rows` has (unique_id, cutoff), the answer adds ds, step, y_hat, quantiles."""
+    """Forecast the horizon after each cutoff with one model.
+
+    Args:
+        bundle: The model.
+        clean: The clean table, from which the lookbacks and the known covariates are taken.
+        rows: (unique_id, cutoff) of each window, cutoff in UTC.
+        bounds: The smallest and largest value that a forecast may have.
+
+    Returns:
+        A row per series, cutoff and step, with columns unique_id, ds (UTC), cutoff, step (1 … horizon), y_hat (the
+        median) and a column per quantile, in source units.
+    """
     panel = Panel.from_frame(clean, bundle.view)
-    code = {name: number for number, name in enumerate(panel.ids)}
-    series = rows["unique_id"].map(code).to_numpy(np.int32)
+    numbers = {name: number for number, name in enumerate(panel.ids)}
+    series = rows["unique_id"].map(numbers).to_numpy(np.int32)
     position = (panel.grid.get_indexer(rows["cutoff"]) - panel.first[series]).astype(np.int32)
     predicted = predict(bundle, panel, series, position, bounds.minimum, bounds.maximum)
     count, horizon, _ = predicted.shape
@@ -35,45 +46,61 @@ def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, boun
             "y_hat": predicted[:, :, levels.index(0.5)].reshape(-1),
         }
     )
-    for place, level in enumerate(levels):
-        table[quantile_name(level)] = predicted[:, :, place].reshape(-1)
+    for column, level in enumerate(levels):
+        table[quantile_name(level)] = predicted[:, :, column].reshape(-1)
     return table
 
 
-def load_comparable(rival: Candidate, view: InputSpec, bounds: OutputSpec, store: Store) -> Bundle:
-    """The rival's bundle. Raises StoreDamaged where it is damaged, and Unlike where it answers another question."""
-    bundle = load_bundle(rival, store)
-    for word, theirs, ours in (
+def load_comparable(candidate: Candidate, view: InputSpec, bounds: OutputSpec, store: Store) -> Bundle:
+    """Load the bundle of a model, and check that it was trained for these inputs and outputs.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        StoreDamaged: If the bundle is missing or its digest differs.
+        NotComparable: If horizon, quantiles or frequency differ, or the model needs a column that `view` does not have.
+    """
+    bundle, label = load_bundle(candidate, store), candidate.label
+    for setting, trained, asked in (
         ("horizon", bundle.horizon, view.horizon),
         ("quantiles", bundle.levels, bounds.quantiles),
         ("freq", bundle.view.freq, view.freq),
     ):
-        if theirs != ours:
-            raise NotComparable(f"{rival.label} was made for {word} {theirs}, and the spec now asks for {ours}")
+        if trained != asked:
+            raise NotComparable(f"{label} was made for {setting} {trained}, and the spec now asks for {asked}")
     missing = set(bundle.view.features.known_columns + bundle.view.features.observed + bundle.view.features.static)
     missing -= set(view.features.known_columns + view.features.observed + view.features.static)
     if missing:
-        raise NotComparable(f"{rival.label} learned from {', '.join(sorted(missing))}, which the spec no longer names")
+        raise NotComparable(f"{label} learned from {', '.join(sorted(missing))}, which the spec no longer names")
     return bundle
 
 
 def audit_forecasts(table: pd.DataFrame, horizon: int) -> None:
-    """Raise ContractBroken where a forecast table is not complete, finite and ordered: it would mislead its readers."""
-    findings = [] if len(table) else ["it has no rows"]
+    """Check that a forecast table is complete, finite, ordered and unique before it is published.
+
+    Args:
+        table: A row per series, cutoff and step, as `forecast_table` returns them.
+        horizon: Number of steps that each series must have.
+
+    Raises:
+        ContractBroken: If the table breaks a rule; the message lists every rule that is broken.
+    """
+    findings = [] if len(table) else ["the table has no rows"]
     values = table[["y_hat", *quantile_columns(table)]].to_numpy()
     if not np.isfinite(values).all():
-        findings.append(f"{int((~np.isfinite(values)).any(axis=1).sum())} rows hold a forecast that is not finite")
+        findings.append(f"{int((~np.isfinite(values)).any(axis=1).sum())} rows have a forecast that is not finite")
     if (np.diff(values[:, 1:], axis=1) < 0).any():
-        findings.append("quantiles fall where they must rise")
+        findings.append("quantiles decrease from a lower to a higher level")
     counts = table.groupby(["unique_id", "cutoff"]).size()
     if not (counts == horizon).all():
-        findings.append(f"{int((counts != horizon).sum())} series have not exactly {horizon} steps")
+        findings.append(f"{int((counts != horizon).sum())} series do not have exactly {horizon} steps")
     ordered = table.sort_values("ds")
     if (ordered.groupby(["unique_id", "cutoff"]).cumcount() + 1 != ordered["step"]).any():
-        findings.append(f"steps do not count from 1 to {horizon} in the order of time")
+        findings.append(f"steps do not count from 1 to {horizon} in order of time")
     if table.duplicated(["unique_id", "ds", "cutoff"]).any():
-        findings.append("a (unique_id, ds, cutoff) stands twice")
+        findings.append("a (unique_id, ds, cutoff) occurs more than once")
     if not (table["ds"] > table["cutoff"]).all():
-        findings.append("a row forecasts a time that is not after its cutoff")
+        findings.append("a row has a ds that is not after its cutoff")
     if findings:
         raise ContractBroken("the forecasts table", findings)

@@ -20,19 +20,37 @@ MAX_WINDOWS = 64  # spread evenly over the validation part
 
 
 def measure_bundle_memory(bundle: Bundle, panel: Panel, index: WindowIndex) -> Memory:
-    """How far back the network of a bundle sees; takes a fraction of an epoch."""
+    """Measure how many past steps the forecast of a network depends on.
+
+    Takes a fraction of the time of an epoch: it reads at most MAX_WINDOWS validation windows.
+
+    Args:
+        bundle: A recurrent network.
+        panel: The series that the network was trained on.
+        index: The windows over the panel.
+
+    Returns:
+        The memory, with lengths in steps.
+    """
     series, position = index.of("validation")
-    some = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
-    batch = restore_collator(bundle).collate(panel, series[some], position[some])
+    chosen = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
+    batch = restore_collator(bundle).collate(panel, series[chosen], position[chosen])
     with same_threads(bundle.recurrent.training.threads):
         return measure_memory(restore_network(bundle), batch, bundle.recurrent.lags)
 
 
 def enforce_memory_rule(rule: Literal["warn", "fail"], model: str, memory: Memory) -> str:
-    """What there is to say of a network that can't see a season, which is logged. Raises MemoryTooShort."""
-    blind = explain_short_memory(memory)
-    if blind and rule == "fail":
-        raise MemoryTooShort(model, memory.effective, memory.season, blind)
-    if blind:
-        log.warning("! %-13s %s", model, blind)
-    return blind
+    """Apply the memory rule of the pipeline to a network that cannot see one season back.
+
+    Returns:
+        Why the memory is too short, which is also logged; empty if the network sees one season.
+
+    Raises:
+        MemoryTooShort: If the memory is too short and the rule is `fail`.
+    """
+    warning = explain_short_memory(memory)
+    if warning and rule == "fail":
+        raise MemoryTooShort(model, memory.effective, memory.season, warning)
+    if warning:
+        log.warning("! %-13s %s", model, warning)
+    return warning

@@ -1,4 +1,4 @@
-"""Windows between the store and the models, and which part of the clean table a model may learn from."""
+"""Training data between the store and the models: the window index, the training part, its digest, a warm start."""
 
 import functools
 import hashlib
@@ -17,6 +17,7 @@ from tasks.storage.store import Store
 
 
 def load_window_index(windows: Artifact, store: Store) -> WindowIndex:
+    """Load the windows table of `cut_windows` as an index."""
     frame = store.get(windows)
     codes = frame["split"].map({name: code for code, name in enumerate(SPLITS)})
     return WindowIndex(
@@ -27,13 +28,13 @@ def load_window_index(windows: Artifact, store: Store) -> WindowIndex:
 
 
 def series_starts(clean: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
-    """(names of the series in their order, row at which each begins)."""
+    """Return the names of the series in order, (series,), and the row at which each series begins, (series,)."""
     sizes = clean.groupby("unique_id", sort=True).size()
     return sizes.index, sizes.cumsum().to_numpy() - sizes.to_numpy()
 
 
 def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
-    """(unique_id, cutoff) of every window of a part: they name a window whatever the panel's numbering."""
+    """Return (unique_id, cutoff in UTC) of every window of a split, which does not depend on the panel's numbering."""
     series, position = index.of(split)
     names, starts = series_starts(clean)
     cutoffs = clean["ds"].iloc[starts[series] + position]
@@ -41,9 +42,17 @@ def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.Da
 
 
 def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpec) -> tuple[pd.DataFrame, WindowIndex]:
-    """The rows up to the last validation target, and the training and validation windows over them.
+    """Select what a model may learn from: all rows up to the last validation target, and the windows over them.
 
-    A model is given nothing else, so it can't see the test part, and it need not be trained again while this is equal.
+    A model gets nothing else, so it cannot see the test part. It is trained again only if this part changes.
+
+    Args:
+        clean: The clean table.
+        index: The windows over it.
+        view: The inputs of the models; only the horizon is used.
+
+    Returns:
+        The rows, and the training and validation windows, numbered as in these rows.
     """
     learning = index.split <= SPLITS.index("validation")
     series, position = index.series[learning], index.position[learning]
@@ -55,7 +64,7 @@ def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpe
 
 
 def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
-    """Digest of the values, whatever file they came from."""
+    """Compute a digest of the values and windows, which does not depend on the file they came from."""
     rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
     windows = (index.series.tobytes(), index.position.tobytes(), index.split.tobytes())
     return hashlib.sha256(b"".join((rows.tobytes(), *windows, ",".join(frame.columns).encode()))).hexdigest()
@@ -64,18 +73,22 @@ def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
 def training_cache_key(
     clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
 ) -> tuple[Recipe, str, str | None]:
-    """What the result depends on: the recipe, the values of the training and validation parts, and where it begins."""
+    """Return what a training depends on: the recipe, the training part, and the weights it starts from."""
     champion, reason = warm_start_bundle(recipe, incumbent, store)
-    begins = incumbent.bundle.digest if champion and incumbent else reason
-    return recipe, training_part_digest(clean, windows, recipe.view, store), begins
+    start = incumbent.bundle.digest if champion and incumbent else reason
+    return recipe, training_part_digest(clean, windows, recipe.view, store), start
 
 
 def warm_start_bundle(recipe: Recipe, incumbent: Candidate | None, store: Store) -> tuple[Bundle | None, str | None]:
-    """The champion's bundle where training is asked to begin with it, or why it can't."""
+    """Load the champion's bundle if the recipe asks to start from it.
+
+    Returns:
+        The bundle, and None; or None, and why training starts from scratch (None if the recipe asks for that).
+    """
     if recipe.training.start == "scratch":
         return None, None
     if incumbent is None:
-        return None, "there is no champion yet"
+        return None, "the pipeline has no champion yet"
     if incumbent.name != recipe.model.name:
         return None, "the champion is another kind of network"
     try:
@@ -86,6 +99,6 @@ def warm_start_bundle(recipe: Recipe, incumbent: Candidate | None, store: Store)
 
 @functools.lru_cache(maxsize=4)
 def training_part_digest(clean: Artifact, windows: Artifact, view: InputSpec, store: Store) -> str:
-    """The same for every recipe of a night, and the clean table may be large."""
+    """Compute the digest of the training part, once for all recipes of a night, since the clean table may be large."""
     part, index = select_training_part(store.get(clean), load_window_index(windows, store), view)
     return content_digest(part, index)

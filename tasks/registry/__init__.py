@@ -1,0 +1,1 @@
+"""Which model is champion: decision records, the promotion test and the MLflow calls."""

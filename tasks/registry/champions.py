@@ -1,7 +1,7 @@
-"""The store's own record of who was champion when; the registry's alias follows it, never the other way round.
+"""Decision records in the store: which model was champion after which night. The registry's alias follows them.
 
-decisions/pipeline=<name>/vintage=<as-of>.json, one a night. The champion of a night is what the latest decision
-before its as-of says, so a night that is run again, or run late, meets the champion that it would have met.
+decisions/pipeline=<name>/vintage=<as-of>.json, one per night. The champion of a night is that of the latest decision
+before its as-of. So a night that is run again, or run late, uses the champion that it would have used on time.
 """
 
 import contextlib
@@ -18,39 +18,39 @@ from tasks.storage.vintages import floor_to_second
 
 
 def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
-    """Write the decision of a night; the same night decided again on other inputs replaces its own decision."""
+    """Store the decision of a night. A night that is decided again replaces its own decision."""
     return store.publish(decision, record_uri(decisions_dir(pipeline), as_of))
 
 
 def is_latest_decision(pipeline: str, as_of: datetime, store: Store) -> bool:
-    """Whether no later night has been decided: only then may an alias move."""
+    """Return whether no later night has been decided. Only then may an alias move."""
     moments = [parse_vintage(uri) for uri in store.list_files(decisions_dir(pipeline))]
     return all(moment <= as_of for moment in moments if moment)
 
 
 def champion_before(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
-    """The champion that a night at `as_of` meets."""
+    """Return the champion of the latest decision before `as_of`: the incumbent of that night."""
     return next(_champions(pipeline, store, lambda moment: moment < floor_to_second(as_of)), None)
 
 
 def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
-    """The champion after everything decided up to and including `as_of`."""
+    """Return the champion of the latest decision up to and including `as_of`."""
     return next(_champions(pipeline, store, lambda moment: moment <= as_of), None)
 
 
 def list_former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Candidate, ...]:
-    """Every other model that was champion up to `as_of`, the latest first: who can step in for a damaged one."""
-    found: dict[str, Candidate] = {}
+    """List the models that were champion before the current one, the latest first: fallbacks for a damaged bundle."""
+    former: dict[str, Candidate] = {}
     for champion in _champions(pipeline, store, lambda moment: moment <= as_of):
-        found.setdefault(champion.bundle.digest, champion)
-    return tuple(found.values())[1:]
+        former.setdefault(champion.bundle.digest, champion)
+    return tuple(former.values())[1:]
 
 
-def _champions(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Iterator[Candidate]:
-    """The champion of every decision that counts, the latest first; a torn decision is passed over."""
+def _champions(pipeline: str, store: Store, includes: Callable[[datetime], bool]) -> Iterator[Candidate]:
+    """Yield the champion of every decision that is included, the latest first; an unreadable record is skipped."""
     for uri in reversed(store.list_files(decisions_dir(pipeline))):
         moment = parse_vintage(uri)
-        decision = store.read_json(uri) if moment and counts(moment) else None
+        decision = store.read_json(uri) if moment and includes(moment) else None
         if decision and decision.get("champion"):
             with contextlib.suppress(ValidationError):
                 yield Candidate.model_validate(decision["champion"])

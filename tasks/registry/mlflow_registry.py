@@ -1,4 +1,4 @@
-"""The few MLflow calls, in our words: one run a trained model, one version a challenger, two aliases."""
+"""The MLflow calls: one run per trained model, one registered version per challenger, two aliases."""
 
 import contextlib
 import os
@@ -10,23 +10,23 @@ from pydantic import Field
 
 from data_contracts.spec import Spec
 
-MAX_METRICS_PER_CALL = 1000  # metrics, by MLflow's own limit
+MAX_METRICS_PER_CALL = 1000  # MLflow's own limit
 
 
 class TrackingSettings(Spec):
-    """Where MLflow is: its URI, and where a new experiment keeps its files."""
+    """The tracking URI of MLflow, and the artifact location of a new experiment (MLflow's default if None)."""
 
     uri: str
     artifacts: str | None = None
 
     @property
     def lost(self) -> bool:
-        """Whether this is a database file that is not there: asking it would make an empty one."""
+        """Whether the URI is a SQLite file that does not exist. MLflow would create an empty database there."""
         return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
 
 
 class LoggedModel(Spec):
-    """What one trained model leaves in MLflow."""
+    """The contents of the MLflow run of one trained model."""
 
     name: str
     digest: str
@@ -40,7 +40,7 @@ class LoggedModel(Spec):
 
 
 class ModelRegistry:
-    """One pipeline's experiment and registered model, both named like the pipeline."""
+    """Experiment and registered model of one pipeline, both named like the pipeline."""
 
     def __init__(self, tracking: TrackingSettings, pipeline: str) -> None:
         from mlflow import MlflowClient  # takes seconds, and a cached night never needs it
@@ -52,12 +52,20 @@ class ModelRegistry:
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
 
-    def log(self, model: LoggedModel, run_id: str) -> str:
-        """The MLflow run of a trained model; logging the same weights for the same night twice gives the same run."""
+    def log_model(self, model: LoggedModel, run_id: str) -> str:
+        """Log a trained model as an MLflow run. The same weights of the same night are logged only once.
+
+        Args:
+            model: The contents of the run.
+            run_id: The run id of the night, which is stored as a tag.
+
+        Returns:
+            The id of the MLflow run.
+        """
         experiment = self._experiment()
         tags = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
-        wanted = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
-        for run in self.client.search_runs([experiment], f"{wanted} and attributes.status = 'FINISHED'"):
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        for run in self.client.search_runs([experiment], f"{query} and attributes.status = 'FINISHED'"):
             return str(run.info.run_id)
         run = self.client.create_run(experiment, run_name=model.name, tags=tags)
         key = run.info.run_id
@@ -82,8 +90,17 @@ class ModelRegistry:
         self.client.set_terminated(key)
         return str(key)
 
-    def version(self, digest: str, mlflow_run: str, run_id: str) -> str:
-        """The registered version of these weights, made if there is none yet."""
+    def register_version(self, digest: str, mlflow_run: str, run_id: str) -> str:
+        """Return the registered version of these weights; register them first if they are new.
+
+        Args:
+            digest: Digest of the bundle.
+            mlflow_run: Id of the MLflow run that has the weights as an artifact.
+            run_id: The run id of the night, which is stored as a tag.
+
+        Returns:
+            The number of the version.
+        """
         from mlflow.exceptions import MlflowException
 
         try:
@@ -96,24 +113,24 @@ class ModelRegistry:
         source = f"runs:/{mlflow_run}/model"
         location = f"{self.client.get_run(mlflow_run).info.artifact_uri}/model"
         tags = {"nightcast.digest": digest, "nightcast.run_id": run_id, "nightcast.source": source}
-        made = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
-        return str(made.version)
+        created = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
+        return str(created.version)
 
     def set_alias(self, alias: str, version: str) -> bool:
-        """Move `champion` or `challenger` to a version; False where this registry has no such version."""
+        """Set `champion` or `challenger` to a version. Returns False if the registry has no such version."""
         from mlflow.exceptions import MlflowException
         from mlflow.protos.databricks_pb2 import RESOURCE_DOES_NOT_EXIST, ErrorCode
 
         try:
             self.client.set_registered_model_alias(self.pipeline, alias, version)
-        except MlflowException as refused:
-            if refused.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
+        except MlflowException as error:
+            if error.error_code != ErrorCode.Name(RESOURCE_DOES_NOT_EXIST):
                 raise
             return False
         return True
 
     def get_alias(self, alias: str) -> str | None:
-        """The version that an alias points at; None where it points at none."""
+        """Return the version of an alias; None if the alias is not set."""
         from mlflow.exceptions import MlflowException
 
         try:
@@ -122,7 +139,7 @@ class ModelRegistry:
             return None
 
     def model_url(self, version: str | None) -> str:
-        """The address, within MLflow's UI, of the run that trained a version, else of all runs of this pipeline."""
+        """Return the address within MLflow's UI of the run of a version, or of all runs if it is unknown."""
         from mlflow.exceptions import MlflowException
 
         experiment = f"#/experiments/{self._experiment()}"
@@ -140,21 +157,21 @@ class ModelRegistry:
 
 
 def _ensure_database(path: Path) -> None:
-    """Make the registry's database aside and put it in place whole.
+    """Create the SQLite database of the registry under a temporary name, and link it to `path` when it is complete.
 
-    MLflow would make it table by table in place, and a kill or a second run in between would leave one that no later
-    run can open.
+    MLflow creates it table by table. A process that is killed meanwhile, or a second one that starts, would leave a
+    database that no later run can open.
     """
     if path.exists():
         return
     from mlflow import MlflowClient
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.parent / f".{uuid.uuid4().hex}.part"
-    client = MlflowClient(f"sqlite:///{scratch}", f"sqlite:///{scratch}")
+    temporary = path.parent / f".{uuid.uuid4().hex}.part"
+    client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
     client.search_experiments(max_results=1)
     client.search_registered_models(max_results=1)
     client._tracking_client.store.engine.dispose()
     with contextlib.suppress(FileExistsError):
-        os.link(scratch, path)
-    scratch.unlink()
+        os.link(temporary, path)
+    temporary.unlink()

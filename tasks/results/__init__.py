@@ -1,0 +1,1 @@
+"""Results of the steps and of a run: frozen models of artifacts and numbers."""

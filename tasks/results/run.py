@@ -1,4 +1,4 @@
-"""What one run did, told by its claim checks: the page and the manifest are both written from it."""
+"""Results of one run: the morning page and the manifest are written from them."""
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
@@ -22,7 +22,10 @@ from tasks.storage.vintages import Published
 
 
 class RunResults(Spec):
-    """One field a step; None where the flow has no such step, a Failure where it failed."""
+    """One field per step: None if the flow does not have the step, a StepFailure if the step failed.
+
+    The names of the fields are keys of the manifest.
+    """
 
     night: RunContext
     raw: Artifact
@@ -42,7 +45,8 @@ class RunResults(Spec):
 
     @property
     def failures(self) -> tuple[StepFailure, ...]:
-        steps = (
+        """The steps that failed without stopping the run, in the order of the night."""
+        results = (
             self.revised,
             *self.trained,
             self.pictured,
@@ -51,37 +55,45 @@ class RunResults(Spec):
             self.realised,
             self.drifted,
         )
-        return tuple(one for one in steps if isinstance(one, StepFailure))
+        return tuple(result for result in results if isinstance(result, StepFailure))
 
     @property
     def champion(self) -> Candidate | None:
-        """Who is champion after this run."""
+        """The champion after this run."""
         return self.registered.champion if isinstance(self.registered, RegistrationResult) else self.incumbent
 
 
 def trained_challengers(trained: tuple[TrainingResult | StepFailure, ...]) -> tuple[TrainingResult, ...]:
-    """The models that could be trained."""
-    return tuple(one for one in trained if isinstance(one, TrainingResult))
+    """Return the results of the trainings that did not fail."""
+    return tuple(result for result in trained if isinstance(result, TrainingResult))
 
 
 def competing_candidates(
     trained: tuple[TrainingResult | StepFailure, ...], incumbent: Candidate | None
 ) -> tuple[Candidate, ...]:
-    """Who competes beside the baselines; a challenger with the very weights of the champion is the champion."""
-    new = tuple(one.candidate for one in trained_challengers(trained))
+    """Return the champion and the challengers, which `evaluate` compares with the baselines.
+
+    A challenger whose bundle has the same digest as the champion's is the champion, and is not listed twice.
+
+    Returns:
+        The champion first, if there is one, then the challengers.
+    """
+    challengers = tuple(result.candidate for result in trained_challengers(trained))
     if incumbent is None:
-        return new
-    return (incumbent, *(one for one in new if one.bundle.digest != incumbent.bundle.digest))
+        return challengers
+    return (incumbent, *(model for model in challengers if model.bundle.digest != incumbent.bundle.digest))
 
 
 def with_drawings(
     trained: tuple[TrainingResult, ...], pictured: MemoryDrawings | StepFailure
 ) -> tuple[TrainingResult, ...]:
-    """The models with their drawings; without them where there are none."""
+    """Return the training results with their drawings; unchanged if `draw_memory` failed."""
     if isinstance(pictured, StepFailure):
         return trained
-    found = pictured.drawings
-    return tuple(one.model_copy(update={"drawings": found.get(one.candidate.bundle.digest, {})}) for one in trained)
+    drawings = pictured.drawings
+    return tuple(
+        result.model_copy(update={"drawings": drawings.get(result.candidate.bundle.digest, {})}) for result in trained
+    )
 
 
 def forecast_options(
@@ -90,7 +102,7 @@ def forecast_options(
     formers: tuple[Candidate, ...],
     evaluated: EvaluationResult | StepFailure | None = None,
 ) -> ForecastOptions:
-    """Where there was no gate, or it failed, the champion of the night before stays."""
+    """Collect the models that may forecast. Without a promotion decision the champion of the night before stays."""
     champion = registered.champion if isinstance(registered, RegistrationResult) else incumbent
-    judged = evaluated if isinstance(evaluated, EvaluationResult) else None
-    return ForecastOptions(champion=champion, formers=formers, evaluated=judged)
+    evaluation = evaluated if isinstance(evaluated, EvaluationResult) else None
+    return ForecastOptions(champion=champion, formers=formers, evaluated=evaluation)

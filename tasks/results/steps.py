@@ -1,4 +1,7 @@
-"""Results of the steps: artifacts and numbers, one model per step."""
+"""Results of the steps, in the order of the night: artifacts and numbers, one frozen model per step.
+
+The keys of the manifest are the names of these fields.
+"""
 
 from datetime import datetime
 from typing import Literal
@@ -8,51 +11,61 @@ from pydantic import Field
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.diagnostics.memory import Memory
-from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate
 
 Verdict = Literal["good", "watch", "bad"]
 
 
-class EvaluationResult(Spec):
-    """The stored backtest and scores, the baselines that can stand in, and who could not be compared."""
-
-    backtest: Artifact
-    scores: Artifact
-    candidates: tuple[Candidate, ...]
-    passed_over: tuple[str, ...] = ()
-    lead: int = 1
-    """How many origins a horizon reaches over; 1 where their errors do not overlap."""
-    summary: str = ""
-
-    @property
-    def sentence(self) -> str:
-        return self.summary
-
-
 class RunContext(Spec):
-    """Which night this is: the names that its records carry."""
+    """The pipeline, the run id and the as-of that every record of a run carries."""
 
     pipeline: str
     run_id: str
     as_of: datetime
 
 
-class RegistrationResult(Spec):
-    """The champion after tonight, whether it is a new one, and why; `decision` is the entry in the ledger itself."""
+class RowCounts(Spec):
+    """Counts of the rows of the source: read = used + quarantined. In a wide table each target cell is one row."""
 
-    champion: Candidate | None
-    moved: bool
-    reason: str
-    decision: Artifact
+    read: int
+    used: int
+    quarantined: int
+    known_ahead: int
+    gaps: int
+    series: int
+    ended: tuple[str, ...] = ()
+    set_aside: tuple[str, ...] = ()
+    """Series that a rule excluded from this night: all their rows are in quarantine."""
+    superseded: int = 0
+    """Older versions of rows of which a newer version is known. They do not count as rows read."""
+
+
+class ValidatedTable(Spec):
+    """Result of `validate`: the clean table, its cutoff, the rejected rows and the findings as sentences."""
+
+    clean: Artifact
+    cutoff: datetime
+    quarantine: Artifact | None
+    findings: tuple[str, ...]
+    health: RowCounts
 
     @property
     def sentence(self) -> str:
-        return self.reason
+        """Counts of used, excluded and quarantined data, for the run log."""
+        excluded, quarantined = len(self.health.set_aside), self.health.quarantined
+        parts = (
+            f"{self.health.used:,} rows of {self.health.series} series",
+            f"{excluded} series excluded" if excluded else "",
+            f"{quarantined:,} in quarantine" if quarantined else "",
+        )
+        return ", ".join(filter(None, parts))
 
 
 class RevisionsResult(Spec):
-    """How many values changed since the night before, and the table of them; None where none did."""
+    """Result of `list_revisions`: how many past values changed since the night before, and the table of changes.
+
+    `table` is None if nothing changed; `first` describes the first change.
+    """
 
     late: int = 0
     rewritten: int = 0
@@ -62,40 +75,15 @@ class RevisionsResult(Spec):
 
     @property
     def sentence(self) -> str:
+        """Counts by kind of revision, for the run log."""
         counts = {"late": self.late, "rewritten": self.rewritten, "gone": self.gone}
-        return ", ".join(f"{count:,} {word}" for word, count in counts.items() if count) or "nothing changed"
-
-
-class ReportResult(Spec):
-    """The page, its verdict and its first three lines; `leaderboard` has a row a candidate, best first."""
-
-    page: Artifact
-    picture: Artifact | None = None
-    verdict: Verdict
-    lines: tuple[str, ...]
-    leaderboard: tuple[dict[str, str | float | int | None], ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        return self.verdict
-
-
-class AccuracyResult(Spec):
-    """Errors of the vintages whose actuals have arrived; both None on a first night."""
-
-    actuals: Artifact | None = None
-    accuracy: Artifact | None = None
-    summary: str = "no earlier forecast to score"
-
-    @property
-    def sentence(self) -> str:
-        return self.summary
+        return ", ".join(f"{count:,} {kind}" for kind, count in counts.items() if count) or "nothing changed"
 
 
 class TrainingResult(Spec):
-    """A challenger and how it learned: losses are mean pinball losses in scaled units, one an epoch.
+    """Result of `train`: a challenger and its learning curves, mean pinball losses in scaled units by epoch.
 
-    `gradients` are mean norms before clipping, one an epoch for each layer; `drawings` are SVG files of its memory.
+    `gradients` are mean norms before clipping, by epoch for each layer; `drawings` are SVG files of its memory.
     """
 
     candidate: Candidate
@@ -109,117 +97,71 @@ class TrainingResult(Spec):
 
     @property
     def sentence(self) -> str:
+        """Epochs and best validation loss, for the run log."""
         best = min(self.validation_losses, default=float("nan"))
         return f"{self.candidate.name}: {len(self.train_losses)} epochs, best validation loss {best:.4f} {self.note}"
 
 
-class DriftResult(Spec):
-    """What was watched, what drifted, and the two reports."""
-
-    table: Artifact
-    page: Artifact
-    record: Artifact
-    share: float
-    drifted: bool
-    summary: str
-
-    @property
-    def sentence(self) -> str:
-        return self.summary
-
-
 class ReferenceNetwork(Spec):
-    """A network that was trained for a moment, and is no candidate."""
+    """A network trained for a few steps, only to be compared in a drawing. It is never a candidate."""
 
     name: str
     memory: Memory
 
 
 class MemoryDrawings(Spec):
-    """The drawings of each model by the digest of its bundle, and what stood beside them in the one of all cells."""
+    """Result of `draw_memory`: drawings by bundle digest and name, and the references in the gradient drawing."""
 
     drawings: dict[str, dict[str, Artifact]]
     references: tuple[ReferenceNetwork, ...] = ()
 
     @property
     def sentence(self) -> str:
-        beside = ", ".join(one.name for one in self.references)
-        return f"{len(self.drawings)} models drawn" + (f", beside {beside} for reference" if beside else "")
+        """Count of drawn models and names of the references, for the run log."""
+        references = ", ".join(reference.name for reference in self.references)
+        return f"{len(self.drawings)} models drawn" + (f", for reference also {references}" if references else "")
 
 
-class RowCounts(Spec):
-    """What became of the rows: read = used + quarantined. Of a wide table each cell of a target is one."""
+class EvaluationResult(Spec):
+    """Result of `evaluate`: the backtest, its scores, the candidates compared, and why others were not."""
 
-    read: int
-    used: int
-    quarantined: int
-    known_ahead: int
-    gaps: int
-    series: int
-    ended: tuple[str, ...] = ()
-    set_aside: tuple[str, ...] = ()
-    """Series that a rule put out for this night: all their rows lie in quarantine."""
-    superseded: int = 0
-    """Older versions of rows of which a newer one is known: not among the rows read."""
-
-
-class ValidatedTable(Spec):
-    """The clean table, its cutoff, the rejected rows and what was found."""
-
-    clean: Artifact
-    cutoff: datetime
-    quarantine: Artifact | None
-    findings: tuple[str, ...]
-    health: RowCounts
+    backtest: Artifact
+    scores: Artifact
+    candidates: tuple[Candidate, ...]
+    passed_over: tuple[str, ...] = ()
+    lead: int = 1
+    """Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap."""
+    summary: str = ""
 
     @property
     def sentence(self) -> str:
-        told = f"{self.health.used:,} rows of {self.health.series} series"
-        told += f", {len(self.health.set_aside)} series set aside" if self.health.set_aside else ""
-        return told + (f", {self.health.quarantined:,} in quarantine" if self.health.quarantined else "")
+        """The three best candidates, for the run log."""
+        return self.summary
 
 
-class TrialResult(Spec):
-    """`losses`: of the validation windows in normalised units, one an epoch. `metric`: the one to compare by."""
+class RegistrationResult(Spec):
+    """Result of `register`: the champion after this night, whether it is new, why, and the decision record."""
 
-    name: str
-    state: Literal["done", "pruned", "failed"]
-    losses: tuple[float, ...]
-    metric: float | None = None
-    seconds: float = 0.0
-    note: str = ""
+    champion: Candidate | None
+    moved: bool
+    reason: str
+    decision: Artifact
 
     @property
     def sentence(self) -> str:
-        told = "" if self.metric is None else f" {self.metric:.4f} on the validation windows"
-        return f"{self.name}: {self.state} after {len(self.losses)} epochs{told}"
-
-
-class TrialSpec(Spec):
-    """One configuration, and the middling loss after each epoch of those before; empty where too few are done to tell.
-
-    `label` is for people who watch.
-    """
-
-    recipe: Recipe
-    medians: tuple[float, ...] = ()
-    label: str = ""
-
-    def is_behind(self, losses: list[float]) -> bool:
-        """Whether it is to be given up with these losses; the first epoch is for free."""
-        epoch = len(losses) - 1
-        return 0 < epoch < len(self.medians) and min(losses) > self.medians[epoch]
+        """The reason of the decision, for the run log."""
+        return self.reason
 
 
 class Fallback(Spec):
-    """One model that may forecast tonight, and why it has to, if it is not the champion."""
+    """A model that may forecast, and, unless it is the champion, why it has to."""
 
     candidate: Candidate
     degraded_reason: str | None = None
 
 
 class ForecastOptions(Spec):
-    """Who may forecast tonight: the champion after the gate and, where there was one, tonight's evaluation."""
+    """Input of `forecast`: the champion, the former champions (latest first), and this night's evaluation, if any."""
 
     champion: Candidate | None
     formers: tuple[Candidate, ...] = ()
@@ -227,7 +169,7 @@ class ForecastOptions(Spec):
 
 
 class ForecastResult(Spec):
-    """The stored table, the file that analysts read, and who forecast."""
+    """Result of `forecast`: the stored table, the published file, and the model that made them."""
 
     table: Artifact
     published: Artifact
@@ -238,5 +180,67 @@ class ForecastResult(Spec):
 
     @property
     def sentence(self) -> str:
-        told = f"{self.table.rows:,} rows by {self.rung.candidate.label}"
-        return f"{told} ({self.rung.degraded_reason})" if self.rung.degraded_reason else told
+        """Rows, model and the reason of a fallback, for the run log."""
+        summary = f"{self.table.rows:,} rows by {self.rung.candidate.label}"
+        return f"{summary} ({self.rung.degraded_reason})" if self.rung.degraded_reason else summary
+
+
+class AccuracyResult(Spec):
+    """Result of `score_past`: published actuals and errors of earlier vintages; None until actuals have arrived."""
+
+    actuals: Artifact | None = None
+    accuracy: Artifact | None = None
+    summary: str = "no earlier forecast to score"
+
+    @property
+    def sentence(self) -> str:
+        """Scores of the newest vintage that has actuals, for the run log."""
+        return self.summary
+
+
+class DriftResult(Spec):
+    """Result of `watch_drift`: a row per column, Evidently's page and record, and the share of drifted columns."""
+
+    table: Artifact
+    page: Artifact
+    record: Artifact
+    share: float
+    drifted: bool
+    summary: str
+
+    @property
+    def sentence(self) -> str:
+        """Count and names of drifted columns, for the run log."""
+        return self.summary
+
+
+class ReportResult(Spec):
+    """Result of `report`: the morning page, its verdict and first lines, and the leaderboard, best first."""
+
+    page: Artifact
+    picture: Artifact | None = None
+    verdict: Verdict
+    lines: tuple[str, ...]
+    leaderboard: tuple[dict[str, str | float | int | None], ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """The verdict, for the run log."""
+        return self.verdict
+
+
+class TrialResult(Spec):
+    """Result of `try_out`: validation losses by epoch in normalised units, and the metric to compare trials by."""
+
+    name: str
+    state: Literal["done", "pruned", "failed"]
+    losses: tuple[float, ...]
+    metric: float | None = None
+    seconds: float = 0.0
+    note: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """State, epochs and metric of the trial, for the run log."""
+        metric = "" if self.metric is None else f" {self.metric:.4f} on the validation windows"
+        return f"{self.name}: {self.state} after {len(self.losses)} epochs{metric}"

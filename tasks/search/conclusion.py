@@ -1,6 +1,7 @@
-"""What a search has come to: the best configuration against the pipeline's own and the baselines, on the test windows.
+"""The conclusion of a search: the best configuration against the pipeline's own and the baselines, on the test windows.
 
-The search never saw these windows, and one configuration is judged on them, once: so the level is shared with nobody.
+The search never used these windows, and a single configuration is tested on them, once. So the significance level is
+not divided among several.
 """
 
 from datetime import datetime
@@ -14,16 +15,19 @@ from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry.promotion import PromotionDecision, PromotionSpec, decide_promotion
-from tasks.results.steps import EvaluationResult, TrainingResult
+from tasks.results.steps import EvaluationResult, RunContext, TrainingResult
 from tasks.search.search import SearchResult
-from tasks.search.search_space import searched_settings
+from tasks.search.search_space import flatten_settings
 from tasks.storage.store import Store
 
 TUNED_SUFFIX = " (tuned)"
 
 
 class TuningOutcome(Spec):
-    """How a search ended; `settings` are those that it searched, by full name, as the best configuration has them."""
+    """How a search ended: the best configuration, whether it is better, and why. `tune --json` prints these fields.
+
+    `settings` are the settings that were searched, by full name, with the values of the best configuration.
+    """
 
     pipeline: str
     as_of: datetime
@@ -47,24 +51,47 @@ class TuningOutcome(Spec):
 
 
 def contenders(searched: SearchResult, trained: tuple[TrainingResult | StepFailure, ...]) -> tuple[Candidate, ...]:
-    """Who is judged: what was found under a name of its own, since only its training may differ from the others."""
-    found = []
-    for recipe, one in zip(searched.finalists, trained, strict=True):
-        if isinstance(one, TrainingResult):
-            name = f"{one.candidate.name}{TUNED_SUFFIX}" if recipe not in searched.own else one.candidate.name
-            found.append(one.candidate.model_copy(update={"name": name}))
-    return tuple(found)
+    """Select the finalists that could be trained as candidates of the evaluation.
+
+    A configuration that the search found is renamed, since it may differ from the others only in its training.
+
+    Args:
+        searched: The result of the search.
+        trained: The results of training its finalists, in the same order.
+
+    Returns:
+        One challenger per finalist that was trained.
+    """
+    candidates = []
+    for recipe, result in zip(searched.finalists, trained, strict=True):
+        if isinstance(result, TrainingResult):
+            suffix = TUNED_SUFFIX if recipe not in searched.own else ""
+            name = f"{result.candidate.name}{suffix}"
+            candidates.append(result.candidate.model_copy(update={"name": name}))
+    return tuple(candidates)
 
 
 def compare_on_test(
     searched: SearchResult,
     evaluated: EvaluationResult,
-    of: tuple[str, datetime, int],
+    context: RunContext,
     gate: PromotionSpec,
     metric: str,
     store: Store,
 ) -> TuningOutcome:
-    """The verdict of the gate that a champion goes through; `of` is the (pipeline, as-of, seed) of the search."""
+    """Decide on the test windows whether the best configuration is better, by the promotion test of a champion.
+
+    Args:
+        searched: The result of the search.
+        evaluated: The evaluation of the `contenders`.
+        context: Pipeline and as-of of the search.
+        gate: Settings of the promotion test.
+        metric: The column of the scores to compare by.
+        store: The store that holds the backtest and the scores.
+
+    Returns:
+        The outcome. `better` is true only if the search found a new configuration and it passes the test.
+    """
     losses = losses_by_origin(store.get(evaluated.backtest), metric)
     scores = store.get(evaluated.scores).sort_values(metric, ignore_index=True)
     ranked = {str(row["model_name"]): float(row[metric]) for _, row in scores.iterrows()}
@@ -72,42 +99,42 @@ def compare_on_test(
     roles = dict(zip(scores["model_name"], scores["role"], strict=True))
     baselines = [name for name in ranked if roles[name] == "baseline"]
     current = next((name for name in ranked if roles[name] == "challenger" and name not in tuned), None)
-    verdict = decide_promotion(losses, tuned, current, baselines, gate, evaluated.lead)
-    better = searched.found and verdict.winner is not None
-    rivals = {name: ranked[name] for name in (*tuned, current, *baselines[:1]) if name is not None}
+    promotion = decide_promotion(losses, tuned, current, baselines, gate, evaluated.lead)
+    better = searched.is_new and promotion.winner is not None
+    compared = {name: ranked[name] for name in (*tuned, current, *baselines[:1]) if name is not None}
     columns = ["model_name", "role", *METRICS]
     return TuningOutcome(
-        pipeline=of[0],
-        as_of=of[1],
+        pipeline=context.pipeline,
+        as_of=context.as_of,
         better=better,
-        found=searched.found,
+        found=searched.is_new,
         name=searched.best.model.name,
         recipe=searched.best,
-        settings={name: searched_settings(searched.best)[name] for name in searched.searched},
-        seed=of[2],
-        asked=searched.asked,
+        settings={name: flatten_settings(searched.best)[name] for name in searched.settings},
+        seed=searched.seed,
+        asked=searched.trial_count,
         ended=searched.ended,
         metric=metric,
         validation={"best": searched.best_loss} | ({"own": searched.own_loss} if searched.own_loss is not None else {}),
-        p_value=verdict.p_value if searched.found else None,
-        reason=verdict.reason if searched.found else "the best trial is one of the pipeline's own models",
+        p_value=promotion.p_value if searched.is_new else None,
+        reason=promotion.reason if searched.is_new else "the best trial is one of the pipeline's own models",
         leaderboard=tuple(scores[columns].astype(object).where(scores[columns].notna(), None).to_dict("records")),
         trials=searched.trials,
-        sentence=_told(searched, rivals, better, verdict, metric),
+        sentence=_describe_outcome(searched, compared, better, promotion, metric),
     )
 
 
-def _told(
-    searched: SearchResult, losses: dict[str, float], better: bool, verdict: PromotionDecision, metric: str
+def _describe_outcome(
+    searched: SearchResult, losses: dict[str, float], better: bool, promotion: PromotionDecision, metric: str
 ) -> str:
-    """The last line: better by how much and how surely, or keep what you have. `losses` has what was found first."""
+    """Describe the outcome in the last line of `tune`. `losses` has the best configuration first."""
     name = searched.best.model.name
-    if not searched.found:
+    if not searched.is_new:
         own = f"{name} ({metric} {searched.best_loss:.4g} on the validation windows)"
-        return f"nothing better than {own} was found in {searched.ended}: keep what you have"
+        return f"{searched.ended} found nothing better than {own}: keep the current settings"
     if not better:
-        return f"{name} was not found to be better on windows it never saw ({verdict.reason}): keep what you have"
-    ours, *others = losses.values()
-    figures = f"{metric} " + ", ".join(f"{loss:.4g} of {rival}" for rival, loss in losses.items())
-    sure = f"; p = {verdict.p_value:.3f}" if verdict.p_value is not None else ""
-    return f"{name} is better on the test windows by {1 - ours / others[0]:.1%} ({figures}{sure})"
+        return f"{name} is not better on the test windows ({promotion.reason}): keep the current settings"
+    best_loss, *other_losses = losses.values()
+    scores = f"{metric} " + ", ".join(f"{loss:.4g} of {model}" for model, loss in losses.items())
+    p_value = f"; p = {promotion.p_value:.3f}" if promotion.p_value is not None else ""
+    return f"{name} is better on the test windows by {1 - best_loss / other_losses[0]:.1%} ({scores}{p_value})"

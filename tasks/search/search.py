@@ -1,7 +1,7 @@
-"""The search: try one configuration after the other, know which one is to be given up, and when to stop.
+"""The search of `tune`: try one configuration after the other, prune those that fall behind, and stop in time.
 
-Each trial is a remembered step, and what comes next depends on the seed and on the trials before. So a search that was
-interrupted, or is asked for more trials, takes what it has from the store and goes on from there.
+Each trial is a cached step, and the next proposal depends only on the seed and on earlier trials. So a search that was
+interrupted, or that is repeated with more trials, takes the finished trials from the store and continues.
 """
 
 import json
@@ -20,23 +20,24 @@ from data_contracts.spec import Spec
 from models.training.recipe import Recipe
 from tasks.engine.failure import StepFailure
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.results.steps import TrialResult, TrialSpec
+from tasks.results.steps import TrialResult
 from tasks.search.sampler import Sampler
-from tasks.search.search_space import build_search_space, loss_unit, searched_settings
+from tasks.search.search_space import build_search_space, flatten_settings, loss_unit
 from tasks.storage.store import Store
-from tasks.tuning import try_out
+from tasks.tuning import TrialSpec, try_out
 
 log = logging.getLogger("nightcast")
 
-
-MIN_FINISHED_TRIALS = 4  # finished trials before one that is behind is given up
+MIN_FINISHED_TRIALS = 4  # finished trials that a median needs before a trial may be pruned
 
 
 class SearchBudget(Spec):
-    """How long to search. The pipeline's own models are always tried, and are the first of the trials."""
+    """How long to search. The pipeline's own models are always the first trials, whatever the budget."""
 
     trials: PositiveInt = 20
-    minutes: NonNegativeFloat | None = Field(None, description="no trial begins later; how many do is then chance")
+    minutes: NonNegativeFloat | None = Field(
+        None, description="no trial starts later; the number of trials then depends on the machine"
+    )
     seed: int = Field(0, ge=0, lt=2**32)
 
 
@@ -44,40 +45,42 @@ DEFAULT_BUDGET = SearchBudget()
 
 
 class NothingTrained(NightcastError):
-    """Not one trial came to an end."""
+    """All trials of a search failed."""
 
 
 class Trial(NamedTuple):
-    """One configuration that was tried."""
+    """One configuration and its result."""
 
     recipe: Recipe
-    tried: TrialResult
+    result: TrialResult
 
 
 class SearchResult(Spec):
-    """The best configuration on the validation windows, and the one of the pipeline's own that it began with.
+    """The best configuration on the validation windows, and the pipeline's own, from which the search started.
 
-    Losses are the evaluation's metric on the validation windows. `asked` is the number of trials that gives the same
-    again: with a time limit or an interruption fewer than were asked for.
+    Losses are the evaluation metric on the validation windows. `trial_count` trials with the same `seed` give the same
+    result: with a time limit, or after an interruption, it is smaller than the budget.
     """
 
     best: Recipe
     own: tuple[Recipe, ...]
     best_loss: float
     own_loss: float | None
-    asked: int
-    searched: tuple[str, ...]
+    seed: int
+    trial_count: int
+    settings: tuple[str, ...]
+    """Full names of the settings that were searched."""
     trials: Artifact
     ended: str
 
     @property
-    def found(self) -> bool:
-        """Whether the best is another one than those it began with."""
+    def is_new(self) -> bool:
+        """Whether the best configuration differs from the pipeline's own."""
         return self.best not in self.own
 
     @property
     def finalists(self) -> tuple[Recipe, ...]:
-        """Who is to be judged on the test windows, the best first."""
+        """The configurations to compare on the test windows, the best first."""
         return tuple(dict.fromkeys((self.best, *self.own)))
 
 
@@ -85,88 +88,112 @@ def search(
     clean: Artifact,
     windows: Artifact,
     own: tuple[Recipe, ...],
-    question: ForecastSetup,
-    effort: SearchBudget,
+    setup: ForecastSetup,
+    budget: SearchBudget,
     store: Store,
 ) -> SearchResult:
-    """Try configurations until there are enough, time is up, or Ctrl-C. Raises NothingTrained where all failed."""
-    began, trials, space = time.monotonic(), list[Trial](), build_search_space(own)
-    count, proposals = max(effort.trials, len(own)), Sampler(own, space, effort.seed)
+    """Try configurations until the budget is used up or Ctrl-C is pressed.
+
+    Args:
+        clean: The clean table. The test part is never read.
+        windows: The windows table of `cut_windows`.
+        own: The pipeline's own recipes, which are the first trials.
+        setup: The metric and the number of origins.
+        budget: Number of trials, time limit and seed.
+        store: The store that caches trials and takes the table of trials.
+
+    Returns:
+        The best configuration and the table of trials.
+
+    Raises:
+        NothingTrained: If all trials failed.
+        KeyboardInterrupt: If Ctrl-C is pressed before a trial has finished.
+    """
+    started, trials, space = time.monotonic(), list[Trial](), build_search_space(own)
+    count, sampler = max(budget.trials, len(own)), Sampler(own, space, budget.seed)
     why = ""
 
-    def late(done: int) -> bool:
-        return done >= len(own) and effort.minutes is not None and time.monotonic() - began > 60 * effort.minutes
+    def time_is_up() -> bool:
+        return budget.minutes is not None and time.monotonic() - started > 60 * budget.minutes
 
     try:
-        for asked, recipe in proposals.propose(count):
-            if late(len(trials)):
+        for proposal, recipe in sampler.propose(count):
+            if len(trials) >= len(own) and time_is_up():
                 why = " until time was up"
                 break
             medians = median_losses(trials, loss_unit(recipe.model)) if len(trials) >= len(own) else ()
-            attempt = TrialSpec(recipe=recipe, medians=medians, label=f"trial {len(trials) + 1}/{count}")
-            told = try_out.attempt(clean, windows, attempt, question, store)
-            trials.append(Trial(recipe, _tried(recipe, told)))
-            proposals.tell(asked, trials[-1].tried)
+            spec = TrialSpec(recipe=recipe, medians=medians, label=f"trial {len(trials) + 1}/{count}")
+            outcome = try_out.attempt(clean, windows, spec, setup, store)
+            trials.append(Trial(recipe, _trial_result(recipe, outcome)))
+            sampler.tell(proposal, trials[-1].result)
     except KeyboardInterrupt:
-        if not any(trial.tried.state == "done" for trial in trials):
+        if not any(trial.result.state == "done" for trial in trials):
             raise
         why = " until it was interrupted"
-        log.warning("Interrupted: going on with the best so far")
+        log.warning("Interrupted: continuing with the best of %d trials", len(trials))
     ended = f"{len(trials)} trial{'s' if len(trials) > 1 else ''}{why}"
-    return _searched(trials, own, tuple(space), ended, question, store)
-
-
-def median_losses(trials: Sequence[Trial], unit: str) -> tuple[float, ...]:
-    """The median loss of each epoch over the finished trials in the same unit, as far as `ENOUGH` of them came."""
-    done = [one.tried.losses for one in trials if one.tried.state == "done" and loss_unit(one.recipe.model) == unit]
-    reached = [
-        [losses[epoch] for losses in done if epoch < len(losses)] for epoch in range(max(map(len, done), default=0))
-    ]
-    return tuple(statistics.median(losses) for losses in reached if len(losses) >= MIN_FINISHED_TRIALS)
-
-
-def _tried(recipe: Recipe, told: TrialResult | StepFailure) -> TrialResult:
-    return (
-        told
-        if isinstance(told, TrialResult)
-        else TrialResult(name=recipe.model.name, state="failed", losses=(), note=told.reason)
-    )
-
-
-def _searched(
-    trials: list[Trial],
-    own: tuple[Recipe, ...],
-    searched: tuple[str, ...],
-    ended: str,
-    question: ForecastSetup,
-    store: Store,
-) -> SearchResult:
-    losses = [one.tried.metric if one.tried.metric is not None else float("inf") for one in trials]
-    if min(losses) == float("inf"):
-        raise NothingTrained(
-            f"none of {len(trials)} trials could be trained and judged; the first: {trials[0].tried.note}"
-        )
-    best = trials[losses.index(min(losses))]
-    theirs = min(losses[: len(own)])
-    rows = [
-        {
-            "number": number,
-            "name": one.recipe.model.name,
-            "settings": json.dumps({name: searched_settings(one.recipe)[name] for name in searched}),
-            "metric": question.evaluation.metric,
-            **one.tried.model_dump(include={"state", "seconds", "note"}),
-            "loss": one.tried.metric,
-            "epochs": len(one.tried.losses),
-        }
-        for number, one in enumerate(trials)
-    ]
+    best_loss, own_loss, best = _best_trial(trials, len(own))
     return SearchResult(
         best=best.recipe,
         own=own,
-        best_loss=min(losses),
-        own_loss=theirs if theirs < float("inf") else None,
-        asked=len(trials),
-        searched=searched,
-        trials=store.put(pd.DataFrame(rows).astype({"loss": "float64"}), "trials"),
+        best_loss=best_loss,
+        own_loss=own_loss if own_loss < float("inf") else None,
+        seed=budget.seed,
+        trial_count=len(trials),
+        settings=tuple(space),
+        trials=store.put(_trials_table(trials, tuple(space), setup.evaluation.metric), "trials"),
         ended=ended,
     )
+
+
+def median_losses(trials: Sequence[Trial], unit: str) -> tuple[float, ...]:
+    """Compute the median loss by epoch; a trial that stays above it is pruned.
+
+    Args:
+        trials: The trials so far.
+        unit: Only finished trials whose loss has this unit count.
+
+    Returns:
+        Medians as far as MIN_FINISHED_TRIALS trials reached the epoch, (epochs,).
+    """
+    finished = [
+        trial.result.losses
+        for trial in trials
+        if trial.result.state == "done" and loss_unit(trial.recipe.model) == unit
+    ]
+    epochs = max(map(len, finished), default=0)
+    by_epoch = [[losses[epoch] for losses in finished if epoch < len(losses)] for epoch in range(epochs)]
+    return tuple(statistics.median(losses) for losses in by_epoch if len(losses) >= MIN_FINISHED_TRIALS)
+
+
+def _trial_result(recipe: Recipe, outcome: TrialResult | StepFailure) -> TrialResult:
+    if isinstance(outcome, TrialResult):
+        return outcome
+    return TrialResult(name=recipe.model.name, state="failed", losses=(), note=outcome.reason)
+
+
+def _best_trial(trials: list[Trial], own_count: int) -> tuple[float, float, Trial]:
+    """Return the best loss, the best loss of the pipeline's own models (the first trials), and the best trial."""
+    losses = [trial.result.metric if trial.result.metric is not None else float("inf") for trial in trials]
+    best_loss = min(losses)
+    if best_loss == float("inf"):
+        raise NothingTrained(
+            f"none of {len(trials)} trials could be trained and scored; the first: {trials[0].result.note}"
+        )
+    return best_loss, min(losses[:own_count]), trials[losses.index(best_loss)]
+
+
+def _trials_table(trials: list[Trial], settings: tuple[str, ...], metric: str) -> pd.DataFrame:
+    rows = [
+        {
+            "number": number,
+            "name": trial.recipe.model.name,
+            "settings": json.dumps({name: flatten_settings(trial.recipe)[name] for name in settings}),
+            "metric": metric,
+            **trial.result.model_dump(include={"state", "seconds", "note"}),
+            "loss": trial.result.metric,
+            "epochs": len(trial.result.losses),
+        }
+        for number, trial in enumerate(trials)
+    ]
+    return pd.DataFrame(rows).astype({"loss": "float64"})

@@ -1,6 +1,6 @@
-"""Where `tune` looks: the values that a setting may take. A new setting of a network is one more line of `MODEL`.
+"""The search space of `tune`: the values that each setting may take. To search another setting, add it to a table.
 
-What the pipeline itself uses is always among them, so its own models can be the first trials.
+The values that the pipeline itself uses are always included, so that its own models can be the first trials.
 """
 
 import math
@@ -13,7 +13,7 @@ from models.training.recipe import Recipe
 
 
 class LogUniform(NamedTuple):
-    """Any number between the two, drawn on a logarithmic scale."""
+    """A number between `low` and `high`, drawn uniformly on a logarithmic scale."""
 
     low: float
     high: float
@@ -21,7 +21,7 @@ class LogUniform(NamedTuple):
 
 Space = dict[str, tuple[Any, ...] | LogUniform]
 
-MODEL: Space = {
+MODEL_SPACE: Space = {
     "cell": ("lstm", "gru"),
     "hidden": (32, 64, 128, 256),
     "layers": (1, 2, 3),
@@ -30,80 +30,93 @@ MODEL: Space = {
     "decoding": ("direct", "segment"),
     "dropout": (0.0, 0.1, 0.2, 0.3),
 }
-TRAINING: Space = {
+TRAINING_SPACE: Space = {
     "learning_rate": LogUniform(3e-4, 1e-2),
     "batch_size": (64, 128, 256, 512),
     "average": (0.0, 0.98),
     "mirror": (0.0, 0.5),
     "weight_decay": (0.0, 1e-5, 1e-4, 1e-3, 1e-2),
 }
-MAX_EXTRA_SEGMENTS = 64  # segments: what is read hour by hour over a week learns ten times slower
-DEFAULT_WORK = 8 * 64**2  # a network of 64 over eight segments
-MAX_WORK = 16  # times that, or the largest of the pipeline's own: an epoch of a minute is no finding for every night
-UNIT = ("head", "normalisation")  # settings of a network in whose units the loss of an epoch is
+MAX_SEGMENTS = 64  # of a lookback; a week read hour by hour trains ten times slower
+DEFAULT_WORK = 8 * 64**2  # a network of 64 units over eight segments
+MAX_WORK_RATIO = 16  # to the default or the pipeline's largest model: an epoch must not take minutes every night
+LOSS_UNIT_SETTINGS = ("head", "normalisation")  # settings of a network that decide the unit of its loss
 
 
 def build_search_space(recipes: Sequence[Recipe]) -> Space:
-    """By full name (`model.hidden`, `training.learning_rate`): the table, the segments that suit the data, and theirs.
+    """Build the search space of a pipeline: the tables, segments that suit its data, and the values that it uses.
 
-    A setting that has one value only stays as it is and is left out.
+    Args:
+        recipes: The pipeline's own recipes, at least one.
+
+    Returns:
+        Values by full name of the setting (`model.hidden`, `training.learning_rate`). A setting with a single value is
+        not searched, so it is left out.
     """
-    table = {f"model.{name}": values for name, values in MODEL.items()}
-    table |= {f"training.{name}": values for name, values in TRAINING.items()}
-    table["model.segment"] = segments(recipes[0].view)
+    table = {f"model.{name}": values for name, values in MODEL_SPACE.items()}
+    table |= {f"training.{name}": values for name, values in TRAINING_SPACE.items()}
+    table["model.segment"] = segment_lengths(recipes[0].view)
     space: Space = {}
-    for name in searched_settings(recipes[0]):
-        theirs = tuple(searched_settings(recipe)[name] for recipe in recipes)
-        ours = table.get(name, ())
-        if isinstance(ours, LogUniform):
-            space[name] = LogUniform(min(ours.low, *theirs), max(ours.high, *theirs))
-        elif len(values := tuple(dict.fromkeys((*ours, *theirs)))) > 1:
+    for name in flatten_settings(recipes[0]):
+        used = tuple(flatten_settings(recipe)[name] for recipe in recipes)
+        offered = table.get(name, ())
+        if isinstance(offered, LogUniform):
+            space[name] = LogUniform(min(offered.low, *used), max(offered.high, *used))
+        elif len(values := tuple(dict.fromkeys((*offered, *used)))) > 1:
             space[name] = values
     return space
 
 
-def segments(view: InputSpec) -> tuple[int, ...]:
-    """Whole parts and multiples of the season that make at least two and at most `LONGEST` segments of the lookback."""
+def segment_lengths(view: InputSpec) -> tuple[int, ...]:
+    """Return fractions and multiples of the season, in steps, that cut the lookback into 2 to MAX_SEGMENTS segments."""
     season = view.season
     lengths = {1, 2 * season} | {season // part for part in (1, 2, 4) if season % part == 0}
-    return tuple(sorted(n for n in lengths if 2 * n <= view.lookback <= MAX_EXTRA_SEGMENTS * n))
+    return tuple(sorted(n for n in lengths if 2 * n <= view.lookback <= MAX_SEGMENTS * n))
 
 
-def searched_settings(recipe: Recipe) -> dict[str, Any]:
-    """Every setting of the network and of its training by its full name."""
+def flatten_settings(recipe: Recipe) -> dict[str, Any]:
+    """Return every setting of the network and of its training by full name, such as `model.hidden`."""
     model, training = recipe.model.model_dump(), recipe.training.model_dump()
     return {f"model.{name}": value for name, value in model.items()} | {
         f"training.{name}": value for name, value in training.items()
     }
 
 
-def recipe_of(settings: dict[str, Any], base: Recipe) -> Recipe:
-    """`base` with these settings laid over it; rates are rounded to two digits, as they will stand in the YAML.
+def override_settings(settings: dict[str, Any], base: Recipe) -> Recipe:
+    """Return a copy of `base` with other settings.
 
-    Raises ValidationError where they do not go together.
+    Args:
+        settings: Values by full name. Log-uniform values are rounded to two digits, as they are written to the YAML.
+        base: The recipe that has all other settings.
+
+    Returns:
+        The validated recipe.
+
+    Raises:
+        ValidationError: If the settings contradict each other.
     """
-    told: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
-    for name, value in (searched_settings(base) | settings).items():
-        room, field = name.split(".", 1)
-        told[room][field] = float(f"{value:.2g}") if name in settings and _is_rate(name) else value
-    return Recipe.model_validate({**base.model_dump(exclude={"model", "training"}), **told})
+    groups: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+    for name, value in (flatten_settings(base) | settings).items():
+        group, field = name.split(".", 1)
+        groups[group][field] = float(f"{value:.2g}") if name in settings and _is_log_uniform(name) else value
+    return Recipe.model_validate({**base.model_dump(exclude={"model", "training"}), **groups})
 
 
-def _is_rate(name: str) -> bool:
-    return isinstance(TRAINING.get(name.removeprefix("training.")), LogUniform)
+def _is_log_uniform(name: str) -> bool:
+    return isinstance(TRAINING_SPACE.get(name.removeprefix("training.")), LogUniform)
 
 
-def work(model: RecurrentSpec, view: InputSpec) -> int:
-    """Multiplications of one window's recurrence, a rough measure of what an epoch takes."""
+def work_per_window(model: RecurrentSpec, view: InputSpec) -> int:
+    """Count the multiplications of one window's recurrence, a rough measure of the time of an epoch."""
     steps = math.ceil(view.lookback / min(model.segment or 1, view.lookback))
     return steps * model.layers * (1 + model.bidirectional) * model.hidden**2
 
 
 def max_work(recipes: Sequence[Recipe]) -> int:
-    """How much a trial may take."""
-    return MAX_WORK * max(DEFAULT_WORK, *(work(recipe.model, recipe.view) for recipe in recipes))
+    """Return the largest work per window that a trial may have."""
+    return MAX_WORK_RATIO * max(DEFAULT_WORK, *(work_per_window(recipe.model, recipe.view) for recipe in recipes))
 
 
 def loss_unit(model: RecurrentSpec) -> str:
-    """What the losses of two networks must share before one can be told to be behind the other."""
-    return str(model.model_dump(include=set(UNIT)))
+    """Return the unit of a network's loss: only losses in the same unit can be compared."""
+    return str(model.model_dump(include=set(LOSS_UNIT_SETTINGS)))

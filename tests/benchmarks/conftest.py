@@ -15,10 +15,10 @@ def demo(tmp_path_factory):
     """(spec, clean table, windows) of the demo's first night."""
     spec, store = PipelineSpec.read("nyc-delays"), Store(root=str(tmp_path_factory.mktemp("bench")))
     as_of = spec.parse_as_of("2013-11-28")
-    raw = ingest.fn(spec.reading, as_of, store)
-    validated = validate.fn(raw, spec.reading, as_of, store)
+    raw = ingest.fn(spec.dataset, as_of, store)
+    validated = validate.fn(raw, spec.dataset, as_of, store)
     clean = store.get(validated.clean)
     index = build_window_index(
-        Panel.from_frame(clean, spec.view), spec.windowing, validated.cutoff, spec.evaluation.windows
+        Panel.from_frame(clean, spec.input_spec), spec.windowing, validated.cutoff, spec.evaluation.windows
     )
     return spec, clean, index

@@ -82,14 +82,14 @@ class RollingOrigins:
 
     def __init__(self, spec: PipelineSpec, folder: Path) -> None:
         self.spec, store = spec, Store(root=str(folder / "store"))
-        as_of = spec.parse_as_of(AS_OF.get(spec.name))
-        validated = validate.fn(ingest.fn(spec.reading, as_of, store), spec.reading, as_of, store)
+        moment = spec.parse_as_of(AS_OF.get(spec.name))
+        validated = validate.fn(ingest.fn(spec.dataset, moment, store), spec.dataset, moment, store)
         self.clean = store.get(validated.clean)
-        panel = Panel.from_frame(self.clean, spec.view)
+        panel = Panel.from_frame(self.clean, spec.input_spec)
         self.index = build_window_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
         self.origins = window_cutoffs(self.clean, self.index, "test")
-        part, self.part_index = select_training_part(self.clean, self.index, spec.view)
-        self.part = Panel.from_frame(part, spec.view)
+        part, self.part_index = select_training_part(self.clean, self.index, spec.input_spec)
+        self.part = Panel.from_frame(part, spec.input_spec)
 
     def train(self, model: RecurrentSpec, **training: object) -> Bundle:
         default = self.spec.recipes[0]
@@ -100,12 +100,12 @@ class RollingOrigins:
 
     def baselines(self) -> list[Bundle]:
         cycles = tuple(seasons(self.spec.freq))
-        return fit_baselines(self.part, self.part_index, self.spec.view, self.spec.recipes[0].quantiles, cycles)
+        return fit_baselines(self.part, self.part_index, self.spec.input_spec, self.spec.recipes[0].quantiles, cycles)
 
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
         """Return mase, wql, … of each bundle on the rolling origins of a part."""
         origins = window_cutoffs(self.clean, self.index, part)
-        scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.view.season)
+        scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.input_spec.season)
         rows = {}
         for name, bundle in bundles.items():
             table = forecast_table(bundle, self.clean, origins, self.spec.forecast_setup.bounds)

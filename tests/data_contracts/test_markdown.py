@@ -72,5 +72,7 @@ def test_documented_example_compiles_and_renders(tmp_path: Path) -> None:
         "- few gaps (`sold`; less than 5 percent violations; evaluated for each series; the series is excluded" in page
     )
     assert "- sold is possible (`sold`; the rows go to quarantine, the night continues)." in page
-    assert "- size is one of its enum: size must be one of S, M (`size`; evaluated for each series; the series is" in page
+    assert (
+        "- size is one of its enum: size must be one of S, M (`size`; evaluated for each series; the series is" in page
+    )
     assert "| `day` (key) | timestamp[us, UTC] |  | may be |" in page

@@ -54,7 +54,7 @@ def test_a_night_whose_device_is_gone_still_forecasts_and_says_so(world):
 def test_a_night_that_begins_with_the_champion_is_the_same_when_run_again_whoever_it_crowned(world):
     path = asking_for(world, start="champion")
     first = story(world, nightly(path, FIRST))["trained"][0]
-    assert first["note"] == "began from scratch: there is no champion yet"
+    assert first["note"] == "began from scratch: the pipeline has no champion yet"
     done = nightly(path, SECOND)
     second = story(world, done)["trained"][0]
     assert second["note"].startswith("began with the champion's weights")

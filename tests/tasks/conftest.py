@@ -1,4 +1,4 @@
-"""A shop whose hourly sales are read, validated and stored: small tables, a store in a temporary folder."""
+"""Fixtures: a shop with hourly sales, its contract and dataset, and ten clean days in a temporary store."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ PLAIN = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback
 
 
 def waves_of(days: int = 10) -> pd.DataFrame:
-    """Two hourly series that repeat by the day, with noise from a fixed seed, as a clean table."""
+    """Return two hourly series with a daily cycle and noise from a fixed seed, as a clean table."""
     draw, hours = np.random.default_rng(3), 24 * days
     times = pd.date_range("2024-03-01", periods=hours, freq="h", tz="UTC").as_unit("us")
     wave = 10 + 5 * np.sin(2 * np.pi * np.arange(hours) / 24)
@@ -133,13 +133,13 @@ def view() -> InputSpec:
 
 
 @pytest.fixture
-def question() -> ForecastSetup:
+def forecast_setup() -> ForecastSetup:
     return ForecastSetup(view=PLAIN, bounds=OutputSpec(quantiles=LEVELS), evaluation=EvaluationSpec(windows=6))
 
 
 @dataclass(frozen=True)
-class Evening:
-    """Ten clean days in a store and their windows: where evaluation, the gate and forecasting begin."""
+class PreparedNight:
+    """Ten clean days in a store and their windows: the inputs of training, evaluation and forecasting."""
 
     store: Store
     clean: Artifact
@@ -148,25 +148,23 @@ class Evening:
 
 
 @pytest.fixture
-def evening(store: Store) -> Evening:
+def prepared(store: Store) -> PreparedNight:
     frame = waves_of()
     clean, cutoff = store.put(frame, "clean"), frame["ds"].max().to_pydatetime()
     spec = WindowSpec(horizon=3, validation="2d", test="3d")
-    return Evening(store, clean, cut_windows.fn(clean, cutoff, PLAIN, spec, 6, store), cutoff)
+    return PreparedNight(store, clean, cut_windows.fn(clean, cutoff, PLAIN, spec, 6, store), cutoff)
 
 
 @pytest.fixture
 def model(store: Store) -> Callable[..., Candidate]:
-    """model("gru", 0.5): a stored challenger that forecasts yesterday's value and is wrong by that much."""
+    """model("gru", 0.5): a stored challenger that forecasts yesterday's value plus 0.5."""
 
     def stored(name: str, wrong: float, role: str = "challenger", version: str = "", **changes: Any) -> Candidate:
         view, levels = changes.get("view", PLAIN), changes.get("levels", LEVELS)
         settings = {"view": view.model_dump(mode="json"), "quantiles": list(levels), "ids": ["a", "b"]}
         errors = np.full((2, view.horizon, len(levels)), float(wrong)) + np.array(levels) - 0.5
         tensors = {"errors.series": errors, "errors.pooled": errors[0]}
-        kind = changes.get(
-            "kind", "seasonal_naive"
-        )  # seasonal_mean: the mean of the last days, better than any baseline
+        kind = changes.get("kind", "seasonal_naive")  # seasonal_mean: mean of the last days, beats every baseline
         bundle = Bundle(name, kind, BaselineSettings(**settings, season=24, whole=False), tensors)
         claim = store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
         return Candidate(name=name, role=role, bundle=claim, version=version)
@@ -175,10 +173,10 @@ def model(store: Store) -> Callable[..., Candidate]:
 
 
 @pytest.fixture
-def night_of() -> Callable[..., RunContext]:
-    """night_of("2024-03-11"): the names that the records of that night carry."""
+def run_context() -> Callable[..., RunContext]:
+    """run_context("2024-03-11"): pipeline, run id and as-of of that night."""
 
-    def told(day: str, pipeline: str = "shop") -> RunContext:
+    def build(day: str, pipeline: str = "shop") -> RunContext:
         return RunContext(pipeline=pipeline, run_id=f"run-{day}", as_of=datetime.fromisoformat(day).replace(tzinfo=UTC))
 
-    return told
+    return build

@@ -1,4 +1,4 @@
-"""What earlier nights said, beside what came."""
+"""Step 8: forecasts of earlier nights are scored against the actuals that have arrived."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.accuracy import compare, score_past
+from tasks.accuracy import score_past, score_vintages
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -33,63 +33,63 @@ def clean(days: int = 9) -> pd.DataFrame:
     return pd.concat(parts)
 
 
-def test_a_forecast_is_scored_on_the_steps_that_have_come() -> None:
-    found = compare({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
-    assert found["rows"].tolist() == [1, 1]
-    assert found["mae"].tolist() == [1.0, 1.0]  # 3 came on the ninth
-    assert found["mase"].tolist() == pytest.approx([1 / (9 / 7)] * 2)  # seven changes before it, six of 1 and one of 3
-    assert found["coverage"].tolist() == [1.0, 1.0]
-    assert set(found["forecast_vintage"]) == {FIRST}
+def test_forecast_is_scored_on_steps_that_have_actuals() -> None:
+    scores = score_vintages({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
+    assert scores["rows"].tolist() == [1, 1]
+    assert scores["mae"].tolist() == [1.0, 1.0]  # 3 came on the ninth
+    assert scores["mase"].tolist() == pytest.approx([1 / (9 / 7)] * 2)  # seven changes before it, six of 1 and one of 3
+    assert scores["coverage"].tolist() == [1.0, 1.0]
+    assert set(scores["forecast_vintage"]) == {FIRST}
 
 
-def test_every_vintage_and_series_has_a_row_of_its_own() -> None:
-    told = {FIRST: vintage(["2024-03-08"]), FIRST + pd.Timedelta(days=1): vintage(["2024-03-09"], names="b")}
-    found = compare(told, clean(), season=1)
-    assert list(zip(found["forecast_vintage"].dt.day, found["unique_id"], strict=True)) == [
+def test_each_vintage_and_series_has_its_own_row() -> None:
+    vintages = {FIRST: vintage(["2024-03-08"]), FIRST + pd.Timedelta(days=1): vintage(["2024-03-09"], names="b")}
+    scores = score_vintages(vintages, clean(), season=1)
+    assert list(zip(scores["forecast_vintage"].dt.day, scores["unique_id"], strict=True)) == [
         (8, "a"),
         (8, "b"),
         (9, "b"),
     ]
 
 
-def test_what_has_not_come_or_came_empty_is_not_scored() -> None:
-    assert compare({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
-    assert compare({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
-    assert compare({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
+def test_missing_actuals_are_not_scored() -> None:
+    assert score_vintages({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
+    assert score_vintages({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
+    assert score_vintages({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
 
 
-def test_the_scale_of_a_forecast_knows_nothing_that_came_after_it() -> None:
+def test_scale_does_not_use_values_after_the_forecast() -> None:
     wild = clean()
     wild.loc[wild["ds"] > "2024-03-08", "y"] = 1e9
-    calm = compare({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
-    assert compare({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
+    calm = score_vintages({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
+    assert score_vintages({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
 
 
-def test_a_first_night_has_nothing_to_score(
-    evening: Any, question: ForecastSetup, night_of: Callable[..., RunContext]
+def test_first_night_has_no_scores(
+    prepared: Any, forecast_setup: ForecastSetup, run_context: Callable[..., RunContext]
 ) -> None:
-    done = score_past.fn(evening.clean, (), night_of("2024-03-11"), question, evening.store)
+    done = score_past.fn(prepared.clean, (), run_context("2024-03-11"), forecast_setup, prepared.store)
     assert (done.actuals, done.accuracy, done.sentence) == (None, None, "no earlier forecast to score")
 
 
-def test_actuals_and_accuracy_are_published_beside_the_forecasts(
-    evening: Any,
-    question: ForecastSetup,
+def test_actuals_and_accuracy_are_published(
+    prepared: Any,
+    forecast_setup: ForecastSetup,
     model: Callable[..., Candidate],
-    night_of: Callable[..., RunContext],
+    run_context: Callable[..., RunContext],
     waves: Callable[..., pd.DataFrame],
 ) -> None:
-    store: Store = evening.store
-    stand = ForecastOptions(champion=model("gru", 0.1, "champion", "1"))
-    forecast.fn(evening.clean, evening.windows, stand, night_of("2024-03-11"), question, store)
-    later, night = store.put(waves(days=11), "clean"), night_of("2024-03-12")
-    past = list_published_before("shop", night.as_of, 28, store)
-    done = score_past.fn(later, past, night, question, store)
+    store: Store = prepared.store
+    options = ForecastOptions(champion=model("gru", 0.1, "champion", "1"))
+    forecast.fn(prepared.clean, prepared.windows, options, run_context("2024-03-11"), forecast_setup, store)
+    later, context = store.put(waves(days=11), "clean"), run_context("2024-03-12")
+    past = list_published_before("shop", context.as_of, 28, store)
+    done = score_past.fn(later, past, context, forecast_setup, store)
     assert done.accuracy is not None
     assert done.accuracy.uri == "accuracy/pipeline=shop/vintage=2024-03-12T000000Z/accuracy.parquet"
     accuracy = pd.read_parquet(Path(store.root) / done.accuracy.uri)
     assert accuracy["rows"].tolist() == [3, 3]
     actuals = pd.read_parquet(Path(store.root) / "actuals/pipeline=shop/vintage=2024-03-12T000000Z/actuals.parquet")
     assert len(actuals) == 6
-    assert done.sentence.startswith("the forecast of 2024-03-11 came with mase ")
-    assert done.sentence.endswith("6 rows")
+    assert done.sentence.startswith("the forecast of 2024-03-11 has mase ")
+    assert done.sentence.endswith("of 6 actuals inside the interval")

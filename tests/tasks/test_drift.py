@@ -1,4 +1,4 @@
-"""Drift: whole seasons beside the newest one, a page that stays inert, the same bytes twice."""
+"""Step 9: the newest season against earlier ones, escaped names in the page, and the same bytes twice."""
 
 import json
 from collections.abc import Callable
@@ -15,9 +15,9 @@ from models.data.panel import InputSpec
 from tasks.drift import (
     MIN_THRESHOLD,
     DriftSpec,
+    drift_thresholds,
     scale_by_series,
     split_windows,
-    thresholds,
     wasserstein_in_deviations,
     watch_drift,
 )
@@ -48,7 +48,7 @@ def noise(draw: np.random.Generator, count: int) -> np.ndarray:
     return draw.normal(size=count)
 
 
-def test_the_newest_week_is_compared_with_the_eight_weeks_before_it() -> None:
+def test_newest_week_is_compared_with_the_eight_weeks_before() -> None:
     history = scale_by_series(clean(), CUTOFF, view_of())
     current, reference = split_windows(history, view_of(), DriftSpec())
     assert (len(current), len(reference)) == (2 * 168, 2 * 8 * 168)
@@ -56,74 +56,74 @@ def test_the_newest_week_is_compared_with_the_eight_weeks_before_it() -> None:
     assert (reference.index.min(), reference.index.max()) == (168, 9 * 168 - 1)
 
 
-def test_the_same_parts_would_have_been_chosen_a_week_ago() -> None:
+def test_windows_move_back_by_whole_weeks() -> None:
     history = scale_by_series(clean(), CUTOFF, view_of())
     current, reference = split_windows(history, view_of(), DriftSpec(), back=1)
     assert (current.index.min(), current.index.max()) == (168, 335)
     assert reference.index.min() == 336
 
 
-def test_lengths_may_be_given_in_steps() -> None:
+def test_window_lengths_can_be_given_in_steps() -> None:
     history = scale_by_series(clean(), CUTOFF, view_of())
     current, reference = split_windows(history, view_of(), DriftSpec(current=24, reference=48))
     assert (len(current), len(reference)) == (48, 96)
 
 
-def test_a_short_history_gives_its_newest_fifth_and_the_rest() -> None:
+def test_short_history_is_split_into_newest_fifth_and_rest() -> None:
     history = scale_by_series(clean(days=10), CUTOFF, view_of())
     current, reference = split_windows(history, view_of(), DriftSpec())
     assert (len(current), len(reference)) == (2 * 48, 2 * 192)
 
 
-def test_series_of_every_size_count_alike_and_nothing_after_the_cutoff_counts() -> None:
+def test_series_are_scaled_and_rows_after_the_cutoff_are_ignored() -> None:
     frame = clean()
     history = scale_by_series(frame, CUTOFF - pd.Timedelta(hours=5), view_of())
     assert len(history) == len(frame) - 10
     assert history["y"].mean() == pytest.approx(1.0)
 
 
-def test_a_distance_is_in_deviations_of_the_reference() -> None:
+def test_distance_is_in_standard_deviations_of_the_reference() -> None:
     reference = pd.Series([0.0, 2.0])
     assert wasserstein_in_deviations(pd.Series([1.0, 3.0]), reference) == pytest.approx(1.0)
     assert np.isnan(wasserstein_in_deviations(pd.Series([np.nan]), reference))
     assert wasserstein_in_deviations(pd.Series([1.0]), pd.Series([1.0])) == 0.0
 
 
-def test_a_column_counts_as_drifted_only_if_it_moves_farther_than_in_earlier_weeks() -> None:
+def test_threshold_is_the_largest_distance_of_earlier_weeks() -> None:
     swings = np.repeat([0.0, 3.0] * 8, 168)[-70 * 24 :]
     frame = clean(weather=lambda draw, count: np.resize(swings, count) + draw.normal(0, 0.1, count), calm=noise)
     view = view_of("weather", "calm")
-    bounds = thresholds(scale_by_series(frame, CUTOFF, view), view, DriftSpec())
-    assert bounds["weather"] > 0.5
-    assert MIN_THRESHOLD <= bounds["calm"] < 0.3
+    thresholds = drift_thresholds(scale_by_series(frame, CUTOFF, view), view, DriftSpec())
+    assert thresholds["weather"] > 0.5
+    assert MIN_THRESHOLD <= thresholds["calm"] < 0.3
 
 
 @pytest.fixture
-def watched(store: Store, night_of: Callable[..., RunContext]) -> Callable[..., DriftResult]:
+def run_drift(store: Store, run_context: Callable[..., RunContext]) -> Callable[..., DriftResult]:
     def watch(frame: pd.DataFrame, view: InputSpec, **spec: Any) -> DriftResult:
         claim = store.put(frame, "clean")
         cutoff = CUTOFF.to_pydatetime()
-        return watch_drift.fn(claim, cutoff, view, DriftSpec(**spec), night_of("2024-04-29"), store)
+        return watch_drift.fn(claim, cutoff, view, DriftSpec(**spec), run_context("2024-04-29"), store)
 
     return watch
 
 
-def test_a_column_that_jumps_is_named_and_a_calm_one_is_not(store: Store, watched: Callable[..., DriftResult]) -> None:
+def test_only_the_column_that_jumps_is_drifted(store: Store, run_drift: Callable[..., DriftResult]) -> None:
     jump = np.r_[np.zeros(70 * 24 - 168), np.full(168, 9.0)]
     frame = clean(sensor=lambda draw, count: jump + draw.normal(size=count), calm=noise)
-    done = watched(frame, view_of("sensor", "calm"))
+    done = run_drift(frame, view_of("sensor", "calm"))
     table = store.get(done.table).set_index("column")
     assert table["drifted"].to_dict() == {"y": False, "sensor": True, "calm": False}
     assert done.sentence == "1 of 3 columns drifted (sensor); the alarm is at 30%"
     assert done.drifted
-    assert not watched(frame, view_of("sensor", "calm"), share=0.5).drifted
+    assert not run_drift(frame, view_of("sensor", "calm"), share=0.5).drifted
 
 
-def test_the_same_night_gives_the_same_bytes(store: Store, watched: Callable[..., DriftResult]) -> None:
+def test_same_night_gives_same_bytes(store: Store, run_drift: Callable[..., DriftResult]) -> None:
     frame, view = clean(calm=noise), view_of("calm")
-    first = watched(frame, view)
+    first = run_drift(frame, view)
     files = {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")}
-    assert watched(frame, view) == first
+    assert run_drift(frame, view) == first
     assert {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")} == files
     assert sorted(files) == [f"reports/pipeline=shop/run-2024-04-29/drift.{suffix}" for suffix in ("html", "json")]
 
@@ -131,28 +131,26 @@ def test_the_same_night_gives_the_same_bytes(store: Store, watched: Callable[...
 @pytest.mark.parametrize(
     "name", ["</script><script>alert(1)</script>", "<img src=x onerror=alert(1)>", "age", "a&amp;b", "über", "'\"`"]
 )
-def test_a_column_may_be_called_anything_and_the_page_stays_inert(
-    store: Store, watched: Callable[..., DriftResult], name: str
-) -> None:
-    done = watched(clean(**{name: noise}), view_of(name))
+def test_any_column_name_is_escaped_in_the_page(store: Store, run_drift: Callable[..., DriftResult], name: str) -> None:
+    done = run_drift(clean(**{name: noise}), view_of(name))
     assert set(store.get(done.table)["column"]) == {"y", name}
     page = store.get_bytes(done.page).decode()
     assert "<script>alert(1)" not in page
     assert "<img src=x" not in page
 
 
-def test_the_record_is_strict_json(store: Store, watched: Callable[..., DriftResult]) -> None:
+def test_record_is_strict_json(store: Store, run_drift: Callable[..., DriftResult]) -> None:
     def refuse(word: str) -> None:
-        raise AssertionError(f"{word} is no JSON")
+        raise AssertionError(f"{word} is not JSON")
 
-    done = watched(clean(calm=noise, flat=1.0), view_of("calm", "flat"))
+    done = run_drift(clean(calm=noise, flat=1.0), view_of("calm", "flat"))
     json.loads(store.get_bytes(done.record), parse_constant=refuse)
 
 
-def test_an_empty_column_is_left_out_and_a_history_of_one_step_says_it_is_too_short(
-    store: Store, watched: Callable[..., DriftResult]
+def test_empty_column_is_left_out_and_one_step_is_too_short(
+    store: Store, run_drift: Callable[..., DriftResult]
 ) -> None:
-    done = watched(clean(empty=np.nan), view_of("empty"))
+    done = run_drift(clean(empty=np.nan), view_of("empty"))
     assert store.get(done.table)["column"].tolist() == ["y"]
     with pytest.raises(NightcastError, match="too short to watch for drift"):
-        watched(clean().groupby("unique_id").tail(1), view_of())
+        run_drift(clean().groupby("unique_id").tail(1), view_of())

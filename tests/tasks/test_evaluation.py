@@ -1,4 +1,4 @@
-"""Every candidate answers the same questions; who answers another one is passed over, and said."""
+"""Step 5: all candidates are scored on the same rows; a model with another setup is passed over with a reason."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,29 +21,33 @@ from tasks.results.steps import EvaluationResult
 Model = Callable[..., Candidate]
 
 
-def evaluated(evening: Any, question: ForecastSetup, *rivals: Candidate) -> EvaluationResult:
-    return evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
+def run_evaluation(prepared: Any, forecast_setup: ForecastSetup, *models: Candidate) -> EvaluationResult:
+    return evaluate.fn(prepared.clean, prepared.windows, models, forecast_setup, prepared.store)
 
 
-def test_every_candidate_is_scored_at_the_same_origins(evening: Any, question: ForecastSetup, model: Model) -> None:
-    done = evaluated(evening, question, model("gru", 0.1), model("old", 2.0, "champion", "4"))
-    scores, backtest = evening.store.get(done.scores), evening.store.get(done.backtest)
+def test_all_candidates_are_scored_at_the_same_origins(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model
+) -> None:
+    done = run_evaluation(prepared, forecast_setup, model("gru", 0.1), model("old", 2.0, "champion", "4"))
+    scores, backtest = prepared.store.get(done.scores), prepared.store.get(done.backtest)
     assert scores["model_name"].tolist() == [
         "gru", "old v4", "naive", "seasonal_naive_24", "seasonal_naive_168", "seasonal_mean_168", "linear"
     ]  # fmt: skip
     assert scores["role"].tolist() == ["challenger", "champion", *["baseline"] * 5]
     assert set(scores["origins"]) == {6}
-    asked = {frozenset(zip(part["unique_id"], part["ds"], strict=True)) for _, part in backtest.groupby("model_name")}
-    assert len(asked) == 1
+    rows_asked = {
+        frozenset(zip(part["unique_id"], part["ds"], strict=True)) for _, part in backtest.groupby("model_name")
+    }
+    assert len(rows_asked) == 1
     assert len(backtest) == 7 * 2 * 6 * 3
 
 
-def test_the_backtest_stands_beside_what_came(evening: Any, question: ForecastSetup, model: Model) -> None:
-    done = evaluated(evening, question, model("gru", 0.1))
-    backtest, clean = evening.store.get(done.backtest), evening.store.get(evening.clean)
+def test_backtest_has_forecasts_and_actuals(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    done = run_evaluation(prepared, forecast_setup, model("gru", 0.1))
+    backtest, clean = prepared.store.get(done.backtest), prepared.store.get(prepared.clean)
     actual = clean.set_index(["unique_id", "ds"])["y"]
-    told = backtest.set_index(["unique_id", "ds"])["y"]
-    assert told.equals(actual.reindex(told.index))
+    backtested = backtest.set_index(["unique_id", "ds"])["y"]
+    assert backtested.equals(actual.reindex(backtested.index))
     yesterday = actual.reindex(pd.MultiIndex.from_frame(
         backtest[["unique_id", "ds"]].assign(ds=backtest["ds"] - pd.Timedelta(days=1))
     )).to_numpy()  # fmt: skip
@@ -51,39 +55,37 @@ def test_the_backtest_stands_beside_what_came(evening: Any, question: ForecastSe
     assert np.allclose(backtest["y_hat"].to_numpy()[gru], yesterday[gru] + 0.1)
 
 
-def test_a_model_that_is_wrong_by_more_has_the_higher_losses(
-    evening: Any, question: ForecastSetup, model: Model
-) -> None:
-    scores = evening.store.get(evaluated(evening, question, model("near", 0.1), model("far", 9.0)).scores)
+def test_larger_errors_give_higher_losses(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    scores = prepared.store.get(run_evaluation(prepared, forecast_setup, model("near", 0.1), model("far", 9.0)).scores)
     near, far = (scores.set_index("model_name").loc[name] for name in ("near", "far"))
     assert (near[["mase", "wql", "mae", "rmse", "smape"]] < far[["mase", "wql", "mae", "rmse", "smape"]]).all()
     assert near["coverage"] > far["coverage"]
 
 
-def test_nothing_after_an_origin_changes_what_is_forecast_there(
-    evening: Any, question: ForecastSetup, model: Model, waves: Callable[..., pd.DataFrame]
+def test_values_after_an_origin_do_not_change_its_forecast(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, waves: Callable[..., pd.DataFrame]
 ) -> None:
-    clean, index = waves(), load_window_index(evening.windows, evening.store)
+    clean, index = waves(), load_window_index(prepared.windows, prepared.store)
     rows = window_cutoffs(clean, index, "test")
     first = rows[rows["cutoff"] == rows["cutoff"].min()].reset_index(drop=True)
     poisoned = clean.assign(y=clean["y"].where(clean["ds"] <= first["cutoff"].min(), 1e9))
-    bundle = load_bundle(model("gru", 0.1), evening.store)
-    tables = [forecast_table(bundle, frame, first, question.bounds) for frame in (clean, poisoned)]
+    bundle = load_bundle(model("gru", 0.1), prepared.store)
+    tables = [forecast_table(bundle, frame, first, forecast_setup.bounds) for frame in (clean, poisoned)]
     assert tables[0].equals(tables[1])
 
 
-def test_forecasts_keep_to_their_bounds(evening: Any, question: ForecastSetup, model: Model) -> None:
-    clean = evening.store.get(evening.clean)
-    rows = window_cutoffs(clean, load_window_index(evening.windows, evening.store), "forecast")
+def test_forecasts_stay_within_their_bounds(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    clean = prepared.store.get(prepared.clean)
+    rows = window_cutoffs(clean, load_window_index(prepared.windows, prepared.store), "forecast")
     bounds = OutputSpec(quantiles=(0.1, 0.5, 0.9), minimum=0.0, maximum=20.0)
-    table = forecast_table(load_bundle(model("low", -30.0), evening.store), clean, rows, bounds)
+    table = forecast_table(load_bundle(model("low", -30.0), prepared.store), clean, rows, bounds)
     assert table[["y_hat", "q10", "q50", "q90"]].stack().between(0, 20).all()
     assert table["step"].tolist() == [1, 2, 3] * 2
     assert (table["ds"] - table["cutoff"] == pd.to_timedelta(table["step"], unit="h")).all()
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (
             {"view": InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=6)},
@@ -100,33 +102,35 @@ def test_forecasts_keep_to_their_bounds(evening: Any, question: ForecastSetup, m
         ),
     ],
 )
-def test_a_model_that_answers_another_question_is_passed_over_and_said(
-    evening: Any, question: ForecastSetup, model: Model, changes: dict[str, Any], said: str
+def test_model_with_another_setup_is_passed_over_with_reason(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, changes: dict[str, Any], message: str
 ) -> None:
     old = model("old", 0.1, "champion", "4", **changes)
-    with pytest.raises(NotComparable, match=said):
-        load_comparable(old, question.view, question.bounds, evening.store)
-    done = evaluated(evening, question, old, model("gru", 0.1))
-    assert "old v4" not in [one.label for one in done.candidates]
+    with pytest.raises(NotComparable, match=message):
+        load_comparable(old, forecast_setup.view, forecast_setup.bounds, prepared.store)
+    done = run_evaluation(prepared, forecast_setup, old, model("gru", 0.1))
+    assert "old v4" not in [candidate.label for candidate in done.candidates]
     (passed_over,) = done.passed_over
     assert passed_over.startswith("champion passed over: old v4")
 
 
-def test_a_damaged_champion_is_passed_over_and_the_others_are_judged(
-    evening: Any, question: ForecastSetup, model: Model
+def test_damaged_champion_is_passed_over_and_others_are_scored(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model
 ) -> None:
     old = model("old", 0.1, "champion", "4")
-    (Path(evening.store.root) / old.bundle.uri).write_bytes(b"rot")
+    (Path(prepared.store.root) / old.bundle.uri).write_bytes(b"rot")
     with pytest.raises(StoreDamaged):
-        load_comparable(old, question.view, question.bounds, evening.store)
-    done = evaluated(evening, question, old, model("gru", 0.1))
+        load_comparable(old, forecast_setup.view, forecast_setup.bounds, prepared.store)
+    done = run_evaluation(prepared, forecast_setup, old, model("gru", 0.1))
     assert done.passed_over[0].startswith(f"champion passed over: {old.bundle.uri} in the store has digest")
-    assert "gru" in [one.label for one in done.candidates]
+    assert "gru" in [candidate.label for candidate in done.candidates]
 
 
-def test_the_same_evening_gives_the_same_bytes(evening: Any, question: ForecastSetup, model: Model) -> None:
-    assert evaluated(evening, question, model("gru", 0.1)) == evaluated(evening, question, model("gru", 0.1))
+def test_same_inputs_give_the_same_evaluation(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    assert run_evaluation(prepared, forecast_setup, model("gru", 0.1)) == run_evaluation(
+        prepared, forecast_setup, model("gru", 0.1)
+    )
 
 
-def test_the_sentence_ranks_the_first_three(evening: Any, question: ForecastSetup, model: Model) -> None:
-    assert evaluated(evening, question, model("best", 0.0)).sentence.startswith("6 origins, mase: ")
+def test_sentence_ranks_the_best_three(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    assert run_evaluation(prepared, forecast_setup, model("best", 0.0)).sentence.startswith("6 origins, mase: ")

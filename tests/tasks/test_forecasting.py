@@ -1,4 +1,4 @@
-"""Who forecasts tonight: the best there is, one rung at a time, and every row says which and why."""
+"""Step 7: the first usable model of the fallback order forecasts, and every row names it and the reason."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -19,58 +19,62 @@ from tasks.results.run import forecast_options
 from tasks.results.steps import EvaluationResult, ForecastOptions, ForecastResult, RegistrationResult, RunContext
 
 Model = Callable[..., Candidate]
-NightOf = Callable[..., RunContext]
+MakeContext = Callable[..., RunContext]
 NAN = float("nan")
 CLAIM = Artifact(contract="scores@1.0.0", uri="artifacts/scores/x", digest="0" * 64, rows=1)
 
 
-def told(*candidates: Candidate) -> EvaluationResult:
+def evaluation_of(*candidates: Candidate) -> EvaluationResult:
     return EvaluationResult(backtest=CLAIM, scores=CLAIM, candidates=candidates)
 
 
 def scores(*pairs: tuple[Candidate, float]) -> pd.DataFrame:
-    return pd.DataFrame({"bundle": [one.bundle.digest for one, _ in pairs], "mase": [loss for _, loss in pairs]})
+    return pd.DataFrame(
+        {"bundle": [candidate.bundle.digest for candidate, _ in pairs], "mase": [loss for _, loss in pairs]}
+    )
 
 
-def rungs(stand: ForecastOptions, table: pd.DataFrame) -> list[tuple[str, str | None]]:
-    return [(rung.candidate.name, rung.degraded_reason) for rung in fallback_order(stand, table, "mase")]
+def order(options: ForecastOptions, table: pd.DataFrame) -> list[tuple[str, str | None]]:
+    return [(fallback.candidate.name, fallback.degraded_reason) for fallback in fallback_order(options, table, "mase")]
 
 
-def test_the_champion_comes_first_then_former_ones_then_baselines_by_their_loss(model: Model) -> None:
+def test_fallback_order_is_champion_former_champions_baselines_by_loss(model: Model) -> None:
     champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
     naive, linear = model("naive", 0.3, "baseline"), model("linear", 0.4, "baseline")
-    stand = ForecastOptions(champion=champion, formers=(former,), evaluated=told(champion, naive, linear))
+    options = ForecastOptions(champion=champion, formers=(former,), evaluated=evaluation_of(champion, naive, linear))
     table = scores((champion, 0.5), (naive, 0.9), (linear, 0.7))
     why = "the champion can't forecast"
-    assert rungs(stand, table) == [("gru", None), ("lstm", why), ("linear", why), ("naive", why)]
+    assert order(options, table) == [("gru", None), ("lstm", why), ("linear", why), ("naive", why)]
 
 
-def test_a_baseline_that_beats_the_champion_tonight_goes_before_it_and_says_why(model: Model) -> None:
+def test_baseline_that_beats_the_champion_is_first_with_reason(model: Model) -> None:
     champion, naive = model("gru", 0.1, "champion", "2"), model("naive", 0.3, "baseline")
-    stand = ForecastOptions(champion=champion, evaluated=told(champion, naive))
-    assert rungs(stand, scores((champion, 0.9), (naive, 0.5)))[:2] == [
+    options = ForecastOptions(champion=champion, evaluated=evaluation_of(champion, naive))
+    assert order(options, scores((champion, 0.9), (naive, 0.5)))[:2] == [
         ("naive", "naive has the lower mase tonight: 0.5 against 0.9 of gru v2"),
         ("gru", None),
     ]
-    assert rungs(stand, scores((champion, 0.5), (naive, 0.5)))[0] == ("gru", None)
+    assert order(options, scores((champion, 0.5), (naive, 0.5)))[0] == ("gru", None)
 
 
-@pytest.mark.parametrize(("ours", "theirs", "first"), [(NAN, 0.5, "naive"), (NAN, NAN, "gru"), (0.5, NAN, "gru")])
-def test_a_loss_that_is_no_number_beats_nobody(model: Model, ours: float, theirs: float, first: str) -> None:
+@pytest.mark.parametrize(
+    ("champion_loss", "naive_loss", "first"), [(NAN, 0.5, "naive"), (NAN, NAN, "gru"), (0.5, NAN, "gru")]
+)
+def test_loss_that_is_not_finite_never_wins(model: Model, champion_loss: float, naive_loss: float, first: str) -> None:
     champion, naive = model("gru", 0.1, "champion", "2"), model("naive", 0.3, "baseline")
-    stand = ForecastOptions(champion=champion, evaluated=told(champion, naive))
-    assert rungs(stand, scores((champion, ours), (naive, theirs)))[0][0] == first
+    options = ForecastOptions(champion=champion, evaluated=evaluation_of(champion, naive))
+    assert order(options, scores((champion, champion_loss), (naive, naive_loss)))[0][0] == first
 
 
-def test_without_a_champion_the_best_baseline_forecasts_and_says_so(model: Model) -> None:
+def test_best_baseline_forecasts_if_there_is_no_champion(model: Model) -> None:
     naive, linear = model("naive", 0.3, "baseline"), model("linear", 0.4, "baseline")
     table = scores((naive, 0.9), (linear, 0.7))
     why = "no model has beaten every baseline yet"
-    found = rungs(ForecastOptions(champion=None, evaluated=told(naive, linear)), table)
-    assert found == [("linear", why), ("naive", why)]
+    models = order(ForecastOptions(champion=None, evaluated=evaluation_of(naive, linear)), table)
+    assert models == [("linear", why), ("naive", why)]
 
 
-def test_where_the_gate_failed_the_champion_of_the_night_before_stays(model: Model) -> None:
+def test_incumbent_stays_if_registration_failed(model: Model) -> None:
     old, new = model("gru", 0.1, "champion", "1"), model("lstm", 0.1, "champion", "2")
     moved = RegistrationResult(champion=new, moved=True, reason="better", decision=CLAIM)
     assert forecast_options(moved, old, ()).champion == new
@@ -78,15 +82,19 @@ def test_where_the_gate_failed_the_champion_of_the_night_before_stays(model: Mod
     assert forecast_options(None, old, (), StepFailure(step="evaluate", reason="?")).evaluated is None
 
 
-def forecasted(evening: Any, question: ForecastSetup, night: RunContext, **stand: Any) -> ForecastResult:
-    return forecast.fn(evening.clean, evening.windows, ForecastOptions(**stand), night, question, evening.store)
+def run_forecast(prepared: Any, forecast_setup: ForecastSetup, context: RunContext, **options: Any) -> ForecastResult:
+    return forecast.fn(
+        prepared.clean, prepared.windows, ForecastOptions(**options), context, forecast_setup, prepared.store
+    )
 
 
-def test_the_champions_forecast_is_whole_and_says_where_it_comes_from(
-    evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
+def test_forecast_of_the_champion_is_complete_and_names_its_source(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
 ) -> None:
-    done = forecasted(evening, question, night_of("2024-03-11"), champion=model("gru", 0.1, "champion", "2"))
-    table = pd.read_parquet(Path(evening.store.root) / done.published.uri)
+    done = run_forecast(
+        prepared, forecast_setup, run_context("2024-03-11"), champion=model("gru", 0.1, "champion", "2")
+    )
+    table = pd.read_parquet(Path(prepared.store.root) / done.published.uri)
     assert len(table) == 2 * 3
     assert set(table["source"]) == {"champion"}
     assert set(table["model_name"] + " v" + table["model_version"]) == {"gru v2"}
@@ -96,52 +104,50 @@ def test_the_champions_forecast_is_whole_and_says_where_it_comes_from(
     assert (done.series, done.left_out, done.sentence) == (2, (), "6 rows by gru v2")
 
 
-def test_a_damaged_champion_is_replaced_by_a_former_one_and_the_row_says_so(
-    evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
+def test_damaged_champion_is_replaced_by_a_former_one_with_reason(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
 ) -> None:
     champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
-    (Path(evening.store.root) / champion.bundle.uri).write_bytes(b"rot")
-    done = forecasted(evening, question, night_of("2024-03-11"), champion=champion, formers=(former,))
-    table = evening.store.get(done.table)
+    (Path(prepared.store.root) / champion.bundle.uri).write_bytes(b"rot")
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, formers=(former,))
+    table = prepared.store.get(done.table)
     assert set(table["model_name"]) == {"lstm"}
     (reason,) = set(table["degraded_reason"])
     assert reason.startswith(f"the champion can't forecast; {champion.bundle.uri} in the store has digest")
 
 
-def test_a_champion_that_forecasts_nothing_finite_is_passed_over(
-    evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
+def test_forecast_that_is_not_finite_is_passed_over(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
 ) -> None:
     champion, former = model("gru", float("nan"), "champion", "2"), model("lstm", float("inf"), "champion", "1")
     naive = model("naive", 0.0, "baseline")
-    done = forecasted(evening, question, night_of("2024-03-11"), champion=champion, formers=(former, naive))
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, formers=(former, naive))
     assert "gru v2 gave a forecast that is not finite" in str(done.rung.degraded_reason)
     assert done.rung.candidate.name == "naive"
 
 
-def test_where_nobody_can_forecast_the_first_error_is_the_one_that_is_told(
-    evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
+def test_first_error_is_raised_if_no_model_can_forecast(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
 ) -> None:
     champion = model("gru", 0.1, "champion", "2")
-    (Path(evening.store.root) / champion.bundle.uri).unlink()
+    (Path(prepared.store.root) / champion.bundle.uri).unlink()
     with pytest.raises(StoreDamaged, match="is missing"):
-        forecasted(evening, question, night_of("2024-03-11"), champion=champion)
-    with pytest.raises(NoChampion, match="no night has crowned one yet"):
-        forecasted(evening, question, night_of("2024-03-11"), champion=None)
-    assert evening.store.list_files("forecasts") == []
+        run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion)
+    with pytest.raises(NoChampion, match="no night has promoted a model yet"):
+        run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=None)
+    assert prepared.store.list_files("forecasts") == []
 
 
-def test_a_whole_evening_of_baselines_alone_still_publishes(
-    evening: Any, question: ForecastSetup, night_of: NightOf
-) -> None:
-    judged = evaluate.fn(evening.clean, evening.windows, (), question, evening.store)
-    done = forecasted(evening, question, night_of("2024-03-11"), champion=None, evaluated=judged)
+def test_baselines_alone_still_publish(prepared: Any, forecast_setup: ForecastSetup, run_context: MakeContext) -> None:
+    evaluation = evaluate.fn(prepared.clean, prepared.windows, (), forecast_setup, prepared.store)
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=None, evaluated=evaluation)
     assert done.rung.candidate.role == "baseline"
     assert done.rung.degraded_reason == "no model has beaten every baseline yet"
 
 
-def test_the_same_night_publishes_the_same_bytes(
-    evening: Any, question: ForecastSetup, model: Model, night_of: NightOf
+def test_same_night_publishes_same_bytes(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
 ) -> None:
     champion = model("gru", 0.1, "champion", "2")
-    twice = [forecasted(evening, question, night_of("2024-03-11"), champion=champion) for _ in range(2)]
+    twice = [run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion) for _ in range(2)]
     assert twice[0] == twice[1]

@@ -1,4 +1,4 @@
-"""Step 5: what tonight's models remember, drawn; and what is said of one that can't see a season."""
+"""Step 4b: drawings of memory, reference networks, and the rule about short memory."""
 
 import logging
 from collections.abc import Callable
@@ -26,32 +26,32 @@ QUICK = {"max_epochs": 1, "windows_per_epoch": 128, "validation_windows": 64, "d
 
 def memory(effective: int = 24, season: int = 24, lookback: int = 48, **changes: Any) -> Memory:
     curve = (1.0,) * lookback
-    told = {"cell": "gru", "season": season, "segment": 1, "forecast": curve, "recurrence": curve}
-    return Memory.model_validate(told | {"effective": effective, "effective_recurrence": 3, "gates": ()} | changes)
+    values = {"cell": "gru", "season": season, "segment": 1, "forecast": curve, "recurrence": curve}
+    return Memory.model_validate(values | {"effective": effective, "effective_recurrence": 3, "gates": ()} | changes)
 
 
-def recipe(question: Any, lookback: int = 24, cell: str = "gru", **training: Any) -> Recipe:
-    view = question.view.model_copy(update={"lookback": lookback})
+def recipe(forecast_setup: Any, lookback: int = 24, cell: str = "gru", **training: Any) -> Recipe:
+    view = forecast_setup.view.model_copy(update={"lookback": lookback})
     spec = TrainingSpec.model_validate(QUICK | training)
     model = RecurrentSpec(cell=cell, hidden=8, segment=6)  # type: ignore[arg-type]  # a literal by any name
-    return Recipe(model=model, training=spec, quantiles=question.bounds.quantiles, view=view)
+    return Recipe(model=model, training=spec, quantiles=forecast_setup.bounds.quantiles, view=view)
 
 
 @pytest.fixture
-def learned(evening: Any, question: Any) -> Callable[..., TrainingResult]:
+def train_model(prepared: Any, forecast_setup: Any) -> Callable[..., TrainingResult]:
     def run(**changes: Any) -> TrainingResult:
-        return train.fn(evening.clean, evening.windows, recipe(question, **changes), None, evening.store)
+        return train.fn(prepared.clean, prepared.windows, recipe(forecast_setup, **changes), None, prepared.store)
 
     return run
 
 
-def pictured(evening: Any, trained: tuple[TrainingResult, ...], steps: int = 2) -> MemoryDrawings:
+def draw(prepared: Any, trained: tuple[TrainingResult, ...], steps: int = 2) -> MemoryDrawings:
     spec = MemorySpec(reference_steps=steps)
-    return draw_memory.fn(evening.clean, evening.windows, trained, spec, evening.store)
+    return draw_memory.fn(prepared.clean, prepared.windows, trained, spec, prepared.store)
 
 
 @pytest.mark.parametrize(
-    ("told", "words"),
+    ("measured", "explanation"),
     [
         (memory(24), ""),
         (memory(12), "it can't see a season back: its forecast depends on the last 12 of the 48 steps that it reads"),
@@ -59,12 +59,12 @@ def pictured(evening: Any, trained: tuple[TrainingResult, ...], steps: int = 2) 
         (memory(0), "its forecast depends on none of the 48 steps that it reads"),
     ],
 )
-def test_a_network_that_cant_see_a_season_says_why(told: Memory, words: str) -> None:
-    assert words in explain_short_memory(told)
-    assert bool(words) == bool(explain_short_memory(told))
+def test_short_memory_is_explained(measured: Memory, explanation: str) -> None:
+    assert explanation in explain_short_memory(measured)
+    assert bool(explanation) == bool(explain_short_memory(measured))
 
 
-def test_the_warning_is_logged_and_kept_and_one_that_sees_is_not_spoken_of(caplog: pytest.LogCaptureFixture) -> None:
+def test_short_memory_is_logged_and_returned(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "nightcast"):
         assert (
             enforce_memory_rule("warn", "gru-8", memory(24)) == enforce_memory_rule("fail", "gru-8", memory(24)) == ""
@@ -74,7 +74,7 @@ def test_the_warning_is_logged_and_kept_and_one_that_sees_is_not_spoken_of(caplo
     assert "gru-8" in caplog.text
 
 
-def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
+def test_rule_fail_refuses_short_memory_with_ways_out() -> None:
     with pytest.raises(MemoryTooShort) as refused:
         enforce_memory_rule("fail", "gru-8", memory(12))
     assert str(refused.value) == (
@@ -86,83 +86,83 @@ def test_where_the_spec_says_so_such_a_model_is_refused_with_ways_out() -> None:
     assert (refused.value.effective, refused.value.season, refused.value.exit_code) == (12, 24, 1)
 
 
-def test_a_training_tells_its_memory_and_a_note_where_it_cant_see_a_season(
-    learned: Callable[..., TrainingResult],
+def test_training_result_has_memory_and_a_note_if_it_is_short(
+    train_model: Callable[..., TrainingResult],
 ) -> None:
-    far, short = learned(lookback=24), learned(lookback=12)
+    far, short = train_model(lookback=24), train_model(lookback=12)
     assert far.memory is not None
     assert (len(far.memory.forecast), far.memory.season, far.note) == (24, 24, "")
     assert "its lookback of 12 steps is shorter than a season of 24" in short.note
     assert TrainingResult.model_validate_json(short.model_dump_json()) == short
     with pytest.raises(MemoryTooShort, match=r"gru-8-s6.*12 steps.*24.*windowing\.lookback"):
-        learned(lookback=12, memory="fail")
+        train_model(lookback=12, memory="fail")
 
 
-def test_each_model_has_three_drawings_and_the_cells_that_nobody_trained_stand_beside_for_reference(
-    evening: Any, learned: Callable[..., TrainingResult]
+def test_each_model_has_three_drawings_and_untrained_cells_are_references(
+    prepared: Any, train_model: Callable[..., TrainingResult]
 ) -> None:
-    one = learned()
-    done = pictured(evening, (one,))
+    result = train_model()
+    done = draw(prepared, (result,))
     assert [reference.name for reference in done.references] == ["rnn-8-s6", "lstm-8-s6"]
-    claims = done.drawings[one.candidate.bundle.digest]
+    claims = done.drawings[result.candidate.bundle.digest]
     assert sorted(claims) == ["cell", "lags", "unrolled"]
-    sheets = {name: evening.store.get_bytes(claim).decode() for name, claim in claims.items()}
+    sheets = {name: prepared.store.get_bytes(claim).decode() for name, claim in claims.items()}
     assert all(claim.uri.startswith("artifacts/drawing/") and claim.uri.endswith(".svg") for claim in claims.values())
     assert {"rnn-8-s6, reference", "lstm-8-s6, reference"} <= {
         word.split(":")[0] for word in sheets["lags"].replace("<", ">").split(">")
     }
     assert "gru-8-s6, unrolled through time" in sheets["unrolled"]
-    assert with_drawings((one,), done)[0].drawings == claims
+    assert with_drawings((result,), done)[0].drawings == claims
 
 
-def test_a_reference_is_no_model_and_leaves_no_bundle(evening: Any, learned: Callable[..., TrainingResult]) -> None:
-    one = learned()
-    bundles = Path(evening.store.root) / "artifacts/bundle"
+def test_reference_leaves_no_bundle(prepared: Any, train_model: Callable[..., TrainingResult]) -> None:
+    result = train_model()
+    bundles = Path(prepared.store.root) / "artifacts/bundle"
     before = sorted(bundles.iterdir())
-    pictured(evening, (one,))
+    draw(prepared, (result,))
     assert sorted(bundles.iterdir()) == before
 
 
-def test_no_reference_is_trained_where_the_spec_wants_none_or_all_cells_are_there(
-    evening: Any, learned: Callable[..., TrainingResult]
+def test_no_reference_is_trained_if_disabled_or_all_cells_are_trained(
+    prepared: Any, train_model: Callable[..., TrainingResult]
 ) -> None:
-    one = learned()
-    assert pictured(evening, (one,), steps=0).references == ()
-    others = tuple(learned(cell=cell) for cell in ("rnn", "lstm"))
-    assert pictured(evening, (one, *others)).references == ()
+    result = train_model()
+    assert draw(prepared, (result,), steps=0).references == ()
+    others = tuple(train_model(cell=cell) for cell in ("rnn", "lstm"))
+    assert draw(prepared, (result, *others)).references == ()
 
 
-def test_the_drawings_depend_on_models_and_on_the_training_part_alone(
-    evening: Any, learned: Callable[..., TrainingResult]
+def test_drawings_depend_only_on_models_and_the_training_part(
+    prepared: Any, train_model: Callable[..., TrainingResult]
 ) -> None:
-    one, other = learned(), learned(seed=1)
-    where, spec = (evening.clean, evening.windows), MemorySpec(reference_steps=2)
-    told = drawings_cache_key(*where, (one,), spec, evening.store)
-    slower = one.model_copy(update={"seconds": 99.0})
-    assert drawings_cache_key(*where, (slower,), spec, evening.store) == told
-    assert drawings_cache_key(*where, (other,), spec, evening.store) != told
-    assert drawings_cache_key(*where, (one,), MemorySpec(reference_steps=0), evening.store) != told
+    result, other = train_model(), train_model(seed=1)
+    tables, spec = (prepared.clean, prepared.windows), MemorySpec(reference_steps=2)
+    key = drawings_cache_key(*tables, (result,), spec, prepared.store)
+    slower = result.model_copy(update={"seconds": 99.0})
+    assert drawings_cache_key(*tables, (slower,), spec, prepared.store) == key
+    assert drawings_cache_key(*tables, (other,), spec, prepared.store) != key
+    assert drawings_cache_key(*tables, (result,), MemorySpec(reference_steps=0), prepared.store) != key
 
 
-def test_the_same_models_give_the_same_drawings(evening: Any, learned: Callable[..., TrainingResult]) -> None:
-    one = learned()
-    assert pictured(evening, (one,)) == pictured(evening, (one,))
+def test_same_models_give_same_drawings(prepared: Any, train_model: Callable[..., TrainingResult]) -> None:
+    result = train_model()
+    assert draw(prepared, (result,)) == draw(prepared, (result,))
 
 
-def test_a_night_without_a_network_has_no_drawings(evening: Any, model: Callable[..., Candidate]) -> None:
+def test_night_without_a_network_has_no_drawings(prepared: Any, model: Callable[..., Candidate]) -> None:
     unknown = TrainingResult(candidate=model("old", 1.0), train_losses=(), validation_losses=(), seconds=0.0)
-    assert pictured(evening, ()).drawings == pictured(evening, (unknown,)).drawings == {}
+    assert draw(prepared, ()).drawings == draw(prepared, (unknown,)).drawings == {}
     assert with_drawings((unknown,), StepFailure(step="draw_memory", reason="broken")) == (unknown,)
 
 
-def test_the_numbers_that_go_with_a_run_name_layer_gate_and_way() -> None:
+def test_memory_metrics_name_layer_gate_and_direction() -> None:
     uses = tuple(
         GateStatistics(layer=0, gate=gate, mean=0.5, low=0.1, high=high, by_step=(0.5,), direction=way)
         for gate, high, way in (("update", 0.3, "forward"), ("reset", 0.1, "backward"), ("new", 0.9, "forward"))
     )  # fmt: skip
-    told = dict(memory_metrics(memory(24, gates=uses)))
-    assert (told["effective_memory"], told["effective_memory_recurrence"]) == (24.0, 3.0)
-    assert told["gate.l0.update.high"] == 0.3
-    assert told["gate.l0.back.reset.low"] == 0.1
-    assert told["gate_saturation"] == pytest.approx(0.3)  # of gates alone: a candidate is no gate
+    metrics = dict(memory_metrics(memory(24, gates=uses)))
+    assert (metrics["effective_memory"], metrics["effective_memory_recurrence"]) == (24.0, 3.0)
+    assert metrics["gate.l0.update.high"] == 0.3
+    assert metrics["gate.l0.back.reset.low"] == 0.1
+    assert metrics["gate_saturation"] == pytest.approx(0.3)  # of gates only, without the candidate state
     assert gate_saturation(uses[2:]) == pytest.approx(1.0)

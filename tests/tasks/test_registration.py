@@ -1,4 +1,4 @@
-"""Every model is on record; `champion` moves only through the gate, and the ledger and the alias tell the same."""
+"""Step 6: every challenger is versioned; the decision record and the alias name the same champion."""
 
 import json
 from collections.abc import Callable
@@ -18,28 +18,31 @@ from tasks.registry.promotion import PromotionSpec
 from tasks.results.steps import RegistrationResult, RunContext, TrainingResult
 
 Model = Callable[..., Candidate]
-NightOf = Callable[..., RunContext]
+MakeContext = Callable[..., RunContext]
+Register = Callable[..., RegistrationResult]
 
 
 @pytest.fixture(scope="module")
 def tracking(tmp_path_factory: pytest.TempPathFactory) -> TrackingSettings:
-    home = tmp_path_factory.mktemp("registry")
-    return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+    folder = tmp_path_factory.mktemp("registry")
+    return TrackingSettings(uri=f"sqlite:///{folder}/mlflow.db", artifacts=(folder / "artifacts").as_uri())
 
 
 @pytest.fixture
-def judged(evening: Any, question: ForecastSetup, tracking: TrackingSettings) -> Callable[..., RegistrationResult]:
+def run_registration(prepared: Any, forecast_setup: ForecastSetup, tracking: TrackingSettings) -> Register:
     def run(
-        night: RunContext, new: tuple[Candidate, ...], old: Candidate | None = None, **promotion: Any
+        context: RunContext, new: tuple[Candidate, ...], old: Candidate | None = None, **promotion: Any
     ) -> RegistrationResult:
-        rivals = ((old,) if old else ()) + new
-        evaluated = evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
+        models = ((old,) if old else ()) + new
+        evaluated = evaluate.fn(prepared.clean, prepared.windows, models, forecast_setup, prepared.store)
         trained = tuple(
-            TrainingResult(candidate=one, train_losses=(2.0, 1.0), validation_losses=(2.0, 1.5), seconds=0.1)
-            for one in new
+            TrainingResult(candidate=candidate, train_losses=(2.0, 1.0), validation_losses=(2.0, 1.5), seconds=0.1)
+            for candidate in new
         )
-        gate = RegistrationSpec(promotion=PromotionSpec(**promotion), evaluation=question.evaluation, tracking=tracking)
-        return register.fn(evaluated, trained, old, night, gate, evening.store)
+        gate = RegistrationSpec(
+            promotion=PromotionSpec(**promotion), evaluation=forecast_setup.evaluation, tracking=tracking
+        )
+        return register.fn(evaluated, trained, old, context, gate, prepared.store)
 
     return run
 
@@ -49,73 +52,73 @@ def alias(tracking: TrackingSettings, pipeline: str, name: str) -> str:
     return str(client.get_model_version_by_alias(pipeline, name).version)
 
 
-GOOD, BAD = 0.0, 9.0  # yesterday's value, and that value and nine
+GOOD, BAD = 0.0, 9.0  # forecasts yesterday's value, and yesterday's value plus 9
 
 
-def test_the_first_challenger_that_beats_every_baseline_is_crowned_in_ledger_and_registry(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
+def test_first_challenger_that_beats_all_baselines_is_champion_in_record_and_registry(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext, prepared: Any
 ) -> None:
-    night = night_of("2024-03-11", "crowned")
-    done = judged(night, (model("far", BAD), model("near", GOOD, kind="seasonal_mean")))
+    context = run_context("2024-03-11", "crowned")
+    done = run_registration(context, (model("far", BAD), model("near", GOOD, kind="seasonal_mean")))
     assert done.moved
     assert done.champion is not None
     assert (done.champion.label, done.champion.role) == ("near v2", "champion")
-    assert champions.champion_at("crowned", night.as_of, evening.store) == done.champion
+    assert champions.champion_at("crowned", context.as_of, prepared.store) == done.champion
     assert alias(tracking, "crowned", "champion") == alias(tracking, "crowned", "challenger") == "2"
 
 
-def test_a_better_challenger_takes_over_and_the_next_night_meets_it(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
+def test_better_challenger_is_promoted_and_is_the_next_incumbent(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext, prepared: Any
 ) -> None:
-    first = judged(night_of("2024-03-11", "over"), (model("near", 1.0, kind="seasonal_mean"),))
+    first = run_registration(run_context("2024-03-11", "over"), (model("near", 1.0, kind="seasonal_mean"),))
     assert not first.moved
     old = model("old", BAD, "champion", "1")
-    done = judged(night_of("2024-03-12", "over"), (model("near", GOOD, kind="seasonal_mean"),), old)
+    done = run_registration(run_context("2024-03-12", "over"), (model("near", GOOD, kind="seasonal_mean"),), old)
     assert done.moved
     assert "near (" in done.reason
-    assert done.reason.endswith("better, and not by luck")
-    assert champions.champion_before("over", night_of("2024-03-13").as_of, evening.store) == done.champion
+    assert done.reason.endswith("significantly better")
+    assert champions.champion_before("over", run_context("2024-03-13").as_of, prepared.store) == done.champion
     assert alias(tracking, "over", "champion") == "2"
 
 
-def test_where_nobody_beats_the_baselines_there_is_no_champion_and_every_model_is_on_record(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
+def test_no_champion_if_no_challenger_beats_the_baselines_but_all_are_versioned(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext, prepared: Any
 ) -> None:
-    night = night_of("2024-03-11", "first")
-    done = judged(night, (model("gru", BAD), model("lstm", BAD)))
+    context = run_context("2024-03-11", "first")
+    done = run_registration(context, (model("gru", BAD), model("lstm", BAD)))
     assert (done.champion, done.moved) == (None, False)
     assert "does not beat" in done.reason
-    assert champions.champion_at("first", night.as_of, evening.store) is None
+    assert champions.champion_at("first", context.as_of, prepared.store) is None
     assert len(ModelRegistry(tracking, "first").client.search_model_versions("name = 'first'")) == 2
 
 
-def test_a_challenger_that_is_worse_is_on_record_and_the_champion_stays(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any
+def test_champion_stays_if_the_challenger_is_worse(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext, prepared: Any
 ) -> None:
-    night = night_of("2024-03-11", "stays")
+    context = run_context("2024-03-11", "stays")
     old = model("gru", GOOD, "champion", "7")
-    done = judged(night, (model("lstm", BAD),), old)
+    done = run_registration(context, (model("lstm", BAD),), old)
     assert (done.champion, done.moved) == (old, False)
-    assert champions.champion_at("stays", night.as_of, evening.store) == old
+    assert champions.champion_at("stays", context.as_of, prepared.store) == old
 
 
-def test_a_model_is_on_record_with_its_memory_and_its_drawings(
-    tracking: TrackingSettings, model: Model, night_of: NightOf, evening: Any, question: ForecastSetup
+def test_model_is_logged_with_memory_and_drawings(
+    tracking: TrackingSettings, model: Model, run_context: MakeContext, prepared: Any, forecast_setup: ForecastSetup
 ) -> None:
-    night, one = night_of("2024-03-11", "recalled"), model("gru", GOOD)
-    evaluated = evaluate.fn(evening.clean, evening.windows, (one,), question, evening.store)
+    context, candidate = run_context("2024-03-11", "recalled"), model("gru", GOOD)
+    evaluated = evaluate.fn(prepared.clean, prepared.windows, (candidate,), forecast_setup, prepared.store)
     curve = (1.0, 0.5)
     memory = Memory(
         cell="gru", season=24, segment=1, forecast=curve, recurrence=curve, effective=2, effective_recurrence=1,
         gates=(),
     )  # fmt: skip
-    drawings = {"cell": evening.store.put_bytes(b"<svg/>", "drawing", "svg")}
-    learned = TrainingResult(
-        candidate=one, train_losses=curve, validation_losses=curve, seconds=0.1, memory=memory, drawings=drawings,
+    drawings = {"cell": prepared.store.put_bytes(b"<svg/>", "drawing", "svg")}
+    result = TrainingResult(
+        candidate=candidate, train_losses=curve, validation_losses=curve, seconds=0.1, memory=memory, drawings=drawings,
         gradients={"skip": (0.3, 0.2)},
     )  # fmt: skip
-    gate = RegistrationSpec(promotion=PromotionSpec(), evaluation=question.evaluation, tracking=tracking)
-    register.fn(evaluated, (learned,), None, night, gate, evening.store)
+    gate = RegistrationSpec(promotion=PromotionSpec(), evaluation=forecast_setup.evaluation, tracking=tracking)
+    register.fn(evaluated, (result,), None, context, gate, prepared.store)
     client = ModelRegistry(tracking, "recalled").client
     run = client.search_runs([client.get_experiment_by_name("recalled").experiment_id])[0]
     assert (run.data.metrics["effective_memory"], run.data.metrics["effective_memory_recurrence"]) == (2.0, 1.0)
@@ -123,67 +126,67 @@ def test_a_model_is_on_record_with_its_memory_and_its_drawings(
     assert [file.path for file in client.list_artifacts(run.info.run_id, "memory")] == ["memory/cell.svg"]
 
 
-def test_the_ledger_entry_is_the_decision_and_says_why(
-    judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf, evening: Any
+def test_decision_record_has_champion_and_reason(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any
 ) -> None:
-    night = night_of("2024-03-11", "entry")
+    context = run_context("2024-03-11", "entry")
     old = model("gru", GOOD, "champion", "7")
-    done = judged(night, (model("lstm", BAD),), old)
+    done = run_registration(context, (model("lstm", BAD),), old)
     assert done.decision.uri == "decisions/pipeline=entry/vintage=2024-03-11T000000Z.json"
-    entry = json.loads((Path(evening.store.root) / done.decision.uri).read_text(encoding="utf-8"))
+    entry = json.loads((Path(prepared.store.root) / done.decision.uri).read_text(encoding="utf-8"))
     assert entry["champion"]["name"] == "gru"
     assert (entry["moved"], entry["run_id"]) == (False, "run-2024-03-11")
     assert entry["reason"].startswith("lstm (15.43) does not beat naive")
 
 
-def test_the_same_night_again_makes_no_second_version_and_the_same_decision(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
+def test_repeated_night_gives_the_same_version_and_decision(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext
 ) -> None:
-    night = night_of("2024-03-11", "again")
-    first = judged(night, (model("lstm", BAD),))
-    assert judged(night, (model("lstm", BAD),)) == first
+    context = run_context("2024-03-11", "again")
+    first = run_registration(context, (model("lstm", BAD),))
+    assert run_registration(context, (model("lstm", BAD),)) == first
     assert len(ModelRegistry(tracking, "again").client.search_model_versions("name = 'again'")) == 1
 
 
-def test_the_alias_of_the_best_challenger_moves_even_where_it_lost(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
+def test_challenger_alias_moves_even_if_the_challenger_lost(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext
 ) -> None:
-    judged(night_of("2024-03-11", "alias"), (model("far", BAD), model("near", GOOD)))
+    run_registration(run_context("2024-03-11", "alias"), (model("far", BAD), model("near", GOOD)))
     assert alias(tracking, "alias", "challenger") == "2"
 
 
-def test_a_champion_that_the_registry_has_lost_stays_champion_and_the_reason_says_so(
-    judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf
+def test_champion_that_the_registry_lost_stays_with_reason(
+    run_registration: Register, model: Model, run_context: MakeContext
 ) -> None:
     old = model("gru", GOOD, "champion", "7")
-    done = judged(night_of("2024-03-11", "lost"), (model("lstm", BAD),), old)
+    done = run_registration(run_context("2024-03-11", "lost"), (model("lstm", BAD),), old)
     assert done.champion == old
     assert done.reason.endswith("the registry has lost version 7, whose bundle is still in the store")
 
 
-def test_a_night_that_is_run_late_moves_no_alias(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
+def test_late_night_moves_no_alias(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext
 ) -> None:
-    judged(night_of("2024-03-12", "late"), (model("newer", BAD),))
-    judged(night_of("2024-03-11", "late"), (model("older", BAD),))
+    run_registration(run_context("2024-03-12", "late"), (model("newer", BAD),))
+    run_registration(run_context("2024-03-11", "late"), (model("older", BAD),))
     assert alias(tracking, "late", "challenger") == "1"
 
 
-def test_a_champion_that_could_not_be_compared_stays_and_the_reason_says_so(
-    judged: Callable[..., RegistrationResult], model: Model, night_of: NightOf
+def test_champion_that_could_not_be_compared_stays_with_reason(
+    run_registration: Register, model: Model, run_context: MakeContext
 ) -> None:
     old = model("gru", GOOD, "champion", "7", levels=(0.2, 0.5, 0.8))
-    done = judged(night_of("2024-03-11", "unlike"), (model("lstm", BAD),), old)
+    done = run_registration(run_context("2024-03-11", "unlike"), (model("lstm", BAD),), old)
     assert done.champion == old
     assert "champion passed over: gru v7 was made for quantiles (0.2, 0.5, 0.8)" in done.reason
 
 
-def test_a_night_without_any_challenger_keeps_the_champion(
-    judged: Callable[..., RegistrationResult], tracking: TrackingSettings, model: Model, night_of: NightOf
+def test_night_without_challengers_keeps_the_champion(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext
 ) -> None:
-    night = night_of("2024-03-11", "alone")
-    judged(night_of("2024-03-10", "alone"), (model("lstm", BAD),))
+    context = run_context("2024-03-11", "alone")
+    run_registration(run_context("2024-03-10", "alone"), (model("lstm", BAD),))
     old = model("gru", GOOD, "champion", "1")
-    done = judged(night, (), old)
+    done = run_registration(context, (), old)
     assert (done.champion, done.moved) == (old, False)
     assert alias(tracking, "alone", "champion") == "1"

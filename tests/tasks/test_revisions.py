@@ -1,4 +1,4 @@
-"""What the past was last night and is now: late rows, rewritten history and values that are gone, each listed."""
+"""Step 2b: late, rewritten and gone values are listed and counted."""
 
 from datetime import UTC, datetime
 
@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.revisions import list_revisions, revisions
+from tasks.revisions import find_revisions, list_revisions
 from tasks.storage.store import Store
 
 CUTOFF = pd.Timestamp("2024-03-01 04:00", tz="UTC")
@@ -18,41 +18,41 @@ def clean(values: list[float], name: str = "a", start: str = "2024-03-01") -> pd
     return pd.DataFrame({"unique_id": name, "ds": times, "y": values})
 
 
-def test_late_rewritten_and_gone_values_are_told_apart() -> None:
-    told = revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
-    assert told["ds"].dt.hour.tolist() == [1, 2, 3]
-    assert told["kind"].tolist() == ["rewritten", "late", "gone"]
-    np.testing.assert_array_equal(told["before"], [2, NOTHING, 4])
-    np.testing.assert_array_equal(told["after"], [9, 3, NOTHING])
+def test_late_rewritten_and_gone_values_are_distinguished() -> None:
+    result = find_revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
+    assert result["ds"].dt.hour.tolist() == [1, 2, 3]
+    assert result["kind"].tolist() == ["rewritten", "late", "gone"]
+    np.testing.assert_array_equal(result["before"], [2, NOTHING, 4])
+    np.testing.assert_array_equal(result["after"], [9, 3, NOTHING])
 
 
-def test_what_came_after_the_last_cutoff_is_news_and_no_revision() -> None:
-    assert revisions(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
+def test_values_after_the_last_cutoff_are_not_revisions() -> None:
+    assert find_revisions(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
 
 
-def test_a_history_that_begins_earlier_is_late() -> None:
-    told = revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
-    assert told["kind"].tolist() == ["late", "late"]
+def test_earlier_start_of_history_is_late() -> None:
+    result = find_revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
+    assert result["kind"].tolist() == ["late", "late"]
 
 
-def test_a_series_that_is_new_or_gone_as_a_whole_is_none() -> None:
+def test_whole_series_that_are_new_or_gone_are_not_revisions() -> None:
     before = pd.concat([clean([1, 2]), clean([1, 2], "old")])
     after = pd.concat([clean([1, 2]), clean([1, 2], "new")])
-    assert revisions(before, after, CUTOFF).empty
+    assert find_revisions(before, after, CUTOFF).empty
 
 
 @pytest.mark.parametrize("same", [True, False])
-def test_without_an_earlier_night_or_with_the_same_table_nothing_changed(store: Store, same: bool) -> None:
+def test_first_night_and_equal_table_have_no_revisions(store: Store, same: bool) -> None:
     table = store.put(clean([1, 2]), "clean")
-    told = list_revisions.fn(table, table if same else None, datetime(2024, 3, 1, 4, tzinfo=UTC), store)
-    assert (told.sentence, told.table) == ("nothing changed", None)
+    result = list_revisions.fn(table, table if same else None, datetime(2024, 3, 1, 4, tzinfo=UTC), store)
+    assert (result.sentence, result.table) == ("nothing changed", None)
 
 
-def test_the_list_lies_in_the_store_and_its_counts_are_said(store: Store) -> None:
+def test_revisions_are_stored_and_counted(store: Store) -> None:
     before = store.put(clean([1, 2, NOTHING, 4, 5]), "clean")
     after = store.put(clean([1, 9, 3, 4, 5, 6]), "clean")
-    told = list_revisions.fn(after, before, CUTOFF.to_pydatetime(), store)
-    assert told.sentence == "1 late, 1 rewritten"
-    assert told.first == "'a' at 2024-03-01 01:00: 2 → 9"
-    assert told.table is not None
-    assert store.get(told.table)["kind"].tolist() == ["rewritten", "late"]
+    result = list_revisions.fn(after, before, CUTOFF.to_pydatetime(), store)
+    assert result.sentence == "1 late, 1 rewritten"
+    assert result.first == "'a' at 2024-03-01 01:00: 2 → 9"
+    assert result.table is not None
+    assert store.get(result.table)["kind"].tolist() == ["rewritten", "late"]

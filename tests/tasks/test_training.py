@@ -1,4 +1,4 @@
-"""Step 4: one network a recipe, from scratch or from the champion that this night met."""
+"""Step 4: one network per recipe, trained from scratch or from the champion before this night."""
 
 import hashlib
 import os
@@ -17,92 +17,94 @@ from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key
 from tasks.results.steps import TrainingResult
-from tasks.training import time_left, train
+from tasks.training import format_time_left, train
 
 QUICK = {"max_epochs": 2, "windows_per_epoch": 256, "validation_windows": 128, "device": "cpu"}
 
 
-def recipe(question: Any, start: str = "scratch", **training: Any) -> Recipe:
+def recipe(forecast_setup: Any, start: str = "scratch", **training: Any) -> Recipe:
     spec = TrainingSpec.model_validate(QUICK | {"start": start} | training)
     model = RecurrentSpec(cell="gru", hidden=8, segment=6)
-    return Recipe(model=model, training=spec, quantiles=question.bounds.quantiles, view=question.view)
+    return Recipe(model=model, training=spec, quantiles=forecast_setup.bounds.quantiles, view=forecast_setup.view)
 
 
-def run(evening: Any, recipe: Recipe, incumbent: Candidate | None = None) -> TrainingResult:
-    return train.fn(evening.clean, evening.windows, recipe, incumbent, evening.store)
+def run(prepared: Any, recipe: Recipe, incumbent: Candidate | None = None) -> TrainingResult:
+    return train.fn(prepared.clean, prepared.windows, recipe, incumbent, prepared.store)
 
 
-def key(evening: Any, recipe: Recipe, incumbent: Candidate | None) -> object:
-    return training_cache_key(evening.clean, evening.windows, recipe, incumbent, evening.store)
+def key(prepared: Any, recipe: Recipe, incumbent: Candidate | None) -> object:
+    return training_cache_key(prepared.clean, prepared.windows, recipe, incumbent, prepared.store)
 
 
-def crowned(trained: TrainingResult) -> Candidate:
+def as_champion(trained: TrainingResult) -> Candidate:
     return trained.candidate.model_copy(update={"role": "champion", "version": "1"})
 
 
-def test_a_step_tells_its_curves_and_its_gradients_epoch_by_epoch(evening, question) -> None:
-    done = run(evening, recipe(question))
+def test_result_has_losses_and_gradients_by_epoch(prepared, forecast_setup) -> None:
+    done = run(prepared, recipe(forecast_setup))
     assert len(done.train_losses) == len(done.validation_losses) == 2
     assert {len(norms) for norms in done.gradients.values()} == {2}
     assert "encoder.l0" in done.gradients
     assert TrainingResult.model_validate_json(done.model_dump_json()) == done
 
 
-def test_the_champion_is_begun_with_only_where_the_spec_asks_for_it(evening, question) -> None:
-    champion = crowned(run(evening, recipe(question)))
-    cold, none = (run(evening, recipe(question), incumbent) for incumbent in (champion, None))
-    warm = run(evening, recipe(question, "champion", learning_rate=1e-12), champion)
+def test_training_starts_from_the_champion_only_if_the_spec_asks(prepared, forecast_setup) -> None:
+    champion = as_champion(run(prepared, recipe(forecast_setup)))
+    cold, none = (run(prepared, recipe(forecast_setup), incumbent) for incumbent in (champion, None))
+    warm = run(prepared, recipe(forecast_setup, "champion", learning_rate=1e-12), champion)
     assert cold.candidate == none.candidate
     assert (cold.note, warm.note.split(";")[0]) == ("", "began with the champion's weights")
-    old, new = load_bundle(champion, evening.store), load_bundle(warm.candidate, evening.store)
+    old, new = load_bundle(champion, prepared.store), load_bundle(warm.candidate, prepared.store)
     assert (old.tensors["net.skip.weight"] == new.tensors["net.skip.weight"]).all()
 
 
 @pytest.mark.parametrize(
     ("other", "reason"), [(None, "no champion yet"), ("lstm-64", "another kind"), ("damaged", "bundle is damaged")]
 )
-def test_without_a_champion_to_begin_with_it_begins_from_scratch_and_says_why(evening, question, other, reason) -> None:
-    champion = crowned(run(evening, recipe(question)))
+def test_missing_or_unusable_champion_means_start_from_scratch_with_reason(
+    prepared, forecast_setup, other, reason
+) -> None:
+    champion = as_champion(run(prepared, recipe(forecast_setup)))
     if other == "damaged":
-        path = Path(evening.store.root) / champion.bundle.uri
+        path = Path(prepared.store.root) / champion.bundle.uri
         path.chmod(0o644)
         path.write_bytes(path.read_bytes()[:-1])
     elif other:
         champion = champion.model_copy(update={"name": other})
-    done = run(evening, recipe(question, "champion"), champion if other else None)
+    done = run(prepared, recipe(forecast_setup, "champion"), champion if other else None)
     assert done.note.startswith("began from scratch: ")
     assert reason in done.note
-    fresh = load_bundle(run(evening, recipe(question)).candidate, evening.store)
-    warm = load_bundle(done.candidate, evening.store)
+    fresh = load_bundle(run(prepared, recipe(forecast_setup)).candidate, prepared.store)
+    warm = load_bundle(done.candidate, prepared.store)
     assert all((warm.tensors[name] == weights).all() for name, weights in fresh.tensors.items())
 
 
-def test_what_is_remembered_depends_on_the_champion_only_where_training_begins_with_it(evening, question) -> None:
-    first = crowned(run(evening, recipe(question)))
-    second = crowned(run(evening, recipe(question, seed=1)))
+def test_cache_key_depends_on_the_champion_only_if_training_starts_from_it(prepared, forecast_setup) -> None:
+    first = as_champion(run(prepared, recipe(forecast_setup)))
+    second = as_champion(run(prepared, recipe(forecast_setup, seed=1)))
     promoted = first.model_copy(update={"version": "2"})
-    scratch, warm = recipe(question), recipe(question, "champion")
-    assert key(evening, scratch, first) == key(evening, scratch, second) == key(evening, scratch, None)
-    assert len({str(key(evening, warm, one)) for one in (first, second, None)}) == 3
-    assert key(evening, warm, first) == key(evening, warm, promoted)
+    scratch, warm = recipe(forecast_setup), recipe(forecast_setup, "champion")
+    assert key(prepared, scratch, first) == key(prepared, scratch, second) == key(prepared, scratch, None)
+    assert len({str(key(prepared, warm, champion)) for champion in (first, second, None)}) == 3
+    assert key(prepared, warm, first) == key(prepared, warm, promoted)
 
 
-def test_a_champion_of_another_kind_changes_nothing_that_is_remembered(evening, question) -> None:
-    first, second = (crowned(run(evening, recipe(question, seed=seed))) for seed in (0, 1))
-    warm = recipe(question, "champion")
-    one, two = (champion.model_copy(update={"name": "lstm-64"}) for champion in (first, second))
-    assert key(evening, warm, one) == key(evening, warm, two)
+def test_champion_of_another_kind_does_not_change_the_cache_key(prepared, forecast_setup) -> None:
+    first, second = (as_champion(run(prepared, recipe(forecast_setup, seed=seed))) for seed in (0, 1))
+    warm = recipe(forecast_setup, "champion")
+    champion, other = (champion.model_copy(update={"name": "lstm-64"}) for champion in (first, second))
+    assert key(prepared, warm, champion) == key(prepared, warm, other)
 
 
 @pytest.mark.parametrize(
-    ("left", "words"),
+    ("left", "text"),
     [((0.0, 0.0), "0:00 left"), ((12.3, 220.9), "0:12 to 3:40 left"), ((65.0, 65.4), "1:05 left")],
 )
-def test_the_time_left_in_a_few_words(left: tuple[float, float], words: str) -> None:
-    assert time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == words
+def test_time_left_is_formatted_as_a_range(left: tuple[float, float], text: str) -> None:
+    assert format_time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == text
 
 
-# The step as a night calls it, on an evening that lies in a store; it dies at a step of its second epoch.
+# The training step in a process of its own, on tables of a store; the process is killed at an optimiser step.
 STEP = """
 import os, signal, sys
 sys.path.insert(0, ".")
@@ -123,11 +125,11 @@ print(train.fn(clean, windows, Recipe.model_validate_json(sys.argv[3]), None, St
 """
 
 
-def in_a_process(evening: Any, recipe: Recipe, dies_at: int = 0) -> int:
-    told = [one.model_dump_json() for one in (evening.clean, evening.windows, recipe)]
-    words = [sys.executable, "-c", STEP, *told, evening.store.root, str(dies_at)]
+def train_in_process(prepared: Any, recipe: Recipe, dies_at: int = 0) -> int:
+    arguments = [value.model_dump_json() for value in (prepared.clean, prepared.windows, recipe)]
+    command = [sys.executable, "-c", STEP, *arguments, prepared.store.root, str(dies_at)]
     root = Path(__file__).parents[2]
-    return subprocess.run(words, cwd=root, env=dict(os.environ), capture_output=True, check=False).returncode
+    return subprocess.run(command, cwd=root, env=dict(os.environ), capture_output=True, check=False).returncode
 
 
 def files(store: Any) -> dict[str, str]:
@@ -140,17 +142,15 @@ def files(store: Any) -> dict[str, str]:
 
 
 @pytest.mark.slow
-def test_a_training_killed_in_an_epoch_leaves_nothing_and_ends_with_the_same_weights_when_run_again(
-    evening, question
-) -> None:
-    before = files(evening.store)
-    asked = recipe(question)
-    assert in_a_process(evening, asked, dies_at=3) == -signal.SIGKILL
-    assert files(evening.store) == before
-    assert in_a_process(evening, asked) == 0
-    again = files(evening.store)
+def test_killed_training_leaves_nothing_and_a_rerun_gives_the_same_weights(prepared, forecast_setup) -> None:
+    before = files(prepared.store)
+    settings = recipe(forecast_setup)
+    assert train_in_process(prepared, settings, dies_at=3) == -signal.SIGKILL
+    assert files(prepared.store) == before
+    assert train_in_process(prepared, settings) == 0
+    again = files(prepared.store)
     assert len(again) == len(before) + 1
-    undisturbed = run(evening, asked)
-    assert files(evening.store) == again
+    undisturbed = run(prepared, settings)
+    assert files(prepared.store) == again
     assert again[undisturbed.candidate.bundle.uri] == undisturbed.candidate.bundle.digest
-    assert isinstance(load_bundle(undisturbed.candidate, evening.store), Bundle)
+    assert isinstance(load_bundle(undisturbed.candidate, prepared.store), Bundle)

@@ -1,4 +1,4 @@
-"""The windows table: indices that name every window, and the part of the clean table a model may learn from."""
+"""Step 3: the index of windows, and the part of the clean table that a model may learn from."""
 
 from typing import Any
 
@@ -19,41 +19,41 @@ from tasks.storage.store import Store
 from tasks.windowing import cut_windows
 
 
-def test_every_part_has_windows_and_one_forecast_a_series(evening: Any) -> None:
-    table = evening.store.get(evening.windows)
+def test_every_split_has_windows_and_each_series_one_forecast_window(prepared: Any) -> None:
+    table = prepared.store.get(prepared.windows)
     assert table.groupby("split").size()[["forecast", "test"]].to_dict() == {"forecast": 2, "test": 12}
-    assert evening.windows.contract == "windows@1.0.0"
+    assert prepared.windows.contract == "windows@1.0.0"
     assert [str(kind) for kind in table.dtypes] == ["int32", "int32", "str"]
 
 
-def test_the_index_comes_back_as_it_was_stored(evening: Any) -> None:
-    index, table = load_window_index(evening.windows, evening.store), evening.store.get(evening.windows)
+def test_window_index_survives_storage(prepared: Any) -> None:
+    index, table = load_window_index(prepared.windows, prepared.store), prepared.store.get(prepared.windows)
     assert (len(index.series), index.series.dtype, index.split.dtype) == (len(table), np.int32, np.int8)
     assert index.position.tolist() == table["position"].tolist()
 
 
-def test_the_forecast_windows_stand_at_the_cutoff(evening: Any) -> None:
-    found = window_cutoffs(
-        evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), "forecast"
+def test_forecast_windows_are_at_the_cutoff(prepared: Any) -> None:
+    cutoffs = window_cutoffs(
+        prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store), "forecast"
     )
-    assert found["unique_id"].tolist() == ["a", "b"]
-    assert set(found["cutoff"]) == {pd.Timestamp(evening.cutoff)}
+    assert cutoffs["unique_id"].tolist() == ["a", "b"]
+    assert set(cutoffs["cutoff"]) == {pd.Timestamp(prepared.cutoff)}
 
 
-def test_a_series_begins_where_the_one_before_it_ends() -> None:
+def test_series_starts_follow_each_other() -> None:
     names, starts = series_starts(pd.DataFrame({"unique_id": ["a", "a", "b", "c", "c"]}))
     assert (names.tolist(), starts.tolist()) == (["a", "b", "c"], [0, 2, 3])
 
 
-def test_what_a_model_learns_from_ends_before_the_first_test_target(evening: Any, view: InputSpec) -> None:
-    clean, index = evening.store.get(evening.clean), load_window_index(evening.windows, evening.store)
-    part, learned = select_training_part(clean, index, view)
+def test_training_part_ends_before_the_first_test_target(prepared: Any, view: InputSpec) -> None:
+    clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
+    part, part_index = select_training_part(clean, index, view)
     assert part["ds"].max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
-    assert set(learned.split.tolist()) == {0, 1}
+    assert set(part_index.split.tolist()) == {0, 1}
 
 
-def test_what_a_model_learns_from_is_the_same_whatever_the_test_part_holds(evening: Any, view: InputSpec) -> None:
-    clean, index = evening.store.get(evening.clean), load_window_index(evening.windows, evening.store)
+def test_training_part_does_not_depend_on_the_test_part(prepared: Any, view: InputSpec) -> None:
+    clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
     poisoned = clean.assign(
         y=clean["y"].where(clean["ds"] <= select_training_part(clean, index, view)[0]["ds"].max(), -999.0)
     )
@@ -62,9 +62,9 @@ def test_what_a_model_learns_from_is_the_same_whatever_the_test_part_holds(eveni
 
 
 @pytest.mark.parametrize("change", ["a value", "a window", "a name"])
-def test_the_digest_of_what_is_learned_from_tells_every_difference(evening: Any, view: InputSpec, change: str) -> None:
+def test_digest_of_the_training_part_changes_with_every_difference(prepared: Any, view: InputSpec, change: str) -> None:
     part, index = select_training_part(
-        evening.store.get(evening.clean), load_window_index(evening.windows, evening.store), view
+        prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store), view
     )
     before = content_digest(part, index)
     if change == "a value":
@@ -76,12 +76,12 @@ def test_the_digest_of_what_is_learned_from_tells_every_difference(evening: Any,
     assert content_digest(part, index) != before
 
 
-def test_the_same_clean_table_gives_the_same_windows(evening: Any, view: InputSpec) -> None:
+def test_same_clean_table_gives_same_windows(prepared: Any, view: InputSpec) -> None:
     spec = WindowSpec(horizon=3, validation="2d", test="3d")
-    assert cut_windows.fn(evening.clean, evening.cutoff, view, spec, 6, evening.store) == evening.windows
+    assert cut_windows.fn(prepared.clean, prepared.cutoff, view, spec, 6, prepared.store) == prepared.windows
 
 
-def test_a_history_that_is_too_short_says_so(store: Store, view: InputSpec) -> None:
+def test_too_short_history_is_an_error(store: Store, view: InputSpec) -> None:
     ds = pd.date_range("2024-03-01", periods=5, freq="h", tz="UTC").as_unit("us")
     clean = store.put(pd.DataFrame({"unique_id": "a", "ds": ds, "y": 1.0}), "clean")
     with pytest.raises(HistoryTooShort, match="has 5 steps"):

@@ -1,4 +1,4 @@
-"""Errors of forecast tables, by model and by origin."""
+"""Scores of forecast tables, by model and by origin."""
 
 import math
 
@@ -16,23 +16,23 @@ DAY = pd.Timestamp("2024-03-08", tz="UTC")
 @pytest.mark.parametrize(
     ("level", "name"), [(0.05, "q05"), (0.1, "q10"), (0.5, "q50"), (0.975, "q975"), (0.005, "q005"), (0.9, "q90")]
 )
-def test_a_level_and_the_name_of_its_column(level: float, name: str) -> None:
+def test_level_and_column_name_correspond(level: float, name: str) -> None:
     assert quantile_name(level) == name
     assert quantile_columns(pd.DataFrame(columns=[name])) == {name: level}
 
 
 @settings(max_examples=100, deadline=None)
 @given(level=st.integers(1, 999_999).map(lambda millionths: millionths / 1_000_000))
-def test_every_level_of_six_digits_is_read_back_from_its_name(level: float) -> None:
+def test_level_of_six_digits_is_read_back_from_its_name(level: float) -> None:
     assert quantile_columns(pd.DataFrame(columns=[quantile_name(level)])) == {quantile_name(level): level}
 
 
-def test_quantile_columns_rise_whatever_their_order_and_nothing_else_is_one() -> None:
+def test_quantile_columns_are_sorted_and_others_ignored() -> None:
     frame = pd.DataFrame(columns=["q90", "y", "q975", "q05", "q5", "quality", "q1x"])
     assert list(quantile_columns(frame)) == ["q05", "q90", "q975"]
 
 
-def test_the_scale_is_the_seasonal_naive_error_before_the_moment() -> None:
+def test_scale_is_the_seasonal_naive_error_before_the_moment() -> None:
     ds = pd.date_range("2024-03-01", periods=6, freq="D", tz="UTC")
     clean = pd.concat(
         [
@@ -51,27 +51,27 @@ def rows(**columns: object) -> pd.DataFrame:
     return pd.DataFrame(plain | {"q10": [0.0, 2.0, 5.0], "q50": [2.0, 3.0, 6.0], "q90": [3.0, 4.0, 7.0]} | columns)
 
 
-def test_the_scores_of_three_rows_by_hand() -> None:
-    found = score_forecasts(rows())
-    assert found["mase"] == pytest.approx((0.5 + 2.0) / 2)  # a: mean of 1 and 0; b: 4 / 2; then the mean of series
-    assert found["mae"] == pytest.approx(5 / 3)
-    assert found["rmse"] == pytest.approx(math.sqrt(17 / 3))
-    assert found["coverage"] == pytest.approx(2 / 3)
+def test_scores_of_three_rows_computed_by_hand() -> None:
+    scores = score_forecasts(rows())
+    assert scores["mase"] == pytest.approx((0.5 + 2.0) / 2)  # a: mean of 1 and 0; b: 4 / 2; then the mean of series
+    assert scores["mae"] == pytest.approx(5 / 3)
+    assert scores["rmse"] == pytest.approx(math.sqrt(17 / 3))
+    assert scores["coverage"] == pytest.approx(2 / 3)
     # pinball: q10 0.1, 0.1, 0.5; q50 0.5, 0, 2; q90 0.2, 0.1, 2.7; twice their sums over the sum of |y|, then the mean
-    assert found["wql"] == pytest.approx((1.4 + 5.0 + 6.0) / 14 / 3)
+    assert scores["wql"] == pytest.approx((1.4 + 5.0 + 6.0) / 14 / 3)
 
 
-def test_a_row_without_an_actual_does_not_count() -> None:
+def test_row_without_an_actual_does_not_count() -> None:
     more = pd.concat([rows(), rows(y=[np.nan] * 3)])
     assert score_forecasts(more) == score_forecasts(rows())
 
 
-def test_a_series_that_never_changed_leaves_the_mase_of_the_others() -> None:
+def test_constant_series_is_left_out_of_mase() -> None:
     assert score_forecasts(rows(scale=[1.0, 1.0, np.nan]))["mase"] == pytest.approx(0.5)
     assert math.isnan(score_forecasts(rows(scale=np.nan))["mase"])
 
 
-def test_without_quantiles_there_is_no_coverage() -> None:
+def test_coverage_is_nan_without_quantiles() -> None:
     assert math.isnan(score_forecasts(rows().drop(columns=["q10", "q50", "q90"]).assign(q50=2.0))["coverage"])
 
 
@@ -81,7 +81,7 @@ def backtest() -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("metric", ["mase", "wql", "mae"])
-def test_the_mean_over_the_origins_is_the_score_of_the_leaderboard(metric: str) -> None:
+def test_mean_over_origins_is_the_score(metric: str) -> None:
     table = backtest()  # its series have gaps, so that a plain mean of means would be another number
     losses = losses_by_origin(table, metric)
     assert losses.index.tolist() == sorted(table["cutoff"].unique())
@@ -89,13 +89,13 @@ def test_the_mean_over_the_origins_is_the_score_of_the_leaderboard(metric: str) 
         assert losses[name].mean() == pytest.approx(score_forecasts(part)[metric])
 
 
-def test_a_forecast_that_is_not_finite_is_no_smaller_loss() -> None:
+def test_forecast_that_is_not_finite_gives_nan_loss() -> None:
     table = backtest()
     table.loc[table.index[0], "y_hat"] = np.nan
     assert losses_by_origin(table.reset_index(drop=True), "mae").isna().any().any()
 
 
-def test_a_model_without_any_loss_is_there_as_nan() -> None:
+def test_model_without_any_loss_has_a_nan_column() -> None:
     table = backtest()
     table.loc[table["model_name"] == "n", "scale"] = np.nan
     losses = losses_by_origin(table, "mase")
@@ -105,7 +105,7 @@ def test_a_model_without_any_loss_is_there_as_nan() -> None:
     assert losses_by_origin(table, "mase").columns.tolist() == ["m", "n"]
 
 
-def test_a_model_with_a_forecast_that_is_not_finite_has_no_score() -> None:
+def test_forecast_that_is_not_finite_gives_nan_score() -> None:
     table = backtest()
     part = table[table["model_name"] == "m"].reset_index(drop=True)
     part.loc[part["y"].first_valid_index(), "y_hat"] = np.nan

@@ -65,7 +65,7 @@ def test_error_of_scope_series_excludes_only_that_series(
         "sold: another row of the series is at fault: sold is small": 31,
         "sold: sold is small": 2,
     }
-    assert "1 series set aside" in done.sentence
+    assert "1 series excluded" in done.sentence
 
 
 def test_night_stops_with_every_reason_if_no_series_is_left(

@@ -1,4 +1,4 @@
-"""The registry: one version for the same weights, aliases that move, and no file that could run code."""
+"""MLflow: one version per set of weights, aliases that move, and no file that could run code."""
 
 import shutil
 import signal
@@ -12,13 +12,13 @@ from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingS
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("mlflow")
 
 
 @pytest.fixture(scope="module")
-def registry(home: Path) -> ModelRegistry:
-    tracking = TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+def registry(folder: Path) -> ModelRegistry:
+    tracking = TrackingSettings(uri=f"sqlite:///{folder}/mlflow.db", artifacts=(folder / "artifacts").as_uri())
     return ModelRegistry(tracking, "shop")
 
 
@@ -34,15 +34,15 @@ def logged(digest: str = "d1") -> LoggedModel:
     )
 
 
-def test_the_same_weights_logged_for_the_same_night_twice_are_one_run(registry: ModelRegistry) -> None:
-    first = registry.log(logged(), "night-1")
-    assert registry.log(logged(), "night-1") == first
-    assert registry.log(logged(), "night-2") != first
-    assert registry.log(logged("d2"), "night-1") != first
+def test_same_weights_of_same_night_are_one_run(registry: ModelRegistry) -> None:
+    first = registry.log_model(logged(), "night-1")
+    assert registry.log_model(logged(), "night-1") == first
+    assert registry.log_model(logged(), "night-2") != first
+    assert registry.log_model(logged("d2"), "night-1") != first
 
 
-def test_a_run_keeps_its_metrics_its_curve_and_its_settings(registry: ModelRegistry) -> None:
-    run = registry.client.get_run(registry.log(logged(), "night-1"))
+def test_run_has_metrics_curve_and_settings(registry: ModelRegistry) -> None:
+    run = registry.client.get_run(registry.log_model(logged(), "night-1"))
     assert run.info.status == "FINISHED"
     assert run.data.metrics["mase"] == 0.8
     assert run.data.params["quantiles"] == "[0.5]"
@@ -50,67 +50,67 @@ def test_a_run_keeps_its_metrics_its_curve_and_its_settings(registry: ModelRegis
     assert [(point.step, point.value) for point in curve] == [(1, 3.0), (2, 2.0), (3, 2.5)]
 
 
-def test_the_artifacts_are_weights_and_settings_and_no_pickle_anywhere(registry: ModelRegistry, home: Path) -> None:
-    registry.log(logged(), "night-1")
-    names = {path.name for path in (home / "artifacts").rglob("model/*") if path.is_file()}
+def test_artifacts_are_weights_and_settings_without_pickles(registry: ModelRegistry, folder: Path) -> None:
+    registry.log_model(logged(), "night-1")
+    names = {path.name for path in (folder / "artifacts").rglob("model/*") if path.is_file()}
     assert names == {"weights.safetensors", "settings.json"}
-    assert not [path for path in home.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
-    weights = next(path for path in home.rglob("weights.safetensors") if path.read_bytes() == b"weights of d1")
+    assert not [path for path in folder.rglob("*") if path.suffix in {".pkl", ".pickle", ".pt", ".pth", ".joblib"}]
+    weights = next(path for path in folder.rglob("weights.safetensors") if path.read_bytes() == b"weights of d1")
     assert (weights.parent / "settings.json").read_text() == '{"horizon": 3}'
 
 
-def test_drawings_lie_beside_the_model_and_curves_are_told_epoch_by_epoch(registry: ModelRegistry, home: Path) -> None:
+def test_drawings_and_curves_are_logged_with_the_model(registry: ModelRegistry, folder: Path) -> None:
     long = tuple(float(epoch) for epoch in range(1, 1202))  # more than MLflow takes at once
-    drawn = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
-    run = registry.log(drawn, "night-1")
-    assert (home / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
+    model = logged("d9").model_copy(update={"drawings": {"cell": b"<svg/>"}, "curves": {"gradient_norm.skip": long}})
+    run = registry.log_model(model, "night-1")
+    assert (folder / "artifacts" / run / "artifacts" / "memory" / "cell.svg").read_bytes() == b"<svg/>"
     curve = registry.client.get_metric_history(run, "gradient_norm.skip")
     assert sorted((point.step, point.value) for point in curve) == list(enumerate(long, 1))
 
 
-def test_the_same_weights_are_versioned_once_and_others_beside_them(registry: ModelRegistry) -> None:
-    run = registry.log(logged("v1"), "night-1")
-    first = registry.version("v1", run, "night-1")
-    assert registry.version("v1", run, "night-2") == first
-    other = registry.version("v2", registry.log(logged("v2"), "night-2"), "night-2")
+def test_same_weights_are_registered_once(registry: ModelRegistry) -> None:
+    run = registry.log_model(logged("v1"), "night-1")
+    first = registry.register_version("v1", run, "night-1")
+    assert registry.register_version("v1", run, "night-2") == first
+    other = registry.register_version("v2", registry.log_model(logged("v2"), "night-2"), "night-2")
     assert int(other) == int(first) + 1
     assert len(registry.client.search_model_versions("name = 'shop'")) == 2
 
 
-def test_a_version_says_where_its_weights_lie(registry: ModelRegistry) -> None:
-    run = registry.log(logged("v1"), "night-1")
-    version = registry.client.get_model_version("shop", registry.version("v1", run, "night-1"))
+def test_version_points_to_its_weights(registry: ModelRegistry) -> None:
+    run = registry.log_model(logged("v1"), "night-1")
+    version = registry.client.get_model_version("shop", registry.register_version("v1", run, "night-1"))
     assert version.tags["nightcast.digest"] == "v1"
     assert (Path(version.source.removeprefix("file://")) / "weights.safetensors").read_bytes() == b"weights of v1"
 
 
-def test_an_alias_moves_and_may_move_back(registry: ModelRegistry) -> None:
-    versions = [registry.version(d, registry.log(logged(d), "night-1"), "night-1") for d in ("v1", "v2")]
+def test_alias_moves_forward_and_back(registry: ModelRegistry) -> None:
+    versions = [registry.register_version(d, registry.log_model(logged(d), "night-1"), "night-1") for d in ("v1", "v2")]
     for version in (*versions, versions[0]):
         registry.set_alias("champion", version)
         assert str(registry.client.get_model_version_by_alias("shop", "champion").version) == version
 
 
-def test_an_alias_to_a_version_that_the_registry_has_lost_is_refused_and_not_raised(registry: ModelRegistry) -> None:
-    registry.version("v1", registry.log(logged("v1"), "night-1"), "night-1")
+def test_alias_to_an_unknown_version_returns_false(registry: ModelRegistry) -> None:
+    registry.register_version("v1", registry.log_model(logged("v1"), "night-1"), "night-1")
     assert not registry.set_alias("champion", "77")
     assert registry.set_alias("champion", "1")
 
 
-def test_pipelines_share_a_registry_and_no_versions(registry: ModelRegistry) -> None:
+def test_pipelines_share_a_registry_but_no_versions(registry: ModelRegistry) -> None:
     other = ModelRegistry(registry.tracking, "shop-two")
-    run = other.log(logged("v1"), "night-1")
-    assert other.version("v1", run, "night-1") == "1"
+    run = other.log_model(logged("v1"), "night-1")
+    assert other.register_version("v1", run, "night-1") == "1"
     assert other.client.get_run(run).info.experiment_id != registry.client.get_experiment_by_name("shop").experiment_id
 
 
-def test_a_registry_is_made_where_no_folder_was(tmp_path: Path, home: Path) -> None:
-    shutil.copytree(home, tmp_path / "copy")
+def test_registry_opens_a_copied_database(tmp_path: Path, folder: Path) -> None:
+    shutil.copytree(folder, tmp_path / "copy")
     ModelRegistry(TrackingSettings(uri=f"sqlite:///{tmp_path}/copy/mlflow.db"), "shop")
     assert not list((tmp_path / "copy").glob(".*.part"))
 
 
-def test_a_registry_killed_while_it_was_made_is_made_again(tmp_path: Path) -> None:
+def test_registry_killed_during_creation_is_created_again(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys; from tasks.registry import mlflow_registry\n"
         "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is made, and not yet in place\n"

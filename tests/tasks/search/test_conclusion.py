@@ -1,4 +1,4 @@
-"""A finding is better where the gate says so on the test windows; else the last line says to keep what is there."""
+"""A configuration is better if it passes the promotion test on the test windows; else the last line says why not."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry.promotion import PromotionSpec
-from tasks.results.steps import TrainingResult
+from tasks.results.steps import RunContext, TrainingResult
 from tasks.search.conclusion import TuningOutcome, compare_on_test, contenders
 from tasks.search.search import SearchResult
 
@@ -36,77 +36,79 @@ def recipes(view: InputSpec) -> tuple[Recipe, Recipe]:
 
 
 @pytest.fixture
-def searched(evening: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe], SearchResult]:
+def searched(prepared: Any, recipes: tuple[Recipe, Recipe]) -> Callable[[Recipe], SearchResult]:
     row = {"number": 0, "name": "gru-8", "settings": "{}", "metric": "mase", "epochs": 1, "state": "done", "loss": 0.7}
-    trials: Artifact = evening.store.put(pd.DataFrame([row | {"seconds": 1.0, "note": ""}]), "trials")
+    trials: Artifact = prepared.store.put(pd.DataFrame([row | {"seconds": 1.0, "note": ""}]), "trials")
 
-    def told(best: Recipe) -> SearchResult:
+    def build(best: Recipe) -> SearchResult:
         return SearchResult(
-            best=best, own=recipes[:1], best_loss=0.7, own_loss=0.8, asked=3, searched=("training.learning_rate",),
-            trials=trials, ended="3 trials",
+            best=best, own=recipes[:1], best_loss=0.7, own_loss=0.8, seed=5, trial_count=3,
+            settings=("training.learning_rate",), trials=trials, ended="3 trials",
         )  # fmt: skip
 
-    return told
+    return build
 
 
-def concluded(evening: Any, question: ForecastSetup, searched: SearchResult, *models: Candidate) -> TuningOutcome:
-    rivals = contenders(searched, tuple(trained(one) for one in models))
-    judged = evaluate.fn(evening.clean, evening.windows, rivals, question, evening.store)
-    of = ("shop", datetime(2024, 3, 11, tzinfo=UTC), 5)
-    return compare_on_test(searched, judged, of, PromotionSpec(), "mase", evening.store)
+def conclude(prepared: Any, forecast_setup: ForecastSetup, searched: SearchResult, *models: Candidate) -> TuningOutcome:
+    candidates = contenders(searched, tuple(trained(result) for result in models))
+    evaluation = evaluate.fn(prepared.clean, prepared.windows, candidates, forecast_setup, prepared.store)
+    context = RunContext(pipeline="shop", run_id="run-5", as_of=datetime(2024, 3, 11, tzinfo=UTC))
+    return compare_on_test(searched, evaluation, context, PromotionSpec(), "mase", prepared.store)
 
 
-def test_a_finding_that_beats_the_pipelines_own_and_every_baseline_is_better(
-    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
+def test_configuration_that_beats_own_models_and_baselines_is_better(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     best = model("gru-8", 0.0, kind="seasonal_mean"), model("gru-8", 4.0)
-    told = concluded(evening, question, searched(recipes[1]), *best)
-    assert told.better
-    assert told.p_value is not None
-    assert told.p_value < 0.05
-    assert [row["model_name"] for row in told.leaderboard][:1] == ["gru-8 (tuned)"]
-    assert told.settings == {"training.learning_rate": 0.005}
-    scores = {row["model_name"]: row["mase"] for row in told.leaderboard}
+    outcome = conclude(prepared, forecast_setup, searched(recipes[1]), *best)
+    assert outcome.better
+    assert outcome.p_value is not None
+    assert outcome.p_value < 0.05
+    assert [row["model_name"] for row in outcome.leaderboard][:1] == ["gru-8 (tuned)"]
+    assert outcome.settings == {"training.learning_rate": 0.005}
+    scores = {row["model_name"]: row["mase"] for row in outcome.leaderboard}
     share = 1 - scores["gru-8 (tuned)"] / scores["gru-8"]
-    assert told.sentence.startswith(f"gru-8 is better on the test windows by {share:.1%} (mase ")
+    assert outcome.sentence.startswith(f"gru-8 is better on the test windows by {share:.1%} (mase ")
 
 
-@pytest.mark.parametrize("wrong", [(4.0, 0.1), (0.1, 0.0)])  # yesterday's value and 0.1 loses to yesterday's value
-def test_what_is_worse_on_windows_it_never_saw_is_said(
-    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any, wrong: Any
+@pytest.mark.parametrize("wrong", [(4.0, 0.1), (0.1, 0.0)])  # yesterday's value plus 0.1 loses to yesterday's value
+def test_configuration_that_is_worse_on_the_test_windows_is_reported(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, recipes: Any, searched: Any, wrong: Any
 ) -> None:
-    found, own = wrong
-    told = concluded(evening, question, searched(recipes[1]), model("gru-8", found), model("gru-8", own))
-    assert not told.better
-    assert "does not beat" in told.reason
-    assert told.sentence.startswith("gru-8 was not found to be better on windows it never saw (")
-    assert told.sentence.endswith("keep what you have")
+    tuned_error, own_error = wrong
+    outcome = conclude(
+        prepared, forecast_setup, searched(recipes[1]), model("gru-8", tuned_error), model("gru-8", own_error)
+    )
+    assert not outcome.better
+    assert "does not beat" in outcome.reason
+    assert outcome.sentence.startswith("gru-8 is not better on the test windows (")
+    assert outcome.sentence.endswith("keep the current settings")
 
 
-def test_a_finding_no_better_than_the_pipelines_own_is_not_better(
-    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
+def test_configuration_equal_to_the_own_model_is_not_better(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
     same = model("gru-8", 0.0, kind="seasonal_mean")
-    told = concluded(evening, question, searched(recipes[1]), same, same)
-    assert not told.better
-    assert told.p_value == 1.0
-    assert told.reason.endswith("not better")
+    outcome = conclude(prepared, forecast_setup, searched(recipes[1]), same, same)
+    assert not outcome.better
+    assert outcome.p_value == 1.0
+    assert outcome.reason.endswith("not better")
 
 
-def test_a_search_that_ends_where_it_began_says_so(
-    evening: Any, question: ForecastSetup, model: Model, recipes: Any, searched: Any
+def test_search_that_finds_nothing_new_says_so(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, recipes: Any, searched: Any
 ) -> None:
-    told = concluded(evening, question, searched(recipes[0]), model("gru-8", 0.0, kind="seasonal_mean"))
-    assert not told.better
-    assert not told.found
-    assert told.p_value is None
-    assert told.sentence == (
-        "nothing better than gru-8 (mase 0.7 on the validation windows) was found in 3 trials: keep what you have"
+    outcome = conclude(prepared, forecast_setup, searched(recipes[0]), model("gru-8", 0.0, kind="seasonal_mean"))
+    assert not outcome.better
+    assert not outcome.found
+    assert outcome.p_value is None
+    assert outcome.sentence == (
+        "3 trials found nothing better than gru-8 (mase 0.7 on the validation windows): keep the current settings"
     )
 
 
-def test_what_could_not_be_trained_again_is_not_judged(model: Model, recipes: Any, searched: Any) -> None:
-    one = trained(model("gru-8", 0.1))
+def test_finalist_that_could_not_be_trained_is_left_out(model: Model, recipes: Any, searched: Any) -> None:
+    result = trained(model("gru-8", 0.1))
     failed = StepFailure(step="train", reason="its loss is not finite")
-    assert [c.name for c in contenders(searched(recipes[1]), (failed, one))] == ["gru-8"]
-    assert [c.name for c in contenders(searched(recipes[1]), (one, failed))] == ["gru-8 (tuned)"]
+    assert [c.name for c in contenders(searched(recipes[1]), (failed, result))] == ["gru-8"]
+    assert [c.name for c in contenders(searched(recipes[1]), (result, failed))] == ["gru-8 (tuned)"]

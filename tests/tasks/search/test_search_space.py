@@ -1,4 +1,4 @@
-"""The space holds what the pipeline uses and what its data can bear, and every name in it is a setting."""
+"""The search space includes the values of the pipeline, and every name in it is a setting."""
 
 import pytest
 
@@ -8,14 +8,14 @@ from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.search.search_space import (
-    MODEL,
-    TRAINING,
+    MODEL_SPACE,
+    TRAINING_SPACE,
     LogUniform,
     build_search_space,
-    recipe_of,
-    searched_settings,
-    segments,
-    work,
+    flatten_settings,
+    override_settings,
+    segment_lengths,
+    work_per_window,
 )
 
 
@@ -39,11 +39,11 @@ def recipe(training: TrainingSpec | None = None, **model: object) -> Recipe:
         ("15min", 672, (24, 48, 96, 192)),
     ],
 )
-def test_segments_are_parts_of_a_season_and_neither_few_nor_many(freq, lookback, lengths) -> None:
-    assert segments(view_of(freq, lookback)) == lengths
+def test_segment_lengths_are_parts_and_multiples_of_a_season(freq, lookback, lengths) -> None:
+    assert segment_lengths(view_of(freq, lookback)) == lengths
 
 
-def test_what_the_pipeline_uses_is_in_the_space_however_odd() -> None:
+def test_space_includes_the_values_of_the_pipeline() -> None:
     space = build_search_space(
         [recipe(TrainingSpec(learning_rate=0.05, batch_size=33), hidden=7, cell="rnn", segment=5)]
     )
@@ -54,32 +54,38 @@ def test_what_the_pipeline_uses_is_in_the_space_however_odd() -> None:
     assert space["training.learning_rate"] == LogUniform(3e-4, 0.05)
 
 
-def test_a_setting_outside_the_table_is_searched_only_where_the_models_differ_in_it() -> None:
+def test_setting_outside_the_table_is_searched_only_if_models_differ() -> None:
     first, second = TrainingSpec(clip=1.0), TrainingSpec(clip=2.0)
     assert "training.clip" not in build_search_space([recipe(first), recipe(first)])
     assert build_search_space([recipe(first), recipe(second)])["training.clip"] == (1.0, 2.0)
 
 
-def test_a_recipe_told_by_its_settings_is_the_same_recipe() -> None:
+def test_override_settings_rebuilds_a_recipe() -> None:
     odd = recipe(TrainingSpec(learning_rate=0.0012345), hidden=7, layers=2)
-    assert recipe_of({}, odd) == odd
-    assert recipe_of(
-        {name: searched_settings(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()
+    assert override_settings({}, odd) == odd
+    assert override_settings(
+        {name: flatten_settings(odd)[name] for name in ("model.hidden", "model.layers")}, recipe()
     ) == recipe(hidden=7, layers=2)
 
 
-def test_a_rate_has_two_digits_as_it_will_be_written() -> None:
-    assert recipe_of({"training.learning_rate": 0.0012345}, recipe()).training.learning_rate == 0.0012
+def test_learning_rate_is_rounded_to_two_digits() -> None:
+    assert override_settings({"training.learning_rate": 0.0012345}, recipe()).training.learning_rate == 0.0012
 
 
 def test_work_counts_segments_layers_and_directions() -> None:
-    assert work(RecurrentSpec(cell="lstm", hidden=64, layers=2, segment=24), view_of("h", 168)) == 7 * 2 * 64 * 64
-    assert work(RecurrentSpec(cell="gru", hidden=8, segment=100, bidirectional=True), view_of("h", 168)) == 2 * 2 * 64
+    assert (
+        work_per_window(RecurrentSpec(cell="lstm", hidden=64, layers=2, segment=24), view_of("h", 168))
+        == 7 * 2 * 64 * 64
+    )
+    assert (
+        work_per_window(RecurrentSpec(cell="gru", hidden=8, segment=100, bidirectional=True), view_of("h", 168))
+        == 2 * 2 * 64
+    )
 
 
-@pytest.mark.parametrize(("room", "table"), [(RecurrentSpec, MODEL), (TrainingSpec, TRAINING)])
-def test_every_value_of_the_table_is_one_that_its_setting_takes(room, table) -> None:
-    given = {"cell": "gru"} if room is RecurrentSpec else {}
+@pytest.mark.parametrize(("spec", "table"), [(RecurrentSpec, MODEL_SPACE), (TrainingSpec, TRAINING_SPACE)])
+def test_every_value_of_the_tables_is_valid(spec, table) -> None:
+    required = {"cell": "gru"} if spec is RecurrentSpec else {}
     for name, values in table.items():
         for value in values:
-            assert getattr(room.model_validate(given | {name: value}), name) == value
+            assert getattr(spec.model_validate(required | {name: value}), name) == value
