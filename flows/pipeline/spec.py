@@ -10,7 +10,7 @@ from cronsim import CronSim, CronSimError
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
-from data_contracts.column_types import known_zone
+from data_contracts.column_types import known_frequency, known_zone
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
 from data_contracts.odcs_compiler import read_contract
@@ -109,15 +109,7 @@ class PipelineSpec(Spec):
     @field_validator("freq")
     @classmethod
     def _frequency(cls, freq: str) -> str:
-        try:
-            pd.tseries.frequencies.to_offset(freq)
-        except ValueError as unknown:
-            raise ValueError(
-                f"{freq!r} is no pandas frequency; write one such as h, 30min, D, B, W-MON, MS"
-            ) from unknown
-        if pd.tseries.frequencies.to_offset(freq).n < 1:
-            raise ValueError(f"{freq!r} must lead forward; write one such as h, 30min, D, B, W-MON, MS")
-        return freq
+        return known_frequency(freq)
 
     @model_validator(mode="after")
     def _rules_that_span_rooms(self) -> "PipelineSpec":

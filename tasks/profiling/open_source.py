@@ -75,7 +75,7 @@ def _refuse_secrets(where: str) -> None:
     asked = re.search(rf"[?&][^=]*(?:{SECRET.pattern})[^=]*=(?!\$)", where, re.IGNORECASE)
     plain = asked or (found and not NAMED.fullmatch(found[1]))
     if plain:
-        shown = re.sub(r"\?.*$", "", re.sub(r"://.*@", "://…@", where))
+        shown = redact(where).split("?", 1)[0]
         raise SpecError(
             f"{shown} carries a password, and what init writes is kept. Write ${{PASSWORD}} in its place, in quotes "
             "for your shell, and set that variable; or leave it out where the environment has credentials."

@@ -161,7 +161,7 @@ class SourceSpec(Spec):
 
 def _url_shown(url: str) -> str:
     """Without user and password, even one with a slash or an @ of its own, and without what follows the ?."""
-    return re.sub(r"://.*@", "://…@", url.split("?", 1)[0])
+    return redact(url).split("?", 1)[0]
 
 
 def _told(value: Any, name: str) -> Any:

@@ -88,7 +88,7 @@ def test_init_says_how_sure_it_is_and_never_overwrites_without_being_told(verb, 
     [
         (("gone.csv",), 3, "gone.csv: there is no such file"),
         (("Shop Sales.csv", "--target", "solt"), 2, "did you mean 'sold'"),
-        (("Shop Sales.csv", "--freq", "daily"), 2, "no pandas frequency"),
+        (("Shop Sales.csv", "--freq", "daily"), 2, "not a pandas frequency"),
         (("Shop Sales.csv", "--timezone", "Rom"), 2, "no time zone"),
         (("Shop Sales.csv", "--repeated", "both"), 2, "repeated"),
         (("Shop Sales.csv", "--horizon", "100"), 3, "too short"),
