@@ -23,12 +23,12 @@ from pathlib import Path
 from models.data.features import FeatureSpec
 from tasks.storage.store import Store
 from tasks.sources.spec import SourceSpec
-from tasks.sources.dataset import ColumnsSpec, Reading
+from tasks.sources.dataset import ColumnsSpec, DatasetSpec
 from tasks.ingestion import ingest
 from tasks.validation import validate
 import time, json, resource, sys
 folder = sys.argv[1]
-reading = Reading(
+reading = DatasetSpec(
     pipeline="big", source=SourceSpec(kind="parquet", path=folder + "/big.parquet"),
     columns=ColumnsSpec(unique_id="id", ds="t", y="v"), features=FeatureSpec(known=(), observed=("w",)),
     freq="h", zone="UTC", horizon=24, contract=read_contract(Path(folder) / "big.yaml"),

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from data_contracts.errors import SourceUnreadable, SpecError
 from tasks.ingestion import filter_as_of, ingest, to_canonical_columns
-from tasks.sources import errors
+from tasks.sources import limits
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import fingerprint, read_source
 from tasks.sources.spec import SourceSpec
@@ -214,14 +214,14 @@ def test_a_source_larger_than_what_is_declared_is_refused(
 ) -> None:
     sales().to_parquet(tmp_path / "s.parquet")
     sales().to_csv(tmp_path / "s.csv.gz", index=False)
-    monkeypatch.setattr(errors, "MOST_VALUES", 100)
+    monkeypatch.setattr(limits, "MAX_VALUES", 100)
     with pytest.raises(SourceUnreadable, match="holds 462 values or more, and at most 100 are read"):
         read_source(SourceSpec(kind="parquet", path=str(tmp_path / "s.parquet")))
     assert read_source(SourceSpec(kind="parquet", path=str(tmp_path / "s.parquet")), ["sku"]).num_rows == 66
-    monkeypatch.setattr(errors, "MOST_BYTES", 1000)
+    monkeypatch.setattr(limits, "MAX_BYTES", 1000)
     with pytest.raises(SourceUnreadable, match="bytes or more"):
         read_source(SourceSpec(kind="csv", path=str(tmp_path / "s.csv.gz")))
-    monkeypatch.setattr(errors, "MOST_VALUES", 10**9)
+    monkeypatch.setattr(limits, "MAX_VALUES", 10**9)
     with pytest.raises(SourceUnreadable, match="bytes or more"):
         read_source(SourceSpec(kind="parquet", path=str(tmp_path / "s.parquet")))
 
@@ -234,7 +234,7 @@ def test_a_small_file_that_unpacks_to_a_hundred_million_values_is_refused_before
     table = pq.ParquetFile(tmp_path / "bomb.parquet").metadata
     assert (tmp_path / "bomb.parquet").stat().st_size < 300_000 < table.num_rows
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(errors, "MOST_VALUES", 100_000_000)
+        patch.setattr(limits, "MAX_VALUES", 100_000_000)
         with pytest.raises(SourceUnreadable, match="101,000,000 values"):
             read_source(SourceSpec(kind="parquet", path=str(tmp_path / "bomb.parquet")))
 

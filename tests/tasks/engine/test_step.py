@@ -259,7 +259,7 @@ def test_a_step_tries_again_only_where_a_connection_was_lost(store, monkeypatch,
         line.read()
         return name
 
-    monkeypatch.setattr("tasks.engine.step.PAUSES", (0.0, 0.0))
+    monkeypatch.setattr("tasks.engine.step.RETRY_DELAYS_S", (0.0, 0.0))
     fetched, succeeds = step(fetch), calls > breaks
     with contextlib.nullcontext() if succeeds else pytest.raises(type(error)):
         assert night(lambda: fetched("a", store))[0] == "a"

@@ -112,9 +112,9 @@ def test_a_registry_is_made_where_no_folder_was(tmp_path: Path, home: Path) -> N
 
 def test_a_registry_killed_while_it_was_made_is_made_again(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys; from tasks import _tracking\n"
+        "import os, signal, sys; from tasks.registry import mlflow_registry\n"
         "os.link = lambda *_: os.kill(os.getpid(), signal.SIGKILL)  # the database is made, and not yet in place\n"
-        "_tracking.Registry(_tracking.Tracking(uri=sys.argv[1]), 'ports')\n"
+        "mlflow_registry.ModelRegistry(mlflow_registry.TrackingSettings(uri=sys.argv[1]), 'ports')\n"
     )
     uri = f"sqlite:///{tmp_path}/mlflow.db"
     killed = subprocess.run([sys.executable, "-c", code, uri], check=False, capture_output=True, timeout=120)

@@ -17,7 +17,7 @@ from data_contracts.contract import Contract
 from data_contracts.errors import SourceUnreadable, SpecError
 from data_contracts.odcs_compiler import read_contract
 from tasks.ingestion import ingest
-from tasks.sources import errors, sql_connection, sql_reader
+from tasks.sources import limits, sql_connection, sql_reader
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
@@ -239,7 +239,7 @@ def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
     monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1000)
     table = read_source(many)
     assert (table.num_rows, table["y"].to_pylist()[-1], table["id"].num_chunks) == (5000, 2500.0, 10)
-    monkeypatch.setattr(errors, "MOST_VALUES", 5999)
+    monkeypatch.setattr(limits, "MAX_VALUES", 5999)
     with pytest.raises(SourceUnreadable, match="holds 6,000 values or more, and at most 5,999 are read"):
         read_source(many)
 
@@ -260,7 +260,7 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", (0.0, 0.0))
     monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 100)
     killed: list[int] = []
-    column = sql_reader._rows.column
+    column = sql_reader.arrow_columns.column
 
     def cut(values: Any) -> pa.Array:
         if len(killed) < 2:
@@ -272,7 +272,7 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
                 )
         return column(values)
 
-    monkeypatch.setattr(sql_reader._rows, "column", cut)
+    monkeypatch.setattr(sql_reader.arrow_columns, "column", cut)
     source = sql(shop.url, query="SELECT n AS broken_series FROM generate_series(1, 1000) AS n")
     assert read_source(source)["broken_series"].to_pylist() == list(range(1, 1001))
     assert len(killed) == 2

@@ -28,8 +28,8 @@ def dying(name):
     setattr(os, name, call)
 for name in ("fsync", "replace", "link", "rename"):
     dying(name)
-from tasks import _files
-_files.write(root, uri, b"new" * 1000, only_if_absent=absent)
+from tasks.storage import files
+files.write(root, uri, b"new" * 1000, only_if_absent=absent)
 """
 
 FAILS = """
@@ -47,9 +47,9 @@ def failing(name):
     setattr(os, name, call)
 for name in ("fsync", "replace", "rename"):
     failing(name)
-from tasks import _files
+from tasks.storage import files
 try:
-    _files.write(root, uri, b"new" * 1000)
+    files.write(root, uri, b"new" * 1000)
 except OSError as full:
     sys.exit(28 if full.errno == errno.ENOSPC else 1)
 """
@@ -92,10 +92,10 @@ def test_a_write_that_fails_says_so_and_leaves_neither_the_file_nor_its_scratch(
 
 RACER = """
 import sys, time
-from tasks import _files
+from tasks.storage import files
 root, me, start = sys.argv[1], sys.argv[2], float(sys.argv[3])
 time.sleep(max(0, start - time.time()))
-won = _files.write(root, "runs/one.json", me.encode() * 10_000, only_if_absent=True)
+won = files.write(root, "runs/one.json", me.encode() * 10_000, only_if_absent=True)
 print(me if won else "", end="")
 """
 

@@ -165,7 +165,7 @@ def test_nobody_takes_a_lease_in_the_middle_of_a_write(root):
 
 
 def test_a_finished_run_does_not_fail_because_the_door_is_shut_when_it_gives_its_lease_back(root, monkeypatch):
-    monkeypatch.setattr("tasks.storage.lease.PATIENCE", 0.05)
+    monkeypatch.setattr("tasks.storage.lease.LOCK_TIMEOUT_S", 0.05)
     lease = acquire(root, "shop", current_process("nightly shop"), LONG)
     other = acquire(root, "ports", current_process("nightly ports"), LONG)
     with files.locked(root, "leases/pipeline=shop/.door", 0):
@@ -194,14 +194,14 @@ RACER = """
 import sys, time
 from pathlib import Path
 from data_contracts.errors import LeaseHeld
-from tasks.storage.lease import Terms, acquire
-from tasks.storage.process_identity import here
+from tasks.storage.lease import LeaseSettings, acquire
+from tasks.storage.process_identity import current_process
 root, start, number = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 Path(f"{start}-{number}").touch()
 while not start.exists():
     time.sleep(0.001)
 try:
-    print("won", acquire(root, "shop", here(f"racer {number}"), Terms(seconds=120, wait=0)).held.token)
+    print("won", acquire(root, "shop", current_process(f"racer {number}"), LeaseSettings(seconds=120, wait=0)).held.token)
     sys.stdout.flush()
     time.sleep(3)
 except LeaseHeld:
@@ -237,12 +237,12 @@ WRITER = """
 import sys, time
 from pathlib import Path
 from data_contracts.errors import LeaseLost
-from tasks.storage.lease import Terms, holding
-from tasks.storage.process_identity import here
+from tasks.storage.lease import LeaseSettings, hold_lease
+from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
 root = sys.argv[1]
-with holding(root, "shop", here("the stopped one"), Terms(seconds=1, wait=0)) as lease:
-    store = Store(root=root).under(lease)
+with hold_lease(root, "shop", current_process("the stopped one"), LeaseSettings(seconds=1, wait=0)) as lease:
+    store = Store(root=root).with_lease(lease)
     print("ready", flush=True)
     try:
         for number in range(400):
@@ -259,7 +259,7 @@ def test_an_owner_that_was_stopped_past_its_lease_and_wakes_again_writes_nothing
     stopped.send_signal(signal.SIGSTOP)
     try:
         with hold_lease(root, "shop", current_process("the next one"), LeaseSettings(seconds=30, wait=30)) as lease:
-            store = Store(root=root).under(lease)
+            store = Store(root=root).with_lease(lease)
             store.write_json("latest/pipeline=shop/n.json", {"by": "the next one"})
             stopped.send_signal(signal.SIGCONT)
             told = stopped.communicate(timeout=30)[0]
