@@ -49,7 +49,7 @@ def test_a_message_of_a_driver_carries_the_name_in_place_of_the_value(
 ) -> None:
     monkeypatch.setenv("PW", secret)
     _, secrets = resolve_secrets(SourceSpec(kind="python", callable="m:f", arguments={"password": "${PW}"}))
-    assert secrets.hidden(f"login with {secret} failed, {secret!r}") in (
+    assert secrets.redact(f"login with {secret} failed, {secret!r}") in (
         "login with ${PW} failed, '${PW}'",
         'login with ${PW} failed, "${PW}"',
     )
@@ -58,13 +58,13 @@ def test_a_message_of_a_driver_carries_the_name_in_place_of_the_value(
 def test_the_password_inside_a_secret_url_is_hidden_too_as_it_is_and_as_it_is_written() -> None:
     secrets = Secrets()
     secrets.keep_url("postgresql://bob:p%40ss@host/d", "${URL}")
-    assert secrets.hidden("user bob, password p@ss, p%40ss") == "user bob, password ${URL}, ${URL}"
+    assert secrets.redact("user bob, password p@ss, p%40ss") == "user bob, password ${URL}, ${URL}"
 
 
 def test_a_short_secret_does_not_eat_the_rest_of_the_message() -> None:
     secrets = Secrets()
     secrets.keep("a", "${A}")
-    assert secrets.hidden("a table says a") == "${A} table says ${A}"
+    assert secrets.redact("a table says a") == "${A} table says ${A}"
 
 
 @pytest.mark.parametrize(

@@ -236,7 +236,7 @@ def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = sql(shop.url, query="SELECT n AS id, n * 0.5 AS y FROM generate_series(1, 5000) AS n")
-    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1000)
+    monkeypatch.setattr(sql_reader, "VALUES_PER_FETCH", 1000)
     table = read_source(many)
     assert (table.num_rows, table["y"].to_pylist()[-1], table["id"].num_chunks) == (5000, 2500.0, 10)
     monkeypatch.setattr(limits, "MAX_VALUES", 5999)
@@ -247,7 +247,7 @@ def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
 def test_a_column_that_turns_from_whole_to_broken_numbers_between_batches_is_float(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1)
+    monkeypatch.setattr(sql_reader, "VALUES_PER_FETCH", 1)
     url = lite(tmp_path / "s.db", "CREATE TABLE t (y)", "INSERT INTO t VALUES (NULL), (1), (2.5)")
     assert read_source(sql(url, table="t"))["y"].to_pylist() == [None, 1.0, 2.5]
     url = lite(tmp_path / "s.db", "INSERT INTO t VALUES ('many')")
@@ -258,7 +258,7 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", (0.0, 0.0))
-    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 100)
+    monkeypatch.setattr(sql_reader, "VALUES_PER_FETCH", 100)
     killed: list[int] = []
     column = sql_reader.arrow_columns.column
 
@@ -284,7 +284,7 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
 
 def test_a_table_that_is_locked_for_too_long_is_said_to_be(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
-    monkeypatch.setattr(sql_connection, "LOCKED", "100ms")
+    monkeypatch.setattr(sql_connection, "LOCK_TIMEOUT", "100ms")
     with shop.connect() as other, other.transaction():
         other.execute("LOCK TABLE kinds IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceUnreadable, match="lock timeout"):
