@@ -35,9 +35,14 @@ def is_dropped(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:
 
 
 def aggregate_duplicates(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.DataFrame:
-    """Reduce duplicates to one row per series and time: mean or sum of numbers, first value of other columns.
+    """Reduce duplicates to one row per series and time, if the policy is mean or sum.
 
-    Covariates are averaged in both cases; only y is summed.
+    Args:
+        frame: Rows with unique_id, ds, y and covariates.
+        cleaning: The policy; a sum is of y only.
+
+    Returns:
+        The rows with the mean of each number (the sum of y), and the first value of other columns.
     """
     if cleaning.repeated not in ("mean", "sum") or not frame.duplicated(KEY).any():
         return frame

@@ -36,7 +36,7 @@ def translate_errors(source: SourceSpec) -> Iterator[SourceSpec]:
         resolved, secrets = resolve_secrets(source)
         yield resolved
     except Exception as error:  # noqa: BLE001 - file systems, drivers and user functions raise errors of any type
-        translated: NightcastError = _redact(_to_nightcast_error(source, error), source, resolved, secrets)
+        translated = _redact(_to_nightcast_error(source, error), source, resolved, secrets)
         raise translated from None
 
 

@@ -60,12 +60,7 @@ def read_sql(
     engine = _create_engine(source)
     request = _Request(source, choose, as_of, since)
     try:
-        try:
-            return retry(lambda: _read(engine, request), RETRY_DELAYS_S, _is_transient)
-        except DBAPIError as error:
-            if not is_odd_time(error):
-                raise
-        return retry(lambda: _read(engine, request, odd_times=True), RETRY_DELAYS_S, _is_transient)
+        return retry(lambda: _read(engine, request), RETRY_DELAYS_S, _is_transient)
     finally:
         engine.dispose()
 
@@ -117,7 +112,16 @@ def _is_transient(error: Exception) -> bool:
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
-def _read(engine: Engine, request: _Request, *, odd_times: bool = False) -> pa.Table:
+def _read(engine: Engine, request: _Request) -> pa.Table:
+    try:
+        return _read_table(engine, request)
+    except DBAPIError as error:
+        if not is_odd_time(error):
+            raise
+    return _read_table(engine, request, odd_times=True)
+
+
+def _read_table(engine: Engine, request: _Request, *, odd_times: bool = False) -> pa.Table:
     source, choose = request.source, request.choose
     with read_only_connection(engine, source, odd_times) as connection:
         if source.table:

@@ -167,10 +167,10 @@ def test_csv_ids_and_words_stay_as_they_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "the file is empty: not even a header"),
-        (b"  \n\n", "the file is empty: not even a header"),
+        (b"", "the file is empty and has no header"),
+        (b"  \n\n", "the file is empty and has no header"),
         (b'"sku', "can't be read as csv"),
-        (b"sku,hour,sold\na,2024-03-01\n", "can't be read as csv: line 2 has 2 fields where the header has 3"),
+        (b"sku,hour,sold\na,2024-03-01\n", "can't be read as csv: line 2 has 2 fields, the header has 3"),
         (b"sku,hour,sold\n\xff\xfe,2024-03-01,1\n", "can't be read as csv.*UTF8"),
         (b"\x00\x01\x02garbage\xff", "can't be read as csv"),
     ],
@@ -195,7 +195,7 @@ def test_a_parquet_file_that_is_none_is_unreadable(tmp_path: Path, sales: Sales,
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_a_missing_file_is_said_to_be_missing(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(SourceUnreadable, match=r"gone\.x broke.*\n.*there is no such file"):
+    with pytest.raises(SourceUnreadable, match=r"gone\.x broke.*\n.*the file does not exist"):
         read_source(SourceSpec.model_validate({"kind": kind, "path": str(tmp_path / "gone.x")}))
 
 
@@ -292,13 +292,13 @@ def test_a_table_without_rows_and_a_column_that_stands_twice_are_refused(reading
     with pytest.raises(SourceUnreadable, match="the table has no rows"):
         to_canonical_columns(pa.table({"sku": [], "hour": [], "sold": []}), told)
     (tmp_path / "s.csv").write_text("sku,hour,sold,sold\na,2024-03-01,1,2\n")
-    with pytest.raises(SourceUnreadable, match=r"column 'sold', the target \(y\), stands 2 times"):
+    with pytest.raises(SourceUnreadable, match=r"column 'sold', the target \(y\), occurs 2 times"):
         to_canonical_columns(read_source(SourceSpec(kind="csv", path=str(tmp_path / "s.csv"))), told)
 
 
 def test_a_covariate_may_not_have_the_name_of_a_column_of_ours(reading: Told) -> None:
     told = reading(columns={"unique_id": "sku", "ds": "hour", "y": "sold"}, features={"observed": ["y"]})
-    with pytest.raises(SourceUnreadable, match="'y' has the name of a column of ours"):
+    with pytest.raises(SourceUnreadable, match="'y' has a reserved name"):
         to_canonical_columns(pa.table({"sku": ["a"], "hour": ["x"], "sold": [1], "y": [2]}), told)
 
 
@@ -354,5 +354,5 @@ def test_a_source_that_ends_after_the_as_of_alone_knows_nothing_yet(
 ) -> None:
     sales().to_parquet(tmp_path / "sales.parquet")
     told = reading(features={"known": []})
-    with pytest.raises(SourceUnreadable, match="nothing in it was known at 2023-01-01 00:00 UTC"):
+    with pytest.raises(SourceUnreadable, match="none of its rows was known at 2023-01-01 00:00 UTC"):
         ingest.fn(told, datetime(2023, 1, 1, tzinfo=UTC), store)

@@ -110,7 +110,7 @@ def test_utf_8_may_begin_with_a_mark(tmp_path: Path) -> None:
 
 def test_a_wrong_byte_is_named_with_its_line_and_the_way_out(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_bytes("sku\nKöln\n".encode() + b"Stra\xdfe\n")
-    with pytest.raises(SourceUnreadable, match=r"invalid UTF8 in line 3, byte 14 is 0xdf; say .*`encoding: latin-1`"):
+    with pytest.raises(SourceUnreadable, match=r"invalid UTF8 in line 3, byte 14 is 0xdf; set .*`encoding: latin-1`"):
         read(tmp_path / "s.csv")
     (tmp_path / "s.csv").write_bytes(b"sku\n" + b"x" * (1 << 20) + b"\n\xc3")  # a letter torn at the end, a block later
     with pytest.raises(SourceUnreadable, match=f"line 3, byte {(1 << 20) + 5} is 0xc3"):
@@ -120,7 +120,7 @@ def test_a_wrong_byte_is_named_with_its_line_and_the_way_out(tmp_path: Path) -> 
         read(tmp_path / "s.csv")
     with pytest.raises(SourceUnreadable, match="not written in ascii"):
         read(tmp_path / "s.csv", encoding="ascii")
-    with pytest.raises(ValidationError, match="'klingon' is no encoding"):
+    with pytest.raises(ValidationError, match="'klingon' is not an encoding"):
         read(tmp_path / "s.csv", encoding="klingon")
 
 
@@ -133,9 +133,9 @@ def test_a_letter_on_the_border_of_two_blocks_is_whole(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        ("a,1\nb,2,3\n", "line 3 has 3 fields where the header has 2: 'b,2,3'"),
-        ("a,1\n\nb\n", "line 4 has 1 field where the header has 2: 'b'"),
-        ('"a\nb",1\n"c\nd",2,3\n', "line 4 has 3 fields where the header has 2"),
+        ("a,1\nb,2,3\n", "line 3 has 3 fields, the header has 2: 'b,2,3'"),
+        ("a,1\n\nb\n", "line 4 has 1 field, the header has 2: 'b'"),
+        ('"a\nb",1\n"c\nd",2,3\n', "line 4 has 3 fields, the header has 2"),
     ],
 )
 def test_a_ragged_row_is_named_with_its_line(tmp_path: Path, rows: str, said: str) -> None:
@@ -159,7 +159,7 @@ def test_a_folder_and_a_glob_are_one_table_by_the_names_of_the_columns(tmp_path:
         ("sku\nb\n", "2.csv: column 'sold' is missing, and 1 other files have it"),
         ("", "2.csv: the file is empty"),
         ("sku,sold\nb\n", "2.csv: it can't be read as csv: line 2 has 1 field"),
-        ("sku,sold,sold\nb,1,2\n", "2.csv: column 'sold' stands 2 times"),
+        ("sku,sold,sold\nb,1,2\n", "2.csv: column 'sold' occurs 2 times"),
     ],
 )
 def test_a_file_of_a_folder_that_is_not_like_the_others_is_named(tmp_path: Path, second: str, said: str) -> None:
@@ -173,7 +173,7 @@ def test_a_header_without_rows_and_a_name_that_stands_twice_are_said(tmp_path: P
     told = reading(source={"kind": "csv", "path": str(tmp_path / "s.csv")}, features={})
     for text, said in (
         ("sku,hour,sold\n", "the table has no rows"),
-        ("sku,hour,sold,sold\na,b,1,2\n", "stands 2 times"),
+        ("sku,hour,sold,sold\na,b,1,2\n", "occurs 2 times"),
     ):
         (tmp_path / "s.csv").write_text(text)
         with pytest.raises(SourceUnreadable, match=said):

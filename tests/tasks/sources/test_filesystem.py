@@ -50,7 +50,7 @@ def test_a_file_that_is_new_in_a_bucket_is_seen(bucket: dict[str, Any], s3: str)
     import s3fs
 
     source = SourceSpec(kind="csv", path="s3://shop/new", storage=bucket)
-    with pytest.raises(SourceUnreadable, match="there is no such file"):
+    with pytest.raises(SourceUnreadable, match="the file does not exist"):
         read_source(source)
     other = s3fs.S3FileSystem(endpoint_url=s3, key="x", secret="y", skip_instance_cache=True)  # noqa: S106
     other.pipe_file("shop/new/one.csv", TEXT)
@@ -62,7 +62,7 @@ def test_a_file_that_is_new_in_a_bucket_is_seen(bucket: dict[str, Any], s3: str)
 
 
 def test_a_bucket_that_is_gone_or_does_not_answer_is_a_sentence_without_the_secret(bucket: dict[str, Any]) -> None:
-    with pytest.raises(SourceUnreadable, match="there is no such file") as one:
+    with pytest.raises(SourceUnreadable, match="the file does not exist") as one:
         read_source(SourceSpec(kind="csv", path="s3://nowhere/s.csv", storage=bucket))
     deaf = bucket | {"endpoint_url": "http://127.0.0.1:1", "config_kwargs": {"retries": {"max_attempts": 1}}}
     with pytest.raises(SourceUnreadable, match="can't be read as csv") as two:
@@ -102,7 +102,7 @@ def test_a_local_address_is_not_read_over_http(url: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["reference", "dask", "jupyter", "git", "github", "data", "gopher", "javascript"])
 def test_a_scheme_that_is_none_of_a_store_is_refused(scheme: str) -> None:
-    with pytest.raises(SpecError, match=f"no source is read by {scheme}://"):
+    with pytest.raises(SpecError, match=f"{scheme}:// is not supported"):
         read_source(SourceSpec(kind="csv", path=f"{scheme}://u:hunter2@host/s.csv"))
 
 
@@ -125,7 +125,7 @@ def test_of_an_archive_with_two_files_none_is_lost_in_silence(tmp_path: Path) ->
     with zipfile.ZipFile(tmp_path / "s.zip", "w") as archive:
         archive.writestr("one.csv", TEXT)
         archive.writestr("two.csv", TEXT)
-    with pytest.raises(SourceUnreadable, match="holds 2 files, and one is read"):
+    with pytest.raises(SourceUnreadable, match="holds 2 files instead of one"):
         read_source(SourceSpec(kind="csv", path=str(tmp_path / "s.zip")))
     (tmp_path / "torn.zip").write_bytes((tmp_path / "s.zip").read_bytes()[:40])
     with pytest.raises(SourceUnreadable, match="can't be unpacked"):

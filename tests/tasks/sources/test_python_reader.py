@@ -80,7 +80,7 @@ def test_what_goes_wrong_inside_is_an_unreadable_source(source: Any, function: s
     [
         ("loader:gone", {}, "module loader has no gone"),
         ("nowhere:frame", {}, "nowhere:frame can't be imported: No module named 'nowhere'"),
-        ("loader:nothing", {}, "loader:nothing is int, and can't be called"),
+        ("loader:nothing", {}, "loader:nothing is int, which can't be called"),
         ("loader:arrow", {"colour": "red"}, r"loader:arrow\(as_of, shop='a'\) does not take.*colour"),
         ("loader:Shop.frame", {}, "does not take these arguments: missing a required argument: 'rows'"),
     ],

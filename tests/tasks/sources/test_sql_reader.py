@@ -118,11 +118,11 @@ def test_the_night_s_instant_is_offered_to_a_query_that_names_it(shop: Any, tmp_
     [
         ({}, "needs either query or table"),
         ({"query": "SELECT 1", "table": "t"}, "needs either query or table"),
-        ({"query": "SELECT :shop"}, "names :shop, which is not in parameters"),
-        ({"query": "SELECT 1", "parameters": {"shop": 1}}, "parameter 'shop' is not named in the query"),
-        ({"query": "SELECT :as_of", "parameters": {"as_of": "2024-01-01"}}, "as_of is ours"),
-        ({"query": "SELECT '${PASSWORD}'"}, r"takes no \$\{PASSWORD\}; give it as one of parameters"),
-        ({"query": "SELECT 1", "path": "s.csv"}, "kind sql knows no path"),
+        ({"query": "SELECT :shop"}, "query uses :shop, but source.parameters has no shop"),
+        ({"query": "SELECT 1", "parameters": {"shop": 1}}, "source.parameters has 'shop', but the query does not use it"),
+        ({"query": "SELECT :as_of", "parameters": {"as_of": "2024-01-01"}}, "as_of is reserved"),
+        ({"query": "SELECT '${PASSWORD}'"}, r"query contains \$\{PASSWORD\}; add it to source.parameters"),
+        ({"query": "SELECT 1", "path": "s.csv"}, "kind sql does not have path"),
     ],
 )
 def test_a_source_that_is_told_wrongly_is_no_spec(told: dict[str, Any], said: str) -> None:
@@ -140,7 +140,7 @@ def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
     url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     with pytest.raises(SourceUnreadable, match="readonly"):
         read_source(sql(url, query="DELETE FROM t RETURNING a"))
-    with pytest.raises(SourceUnreadable, match="there is no such file"):
+    with pytest.raises(SourceUnreadable, match="the file does not exist"):
         read_source(sql(f"sqlite:///{tmp_path}/gone.db", table="t"))
     assert not (tmp_path / "gone.db").exists()
 

@@ -97,7 +97,7 @@ def test_a_glob_never_means_a_column_that_has_another_part() -> None:
 
 @pytest.mark.parametrize(
     ("y", "said"),
-    [(["sold_a", "returned"], "'returned', the target"), (["r*"], r"no column fits 'r\*', the target")],
+    [(["sold_a", "returned"], "'returned', the target"), (["r*"], r"no column matches 'r\*', the target")],
 )
 def test_a_target_that_is_not_there_is_named(night: Any, y: list[str], said: str) -> None:
     with pytest.raises(SourceUnreadable, match=said):
