@@ -80,7 +80,7 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         row, unique_id, ds, known_at, y and the other columns that the pipeline uses.
 
     Raises:
-        SourceUnreadable: A column is missing, repeated or has a reserved name; or there are no rows.
+        SourceUnreadable: A column is missing, repeated or has a reserved name; or the table is empty.
     """
     columns, names = reading.columns, table.column_names
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("known_at", columns.known_at)]

@@ -81,7 +81,7 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[
         The paths of the files; at least one.
 
     Raises:
-        FileNotFoundError: There is no such file.
+        FileNotFoundError: No file matches.
     """
     globbed = re.search(r"[*?\[]", path) and not filesystem.exists(path)
     if globbed:

@@ -34,7 +34,7 @@ def plan_incremental_read(
 
     Returns:
         (watermark of the read, last night's rows that the read does not return). None if everything must be read:
-        there is no earlier night, it read something else, the source has no `known_at`, the query uses :as_of, or the
+        no earlier night exists, it read something else, the source has no `known_at`, the query uses :as_of, or the
         text of the times does not sort like the times.
     """
     spec, columns = reading.source.incremental, reading.columns
