@@ -91,7 +91,7 @@ class DatasetSpec(Spec):
         return self.timestamp_parser().zone or "UTC"
 
     def on_a_changing_clock(self, values: pd.Series) -> pd.Series:
-        """Return which of `values`, all of them NaT as `times`, are wall times in the hour of a clock change."""
+        """Return which of `values`, of which none could be parsed, are wall times in the hour of a clock change."""
         return self.timestamp_parser()._replace(calendar_steps=True).parse(values).notna()
 
     @property
@@ -141,7 +141,7 @@ class DatasetSpec(Spec):
         return column.kind if column else "any"
 
     def role(self, name: str) -> str:
-        """Return the role of a column of `wanted` as text for a message."""
+        """Return the role of a column, other than series, time and target, as text for a message."""
         if name in {*self.numbers, *self.features.static}:
             return "covariate"
         return f"column that contract {self.contract.label if self.contract else ''} promises"

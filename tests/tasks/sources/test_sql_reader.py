@@ -119,7 +119,10 @@ def test_the_night_s_instant_is_offered_to_a_query_that_names_it(shop: Any, tmp_
         ({}, "needs either query or table"),
         ({"query": "SELECT 1", "table": "t"}, "needs either query or table"),
         ({"query": "SELECT :shop"}, "query uses :shop, but source.parameters has no shop"),
-        ({"query": "SELECT 1", "parameters": {"shop": 1}}, "source.parameters has 'shop', but the query does not use it"),
+        (
+            {"query": "SELECT 1", "parameters": {"shop": 1}},
+            "source.parameters has 'shop', but the query does not use it",
+        ),
         ({"query": "SELECT :as_of", "parameters": {"as_of": "2024-01-01"}}, "as_of is reserved"),
         ({"query": "SELECT '${PASSWORD}'"}, r"query contains \$\{PASSWORD\}; add it to source.parameters"),
         ({"query": "SELECT 1", "path": "s.csv"}, "kind sql does not have path"),
