@@ -114,6 +114,6 @@ def test_pipeline_finds_the_module_next_to_its_yaml(tmp_path: Path) -> None:
         "freq: D\nwindowing: {horizon: 2}\n"
     )
     spec = PipelineSpec.read(str(tmp_path / "shop.yaml"))
-    assert read_source(spec.reading.source)["sold"].to_pylist() == [1]
+    assert read_source(spec.dataset.source)["sold"].to_pylist() == [1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.py", "shop.yaml"]
     assert str(tmp_path) not in spec.model_dump_json()
