@@ -100,30 +100,30 @@ def hive_keys(name: str, path: str) -> dict[str, str | None]:
     return {key: None if value == HIVE_NULL else unquote(value) for key, value in pairs}
 
 
-def decompress(file: Any, most: int, source: SourceSpec) -> bytes:
-    """Return at most `most` uncompressed bytes of a file; its first bytes, not its name, decide the compression."""
+def decompress(file: Any, max_bytes: int, source: SourceSpec) -> bytes:
+    """Return at most `max_bytes` uncompressed bytes; the first bytes of the file decide the format, not its name."""
     head = file.read(6)
     file.seek(0)
     compression = next((name for magic, name in MAGIC if head.startswith(magic)), "")
     if compression == "zip":
-        return _read_only_member(file, most, source)
+        return _read_only_member(file, max_bytes, source)
     openers: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
     if compression == "zstd":
         file = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
     elif compression:
         file = openers[compression](file, "rb")
-    data: bytes = file.read(most)
+    data: bytes = file.read(max_bytes)
     return data
 
 
-def _read_only_member(file: Any, most: int, source: SourceSpec) -> bytes:
+def _read_only_member(file: Any, max_bytes: int, source: SourceSpec) -> bytes:
     try:
         with zipfile.ZipFile(file) as archive:
             members = [name for name in archive.namelist() if not name.endswith("/")]
             if len(members) != 1:
                 raise source_error(source, f"the zip archive holds {len(members)} files instead of one; unpack it")
             with archive.open(members[0]) as member:
-                return member.read(most)
+                return member.read(max_bytes)
     except (
         zipfile.BadZipFile,
         RuntimeError,

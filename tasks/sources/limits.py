@@ -12,8 +12,8 @@ def source_error(source: SourceSpec, reason: str) -> SourceUnreadable:
     return SourceUnreadable(f"the source {source.shown}", [reason])
 
 
-def check_limit(count: int, most: int, what: str, source: SourceSpec) -> None:
-    """Raise SourceUnreadable if `count` is more than `most`; `what` is the unit, such as values or bytes."""
-    if count > most:
-        reason = f"it holds {count:,} {what} or more, and at most {most:,} are read"
+def check_limit(count: int, limit: int, unit: str, source: SourceSpec) -> None:
+    """Raise SourceUnreadable if `count` is above `limit`; `unit` is values or bytes."""
+    if count > limit:
+        reason = f"it holds {count:,} {unit} or more, and at most {limit:,} are read"
         raise source_error(source, f"{reason}; name fewer columns, or shorten the history")
