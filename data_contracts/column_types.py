@@ -126,6 +126,20 @@ def kind_of(arrow: pa.DataType) -> ColumnType:
     return next((kind for matches, kind in tests if matches), "any")
 
 
+def known_frequency(freq: str) -> str:
+    """Return `freq` if it is a pandas frequency that leads forward; raises ValueError for any other."""
+    from pandas.tseries.frequencies import to_offset  # here, for a contract is read without pandas
+
+    examples = "write one such as h, 30min, D, B, W-MON, MS"
+    try:
+        steps = to_offset(freq).n
+    except ValueError as unknown:
+        raise ValueError(f"{freq!r} is not a pandas frequency; {examples}") from unknown
+    if steps < 1:
+        raise ValueError(f"{freq!r} must lead forward; {examples}")
+    return freq
+
+
 def known_zone(zone: str) -> str:
     """Return `zone` if it is an IANA time zone.
 

@@ -16,10 +16,20 @@ NightcastError 1
 import re
 from collections.abc import Mapping, Sequence
 
+# The credentials of a URL end at the last @ of the line or before the next URL: a password may hold /, @ and spaces.
+URL = re.compile(r"://((?:(?!\s[('\"<]*[a-z][\w+.-]*://).)*@)?([^\s?]*)(\?[^\s/=]+=\S*)?", re.IGNORECASE)
+
 
 def redact(text: str) -> str:
-    """`text` without the user and password that a URL in it may carry."""
-    return re.sub(r"://[^/@\s]*@", "://…@", text)
+    """Replace the credentials and the query of every URL in `text` by an ellipsis; what is in doubt is hidden too."""
+    return URL.sub(_redact_url, text)
+
+
+def _redact_url(match: re.Match[str]) -> str:
+    credentials, rest, query = match.groups()
+    if credentials and "?" in credentials:  # part of a password, or the query: either may be secret
+        return "://…"
+    return f"://{'…@' if credentials else ''}{rest}{'?…' if query else ''}"
 
 
 class NightcastError(Exception):

@@ -1,6 +1,5 @@
 """Read YAML documents: plain data only, and every error names file and line."""
 
-import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from data_contracts.errors import SpecError
+from data_contracts.errors import SpecError, redact
 
 MAX_DOCUMENT_BYTES = 1_000_000  # a pipeline has a few kilobytes; a megabyte is an accident or an attack
 
@@ -98,6 +97,6 @@ def spec_error_from(path: Path | str, error: ValidationError) -> SpecError:
         field = ".".join(str(part) for part in finding["loc"]) or "the document"
         value = finding["input"]
         hidden = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden", "dict_type")
-        shown = "" if hidden else f" (got {textwrap.shorten(re.sub('://.*@', '://…@', repr(value)), 80)})"
+        shown = "" if hidden else f" (got {textwrap.shorten(redact(repr(value)), 80)})"
         lines.append(f"  - {field}: {finding['msg']}{shown}")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))

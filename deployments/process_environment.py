@@ -3,12 +3,12 @@
 import atexit
 import logging
 import os
-import re
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
+from data_contracts.errors import redact
 from deployments.instance_lock import running_instance
 
 REQUEST_TIMEOUT_S = 10.0  # seconds
@@ -54,7 +54,7 @@ def drop_unreachable_server() -> None:
     except (httpx.HTTPError, httpx.InvalidURL) as silent:
         del os.environ["PREFECT_API_URL"]
         told = "the Prefect server at %s does not answer (%s): this run goes on without it, and is not in its UI"
-        logging.getLogger("nightcast").warning(told, re.sub(r"://[^/@]*@", "://…@", url), type(silent).__name__)
+        logging.getLogger("nightcast").warning(told, redact(" ".join(url.split())), type(silent).__name__)
 
 
 def _join_the_server_of_up() -> None:

@@ -1,4 +1,4 @@
-"""Step 1 · source → raw: the table as it was known at the as-of, kept for ever.
+"""Step 1 · source → raw: the table as it was known at the as-of, kept permanently.
 
        history: every column            as-of   the horizon: known covariates only
 ───────────────────────────────────────── │ ───────────────────── ┤   everything later: not read
@@ -24,9 +24,16 @@ from tasks.storage.store import Store
 
 
 def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.Table:
-    """Only what was known at `as_of`: later rows keep their known covariates, as far as the horizon, and lose the rest.
+    """Remove everything that was not known at `as_of`.
 
-    Rows whose time can't be read stay as they are: validation names them, and no model ever sees them.
+    Args:
+        table: The source with canonical columns.
+        reading: How the source is read.
+        as_of: An instant; rows at or after it are in the future.
+
+    Returns:
+        The rows before `as_of`, and the rows of the horizon with only their known covariates. A row whose time cannot
+        be parsed is kept: validation reports it, and no model sees it.
     """
     ids = table["unique_id"].to_pandas() if "unique_id" in table.column_names else None
     times = reading.times(table["ds"].to_pandas(), ids=ids)
@@ -39,19 +46,20 @@ def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.T
     kept |= _ambiguous_hours(table["ds"].to_pandas(), ids, times, reading, moment)
     if reading.columns.known_at:
         kept &= ~(reading.known(table["known_at"].to_pandas()) >= pd.Timestamp(as_of))
-    told = {*RESERVED_COLUMNS, *reading.features.known_columns} - {"y"}
-    hidden = pa.array(later.to_numpy())
-    for place, field in enumerate(table.schema):
-        if field.name not in told:
-            blank = pc.if_else(hidden, pa.scalar(None, field.type), table[field.name])
-            table = table.set_column(place, field.name, blank)
+    known_ahead = {*RESERVED_COLUMNS, *reading.features.known_columns} - {"y"}
+    is_future = pa.array(later.to_numpy())
+    for index, field in enumerate(table.schema):
+        if field.name not in known_ahead:
+            hidden = pc.if_else(is_future, pa.scalar(None, field.type), table[field.name])
+            table = table.set_column(index, field.name, hidden)
     return table.filter(pa.array(kept.to_numpy()))
 
 
 def _ambiguous_hours(
     written: pd.Series, ids: pd.Series | None, times: pd.Series, reading: DatasetSpec, moment: pd.Timestamp
 ) -> pd.Series:
-    """Rows after `moment` without which an earlier row of the same wall time would not be known as the first of two."""
+    """Find rows after `moment` that share an ambiguous wall time with a row before it."""
+    # They are kept: without them the earlier row could not be recognised as the first of the two.
     near = (times - moment).abs() < pd.Timedelta("2h")
     if ids is None or not near.any():
         return near & False
@@ -61,19 +69,31 @@ def _ambiguous_hours(
 
 
 def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty: bool = False) -> pa.Table:
-    """Pick and rename the columns. Raises SourceUnreadable where one is missing, with the nearest name there is."""
+    """Select the columns and give them canonical names; a wide table is unpivoted.
+
+    Args:
+        table: The table of the source.
+        reading: How the source is read.
+        may_be_empty: Whether a table without rows is valid.
+
+    Returns:
+        row, unique_id, ds, known_at, y and the other columns that the pipeline uses.
+
+    Raises:
+        SourceUnreadable: A column is missing, repeated or has a reserved name; or the table is empty.
+    """
     columns, names = reading.columns, table.column_names
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("known_at", columns.known_at)]
     mapped += [("target (y)", target) for target in reading.targets(names)]
     needed = [(role, name) for role, name in mapped if name] + [(reading.role(name), name) for name in reading.wanted]
-    findings = [_missing(role, name, table) for role, name in needed if name not in names]
+    findings = [_describe_missing(role, name, table) for role, name in needed if name not in names]
     findings += [
-        f"column {name!r}, the {role}, stands {names.count(name)} times"
+        f"column {name!r}, the {role}, occurs {names.count(name)} times"
         for role, name in needed
         if names.count(name) > 1
     ]
     findings += [
-        f"column {name!r} has the name of a column of ours; rename it in the source"
+        f"column {name!r} has a reserved name ({', '.join(RESERVED_COLUMNS)}); rename it in the source"
         for name in reading.wanted
         if name in RESERVED_COLUMNS
     ]
@@ -81,86 +101,103 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         findings = ["the table has no rows"]
     if findings:
         raise SourceUnreadable(f"the source {reading.source.shown}", findings)
-    ours = {"unique_id": _named(table[columns.unique_id])} if columns.unique_id else {}
-    ours |= {"ds": table[columns.ds]} | ({"known_at": table[columns.known_at]} if columns.known_at else {})
+    canonical = {"unique_id": _names_as_text(table[columns.unique_id])} if columns.unique_id else {}
+    canonical |= {"ds": table[columns.ds]} | ({"known_at": table[columns.known_at]} if columns.known_at else {})
     static = set(reading.features.static)
-    kept = {name: _named(table[name]) if name in static else table[name] for name in reading.wanted}
+    others = {name: _names_as_text(table[name]) if name in static else table[name] for name in reading.wanted}
     if isinstance(columns.y, str):
-        ours = {"row": _counted(table), "unique_id": pa.array([columns.y] * table.num_rows), **ours}
-        ours = {**ours, "y": table[columns.y]}
-        return pa.table({name: _decoded(values) for name, values in (ours | kept).items()})
+        rows = pa.array(range(table.num_rows), pa.int64())
+        canonical = {"row": rows, "unique_id": pa.array([columns.y] * table.num_rows), **canonical}
+        return _decoded_table({**canonical, "y": table[columns.y], **others})
     cells = {target: table[target] for target in reading.targets(names)}
-    return unpivot.unpivot(_together(ours | kept), _together(cells))
+    return unpivot.unpivot(_decoded_table(canonical | others), _decoded_table(cells))
 
 
-def _counted(table: pa.Table) -> pa.Array:
-    return pa.array(range(table.num_rows), pa.int64())
+def _decoded_table(columns: dict[str, Any]) -> pa.Table:
+    return pa.table({name: _decode(values) for name, values in columns.items()})
 
 
-def _together(columns: dict[str, Any]) -> pa.Table:
-    return pa.table({name: _decoded(values) for name, values in columns.items()})
-
-
-def _decoded(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+def _decode(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
-def _named(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Names that are numbers as text: beside a missing one, pandas would make 7.0 of 7."""
-    plain = _decoded(values)
-    return plain.cast(pa.string()) if pa.types.is_integer(plain.type) else plain
+def _names_as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Convert integer names to text: in a column with a missing name, pandas would convert 7 to 7.0."""
+    names = _decode(values)
+    return names.cast(pa.string()) if pa.types.is_integer(names.type) else names
 
 
-def _missing(role: str, name: str, table: pa.Table) -> str:
+def _describe_missing(role: str, name: str, table: pa.Table) -> str:
     if any(letter in name for letter in "*?["):
-        return f"no column fits {name!r}, the {role}; the source has {', '.join(table.column_names[:20])}"
+        return f"no column matches {name!r}, the {role}; the source has {', '.join(table.column_names[:20])}"
     near = difflib.get_close_matches(name, table.column_names, 1)
     hint = f"; did you mean {near[0]!r}?" if near else f"; the source has {', '.join(table.column_names[:20])}"
     return f"column {name!r}, the {role}, is missing{hint}"
 
 
 def known_table(reading: DatasetSpec, as_of: datetime, store: Store) -> pa.Table:
-    """The source in our words, as it was known at `as_of`. Raises SourceUnreadable where that is nothing."""
+    """Read the source with canonical columns, as it was known at `as_of`.
+
+    Args:
+        reading: How the source is read.
+        as_of: An instant; rows at or after it are in the future.
+        store: Where the raw table of the last night lies, for an incremental read.
+
+    Returns:
+        The table of `filter_as_of`.
+
+    Raises:
+        SourceUnreadable: The source cannot be read, lacks a column, or has no row that was known.
+    """
     if reading.contract:
         dry_run_rules(reading.contract, reading.kinds)
     before = snapshots.snapshot_before(reading.pipeline, as_of, store) if reading.source.incremental else None
-    table = _only_new(reading, as_of, before, store)
+    table = _read_incrementally(reading, as_of, before, store)
     if table is None:
         table = to_canonical_columns(read_source(reading.source, reading.chosen, as_of), reading)
     raw = filter_as_of(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(
-            f"the source {reading.source.shown}", [f"nothing in it was known at {as_of:%Y-%m-%d %H:%M %Z}"]
+            f"the source {reading.source.shown}", [f"none of its rows was known at {as_of:%Y-%m-%d %H:%M %Z}"]
         )
     return row_versions.renumber(raw) if reading.source.kind == "sql" else raw
 
 
-def _only_new(
+def _read_incrementally(
     reading: DatasetSpec, as_of: datetime, before: snapshots.Snapshot | None, store: Store
 ) -> pa.Table | None:
-    """What last night read and what is new since; None where everything must be read."""
-    found = incremental.plan_incremental_read(reading, before, store)
-    if found is None:
+    """Return last night's rows and the new ones; None if everything must be read."""
+    plan = incremental.plan_incremental_read(reading, before, store)
+    if plan is None:
         return None
-    asked, kept = found
-    newer = read_source(reading.source, reading.chosen, as_of, asked)
+    watermark, kept = plan
+    newer = read_source(reading.source, reading.chosen, as_of, watermark)
     return incremental.merge_new_rows(kept, to_canonical_columns(newer, reading, may_be_empty=True))
 
 
-def _seen(reading: DatasetSpec, as_of: datetime, store: Store) -> Any:
-    """What the raw table depends on: the bytes of the files, or else the very table that is read."""
-    mark = fingerprint(reading.source)
-    if mark:
-        return reading, as_of, mark
+def _cache_key(reading: DatasetSpec, as_of: datetime, store: Store) -> Any:
+    """Return the digest of the source's files, or of the table that a database or a function returns."""
+    files = fingerprint(reading.source)
+    if files:
+        return reading, as_of, files
     raw = known_table(reading, as_of, store)
     return CacheInputs((reading, as_of, table_digest(raw)), raw)
 
 
-@step(cache_key=_seen)
+@step(cache_key=_cache_key)
 def ingest(reading: DatasetSpec, as_of: datetime, store: Store, read: Any = None) -> Artifact:
-    """The source as it was known at `as_of`. Raises SourceUnreadable where it is no table, or lacks a column.
+    """Store the source as it was known at `as_of`.
 
-    Raises SpecError, before anything is read, where a rule of the contract can't be run. `read` is that table, where it
-    had to be read to know whether it changed.
+    Raises SpecError, before the source is read, if a rule of the contract cannot be run, and SourceUnreadable as
+    `known_table` does.
+
+    Args:
+        reading: How the source is read.
+        as_of: An instant; rows at or after it are in the future.
+        store: Where the table is kept.
+        read: The table, if it had to be read for the cache key.
+
+    Returns:
+        The raw table.
     """
     return store.put(known_table(reading, as_of, store) if read is None else read, "raw")

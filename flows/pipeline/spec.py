@@ -8,6 +8,7 @@ import pandas as pd
 from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
+from data_contracts.column_types import known_frequency
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
 from data_contracts.odcs_compiler import read_contract
@@ -75,15 +76,7 @@ class PipelineSpec(Spec):
     @field_validator("freq")
     @classmethod
     def _check_freq(cls, freq: str) -> str:
-        try:
-            pd.tseries.frequencies.to_offset(freq)
-        except ValueError as unknown:
-            raise ValueError(
-                f"{freq!r} is not a pandas frequency; write for example h, 30min, D, B, W-MON, MS"
-            ) from unknown
-        if pd.tseries.frequencies.to_offset(freq).n < 1:
-            raise ValueError(f"{freq!r} must be a positive frequency; write for example h, 30min, D, B, W-MON, MS")
-        return freq
+        return known_frequency(freq)
 
     @model_validator(mode="after")
     def _check_rules_across_packages(self) -> "PipelineSpec":

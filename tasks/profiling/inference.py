@@ -4,10 +4,9 @@ import difflib
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
-import pandas as pd
 from pydantic import PositiveInt, field_validator
 
-from data_contracts.column_types import known_zone
+from data_contracts.column_types import known_frequency, known_zone
 from data_contracts.errors import NightcastError, SpecError
 from data_contracts.spec import Spec
 
@@ -40,13 +39,7 @@ class Hints(Spec):
     @field_validator("freq")
     @classmethod
     def _check_freq(cls, freq: str | None) -> str | None:
-        try:
-            valid = freq is None or pd.tseries.frequencies.to_offset(freq).n > 0
-        except ValueError:
-            valid = False
-        if not valid:
-            raise ValueError(f"{freq!r} is not a pandas frequency; use one such as h, 30min, D, B, W-MON, MS")
-        return freq
+        return None if freq is None else known_frequency(freq)
 
 
 class Inference(NamedTuple):

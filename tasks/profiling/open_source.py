@@ -100,7 +100,7 @@ def _refuse_secrets(address: str) -> None:
     password = re.search(r"://[^:@/]*:(.*)@", address)
     in_query = re.search(rf"[?&][^=]*(?:{SECRET.pattern})[^=]*=(?!\$)", address, re.IGNORECASE)
     if in_query or (password and not NAMED.fullmatch(password[1])):
-        shown = re.sub(r"\?.*$", "", re.sub(r"://.*@", "://…@", address))
+        shown = redact(address).split("?", 1)[0]
         raise SpecError(
             f"{shown} contains a password, and init writes the address to a file. Write ${{PASSWORD}} in its place, in "
             "quotes for your shell, and set that environment variable; or omit it if the environment has credentials."

@@ -1,4 +1,4 @@
-"""Rows of Python values, as a database driver gives them, as Arrow columns of the types that all sources share."""
+"""Convert rows of Python values, as database drivers return them, to Arrow columns of a few common types."""
 
 import json
 from collections.abc import Sequence
@@ -8,14 +8,19 @@ from typing import Any
 
 import pyarrow as pa
 
-LARGEST = 1 << 63
+INT64_LIMIT = 1 << 63
 ZONED, NAIVE = pa.timestamp("us", "UTC"), pa.timestamp("us")
 
 
 def column(values: Sequence[Any]) -> pa.Array:
-    """One column: whole numbers int64, other numbers float64, times in UTC or naive, dates, booleans, else text.
+    """Convert one column of Python values.
 
-    A column of mixed kinds, which only untyped databases have, is text.
+    Args:
+        values: Numbers, booleans, times, dates or anything else; None is missing.
+
+    Returns:
+        int64, float64, bool, timestamp[us] (UTC or naive), date32 or text. A column of mixed types, which only untyped
+        databases have, is text.
     """
     kinds = {_kind(value) for value in values if value is not None}
     if not kinds:
@@ -27,30 +32,30 @@ def column(values: Sequence[Any]) -> pa.Array:
     types = {"bool": pa.bool_(), "zoned": ZONED, "naive": NAIVE, "date": pa.date32()}
     if len(kinds) == 1 and (kind := next(iter(kinds))) in types:
         return pa.array(values, types[kind])
-    return pa.array([_text(value) for value in values], pa.string())
+    return pa.array([_to_text(value) for value in values], pa.string())
 
 
 def table(batches: list[list[pa.Array]], names: list[str]) -> pa.Table:
-    """The batches, one list of columns each, as one table: a type that holds what all of them hold."""
-    columns = [_chunked([batch[place] for batch in batches]) for place in range(len(names))]
+    """Concatenate batches, each a list of columns, to a table in which every column has one type."""
+    columns = [_concatenate([batch[index] for batch in batches]) for index in range(len(names))]
     return pa.table(columns, names=names)
 
 
-def _chunked(chunks: list[pa.Array]) -> pa.ChunkedArray:
-    kinds = {chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)}
-    if not kinds:
+def _concatenate(chunks: list[pa.Array]) -> pa.ChunkedArray:
+    types = {chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)}
+    if not types:
         return pa.chunked_array(chunks, pa.null())
-    if len(kinds) > 1:
-        kinds = {pa.float64()} if kinds <= {pa.int64(), pa.float64()} else {pa.string()}
-    kind = kinds.pop()
-    return pa.chunked_array([chunk.cast(kind, safe=False) for chunk in chunks], kind)
+    if len(types) > 1:
+        types = {pa.float64()} if types <= {pa.int64(), pa.float64()} else {pa.string()}
+    common = types.pop()
+    return pa.chunked_array([chunk.cast(common, safe=False) for chunk in chunks], common)
 
 
 def _kind(value: Any) -> str:
     if isinstance(value, bool):
         return "bool"
     if isinstance(value, int):
-        return "int" if -LARGEST <= value < LARGEST else "float"
+        return "int" if -INT64_LIMIT <= value < INT64_LIMIT else "float"
     if isinstance(value, float | Decimal):
         return "float"
     if isinstance(value, datetime):
@@ -58,7 +63,7 @@ def _kind(value: Any) -> str:
     return "date" if isinstance(value, date) else "text"
 
 
-def _text(value: Any) -> str | None:
+def _to_text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bytes | bytearray | memoryview):

@@ -1,4 +1,4 @@
-"""What becomes of rows that repeat a series and time, and of steps that have no row: policies of the pipeline."""
+"""Policies of a pipeline for duplicate rows of one series and time, and for steps without a row."""
 
 from typing import Literal
 
@@ -12,9 +12,10 @@ KEY = ["unique_id", "ds"]
 
 
 class CleaningSpec(Spec):
-    """`fill` by column: y or a covariate. `zero` of y says that a step without a row had none: it is an observation.
+    """Policies for duplicates and gaps. `fill` maps y or a covariate to its policy.
 
-    Every other fill is shown to the models beside a mask, and is never a target.
+    `zero` for y means that a step without a row is an observation of 0. Every other fill is an input of the models,
+    with a mask, and never a target.
     """
 
     fill: dict[str, Fill] = Field(default_factory=dict, description="none, zero, forward, interpolate or season")
@@ -26,30 +27,38 @@ class CleaningSpec(Spec):
 
 
 def is_dropped(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:
-    """Which rows repeat a key and are not to be used."""
+    """Return which rows are duplicates that are not used."""
     if cleaning.repeated in ("mean", "sum"):
         return pd.Series(False, index=frame.index)
-    keyed = frame["ds"].notna() & frame["unique_id"].notna()
-    return frame.duplicated(KEY, keep="last" if cleaning.repeated == "last" else "first") & keyed
+    has_key = frame["ds"].notna() & frame["unique_id"].notna()
+    return frame.duplicated(KEY, keep="last" if cleaning.repeated == "last" else "first") & has_key
 
 
 def aggregate_duplicates(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.DataFrame:
-    """One row a series and time: numbers by their mean or sum, what is no number by its first value."""
+    """Reduce duplicates to one row per series and time, if the policy is mean or sum.
+
+    Args:
+        frame: Rows with unique_id, ds, y and covariates.
+        cleaning: The policy; a sum is of y only.
+
+    Returns:
+        The rows with the mean of each number (the sum of y), and the first value of other columns.
+    """
     if cleaning.repeated not in ("mean", "sum") or not frame.duplicated(KEY).any():
         return frame
-    alone = ~frame.duplicated(KEY, keep=False)
-    groups = frame[~alone].groupby(KEY, sort=False)
+    unique = ~frame.duplicated(KEY, keep=False)
+    groups = frame[~unique].groupby(KEY, sort=False)
     numbers = [name for name in frame.columns if frame[name].dtype == "float64"]
     others = groups[[name for name in frame.columns if name not in (*KEY, *numbers)]].first()
-    means = groups[numbers].mean()
+    aggregates = groups[numbers].mean()
     if cleaning.repeated == "sum":
-        means["y"] = groups["y"].sum(min_count=1)
-    told = pd.concat([others, means], axis=1).reset_index()[list(frame.columns)]
-    return pd.concat([frame[alone], told]).astype(frame.dtypes.to_dict())
+        aggregates["y"] = groups["y"].sum(min_count=1)
+    aggregated = pd.concat([others, aggregates], axis=1).reset_index()[list(frame.columns)]
+    return pd.concat([frame[unique], aggregated]).astype(frame.dtypes.to_dict())
 
 
 def fill_missing_with_zero(clean: pd.DataFrame, cutoff: pd.Timestamp, cleaning: CleaningSpec) -> pd.DataFrame:
-    """The panel with 0 for each step of y up to the cutoff that has no value, where the pipeline says so."""
+    """Return the panel with 0 for missing values of y up to the cutoff, if the pipeline fills y with zero."""
     if cleaning.fill.get("y") != "zero":
         return clean
     return clean.assign(y=clean["y"].mask(clean["y"].isna() & (clean["ds"] <= cutoff), 0.0))

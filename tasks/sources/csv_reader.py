@@ -1,4 +1,4 @@
-"""CSV as text, so that `007` stays `007`: one file or many, each with its header, every slip named with its line."""
+"""Read CSV files as text, so that `007` stays `007`; each file has its header, and an error names its line."""
 
 from collections.abc import Callable
 
@@ -11,91 +11,98 @@ from tasks.sources.filesystem import decompress, hive_keys, list_source_files, o
 from tasks.sources.limits import check_limit, source_error
 from tasks.sources.spec import SourceSpec
 
-Choice = Callable[[list[str]], list[str]]
+ColumnChoice = Callable[[list[str]], list[str]]
 
 
-def read_csv(source: SourceSpec, choose: Choice) -> pa.Table:
-    """The columns of `choose`, all text; no rows where one of them is missing from a single file.
+def read_csv(source: SourceSpec, choose: ColumnChoice) -> pa.Table:
+    """Read one file, or several as one table whose columns are matched by name.
 
-    Several files are one table, column by column by their names. Raises SourceUnreadable with file and line.
+    Args:
+        source: The source, with its secrets resolved.
+        choose: Picks among the column names of the header.
+
+    Returns:
+        The chosen columns as text; no rows if a chosen column is in no file. Raises SourceUnreadable, with file and
+        line, for a file that cannot be read or lacks a column that other files have.
     """
     filesystem, path = open_file(source)
     names, parts, size, values = list_source_files(filesystem, path), [], 0, 0
     for name in names:
-        file_of_many = name.rsplit("/", 1)[-1] if len(names) > 1 else ""
+        file_name = name.rsplit("/", 1)[-1] if len(names) > 1 else ""  # a message about a single file needs no name
         with filesystem.open(name, "rb") as file:
             data = decompress(file, limits.MAX_BYTES + 1, source)
         size += len(data)
         check_limit(size, limits.MAX_BYTES, "bytes", source)
         keys = hive_keys(name, path)
-        part = _one_file(data, source, _besides(keys, choose), f"{file_of_many}: " if file_of_many else "")
-        part = _with(keys, part, choose)
+        part = _read_file(data, source, _without_keys(keys, choose), f"{file_name}: " if file_name else "")
+        part = _append_keys(keys, part, choose)
         values += part.num_rows * part.num_columns
         check_limit(values, limits.MAX_VALUES, "values", source)
-        parts.append((file_of_many, part))
-    return _together(parts, choose, source)
+        parts.append((file_name, part))
+    return _concatenate(parts, choose, source)
 
 
-def _one_file(data: bytes, source: SourceSpec, choose: Choice, where: str) -> pa.Table:
+def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str) -> pa.Table:
     data = as_utf8(data, source, where)
     if not data.strip():
-        raise source_error(source, f"{where}the file is empty: not even a header")
+        raise source_error(source, f"{where}the file is empty and has no header")
     delimiter = source.delimiter or detect_delimiter(data, choose)
     parsing = pcsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
     try:
         header = pcsv.open_csv(pa.BufferReader(data), parse_options=parsing).schema.names
-        wanted = choose(header)
-        if set(wanted) - set(header):
+        chosen = choose(header)
+        if set(chosen) - set(header):
             return pa.table([pa.array([], pa.string())] * len(header), names=header)
-        twice = len(set(header)) < len(header)
+        repeated = len(set(header)) < len(header)
         text = pcsv.ConvertOptions(
             column_types={name: pa.string() for name in header},
-            include_columns=None if twice else list(dict.fromkeys(wanted)),
+            include_columns=None if repeated else list(dict.fromkeys(chosen)),
             strings_can_be_null=True,
             quoted_strings_can_be_null=False,
             null_values=[""],
         )
-        read = pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
+        table = pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
     except pa.ArrowInvalid as broken:
         first = str(broken).splitlines()[0]
         raise source_error(
             source, f"{where}it can't be read as csv: {find_ragged_line(data, delimiter) or first}"
         ) from broken
-    if lost := find_unclosed_quote(data, delimiter, read.num_rows):
-        raise source_error(source, f"{where}it can't be read as csv: {lost}")
-    return read
+    if unclosed := find_unclosed_quote(data, delimiter, table.num_rows):
+        raise source_error(source, f"{where}it can't be read as csv: {unclosed}")
+    return table
 
 
-def _besides(keys: dict[str, str | None], choose: Choice) -> Choice:
-    """The columns that a file itself must have: a key of its folders need not stand in it too."""
+def _without_keys(keys: dict[str, str | None], choose: ColumnChoice) -> ColumnChoice:
+    """Choose among the columns that the file itself must have: it need not repeat the keys of its folders."""
     return lambda header: [
-        name for name in choose([*header, *_new(keys, header)]) if name in header or name not in keys
+        name for name in choose([*header, *_new_keys(keys, header)]) if name in header or name not in keys
     ]
 
 
-def _with(keys: dict[str, str | None], part: pa.Table, choose: Choice) -> pa.Table:
-    new = _new(keys, part.column_names)
+def _append_keys(keys: dict[str, str | None], part: pa.Table, choose: ColumnChoice) -> pa.Table:
+    new = _new_keys(keys, part.column_names)
     for name in (name for name in choose([*part.column_names, *new]) if name in new):
         part = part.append_column(name, pa.array([keys[name]] * part.num_rows, pa.string()))
     return part
 
 
-def _new(keys: dict[str, str | None], header: list[str]) -> list[str]:
+def _new_keys(keys: dict[str, str | None], header: list[str]) -> list[str]:
     return [name for name in keys if name not in header]
 
 
-def _together(parts: list[tuple[str, pa.Table]], choose: Choice, source: SourceSpec) -> pa.Table:
+def _concatenate(parts: list[tuple[str, pa.Table]], choose: ColumnChoice, source: SourceSpec) -> pa.Table:
     if len(parts) == 1:
         return parts[0][1]
-    wanted = choose(list(dict.fromkeys(name for _, part in parts for name in part.column_names)))
-    for file, part in parts:
-        if lacking := [name for name in wanted if name not in part.column_names]:
-            others = sum(lacking[0] in one.column_names for _, one in parts)
+    chosen = choose(list(dict.fromkeys(name for _, part in parts for name in part.column_names)))
+    for file_name, part in parts:
+        if missing := [name for name in chosen if name not in part.column_names]:
+            others = sum(missing[0] in other.column_names for _, other in parts)
             if others:
                 raise source_error(
-                    source, f"{file}: column {lacking[0]!r} is missing, and {others} other files have it"
+                    source, f"{file_name}: column {missing[0]!r} is missing, and {others} other files have it"
                 )
             return part.slice(0, 0)
-        if twice := next((name for name in wanted if part.column_names.count(name) > 1), None):
-            raise source_error(source, f"{file}: column {twice!r} stands {part.column_names.count(twice)} times")
-    return pa.concat_tables([part.select(wanted) for _, part in parts])
+        if repeated := next((name for name in chosen if part.column_names.count(name) > 1), None):
+            count = part.column_names.count(repeated)
+            raise source_error(source, f"{file_name}: column {repeated!r} occurs {count} times")
+    return pa.concat_tables([part.select(chosen) for _, part in parts])

@@ -1,4 +1,4 @@
-"""Files of a source on any fsspec URL: which addresses may be read, which files there are, their bytes unpacked."""
+"""Files of a source at an fsspec URL: allowed addresses, listing, hive keys and decompression."""
 
 import bz2
 import gzip
@@ -23,7 +23,7 @@ SCHEMES = (
     "sftp", "ssh", "hdfs", "webhdfs", "oci", "oss", "hf", "zip", "tar", "simplecache", "filecache", "blockcache",
 )
 # fmt: on
-NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 MAGIC = (
     (b"\x1f\x8b", "gzip"),
     (b"BZh", "bz2"),
@@ -34,85 +34,99 @@ MAGIC = (
 
 
 def open_file(source: SourceSpec) -> tuple[fsspec.AbstractFileSystem, str]:
-    """(file system, path). Raises SpecError for an address that no source may have."""
-    _allowed(source)
+    """Return (file system, path); raises SpecError for an address that must not be read."""
+    _check_address(source)
     filesystem, path = fsspec.core.url_to_fs(source.path, **source.storage)
-    filesystem.invalidate_cache()  # a listing of last night is not what lies there now
+    filesystem.invalidate_cache()  # a listing of last night is out of date
     return filesystem, path
 
 
-def _allowed(source: SourceSpec) -> None:
+def _check_address(source: SourceSpec) -> None:
     for part in re.split(r"::(?=\w+://)", source.path):
         scheme = part.split("://", 1)[0].lower() if "://" in part else ""
         if scheme and scheme not in SCHEMES:
-            known = "file, s3, gs, abfs, https, sftp"
+            supported = "file, s3, gs, abfs, https, sftp"
             raise SpecError(
-                f"the source {source.shown} can't be opened: no source is read by {scheme}://, but by {known}."
+                f"the source {source.shown} can't be opened: {scheme}:// is not supported; use one of {supported}."
             )
-        if scheme in ("http", "https") and (where := _local(part)):
+        if scheme in ("http", "https") and (address := _find_private_address(part)):
             raise SpecError(
-                f"the source {source.shown} can't be opened: it lies at {where}, an address inside this machine or its "
-                "network, which is not read over http; give the path of the file, or a bucket."
+                f"the source {source.shown} can't be opened: its host is {address}, an address inside this machine or "
+                "its network, which is not read over http; give the path of the file, or a bucket."
             )
 
 
-def _local(url: str) -> str | None:
-    """The address of a URL where it is not a public one; a name that can't be resolved is left to fail by itself."""
+def _find_private_address(url: str) -> str | None:
+    """Return an address of the host that is not public; None also for a host that cannot be resolved."""
     try:
         host = urlsplit(url).hostname or ""
-        found = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
+        resolved = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
     except (OSError, UnicodeError, ValueError):
         return None
-    addresses = [ipaddress.ip_address(str(one).split("%")[0]) for one in sorted(map(str, found))]
-    mapped = [getattr(one, "ipv4_mapped", None) or one for one in addresses]
-    return next((str(one) for one in mapped if not one.is_global), None)
+    addresses = [ipaddress.ip_address(str(address).split("%")[0]) for address in sorted(map(str, resolved))]
+    mapped = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
+    return next((str(address) for address in mapped if not address.is_global), None)
 
 
 def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[str]:
-    """Every file of a glob, a folder or a single path; names that start with . or _ are somebody's bookkeeping.
+    """List the files of a glob, a folder or a single path, sorted.
 
-    Raises FileNotFoundError where there is none.
+    Files whose names start with . or _ are skipped: they are metadata of other tools, as _SUCCESS.
+
+    Args:
+        filesystem: The file system of `path`.
+        path: A glob, a folder or a file.
+
+    Returns:
+        The paths of the files; at least one.
+
+    Raises:
+        FileNotFoundError: No file matches.
     """
     globbed = re.search(r"[*?\[]", path) and not filesystem.exists(path)
     if globbed:
         listed = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
     else:
         listed = [path] if filesystem.isfile(path) else filesystem.find(path)
-    found = sorted(name for name in listed if name == path or not name.rsplit("/", 1)[-1].startswith((".", "_")))
-    if not found:
+    names = sorted(name for name in listed if name == path or not name.rsplit("/", 1)[-1].startswith((".", "_")))
+    if not names:
         raise FileNotFoundError(path)
-    return found
+    return names
 
 
 def hive_keys(name: str, path: str) -> dict[str, str | None]:
-    """What the folders of a file below `path` say: `day=2024-03-01/` is the text 2024-03-01 of a column day."""
+    """Return the hive keys of a file below `path`: the folder `day=2024-03-01/` gives the text 2024-03-01 in `day`."""
     pairs = re.findall(r"([^/=]+)=([^/]*)/", name.removeprefix(path))
-    return {key: None if value == NO_VALUE else unquote(value) for key, value in pairs}
+    return {key: None if value == HIVE_NULL else unquote(value) for key, value in pairs}
 
 
-def decompress(file: Any, most: int, source: SourceSpec) -> bytes:
-    """At most `most` bytes of an open file; what it begins with, not its name, says how it is packed."""
+def decompress(file: Any, max_bytes: int, source: SourceSpec) -> bytes:
+    """Return at most `max_bytes` uncompressed bytes; the first bytes of the file decide the format, not its name."""
     head = file.read(6)
     file.seek(0)
-    packing = next((name for magic, name in MAGIC if head.startswith(magic)), "")
-    if packing == "zip":
-        return _only_member(file, most, source)
-    plain: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
-    if packing == "zstd":
+    compression = next((name for magic, name in MAGIC if head.startswith(magic)), "")
+    if compression == "zip":
+        return _read_only_member(file, max_bytes, source)
+    openers: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    if compression == "zstd":
         file = pa.CompressedInputStream(pa.PythonFile(file, "r"), "zstd")
-    elif packing:
-        file = plain[packing](file, "rb")
-    data: bytes = file.read(most)
+    elif compression:
+        file = openers[compression](file, "rb")
+    data: bytes = file.read(max_bytes)
     return data
 
 
-def _only_member(file: Any, most: int, source: SourceSpec) -> bytes:
+def _read_only_member(file: Any, max_bytes: int, source: SourceSpec) -> bytes:
     try:
         with zipfile.ZipFile(file) as archive:
             members = [name for name in archive.namelist() if not name.endswith("/")]
             if len(members) != 1:
-                raise source_error(source, f"the zip archive holds {len(members)} files, and one is read; unpack it")
+                raise source_error(source, f"the zip archive holds {len(members)} files instead of one; unpack it")
             with archive.open(members[0]) as member:
-                return member.read(most)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError) as broken:  # the last two: encrypted, odd packing
+                return member.read(max_bytes)
+    except (
+        zipfile.BadZipFile,
+        RuntimeError,
+        NotImplementedError,
+    ) as broken:  # the last two: encrypted, or an unsupported method
         raise source_error(source, f"it can't be unpacked: {broken}") from broken

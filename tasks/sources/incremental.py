@@ -1,4 +1,4 @@
-"""What a night need not read again: what last night read, and what a database says has become known since.
+"""Incremental read: take old rows from last night's raw table, and ask the database for rows that are new since then.
 
 last night's raw   known ──────────────────────── since │ reread │ watermark
 asked for now                                     since ├────────┴──────────► and every time after the last one
@@ -19,24 +19,26 @@ from tasks.sources.timestamps import same_format_pattern
 from tasks.storage.snapshots import Snapshot
 from tasks.storage.store import Store
 
-TEXT_SORTS_LIKE_BYTES = "sqlite"
+DATABASE_WITH_BYTE_ORDER = "sqlite"  # text compares there as bytes, without a locale
 
 
 def plan_incremental_read(
     reading: DatasetSpec, before: Snapshot | None, store: Store
 ) -> tuple[Watermark, pa.Table] | None:
-    """(what to ask for, last night's rows that it does not give); None where all must be read.
+    """Decide which rows to read from the database and which to keep from last night.
 
-    That is so where nothing was read before or something else was, where nobody says when rows became known, where
-    a query asks for the night itself (:as_of), and where text does not sort like the times that it writes.
+    Args:
+        reading: How the source is read.
+        before: Snapshot of the last night before this one.
+        store: Where last night's raw table lies.
+
+    Returns:
+        (watermark of the read, last night's rows that the read does not return). None if everything must be read:
+        no earlier night exists, it read something else, the source has no `known_at`, the query uses :as_of, or the
+        text of the times does not sort like the times.
     """
     spec, columns = reading.source.incremental, reading.columns
-    if (
-        spec is None
-        or before is None
-        or before.reading != dataset_spec_digest(reading)
-        or reading.source.asks_for_the_night
-    ):
+    if spec is None or before is None or before.reading != dataset_spec_digest(reading) or reading.source.uses_as_of:
         return None
     try:
         raw = store.arrow(before.raw)
@@ -44,43 +46,43 @@ def plan_incremental_read(
         return None
     times = reading.times(raw["ds"].to_pandas())
     known = reading.known(raw["known_at"].to_pandas())
-    seen = times[times < reading.moment(before.as_of)]
-    early = known[known <= known.max() - pd.Timedelta(spec.reread)]
-    sound = _sorts(raw["ds"], times, reading) and _sorts(raw["known_at"], known, reading)
-    if seen.empty or early.empty or not sound:
+    observed = times[times < reading.moment(before.as_of)]
+    settled = known[known <= known.max() - pd.Timedelta(spec.reread)]
+    sortable = _sorts_like_times(raw["ds"], times, reading) and _sorts_like_times(raw["known_at"], known, reading)
+    if observed.empty or settled.empty or not sortable:
         return None
-    newest, oldest = raw["ds"][int(seen.idxmax())], raw["known_at"][int(early.idxmax())]
-    asked = Watermark(str(columns.known_at), oldest.as_py(), columns.ds, newest.as_py())
-    again = pc.or_(
-        pc.fill_null(pc.greater_equal(raw["known_at"], oldest), fill_value=True),
-        pc.fill_null(pc.greater(raw["ds"], newest), fill_value=False),
+    newest_ds = raw["ds"][int(observed.idxmax())]
+    oldest_known_at = raw["known_at"][int(settled.idxmax())]
+    watermark = Watermark(str(columns.known_at), oldest_known_at.as_py(), columns.ds, newest_ds.as_py())
+    reread = pc.or_(
+        pc.fill_null(pc.greater_equal(raw["known_at"], oldest_known_at), fill_value=True),
+        pc.fill_null(pc.greater(raw["ds"], newest_ds), fill_value=False),
     )
-    for name, value in (("known_at", oldest), ("ds", newest)):
+    for name, value in (("known_at", oldest_known_at), ("ds", newest_ds)):
         if pa.types.is_string(raw[name].type):
             same = pc.match_substring_regex(raw[name], same_format_pattern(value.as_py()).regex)
-            again = pc.or_(again, pc.invert(pc.fill_null(same, fill_value=True)))
-    return asked, raw.filter(pc.invert(again))
+            reread = pc.or_(reread, pc.invert(pc.fill_null(same, fill_value=True)))
+    return watermark, raw.filter(pc.invert(reread))
 
 
 def merge_new_rows(kept: pa.Table, fresh: pa.Table) -> pa.Table | None:
-    """Both as one raw table, its rows numbered anew; None where they have types that don't meet."""
-    ours = {"source_row"} & set(kept.column_names)
-    if ours and kept.num_rows:
+    """Return both as one raw table with renumbered rows; None if their column types cannot be unified."""
+    if "source_row" in kept.column_names and kept.num_rows:
         start = pc.max(kept["source_row"]).as_py() + 1
-        place = fresh.column_names.index("source_row")
-        fresh = fresh.set_column(place, "source_row", pc.add(fresh["source_row"], start))
+        index = fresh.column_names.index("source_row")
+        fresh = fresh.set_column(index, "source_row", pc.add(fresh["source_row"], start))
     try:
-        both = pa.concat_tables([kept, fresh.select(kept.column_names)], promote_options="permissive")
+        merged = pa.concat_tables([kept, fresh.select(kept.column_names)], promote_options="permissive")
     except (pa.ArrowException, KeyError):
         return None
-    return both.set_column(both.column_names.index("row"), "row", pa.array(range(both.num_rows), pa.int64()))
+    return merged.set_column(merged.column_names.index("row"), "row", pa.array(range(merged.num_rows), pa.int64()))
 
 
-def _sorts(values: pa.ChunkedArray, times: pd.Series, reading: DatasetSpec) -> bool:
-    """Whether a comparison in the database is one of times."""
+def _sorts_like_times(values: pa.ChunkedArray, times: pd.Series, reading: DatasetSpec) -> bool:
+    """Return whether the database compares these values as times."""
     if not pa.types.is_string(values.type):
         return pa.types.is_temporal(values.type)
-    if not reading.source.url.startswith(TEXT_SORTS_LIKE_BYTES):
+    if not reading.source.url.startswith(DATABASE_WITH_BYTE_ORDER):
         return False
     text: Any = values.to_pandas()[times.notna()]
     order = pd.DataFrame({"text": text, "time": times[times.notna()]}).sort_values("text")
@@ -88,5 +90,5 @@ def _sorts(values: pa.ChunkedArray, times: pd.Series, reading: DatasetSpec) -> b
 
 
 def dataset_spec_digest(reading: DatasetSpec) -> str:
-    """Another release, source, column or contract reads another table."""
+    """Return the digest of the code and of every setting that decides what is read."""
     return hashlib.sha256("\n".join((code_digest(), reading.model_dump_json())).encode()).hexdigest()[:32]

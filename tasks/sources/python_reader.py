@@ -1,4 +1,4 @@
-"""A table that a function of the user's makes: `module:function`, called in this process."""
+"""Read a table from a user's function, `module:function`, which is called in this process."""
 
 import contextlib
 import hashlib
@@ -23,82 +23,97 @@ from tasks.sources.spec import SourceSpec
 
 
 def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], as_of: datetime) -> pa.Table:
-    """The columns of `choose` of what it returns; no rows where one is missing.
+    """Call the function and read the columns that `choose` picks.
 
-    Raises SpecError where there is no such function or it takes other arguments, SourceUnreadable where it fails.
+    Args:
+        source: The source, with its secrets resolved.
+        choose: Picks among the column names of the table.
+        as_of: Passed to a function that has a parameter `as_of`.
+
+    Returns:
+        The chosen columns; no rows if one of them is missing.
+
+    Raises:
+        SourceUnreadable: The function failed, or did not return a table.
+        SpecError: The function does not exist, or takes other arguments.
     """
-    with _importing(source.folder), contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the command
-        function, arguments = _bound(source, as_of)
-        try:
-            made = function(**arguments)
-        except (Exception, SystemExit) as error:
-            raise source_error(source, _failed(error)) from error
-        table = _as_arrow(made, source)
+    with _import_path(source.folder), contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the command
+        function, arguments = _bind_function(source, as_of)
+        table = _to_arrow(_call(function, arguments, source), source)
     names = table.column_names
-    wanted = choose(names)
-    if set(wanted) - set(names):
+    chosen = choose(names)
+    if set(chosen) - set(names):
         return table.slice(0, 0)
-    places = [place for place, name in enumerate(names) if name in set(wanted)]
-    chosen = pa.table([table.column(place) for place in places], names=[names[place] for place in places])
-    check_limit(chosen.num_rows * chosen.num_columns, limits.MAX_VALUES, "values", source)
-    check_limit(chosen.nbytes, limits.MAX_BYTES, "bytes", source)
-    return chosen
+    indices = [index for index, name in enumerate(names) if name in set(chosen)]
+    selected = pa.table([table.column(index) for index in indices], names=[names[index] for index in indices])
+    check_limit(selected.num_rows * selected.num_columns, limits.MAX_VALUES, "values", source)
+    check_limit(selected.nbytes, limits.MAX_BYTES, "bytes", source)
+    return selected
+
+
+def _call(function: Callable[..., Any], arguments: dict[str, Any], source: SourceSpec) -> Any:
+    try:
+        return function(**arguments)
+    except (Exception, SystemExit) as error:
+        raise source_error(source, _describe_failure(error)) from error
 
 
 @contextlib.contextmanager
-def _importing(folder: str) -> Iterator[None]:
-    before, writing = list(sys.path), sys.dont_write_bytecode
-    sys.dont_write_bytecode = True  # nothing is left beside the YAML, and a module changed within a second is read anew
+def _import_path(folder: str) -> Iterator[None]:
+    path, dont_write = list(sys.path), sys.dont_write_bytecode
+    sys.dont_write_bytecode = True  # no files next to the YAML; a module that changed within a second is read again
     sys.path[:0] = [folder] if folder else []
     try:
         yield
     finally:
-        sys.path[:], sys.dont_write_bytecode = before, writing
+        sys.path[:], sys.dont_write_bytecode = path, dont_write
 
 
-def _bound(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., Any], dict[str, Any]]:
+def _bind_function(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., Any], dict[str, Any]]:
     name, _, path = (source.callable or "").partition(":")
     try:
-        function: Any = _module(name, source.folder)
+        function: Any = _import_module(name, source.folder)
         for part in path.split("."):
             function = getattr(function, part)
     except ModuleNotFoundError as missing:
         raise SpecError(
-            f"the callable {source.shown} can't be imported: {missing}; it lies beside the YAML, or is installed."
+            f"the callable {source.shown} can't be imported: {missing}; put its module next to the YAML, or install it."
         ) from missing
     except AttributeError as missing:
         raise SpecError(f"the module {name} has no {path}: {missing}") from missing
     except (Exception, SystemExit) as error:
-        raise source_error(source, f"its module can't be imported: {_failed(error)}") from error
+        raise source_error(source, f"its module can't be imported: {_describe_failure(error)}") from error
     if not callable(function):
-        raise SpecError(f"the callable {source.shown} is {type(function).__name__}, and can't be called.")
+        raise SpecError(
+            f"the callable {source.shown} is {type(function).__name__}, which can't be called; name a function."
+        )
     signature = inspect.signature(function)
     arguments = dict(source.arguments)
     if "as_of" in signature.parameters and "as_of" not in arguments:
         arguments["as_of"] = as_of
     try:
         signature.bind(**arguments)
-    except TypeError as unfit:
-        raise SpecError(f"the callable {source.shown}{signature} does not take these arguments: {unfit}.") from unfit
+    except TypeError as wrong:
+        raise SpecError(f"the callable {source.shown}{signature} does not take these arguments: {wrong}.") from wrong
     return function, arguments
 
 
-def _module(name: str, folder: str) -> ModuleType:
-    """The module beside the YAML, read anew under a name of its own, or an installed one."""
+def _import_module(name: str, folder: str) -> ModuleType:
+    """Import the module next to the YAML, each time anew and under a unique name, or an installed module."""
     file = Path(folder) / f"{name.replace('.', '/')}.py"
     if not folder or not file.is_file():
         return importlib.import_module(name)
-    ours = f"nightcast_source_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
-    found = importlib.util.spec_from_file_location(ours, file)
-    if found is None or found.loader is None:
+    unique_name = f"nightcast_source_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
+    spec = importlib.util.spec_from_file_location(unique_name, file)
+    if spec is None or spec.loader is None:
         raise ModuleNotFoundError(f"No module named {name!r}")
-    module = importlib.util.module_from_spec(found)
-    sys.modules[ours] = module
-    found.loader.exec_module(module)
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[unique_name] = module
+    spec.loader.exec_module(module)
     return module
 
 
-def _failed(error: BaseException) -> str:
+def _describe_failure(error: BaseException) -> str:
     if isinstance(error, NightcastError):
         return str(error)
     last = traceback.extract_tb(error.__traceback__)[-1:]
@@ -106,20 +121,20 @@ def _failed(error: BaseException) -> str:
     return f"it raised {type(error).__name__}: {' '.join(str(error).split())}{where}"
 
 
-def _as_arrow(made: Any, source: SourceSpec) -> pa.Table:
-    if isinstance(made, pa.RecordBatch):
-        return pa.Table.from_batches([made])
-    if isinstance(made, pa.Table):
-        return made
-    if not isinstance(made, pd.DataFrame):
-        reason = f"it returned {type(made).__name__}; return a pandas DataFrame or an Arrow table"
+def _to_arrow(result: Any, source: SourceSpec) -> pa.Table:
+    if isinstance(result, pa.RecordBatch):
+        return pa.Table.from_batches([result])
+    if isinstance(result, pa.Table):
+        return result
+    if not isinstance(result, pd.DataFrame):
+        reason = f"it returned {type(result).__name__}; return a pandas DataFrame or an Arrow table"
         raise source_error(source, reason)
-    frame = made.reset_index() if any(name is not None for name in made.index.names) else made
-    columns = [_column(frame.iloc[:, place]) for place in range(frame.shape[1])]
+    frame = result.reset_index() if any(name is not None for name in result.index.names) else result
+    columns = [_to_array(frame.iloc[:, index]) for index in range(frame.shape[1])]
     return pa.table(columns, names=[str(name) for name in frame.columns])
 
 
-def _column(values: pd.Series) -> pa.Array:
+def _to_array(values: pd.Series) -> pa.Array:
     if values.dtype == object:
         return arrow_columns.column(values.astype(object).where(values.notna(), None).tolist())
     return pa.Array.from_pandas(values)

@@ -1,4 +1,4 @@
-"""Reads a table from wherever it lies: files, a database, a function; never more than this machine should hold."""
+"""Read a table from files, a database or a function, within limits; and tell whether a source has changed."""
 
 import hashlib
 from collections.abc import Callable, Collection
@@ -21,29 +21,36 @@ Columns = Callable[[list[str]], list[str]] | Collection[str] | None
 def read_source(
     source: SourceSpec, columns: Columns = None, as_of: datetime | None = None, since: Watermark | None = None
 ) -> pa.Table:
-    """Its `columns`, or all; no rows where one of them is missing. CSV comes as text, so that `007` stays `007`.
+    """Read a source.
 
-    `columns` may be a function that chooses among the names that the source has. `as_of` is the instant that a query or
-    a function may ask for, by default now; with `since` a database gives only rows that became known later.
-    Raises SourceUnreadable with the reason, also for a table that is too large, and SpecError for an address, a
-    secret or a package that is not there.
+    Args:
+        source: Where the table comes from.
+        columns: Names of the columns to read, or a function that picks among the names that the source has. All by
+            default.
+        as_of: Value of the parameter `as_of` of a query or a function; now by default.
+        since: Read only rows of a database after this watermark.
+
+    Returns:
+        The columns; no rows if one of them is missing. Values of CSV are text, so that `007` stays `007`. Raises
+        SourceUnreadable for a table that cannot be read or is too large, and SpecError for an address, a secret or a
+        package that is missing.
     """
-    choose = columns if callable(columns) else _fixed(columns)
-    moment = as_of or datetime.now(UTC)
+    choose = columns if callable(columns) else _choose_fixed(columns)
+    as_of = as_of or datetime.now(UTC)
     with translate_errors(source) as ready:
         if ready.kind == "csv":
             return read_csv(ready, choose)
         if ready.kind == "parquet":
             return read_parquet(ready, choose)
         if ready.kind == "sql":
-            return read_sql(ready, choose, moment, since)
-        return read_callable(ready, choose, moment)
+            return read_sql(ready, choose, as_of, since)
+        return read_callable(ready, choose, as_of)
 
 
 def fingerprint(source: SourceSpec) -> str | None:
-    """Digest of the source's files, so that a changed source is read again and an unchanged one is not.
+    """Return the digest of the names and bytes of the source's files, to tell whether they have changed.
 
-    None for a database or a function: only what they give, read and digested, tells whether anything changed.
+    None for a database or a function, whose table must be read to tell.
     """
     if source.kind not in ("csv", "parquet"):
         return None
@@ -59,7 +66,7 @@ def fingerprint(source: SourceSpec) -> str | None:
 
 
 def table_digest(table: pa.Table) -> str:
-    """Digest of a table's names, types and values, however it is cut into batches."""
+    """Return the digest of a table's column names, types and values, which does not depend on its batches."""
     digest = hashlib.sha256()
 
     class Sink:
@@ -73,11 +80,11 @@ def table_digest(table: pa.Table) -> str:
 
         def close(self) -> None: ...
 
-    whole = table.replace_schema_metadata(None).combine_chunks()
-    with pa.ipc.new_stream(pa.PythonFile(Sink(), "w"), whole.schema) as stream:
-        stream.write_table(whole)
+    table = table.replace_schema_metadata(None).combine_chunks()
+    with pa.ipc.new_stream(pa.PythonFile(Sink(), "w"), table.schema) as stream:
+        stream.write_table(table)
     return digest.hexdigest()
 
 
-def _fixed(columns: Collection[str] | None) -> Callable[[list[str]], list[str]]:
+def _choose_fixed(columns: Collection[str] | None) -> Callable[[list[str]], list[str]]:
     return lambda names: list(dict.fromkeys(names if columns is None else columns))

@@ -1,4 +1,4 @@
-"""Rows that say when they became known: which version counts, and one order that no source has to keep."""
+"""Versions of rows: which version of a (series, time) is the newest; an order that does not depend on the source."""
 
 import unicodedata
 
@@ -11,18 +11,24 @@ ORDER = ("unique_id", "ds", "known_at", "target", "y")
 
 
 def is_superseded(ids: pd.Series, times: pd.Series, known: pd.Series) -> pd.Series:
-    """Whether a row is an older version of a (series, time) of which a newer one is known.
+    """Find rows that are older versions of a (series, time) of which a newer version is known.
 
-    `ids` and `times` are the key, `known` the instants. A row of which one of them can't be read replaces nothing.
+    Args:
+        ids: Series of each row.
+        times: Time of each row.
+        known: When each row became known.
+
+    Returns:
+        True for a superseded row. A row in which one of the three is missing supersedes nothing.
     """
-    named = ids.map(lambda name: unicodedata.normalize("NFC", str(name)), na_action="ignore")
-    sound = named.notna() & times.notna() & known.notna()
-    newest = known[sound].groupby([named[sound], times[sound]]).transform("max")
+    names = ids.map(lambda name: unicodedata.normalize("NFC", str(name)), na_action="ignore")
+    valid = names.notna() & times.notna() & known.notna()
+    newest = known[valid].groupby([names[valid], times[valid]]).transform("max")
     return (known < newest.reindex(known.index)).fillna(value=False)
 
 
 def renumber(raw: pa.Table) -> pa.Table:
-    """The rows in the order of what they say, numbered anew: a database gives them in any order."""
+    """Sort the rows by their values and renumber `row` and `source_row`: a database returns rows in any order."""
     columns = [*(name for name in ORDER if name in raw.column_names)]
     columns += sorted(name for name in raw.column_names if name not in (*columns, "row", "source_row"))
     keys = {name: _sortable(raw[name]) for name in columns}
@@ -36,7 +42,8 @@ def renumber(raw: pa.Table) -> pa.Table:
 
 
 def _sortable(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    plain = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_temporal, pa.types.is_decimal)
-    if any(one(values.type) for one in plain):
+    types = (pa.types.is_string, pa.types.is_integer, pa.types.is_floating, pa.types.is_temporal, pa.types.is_decimal)
+    if any(is_type(values.type) for is_type in types):
         return values
-    return pa.chunked_array([pa.array([None if one is None else str(one) for one in values.to_pylist()], pa.string())])
+    text = [None if value is None else str(value) for value in values.to_pylist()]
+    return pa.chunked_array([pa.array(text, pa.string())])

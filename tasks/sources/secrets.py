@@ -1,4 +1,4 @@
-"""`${NAME}` in a source: filled in from the environment when it is read, and blotted out of every message after."""
+"""Resolve `${NAME}` in a source from the environment when it is read, and hide the values in every later message."""
 
 import os
 import re
@@ -11,76 +11,83 @@ from sqlalchemy.exc import ArgumentError
 from data_contracts.errors import SpecError
 from tasks.sources.spec import SourceSpec
 
-PLACE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
-FILLED = ("path", "url", "table", "storage", "parameters", "arguments")
-SHORT = 4  # a secret of fewer letters is replaced as a word only, for it may be part of any other
+REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
+FIELDS = ("path", "url", "table", "storage", "parameters", "arguments")
+MIN_CHARACTERS = 4  # a shorter secret is replaced as a whole word only: it may be part of any other word
 
 
 class Secrets:
-    """What a filled-in source holds that nobody may read: value -> what to show in its place."""
+    """The secret values of a resolved source, each with the text to show in its place."""
 
     def __init__(self) -> None:
-        self._known: dict[str, str] = {}
+        self._shown: dict[str, str] = {}
 
     def keep(self, value: str, shown: str) -> None:
-        """Remember a value, as it is, and as a URL, a driver or Python writes it."""
+        """Add a secret as it is, and as a URL, a driver or Python writes it."""
         for written in {value, quote(value, safe=""), quote(value), unquote(value), repr(value)[1:-1]}:
             if written.strip():
-                self._known.setdefault(written, shown)
+                self._shown.setdefault(written, shown)
 
     def keep_url(self, url: str, shown: str = "…") -> None:
-        """Remember the password of a URL, and what its query says."""
+        """Add the password of a URL, and the passwords in its query."""
         if "://" not in url:
             return
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError):
-            found = re.search(r"://[^:@/]*:(.*)@", url)
-            parts = [found[1]] if found else []
+            match = re.search(r"://[^:@/]*:(.*)@", url)
+            passwords = [match[1]] if match else []
         else:
-            parts = [str(parsed.password)] if parsed.password else []
-            parts += [str(value) for key, value in parsed.query.items() if "pass" in key.lower()]
-        for part in parts:
-            self.keep(part, shown)
+            passwords = [str(parsed.password)] if parsed.password else []
+            passwords += [str(value) for key, value in parsed.query.items() if "pass" in key.lower()]
+        for password in passwords:
+            self.keep(password, shown)
 
-    def hidden(self, message: str) -> str:
-        """`message` without any of them, the longest first, and all at once: what is shown is not searched again."""
-        known = sorted(self._known, key=len, reverse=True)
-        if not known:
+    def redact(self, message: str) -> str:
+        """Replace every secret in `message`: the longest first, and in one pass, so that no replacement is searched."""
+        secrets = sorted(self._shown, key=len, reverse=True)
+        if not secrets:
             return message
-        parts = [re.escape(one) if len(one) >= SHORT else rf"(?<!\w){re.escape(one)}(?!\w)" for one in known]
-        return re.sub("|".join(parts), lambda found: self._known[found.group()], message)
+        parts = [
+            re.escape(text) if len(text) >= MIN_CHARACTERS else rf"(?<!\w){re.escape(text)}(?!\w)" for text in secrets
+        ]
+        return re.sub("|".join(parts), lambda match: self._shown[match.group()], message)
 
 
 def resolve_secrets(source: SourceSpec) -> tuple[SourceSpec, Secrets]:
-    """The source as it is read. Raises SpecError for a variable that is not set."""
+    """Return the source with the values of its variables, and the secrets; raises SpecError if one is not set."""
     secrets = Secrets()
-    changes = {name: _fill(getattr(source, name), secrets) for name in FILLED}
-    for place in (changes["path"], changes["url"]):
-        secrets.keep_url(place)
+    changes = {name: _resolve(getattr(source, name), secrets) for name in FIELDS}
+    for address in (changes["path"], changes["url"]):
+        secrets.keep_url(address)
     for name, value in source.storage.items():
         if isinstance(value, str) and source.model_dump()["storage"][name] == "…":
             secrets.keep(value, "…")
     return source.model_copy(update=changes), secrets
 
 
-def _fill(value: Any, secrets: Secrets) -> Any:
+def _resolve(value: Any, secrets: Secrets) -> Any:
     if isinstance(value, dict):
-        return {key: _fill(one, secrets) for key, one in value.items()}
+        return {key: _resolve(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
-        return [_fill(one, secrets) for one in value]
-    return PLACE.sub(lambda found: _one(found, secrets), value) if isinstance(value, str) else value
+        return [_resolve(item, secrets) for item in value]
+    return REFERENCE.sub(lambda match: _lookup(match, secrets), value) if isinstance(value, str) else value
 
 
-def _one(found: re.Match[str], secrets: Secrets) -> str:
-    if found.group() == "$${":
+def _lookup(reference: re.Match[str], secrets: Secrets) -> str:
+    if reference.group() == "$${":
         return "${"
-    name = found[1]
-    if not re.fullmatch(r"[A-Za-z_]\w*", name) or not found.group().endswith("}"):
-        raise SpecError(f"the source says {found.group()}, which names no variable; a plain ${{ is written $${{.")
+    name = reference[1]
+    if not re.fullmatch(r"[A-Za-z_]\w*", name) or not reference.group().endswith("}"):
+        raise SpecError(
+            f"the source contains {reference.group()}, which is not the name of a variable. Write ${{NAME}}, or escape "
+            "a literal ${ as $${."
+        )
     value = os.environ.get(name)
     if value is None:
-        raise SpecError(f"the source needs ${{{name}}}, which the environment does not set; set it, and run again.")
+        raise SpecError(
+            f"the source uses ${{{name}}}, but the environment variable {name} is not set. Set it and run again."
+        )
     secrets.keep(value, f"${{{name}}}")
     secrets.keep_url(value, f"${{{name}}}")
     return value

@@ -1,4 +1,4 @@
-"""Where a table comes from: one settings object, four kinds, and which words belong to which."""
+"""SourceSpec: where a table comes from, and which fields each kind of source has."""
 
 import codecs
 import re
@@ -17,39 +17,39 @@ from data_contracts.spec import Spec
 
 Scalar = str | bool | int | float | datetime | date | None
 
-WORDS = {
+FIELDS = {
     "csv": ("path", "storage", "delimiter", "decimal", "encoding"),
     "parquet": ("path", "storage"),
     "sql": ("url", "query", "table", "parameters", "incremental"),
     "python": ("callable", "arguments"),
 }
-NEEDED = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
-NAMED = re.compile(r"\$\{\w+\}")  # a secret by its name, which may be shown
+REQUIRED_FIELD = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
+NAMED = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
 SECRET = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
 SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
 
 
 class IncrementalSpec(Spec):
-    """Read only what became known since the last night, less `reread`, and take the rest from that night's raw."""
+    """Read only rows that became known since the last night, less `reread`; the others come from its raw table."""
 
     reread: str = "3d"
 
     @field_validator("reread")
     @classmethod
-    def _a_span(cls, span: str) -> str:
+    def _check_span(cls, span: str) -> str:
         try:
-            sound = pd.Timedelta(span) >= pd.Timedelta(0)
+            valid = pd.Timedelta(span) >= pd.Timedelta(0)
         except ValueError:
-            sound = False
-        if not sound:
-            raise ValueError(f"{span!r} is no span of time; write one such as 3d or 12h")
+            valid = False
+        if not valid:
+            raise ValueError(f"{span!r} is not a span of time; write one such as 3d or 12h")
         return span
 
 
 class SourceSpec(Spec):
-    """Where the table comes from. `${NAME}` in a text stands for a variable of the environment, read when it is used.
+    """Where the table comes from. `${NAME}` in text is an environment variable, resolved when the source is read.
 
-    `path` may be any fsspec URL, a folder or a glob. What is dumped or shown never carries a password.
+    `path` may be any fsspec URL, a folder or a glob. Dumps and representations contain no passwords.
     """
 
     kind: Literal["csv", "parquet", "sql", "python"]
@@ -65,81 +65,93 @@ class SourceSpec(Spec):
     table: str | None = None
     parameters: dict[str, Scalar] = Field(default_factory=dict)
     callable: str | None = None
-    """`module:function`; the module may lie beside the YAML."""
+    """`module:function`; the module may lie next to the YAML."""
     arguments: dict[str, Any] = Field(default_factory=dict)
     incremental: IncrementalSpec | None = None
     timezone: str | None = None
-    """The zone of times that carry none; UTC where it is not given."""
+    """The time zone of naive times; UTC by default."""
     epoch: Literal["s", "ms", "us", "ns"] | None = None
-    """The unit of times that are numbers, counted since 1970 in UTC."""
+    """The unit of times that are numbers: Unix time, in UTC."""
 
     _folder: str = PrivateAttr("")
 
     @field_validator("timezone")
     @classmethod
-    def _known(cls, zone: str | None) -> str | None:
+    def _check_zone(cls, zone: str | None) -> str | None:
         return known_zone(zone) if zone else None
 
     @field_validator("encoding")
     @classmethod
-    def _decodable(cls, encoding: str) -> str:
+    def _check_encoding(cls, encoding: str) -> str:
         try:
             "".encode(encoding)
             codecs.getincrementaldecoder(encoding)
         except (LookupError, ValueError) as unknown:
-            raise ValueError(f"{encoding!r} is no encoding; write one such as utf-8, latin-1, cp1252") from unknown
+            raise ValueError(f"{encoding!r} is not an encoding; write one such as utf-8, latin-1, cp1252") from unknown
         return encoding
 
     @model_validator(mode="after")
-    def _words_of_its_kind(self) -> "SourceSpec":
-        known = WORDS[self.kind]
-        plain = {name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()}
-        others = self.model_fields_set - {*known, "kind", "timezone", "epoch"}
-        foreign = [name for name in others if getattr(self, name) != plain[name]]
+    def _check_fields_of_kind(self) -> "SourceSpec":
+        allowed = FIELDS[self.kind]
+        defaults = {
+            name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
+        }
+        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch"}
+        foreign = [name for name in others if getattr(self, name) != defaults[name]]
         if foreign:
-            raise ValueError(f"kind {self.kind} knows no {', '.join(sorted(foreign))}, only {', '.join(known)}")
-        if not getattr(self, NEEDED[self.kind]):
-            raise ValueError(f"kind {self.kind} needs {NEEDED[self.kind]}")
+            raise ValueError(
+                f"a source of kind {self.kind} does not have {', '.join(sorted(foreign))}; it has {', '.join(allowed)}"
+            )
+        if not getattr(self, REQUIRED_FIELD[self.kind]):
+            raise ValueError(f"kind {self.kind} needs {REQUIRED_FIELD[self.kind]}")
         if self.kind == "python" and not re.fullmatch(r"[\w.]+:[\w.]+", self.callable or ""):
             raise ValueError(f"callable {self.callable!r} must be written module:function")
         if self.kind == "sql":
-            self._one_statement()
+            self._check_statement()
         return self
 
-    def _one_statement(self) -> None:
+    def _check_statement(self) -> None:
         if bool(self.query) == bool(self.table):
             raise ValueError("kind sql needs either query or table")
         if "as_of" in self.parameters:
-            raise ValueError("the parameter as_of is ours: the instant of the night, for any query that names :as_of")
-        if found := NAMED.search(self.query or ""):
-            raise ValueError(f"a query takes no {found.group()}; give it as one of parameters, and name it as :name")
-        asked = set(text(self.query).compile().params) - {"as_of"} if self.query else set()
-        if lacking := sorted(asked - set(self.parameters)):
             raise ValueError(
-                f"the query names :{lacking[0]}, which is not in parameters; a colon that is none is written \\:"
+                "parameters: as_of is reserved for the as-of of the run; the query may use :as_of without it"
             )
-        if idle := sorted(set(self.parameters) - asked):
-            raise ValueError(f"the parameter {idle[0]!r} is not named in the query; write :{idle[0]} there")
+        if reference := NAMED.search(self.query or ""):
+            raise ValueError(
+                f"query contains {reference.group()}; add it to source.parameters, and use it in the query as :name"
+            )
+        used = set(text(self.query).compile().params) - {"as_of"} if self.query else set()
+        if missing := sorted(used - set(self.parameters)):
+            raise ValueError(
+                f"query uses :{missing[0]}, but source.parameters has no {missing[0]}. "
+                "Add it, or escape a literal colon as \\:"
+            )
+        if unused := sorted(set(self.parameters) - used):
+            raise ValueError(
+                f"source.parameters has {unused[0]!r}, but the query does not use it. "
+                f"Use it as :{unused[0]}, or remove it"
+            )
 
     @property
     def shown(self) -> str:
-        """The source as it may stand in a message or a record: without a password."""
+        """The source in a message or record, without credentials."""
         if self.kind == "sql":
-            return f"{_url_shown(self.url)}{f' ({self.table})' if self.table else ''}"
+            return f"{_redact_url(self.url)}{f' ({self.table})' if self.table else ''}"
         return self.callable or redact(self.path)
 
     @property
-    def asks_for_the_night(self) -> bool:
-        """Whether a query names :as_of, so that every night it may give other rows."""
+    def uses_as_of(self) -> bool:
+        """Whether the query uses :as_of, so that it may return other rows every night."""
         return bool(self.query) and "as_of" in text(str(self.query)).compile().params
 
     @property
     def folder(self) -> str:
-        """Where the YAML lies; empty where there is none."""
+        """The folder of the YAML; empty for a source without a YAML."""
         return self._folder
 
     def beside(self, resolve: Callable[[str], str], folder: Path) -> "SourceSpec":
-        """The same source with its local path resolved."""
+        """Return the source of a YAML in `folder`, with its local path resolved."""
         changes = {"path": resolve(self.path)} if self.path else {}
         if local := SQLITE_FILE.fullmatch(self.url):
             changes["url"] = f"{local[1]}{resolve(local[2])}{local[3]}"
@@ -148,28 +160,28 @@ class SourceSpec(Spec):
         return moved
 
     @field_serializer("path", "url")
-    def _dumped_place(self, place: str) -> str:
-        return _url_shown(place) if "://" in place else place
+    def _dump_address(self, address: str) -> str:
+        return _redact_url(address) if "://" in address else address
 
     @field_serializer("storage", "parameters", "arguments")
-    def _dumped_values(self, values: dict[str, Any]) -> Any:
-        return _told(values, "")
+    def _dump_values(self, values: dict[str, Any]) -> Any:
+        return _redact_values(values, "")
 
     def __repr_args__(self) -> Any:
         return list(self.model_dump().items())
 
 
-def _url_shown(url: str) -> str:
-    """Without user and password, even one with a slash or an @ of its own, and without what follows the ?."""
-    return re.sub(r"://.*@", "://…@", url.split("?", 1)[0])
+def _redact_url(url: str) -> str:
+    """Return a URL without credentials, and without all that follows a question mark."""
+    return redact(url).split("?", 1)[0]
 
 
-def _told(value: Any, name: str) -> Any:
-    """Settings with every plain secret blotted out; one that is given by its name stays."""
+def _redact_values(value: Any, name: str) -> Any:
+    """Replace the values of settings whose names mean a secret; a reference to a variable stays."""
     if isinstance(value, dict):
-        return {key: _told(one, str(key)) for key, one in value.items()}
+        return {key: _redact_values(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_told(one, name) for one in value]
+        return [_redact_values(item, name) for item in value]
     if isinstance(value, str) and not NAMED.fullmatch(value):
-        return "…" if SECRET.search(name) else _url_shown(value) if "://" in value else value
+        return "…" if SECRET.search(name) else _redact_url(value) if "://" in value else value
     return value

@@ -1,11 +1,10 @@
-"""A table or a query of any SQLAlchemy database: streamed, read only, its values bound; whole, or not at all."""
+"""Read a table or a query of any SQLAlchemy database: read only, in batches, with bound values, whole or not at all."""
 
 import re
-import time
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow as pa
 from sqlalchemy import (
@@ -24,15 +23,16 @@ from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModuleError, OperationalError
 
 from data_contracts.errors import SpecError
+from tasks.engine.retry import retry
 from tasks.sources import arrow_columns, limits
 from tasks.sources.limits import check_limit
 from tasks.sources.spec import SourceSpec
 from tasks.sources.sql_connection import is_odd_time, read_only_connection
 from tasks.sources.sql_watermark import Watermark
 
-RETRY_DELAYS_S = (0.5, 2.0)  # seconds before the second and the third attempt
-CONNECT_TIMEOUT_S = 15  # seconds for a connection
-ROWS_PER_FETCH = 500_000  # values a batch
+RETRY_DELAYS_S = (0.5, 2.0)
+CONNECT_TIMEOUT_S = 15
+VALUES_PER_FETCH = 500_000
 PERMANENT_ERRORS = (
     "authentication failed",
     "no such",
@@ -46,129 +46,145 @@ PERMANENT_ERRORS = (
 def read_sql(
     source: SourceSpec, choose: Callable[[list[str]], list[str]], as_of: datetime, since: Watermark | None = None
 ) -> pa.Table:
-    """The columns of `choose`; no rows where one is missing. A connection that drops is tried again from the start."""
-    engine = _engine(source)
-    pauses, odd_times = list(RETRY_DELAYS_S), False
+    """Read the columns that `choose` picks; a read that loses its connection starts again from the beginning.
+
+    Args:
+        source: The source, with its secrets resolved.
+        choose: Picks among the column names of the table or query.
+        as_of: Value of the parameter :as_of, for a query that uses it.
+        since: Read only rows after this watermark.
+
+    Returns:
+        The chosen columns; no rows if one of them is missing.
+    """
+    engine = _create_engine(source)
+    request = _Request(source, choose, as_of, since)
     try:
-        while True:
-            try:
-                return _read(engine, source, choose, (as_of, since), odd_times)
-            except DBAPIError as dropped:
-                if is_odd_time(dropped) and not odd_times:
-                    odd_times = True
-                elif pauses and _is_transient(dropped):
-                    time.sleep(pauses.pop(0))
-                else:
-                    raise
+        return retry(lambda: _read(engine, request), RETRY_DELAYS_S, _is_transient)
     finally:
         engine.dispose()
 
 
-def _engine(source: SourceSpec) -> Engine:
+class _Request(NamedTuple):
+    """What to read: the arguments of `read_sql`."""
+
+    source: SourceSpec
+    choose: Callable[[list[str]], list[str]]
+    as_of: datetime
+    since: Watermark | None
+
+
+def _create_engine(source: SourceSpec) -> Engine:
     try:
         url = make_url(source.url)
         if url.drivername in ("postgres", "postgresql"):
             url = url.set(drivername="postgresql+psycopg")
         if url.get_backend_name() == "sqlite":
-            _there(url, source)
-        waiting = {"connect_timeout": CONNECT_TIMEOUT_S} if url.drivername == "postgresql+psycopg" else {}
-        waiting = {name: value for name, value in waiting.items() if name not in url.query}
-        engine = create_engine(url, poolclass=NullPool, connect_args=waiting)
+            _check_file(url, source)
+        timeout = {"connect_timeout": CONNECT_TIMEOUT_S} if url.drivername == "postgresql+psycopg" else {}
+        timeout = {name: value for name, value in timeout.items() if name not in url.query}
+        engine = create_engine(url, poolclass=NullPool, connect_args=timeout)
     except (ArgumentError, NoSuchModuleError) as unknown:
         raise SpecError(
-            f"the source {source.shown} can't be opened: its url is none that SQLAlchemy knows; write one such as "
+            f"the source {source.shown} can't be opened: SQLAlchemy does not know its url; write one such as "
             "postgresql://user:${PASSWORD}@host:5432/database, or sqlite:///file.db."
         ) from unknown
     if engine.dialect.is_async:
         raise SpecError(
-            f"the source {source.shown} can't be opened: {url.drivername} is an asynchronous driver; name another "
-            f"one, or none, as in {url.get_backend_name()}://…"
+            f"the source {source.shown} can't be opened: {url.drivername} is an asynchronous driver; name a "
+            f"synchronous driver, or none, as in {url.get_backend_name()}://…"
         )
     return engine
 
 
-def _there(url: URL, source: SourceSpec) -> None:
-    """SQLite would make the file that it can't find."""
+def _check_file(url: URL, source: SourceSpec) -> None:
+    """Raise if the file does not exist, because SQLite would create it."""
     if url.database in (None, "", ":memory:"):
-        raise SpecError(f"the source {source.shown} names no file; write sqlite:///file.db.")
+        raise SpecError(f"the url of the source {source.shown} has no file; write sqlite:///file.db.")
     if not str(url.database).startswith("file:") and not Path(str(url.database)).is_file():
         raise FileNotFoundError(url.database)
 
 
-def _is_transient(error: DBAPIError) -> bool:
-    """Whether the same read may succeed a little later: a dropped connection, a lock, a server that restarts."""
-    said = str(error.orig).lower()
-    if any(word in said for word in PERMANENT_ERRORS):
+def _is_transient(error: Exception) -> bool:
+    """Return whether the same read may succeed later: a dropped connection, a lock, a server that restarts."""
+    if not isinstance(error, DBAPIError) or any(part in str(error.orig).lower() for part in PERMANENT_ERRORS):
         return False
     return error.connection_invalidated or isinstance(error, OperationalError | InterfaceError)
 
 
-def _read(
-    engine: Engine,
-    source: SourceSpec,
-    choose: Callable[[list[str]], list[str]],
-    until: tuple[datetime, Watermark | None],
-    odd_times: bool,
-) -> pa.Table:
-    as_of, since = until
+def _read(engine: Engine, request: _Request) -> pa.Table:
+    try:
+        return _read_table(engine, request)
+    except DBAPIError as error:
+        if not is_odd_time(error):
+            raise
+    return _read_table(engine, request, odd_times=True)
+
+
+def _read_table(engine: Engine, request: _Request, *, odd_times: bool = False) -> pa.Table:
+    source, choose = request.source, request.choose
     with read_only_connection(engine, source, odd_times) as connection:
         if source.table:
-            every = list(connection.execute(_from_table(source.table, ["*"], None).where(false())).keys())
-            if set(choose(every)) - set(every):
-                return _nothing(every)
-            result = _streamed(connection, _from_table(source.table, choose(every), since), {})
+            header = list(connection.execute(_select_from_table(source.table, ["*"], None).where(false())).keys())
+            if set(choose(header)) - set(header):
+                return _empty_table(header)
+            result = _stream(connection, _select_from_table(source.table, choose(header), request.since), {})
         else:
-            result = _streamed(connection, *_from_query(connection, source, as_of, since))
+            result = _stream(connection, *_bind_query(connection, request))
         names = list(result.keys())
-        wanted = choose(names)
-        if set(wanted) - set(names):
-            return _nothing(names)
-        places = [place for place, name in enumerate(names) if name in set(wanted)]
-        batches, size, values = [], 0, 0
-        for rows in result.partitions(max(1, ROWS_PER_FETCH // max(1, len(names)))):
-            values += len(rows) * len(places)
-            check_limit(values, limits.MAX_VALUES, "values", source)
-            across = list(zip(*rows, strict=True))
-            batches.append([arrow_columns.column(across[place]) for place in places])
-            size += sum(array.nbytes for array in batches[-1])
-            check_limit(size, limits.MAX_BYTES, "bytes", source)
-        return arrow_columns.table(batches, [names[place] for place in places])
+        chosen = choose(names)
+        if set(chosen) - set(names):
+            return _empty_table(names)
+        return _fetch(result, [index for index, name in enumerate(names) if name in set(chosen)], source)
 
 
-def _nothing(names: list[str]) -> pa.Table:
+def _fetch(result: CursorResult[Any], indices: list[int], source: SourceSpec) -> pa.Table:
+    """Return the columns at `indices`, fetched in batches, within the limits."""
+    names = list(result.keys())
+    batches, size, values = [], 0, 0
+    for rows in result.partitions(max(1, VALUES_PER_FETCH // max(1, len(names)))):
+        values += len(rows) * len(indices)
+        check_limit(values, limits.MAX_VALUES, "values", source)
+        columns = list(zip(*rows, strict=True))
+        batches.append([arrow_columns.column(columns[index]) for index in indices])
+        size += sum(array.nbytes for array in batches[-1])
+        check_limit(size, limits.MAX_BYTES, "bytes", source)
+    return arrow_columns.table(batches, [names[index] for index in indices])
+
+
+def _empty_table(names: list[str]) -> pa.Table:
     return pa.table([pa.nulls(0)] * len(names), names=names)
 
 
-def _streamed(connection: Connection, statement: Any, bound: dict[str, Any]) -> CursorResult[Any]:
-    lightly = {} if connection.dialect.name == "sqlite" else {"stream_results": True}
-    return connection.execution_options(**lightly).execute(statement, bound)
+def _stream(connection: Connection, statement: Any, parameters: dict[str, Any]) -> CursorResult[Any]:
+    options = {} if connection.dialect.name == "sqlite" else {"stream_results": True}
+    return connection.execution_options(**options).execute(statement, parameters)
 
 
-def _from_table(name: str, columns: list[str], since: Watermark | None) -> Select[Any]:
-    schema, _, last = name.rpartition(".")
-    asked: list[Any] = [text("*")] if columns == ["*"] else [column(one) for one in columns]
-    found = select(*asked).select_from(table(last, schema=schema or None))
-    return found.where(since.condition) if since else found
+def _select_from_table(name: str, columns: list[str], since: Watermark | None) -> Select[Any]:
+    schema, _, table_name = name.rpartition(".")
+    selected: list[Any] = [text("*")] if columns == ["*"] else [column(name) for name in columns]
+    statement = select(*selected).select_from(table(table_name, schema=schema or None))
+    return statement.where(since.condition) if since else statement
 
 
-def _from_query(
-    connection: Connection, source: SourceSpec, as_of: datetime, since: Watermark | None
-) -> tuple[TextClause, dict[str, Any]]:
-    """The query and what it is bound to; with `since` only the newer part of what it gives is asked for."""
+def _bind_query(connection: Connection, request: _Request) -> tuple[TextClause, dict[str, Any]]:
+    """Return the query, restricted to rows after the watermark if there is one, and its parameters."""
+    source = request.source
     query = re.sub(r"[;\s]+$", "", source.query or "")
-    bound: dict[str, Any] = dict(source.parameters)
-    if source.asks_for_the_night:
-        bound["as_of"] = as_of
-    if since:
-        query, more = since.wrap_query(query, connection.dialect.identifier_preparer.quote)
-        bound |= more
-    if connection.dialect.name == "sqlite":  # it has no times, only text that sorts like them
-        bound = {name: _as_text(value) for name, value in bound.items()}
-    return text(query), bound
+    parameters: dict[str, Any] = dict(source.parameters)
+    if source.uses_as_of:
+        parameters["as_of"] = request.as_of
+    if request.since:
+        query, more = request.since.wrap_query(query, connection.dialect.identifier_preparer.quote)
+        parameters |= more
+    if connection.dialect.name == "sqlite":  # it has no type for times, only text that sorts like them
+        parameters = {name: _format_time(value) for name, value in parameters.items()}
+    return text(query), parameters
 
 
-def _as_text(value: Any) -> Any:
+def _format_time(value: Any) -> Any:
     if isinstance(value, datetime):
-        plain = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
-        return plain.isoformat(" ")
+        naive = value.astimezone(UTC).replace(tzinfo=None) if value.tzinfo else value
+        return naive.isoformat(" ")
     return value.isoformat() if isinstance(value, date) else value

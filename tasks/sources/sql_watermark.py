@@ -1,4 +1,4 @@
-"""What a database is asked for when most of a table is known: the rows that are new since then, in its own words."""
+"""Watermark of an incremental read: the condition that selects rows which became known since the last night."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -9,39 +9,40 @@ from tasks.sources.timestamps import same_format_pattern
 
 
 class Watermark(NamedTuple):
-    """Only rows that became known at `moment` or later, or nobody knows when, and all whose time is after `newest`.
+    """Selects rows that became known at `oldest_known_at` or later, or at an unknown time, and rows after `newest_ds`.
 
-    Both are values of the source's own, so that they compare there as they do here. Text compares like times only
-    where it is written alike: what is written in another way, which only SQLite can hold, is given too.
+    Both values are as the source writes them, so that the database compares them as this process does. Text compares
+    like times only within one format; rows in another format, which only SQLite can hold, are selected too.
     """
 
     known_at: str
-    moment: Any
+    oldest_known_at: Any
     ds: str
-    newest: Any
+    newest_ds: Any
 
     @property
     def globs(self) -> dict[str, str]:
-        """Column → SQLite's pattern of the text that its value compares with."""
-        values = {self.known_at: self.moment, self.ds: self.newest}
+        """Column name → SQLite pattern of the text that compares with the column's value."""
+        values = {self.known_at: self.oldest_known_at, self.ds: self.newest_ds}
         return {name: same_format_pattern(value).glob for name, value in values.items() if isinstance(value, str)}
 
     @property
     def condition(self) -> ColumnElement[bool]:
-        """As a WHERE of a table."""
+        """The WHERE condition for a table."""
         known_at: ColumnClause[Any] = column(self.known_at)
-        odd = [column(name).op("NOT GLOB")(glob) for name, glob in self.globs.items()]
-        return or_(known_at >= self.moment, known_at.is_(None), column(self.ds) > self.newest, *odd)
+        other_formats = [column(name).op("NOT GLOB")(glob) for name, glob in self.globs.items()]
+        newer = (known_at >= self.oldest_known_at, known_at.is_(None), column(self.ds) > self.newest_ds)
+        return or_(*newer, *other_formats)
 
     def wrap_query(self, query: str, quote: Callable[[str], str]) -> tuple[str, dict[str, Any]]:
-        """(the query that gives only those rows of `query`, what it is bound to besides)."""
-        named = {name: quote(name).replace(":", r"\:") for name in (self.known_at, self.ds)}
-        known_at, ds = named[self.known_at], named[self.ds]
-        asked = [f"{known_at} >= :nightcast_since", f"{known_at} IS NULL", f"{ds} > :nightcast_newest"]
-        bound = {"nightcast_since": self.moment, "nightcast_newest": self.newest}
+        """Return (query for the selected rows of `query`, its further parameters)."""
+        quoted = {name: quote(name).replace(":", r"\:") for name in (self.known_at, self.ds)}
+        known_at, ds = quoted[self.known_at], quoted[self.ds]
+        conditions = [f"{known_at} >= :nightcast_since", f"{known_at} IS NULL", f"{ds} > :nightcast_newest"]
+        parameters = {"nightcast_since": self.oldest_known_at, "nightcast_newest": self.newest_ds}
         for name, glob in self.globs.items():
-            word = f"nightcast_alike_{len(bound)}"
-            asked.append(f"{named[name]} NOT GLOB :{word}")
-            bound[word] = glob
-        newer = f"SELECT * FROM (\n{query}\n) AS nightcast_source WHERE {' OR '.join(asked)}"  # noqa: S608 - values are bound
-        return newer, bound
+            parameter = f"nightcast_alike_{len(parameters)}"
+            conditions.append(f"{quoted[name]} NOT GLOB :{parameter}")
+            parameters[parameter] = glob
+        where = " OR ".join(conditions)
+        return f"SELECT * FROM (\n{query}\n) AS nightcast_source WHERE {where}", parameters  # noqa: S608 - values are bound

@@ -1,6 +1,6 @@
-"""Wide tables: each target column becomes series of its own, and each of its cells one observation.
+"""Unpivot a wide table: each target column becomes its own series, and each of its cells one observation.
 
-read    shop  day  sold  returned          told   row  source_row  target    unique_id      ds   y
+wide    shop  day  sold  returned          long   row  source_row  target    unique_id      ds   y
      0  a     Mon     5         1                   0           0  sold      a/sold         Mon  5
                                                     1           0  returned  a/returned     Mon  1
 """
@@ -13,41 +13,57 @@ import pyarrow.compute as pc
 
 
 def match_columns(patterns: Sequence[str], names: Iterable[str], taken: Iterable[str]) -> list[str]:
-    """The columns that `patterns` (names or globs) mean, in the order of the source; never one that is `taken`.
+    """Find the columns that match `patterns`.
 
-    A pattern that means none stands for itself at the end, so that it is missed by its name.
+    Args:
+        patterns: Column names or globs.
+        names: The columns of the source.
+        taken: Columns with another role, which never match.
+
+    Returns:
+        The matching columns in the order of the source, then the patterns without a match, so that a message can name
+        them as missing columns.
     """
     free = [name for name in dict.fromkeys(names) if name not in set(taken)]
     exact = {pattern for pattern in patterns if pattern in free}
     globs = [pattern for pattern in patterns if pattern not in exact]
-    found = [name for name in free if name in exact or any(fnmatch.fnmatchcase(name, one) for one in globs)]
-    lost = [one for one in globs if not any(fnmatch.fnmatchcase(name, one) for name in free)]
-    return found + lost
+    matches = [name for name in free if name in exact or any(fnmatch.fnmatchcase(name, glob) for glob in globs)]
+    unmatched = [glob for glob in globs if not any(fnmatch.fnmatchcase(name, glob) for name in free)]
+    return matches + unmatched
 
 
-def unpivot(kept: pa.Table, cells: pa.Table) -> pa.Table:
-    """One row a cell: `kept` has unique_id (or not), ds and what every cell of a row shares, `cells` the targets."""
-    count, targets = kept.num_rows, cells.column_names
-    kind = _shared({field.type for field in cells.schema} - {pa.null()})
+def unpivot(shared: pa.Table, cells: pa.Table) -> pa.Table:
+    """Make a row of each cell.
+
+    Args:
+        shared: ds, unique_id if the source has it, and the covariates: repeated for each cell of a row.
+        cells: The target columns.
+
+    Returns:
+        row, unique_id, ds, y, source_row, target and the covariates, target by target.
+    """
+    count, targets = shared.num_rows, cells.column_names
+    value_type = _common_type({field.type for field in cells.schema} - {pa.null()})
     parts = []
     for number, target in enumerate(targets):
         names = pa.array([target] * count, pa.string())
-        ours = {"row": pa.array(range(number, count * len(targets), len(targets)), pa.int64())}
-        ours["unique_id"] = _joined(kept["unique_id"], names) if "unique_id" in kept.column_names else names
-        ours |= {"ds": kept["ds"], "y": cells[target].cast(kind, safe=False)}
-        ours |= {"source_row": pa.array(range(count), pa.int64()), "target": names}
-        ours |= {name: kept[name] for name in kept.column_names if name not in ours}
-        parts.append(pa.table(ours))
+        columns = {"row": pa.array(range(number, count * len(targets), len(targets)), pa.int64())}
+        columns["unique_id"] = _join_names(shared["unique_id"], names) if "unique_id" in shared.column_names else names
+        columns |= {"ds": shared["ds"], "y": cells[target].cast(value_type, safe=False)}
+        columns |= {"source_row": pa.array(range(count), pa.int64()), "target": names}
+        columns |= {name: shared[name] for name in shared.column_names if name not in columns}
+        parts.append(pa.table(columns))
     return pa.concat_tables(parts)
 
 
-def _joined(series: pa.ChunkedArray, names: pa.Array) -> pa.ChunkedArray:
+def _join_names(series: pa.ChunkedArray, targets: pa.Array) -> pa.ChunkedArray:
     text = series if pa.types.is_string(series.type) else series.cast(pa.string())
-    return pc.binary_join_element_wise(text, pa.chunked_array([names]), "/")
+    return pc.binary_join_element_wise(text, pa.chunked_array([targets]), "/")
 
 
-def _shared(kinds: set[pa.DataType]) -> pa.DataType:
-    if len(kinds) < 2:
-        return next(iter(kinds), pa.null())
-    numeric = all(pa.types.is_integer(one) or pa.types.is_floating(one) or pa.types.is_boolean(one) for one in kinds)
+def _common_type(types: set[pa.DataType]) -> pa.DataType:
+    if len(types) < 2:
+        return next(iter(types), pa.null())
+    tests = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
+    numeric = all(any(test(value_type) for test in tests) for value_type in types)
     return pa.float64() if numeric else pa.string()

@@ -1,6 +1,6 @@
-"""Part of `make bench`: ten million rows from Parquet to the clean table, beside a pandas script that checks nothing.
+"""Part of `make bench`: ten million rows from Parquet to the clean table, compared with a pandas script without checks.
 
-Each runs in a process of its own: seconds, rows a second, and the most memory it held.
+Each runs in its own process: seconds, rows per second and peak memory.
 """
 
 import json
@@ -14,9 +14,9 @@ import pytest
 
 pytestmark = pytest.mark.benchmark
 
-SERIES, HOURS, MEASURED = 1000, 10_000, 3
+SERIES, HOURS, RUNS = 1000, 10_000, 3
 
-OURS = """
+NIGHTCAST = """
 from datetime import UTC, datetime
 from data_contracts.odcs_compiler import read_contract
 from pathlib import Path
@@ -37,10 +37,10 @@ as_of, store = datetime(2030, 1, 1, tzinfo=UTC), Store(root=folder + "/store")
 began = time.perf_counter()
 raw = ingest.fn(reading, as_of, store)
 read = time.perf_counter()
-told = validate.fn(raw, reading, as_of, store)
+validated = validate.fn(raw, reading, as_of, store)
 done = time.perf_counter()
 """
-THEIRS = """
+PANDAS = """
 import pandas as pd
 import time, json, resource, sys
 folder = sys.argv[1]
@@ -50,9 +50,9 @@ parts = [part.set_index("t").asfreq("h").assign(id=name) for name, part in frame
 pd.concat(parts).reset_index().to_parquet(folder + "/plain.parquet", index=False)
 done = time.perf_counter()
 """
-CLOSE = """
-most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-print(json.dumps({"read": read - began, "all": done - began, "gib": most}))
+REPORT = """
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+print(json.dumps({"read": read - began, "all": done - began, "gib": peak}))
 """
 CONTRACT = """
 apiVersion: v3.1.0
@@ -65,7 +65,7 @@ schema:
     customProperties: [{property: rowFaults, value: warning}]
     quality:
       - id: once
-        name: one row an hour
+        name: one row per hour
         metric: duplicateValues
         arguments: {properties: [id, t]}
         mustBe: 0
@@ -77,7 +77,7 @@ schema:
         logicalType: number
         required: true
         quality:
-          - name: v is no less than 0
+          - name: v is at least 0
             type: custom
             engine: greatExpectations
             implementation: "{type: expect_column_values_to_be_between, kwargs: {column: v, min_value: 0}}"
@@ -87,7 +87,7 @@ schema:
 
 
 def build(folder: Path, series: int = SERIES) -> None:
-    """One row in ten thousand repeats, one in ten thousand is negative."""
+    """Write the panel: one row in ten thousand is a duplicate, one is negative."""
     draw, count = np.random.default_rng(0), series * HOURS
     times = np.tile(pd.date_range("2024-01-01", periods=HOURS, freq="h").as_unit("us"), series)
     frame = pd.DataFrame({"id": np.repeat([f"s{n:04}" for n in range(series)], HOURS), "t": times})
@@ -99,9 +99,9 @@ def build(folder: Path, series: int = SERIES) -> None:
 
 
 def measured(script: str, folder: Path) -> dict[str, float]:
-    command = [sys.executable, "-c", script + CLOSE, str(folder)]
-    told = subprocess.run(command, capture_output=True, text=True, check=True)
-    return json.loads(told.stdout.splitlines()[-1])
+    command = [sys.executable, "-c", script + REPORT, str(folder)]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(result.stdout.splitlines()[-1])
 
 
 @pytest.mark.timeout(3600)
@@ -109,9 +109,12 @@ def test_ten_million_rows(tmp_path, capsys) -> None:
     build(tmp_path)
     rows = SERIES * HOURS
     with capsys.disabled():
-        for name, script in (("ours: read, check every row, quarantine, grid", OURS), ("pandas: read, grid", THEIRS)):
-            runs = pd.DataFrame([measured(script, tmp_path) for _ in range(MEASURED)]).median()
+        for name, script in (
+            ("Nightcast: read, check every row, quarantine, grid", NIGHTCAST),
+            ("pandas: read, grid", PANDAS),
+        ):
+            runs = pd.DataFrame([measured(script, tmp_path) for _ in range(RUNS)]).median()
             print(
                 f"\n{name}: {runs['all']:.1f} s (reading {runs['read']:.1f} s), "
-                f"{rows / runs['all']:,.0f} rows a second, {runs['gib']:.1f} GiB at most (medians of {MEASURED})"
+                f"{rows / runs['all']:,.0f} rows per second, {runs['gib']:.1f} GiB peak (medians of {RUNS})"
             )

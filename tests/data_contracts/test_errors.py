@@ -2,8 +2,11 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from data_contracts import errors
 from data_contracts.errors import (
@@ -68,6 +71,50 @@ def test_damage_names_the_file_and_the_fix() -> None:
     assert str(error).startswith("artifacts/clean/ab.parquet in the store is missing. Run the same night again")
 
 
-def test_url_is_redacted() -> None:
-    told = errors.redact("can't reach https://ann:secret@mlflow.example/api, nor s3://bucket/key")
-    assert told == "can't reach https://…@mlflow.example/api, nor s3://bucket/key"
+@pytest.mark.parametrize(
+    ("text", "redacted"),
+    [
+        # free text, as the reason of a failed step: each URL by itself
+        (
+            "can't reach https://ann:secret@mlflow.example/api, nor s3://bucket/key",
+            "can't reach https://…@mlflow.example/api, nor s3://bucket/key",
+        ),
+        ("https://ann:secret@a/x (then https://bob:secret@b/y)", "https://…@a/x (then https://…@b/y)"),
+        # the URL of a source: a slash and an @ in the password, and a password in the query
+        ("postgresql://bob:sec/ret@x@host/d?password=secret", "postgresql://…@host/d?…"),
+        # the URL of the Prefect server: a space in the password
+        ("http://ann:sec ret@127.0.0.1:4200/api", "http://…@127.0.0.1:4200/api"),
+        # the address that `init` is given: a question mark in the password
+        ("postgresql://bob:sec?ret@host/d", "postgresql://…"),
+        ("postgresql://host/d?user=ann@example.com&password=secret", "postgresql://…"),
+        # a value of a YAML document, in quotes
+        (repr("mysql://bob:sec/ret word@host/d"), "'mysql://…@host/d'"),
+    ],
+)
+def test_redact_hides_credentials_and_query_of_every_url(text: str, redacted: str) -> None:
+    assert errors.redact(text) == redacted
+    assert errors.redact(redacted) == redacted
+
+
+FORMER_PATTERNS = (
+    lambda text: re.sub(r"://[^/@\s]*@", "://…@", text),
+    lambda text: re.sub(r"://.*@", "://…@", text.split("?", 1)[0]),
+    lambda text: re.sub(r"://[^/@]*@", "://…@", text),
+    lambda text: re.sub(r"\?.*$", "", re.sub(r"://.*@", "://…@", text)),
+    lambda text: re.sub("://.*@", "://…@", text),
+)
+
+
+@pytest.mark.parametrize("former", FORMER_PATTERNS)
+@given(password=st.text("1/@:?=&#% '\"\\", max_size=8), query=st.sampled_from(["", "?x=1", "?password=SECRET"]))
+def test_redact_is_as_strict_as_each_pattern_that_it_replaced(former: Any, password: str, query: str) -> None:
+    url = f"postgresql://bob:SECRET{password}SECRET@host/d{query}"
+    assert "SECRET" not in errors.redact(url)
+    assert errors.redact(url).count("SECRET") <= former(url).count("SECRET")
+
+
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/sales_?.csv", "s3://bucket/day=?/shop=7/*", "mail ann@example.com", "a?b=c"]
+)
+def test_redact_leaves_text_without_credentials_as_it_is(text: str) -> None:
+    assert errors.redact(text) == text

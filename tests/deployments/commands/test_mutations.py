@@ -137,7 +137,7 @@ MUTATIONS = {
     ),
     "reordered columns": Mutation(lambda f: f[["wind", "sold", "hour", "shop"]]),
     "a column twice": Mutation(
-        lambda f: pd.concat([f, f[["sold"]]], axis=1), "column 'sold', the target (y), stands 2 times", stops=True
+        lambda f: pd.concat([f, f[["sold"]]], axis=1), "column 'sold', the target (y), occurs 2 times", stops=True
     ),
     "a retyped column": Mutation(
         lambda f: f.assign(sold="many"),
@@ -146,7 +146,7 @@ MUTATIONS = {
         stops=True,
     ),
     "10,000 columns": Mutation(wide),
-    "an empty file": Mutation(lambda f: b"", "the file is empty: not even a header", stops=True),
+    "an empty file": Mutation(lambda f: b"", "the file is empty and has no header", stops=True),
     "a header only": Mutation(lambda f: f.head(0), "the table has no rows", stops=True),
     "one row": Mutation(
         lambda f: f.head(1),
@@ -157,11 +157,11 @@ MUTATIONS = {
         lambda f: f.assign(sold=None), "no row has a value of 'sold' before 2024-01-30 00:00", stops=True
     ),
     "a file cut off": Mutation(
-        lambda f: text(f)[:-5], "it can't be read as csv: line 1441 has 3 fields where the header has 4", stops=True
+        lambda f: text(f)[:-5], "it can't be read as csv: line 1441 has 3 fields, the header has 4", stops=True
     ),
     "a row too short": Mutation(
         lambda f: text(f) + b"a,2024-01-01T00:00:00Z,1\n",
-        "it can't be read as csv: line 1442 has 3 fields where the header has 4: 'a,2024-01-01T00:00:00Z,1'",
+        "it can't be read as csv: line 1442 has 3 fields, the header has 4: 'a,2024-01-01T00:00:00Z,1'",
         stops=True,
     ),
     "a byte that is no letter": Mutation(

@@ -27,7 +27,7 @@ def test_five_fields_are_enough():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"freq": "hourly-ish"}, "no pandas frequency"),
+        ({"freq": "hourly-ish"}, "not a pandas frequency"),
         ({"schedule": {"timezone": "America/Gotham"}}, "no time zone"),
         ({"forecast": {"quantiles": [0.1, 1.2]}}, "between 0 and 1"),
         ({"models": [{"cell": "gru"}, {"cell": "gru"}]}, "stands twice"),

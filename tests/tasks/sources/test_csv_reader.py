@@ -1,4 +1,4 @@
-"""CSV as people and their tools write it: delimiters, decimal commas, encodings, many files; a slip has its line."""
+"""CSV dialects: delimiters, decimal commas, encodings, many files; an error names its line."""
 
 import codecs
 from collections.abc import Callable
@@ -22,15 +22,15 @@ from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., DatasetSpec]
+MakeSpec = Callable[..., DatasetSpec]
 
 
-def read(path: Path, columns: list[str] | None = None, **told: Any) -> dict[str, list[Any]]:
-    return read_source(SourceSpec.model_validate({"kind": "csv", "path": str(path), **told}), columns).to_pydict()
+def read(path: Path, columns: list[str] | None = None, **fields: Any) -> dict[str, list[Any]]:
+    return read_source(SourceSpec.model_validate({"kind": "csv", "path": str(path), **fields}), columns).to_pydict()
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-def test_the_delimiter_is_found_or_told(tmp_path: Path, delimiter: str) -> None:
+def test_delimiter_is_detected_or_given(tmp_path: Path, delimiter: str) -> None:
     path = tmp_path / "s.csv"
     path.write_text(f'sku{delimiter}note\n007{delimiter}"a{delimiter}b, c; d|e"\n')
     asked = {"sku": ["007"], "note": [f"a{delimiter}b, c; d|e"]}
@@ -49,7 +49,7 @@ def test_the_delimiter_is_found_or_told(tmp_path: Path, delimiter: str) -> None:
         ("", [], ","),
     ],
 )
-def test_the_delimiter_that_finds_the_wanted_columns_counts(text: str, wanted: list[str], delimiter: str) -> None:
+def test_delimiter_that_finds_the_chosen_columns_wins(text: str, wanted: list[str], delimiter: str) -> None:
     assert detect_delimiter(text.encode(), lambda names: wanted or names) == delimiter
 
 
@@ -58,7 +58,7 @@ def test_the_delimiter_that_finds_the_wanted_columns_counts(text: str, wanted: l
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
     cells=st.lists(st.tuples(*[st.text("ab ,;|\t1.", max_size=5)] * 3), min_size=1, max_size=6),
 )
-def test_what_pandas_writes_with_any_delimiter_is_read_as_it_was(
+def test_csv_written_by_pandas_is_read_back_for_every_delimiter(
     tmp_path_factory: pytest.TempPathFactory, delimiter: str, cells: list[tuple[str, str, str]]
 ) -> None:
     path = tmp_path_factory.mktemp("csv") / "s.csv"
@@ -67,21 +67,21 @@ def test_what_pandas_writes_with_any_delimiter_is_read_as_it_was(
     assert read(path, ["sku", "day", "sold"]) == {name: frame[name].tolist() for name in frame}
 
 
-def test_a_decimal_comma_is_a_number_and_a_point_beside_it_is_not_guessed(
-    tmp_path: Path, reading: Told, store: Store, promise: Callable[..., Any]
+def test_with_decimal_comma_a_number_with_a_point_is_rejected(
+    tmp_path: Path, reading: MakeSpec, store: Store, promise: Callable[..., Any]
 ) -> None:
     path, source = tmp_path / "s.csv", {"kind": "csv", "path": str(tmp_path / "s.csv"), "decimal": ","}
     path.write_text("sku;hour;sold\n1,5;2024-03-01 00:00;1,5\n1,5;2024-03-01 01:00;1.234\n1,5;2024-03-01 02:00;-2e1\n")
     quiet = promise(row_faults="warning").model_copy(update={"columns": ()})
-    told = reading(source=source, features={}, contract=quiet)
-    done = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    spec = reading(source=source, features={}, contract=quiet)
+    done = validate.fn(ingest.fn(spec, AS_OF, store), spec, AS_OF, store)
     assert store.get(done.clean)["y"].tolist()[::2] == [1.5, -20.0]
     assert store.get(done.clean)["unique_id"].unique().tolist() == ["1,5"]
-    assert store.get(done.quarantine)["y"].tolist() == ["1.234"]  # as it is written: a thousand, or one and a bit
+    assert store.get(done.quarantine)["y"].tolist() == ["1.234"]  # as in the file: the point may separate thousands
 
 
-def test_a_contract_that_promises_numbers_takes_them_with_a_decimal_comma(
-    tmp_path: Path, reading: Told, store: Store, promise: Callable[..., Any]
+def test_contract_accepts_numbers_with_decimal_comma(
+    tmp_path: Path, reading: MakeSpec, store: Store, promise: Callable[..., Any]
 ) -> None:
     path, source = tmp_path / "s.csv", {"kind": "csv", "path": str(tmp_path / "s.csv"), "decimal": ","}
     path.write_text("sku;hour;sold\n1;2024-03-01 00:00;1,5\n1;2024-03-01 01:00;2,5\n")
@@ -89,18 +89,18 @@ def test_a_contract_that_promises_numbers_takes_them_with_a_decimal_comma(
     contract = whole.model_copy(
         update={"columns": tuple(c for c in whole.columns if c.name in ("sku", "hour", "sold"))}
     )
-    told = reading(source=source, features={}, contract=contract)
-    done = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    spec = reading(source=source, features={}, contract=contract)
+    done = validate.fn(ingest.fn(spec, AS_OF, store), spec, AS_OF, store)
     assert store.get(done.clean)["y"].tolist() == [1.5, 2.5]
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252", "utf-16", "utf-8-sig", "utf-16-le"])
-def test_an_encoding_is_told(tmp_path: Path, encoding: str) -> None:
+def test_encoding_of_the_source_is_used(tmp_path: Path, encoding: str) -> None:
     (tmp_path / "s.csv").write_text("Stück,sold\nKöln,1\n", encoding=encoding)
     assert read(tmp_path / "s.csv", encoding=encoding) == {"Stück": ["Köln"], "sold": ["1"]}
 
 
-def test_utf_8_may_begin_with_a_mark(tmp_path: Path) -> None:
+def test_utf_8_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_bytes(codecs.BOM_UTF8 + "Stück\nKöln\n".encode())
     assert read(tmp_path / "s.csv") == {"Stück": ["Köln"]}
     (tmp_path / "s.csv").write_bytes(codecs.BOM_UTF8)
@@ -108,11 +108,13 @@ def test_utf_8_may_begin_with_a_mark(tmp_path: Path) -> None:
         read(tmp_path / "s.csv")
 
 
-def test_a_wrong_byte_is_named_with_its_line_and_the_way_out(tmp_path: Path) -> None:
+def test_invalid_byte_is_reported_with_line_and_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "s.csv").write_bytes("sku\nKöln\n".encode() + b"Stra\xdfe\n")
-    with pytest.raises(SourceUnreadable, match=r"invalid UTF8 in line 3, byte 14 is 0xdf; say .*`encoding: latin-1`"):
+    with pytest.raises(SourceUnreadable, match=r"invalid UTF8 in line 3, byte 14 is 0xdf; set .*`encoding: latin-1`"):
         read(tmp_path / "s.csv")
-    (tmp_path / "s.csv").write_bytes(b"sku\n" + b"x" * (1 << 20) + b"\n\xc3")  # a letter torn at the end, a block later
+    (tmp_path / "s.csv").write_bytes(
+        b"sku\n" + b"x" * (1 << 20) + b"\n\xc3"
+    )  # an incomplete character in the second block
     with pytest.raises(SourceUnreadable, match=f"line 3, byte {(1 << 20) + 5} is 0xc3"):
         read(tmp_path / "s.csv")
     (tmp_path / "s.csv").write_text("sku\n", encoding="utf-16")
@@ -120,31 +122,31 @@ def test_a_wrong_byte_is_named_with_its_line_and_the_way_out(tmp_path: Path) -> 
         read(tmp_path / "s.csv")
     with pytest.raises(SourceUnreadable, match="not written in ascii"):
         read(tmp_path / "s.csv", encoding="ascii")
-    with pytest.raises(ValidationError, match="'klingon' is no encoding"):
+    with pytest.raises(ValidationError, match="'klingon' is not an encoding"):
         read(tmp_path / "s.csv", encoding="klingon")
 
 
-def test_a_letter_on_the_border_of_two_blocks_is_whole(tmp_path: Path) -> None:
+def test_character_across_two_blocks_is_decoded(tmp_path: Path) -> None:
     word = "x" * ((1 << 20) - 5) + "ö"
     (tmp_path / "s.csv").write_bytes(f"sku\n{word}\n".encode())
     assert read(tmp_path / "s.csv") == {"sku": [word]}
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "message"),
     [
-        ("a,1\nb,2,3\n", "line 3 has 3 fields where the header has 2: 'b,2,3'"),
-        ("a,1\n\nb\n", "line 4 has 1 field where the header has 2: 'b'"),
-        ('"a\nb",1\n"c\nd",2,3\n', "line 4 has 3 fields where the header has 2"),
+        ("a,1\nb,2,3\n", "line 3 has 3 fields, the header has 2: 'b,2,3'"),
+        ("a,1\n\nb\n", "line 4 has 1 field, the header has 2: 'b'"),
+        ('"a\nb",1\n"c\nd",2,3\n', "line 4 has 3 fields, the header has 2"),
     ],
 )
-def test_a_ragged_row_is_named_with_its_line(tmp_path: Path, rows: str, said: str) -> None:
+def test_ragged_row_is_reported_with_its_line(tmp_path: Path, rows: str, message: str) -> None:
     (tmp_path / "s.csv").write_text("sku,sold\n" + rows)
-    with pytest.raises(SourceUnreadable, match=said):
+    with pytest.raises(SourceUnreadable, match=message):
         read(tmp_path / "s.csv")
 
 
-def test_a_folder_and_a_glob_are_one_table_by_the_names_of_the_columns(tmp_path: Path) -> None:
+def test_folder_and_glob_are_one_table_matched_by_column_name(tmp_path: Path) -> None:
     (tmp_path / "1.csv").write_text("sku,sold\na,1\n")
     (tmp_path / "2.csv").write_text("sold;more;sku\n2;x;b\n")
     (tmp_path / "_SUCCESS").write_text("")
@@ -154,34 +156,34 @@ def test_a_folder_and_a_glob_are_one_table_by_the_names_of_the_columns(tmp_path:
 
 
 @pytest.mark.parametrize(
-    ("second", "said"),
+    ("second", "message"),
     [
         ("sku\nb\n", "2.csv: column 'sold' is missing, and 1 other files have it"),
         ("", "2.csv: the file is empty"),
         ("sku,sold\nb\n", "2.csv: it can't be read as csv: line 2 has 1 field"),
-        ("sku,sold,sold\nb,1,2\n", "2.csv: column 'sold' stands 2 times"),
+        ("sku,sold,sold\nb,1,2\n", "2.csv: column 'sold' occurs 2 times"),
     ],
 )
-def test_a_file_of_a_folder_that_is_not_like_the_others_is_named(tmp_path: Path, second: str, said: str) -> None:
+def test_file_that_differs_from_the_others_is_reported(tmp_path: Path, second: str, message: str) -> None:
     (tmp_path / "1.csv").write_text("sku,sold\na,1\n")
     (tmp_path / "2.csv").write_text(second)
-    with pytest.raises(SourceUnreadable, match=said):
+    with pytest.raises(SourceUnreadable, match=message):
         read(tmp_path, ["sku", "sold"])
 
 
-def test_a_header_without_rows_and_a_name_that_stands_twice_are_said(tmp_path: Path, reading: Told) -> None:
-    told = reading(source={"kind": "csv", "path": str(tmp_path / "s.csv")}, features={})
-    for text, said in (
+def test_header_without_rows_and_repeated_column_are_reported(tmp_path: Path, reading: MakeSpec) -> None:
+    spec = reading(source={"kind": "csv", "path": str(tmp_path / "s.csv")}, features={})
+    for text, message in (
         ("sku,hour,sold\n", "the table has no rows"),
-        ("sku,hour,sold,sold\na,b,1,2\n", "stands 2 times"),
+        ("sku,hour,sold,sold\na,b,1,2\n", "occurs 2 times"),
     ):
         (tmp_path / "s.csv").write_text(text)
-        with pytest.raises(SourceUnreadable, match=said):
-            to_canonical_columns(read_source(told.source, told.chosen), told)
+        with pytest.raises(SourceUnreadable, match=message):
+            to_canonical_columns(read_source(spec.source, spec.chosen), spec)
 
 
 def noted(*notes: str) -> str:
-    """One row an hour, whose last column, a note that nobody reads, is as it is given."""
+    """Return a table of hours whose last column, which is not read, holds `notes`."""
     rows = [f"a,2024-03-01 {hour:02}:00,{hour},{note}" for hour, note in enumerate(notes)]
     return "sku,hour,sold,note\n" + "\n".join(rows) + "\n"
 
@@ -189,7 +191,7 @@ def noted(*notes: str) -> str:
 @pytest.mark.parametrize(
     "notes", [("ok", '"ok', "ok", "ok"), ("ok", '"ok', "ok", '"ok'), ("ok", '"ok' + "x" * 200_000, "ok", "ok")]
 )
-def test_a_quote_that_is_not_closed_loses_no_row_in_silence(tmp_path: Path, notes: tuple[str, ...]) -> None:
+def test_unclosed_quote_is_reported_with_its_line(tmp_path: Path, notes: tuple[str, ...]) -> None:
     (tmp_path / "s.csv").write_text(noted(*notes), encoding="utf-8")
     with pytest.raises(SourceUnreadable, match="line 3 opens a quote that is not closed: 'a,2024-03-01 01:00,1,\"ok"):
         read(tmp_path / "s.csv", ["sku", "hour", "sold"])
@@ -200,17 +202,17 @@ def test_a_quote_that_is_not_closed_loses_no_row_in_silence(tmp_path: Path, note
     "notes",
     [
         ("ok", '5" pipe', "ok"),
-        ("ok", '"two\nlines, ""so to say"""', "ok"),
+        ("ok", '"two\nlines, ""quoted"""', "ok"),
         ('"a\n\nb"', '"ok"x', "ok"),
         ("", '"' + "y\n" * 90_000 + '"', "ok"),
     ],
 )
-def test_quotes_that_are_closed_or_in_the_middle_are_read(tmp_path: Path, notes: tuple[str, ...], end: str) -> None:
+def test_closed_and_inner_quotes_are_read(tmp_path: Path, notes: tuple[str, ...], end: str) -> None:
     (tmp_path / "s.csv").write_text(noted(*notes) + end, encoding="utf-8")
     assert read(tmp_path / "s.csv", ["sold"]) == {"sold": ["0", "1", "2"]}
 
 
-def test_folders_of_csv_are_columns_as_those_of_parquet(tmp_path: Path) -> None:
+def test_hive_folders_of_csv_become_columns(tmp_path: Path) -> None:
     for shop, day, text in (
         ("007", "2024-03-01", "sold\n1\n"),
         ("a%2Fb", "2024-03-02", "sold\n2\n"),

@@ -1,4 +1,4 @@
-"""Six zones, five steps: every instant and every date of two years is read once, and the season stays where it is."""
+"""Six time zones, six frequencies: every instant and date of two years is read once, and seasons keep their place."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -16,13 +16,13 @@ from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
-Told = Callable[..., DatasetSpec]
+MakeSpec = Callable[..., DatasetSpec]
 
 ZONES = (
     "Europe/Berlin",
     "America/New_York",
     "America/St_Johns",  # half an hour off
-    "Asia/Kathmandu",  # 45 minutes off, and never changed
+    "Asia/Kathmandu",  # 45 minutes off, without clock changes
     "Africa/Casablanca",  # set back for Ramadan
     "Pacific/Auckland",  # summer at New Year
 )
@@ -30,23 +30,23 @@ AS_OF = datetime(2030, 1, 1, tzinfo=UTC)
 
 
 def night(
-    frame: pd.DataFrame, path: Path, kind: str, store: Store, told: DatasetSpec
+    frame: pd.DataFrame, path: Path, kind: str, store: Store, spec: DatasetSpec
 ) -> tuple[ValidatedTable, pd.DataFrame]:
     frame.to_csv(path, index=False) if kind == "csv" else frame.to_parquet(path, index=False)
-    validated = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
+    validated = validate.fn(ingest.fn(spec, AS_OF, store), spec, AS_OF, store)
     return validated, store.get(validated.clean)
 
 
 @pytest.fixture
-def table(tmp_path: Path, reading: Told, store: Store) -> Callable[..., tuple[ValidatedTable, pd.DataFrame]]:
-    """table(frame with sku, hour and sold, freq, kind, timezone): the validated night of it."""
+def table(tmp_path: Path, reading: MakeSpec, store: Store) -> Callable[..., tuple[ValidatedTable, pd.DataFrame]]:
+    """table(frame with sku, hour and sold, freq, kind, timezone): its validated night."""
 
-    def told(frame: pd.DataFrame, freq: str, kind: str = "csv", timezone: str | None = None, **changes: Any) -> Any:
+    def run(frame: pd.DataFrame, freq: str, kind: str = "csv", timezone: str | None = None, **changes: Any) -> Any:
         source = {"kind": kind, "path": str(tmp_path / f"s.{kind}"), "timezone": timezone}
         spec = reading(source=source, features={"known": []}, freq=freq, **changes)
         return night(frame, tmp_path / f"s.{kind}", kind, store, spec)
 
-    return told
+    return run
 
 
 def exact(validated: ValidatedTable, rows: int) -> bool:
@@ -56,7 +56,7 @@ def exact(validated: ValidatedTable, rows: int) -> bool:
 
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("written", ["wall", "offset", "parquet", "utc"])
-def test_every_hour_of_two_years_is_itself_on_any_clock(table: Any, zone: str, written: str) -> None:
+def test_every_hour_of_two_years_is_read_once_in_every_zone(table: Any, zone: str, written: str) -> None:
     hours = pd.date_range("2023-06-01", "2025-06-01", freq="h", tz="UTC", inclusive="left")
     local = hours.tz_convert(zone)
     stamps: Any = {
@@ -92,7 +92,7 @@ DATES = {
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize("freq", DATES)
 @pytest.mark.parametrize("written", ["date", "midnight", "offset", "parquet", "date32"])
-def test_a_date_is_the_same_date_on_any_clock(table: Any, zone: str, freq: str, written: str) -> None:
+def test_date_stays_the_same_date_in_every_zone(table: Any, zone: str, freq: str, written: str) -> None:
     dates, count = DATES[freq]
     local = dates.tz_localize(zone)
     stamps: Any = {
@@ -104,14 +104,14 @@ def test_a_date_is_the_same_date_on_any_clock(table: Any, zone: str, freq: str, 
     }[written]
     frame = pd.DataFrame({"sku": "a", "hour": stamps, "sold": dates.day + dates.month / 100})
     kind = "parquet" if written in ("parquet", "date32") else "csv"
-    told = zone if written in ("date", "midnight") else None
-    validated, clean = table(frame, freq, kind, told, zone=zone)
+    source_zone = zone if written in ("date", "midnight") else None
+    validated, clean = table(frame, freq, kind, source_zone, zone=zone)
     assert exact(validated, count)
     assert [f"{moment:%Y-%m-%d %H:%M}" for moment in clean["ds"]] == [f"{day:%Y-%m-%d} 00:00" for day in dates]
     assert (clean["y"] == dates.day + dates.month / 100).all()
 
 
-def test_leap_day_year_end_and_week_53_have_their_steps(table: Any) -> None:
+def test_leap_day_year_end_and_week_53_are_steps(table: Any) -> None:
     dates, _ = DATES["D"]
     _, days = table(pd.DataFrame({"sku": "a", "hour": dates, "sold": 1.0}), "D")
     assert {"2020-02-29", "2020-12-31", "2021-01-01"} <= set(days["ds"].dt.strftime("%Y-%m-%d"))
@@ -121,7 +121,7 @@ def test_leap_day_year_end_and_week_53_have_their_steps(table: Any) -> None:
     assert numbers[numbers.index(53) - 1 : numbers.index(53) + 2] == [52, 53, 1]
 
 
-def test_midnights_in_utc_are_dates_of_the_declared_zone(table: Any) -> None:
+def test_midnights_in_utc_are_dates_of_the_source_zone(table: Any) -> None:
     days = pd.date_range("2024-03-01", "2024-04-30", tz="Europe/Berlin")
     frame = pd.DataFrame({"sku": "a", "hour": days.tz_convert("UTC"), "sold": 1.0})
     validated, clean = table(frame, "D", "parquet", "Europe/Berlin")
@@ -132,7 +132,7 @@ def test_midnights_in_utc_are_dates_of_the_declared_zone(table: Any) -> None:
 FOLD = ["2024-10-27T01:00", "2024-10-27T02:00", "2024-10-27T02:00", "2024-10-27T03:00"]
 
 
-def test_an_hour_that_a_clock_shows_twice_is_first_summers_and_then_winters(table: Any) -> None:
+def test_hour_that_occurs_twice_is_first_summer_then_winter_time(table: Any) -> None:
     frame = pd.DataFrame({"sku": "a", "hour": FOLD, "sold": [1.0, 2.0, 3.0, 4.0]})
     validated, clean = table(frame, "h", "csv", "Europe/Berlin")
     assert exact(validated, 4)
@@ -143,31 +143,31 @@ def test_an_hour_that_a_clock_shows_twice_is_first_summers_and_then_winters(tabl
 @pytest.mark.parametrize(
     ("hours", "at_fault", "row"),
     [
-        ([*FOLD[:1], *FOLD[2:]], 1, "row 1"),  # which of the two it is, nobody says
+        ([*FOLD[:1], *FOLD[2:]], 1, "row 1"),  # either of the two
         ([*FOLD, FOLD[1]], 3, "rows 1, 2, 4"),
-        (["2024-03-31T01:00", "2024-03-31T02:30", "2024-03-31T03:00"], 1, "row 1"),  # it never was
+        (["2024-03-31T01:00", "2024-03-31T02:30", "2024-03-31T03:00"], 1, "row 1"),  # the hour that is skipped
     ],
 )
-def test_an_hour_that_is_no_one_moment_is_a_fault_with_its_way_out(
+def test_ambiguous_or_skipped_hour_is_rejected_with_what_to_do(
     table: Any, hours: list[str], at_fault: int, row: str
 ) -> None:
     frame = pd.DataFrame({"sku": "a", "hour": hours, "sold": 1.0})
-    said = rf"occurs twice or never in Europe/Berlin .* write it with its offset, or in UTC; {at_fault} row"
-    with pytest.raises(ContractBroken, match=rf"'ds is one moment', column 'hour': {said}.*{row}"):
+    message = rf"occurs twice or never in Europe/Berlin .* write it with its offset, or in UTC; {at_fault} row"
+    with pytest.raises(ContractBroken, match=rf"'ds is one moment', column 'hour': {message}.*{row}"):
         table(frame, "h", "csv", "Europe/Berlin")
 
 
 @pytest.mark.parametrize("minute", range(0, 180, 15))
-def test_a_night_between_the_two_hours_of_one_wall_time_sees_the_first_of_them(
-    tmp_path: Path, reading: Told, store: Store, minute: int
+def test_as_of_between_two_hours_of_one_wall_time_sees_the_first(
+    tmp_path: Path, reading: MakeSpec, store: Store, minute: int
 ) -> None:
     quarters = pd.date_range("2024-10-26 22:00", periods=24, freq="15min", tz="UTC")
     local = quarters.tz_convert("Europe/Berlin").tz_localize(None)
     pd.DataFrame({"sku": "a", "hour": local, "sold": range(24)}).to_csv(tmp_path / "s.csv", index=False)
     source = {"kind": "csv", "path": str(tmp_path / "s.csv"), "timezone": "Europe/Berlin"}
-    told = reading(source=source, features={"known": []}, freq="15min")
+    spec = reading(source=source, features={"known": []}, freq="15min")
     as_of = (pd.Timestamp("2024-10-26 23:30", tz="UTC") + pd.Timedelta(minutes=minute)).to_pydatetime()
-    validated = validate.fn(ingest.fn(told, as_of, store), told, as_of, store)
+    validated = validate.fn(ingest.fn(spec, as_of, store), spec, as_of, store)
     seen = quarters[quarters < as_of]
     clean = store.get(validated.clean)
     assert (pd.DatetimeIndex(clean["ds"]) == seen).all()
@@ -177,8 +177,8 @@ def test_a_night_between_the_two_hours_of_one_wall_time_sees_the_first_of_them(
 
 @pytest.mark.parametrize(("unit", "many"), [("s", 1), ("ms", 1_000), ("us", 1_000_000), ("ns", 1_000_000_000)])
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_times_that_are_numbers_are_read_in_their_unit(
-    tmp_path: Path, reading: Told, store: Store, unit: str, many: int, kind: str
+def test_unix_times_are_read_in_their_unit(
+    tmp_path: Path, reading: MakeSpec, store: Store, unit: str, many: int, kind: str
 ) -> None:
     seconds = 1_709_251_200 + 3600 * pd.Series(range(48))  # 1 March 2024
     frame = pd.DataFrame({"sku": "a", "hour": seconds * many, "sold": 1.0})
@@ -188,6 +188,6 @@ def test_times_that_are_numbers_are_read_in_their_unit(
     assert (pd.DatetimeIndex(clean["ds"]) == pd.date_range("2024-03-01", periods=48, freq="h", tz="UTC")).all()
 
 
-def test_a_number_is_no_time_where_nobody_says_in_which_unit(table: Any) -> None:
+def test_number_is_not_a_time_without_a_unit(table: Any) -> None:
     with pytest.raises(ContractBroken, match="'ds is a time', column 'hour': must be a valid time; 2 rows"):
         table(pd.DataFrame({"sku": "a", "hour": [1_709_251_200, 1_709_254_800], "sold": 1.0}), "h", "parquet")

@@ -1,4 +1,4 @@
-"""A function as a source: what it may return, what it is told, and how its slips are said."""
+"""A function as a source: its return types, its arguments and its errors."""
 
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,28 +39,28 @@ def source(tmp_path: Path) -> Any:
     (tmp_path / "loader.py").write_text(MODULE)
     (tmp_path / "neighbour.py").write_text("SOLD = 3")
 
-    def told(function: str, **arguments: Any) -> SourceSpec:
+    def make(function: str, **arguments: Any) -> SourceSpec:
         plain = SourceSpec.model_validate({"kind": "python", "callable": function, "arguments": arguments})
         return plain.beside(str, tmp_path)
 
-    return told
+    return make
 
 
-def test_a_frame_an_arrow_table_and_an_index_with_a_name_are_tables(source: Any, capsys: Any) -> None:
+def test_data_frame_arrow_table_and_named_index_are_read(source: Any, capsys: Any) -> None:
     assert read_source(source("loader:Shop.frame", rows=2)).to_pydict() == {"sku": ["007"] * 2, "sold": [3, 3]}
     assert read_source(source("loader:arrow"), None, AS_OF).to_pylist() == [{"sku": "a", "at": AS_OF.isoformat()}]
     assert read_source(source("loader:indexed")).column_names == ["day", "sold"]
     assert read_source(source("loader:mixed")).to_pydict() == {"a": ["1", "x", None], "b": [1.0, None, 2.0]}
-    assert "talking" not in capsys.readouterr().out  # stdout is for the result of the command
+    assert "talking" not in capsys.readouterr().out  # stdout is reserved for the result of a command
 
 
-def test_only_the_named_columns_are_kept_and_a_missing_one_gives_no_rows(source: Any) -> None:
+def test_only_chosen_columns_are_kept_and_missing_column_gives_no_rows(source: Any) -> None:
     assert read_source(source("loader:Shop.frame", rows=2), ["sold"]).column_names == ["sold"]
     assert read_source(source("loader:Shop.frame", rows=2), ["gone"]).num_rows == 0
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("function", "message"),
     [
         (
             "broken",
@@ -70,50 +70,50 @@ def test_only_the_named_columns_are_kept_and_a_missing_one_gives_no_rows(source:
         ("listed", "it returned list; return a pandas DataFrame or an Arrow table"),
     ],
 )
-def test_what_goes_wrong_inside_is_an_unreadable_source(source: Any, function: str, said: str) -> None:
-    with pytest.raises(SourceUnreadable, match=said):
+def test_failure_of_the_function_is_an_unreadable_source(source: Any, function: str, message: str) -> None:
+    with pytest.raises(SourceUnreadable, match=message):
         read_source(source(f"loader:{function}"))
 
 
 @pytest.mark.parametrize(
-    ("function", "arguments", "said"),
+    ("function", "arguments", "message"),
     [
         ("loader:gone", {}, "module loader has no gone"),
         ("nowhere:frame", {}, "nowhere:frame can't be imported: No module named 'nowhere'"),
-        ("loader:nothing", {}, "loader:nothing is int, and can't be called"),
+        ("loader:nothing", {}, "loader:nothing is int, which can't be called"),
         ("loader:arrow", {"colour": "red"}, r"loader:arrow\(as_of, shop='a'\) does not take.*colour"),
         ("loader:Shop.frame", {}, "does not take these arguments: missing a required argument: 'rows'"),
     ],
 )
-def test_a_function_that_is_not_there_or_takes_other_arguments_is_a_wrong_spec(
-    source: Any, function: str, arguments: dict[str, Any], said: str
+def test_missing_function_and_wrong_arguments_are_spec_errors(
+    source: Any, function: str, arguments: dict[str, Any], message: str
 ) -> None:
-    with pytest.raises(SpecError, match=said):
+    with pytest.raises(SpecError, match=message):
         read_source(source(function, **arguments))
 
 
-def test_two_pipelines_may_have_a_module_of_one_name_and_a_changed_module_is_read_anew(tmp_path: Path) -> None:
+def test_modules_of_one_name_are_separate_and_changed_module_is_imported_again(tmp_path: Path) -> None:
     plain = SourceSpec(kind="python", callable="shop:frame")
     for folder, word in (("one", "first"), ("two", "second"), ("one", "third time")):
         (tmp_path / folder).mkdir(exist_ok=True)
-        text = f"import pyarrow as pa\ndef frame(): return pa.table({{'said': ['{word}']}})"
+        text = f"import pyarrow as pa\ndef frame(): return pa.table({{'message': ['{word}']}})"
         (tmp_path / folder / "shop.py").write_text(text)
-        assert read_source(plain.beside(str, tmp_path / folder))["said"].to_pylist() == [word]
+        assert read_source(plain.beside(str, tmp_path / folder))["message"].to_pylist() == [word]
 
 
-def test_a_callable_that_is_no_name_of_one_is_refused() -> None:
+def test_malformed_callable_is_refused() -> None:
     for wrong in ("shop", "shop.frame", "shop:", "os; x:y"):
         with pytest.raises(ValidationError, match=r"must be written module:function|needs callable"):
             SourceSpec(kind="python", callable=wrong)
 
 
-def test_a_pipeline_finds_the_module_beside_its_yaml(tmp_path: Path) -> None:
+def test_pipeline_finds_the_module_next_to_its_yaml(tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text("import pyarrow as pa\ndef frame(): return pa.table({'sold': [1]})")
     (tmp_path / "shop.yaml").write_text(
         "name: shop\nsource: {kind: python, callable: 'shop:frame'}\ncolumns: {ds: day, y: sold}\n"
         "freq: D\nwindowing: {horizon: 2}\n"
     )
     spec = PipelineSpec.read(str(tmp_path / "shop.yaml"))
-    assert read_source(spec.reading.source)["sold"].to_pylist() == [1]
+    assert read_source(spec.dataset.source)["sold"].to_pylist() == [1]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["shop.py", "shop.yaml"]
     assert str(tmp_path) not in spec.model_dump_json()

@@ -1,4 +1,4 @@
-"""Rows that say when they became known: a night sees the newest version that was known then, and no later one."""
+"""Rows with known_at: a night uses the newest version that was known at its as-of."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -19,8 +19,8 @@ from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.validation import validate
 
-Told = Callable[..., DatasetSpec]
-# hour of the sale, what was sold, when that was known
+MakeSpec = Callable[..., DatasetSpec]
+# hour of the sale, quantity, known at
 ROWS = [
     ("00:00", 1, "01:00"),
     ("01:00", 2, "02:00"),
@@ -38,10 +38,10 @@ def table(rows: list[tuple[str, float, str]]) -> pd.DataFrame:
 
 
 @pytest.fixture
-def night(reading: Told, tmp_path: Path, store: Store) -> Callable[..., tuple[list[float], RowCounts]]:
-    """night(rows, "03:30"): what was known of the sales at that time of 1 March."""
+def night(reading: MakeSpec, tmp_path: Path, store: Store) -> Callable[..., tuple[list[float], RowCounts]]:
+    """night(rows, "03:30"): (y, row counts) as known at that time of 1 March."""
 
-    def told(rows: list[tuple[str, float, str]], at: str) -> tuple[list[float], RowCounts]:
+    def run(rows: list[tuple[str, float, str]], at: str) -> tuple[list[float], RowCounts]:
         table(rows).to_csv(tmp_path / "s.csv", index=False)
         columns = {"unique_id": "sku", "ds": "hour", "y": "sold", "known_at": "known"}
         spec = reading(source={"kind": "csv", "path": str(tmp_path / "s.csv")}, columns=columns, features={"known": []})
@@ -49,7 +49,7 @@ def night(reading: Told, tmp_path: Path, store: Store) -> Callable[..., tuple[li
         validated = validate.fn(ingest.fn(spec, as_of, store), spec, as_of, store)
         return store.get(validated.clean)["y"].tolist(), validated.health
 
-    return told
+    return run
 
 
 @pytest.mark.parametrize(
@@ -63,9 +63,7 @@ def night(reading: Told, tmp_path: Path, store: Store) -> Callable[..., tuple[li
         ("08:01", [5, 9, 3], 2),
     ],
 )
-def test_a_night_sees_the_newest_version_that_was_known(
-    night: Any, at: str, values: list[float], superseded: int
-) -> None:
+def test_night_uses_the_newest_known_version(night: Any, at: str, values: list[float], superseded: int) -> None:
     known, health = night(ROWS, at)
     assert known == values
     assert health.superseded == superseded
@@ -74,22 +72,22 @@ def test_a_night_sees_the_newest_version_that_was_known(
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(ROWS))
-def test_the_order_of_the_versions_does_not_matter(night: Any, order: list[tuple[str, float, str]]) -> None:
+def test_order_of_versions_does_not_matter(night: Any, order: list[tuple[str, float, str]]) -> None:
     assert night(order, "23:00")[0] == [5, 9, 3]
 
 
-def test_two_versions_of_one_moment_repeat_their_key(night: Any) -> None:
+def test_two_versions_known_at_the_same_time_are_duplicates(night: Any) -> None:
     with pytest.raises(ContractBroken, match="'one row a series and time'"):
         night([*ROWS, ("01:00", 7, "08:00")], "23:00")
 
 
 @pytest.mark.parametrize("known", ["", "25:00"])
-def test_a_row_that_does_not_say_when_it_became_known_is_a_fault(night: Any, known: str) -> None:
+def test_row_without_known_at_is_rejected(night: Any, known: str) -> None:
     with pytest.raises(ContractBroken, match="'known_at is a time', column 'known': must say at which instant"):
         night([*ROWS, ("03:00", 7, known)], "23:00")
 
 
-def test_a_column_has_one_role_and_incremental_needs_known_at() -> None:
+def test_column_has_one_role_and_incremental_needs_known_at() -> None:
     spec: dict[str, Any] = {
         "name": "shop",
         "source": {"kind": "sql", "url": "sqlite:///s.db", "table": "t", "incremental": {}},

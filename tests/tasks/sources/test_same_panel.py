@@ -1,4 +1,4 @@
-"""One panel, read from everywhere that tables lie: the clean artifact is the same, byte for byte."""
+"""One panel gives the same clean artifact, byte for byte, from every kind of source."""
 
 import sqlite3
 from collections.abc import Callable
@@ -20,7 +20,7 @@ AS_OF = datetime(2024, 3, 8, tzinfo=UTC)
 
 @pytest.fixture(scope="module")
 def panel() -> pd.DataFrame:
-    """Three shops, a week of hours, a price known two days ahead; gaps, an odd name, numbers of all sizes."""
+    """Three shops, a week of hours, a price known two days ahead; gaps, an unusual name, numbers of all sizes."""
     draw = np.random.default_rng(5)
     hours = pd.date_range("2024-03-01", periods=24 * 9, freq="h", tz="UTC").as_unit("us")
     ahead = hours >= AS_OF
@@ -51,8 +51,8 @@ def parquet_folder(panel: pd.DataFrame, folder: Path) -> dict[str, Any]:
 
 
 def hive(panel: pd.DataFrame, folder: Path) -> dict[str, Any]:
-    told = panel.assign(day=panel["hour"].dt.strftime("%Y-%m-%d"))
-    told.to_parquet(folder / "hive", index=False, partition_cols=["day"])
+    frame = panel.assign(day=panel["hour"].dt.strftime("%Y-%m-%d"))
+    frame.to_parquet(folder / "hive", index=False, partition_cols=["day"])
     return {"kind": "parquet", "path": str(folder / "hive" / "**" / "*.parquet")}
 
 
@@ -86,8 +86,8 @@ def postgresql(panel: pd.DataFrame, postgres: Any, monkeypatch: pytest.MonkeyPat
 
 def sqlite(panel: pd.DataFrame, folder: Path) -> dict[str, Any]:
     with sqlite3.connect(folder / "panel.db") as connection:
-        told = panel.assign(hour=panel["hour"].dt.strftime("%Y-%m-%d %H:%M:%S+00:00"))
-        told.to_sql("panel", connection, index=False)
+        frame = panel.assign(hour=panel["hour"].dt.strftime("%Y-%m-%d %H:%M:%S+00:00"))
+        frame.to_sql("panel", connection, index=False)
     connection.close()
     return {"kind": "sql", "url": f"sqlite:///{folder / 'panel.db'}", "table": "panel"}
 
@@ -104,11 +104,11 @@ def function(panel: pd.DataFrame, folder: Path) -> dict[str, Any]:
 def same(
     panel: pd.DataFrame, reading: Callable[..., DatasetSpec], store: Store, tmp_path: Path
 ) -> Callable[[dict[str, Any]], bool]:
-    """same(source): whether its clean artifact is that of the panel as pandas writes it."""
+    """same(source): whether its clean artifact equals that of the panel written by pandas."""
 
     def digest(source: dict[str, Any]) -> str:
-        told = reading(source=source, horizon=24)
-        return validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store).clean.digest
+        spec = reading(source=source, horizon=24)
+        return validate.fn(ingest.fn(spec, AS_OF, store), spec, AS_OF, store).clean.digest
 
     (tmp_path / "plain").mkdir()
     panel.to_parquet(tmp_path / "plain" / "p.parquet", index=False)
@@ -117,20 +117,20 @@ def same(
 
 
 @pytest.mark.parametrize("kept", [csv, german_csv, parquet_folder, hive, sqlite, function])
-def test_a_panel_is_the_same_from_files_a_function_and_sqlite(
+def test_panel_is_the_same_from_files_function_and_sqlite(
     kept: Any, panel: pd.DataFrame, same: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(tmp_path)
     assert same(kept(panel, tmp_path))
 
 
-def test_a_panel_is_the_same_from_a_bucket(
+def test_panel_is_the_same_from_bucket(
     panel: pd.DataFrame, same: Any, tmp_path: Path, s3: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert same(bucket(panel, tmp_path, s3, monkeypatch))
 
 
-def test_a_panel_is_the_same_from_postgresql(
+def test_panel_is_the_same_from_postgresql(
     panel: pd.DataFrame, same: Any, postgres: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert same(postgresql(panel, postgres, monkeypatch))

@@ -1,4 +1,4 @@
-"""`${NAME}` in a source: taken from the environment when it is read, and in nothing that anybody can look at."""
+"""`${NAME}` in a source is resolved from the environment, and its value is in no message, dump or artifact."""
 
 import json
 from collections.abc import Callable
@@ -21,7 +21,7 @@ from tasks.storage.store import Store
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
 
 
-def test_a_variable_is_filled_in_when_the_source_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variable_is_resolved_when_the_source_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "s.csv").write_text("sku\na\n")
     monkeypatch.setenv("SHOP_DATA", str(tmp_path))
     source = SourceSpec(kind="csv", path="${SHOP_DATA}/s.csv")
@@ -29,46 +29,44 @@ def test_a_variable_is_filled_in_when_the_source_is_read(tmp_path: Path, monkeyp
     assert source.path == source.shown == "${SHOP_DATA}/s.csv"
 
 
-def test_variables_are_filled_in_deep_inside_and_two_dollars_mean_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nested_variables_are_resolved_and_two_dollars_escape_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("KEY", "abc")
-    told = {"outer": [{"inner": "x${KEY}y"}, 3, "$${KEY}", "$KEY", "5 $"]}
-    source = SourceSpec(kind="python", callable="m:f", arguments=told)
+    arguments = {"outer": [{"inner": "x${KEY}y"}, 3, "$${KEY}", "$KEY", "5 $"]}
+    source = SourceSpec(kind="python", callable="m:f", arguments=arguments)
     assert resolve_secrets(source)[0].arguments == {"outer": [{"inner": "xabcy"}, 3, "${KEY}", "$KEY", "5 $"]}
 
 
 @pytest.mark.parametrize("written", ["${NOT_SET_ANYWHERE}", "${not-a-name}", "${", "${}"])
-def test_a_variable_that_is_not_set_or_no_name_is_a_wrong_spec(written: str) -> None:
+def test_unset_or_malformed_variable_is_a_spec_error(written: str) -> None:
     with pytest.raises(SpecError, match=r"\$\{") as refused:
         read_source(SourceSpec(kind="csv", path=f"/data/{written}"))
     assert written in str(refused.value)
 
 
 @pytest.mark.parametrize("secret", ["hunter2", "p@ss/w:rd", "a b%c", "7", "*.(", "pass\\word"])
-def test_a_message_of_a_driver_carries_the_name_in_place_of_the_value(
-    secret: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_message_shows_the_variable_instead_of_its_value(secret: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PW", secret)
     _, secrets = resolve_secrets(SourceSpec(kind="python", callable="m:f", arguments={"password": "${PW}"}))
-    assert secrets.hidden(f"login with {secret} failed, {secret!r}") in (
+    assert secrets.redact(f"login with {secret} failed, {secret!r}") in (
         "login with ${PW} failed, '${PW}'",
         'login with ${PW} failed, "${PW}"',
     )
 
 
-def test_the_password_inside_a_secret_url_is_hidden_too_as_it_is_and_as_it_is_written() -> None:
+def test_password_inside_secret_url_is_hidden_decoded_and_encoded() -> None:
     secrets = Secrets()
     secrets.keep_url("postgresql://bob:p%40ss@host/d", "${URL}")
-    assert secrets.hidden("user bob, password p@ss, p%40ss") == "user bob, password ${URL}, ${URL}"
+    assert secrets.redact("user bob, password p@ss, p%40ss") == "user bob, password ${URL}, ${URL}"
 
 
-def test_a_short_secret_does_not_eat_the_rest_of_the_message() -> None:
+def test_short_secret_is_replaced_as_a_word_only() -> None:
     secrets = Secrets()
     secrets.keep("a", "${A}")
-    assert secrets.hidden("a table says a") == "${A} table says ${A}"
+    assert secrets.redact("a table says a") == "${A} table says ${A}"
 
 
 @pytest.mark.parametrize(
-    ("told", "shown"),
+    ("fields", "shown"),
     [
         ({"kind": "sql", "url": "postgresql://bob:hunter2@host/d", "table": "t"}, "postgresql://…@host/d"),
         ({"kind": "sql", "url": "postgresql://bob:hun/ter2@x@host/d?password=hunter2", "table": "t"}, "//…@host/d"),
@@ -80,8 +78,8 @@ def test_a_short_secret_does_not_eat_the_rest_of_the_message() -> None:
         ({"kind": "python", "callable": "m:f", "arguments": {"token": "hunter2", "rows": 3}}, "…"),
     ],
 )
-def test_no_dump_and_no_print_of_a_source_carries_a_secret(told: dict[str, Any], shown: str) -> None:
-    source = SourceSpec.model_validate(told)
+def test_dump_and_repr_of_source_hide_secrets(fields: dict[str, Any], shown: str) -> None:
+    source = SourceSpec.model_validate(fields)
     for seen in (json.dumps(source.model_dump(mode="json"), ensure_ascii=False), repr(source), str(source)):
         assert "hunter2" not in seen
         assert "ter2" not in seen
@@ -89,7 +87,7 @@ def test_no_dump_and_no_print_of_a_source_carries_a_secret(told: dict[str, Any],
     assert "hunter2" not in source.shown
 
 
-def test_an_error_keeps_no_cause_that_would_print_what_a_driver_said(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_error_has_no_cause_with_the_driver_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
     monkeypatch.setenv("PW", "hunter2")
     with pytest.raises(SourceUnreadable) as refused:
@@ -109,28 +107,28 @@ def spec(url: str) -> PipelineSpec:
     )
 
 
-def test_another_password_is_the_same_run_and_is_in_no_spec(store: Store) -> None:
+def test_password_does_not_change_the_run_id_and_is_not_dumped(store: Store) -> None:
     raw = store.put_bytes(b"", "raw", "parquet")
     urls = ("postgresql://bob:hunter2@h/d", "postgresql://bob:swordfish@h/d", "postgresql://bob:${PW}@h/d")
     assert len({spec(url).run_id("nightly", AS_OF, raw) for url in urls}) == 1
     assert "hunter2" not in spec(urls[0]).model_dump_json() + repr(spec(urls[0]))
 
 
-def test_nothing_that_a_night_writes_carries_a_secret(
+def test_night_writes_no_secret(
     postgres: Any, reading: Callable[..., DatasetSpec], store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     postgres.execute("DROP TABLE IF EXISTS secret_sales", "CREATE TABLE secret_sales (hour timestamptz, sold float8)",
                      "INSERT INTO secret_sales VALUES ('2024-03-01', 1)")  # fmt: skip
     monkeypatch.setenv("PW", "s3cret-Pass%2Fw%40rd")
     url = f"postgresql://night:${{PW}}@127.0.0.1:{postgres.port}/postgres"
-    told = {"columns": {"ds": "hour", "y": "sold"}, "features": {}}
-    sound = reading(source={"kind": "sql", "url": url, "table": "secret_sales"}, **told)
+    fields = {"columns": {"ds": "hour", "y": "sold"}, "features": {}}
+    sound = reading(source={"kind": "sql", "url": url, "table": "secret_sales"}, **fields)
     first = ingest(sound, AS_OF, store)
     monkeypatch.setenv("PW", "s3cret-Pass%2Fw%40rd?application_name=x")
-    wrong = reading(source={"kind": "sql", "url": url, "table": "gone"}, **told)
+    wrong = reading(source={"kind": "sql", "url": url, "table": "gone"}, **fields)
     with pytest.raises(NightcastError) as refused:
         ingest(wrong, AS_OF, store)
-    plain = reading(source={"kind": "sql", "url": postgres.url, "table": "secret_sales"}, **told)
+    plain = reading(source={"kind": "sql", "url": postgres.url, "table": "secret_sales"}, **fields)
     assert ingest(plain, AS_OF, store).digest == first.digest
     written = b"".join(path.read_bytes() for path in Path(store.root).rglob("*") if path.is_file())
     assert b"s3cret" not in written

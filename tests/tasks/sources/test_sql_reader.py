@@ -1,4 +1,4 @@
-"""Databases as sources: PostgreSQL and SQLite for real; whole, read only, typed alike, and silent about secrets."""
+"""PostgreSQL and SQLite as sources: complete, read only, with the same types, and without secrets in messages."""
 
 import sqlite3
 import threading
@@ -25,7 +25,7 @@ from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
-Told = Callable[..., DatasetSpec]
+MakeSpec = Callable[..., DatasetSpec]
 Sales = Callable[..., pd.DataFrame]
 
 
@@ -38,16 +38,16 @@ def lite(path: Path, *statements: str) -> str:
 
 
 def lenient(folder: Path) -> Contract:
-    """A contract under which a row at fault stops no night."""
+    """Return a contract under which a bad row goes to quarantine alone."""
     table = {"name": "odd", "properties": [{"name": "sku"}]}
     table |= {"customProperties": [{"property": "rowFaults", "value": "warning"}]}
-    told = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "odd", "version": "1.0.0", "status": "active"}
-    (folder / "odd.yaml").write_text(yaml.safe_dump(told | {"schema": [table]}), encoding="utf-8")
+    document = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "odd", "version": "1.0.0", "status": "active"}
+    (folder / "odd.yaml").write_text(yaml.safe_dump(document | {"schema": [table]}), encoding="utf-8")
     return read_contract(folder / "odd.yaml")
 
 
-def sql(url: str, **told: Any) -> SourceSpec:
-    return SourceSpec.model_validate({"kind": "sql", "url": url, **told})
+def sql(url: str, **fields: Any) -> SourceSpec:
+    return SourceSpec.model_validate({"kind": "sql", "url": url, **fields})
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def shop(postgres: Any) -> Any:
     return postgres
 
 
-def test_every_kind_of_column_has_one_type_and_nulls_stay_nulls(shop: Any) -> None:
+def test_each_database_type_has_one_arrow_type_and_nulls_stay_nulls(shop: Any) -> None:
     table = read_source(sql(shop.url, query="SELECT * FROM kinds ORDER BY id"))
     assert {field.name: str(field.type) for field in table.schema} == {
         "id": "int64",
@@ -83,7 +83,7 @@ def test_every_kind_of_column_has_one_type_and_nulls_stay_nulls(shop: Any) -> No
     assert (second["amount"] != second["amount"], second["share"]) == (True, float("inf"))
 
 
-def test_a_table_is_asked_for_the_named_columns_only_and_by_its_schema(shop: Any) -> None:
+def test_table_with_schema_is_read_by_chosen_columns(shop: Any) -> None:
     shop.execute("CREATE SCHEMA IF NOT EXISTS \"My Shop\"", 'DROP TABLE IF EXISTS "My Shop"."Day Sales"',
                  'CREATE TABLE "My Shop"."Day Sales" AS SELECT 1 AS "a:b", 2 AS "100%", 3 AS other')  # fmt: skip
     source = sql(shop.url, table="My Shop.Day Sales")
@@ -92,7 +92,7 @@ def test_a_table_is_asked_for_the_named_columns_only_and_by_its_schema(shop: Any
     assert (missing.num_rows, missing.column_names) == (0, ["a:b", "100%", "other"])
 
 
-def test_parameters_are_bound_and_never_become_part_of_the_query(shop: Any, tmp_path: Path) -> None:
+def test_parameters_are_bound_not_interpolated(shop: Any, tmp_path: Path) -> None:
     evil = "a' OR 1=1; DROP TABLE kinds; --"
     query = "SELECT id FROM kinds WHERE note = :note"
     assert read_source(sql(shop.url, query=query, parameters={"note": evil})).num_rows == 0
@@ -102,35 +102,38 @@ def test_parameters_are_bound_and_never_become_part_of_the_query(shop: Any, tmp_
     assert read_source(sql(url, query=query, parameters={"note": "a"}))["id"].to_pylist() == [7]
 
 
-def test_the_night_s_instant_is_offered_to_a_query_that_names_it(shop: Any, tmp_path: Path) -> None:
-    told = {"query": "SELECT id FROM hours WHERE at < :as_of ORDER BY id"}
+def test_as_of_is_bound_in_query_that_uses_it(shop: Any, tmp_path: Path) -> None:
+    fields = {"query": "SELECT id FROM hours WHERE at < :as_of ORDER BY id"}
     shop.execute("DROP TABLE IF EXISTS hours", "CREATE TABLE hours (id integer, at timestamp)",
                  "INSERT INTO hours VALUES (1, '2024-03-02 06:59'), (2, '2024-03-02 07:00')")  # fmt: skip
-    naive = sql(shop.url, **told, timezone="Europe/Berlin")  # six in UTC is seven in Berlin
+    naive = sql(shop.url, **fields, timezone="Europe/Berlin")  # six in UTC is seven in Berlin
     assert read_source(naive, None, AS_OF)["id"].to_pylist() == [1]
     url = lite(tmp_path / "s.db", "CREATE TABLE hours (id, at)",
                "INSERT INTO hours VALUES (1, '2024-03-02 05:59:59'), (2, '2024-03-02 06:00:00')")  # fmt: skip
-    assert read_source(sql(url, **told), None, AS_OF)["id"].to_pylist() == [1]
+    assert read_source(sql(url, **fields), None, AS_OF)["id"].to_pylist() == [1]
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("fields", "message"),
     [
         ({}, "needs either query or table"),
         ({"query": "SELECT 1", "table": "t"}, "needs either query or table"),
-        ({"query": "SELECT :shop"}, "names :shop, which is not in parameters"),
-        ({"query": "SELECT 1", "parameters": {"shop": 1}}, "parameter 'shop' is not named in the query"),
-        ({"query": "SELECT :as_of", "parameters": {"as_of": "2024-01-01"}}, "as_of is ours"),
-        ({"query": "SELECT '${PASSWORD}'"}, r"takes no \$\{PASSWORD\}; give it as one of parameters"),
-        ({"query": "SELECT 1", "path": "s.csv"}, "kind sql knows no path"),
+        ({"query": "SELECT :shop"}, "query uses :shop, but source.parameters has no shop"),
+        (
+            {"query": "SELECT 1", "parameters": {"shop": 1}},
+            "source.parameters has 'shop', but the query does not use it",
+        ),
+        ({"query": "SELECT :as_of", "parameters": {"as_of": "2024-01-01"}}, "as_of is reserved"),
+        ({"query": "SELECT '${PASSWORD}'"}, r"query contains \$\{PASSWORD\}; add it to source.parameters"),
+        ({"query": "SELECT 1", "path": "s.csv"}, "kind sql does not have path"),
     ],
 )
-def test_a_source_that_is_told_wrongly_is_no_spec(told: dict[str, Any], said: str) -> None:
-    with pytest.raises(ValidationError, match=said):
-        sql("sqlite:///s.db", **told)
+def test_wrong_sql_source_is_refused(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        sql("sqlite:///s.db", **fields)
 
 
-def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
+def test_read_cannot_write(shop: Any, tmp_path: Path) -> None:
     shop.execute("CREATE SEQUENCE IF NOT EXISTS counter")
     with pytest.raises(SourceUnreadable, match="read-only transaction"):
         read_source(sql(shop.url, query="SELECT nextval('counter') AS id"))
@@ -140,7 +143,7 @@ def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
     url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     with pytest.raises(SourceUnreadable, match="readonly"):
         read_source(sql(url, query="DELETE FROM t RETURNING a"))
-    with pytest.raises(SourceUnreadable, match="there is no such file"):
+    with pytest.raises(SourceUnreadable, match="the file does not exist"):
         read_source(sql(f"sqlite:///{tmp_path}/gone.db", table="t"))
     assert not (tmp_path / "gone.db").exists()
 
@@ -148,7 +151,7 @@ def test_reading_writes_nothing(shop: Any, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "query", ["ATTACH '{}/new.db' AS other", "VACUUM INTO '{}/new.db'", "PRAGMA journal_mode = WAL", "DROP TABLE t"]
 )
-def test_no_statement_makes_another_file_or_changes_this_one(tmp_path: Path, query: str) -> None:
+def test_statement_cannot_create_or_change_a_file(tmp_path: Path, query: str) -> None:
     url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     before = (tmp_path / "s.db").read_bytes()
     with pytest.raises(SourceUnreadable, match="the database says"):
@@ -157,8 +160,8 @@ def test_no_statement_makes_another_file_or_changes_this_one(tmp_path: Path, que
     assert (tmp_path / "s.db").read_bytes() == before
 
 
-def test_a_time_that_python_can_not_hold_is_a_fault_of_its_row(
-    shop: Any, reading: Told, store: Store, tmp_path: Path
+def test_time_outside_python_range_rejects_only_its_row(
+    shop: Any, reading: MakeSpec, store: Store, tmp_path: Path
 ) -> None:
     shop.execute(
         "DROP TABLE IF EXISTS odd",
@@ -167,76 +170,74 @@ def test_a_time_that_python_can_not_hold_is_a_fault_of_its_row(
         "INSERT INTO odd VALUES ('a', 'infinity', 2), ('a', '0044-03-15 BC', 3)",
     )
     columns = {"unique_id": "sku", "ds": "hour", "y": "sold"}
-    told = reading(
+    spec = reading(
         source={"kind": "sql", "url": shop.url, "table": "odd"}, columns=columns, features={"known": []},
         contract=lenient(tmp_path),
     )  # fmt: skip
-    found = validate.fn(ingest.fn(told, AS_OF, store), told, AS_OF, store)
-    assert store.get(found.clean)["y"].tolist() == [1.5, 4.0]
-    assert found.quarantine is not None
-    assert sorted(store.get(found.quarantine)["ds"]) == ["0044-03-15 00:00:00+00 BC", "infinity"]
+    validated = validate.fn(ingest.fn(spec, AS_OF, store), spec, AS_OF, store)
+    assert store.get(validated.clean)["y"].tolist() == [1.5, 4.0]
+    assert validated.quarantine is not None
+    assert sorted(store.get(validated.quarantine)["ds"]) == ["0044-03-15 00:00:00+00 BC", "infinity"]
 
 
 @pytest.mark.parametrize(
-    ("told", "said"),
+    ("fields", "message"),
     [
         ({"query": "SELEC 1"}, "the database says: syntax error"),
         ({"table": "nowhere"}, 'the database says: relation "nowhere" does not exist'),
         ({"query": "SELECT gone FROM kinds"}, 'the database says: column "gone" does not exist'),
     ],
 )
-def test_what_a_database_refuses_is_one_sentence(shop: Any, told: dict[str, str], said: str) -> None:
-    with pytest.raises(SourceUnreadable, match=said) as refused:
-        read_source(sql(shop.url, **told))
+def test_database_error_is_one_sentence(shop: Any, fields: dict[str, str], message: str) -> None:
+    with pytest.raises(SourceUnreadable, match=message) as refused:
+        read_source(sql(shop.url, **fields))
     assert refused.value.exit_code == 3
     assert shop.password not in str(refused.value)
 
 
-def test_a_wrong_password_and_a_closed_port_are_sentences_without_the_secret(
-    shop: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_wrong_password_and_closed_port_are_reported_without_secret(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
     place = f"{shop.host}:{shop.port}/postgres"
     with pytest.raises(
         SourceUnreadable, match=r"postgresql://…@127\.0\.0\.1.*\n.*password authentication failed"
-    ) as one:
+    ) as password_error:
         read_source(sql(f"postgresql://night:hunter2@{place}", table="kinds"))
-    with pytest.raises(SourceUnreadable, match="Connection refused") as two:
+    with pytest.raises(SourceUnreadable, match="Connection refused") as port_error:
         read_source(sql("postgresql://night:hunter2@127.0.0.1:1/postgres", table="kinds"))
-    assert "hunter2" not in f"{one.value}{two.value}"
+    assert "hunter2" not in f"{password_error.value}{port_error.value}"
 
 
 @pytest.mark.parametrize("url", ["nonsense", "nowhere://u:hunter2@h/d", "postgresql://u:hunter2@h:port/d", "sqlite://"])
-def test_a_url_that_no_database_has_is_a_wrong_spec(url: str) -> None:
+def test_unknown_database_url_is_a_spec_error(url: str) -> None:
     with pytest.raises(SpecError) as refused:
         read_source(sql(url, table="t"))
     assert "hunter2" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("url", "said"),
+    ("url", "message"),
     [
         ("mysql+pymysql://u:hunter2@h/d", "No module named 'pymysql'; install the driver of this database"),
         ("postgresql+asyncpg://u:hunter2@h/d", r"an asynchronous driver; .* as in postgresql://…"),
     ],
 )
-def test_a_driver_that_can_not_be_used_says_what_to_do(url: str, said: str) -> None:
-    with pytest.raises(SpecError, match=said) as refused:
+def test_unusable_driver_is_reported_with_what_to_do(url: str, message: str) -> None:
+    with pytest.raises(SpecError, match=message) as refused:
         read_source(sql(url, table="t"))
     assert "hunter2" not in str(refused.value)
 
 
-def test_a_driver_that_is_not_installed_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_driver_is_reported_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "psycopg", None)
     with pytest.raises(SpecError, match=r"pip install 'nightcast\[postgresql\]'"):
         read_source(sql("postgresql://u:p@127.0.0.1/d", table="t"))
 
 
-def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
+def test_large_result_is_read_in_batches_and_larger_result_is_refused(
     shop: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     many = sql(shop.url, query="SELECT n AS id, n * 0.5 AS y FROM generate_series(1, 5000) AS n")
-    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1000)
+    monkeypatch.setattr(sql_reader, "VALUES_PER_FETCH", 1000)
     table = read_source(many)
     assert (table.num_rows, table["y"].to_pylist()[-1], table["id"].num_chunks) == (5000, 2500.0, 10)
     monkeypatch.setattr(limits, "MAX_VALUES", 5999)
@@ -244,21 +245,19 @@ def test_a_large_result_comes_in_batches_and_a_larger_one_is_refused(
         read_source(many)
 
 
-def test_a_column_that_turns_from_whole_to_broken_numbers_between_batches_is_float(
+def test_column_with_integers_and_floats_in_different_batches_is_float(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 1)
+    monkeypatch.setattr(sql_reader, "VALUES_PER_FETCH", 1)
     url = lite(tmp_path / "s.db", "CREATE TABLE t (y)", "INSERT INTO t VALUES (NULL), (1), (2.5)")
     assert read_source(sql(url, table="t"))["y"].to_pylist() == [None, 1.0, 2.5]
     url = lite(tmp_path / "s.db", "INSERT INTO t VALUES ('many')")
     assert read_source(sql(url, table="t"))["y"].to_pylist() == [None, "1", "2.5", "many"]
 
 
-def test_a_connection_that_drops_midway_is_read_again_from_the_start(
-    shop: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dropped_connection_is_read_again_from_the_start(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", (0.0, 0.0))
-    monkeypatch.setattr(sql_reader, "ROWS_PER_FETCH", 100)
+    monkeypatch.setattr(sql_reader, "VALUES_PER_FETCH", 100)
     killed: list[int] = []
     column = sql_reader.arrow_columns.column
 
@@ -282,18 +281,16 @@ def test_a_connection_that_drops_midway_is_read_again_from_the_start(
         read_source(source)
 
 
-def test_a_table_that_is_locked_for_too_long_is_said_to_be(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lock_timeout_is_reported(shop: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
-    monkeypatch.setattr(sql_connection, "LOCKED", "100ms")
+    monkeypatch.setattr(sql_connection, "LOCK_TIMEOUT", "100ms")
     with shop.connect() as other, other.transaction():
         other.execute("LOCK TABLE kinds IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(SourceUnreadable, match="lock timeout"):
             read_source(sql(shop.url, table="kinds"))
 
 
-def test_a_night_reads_a_database_again_and_remembers_what_has_not_changed(
-    shop: Any, reading: Told, sales: Sales, store: Store
-) -> None:
+def test_unchanged_database_gives_the_same_raw_table(shop: Any, reading: MakeSpec, sales: Sales, store: Store) -> None:
     frame = sales()
     shop.execute("DROP TABLE IF EXISTS sales",
                  "CREATE TABLE sales (sku text, hour timestamptz, sold float8, price float8, visits float8, "
@@ -306,26 +303,26 @@ def test_a_night_reads_a_database_again_and_remembers_what_has_not_changed(
             cursor.executemany("INSERT INTO sales VALUES (%s, %s, %s, %s, %s, %s)", values)
 
     insert(frame.sample(frac=1, random_state=1))
-    told = reading(source={"kind": "sql", "url": shop.url, "table": "sales"})
-    first = ingest(told, AS_OF, store)
+    spec = reading(source={"kind": "sql", "url": shop.url, "table": "sales"})
+    first = ingest(spec, AS_OF, store)
     shop.execute("CREATE TABLE other AS TABLE sales ORDER BY sold, price", "DROP TABLE sales",
                  "ALTER TABLE other RENAME TO sales")  # fmt: skip
-    assert ingest(told, AS_OF, store) == first  # the order in which a database gives its rows says nothing
+    assert ingest(spec, AS_OF, store) == first  # the order of the rows does not matter
     insert(frame[frame["sku"] == "pear"].assign(hour=frame["hour"] + pd.Timedelta("40h")))
-    assert ingest(told, AS_OF, store) == first  # and neither does what nobody knew yet
+    assert ingest(spec, AS_OF, store) == first  # nor do rows that were not known yet
     shop.execute("UPDATE sales SET sold = 99 WHERE sku = 'apple' AND hour = '2024-03-01T05:00Z'")
-    second = ingest(told, AS_OF, store)
+    second = ingest(spec, AS_OF, store)
     assert second.digest != first.digest
-    clean = store.get(validate.fn(second, told, AS_OF, store).clean)
+    clean = store.get(validate.fn(second, spec, AS_OF, store).clean)
     assert clean.loc[clean["y"] == 99, "ds"].tolist() == [pd.Timestamp("2024-03-01 05:00", tz="UTC")]
     shop.execute("DROP TABLE sales")
 
 
 def test_threads_do_not_share_a_connection(shop: Any) -> None:
-    source, found = sql(shop.url, table="kinds"), []
-    workers = [threading.Thread(target=lambda: found.append(read_source(source).num_rows)) for _ in range(4)]
+    source, counts = sql(shop.url, table="kinds"), []
+    workers = [threading.Thread(target=lambda: counts.append(read_source(source).num_rows)) for _ in range(4)]
     for worker in workers:
         worker.start()
     for worker in workers:
         worker.join()
-    assert found == [2] * 4
+    assert counts == [2] * 4

@@ -1,4 +1,4 @@
-"""Several targets: each column is series of its own; a fault names the column and the row of the source."""
+"""Several targets: each column becomes its own series; a violation names column and row of the source."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from tasks.storage.store import Store
 from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, tzinfo=UTC)
-Told = Callable[..., DatasetSpec]
+MakeSpec = Callable[..., DatasetSpec]
 CONTRACT = """
 apiVersion: v3.1.0
 kind: DataContract
@@ -50,69 +50,67 @@ def wide(**changes: Any) -> pd.DataFrame:
 
 
 @pytest.fixture
-def night(reading: Told, store: Store, tmp_path: Path) -> Callable[..., tuple[ValidatedTable, pd.DataFrame]]:
+def night(reading: MakeSpec, store: Store, tmp_path: Path) -> Callable[..., tuple[ValidatedTable, pd.DataFrame]]:
     """night(frame, y=…): the validated night of a wide table."""
 
-    def told(frame: pd.DataFrame, y: Any = ("sold_*",), **changes: Any) -> Any:
+    def run(frame: pd.DataFrame, y: Any = ("sold_*",), **changes: Any) -> Any:
         frame.to_parquet(tmp_path / "sales.parquet", index=False)
         columns = {"unique_id": "shop", "ds": "hour", "y": y} | changes.pop("columns", {})
         spec = reading(**{"columns": columns, "features": {"known": ["price"]}} | changes)
         validated = validate.fn(ingest.fn(spec, AS_OF, store), spec, AS_OF, store)
         return validated, store.get(validated.clean)
 
-    return told
+    return run
 
 
 @pytest.fixture
 def contract(tmp_path: Path) -> Callable[[str], Contract]:
-    def told(rows: str) -> Contract:
+    def make(rows: str) -> Contract:
         (tmp_path / "wide.yaml").write_text(CONTRACT.replace("ROWS", rows), encoding="utf-8")
         return read_contract(tmp_path / "wide.yaml")
 
-    return told
+    return make
 
 
 @pytest.mark.parametrize("y", [["sold_a", "sold_b"], ["sold_*"], ["sold_b", "sold_?"]])
-def test_each_target_of_each_series_is_a_series_with_the_covariates_of_its_row(night: Any, y: list[str]) -> None:
+def test_each_target_of_each_series_becomes_a_series_with_covariates(night: Any, y: list[str]) -> None:
     validated, clean = night(wide(), y)
     assert clean["unique_id"].unique().tolist() == ["s/sold_a", "s/sold_b", "t/sold_a", "t/sold_b"]
-    one = clean[clean["unique_id"] == "s/sold_a"]
-    assert one["y"].tolist()[:6] == [0, 1, 2, 3, 4, 5]
-    assert one["y"].isna().tolist()[6:] == [True] * 3
-    assert one["price"].tolist() == [1.0] * 9
+    sold = clean[clean["unique_id"] == "s/sold_a"]
+    assert sold["y"].tolist()[:6] == [0, 1, 2, 3, 4, 5]
+    assert sold["y"].isna().tolist()[6:] == [True] * 3
+    assert sold["price"].tolist() == [1.0] * 9
     health = validated.health
     assert (health.read, health.used, health.quarantined, health.series) == (24, 24, 0, 4)
 
 
-def test_without_an_id_each_target_is_a_series_by_its_name(night: Any) -> None:
+def test_without_id_each_target_is_a_series_by_its_name(night: Any) -> None:
     _, clean = night(wide().query("shop == 's'"), ["sold_b", "sold_a"], columns={"unique_id": None})
     assert clean["unique_id"].unique().tolist() == ["sold_a", "sold_b"]
 
 
-def test_a_glob_never_means_a_column_that_has_another_part() -> None:
+def test_glob_does_not_match_column_with_another_role() -> None:
     names = ["day", "sold", "sold_before", "price"]
     assert match_columns(["*"], names, ["day", "price"]) == ["sold", "sold_before"]
     assert match_columns(["sold*", "gone", "x*"], names, ["sold_before"]) == ["sold", "gone", "x*"]
 
 
 @pytest.mark.parametrize(
-    ("y", "said"),
-    [(["sold_a", "returned"], "'returned', the target"), (["r*"], r"no column fits 'r\*', the target")],
+    ("y", "message"),
+    [(["sold_a", "returned"], "'returned', the target"), (["r*"], r"no column matches 'r\*', the target")],
 )
-def test_a_target_that_is_not_there_is_named(night: Any, y: list[str], said: str) -> None:
-    with pytest.raises(SourceUnreadable, match=said):
+def test_missing_target_is_reported(night: Any, y: list[str], message: str) -> None:
+    with pytest.raises(SourceUnreadable, match=message):
         night(wide(), y)
 
 
 @pytest.mark.parametrize("y", [[], ["a", "a"], [""]])
-def test_no_target_or_one_twice_is_a_wrong_spec(y: list[str]) -> None:
+def test_empty_or_repeated_target_is_refused(y: list[str]) -> None:
     with pytest.raises(ValidationError, match="name at least one target, and each of them once"):
         ColumnsSpec.model_validate({"ds": "t", "y": y})
 
 
-def test_a_bad_cell_is_told_by_its_column_and_its_row_and_the_others_of_the_row_are_used(
-    night: Any, store: Store, contract: Any
-) -> None:
+def test_bad_cell_is_reported_and_rest_of_row_is_used(night: Any, store: Store, contract: Any) -> None:
     frame = wide()
     frame.loc[[2, 11], "sold_a"] = -1
     with pytest.raises(ContractBroken, match=r"column 'sold_a': sold_a must be at least 0; 2 rows .*rows 2, 11; "):
@@ -126,7 +124,7 @@ def test_a_bad_cell_is_told_by_its_column_and_its_row_and_the_others_of_the_row_
     assert clean.query("unique_id == 's/sold_b'")["y"].notna().sum() == 6
 
 
-def test_what_is_wrong_with_a_row_puts_all_its_cells_aside(night: Any, store: Store, contract: Any) -> None:
+def test_bad_covariate_rejects_all_cells_of_the_row(night: Any, store: Store, contract: Any) -> None:
     frame = wide()
     frame.loc[2, "price"] = None
     validated, _ = night(frame, contract=contract("warning"))
@@ -134,7 +132,7 @@ def test_what_is_wrong_with_a_row_puts_all_its_cells_aside(night: Any, store: St
     assert validated.health.used == 22
 
 
-def test_a_series_that_breaks_a_rule_is_set_aside_with_all_its_targets_or_the_one(night: Any, contract: Any) -> None:
+def test_only_the_target_series_that_breaks_a_rule_is_excluded(night: Any, contract: Any) -> None:
     frame = wide()
     frame.loc[2, "sold_a"] = -1
     validated, clean = night(frame, contract=contract("series"))
@@ -142,6 +140,6 @@ def test_a_series_that_breaks_a_rule_is_set_aside_with_all_its_targets_or_the_on
     assert clean["unique_id"].unique().tolist() == ["s/sold_b", "t/sold_a", "t/sold_b"]
 
 
-def test_a_retyped_target_stops_the_night_by_its_name(night: Any, contract: Any) -> None:
+def test_target_of_another_type_stops_the_run(night: Any, contract: Any) -> None:
     with pytest.raises(ContractBroken, match="column 'sold_b': the contract promises number, the source has text"):
         night(wide(sold_b="many"), contract=contract("warning"))

@@ -1,0 +1,32 @@
+"""Repeat a call that fails for a passing reason, such as a dropped connection.
+
+A step as a whole is retried by Prefect, which shows the attempts in its UI and waits long enough for a server to
+restart. `retry` is for one call inside a step: it starts within a second, and works in a command without Prefect.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+R = TypeVar("R")
+
+
+def retry(call: Callable[[], R], delays_s: Sequence[float], is_transient: Callable[[Exception], bool]) -> R:
+    """Call until it succeeds, at most once more than there are delays.
+
+    Args:
+        call: What to do; it must be safe to repeat from the start.
+        delays_s: Seconds to wait before the second, third, … attempt.
+        is_transient: Whether an error may be gone at the next attempt. Any other error is raised at once.
+
+    Returns:
+        What the first successful call returns. The error of the last attempt is raised unchanged.
+    """
+    for delay_s in delays_s:
+        try:
+            return call()
+        except Exception as error:
+            if not is_transient(error):
+                raise
+        time.sleep(delay_s)
+    return call()
