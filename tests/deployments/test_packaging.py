@@ -36,7 +36,8 @@ def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp
 @pytest.mark.parametrize(
     "file",
     ["data_contracts/odcs/clean.yaml", "deployments/pipelines/nyc-delays.yaml", "tasks/report/page.html",
-     "deployments/pipelines/pipeline.schema.json", "deployments/demo/nyc-delays.parquet"],
+     "deployments/pipelines/pipeline.schema.json", "deployments/commands/pipeline.yaml.j2",
+     "deployments/commands/contract.yaml.j2", "deployments/demo/nyc-delays.parquet"],
 )  # fmt: skip
 def test_the_wheel_carries_what_a_night_reads(installed, file):
     assert (installed / file).is_file()

@@ -43,7 +43,7 @@ def test_a_change_that_breaks_readers_ends_with_3_and_one_that_does_not_with_0(
 
 def test_the_same_contract_twice_says_so(asked: CliRunner) -> None:
     same = asked.invoke(app, ["contract", "diff", str(DEMO), "nyc-delays"])
-    assert (same.exit_code, same.stdout) == (0, "nyc-delays@1.0.0 and nyc-delays@1.0.0 promise the same.\n")
+    assert (same.exit_code, same.stdout) == (0, "nyc-delays@1.0.0 and nyc-delays@1.0.0 are equivalent.\n")
 
 
 @pytest.mark.parametrize(
@@ -74,4 +74,4 @@ def test_the_page_of_a_contract_is_printed(asked: CliRunner) -> None:
     assert record["schema"]["cutoff"] == "timestamp[us, tz=UTC]"
     unknown = asked.invoke(app, ["contract", "page", "forecast"])
     assert (unknown.exit_code, unknown.stdout) == (2, "")
-    assert "there is no contract 'forecast'; known are accuracy, actuals" in unknown.stderr
+    assert "contract 'forecast' does not exist. Use one of accuracy, actuals" in unknown.stderr

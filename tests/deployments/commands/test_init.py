@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.cli.main import app
-from deployments.commands.init_files import name_of
+from deployments.commands.init_files import pipeline_name_from
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "data"
@@ -77,7 +77,7 @@ def test_init_says_how_sure_it_is_and_never_overwrites_without_being_told(verb, 
     written.write_text("mine")
     again = verb("init", "Shop Sales.csv", "--name", "shops", "--out", "made/here")
     assert again.exit_code == 2
-    assert "made/here/shops.yaml is there already" in again.stderr
+    assert "made/here/shops.yaml already exists" in again.stderr
     assert written.read_text() == "mine"
     assert verb("init", "Shop Sales.csv", "--name", "shops", "--out", "made/here", "--force").exit_code == 0
     assert yaml.safe_load(written.read_text())["name"] == "shops"
@@ -139,7 +139,7 @@ def test_months_with_the_day_first_are_read_so_by_the_night_too(verb, tmp_path):
     ],
 )
 def test_a_pipeline_is_named_after_its_table(where, name):
-    assert name_of(where) == name
+    assert pipeline_name_from(where) == name
 
 
 @pytest.mark.slow

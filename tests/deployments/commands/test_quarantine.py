@@ -52,8 +52,8 @@ def test_the_newest_night_is_listed_and_another_by_its_date(verb, nights):
     refused = verb("--as-of", "2024-01-02")
     assert refused.exit_code == 0
     assert "(refused): 1 row in quarantine" in refused.stdout
-    assert "way out  mend the value at the source, or leave it empty" in refused.stdout
-    assert "nothing lies in quarantine" in verb("--as-of", "2024-01-01").stdout
+    assert "fix       mend the value at the source, or leave it empty" in refused.stdout
+    assert "no rows are in quarantine" in verb("--as-of", "2024-01-01").stdout
 
 
 def test_the_export_has_the_sources_columns_warns_of_formulas_and_is_not_overwritten(verb, nights, tmp_path):
@@ -61,12 +61,12 @@ def test_the_export_has_the_sources_columns_warns_of_formulas_and_is_not_overwri
     assert told.exit_code == 0, told.output
     assert (tmp_path / "rows.csv").read_text() == "day,shop,sold\n2024-01-02,=HYPERLINK(1),many\n"
     lost, formulas = json.loads(told.stdout)["warnings"]
-    assert "not in the export" in lost
+    assert "missing in the export" in lost
     assert "colour" in lost
-    assert "begin with =, +, - or @ and are no numbers: 1;" in formulas
+    assert "begin with =, +, - or @ and are not numbers: 1." in formulas
     again = verb("--export", "rows.csv")
     assert again.exit_code == 2
-    assert "rows.csv is there already" in again.stderr
+    assert "rows.csv already exists" in again.stderr
     assert verb("--export", "rows.csv", "--force").exit_code == 0
 
 

@@ -14,7 +14,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.cli.main import app
-from deployments.commands.tune import document
+from deployments.commands.tune import tuned_document
 from flows.pipeline.spec import PipelineSpec
 from tasks.search.conclusion import TuningOutcome
 
@@ -131,7 +131,7 @@ def test_where_a_search_found_something_again_its_story_is_told_once(home, tuned
     record = {name: value for name, value in tuned[0].items() if name != "written"}
     path = home / "small-tuned.yaml"
     spec, first = PipelineSpec.read(str(path)), path.read_text(encoding="utf-8")
-    text = document(path, path, spec, TuningOutcome.model_validate(record))
+    text = tuned_document(path, path, spec, TuningOutcome.model_validate(record))
     assert text == first.replace("`nightcast tune` in small.yaml", "`nightcast tune` in small-tuned.yaml")
 
 
@@ -151,8 +151,8 @@ def test_a_search_that_finds_nothing_writes_nothing_even_where_it_was_told_where
         (("--minutes", "-1"), "--minutes"),
         (("--seed", "-1"), "--seed"),
         (("--as-of", "soon"), "--as-of 'soon'"),
-        (("--out", "nowhere/best.yaml"), "nowhere is no folder"),
-        (("--out", "best.txt"), "best.txt is no name of a YAML"),
+        (("--out", "nowhere/best.yaml"), "nowhere is not a writable folder"),
+        (("--out", "best.txt"), "best.txt is not the name of a YAML"),
     ],
 )
 def test_a_wrong_option_ends_with_2_and_is_named(looking, words, said):
@@ -167,7 +167,7 @@ def test_a_file_of_the_users_own_is_not_overwritten_unasked(home, looking):
     (home / "mine-tuned.yaml").write_text(WRITTEN, encoding="utf-8")
     told = looking("tune", "mine.yaml")
     assert told.exit_code == 2
-    assert "mine-tuned.yaml is there and not by `nightcast tune`" in told.stderr
+    assert "mine-tuned.yaml exists and was not written by `nightcast tune`" in told.stderr
     assert (home / "mine-tuned.yaml").read_text(encoding="utf-8") == WRITTEN
 
 

