@@ -93,8 +93,8 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
         )
     if target.suffix == ".csv" and (count := formulas(table)):
         warnings.append(
-            f"values that begin with =, +, - or @ and are not numbers: {count}. They are exported unchanged, so that they can"
-            " be read back; a spreadsheet may run them as formulas. Open the file as text, or export .parquet"
+            f"values that begin with =, +, - or @ and are not numbers: {count}. They are exported unchanged,"
+            " so that they can be read back; a spreadsheet may run them as formulas. Open the file as text, or export .parquet"
         )
     files.write(str(target.parent), target.name, export_rows(table, target.suffix, reading.source, schema))
     return warnings
