@@ -21,16 +21,16 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp_path):
+def test_installed_wheel_runs_from_another_folder(installed, tmp_path):
     code = (
         "import sys, deployments.cli.main as cli; print(cli.__file__); sys.argv = ['nightcast', '--help']; cli.main()"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True,
         check=True, timeout=60,
     )  # fmt: skip
-    assert told.stdout.startswith(str(installed))
-    assert "nightly" in told.stdout
+    assert result.stdout.startswith(str(installed))
+    assert "nightly" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -39,5 +39,5 @@ def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp
      "deployments/pipelines/pipeline.schema.json", "deployments/commands/pipeline.yaml.j2",
      "deployments/commands/contract.yaml.j2", "deployments/demo/nyc-delays.parquet"],
 )  # fmt: skip
-def test_the_wheel_carries_what_a_night_reads(installed, file):
+def test_wheel_contains_data_files(installed, file):
     assert (installed / file).is_file()

@@ -62,7 +62,7 @@ class Mutation(NamedTuple):
     """
 
     made: Made
-    said: str = ""
+    message: str = ""
     stops: bool = False
     out: int = 0
     lost: int = 0
@@ -268,26 +268,24 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_broken_fact_is_found_and_nothing_else(broken: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_mutation_is_the_only_finding(broken: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     mutation = broken(name, "error")
-    if mutation.said:
+    if mutation.message:
         code, facts = checked(monkeypatch)
         assert code == 3
         findings = [line[4:] for line in facts["message"].splitlines() if line.startswith("  - ")] or [facts["message"]]
         assert len(findings) == 1
-        assert findings[0].startswith(mutation.said)
+        assert findings[0].startswith(mutation.message)
     else:
         assert describe_check(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"] == []
 
 
 @pytest.mark.parametrize("name", [name for name, mutation in MUTATIONS.items() if not mutation.stops])
-def test_where_the_contract_allows_it_the_night_goes_on_and_every_row_is_somewhere(
-    broken: Any, tmp_path: Path, name: str
-) -> None:
+def test_with_severity_warning_the_night_continues_and_no_row_is_lost(broken: Any, tmp_path: Path, name: str) -> None:
     mutation = broken(name, "warning")
     warnings = describe_check(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"]
-    assert [found.startswith(mutation.said) for found in warnings] == ([True] if mutation.said else [])
-    reading, store = PipelineSpec.read("shops.yaml").reading, Store(root=str(tmp_path / "store"))
+    assert [warning.startswith(mutation.message) for warning in warnings] == ([True] if mutation.message else [])
+    reading, store = PipelineSpec.read("shops.yaml").dataset, Store(root=str(tmp_path / "store"))
     as_of = datetime.fromisoformat(NIGHT).replace(tzinfo=UTC)
     validated = validate.fn(ingest.fn(reading, as_of, store), reading, as_of, store)
     health = validated.health
@@ -299,7 +297,7 @@ def test_where_the_contract_allows_it_the_night_goes_on_and_every_row_is_somewhe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_whole_night_over_a_broken_table_ends_as_it_should(
+def test_night_on_mutated_table_publishes_or_stops(
     broken: Any, folder: Path, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     mutation = broken(name, "warning")

@@ -19,13 +19,13 @@ def nightly(folder, **environment):
     return done
 
 
-def test_without_its_prefect_server_a_night_starts_one_of_its_own(tmp_path):
+def test_night_runs_without_its_prefect_server(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
-    told = nightly(folder, PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
-    assert "does not answer (ConnectError): this run continues without it" in told.stderr
+    result = nightly(folder, PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
+    assert "does not answer (ConnectError): this run continues without it" in result.stderr
 
 
-def test_without_mlflow_a_night_forecasts_and_says_that_nothing_was_registered(tmp_path):
+def test_night_without_mlflow_publishes_and_reports_failed_registration(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
-    told = nightly(folder, NIGHTCAST_MLFLOW_URI=f"http://127.0.0.1:{free_port()}")
-    assert "register failed" in told.stdout
+    result = nightly(folder, NIGHTCAST_MLFLOW_URI=f"http://127.0.0.1:{free_port()}")
+    assert "register failed" in result.stdout
