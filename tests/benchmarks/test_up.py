@@ -1,4 +1,4 @@
-"""`nightcast up`: seconds to a served UI and to every deployment, and the memory of all its processes together."""
+"""`nightcast up`: seconds until the UI and all deployments are served, and memory of all its processes."""
 
 import statistics
 import threading
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.benchmark
 
 
 def memory(stack):
-    """MiB of all processes: shared pages counted once (PSS) where the system tells, else RSS."""
+    """Return MiB of all processes: PSS, which counts shared pages once, or RSS if the system has no PSS."""
     family = [psutil.Process(stack.process.pid), *stack.family()]
     return sum(getattr(process.memory_full_info(), "pss", process.memory_info().rss) for process in family) / 2**20
 

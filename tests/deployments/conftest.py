@@ -52,7 +52,7 @@ def small_world(folder: Path, *names: str, epochs: int = 1, cron: str = "0 3 * *
     return folder
 
 
-def surroundings(folder: Path, **more: str) -> dict[str, str]:
+def user_environment(folder: Path, **more: str) -> dict[str, str]:
     """Return the environment of a user in this folder, without the variables of the test process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTCAST_"))}
     return {**kept, "NIGHTCAST_PIPELINES": str(folder / "pipelines"), "OMP_NUM_THREADS": "1", **more}
@@ -76,7 +76,7 @@ class Up:
             self.process = subprocess.Popen(
                 [NIGHTCAST, *words],
                 cwd=self.folder,
-                env=surroundings(self.folder),
+                env=user_environment(self.folder),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -118,7 +118,7 @@ class Up:
         return subprocess.run(
             [NIGHTCAST, *words],
             cwd=self.folder,
-            env=surroundings(self.folder),
+            env=user_environment(self.folder),
             capture_output=True,
             text=True,
             check=False,

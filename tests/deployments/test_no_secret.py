@@ -1,4 +1,4 @@
-"""A marked password goes through every verb, rightly and wrongly used, and is found nowhere after."""
+"""A password passes through every command, accepted and refused, and appears in no output and no file."""
 
 import os
 import subprocess
@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 NIGHTCAST = Path(sys.executable).parent / "nightcast"
-RIGHT, WRONG = "s3cret-Pass%2Fw%40rd", "wr0ng-Pass"  # as a URL writes it; one that the server does not know
+RIGHT, WRONG = "s3cret-Pass%2Fw%40rd", "wr0ng-Pass"  # quoted as in a URL; one that the server refuses
 MARKS = ("s3cret-Pass", WRONG)
 NIGHT = "2024-01-29"
 
 
 @pytest.fixture
 def home(tmp_path: Path, postgres: Any) -> Path:
-    """A folder with a pipeline over a PostgreSQL table of two series and thirty days of hours."""
+    """A folder with a pipeline on a PostgreSQL table of two hourly series over thirty days."""
     postgres.execute(
         "DROP TABLE IF EXISTS secret_panel",
         "CREATE TABLE secret_panel AS SELECT s AS id, h AS t, 10 + 8 * sin(extract(hour FROM h) / 24 * 2 * pi()) + "
@@ -43,7 +43,7 @@ def home(tmp_path: Path, postgres: Any) -> Path:
 
 @pytest.fixture
 def run(home: Path, postgres: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """run("check", …, password=…): the installed command in that folder, its Prefect home in it too."""
+    """run("check", …, login=…): run the installed command in that folder, with its Prefect home there too."""
 
     def result(*words: str, login: str = RIGHT) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTCAST_"))}
@@ -56,7 +56,7 @@ def run(home: Path, postgres: Any) -> Callable[..., subprocess.CompletedProcess[
 
 
 def files_with_secret(home: Path) -> list[str]:
-    """The files under `home` that hold a part of a password."""
+    """Return the files under `home` that contain a part of a password."""
     marks = [mark.encode() for mark in MARKS]
     files = [path for path in home.rglob("*") if path.is_file()]
     return [str(path.relative_to(home)) for path in files if any(mark in path.read_bytes() for mark in marks)]
@@ -88,7 +88,7 @@ def test_no_command_leaves_a_secret_in_output_log_store_or_database(home: Path, 
     output = ""
     for words in sound:
         result = run(*words)
-        expected = {"forecast": (0, 4), "doctor": (1,)}.get(words[0], (0,))  # no champion in it; 2024 is long ago
+        expected = {"forecast": (0, 4), "doctor": (1,)}.get(words[0], (0,))  # maybe without champion; 2024 is too old
         assert result.returncode in expected, (words, result.stderr[-500:])
         output += result.stdout + result.stderr
     for words in (*sound[:9:3], sound[3], sound[8]):

@@ -1,4 +1,4 @@
-"""`nightcast contract` as a user's CI calls it: one line a change, an exit code that says whether readers break."""
+"""`nightcast contract` as a user's CI calls it: one line per change, and an exit code for broken readers."""
 
 import json
 from pathlib import Path

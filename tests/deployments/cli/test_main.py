@@ -31,7 +31,7 @@ VERBS = (
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with 30 days of two hourly series and the smallest pipeline over them."""
+    """A folder with 30 days of two hourly series and a minimal pipeline."""
     hours = pd.date_range("2024-01-01", periods=24 * 30, freq="h", tz="UTC")
     shape = 10 + 8 * np.sin(2 * np.pi * hours.hour / 24)
     noise = np.random.default_rng(3).normal(size=(2, len(hours)))
@@ -52,13 +52,13 @@ def home(tmp_path):
 
 @pytest.fixture
 def run_in_process(home, monkeypatch):
-    """Run a verb that only looks, in this process: importing the libraries once is enough."""
+    """Run a read-only command in this process, so that libraries are imported once."""
     monkeypatch.chdir(home)
-    for name in [name for name in os.environ if name.startswith("NIGHTCAST_")]:  # of a fixture that lives long
+    for name in [name for name in os.environ if name.startswith("NIGHTCAST_")]:  # set by a session fixture
         monkeypatch.delenv(name)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(home.parent / "prefect")))
-    log = logging.getLogger("nightcast")  # the command gives it a handler on a stream that ends with the test
+    log = logging.getLogger("nightcast")  # the command adds a handler for a stream that is closed after the test
     for state in ("handlers", "level", "propagate"):
         monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     return lambda *words: CliRunner().invoke(app, list(words))

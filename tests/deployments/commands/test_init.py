@@ -1,4 +1,4 @@
-"""From a table to a pipeline that runs: `nightcast init`, then `check`, then the night, and no file edited between."""
+"""From a table to a pipeline that runs: `nightcast init`, `check` and a night, with no file edited in between."""
 
 import json
 import logging
@@ -22,10 +22,10 @@ DATA = ROOT.parent / "shared" / "data"
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """verb("init", "t.csv"): the command in this process, in an empty folder."""
+    """run("init", "t.csv"): run the command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_HOME", os.environ.get("PREFECT_HOME", str(tmp_path.parent / "prefect")))
-    log = logging.getLogger("nightcast")  # the command gives it a handler on a stream that ends with the test
+    log = logging.getLogger("nightcast")  # the command adds a handler for a stream that is closed after the test
     for state in ("handlers", "level", "propagate"):
         monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     return lambda *words: CliRunner().invoke(app, list(words))
@@ -33,7 +33,7 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def sales(tmp_path):
-    """Two shops, 120 days, a row twice and a price that nobody knows ahead."""
+    """Two shops, 120 days, one repeated row, and a price that is not known ahead."""
     draw, days = np.random.default_rng(4), pd.date_range("2024-01-01", periods=120)
     parts = []
     for shop in ("Rom", "Ulm"):

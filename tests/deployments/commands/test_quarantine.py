@@ -12,7 +12,7 @@ from tasks.storage.store import Store
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """verb("shop", …) = `nightcast quarantine shop …` beside a store with the records of three nights."""
+    """run(…): run `nightcast quarantine shop.yaml …` with a store of three nights."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     monkeypatch.setenv("PREFECT_HOME", os.environ.get("PREFECT_HOME", str(tmp_path.parent / "prefect")))
@@ -30,7 +30,7 @@ def run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def nights(tmp_path):
-    """1 January was good, 2 January was refused for one row, on 3 January one row was left out."""
+    """1 January has no rejected row, 2 January was refused for one row, 3 January has one row in quarantine."""
     store = Store(root=str(tmp_path / "store"))
     quarantined = []
     for series in ("a", "=HYPERLINK(1)"):

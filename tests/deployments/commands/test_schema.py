@@ -1,4 +1,4 @@
-"""The JSON schema of pipelines: current, and true of every pipeline that is shipped."""
+"""The JSON schema of pipelines is current and accepts every shipped pipeline."""
 
 import json
 import re
@@ -34,7 +34,7 @@ def test_shipped_pipelines_are_valid_and_name_the_schema(path):
     text = path.read_text(encoding="utf-8")
     jsonschema.validate(yaml.safe_load(text), pipeline_schema(), jsonschema.Draft202012Validator)
     match = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
-    assert match, "the first line names no schema"
+    assert match, "the first line does not name a schema"
     assert (path.parent / match[1]).resolve() == SCHEMA.resolve()
 
 

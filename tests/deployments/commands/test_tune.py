@@ -1,4 +1,4 @@
-"""The YAML that `nightcast tune` leaves is the user's own, with what was found in it; the command ends as it says."""
+"""`nightcast tune` writes the user's YAML with the new models and training, or nothing, and exits as documented."""
 
 import json
 import os
@@ -36,7 +36,7 @@ training: {max_epochs: 3, windows_per_epoch: 1024, learning_rate: 0.0003}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with 30 days of two hourly series that follow a plan, and a pipeline that learns it too slowly."""
+    """A folder with 30 days of two hourly series that follow a plan, and a pipeline that trains too slowly."""
     folder = tmp_path_factory.mktemp("home")
     hours = pd.date_range("2024-01-01", periods=24 * 30, freq="h", tz="UTC")
     draw = np.random.default_rng(3)
@@ -65,7 +65,7 @@ def tune(home, *words):
 
 @pytest.fixture(scope="module")
 def tuned(home):
-    """What a search of six trials told, as an object and on stderr."""
+    """Facts and stderr of a search of six trials."""
     result = tune(home, "--trials", "6", "--json")
     assert result.returncode == 0, result.stderr
     return json.loads(result.stdout), result.stderr
@@ -73,7 +73,7 @@ def tuned(home):
 
 @pytest.fixture
 def run_in_process(home, monkeypatch, tmp_path):
-    """Run a verb in this process, as long as it stops before Prefect is needed."""
+    """Run a command that stops before it needs Prefect in this process."""
     monkeypatch.chdir(home)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(tmp_path / "prefect")))
@@ -173,10 +173,21 @@ def test_file_of_the_user_is_not_overwritten(home, run_in_process):
 
 def test_ctrl_c_ends_the_search_and_compares_the_best_so_far(home, tmp_path):
     python, _, call, *words = COMMAND
-    heard = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a test in the background is deaf
-    )
-    command = [python, "-c", heard + call, *words, "--as-of", "2024-01-29", "--trials", "500", "--seed", "3", "--json"]
+    # a background process ignores SIGINT unless it is restored
+    restore_sigint = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [
+        python,
+        "-c",
+        restore_sigint + call,
+        *words,
+        "--as-of",
+        "2024-01-29",
+        "--trials",
+        "500",
+        "--seed",
+        "3",
+        "--json",
+    ]
     command += ["--out", str(tmp_path / "best.yaml")]
     with subprocess.Popen(
         command, cwd=home, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True

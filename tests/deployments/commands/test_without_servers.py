@@ -1,17 +1,17 @@
-"""A night whose Prefect server or MLflow does not answer publishes all the same, and says what is missing."""
+"""A night publishes without its Prefect server or MLflow, and reports which one is missing."""
 
 import subprocess
 
 import pytest
 
-from tests.deployments.conftest import NIGHTCAST, free_port, small_world, surroundings
+from tests.deployments.conftest import NIGHTCAST, free_port, small_world, user_environment
 
 pytestmark = pytest.mark.slow
 
 
 def nightly(folder, **environment):
     words = [NIGHTCAST, "nightly", "small", "--as-of", "2024-01-30T03:00Z"]
-    env = surroundings(folder, **environment)
+    env = user_environment(folder, **environment)
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=240)
     assert (folder / "store/latest/pipeline=small/forecasts.parquet").exists(), done.stderr
     assert done.returncode == 0, done.stderr

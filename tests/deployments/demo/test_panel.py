@@ -1,4 +1,4 @@
-"""What the shipped panel is. The numbers are literals, counted once from the source files by other means."""
+"""Facts about the shipped panel. The numbers are literals, counted once from the source files by other means."""
 
 import importlib.util
 import json

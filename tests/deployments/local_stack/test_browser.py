@@ -1,6 +1,6 @@
-"""The first forecast by pressing *Run* in the Prefect UI, in a real browser, and what the run leaves to be looked at.
+"""A first forecast started with *Run* in the Prefect UI, in a real browser, and the artifacts of the run.
 
-With NIGHTCAST_SCREENSHOTS=FOLDER each station is kept as a picture.
+With NIGHTCAST_SCREENSHOTS=FOLDER each step is saved as a screenshot.
 """
 
 import os
@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.deployments.conftest import surroundings
+from tests.deployments.conftest import user_environment
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PAGE_TIMEOUT_MS = 60_000  # milliseconds that a page may take on a busy machine
+PAGE_TIMEOUT_MS = 60_000
 
 pytestmark = [
     pytest.mark.slow,
@@ -110,7 +110,7 @@ def test_plot_and_morning_page_open_from_their_links(up, page, keep):
     assert page.get_by_text("twin").first.is_visible()
     keep("6-page")
     outside = page.evaluate(f"fetch('{up.api}/flows/filter', {{method: 'POST'}}).then(() => 'in', () => 'out')")
-    assert outside == "out"  # a page of the store has no way into the API beside it
+    assert outside == "out"  # a report page cannot reach the API on the same port
 
 
 def test_mlflow_link_of_the_artifact_opens_the_run(up, page, keep):
@@ -128,7 +128,7 @@ def test_mlflow_link_of_the_artifact_opens_the_run(up, page, keep):
 
 def test_prefect_command_line_starts_a_run(up):
     words = ("-m", "prefect", "deployment", "run", "nightly/small", "-p", "as_of=2024-01-29T03:00:00Z", "--watch")
-    env = surroundings(up.folder, PREFECT_API_URL=up.api, PREFECT_HOME=str(up.folder / "other-home"))
+    env = user_environment(up.folder, PREFECT_API_URL=up.api, PREFECT_HOME=str(up.folder / "other-home"))
     result = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=False, timeout=200)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (up.folder / "store/forecasts/pipeline=small/vintage=2024-01-29T030000Z/forecasts.parquet").exists()

@@ -1,4 +1,4 @@
-"""Kill -9 in the middle of a night: the run, the server, the runner, then everything at once, and what comes after."""
+"""kill -9 during a night: the run, the server, the runner, then everything at once, and the recovery."""
 
 import re
 
@@ -9,12 +9,12 @@ from tests.deployments.conftest import Up, in_two_minutes, small_world, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NIGHTS = [f"2024-01-{day}T03:00:00Z" for day in (27, 28, 29, 30)]
-LONG_TRAINING_EPOCHS = 1200  # epochs: training takes long enough to be hit
+LONG_TRAINING_EPOCHS = 1200  # training takes long enough to be killed
 
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """The four nights as they are when nobody disturbs them: bytes of each published table, by vintage."""
+    """Bytes of each table that four undisturbed nights publish, by vintage."""
     folder = small_world(tmp_path_factory.mktemp("calm"), "small", epochs=LONG_TRAINING_EPOCHS, end="2024-01-31")
     stack = Up(folder)
     for night in NIGHTS:
@@ -37,7 +37,7 @@ def published(folder):
 
 
 def in_training(stack, night):
-    """Start a night and give its id back while its network is being trained."""
+    """Start a night and return its run id while a network is being trained."""
     cut = set((stack.folder / "store/cache/cut_windows").glob("*.json"))
     run = stack.run("nightly/small", as_of=night)
     until(
@@ -106,7 +106,7 @@ def test_doctor_reports_a_power_loss_and_backfill_recovers(stack, undisturbed):
 def test_next_scheduled_night_runs_after_a_power_loss(tmp_path):
     folder = small_world(tmp_path, "small", epochs=LONG_TRAINING_EPOCHS, cron=in_two_minutes())
     stack = Up(folder).start()
-    in_training(stack, None)  # a night that was started by hand is under way when the power goes
+    in_training(stack, None)  # a manually started night is running when the power fails
     stack.lose_power()
     assert psutil.pid_exists(stack.process.pid) is False
     stack.start()

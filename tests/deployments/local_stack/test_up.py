@@ -1,4 +1,4 @@
-"""`nightcast up`, from outside: what it serves, whom it lets in, and what is left when it ends."""
+"""`nightcast up` from outside: what it serves, which requests it refuses, and how it ends."""
 
 import re
 import signal
@@ -29,7 +29,7 @@ def test_both_uis_answer_and_every_flow_is_deployed(up):
 
 
 def test_scheduler_creates_runs_in_the_database(up):
-    """SQLAlchemy 2.1 breaks this in silence: deployments work, and no run is ever scheduled."""
+    """SQLAlchemy 2.1 breaks this silently: deployments work, but no run is ever scheduled."""
     with up.client() as client:
         deployment = client.get("/deployments/name/nightly/small").json()
         wanted = {
@@ -57,7 +57,7 @@ def test_doctor_finds_the_running_stack_without_configuration(up):
 def test_other_origins_can_neither_read_nor_start_runs(up):
     start = {"json": {"flow_runs": {}}}
     assert httpx.post(f"{up.api}/flow_runs/filter", **start).status_code == 403  # no CSRF token
-    assert httpx.get(f"{up.api}/health", headers={"Host": "evil.example"}).status_code == 400  # bent to 127.0.0.1
+    assert httpx.get(f"{up.api}/health", headers={"Host": "evil.example"}).status_code == 400  # DNS rebinding
     answer = httpx.get(f"{up.api}/health", headers={"Origin": "http://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
     own = httpx.get(f"{up.api}/health", headers={"Origin": up.ready["prefect"]})
@@ -182,7 +182,7 @@ def test_no_process_is_left_after_up_ends(tmp_path, number):
     assert alive == []
     again = Up(tmp_path)
     again.ports = stack.ports
-    assert again.start().stop() == 0  # and the next one starts on the same ports
+    assert again.start().stop() == 0  # the next one can use the same ports
 
 
 @pytest.mark.slow

@@ -1,4 +1,4 @@
-"""`nightcast deploy` and Prefect's own command, against a real server with a real worker."""
+"""`nightcast deploy` and `prefect deploy` against a real server with a real worker."""
 
 import asyncio
 import re
@@ -15,18 +15,18 @@ from prefect.server.schemas.schedules import CronSchedule
 from deployments.server.automations import longest_gap
 from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
-from tests.deployments.conftest import NIGHTCAST, free_port, in_two_minutes, small_world, surroundings, until
+from tests.deployments.conftest import NIGHTCAST, free_port, in_two_minutes, small_world, user_environment, until
 
 ROOT = Path(__file__).parents[3]
 
 
 class Server:
-    """A Prefect server as on a server, with a scheduler of its own."""
+    """A Prefect server with its scheduler, as in a server installation."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.port = folder, free_port()
         self.api = f"http://127.0.0.1:{self.port}/api"
-        self.environment = surroundings(
+        self.environment = user_environment(
             folder,
             PREFECT_API_URL=self.api,
             PREFECT_HOME=str(folder / "prefect"),
@@ -116,7 +116,7 @@ def test_docker_pool_gets_the_image(server):
 
 
 def test_missing_server_is_reported_with_the_variable_to_set(tmp_path):
-    env = surroundings(small_world(tmp_path, "small", end="2024-01-31"))
+    env = user_environment(small_world(tmp_path, "small", end="2024-01-31"))
     words = [NIGHTCAST, "deploy"]
     none = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
     assert (none.returncode, "PREFECT_API_URL" in none.stderr) == (2, True)
@@ -196,5 +196,5 @@ def test_prefect_and_nightcast_schedule_the_same_nights_for_a_year(zone, cron):
 def test_missed_night_automation_waits_for_the_longest_gap():
     spec = PipelineSpec.read("nyc-delays")
     weekdays = spec.model_copy(update={"schedule": spec.schedule.model_copy(update={"cron": "0 3 * * 1-5"})})
-    assert longest_gap(spec) == timedelta(hours=25)  # over the autumn change of the clock
+    assert longest_gap(spec) == timedelta(hours=25)  # across the autumn clock change
     assert longest_gap(weekdays) == timedelta(hours=73)

@@ -1,4 +1,4 @@
-"""A machine that was off: its late runs keep the night they were meant for, and run oldest first."""
+"""After downtime, late runs keep their scheduled night and run oldest first."""
 
 import pytest
 
@@ -26,7 +26,7 @@ def test_late_nights_give_the_same_results_as_punctual_ones(tmp_path):
         with stack.client() as client:
             deployment = client.get("/deployments/name/nightly/small").json()["id"]
             runs = []
-            for night in reversed(NIGHTS):  # the newest first: whoever runs in this order gets other champions
+            for night in reversed(NIGHTS):  # newest first: running in this order would give other champions
                 state = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": night}}
                 made = client.post(f"/deployments/{deployment}/create_flow_run", json={"state": state})
                 runs.append(made.json()["id"])

@@ -1,4 +1,4 @@
-"""The very commands of compose.yaml on this machine: PostgreSQL for Prefect and MLflow, S3, passwords, one night."""
+"""The commands of compose.yaml on this machine: PostgreSQL for Prefect and MLflow, S3, passwords, one night."""
 
 import base64
 import contextlib
@@ -27,7 +27,7 @@ BIN = Path(sys.executable).parent
 
 
 class Stack:
-    """Services of compose.yaml as processes; names of hosts and ports are replaced by those of this machine."""
+    """Services of compose.yaml as processes; hosts and ports are replaced by those of this machine."""
 
     def __init__(self, folder, postgres, s3):
         self.folder, self.ports = folder, {"prefect": free_port(), "mlflow": free_port()}
@@ -118,7 +118,7 @@ def stack(tmp_path_factory, postgres, s3):
 
 
 def prefect(stack):
-    """A client that knows the password, and the token that changes need."""
+    """Return a client with the password and the CSRF token."""
     header = "Basic " + base64.b64encode(f"nightcast:{SECRETS['PREFECT_PASSWORD']}".encode()).decode()
     base = f"http://127.0.0.1:{stack.ports['prefect']}/api"
     headers = {"Authorization": header}
@@ -163,7 +163,7 @@ def test_missing_password_is_refused_and_the_variable_is_named(stack):
     asked = f"{base}/deployments/name/nightly/small"
     assert httpx.get(asked).status_code == 401
     assert httpx.get(asked, auth=("nightcast", "wrong")).status_code == 401
-    assert httpx.post(f"{base}/flows/filter", json={}).status_code in (401, 403)  # no token either
+    assert httpx.post(f"{base}/flows/filter", json={}).status_code in (401, 403)  # without a token too
     mlflow = f"http://127.0.0.1:{stack.ports['mlflow']}/api/2.0/mlflow/experiments/search"
     assert httpx.post(mlflow, json={"max_results": 1}).status_code == 401
     result = stack.run("deploy", NIGHTCAST, "deploy", PREFECT_API_AUTH_STRING=None)

@@ -1,4 +1,4 @@
-"""compose.yaml, Dockerfile and systemd units: what no container engine here runs is linted, and its words are known."""
+"""compose.yaml, Dockerfile and systemd units: linted, and their commands, options and settings exist."""
 
 import re
 import shutil
@@ -74,7 +74,7 @@ def test_third_party_images_are_pinned(stack):
 
 
 def options_of(words):
-    """The words of a command before its options, and the options."""
+    """Split a command into the words before its options, and the options."""
     first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
     return words[:first], [word for word in words[first:] if re.match(r"--[a-z]", word)]
 
