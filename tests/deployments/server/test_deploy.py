@@ -15,7 +15,7 @@ from prefect.server.schemas.schedules import CronSchedule
 from deployments.server.automations import longest_gap
 from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
-from tests.deployments.conftest import NIGHTCAST, free_port, in_two_minutes, small_world, user_environment, until
+from tests.deployments.conftest import NIGHTCAST, free_port, in_two_minutes, small_world, until, user_environment
 
 ROOT = Path(__file__).parents[3]
 
