@@ -10,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
 from tasks.registry.mlflow_registry import TrackingSettings
+from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.lease import LeaseSettings
 from tasks.storage.store import Store
 
@@ -58,5 +59,5 @@ class Settings(BaseSettings):
             raise SpecError(
                 f"the store {self.store!r} is not a local folder, so NIGHTCAST_MLFLOW_URI must say where MLflow is."
             )
-        home = self.local_root / "mlflow"
+        home = self.local_root / MLFLOW_DIR
         return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())

@@ -7,8 +7,9 @@ from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.results.steps import AccuracyResult, RunContext
+from tasks.storage.layout import vintage_uri
 from tasks.storage.store import Store
-from tasks.storage.vintages import Published, vintage_name
+from tasks.storage.vintages import Published
 
 
 def compare(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, season: int) -> pd.DataFrame:
@@ -55,8 +56,7 @@ def score_past(
 
 
 def _published(table: pd.DataFrame, kind: str, night: RunContext, store: Store) -> Artifact:
-    place = f"{kind}/pipeline={night.pipeline}/vintage={vintage_name(night.as_of)}/{kind}.parquet"
-    return store.publish(store.put(table, kind), place)
+    return store.publish(store.put(table, kind), vintage_uri(kind, night.pipeline, night.as_of))
 
 
 def _summary(accuracy: pd.DataFrame) -> str:

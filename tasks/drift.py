@@ -23,6 +23,7 @@ from models.data.calendar import seasons
 from models.data.panel import InputSpec
 from tasks.engine.step import step
 from tasks.results.steps import DriftResult, RunContext
+from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
 MIN_THRESHOLD = 0.1  # deviations; the threshold that Evidently has by itself
@@ -142,7 +143,7 @@ def watch_drift(
     bounds = thresholds(history, view, spec)
     table, record, page = detect_drift(current[usable], reference[usable], bounds, spec.share)
     share = float(table["drifted"].mean())
-    folder = f"reports/pipeline={night.pipeline}/{night.run_id}"
+    folder = report_dir(night.pipeline, night.run_id)
     names = table.loc[table["drifted"], "column"]
     told = (
         f"{len(names)} of {len(table)} columns drifted ({', '.join(names) or 'none'}); the alarm is at {spec.share:.0%}"

@@ -8,6 +8,7 @@ from tasks.report.forecast_image import render_forecast_image
 from tasks.report.verdict import verdict
 from tasks.results.run import RunResults
 from tasks.results.steps import ReportResult
+from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
 
@@ -18,7 +19,7 @@ def report(story: RunResults, question: ForecastSetup, store: Store) -> ReportRe
     state, lines = verdict(story)
     morning = _filled(story, question, board, store)
     page = render.render(morning)
-    folder = f"reports/pipeline={story.night.pipeline}/{story.night.run_id}"
+    folder = report_dir(story.night.pipeline, story.night.run_id)
     rows = board.drop(columns=["bundle"], errors="ignore")
     drawn = render_forecast_image(morning) if len(morning.forecast) else b""
     return ReportResult(

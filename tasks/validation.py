@@ -25,6 +25,7 @@ from tasks.results.steps import RowCounts, ValidatedTable
 from tasks.sources import row_versions
 from tasks.sources.cleaning import aggregate_duplicates, fill_missing_with_zero
 from tasks.sources.dataset import DatasetSpec
+from tasks.storage.layout import quarantine_dir
 from tasks.storage.store import Store
 
 
@@ -150,7 +151,7 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
 def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store) -> ValidatedTable:
     """Raises ContractBroken, with the rejected rows in quarantine, where a fault's severity is error."""
     told = examine(store.get(raw), reading, as_of)
-    folder = f"quarantine/pipeline={reading.pipeline}"
+    folder = quarantine_dir(reading.pipeline)
     quarantine = store.put(told.rejected, "quarantine", folder) if told.rejected is not None else None
     if told.stopping or told.clean is None or told.health is None or told.cutoff is None:
         raise contract_error(reading, told.stopping, quarantine)

@@ -12,6 +12,7 @@ from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.quality.quarantine import RuleSummary, export_rows, formulas, summarize_by_rule, to_source_rows
 from tasks.quality.remedies import find_remedy
+from tasks.results.manifest import RunManifest, read_all
 from tasks.sources.read import read_source
 from tasks.storage import files
 from tasks.storage.store import Store
@@ -32,12 +33,12 @@ def list_rejected(pipeline: str, as_of: str | None, export: str | None, force: b
         raise SpecError(
             f"{export} already exists and was not changed. Choose another name, or overwrite it with --force."
         )
-    night = _night(spec, as_of, pipeline, store)
-    uri = _uri(night)
-    facts: dict[str, Any] = {"pipeline": spec.name, "as_of": night["as_of"], "outcome": night["outcome"], "rows": 0,
+    night = _find_night(spec, as_of, pipeline, store)
+    uri = night.quarantine
+    facts: dict[str, Any] = {"pipeline": spec.name, "as_of": night.as_of_text, "outcome": night.outcome, "rows": 0,
                              "quarantine": uri, "rules": [], "exported": None, "warnings": []}  # fmt: skip
     if uri is None:
-        return facts, f"{spec.name}, the night as of {night['as_of'][:16]}: no rows are in quarantine."
+        return facts, f"{spec.name}, the night as of {night.as_of_text[:16]}: no rows are in quarantine."
     rows = store.get(store.table_at(uri, "quarantine"))
     facts["rows"] = len(rows)
     facts["rules"] = [_with_remedy(rule, spec, pipeline) for rule in summarize_by_rule(rows)]
@@ -47,29 +48,21 @@ def list_rejected(pipeline: str, as_of: str | None, export: str | None, force: b
     return facts, _format(facts, store)
 
 
-def _night(spec: PipelineSpec, as_of: str | None, pipeline: str, store: Store) -> dict[str, Any]:
+def _find_night(spec: PipelineSpec, as_of: str | None, pipeline: str, store: Store) -> RunManifest:
     """Return the manifest of the requested night; of several runs, the one that ended last."""
-    records = [record for uri in store.list_files(f"runs/pipeline={spec.name}") if (record := store.read_json(uri))]
-    records = sorted((one for one in records if "as_of" in one), key=lambda one: (
-        pd.Timestamp(one["as_of"]), one.get("finished") or one.get("started") or ""))  # fmt: skip
-    if not records:
+    runs = read_all(store, spec.name)
+    if not runs:
         raise NoForecastYet(
             f"pipeline {spec.name!r} has no night in this store yet. Run `nightcast nightly {pipeline}` first."
         )
     if as_of is None:
-        return records[-1]
+        return runs[-1]
     moment = spec.parse_as_of(as_of)
-    found = [one for one in records if pd.Timestamp(one["as_of"]) == moment]
-    if not found:
-        known = ", ".join(dict.fromkeys(one["as_of"][:16] for one in records[-4:]))
-        raise SpecError(f"there was no night as of {moment:%Y-%m-%d %H:%M} UTC; the newest were as of {known}.")
-    return found[-1]
-
-
-def _uri(night: dict[str, Any]) -> str | None:
-    validated = (night.get("story") or {}).get("validated") or {}
-    kept = validated.get("quarantine") or {}
-    return kept.get("uri") or night.get("quarantine")
+    matches = [run for run in runs if run.as_of == moment]
+    if not matches:
+        newest = ", ".join(dict.fromkeys(run.as_of_text[:16] for run in runs[-4:]))
+        raise SpecError(f"no night has the as-of {moment:%Y-%m-%d %H:%M} UTC. The newest nights are as of {newest}.")
+    return matches[-1]
 
 
 def _with_remedy(rule: RuleSummary, spec: PipelineSpec, pipeline: str) -> dict[str, Any]:
@@ -94,7 +87,8 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
     if target.suffix == ".csv" and (count := formulas(table)):
         warnings.append(
             f"values that begin with =, +, - or @ and are not numbers: {count}. They are exported unchanged,"
-            " so that they can be read back; a spreadsheet may run them as formulas. Open the file as text, or export .parquet"
+            " so that they can be read back; a spreadsheet may run them as formulas. Open the file as text, or"
+            " export .parquet"
         )
     files.write(str(target.parent), target.name, export_rows(table, target.suffix, reading.source, schema))
     return warnings

@@ -3,10 +3,13 @@
 import importlib
 import logging
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import NightcastError
 from deployments.process_environment import drop_unreachable_server
+
+if TYPE_CHECKING:  # loads torch
+    from tasks.results.manifest import RunManifest
 
 log = logging.getLogger("nightcast")
 
@@ -39,10 +42,8 @@ def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> dict[str
         if not manifest:
             raise
         log.warning("Prefect failed during the run (%s); the run itself is complete", type(error).__name__)
-        return {name: manifest[name] for name in Outcome.model_fields if name in manifest} | {
-            "cached": False,
-            "dry_run": False,
-        }
+        completed = manifest.model_dump(mode="json", include=set(Outcome.model_fields))
+        return completed | {"cached": False, "dry_run": False}
     return outcome.model_dump(mode="json")
 
 
@@ -63,20 +64,22 @@ def run_backfill(pipeline: str, start: str | None, end: str | None, dry_run: boo
 
 def last_line(outcome: dict[str, Any]) -> str:
     """Return the last line that a run prints: its outcome, readable by a script too."""
+    from tasks.storage.layout import dry_runs_dir
+
     parts = [outcome["flow"], outcome["pipeline"], f"as of {outcome['as_of']}", f"verdict {outcome['verdict']}"]
     parts += [f"{key} {outcome[key]}" for key in ("champion", "published", "page") if outcome[key]]
-    parts += [f"everything below dry-runs/pipeline={outcome['pipeline']}/ in the store"] if outcome["dry_run"] else []
+    parts += [f"everything below {dry_runs_dir(outcome['pipeline'])}/ in the store"] if outcome["dry_run"] else []
     return ("dry run · " if outcome["dry_run"] else "done · ") + " · ".join(parts)
 
 
-def _manifest_since(begun: datetime, flow: str, pipeline: str) -> dict[str, Any] | None:
+def _manifest_since(begun: datetime, flow: str, pipeline: str) -> "RunManifest | None":
     """Return the manifest of this flow's newest run if it finished after `begun`."""
     from flows.pipeline.spec import PipelineSpec
     from flows.settings import Settings
+    from tasks.results import manifest
 
     settings = Settings()
     store, name = settings.opened_store, PipelineSpec.read(pipeline, settings.pipelines).name
-    records = (store.read_json(uri) for uri in store.list_files(f"runs/pipeline={name}"))
-    whole = [one for one in records if one and one.get("flow") == flow and "finished" in one]
-    newest = max(whole, key=lambda one: str(one["finished"]), default=None)
-    return newest if newest and datetime.fromisoformat(newest["finished"]) >= begun else None
+    finished = (run for run in manifest.read_all(store, name) if run.flow == flow and run.finished)
+    last = manifest.newest(finished)
+    return last if last and last.ended >= begun.timestamp() else None

@@ -10,6 +10,8 @@ from rich.table import Table
 from data_contracts.errors import NightcastError
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
+from tasks.results.manifest import read_all
+from tasks.storage.layout import forecasts_dir, latest_dir
 from tasks.storage.store import Store
 
 BARS = " ▁▂▃▄▅▆▇█"
@@ -27,41 +29,37 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
     """
     settings = Settings()
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
-    manifests = _manifests(spec.name, store)
-    published = store.list_files(f"latest/pipeline={spec.name}")
-    if not manifests or not published:
+    runs = [run for run in read_all(store, spec.name) if run.leaderboard is not None]
+    published = store.list_files(latest_dir(spec.name))
+    if not runs or not published:
         raise NoForecastYet(
             f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "
             f"Run `nightcast nightly {pipeline}` first, or set NIGHTCAST_STORE to the store that has its forecasts."
         )
-    newest = manifests[-1]
-    judged = next((one for one in reversed(manifests) if one["leaderboard"]), newest)
+    newest = runs[-1]
+    evaluated = next((run for run in reversed(runs) if run.leaderboard), newest)
     forecasts = store.get(store.table_at(published[0], "forecasts"))
     name = series or forecasts.groupby("unique_id")["y_hat"].sum().idxmax()
     if name not in set(forecasts["unique_id"]):
         first_names = ", ".join(sorted(set(forecasts["unique_id"]))[:12])
         raise NoForecastYet(f"series {name!r} has no forecast. Series with forecasts: {first_names}.")
     facts = {
-        **{key: newest[key] for key in ("pipeline", "run_id", "as_of", "cutoff", "verdict", "lines", "page")},
-        "champion": newest["champion"],
-        "leaderboard": judged["leaderboard"],
-        "metric": judged["spec"]["evaluation"]["metric"],
-        "decision": ((judged["story"].get("registered") or {}).get("reason")),
-        "health": newest["story"]["validated"]["health"],
+        **newest.model_dump(
+            mode="json", include={"pipeline", "run_id", "cutoff", "verdict", "lines", "page", "champion"}
+        ),
+        "as_of": newest.as_of_text,
+        "leaderboard": list(evaluated.leaderboard or ()),
+        "metric": evaluated.metric,
+        "decision": evaluated.decision,
+        "health": newest.row_counts,
         "forecasts": published[0],
         "rows": len(forecasts),
-        "manifest": newest["manifest"],
+        "manifest": newest.manifest,
     }
     zone = spec.schedule.timezone
     return facts, "\n".join(
         (leaderboard_table(facts), plot(forecasts[forecasts["unique_id"] == name], zone), format_paths(facts, store))
     )
-
-
-def _manifests(pipeline: str, store: Store) -> list[dict[str, Any]]:
-    records = (store.read_json(uri) for uri in store.list_files(f"runs/pipeline={pipeline}"))
-    whole = [record for record in records if record and "leaderboard" in record]
-    return sorted(whole, key=lambda record: (record["as_of"], record["finished"]))
 
 
 def leaderboard_table(facts: dict[str, Any]) -> str:
@@ -113,7 +111,7 @@ def format_paths(facts: dict[str, Any], store: Store) -> str:
         (
             "",
             f"Forecasts     {root}/{facts['forecasts']}  ({facts['rows']:,} rows)",
-            f"All vintages  {root}/forecasts/pipeline={facts['pipeline']}/",
+            f"All vintages  {root}/{forecasts_dir(facts['pipeline'])}/",
             f"Morning page  {root}/{facts['page']}",
         )
     )

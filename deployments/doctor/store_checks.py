@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 from data_contracts.errors import StoreDamaged
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import missing_nights, scheduled_times, vintages
 from flows.pipeline.spec import PipelineSpec
 from tasks.registry.champions import champion_at
+from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
+from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
 
@@ -54,7 +55,7 @@ def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckCont
         state, message = "bad", f"newest forecasts are in the future: {newest:%Y-%m-%d %H:%M} UTC"
         step = "Set the clock of the machine that wrote them, or delete that vintage."
     yield Finding(spec.name, state, message, step)
-    latest = f"latest/pipeline={spec.name}/forecasts.parquet"
+    latest = latest_uri(spec.name)
     try:
         same = store.table_at(latest, "forecasts").digest == store.table_at(published[newest], "forecasts").digest
         if not same:
@@ -85,23 +86,21 @@ def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext
 
 def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
     """Report a degraded newest night, and nights that were refused or failed after it."""
-    found = [store.read_json(uri) for uri in store.list_files(f"runs/pipeline={spec.name}")]
-    records = [one for one in found if one and one.get("as_of")]
-    good = [one for one in records if one.get("outcome") in ("done", "degraded") and one.get("published")]
-    newest = max(good, key=lambda one: str(one["as_of"]), default=None)
-    if newest and newest["outcome"] == "degraded":
-        message = f"the newest forecasts are not the champion's; the page states the reason: {newest.get('page')}"
+    runs = read_all(store, spec.name)
+    newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
+    if newest and newest.outcome == "degraded":
+        message = f"the newest forecasts are not the champion's; the page states the reason: {newest.page}"
         yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
-    refused = [one for one in records if one.get("outcome") in ("refused", "failed")]
-    later = [one for one in refused if not newest or str(one["as_of"]) > str(newest["as_of"])]
-    if last := max(later, key=lambda one: str(one["as_of"]), default=None):
-        message = f"the night as of {last['as_of']} was {_format_failure(last)}"
-        yield Finding(spec.name, "bad", message, f"See {last.get('page')}")
+    refused = [run for run in runs if run.outcome in ("refused", "failed")]
+    last = refused[-1] if refused else None
+    if last and (not newest or last.as_of > newest.as_of):
+        message = f"the night as of {last.as_of_text} was {_format_failure(last)}"
+        yield Finding(spec.name, "bad", message, f"See {last.page}")
 
 
-def _format_failure(record: dict[str, Any]) -> str:
-    reason = [line.strip(" -") for line in str(record.get("reason", "")).splitlines() if line.strip()]
-    return f"{record['outcome']}: {' '.join(reason[:2])[:300]}"
+def _format_failure(run: RunManifest) -> str:
+    reason = [line.strip(" -") for line in run.reason.splitlines() if line.strip()]
+    return f"{run.outcome}: {' '.join(reason[:2])[:300]}"
 
 
 def _check_lease(spec: PipelineSpec, store: Store) -> Iterator[Finding]:

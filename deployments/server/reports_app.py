@@ -31,19 +31,18 @@ class ReportsApp:
         await response(scope, receive, send)
 
     def _respond(self, method: str, path: str, root: str) -> Response:
-        asked = REPORT_PATH.fullmatch(path.removeprefix(root).lstrip("/"))
+        match = REPORT_PATH.fullmatch(path.removeprefix(root).lstrip("/"))
         if method not in ("GET", "HEAD"):
             return PlainTextResponse("method not allowed: reports are read-only\n", 405, headers=SECURITY_HEADERS)
-        if not asked:
+        if not match:
             return PlainTextResponse("page not found\n", 404, headers=SECURITY_HEADERS)
-        from flows.settings import (
-            Settings,
-        )  # imported here because it takes a second, for which the server's start need not wait
+        from flows.settings import Settings  # takes a second: imported here, so that the server starts without it
+        from tasks.storage.layout import REPORTS_PREFIX
 
         store = Settings().opened_store
         try:
-            uri = f"reports/{asked.group(0)}"
+            uri = f"{REPORTS_PREFIX}{match.group(0)}"
             data = store.get_bytes(store.artifact_at(uri))
         except NightcastError as error:
             return PlainTextResponse(f"{error}\n", 404, headers=SECURITY_HEADERS)
-        return Response(data, media_type=MEDIA_TYPES[asked.group(4)], headers=SECURITY_HEADERS)
+        return Response(data, media_type=MEDIA_TYPES[match.group(4)], headers=SECURITY_HEADERS)

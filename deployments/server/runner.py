@@ -27,6 +27,7 @@ from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.run_order import mark_dead_runs
 from flows.settings import Settings
+from tasks.results.manifest import newest, read_all
 
 log = logging.getLogger("nightcast")
 
@@ -84,16 +85,13 @@ def _count_served(deployable: Catalogue) -> int:
 def _pipeline_status(spec: PipelineSpec, settings: Settings) -> dict[str, Any]:
     now = datetime.now(UTC)
     next_night = next(scheduled_times(spec, now, now + timedelta(days=800)), None)
-    store = settings.opened_store
-    records = [store.read_json(uri) for uri in store.list_files(f"runs/pipeline={spec.name}")]
-    ended = [one for one in records if one and one.get("outcome") and one.get("as_of")]
-    last = max(ended, key=lambda one: str(one.get("finished") or one.get("started")), default=None)
+    last = newest(run for run in read_all(settings.opened_store, spec.name) if run.outcome)
     zone = spec.schedule.zone
     return {
         "name": spec.name,
         "next": f"{next_night.astimezone(zone):%a %d %b %H:%M}" if next_night else "never",
         "zone": zone.key,
-        "last": f"{last['flow']} of {last['as_of'][:16]}: {last['outcome']}" if last else "no run yet",
+        "last": f"{last.flow} of {last.as_of_text[:16]}: {last.outcome}" if last else "no run yet",
     }
 
 

@@ -11,8 +11,8 @@ from cronsim import CronSim
 
 from data_contracts.errors import SpecError, StoreDamaged
 from flows.pipeline.spec import PipelineSpec
+from tasks.storage.layout import forecasts_dir, parse_vintage
 from tasks.storage.store import Store
-from tasks.storage.vintages import parse_vintage
 
 Moment = str | date | None
 MAX_NIGHTS = 60  # nights that are run without being asked for by their first date
@@ -61,7 +61,7 @@ def missing_nights(spec: PipelineSpec, nights: list[datetime], store: Store) -> 
 
 def vintages(pipeline: str, store: Store) -> dict[datetime, str]:
     """As-of and file of every published vintage, the oldest first."""
-    found = {parse_vintage(uri): uri for uri in store.list_files(f"forecasts/pipeline={pipeline}")}
+    found = {parse_vintage(uri): uri for uri in store.list_files(forecasts_dir(pipeline))}
     return {moment: found[moment] for moment in sorted(moment for moment in found if moment)}
 
 

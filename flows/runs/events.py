@@ -14,9 +14,10 @@ import pandas as pd
 from prefect.events import emit_event
 
 from flows.pipeline.alerts import AlertSpec
+from tasks.results.manifest import read_all
 from tasks.results.run import RunResults
 from tasks.results.steps import DriftResult, RegistrationResult
-from tasks.storage import vintages
+from tasks.storage.layout import decisions_dir, parse_vintage
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -68,8 +69,8 @@ def emit_events(pipeline: str, found: EventPayloads) -> None:
 def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> int:
     """Decisions up to this night since the last one that moved the champion."""
     count = 0
-    for uri in reversed(store.list_files(f"decisions/pipeline={pipeline}")):
-        moment = vintages.parse_vintage(uri)
+    for uri in reversed(store.list_files(decisions_dir(pipeline))):
+        moment = parse_vintage(uri)
         decision = store.read_json(uri) if moment and moment <= as_of else None
         if decision and decision.get("moved"):
             break
@@ -79,8 +80,4 @@ def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> i
 
 def _drifted_lately(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
     since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
-    for uri in store.list_files(f"runs/pipeline={pipeline}"):
-        record = store.read_json(uri) or {}
-        if DRIFT in record.get("events", ()) and since < datetime.fromisoformat(record["as_of"]) < as_of:
-            return True
-    return False
+    return any(DRIFT in run.events and since < run.as_of < as_of for run in read_all(store, pipeline))

@@ -21,6 +21,7 @@ from prefect.context import FlowRunContext
 from data_contracts.errors import redact
 from flows.settings import Settings
 from tasks.registry.mlflow_registry import ModelRegistry
+from tasks.storage.layout import REPORTS_PREFIX
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -73,10 +74,10 @@ def _of(left: RunSummary, settings: Settings, store: Store) -> Iterator[Callable
         yield lambda: create_table_artifact(table, key=f"{name}-leaderboard", description=f"Leaderboard, {about}")
     reports = "" if left.dry_run else (settings.reports_url or "").rstrip("/")  # a rehearsal's pages are not served
     if left.picture:
-        url = f"{reports}/{left.picture.removeprefix('reports/')}" if reports else _inline(store, left.picture)
+        url = f"{reports}/{left.picture.removeprefix(REPORTS_PREFIX)}" if reports else _inline(store, left.picture)
         yield lambda: create_image_artifact(url, key=f"{name}-forecast", description=f"The largest series, {about}")
     if left.page and reports:
-        link = f"{reports}/{left.page.removeprefix('reports/')}"
+        link = f"{reports}/{left.page.removeprefix(REPORTS_PREFIX)}"
         yield lambda: create_link_artifact(link, "The morning page", key=f"{name}-page", description=about)
     ui = settings.mlflow_address
     if (

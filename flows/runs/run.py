@@ -28,10 +28,11 @@ from tasks.results.run import RunResults
 from tasks.results.steps import ReportResult, RunContext
 from tasks.sources import incremental
 from tasks.storage import contract_history, snapshots
+from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.lease import hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
-from tasks.storage.vintages import publish_latest, vintage_name
+from tasks.storage.vintages import publish_latest
 
 log = logging.getLogger("nightcast")
 
@@ -78,7 +79,7 @@ class Run:
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
         self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
         self.as_of = self.spec.parse_as_of(called.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
-        rehearsal = f"dry-runs/pipeline={self.spec.name}/vintage={vintage_name(self.as_of)}"
+        rehearsal = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(rehearsal) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
         self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
@@ -127,7 +128,7 @@ class Run:
             publish_latest(story.forecasted.table, self.spec.name, self.as_of, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(story), self.spec.name, self.store)
-        uri = f"runs/pipeline={self.spec.name}/{story.night.run_id}.json"
+        uri = manifest_uri(self.spec.name, story.night.run_id)
         page = reported if isinstance(reported, ReportResult) else None
         outcome = Outcome(
             pipeline=self.spec.name,
@@ -196,7 +197,7 @@ class Run:
         try:
             night = (self.spec.name, self.as_of)
             page = render_failure_page(name, self._where(), night, error, self.spec.forecast_setup, self.store)
-            self.store.write_json(f"runs/pipeline={self.spec.name}/{name}.json", record | {"page": page.uri})
+            self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
         except Exception as second:  # noqa: BLE001 - whatever keeps the record from being written, the error matters more

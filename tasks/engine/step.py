@@ -24,6 +24,7 @@ from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import StepFailure
+from tasks.storage.layout import cache_uri
 from tasks.storage.store import Store
 
 P = ParamSpec("P")
@@ -85,7 +86,7 @@ class Step(Generic[P, R]):
         store: Store = inputs["store"]
         told: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
         more = {"read": told.loaded} if isinstance(told, CacheInputs) else {}
-        uri = f"cache/{self.name}/{self._key(told.key if isinstance(told, CacheInputs) else told)}.json"
+        uri = cache_uri(self.name, self._key(told.key if isinstance(told, CacheInputs) else told))
         with contextlib.suppress(KeyError, ValidationError):  # a record of another shape is worth nothing
             record = store.read_json(uri) or {}
             known = self._result.validate_python(record["result"])

@@ -12,18 +12,19 @@ from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from tasks.modeling.candidate import Candidate
+from tasks.storage.layout import decisions_dir, parse_vintage, record_uri
 from tasks.storage.store import Store
-from tasks.storage.vintages import floor_to_second, parse_vintage, vintage_name
+from tasks.storage.vintages import floor_to_second
 
 
 def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
     """Write the decision of a night; the same night decided again on other inputs replaces its own decision."""
-    return store.publish(decision, f"{_folder(pipeline)}/vintage={vintage_name(as_of)}.json")
+    return store.publish(decision, record_uri(decisions_dir(pipeline), as_of))
 
 
 def is_latest_decision(pipeline: str, as_of: datetime, store: Store) -> bool:
     """Whether no later night has been decided: only then may an alias move."""
-    moments = [parse_vintage(uri) for uri in store.list_files(_folder(pipeline))]
+    moments = [parse_vintage(uri) for uri in store.list_files(decisions_dir(pipeline))]
     return all(moment <= as_of for moment in moments if moment)
 
 
@@ -47,13 +48,9 @@ def list_former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple
 
 def _champions(pipeline: str, store: Store, counts: Callable[[datetime], bool]) -> Iterator[Candidate]:
     """The champion of every decision that counts, the latest first; a torn decision is passed over."""
-    for uri in reversed(store.list_files(_folder(pipeline))):
+    for uri in reversed(store.list_files(decisions_dir(pipeline))):
         moment = parse_vintage(uri)
         decision = store.read_json(uri) if moment and counts(moment) else None
         if decision and decision.get("champion"):
             with contextlib.suppress(ValidationError):
                 yield Candidate.model_validate(decision["champion"])
-
-
-def _folder(pipeline: str) -> str:
-    return f"decisions/pipeline={pipeline}"

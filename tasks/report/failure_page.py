@@ -9,6 +9,7 @@ from data_contracts.errors import ContractBroken
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import page_data, render
 from tasks.report.assemble import rules_broken, versions
+from tasks.storage.layout import latest_dir, report_dir
 from tasks.storage.store import Store
 
 
@@ -17,7 +18,7 @@ def render_failure_page(
 ) -> Artifact:
     """Write reports/pipeline=…/<name>/index.html; `step` is where the night stopped, `night` its (pipeline, as-of)."""
     pipeline, as_of = night
-    published = store.list_files(f"latest/pipeline={pipeline}")
+    published = store.list_files(latest_dir(pipeline))
     latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
     broken = error if isinstance(error, ContractBroken) else None
     still = "There is no earlier forecast."
@@ -48,5 +49,5 @@ def render_failure_page(
         quarantine_uri=(broken.quarantine or "") if broken else "",
         versions=versions(),
     )
-    uri = f"reports/pipeline={pipeline}/{name}/index.html"
+    uri = f"{report_dir(pipeline, name)}/index.html"
     return store.put_at(render.render(morning).encode(), "page", uri)

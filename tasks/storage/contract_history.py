@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from data_contracts.contract import Contract
 from data_contracts.contract_diff import Change, changes
+from tasks.storage.layout import contracts_dir, record_uri
 from tasks.storage.store import Store
-from tasks.storage.vintages import newest_record_before, vintage_name
+from tasks.storage.vintages import newest_record_before
 
 
 def diff_since_last_run(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> tuple[Change, ...]:
@@ -25,11 +26,11 @@ def record_contract(contract: Contract | None, pipeline: str, as_of: datetime, s
     """Remember the contract of this night, if it is another than before."""
     if contract and _before(pipeline, as_of, store) != _as_kept(contract):
         record = json.loads(contract.model_dump_json())
-        store.write_json(f"{_folder(pipeline)}/vintage={vintage_name(as_of)}.json", record)
+        store.write_json(record_uri(contracts_dir(pipeline), as_of), record)
 
 
 def _before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
-    newest = newest_record_before(_folder(pipeline), as_of, store)
+    newest = newest_record_before(contracts_dir(pipeline), as_of, store)
     try:
         return Contract.model_validate(store.read_json(newest)) if newest else None
     except ValidationError:  # torn, or of another release: worth nothing
@@ -39,7 +40,3 @@ def _before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
 def _as_kept(contract: Contract) -> Contract:
     """As JSON gives it back: a date in a rule's arguments is text there."""
     return Contract.model_validate_json(contract.model_dump_json())
-
-
-def _folder(pipeline: str) -> str:
-    return f"contracts/pipeline={pipeline}"

@@ -24,6 +24,7 @@ from pydantic import Field, ValidationError
 from data_contracts.errors import LeaseHeld, LeaseLost
 from data_contracts.spec import Spec
 from tasks.storage import files
+from tasks.storage.layout import lease_lock_uri, lease_uri, leases_dir
 from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
@@ -116,13 +117,13 @@ class Lease:
             begun = self.clock.steady()
             expires = self.clock.now() + timedelta(seconds=self.held.seconds)
             later = self.held.model_copy(update={"expires": expires})
-            files.write(self.root, _uri(self.pipeline, later.token), _bytes(later))
+            files.write(self.root, lease_uri(self.pipeline, later.token), _bytes(later))
             self.held, self._renewed = later, begun
 
     def release(self) -> None:
         """Give the right back, if it is still ours; nothing of it stays in the store."""
         with contextlib.suppress(LeaseLost, OSError), self.fenced_write():
-            files.remove(self.root, _uri(self.pipeline, self.held.token))
+            files.remove(self.root, lease_uri(self.pipeline, self.held.token))
 
 
 @contextlib.contextmanager
@@ -181,14 +182,14 @@ def holder(root: str, pipeline: str) -> LeaseRecord | None:
 
 def lease_numbers(root: str, pipeline: str) -> list[int]:
     """Every number that there is, in no order."""
-    names = (uri.rsplit("/", 1)[-1].removesuffix(".json") for uri in files.list_files(root, _folder(pipeline)))
+    names = (uri.rsplit("/", 1)[-1].removesuffix(".json") for uri in files.list_files(root, leases_dir(pipeline)))
     return [int(name) for name in names if name.isdecimal()]
 
 
 def read(root: str, pipeline: str, token: int) -> LeaseRecord | None:
     """The lease of a number; None where there is none, or it is torn: nobody can be asked about it then."""
     try:
-        return LeaseRecord.model_validate_json(files.read(root, _uri(pipeline, token)))
+        return LeaseRecord.model_validate_json(files.read(root, lease_uri(pipeline, token)))
     except (FileNotFoundError, ValidationError):
         return None
 
@@ -210,7 +211,7 @@ def _take(
         with _write_lock(root, pipeline, 0.0):
             if read(root, pipeline, newest) != current:  # renewed, or given back, after the look
                 return None
-            if not files.write(root, _uri(pipeline, mine.token), _bytes(mine), only_if_absent=True):
+            if not files.write(root, lease_uri(pipeline, mine.token), _bytes(mine), only_if_absent=True):
                 again = read(root, pipeline, mine.token)  # ours, where the answer was lost after the commit
                 if not again or again.owner != owner:
                     return None
@@ -219,7 +220,7 @@ def _take(
                 return None
             for old in there:
                 if old != mine.token:
-                    files.remove(root, _uri(pipeline, old))
+                    files.remove(root, lease_uri(pipeline, old))
     except files.FileLocked:
         return None
     lease = Lease(root, pipeline, mine, clock, begun)
@@ -228,7 +229,7 @@ def _take(
 
 
 def _write_lock(root: str, pipeline: str, patience: float) -> contextlib.AbstractContextManager[None]:
-    return files.locked(root, f"{_folder(pipeline)}/.door", patience)
+    return files.locked(root, lease_lock_uri(pipeline), patience)
 
 
 def _bytes(held: LeaseRecord) -> bytes:
@@ -237,11 +238,3 @@ def _bytes(held: LeaseRecord) -> bytes:
 
 def _at(moment: datetime) -> str:
     return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _folder(pipeline: str) -> str:
-    return f"leases/pipeline={pipeline}"
-
-
-def _uri(pipeline: str, token: int) -> str:
-    return f"{_folder(pipeline)}/{token:012d}.json"

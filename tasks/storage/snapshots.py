@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
+from tasks.storage.layout import record_uri, snapshots_dir
 from tasks.storage.store import Store
-from tasks.storage.vintages import newest_record_before, vintage_name
+from tasks.storage.vintages import newest_record_before
 
 
 class Snapshot(Spec):
@@ -26,19 +27,13 @@ class Snapshot(Spec):
 
 def record_snapshot(snapshot: Snapshot, pipeline: str, store: Store) -> None:
     """Remember what a night read."""
-    store.write_json(
-        f"{_folder(pipeline)}/vintage={vintage_name(snapshot.as_of)}.json", snapshot.model_dump(mode="json")
-    )
+    store.write_json(record_uri(snapshots_dir(pipeline), snapshot.as_of), snapshot.model_dump(mode="json"))
 
 
 def snapshot_before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
     """What the newest earlier night read; None where there is none, or its record is torn."""
-    newest = newest_record_before(_folder(pipeline), as_of, store)
+    newest = newest_record_before(snapshots_dir(pipeline), as_of, store)
     try:
         return Snapshot.model_validate(store.read_json(newest)) if newest else None
     except ValidationError:
         return None
-
-
-def _folder(pipeline: str) -> str:
-    return f"snapshots/pipeline={pipeline}"

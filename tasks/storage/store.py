@@ -18,9 +18,8 @@ from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, 
 from data_contracts.odcs_compiler import builtin_contract
 from data_contracts.spec import Spec
 from tasks.storage import files
+from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
-
-CONTENT_ADDRESSED = ("artifacts/", "cache/", "quarantine/", ".")  # whoever writes there writes the same
 
 
 class StoreUnusable(NightcastError):
@@ -63,7 +62,7 @@ class Store(Spec):
         findings = promise.violations(table)
         if findings:
             raise ContractBroken(f"the {contract} table", findings)
-        return self._keep(_parquet(table), promise.label, folder or f"artifacts/{contract}", "parquet", table.num_rows)
+        return self._keep(_parquet(table), promise.label, folder or artifacts_dir(contract), "parquet", table.num_rows)
 
     def get(self, artifact: Artifact, columns: list[str] | None = None) -> pd.DataFrame:
         """The table of a claim check. Raises StoreDamaged where the bytes are not those of the claim."""
@@ -75,7 +74,7 @@ class Store(Spec):
 
     def put_bytes(self, data: bytes, kind: str, suffix: str) -> Artifact:
         """Store a file that is no table: a model bundle, a page."""
-        return self._keep(data, f"{kind}@1.0.0", f"artifacts/{kind}", suffix, 0)
+        return self._keep(data, f"{kind}@1.0.0", artifacts_dir(kind), suffix, 0)
 
     def put_at(self, data: bytes, kind: str, uri: str) -> Artifact:
         """Store a file at a place that people know, such as a page; unchanged bytes are not written again."""

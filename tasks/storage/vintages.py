@@ -3,13 +3,13 @@
 artifacts/forecasts/<digest>.parquet ──audit──> forecasts/pipeline=…/vintage=…/forecasts.parquet ──> latest/…
 """
 
-import contextlib
 import logging
-from datetime import UTC, datetime
+from datetime import datetime
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
+from tasks.storage.layout import forecasts_dir, latest_uri, parse_vintage, vintage_uri
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -24,22 +24,22 @@ class Published(Spec):
 
 def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Artifact:
     """Make an audited table visible under its vintage and, where no newer vintage is there, as the latest."""
-    file = store.publish(table, f"forecasts/pipeline={pipeline}/vintage={vintage_name(as_of)}/forecasts.parquet")
+    file = store.publish(table, vintage_uri("forecasts", pipeline, as_of))
     publish_latest(table, pipeline, as_of, store)
     return file
 
 
 def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> None:
     """Point the one stable path at a vintage, unless a newer one is there; mends a path that was lost."""
-    moments = [parse_vintage(uri) for uri in store.list_files(f"forecasts/pipeline={pipeline}")]
+    moments = [parse_vintage(uri) for uri in store.list_files(forecasts_dir(pipeline))]
     if all(moment <= as_of for moment in moments if moment):
-        store.publish(table, f"latest/pipeline={pipeline}/forecasts.parquet")
+        store.publish(table, latest_uri(pipeline))
 
 
 def list_published_before(pipeline: str, as_of: datetime, count: int, store: Store) -> tuple[Published, ...]:
     """The newest `count` vintages that were made before `as_of` and are whole, oldest first."""
     found: list[Published] = []
-    for uri in reversed(store.list_files(f"forecasts/pipeline={pipeline}")):
+    for uri in reversed(store.list_files(forecasts_dir(pipeline))):
         moment = parse_vintage(uri)
         if moment and moment < floor_to_second(as_of) and uri.endswith("/forecasts.parquet") and len(found) < count:
             try:
@@ -47,21 +47,6 @@ def list_published_before(pipeline: str, as_of: datetime, count: int, store: Sto
             except StoreDamaged as damaged:  # an old forecast that can't be scored holds up no new one
                 log.warning("passed over: %s", damaged)
     return tuple(reversed(found))
-
-
-def vintage_name(as_of: datetime) -> str:
-    """2013-11-30T050000Z: sorts as text, and is a folder name everywhere."""
-    return as_of.astimezone(UTC).strftime("%Y-%m-%dT%H%M%SZ")
-
-
-def parse_vintage(uri: str) -> datetime | None:
-    """The as-of in the path of a published file or a decision; None for a path that has none."""
-    for part in uri.split("/"):
-        if part.startswith("vintage="):
-            stamp = part.removeprefix("vintage=").removesuffix(".json")
-            with contextlib.suppress(ValueError):  # somebody's own folder
-                return datetime.strptime(stamp, "%Y-%m-%dT%H%M%SZ").replace(tzinfo=UTC)
-    return None
 
 
 def newest_record_before(folder: str, as_of: datetime, store: Store) -> str | None:

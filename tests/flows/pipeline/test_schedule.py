@@ -8,7 +8,7 @@ from data_contracts.errors import SpecError
 from flows.pipeline.schedule import backfill_range, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from tasks.storage.store import Store
-from tasks.storage.vintages import vintage_name
+from tasks.storage.layout import vintage_name
 
 NOW = datetime(2024, 6, 10, 12, tzinfo=UTC)
 

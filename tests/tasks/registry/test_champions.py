@@ -8,7 +8,7 @@ import pytest
 
 from tasks.modeling.candidate import Candidate
 from tasks.registry import champions
-from tasks.storage import vintages
+from tasks.storage import layout
 from tasks.storage.store import Store
 
 Model = Callable[..., Candidate]
@@ -97,11 +97,9 @@ def test_a_torn_decision_is_passed_over(store: Store, model: Model, torn: bytes)
 
 def test_a_vintage_is_the_as_of_in_utc_and_sorts_as_text() -> None:
     east = timezone(timedelta(hours=9))
-    assert vintages.vintage_name(datetime(2024, 3, 9, 8, 30, tzinfo=east)) == "2024-03-08T233000Z"
+    assert layout.vintage_name(datetime(2024, 3, 9, 8, 30, tzinfo=east)) == "2024-03-08T233000Z"
     nights = [FIRST + timedelta(hours=hours) for hours in (0, 9, 10, 100, 10_000)]
-    assert sorted(vintages.vintage_name(night) for night in nights) == [
-        vintages.vintage_name(night) for night in nights
-    ]
+    assert sorted(layout.vintage_name(night) for night in nights) == [layout.vintage_name(night) for night in nights]
 
 
 @pytest.mark.parametrize(
@@ -115,4 +113,4 @@ def test_a_vintage_is_the_as_of_in_utc_and_sorts_as_text() -> None:
     ],
 )
 def test_a_path_tells_its_vintage_or_none(uri: str, moment: datetime | None) -> None:
-    assert vintages.parse_vintage(uri) == moment
+    assert layout.parse_vintage(uri) == moment

@@ -110,7 +110,7 @@ def test_a_clock_that_jumps_a_year_takes_no_lease_from_a_living_run(root):
 
 def test_an_older_owner_writes_nothing_past_a_newer_one(root):
     old = acquire(root, "shop", dead(), LONG)
-    store = Store(root=root).under(old)
+    store = Store(root=root).with_lease(old)
     assert store.write_json("runs/pipeline=shop/1.json", {"by": "old"})
     acquire(root, "shop", current_process("backfill shop"), LONG)
     with pytest.raises(LeaseLost, match="taken over by backfill shop"):
@@ -122,7 +122,7 @@ def test_an_older_owner_moves_no_alias(root):
     old = acquire(root, "shop", dead(), LONG)
     acquire(root, "shop", current_process("backfill shop"), LONG)
     moved = []
-    with pytest.raises(LeaseLost), Store(root=root).under(old).fenced_write():
+    with pytest.raises(LeaseLost), Store(root=root).with_lease(old).fenced_write():
         moved.append("champion")
     assert moved == []
 
@@ -141,7 +141,7 @@ def test_an_older_owner_is_refused_after_the_newer_one_is_done_too(root):
 def test_what_is_named_by_its_content_needs_no_lease(root):
     old = acquire(root, "shop", dead(), LONG)
     acquire(root, "shop", current_process("backfill shop"), LONG)
-    assert Store(root=root).under(old).put_bytes(b"1", "note", "txt").uri.startswith("artifacts/note/")
+    assert Store(root=root).with_lease(old).put_bytes(b"1", "note", "txt").uri.startswith("artifacts/note/")
 
 
 def test_an_owner_that_was_silent_for_the_length_of_its_lease_is_refused_though_nobody_came(root):

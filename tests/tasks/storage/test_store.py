@@ -224,7 +224,7 @@ except StoreUnusable as refused:
 
 @pytest.mark.skipif(os.name != "posix" or os.getuid() != 0, reason="only root can become nobody")
 @pytest.mark.parametrize(
-    ("verb", "said"), [(["ready"], "can't be written to"), (["read_json", "a.json"], "can't be read")]
+    ("verb", "said"), [(["check_writable"], "can't be written to"), (["read_json", "a.json"], "can't be read")]
 )
 def test_a_store_without_permission_is_unusable_and_names_its_path(verb: list[str], said: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to nobody

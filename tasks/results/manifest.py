@@ -1,0 +1,67 @@
+"""The manifest of a run, as commands and later runs read it back from runs/pipeline=<name>/<run>.json.
+
+A run that ended well leaves its outcome, its results and its leaderboard; a run that failed leaves its error. Both are
+read by one model. Keys that it does not know are ignored, so that manifests of other versions can be read.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from tasks.storage.layout import runs_dir
+from tasks.storage.store import Store
+
+QUARANTINE_KEYS = AliasChoices(AliasPath("story", "validated", "quarantine", "uri"), "quarantine")
+
+
+class RunManifest(BaseModel):
+    """One run of one flow. Fields that a failed run does not have are None or empty."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    as_of: AwareDatetime
+    as_of_text: str = Field(validation_alias="as_of")  # as it is stored: `--json` prints it so
+    pipeline: str = ""
+    flow: str = ""
+    run_id: str = ""
+    outcome: str = ""
+    started: AwareDatetime | None = None
+    finished: AwareDatetime | None = None
+    cutoff: str | None = None
+    verdict: str | None = None
+    lines: tuple[str, ...] = ()
+    champion: str | None = None
+    published: str | None = None
+    page: str | None = None
+    manifest: str = ""
+    events: tuple[str, ...] = ()
+    reason: str = ""
+    leaderboard: tuple[dict[str, Any], ...] | None = None
+    metric: str = Field("", validation_alias=AliasPath("spec", "evaluation", "metric"))
+    decision: str | None = Field(None, validation_alias=AliasPath("story", "registered", "reason"))
+    row_counts: dict[str, Any] = Field({}, validation_alias=AliasPath("story", "validated", "health"))
+    quarantine: str | None = Field(None, validation_alias=QUARANTINE_KEYS)
+
+    @property
+    def ended(self) -> float:
+        """When the run ended, or began if it failed, as a Unix timestamp."""
+        moment = self.finished or self.started
+        return moment.timestamp() if moment else 0.0
+
+
+def read_all(store: Store, pipeline: str) -> tuple[RunManifest, ...]:
+    """Read every manifest of a pipeline, sorted by as-of, then by end. Torn manifests are left out."""
+    manifests = []
+    for uri in store.list_files(runs_dir(pipeline)):
+        record = store.read_json(uri)
+        try:
+            manifests += [RunManifest.model_validate(record)] if record else []
+        except ValidationError:
+            continue
+    return tuple(sorted(manifests, key=lambda manifest: (manifest.as_of, manifest.ended)))
+
+
+def newest(manifests: Iterable[RunManifest]) -> RunManifest | None:
+    """Return the manifest of the run that ended last; None if there are no manifests."""
+    return max(manifests, key=lambda manifest: manifest.ended, default=None)
