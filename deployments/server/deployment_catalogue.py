@@ -49,7 +49,7 @@ def catalogue(folder: Path | None, **where: Any) -> Catalogue:
     """Build the deployments of every valid pipeline.
 
     Args:
-        folder: the pipelines; None means those that are shipped.
+        folder: pipelines in addition to the shipped ones; of two with the same name, the one in `folder` is used.
         where: work pool and job variables; empty if a runner serves the deployments.
 
     Returns:
