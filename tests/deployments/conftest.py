@@ -1,6 +1,7 @@
 """`nightcast up` as a process: real servers and a real runner on free ports of 127.0.0.1, with small pipelines."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -185,3 +186,12 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     yield stack
     if stack.process and stack.process.poll() is None:
         stack.stop()
+
+
+@pytest.fixture
+def restored_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore Nightcast's log after the test: a command adds a handler for a stream that is closed after the test."""
+    log = logging.getLogger("nightcast")
+    for name in ("level", "propagate"):
+        monkeypatch.setattr(log, name, getattr(log, name))
+    monkeypatch.setattr(log, "handlers", list(log.handlers))

@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -51,16 +50,13 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def run_in_process(home, monkeypatch):
+def run_in_process(home, monkeypatch, restored_log):
     """Run a read-only command in this process, so that libraries are imported once."""
     monkeypatch.chdir(home)
     for name in [name for name in os.environ if name.startswith("NIGHTCAST_")]:  # set by a session fixture
         monkeypatch.delenv(name)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(home.parent / "prefect")))
-    log = logging.getLogger("nightcast")  # the command adds a handler for a stream that is closed after the test
-    for state in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     return lambda *words: CliRunner().invoke(app, list(words))
 
 

@@ -1,7 +1,6 @@
 """From a table to a pipeline that runs: `nightcast init`, `check` and a night, with no file edited in between."""
 
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -21,13 +20,10 @@ DATA = ROOT.parent / "shared" / "data"
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch):
+def run(tmp_path, monkeypatch, restored_log):
     """run("init", "t.csv"): run the command in this process, in an empty folder."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PREFECT_HOME", os.environ.get("PREFECT_HOME", str(tmp_path.parent / "prefect")))
-    log = logging.getLogger("nightcast")  # the command adds a handler for a stream that is closed after the test
-    for state in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     return lambda *words: CliRunner().invoke(app, list(words))
 
 

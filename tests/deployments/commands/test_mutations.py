@@ -1,7 +1,6 @@
 """A good table mutated in many ways, one at a time: the finding, the exit code, and that no row is lost."""
 
 import json
-import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -256,11 +255,8 @@ def broken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
     return write
 
 
-def checked(monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
+def run_check() -> tuple[int, dict[str, Any]]:
     """Run `nightcast check` and return (exit code, facts)."""
-    log = logging.getLogger("nightcast")  # the command adds a handler for a stream that is closed after the test
-    for state in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     result = CliRunner().invoke(app, ["check", "shops.yaml", "--as-of", NIGHT, "--json"])
     assert "Traceback" not in result.output
     assert result.exception is None or isinstance(result.exception, SystemExit)
@@ -268,10 +264,10 @@ def checked(monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_mutation_is_the_only_finding(broken: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_mutation_is_the_only_finding(broken: Any, restored_log: None, name: str) -> None:
     mutation = broken(name, "error")
     if mutation.message:
-        code, facts = checked(monkeypatch)
+        code, facts = run_check()
         assert code == 3
         findings = [line[4:] for line in facts["message"].splitlines() if line.startswith("  - ")] or [facts["message"]]
         assert len(findings) == 1
