@@ -1,1 +1,1 @@
-"""Where, when, with which secrets: the command line, pipelines and the demo."""
+"""Where and when Nightcast runs: command line, health checks, servers, pipelines and the demo."""

@@ -1,0 +1,1 @@
+"""The `nightcast` command: options, stdout and exit codes."""

@@ -1,4 +1,4 @@
-"""Verbs about data that come in: `init` writes a pipeline, `schema` prints its form, `quarantine` what was not used."""
+"""Commands about incoming data: `init` writes a pipeline, `schema` prints its JSON schema, `quarantine` lists rows."""
 
 from typing import Annotated, Any
 
@@ -7,84 +7,85 @@ import typer
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 
-Name = typer.Option(help="Name of the pipeline; by default that of the table.")
+Name = typer.Option(help="Name of the pipeline; by default derived from the table's name.")
 
 
-def init(  # noqa: PLR0913, PLR0917 - an argument is an option of the command line
-    where: Annotated[
-        str, typer.Argument(metavar="TABLE", help="A CSV or Parquet file, a folder, a glob or a URL; or a database.")
+def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
+    table_path: Annotated[
+        str, typer.Argument(metavar="TABLE", help="A CSV or Parquet file, a folder, a glob, a URL or a database.")
     ],
     table: Annotated[str | None, typer.Option(metavar="NAME", help="The table of a database.")] = None,
-    out: Annotated[str, typer.Option(metavar="FOLDER", help="Where to write the two files.")] = ".",
+    out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder for the two files.")] = ".",
     name: Annotated[str | None, Name] = None,
     time: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="The time; else it is guessed, as are all below.")
+        str | None, typer.Option(metavar="COLUMN", help="The time column. This and all below are inferred if omitted.")
     ] = None,
-    ids: Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="The name of the series.")] = None,
-    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="What is forecast.")] = None,
-    freq: Annotated[str | None, typer.Option(help="Step in pandas' words: h, 30min, D, B, W-MON, MS.")] = None,
+    ids: Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="The column that names the series.")] = None,
+    target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to forecast.")] = None,
+    freq: Annotated[str | None, typer.Option(help="Step as a pandas frequency: h, 30min, D, B, W-MON, MS.")] = None,
     timezone: Annotated[
-        str | None, typer.Option(metavar="ZONE", help="Of times that carry none: Europe/Berlin.")
+        str | None, typer.Option(metavar="ZONE", help="Time zone of times without an offset: Europe/Berlin.")
     ] = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="Steps to forecast.")] = None,
     repeated: Annotated[
-        str | None, typer.Option(help="Rows of one series and time: reject, first, last, mean, sum.")
+        str | None, typer.Option(help="Rows with the same series and time: reject, first, last, mean, sum.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Overwrite what an earlier init wrote.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files of an earlier init.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Look at a table, guess the pipeline it wants, and write it with a contract: both run as they are.
+    """Infer a pipeline and a contract from a table, and write them: both run unedited.
 
-    Says what was guessed and how sure it is. Never overwrites a file without --force.
+    Prints each inference with its confidence. Never overwrites a file without --force.
     """
-    configure(verbose, looks_only=True)
+    configure(verbose, read_only=True)
 
-    def found() -> tuple[dict[str, Any], str]:
-        from deployments.commands.init import init_pipeline, parse_hints
+    def body() -> tuple[dict[str, Any], str]:
+        from deployments.commands.init import InitRequest, init_pipeline, parse_hints
 
-        told = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
-        return init_pipeline((where, table), (out, name), parse_hints({**told, "repeated": repeated}), force)
+        options = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
+        hints = parse_hints({**options, "repeated": repeated})
+        return init_pipeline(InitRequest(table_path, table, out, name, force), hints)
 
-    run_command(found, as_json, verbose)
+    run_command(body, as_json, verbose)
 
 
 def schema(as_json: Json = False, verbose: Verbose = False) -> None:
-    """Print the JSON schema of a pipeline YAML, for editors: every field, its type and its default."""
-    configure(verbose, looks_only=True)
+    """Print the JSON schema of a pipeline YAML for editors: every field with its type and default."""
+    configure(verbose, read_only=True)
 
-    def found() -> tuple[dict[str, Any], str]:
+    def body() -> tuple[dict[str, Any], str]:
         from deployments.commands.schema import pipeline_schema, schema_text
 
         return pipeline_schema(), schema_text()
 
-    run_command(found, as_json, verbose)
+    run_command(body, as_json, verbose)
 
 
 def quarantine(
     pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")],
-    as_of: Annotated[str | None, typer.Option(help="The night; by default the newest.")] = None,
+    as_of: Annotated[str | None, typer.Option(help="As-of of the night; by default the newest.")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE", help="Write the rows as .csv or .parquet.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """The rows that a night did not use, by rule and series, with the way out; and the rows themselves as a file.
+    """List the rows that a night rejected, by rule and series, with the fix; optionally export them.
 
-    The file has the columns of the source, so that it can be mended and read again.
+    The exported file has the columns of the source, so that it can be corrected and read again.
     """
-    configure(verbose, looks_only=True)
+    configure(verbose, read_only=True)
 
-    def found() -> tuple[dict[str, Any], str]:
+    def body() -> tuple[dict[str, Any], str]:
         from deployments.commands.quarantine import list_rejected
 
         return list_rejected(pipeline, as_of, export, force)
 
-    run_command(found, as_json, verbose)
+    run_command(body, as_json, verbose)
 
 
 def add_to(app: typer.Typer) -> None:
-    """Make them verbs of the command."""
+    """Register the commands of this file."""
     app.command(epilog="Example: nightcast init sales.csv --name shops")(init)
     app.command(epilog="Example: nightcast schema > pipeline.schema.json")(schema)
     app.command(epilog="Example: nightcast quarantine shops --export rejected.csv")(quarantine)

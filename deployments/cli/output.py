@@ -1,41 +1,52 @@
-"""How every verb answers: the result on stdout, the sentence of an error on stderr, the documented exit code."""
+"""Runs a command body and prints its result: stdout for results, stderr for errors, documented exit codes."""
 
 import json
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
 
 from data_contracts.errors import NightcastError
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, and nothing else there.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's own log and tracebacks too.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show Prefect's log and tracebacks.")]
+CommandBody = Callable[[], tuple[dict[str, Any], str] | None]
 
 
-def run_command(found: Any, as_json: bool, verbose: bool) -> None:
-    """Print what `found` gives, or the sentence of its error, and leave with the exit code that is documented."""
+def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
+    """Run a command body, and print its result or its error.
+
+    Args:
+        command: returns (facts, the same as text), or None if it has printed its result itself.
+        as_json: print the facts as JSON instead of the text; an error becomes a JSON object too.
+        verbose: let an unexpected exception through, so that its traceback is shown.
+
+    Raises:
+        typer.Exit: `command` failed; the exit code is that of its error.
+    """
     try:
-        told = found()
+        result = command()
     except NightcastError as error:
-        sentence = "\n".join((str(error), *getattr(error, "__notes__", ())))
-        _leave({"error": type(error).__name__, "message": sentence}, sentence, error.exit_code, as_json)
+        message = "\n".join((str(error), *getattr(error, "__notes__", ())))
+        _exit_with({"error": type(error).__name__, "message": message}, message, error.exit_code, as_json)
     except Exception as error:
         if verbose:
             raise
-        hint = "Run it again with --verbose to see where it happened."
+        hint = "Run the command again with --verbose to see the traceback."
         if "Failed to reach API" in str(error):
-            hint = "Start that Prefect server, or unset PREFECT_API_URL: then the night starts one of its own."
+            hint = "Start that Prefect server, or unset PREFECT_API_URL: the run then starts its own server."
         reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason was given"
-        sentence = f"{type(error).__name__}: {reason}. {hint}"
-        _leave({"error": type(error).__name__, "message": str(error)}, sentence, 1, as_json)
+        message = f"{type(error).__name__}: {reason}. {hint}"
+        _exit_with({"error": type(error).__name__, "message": str(error)}, message, 1, as_json)
     else:
-        if told is not None:  # else it has said everything itself
-            record, text = told
-            sys.stdout.write((json.dumps(record, ensure_ascii=False) if as_json else text) + "\n")
+        if result is not None:
+            facts, text = result
+            sys.stdout.write((json.dumps(facts, ensure_ascii=False) if as_json else text) + "\n")
 
 
-def _leave(record: dict[str, Any], sentence: str, code: int, as_json: bool) -> None:
+def _exit_with(record: dict[str, Any], message: str, code: int, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps({**record, "exit_code": code}, ensure_ascii=False) + "\n")
-    sys.stderr.write(f"error: {sentence}\n")
+    sys.stderr.write(f"error: {message}\n")
     raise typer.Exit(code)

@@ -1,0 +1,1 @@
+"""One file per command body: returns facts and text, works without Typer."""

@@ -1,4 +1,4 @@
-"""What a night would cost on this machine: an estimate from what was timed, said as one."""
+"""Estimates what a night costs on this machine, from a few timed training steps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,39 +9,53 @@ from models.training.recipe import Recipe
 from models.training.time_estimate import estimate_time
 
 
-def estimate_costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read: float) -> dict[str, Any]:
-    """Seconds to `read` and validate, which were measured, and to train each model, from a few timed steps of it."""
-    paces = [estimate_time(panel, index, recipe) for recipe in recipes]
+def estimate_costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read_seconds: float) -> dict[str, Any]:
+    """Return seconds as measured to read and validate, and as estimated to train each model.
+
+    Args:
+        panel: the validated history.
+        index: its windows.
+        recipes: the models to time; a few steps of each are trained.
+        read_seconds: measured time to read and validate.
+
+    Returns:
+        read_seconds, training_seconds [least, most], and per model its seconds per epoch and [least, most].
+    """
+    estimates = [estimate_time(panel, index, recipe) for recipe in recipes]
     return {
-        "read_seconds": round(read, 2),
-        "training_seconds": [round(sum(one.least for one in paces), 1), round(sum(one.most for one in paces), 1)],
+        "read_seconds": round(read_seconds, 2),
+        "training_seconds": [
+            round(sum(estimate.least for estimate in estimates), 1),
+            round(sum(estimate.most for estimate in estimates), 1),
+        ],
         "models": [
             {
-                "model": one.model,
-                "epoch_seconds": round(one.epoch, 2),
-                "seconds": [round(one.least, 1), round(one.most, 1)],
+                "model": estimate.model,
+                "epoch_seconds": round(estimate.epoch, 2),
+                "seconds": [round(estimate.least, 1), round(estimate.most, 1)],
             }
-            for one in paces
+            for estimate in estimates
         ],
     }
 
 
 def format_costs(cost: dict[str, Any]) -> str:
-    """One line: how long, on what grounds, and which model takes most of it."""
+    """Return one line: the estimated training time, the slowest model, and how the estimate was made."""
     least, most = cost["training_seconds"]
-    slowest = max(cost["models"], key=lambda one: one["epoch_seconds"])
-    which = (
-        f", {slowest['model']} the longest with {_span(slowest['epoch_seconds'])} an epoch"
+    slowest = max(cost["models"], key=lambda model: model["epoch_seconds"])
+    slowest_model = (
+        f", slowest is {slowest['model']} with {_format_duration(slowest['epoch_seconds'])} per epoch"
         if len(cost["models"]) > 1
         else ""
     )
     return (
-        f"cost: an estimated {_span(least)} to {_span(most)} of training on this machine{which} (a few steps of each "
-        f"network were timed); reading and validating took {_span(cost['read_seconds'])}"
+        f"cost: training takes an estimated {_format_duration(least)} to {_format_duration(most)} on this machine"
+        f"{slowest_model} (timed: a few steps of each network); reading and validating took "
+        f"{_format_duration(cost['read_seconds'])}"
     )
 
 
-def _span(seconds: float) -> str:
+def _format_duration(seconds: float) -> str:
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 120:

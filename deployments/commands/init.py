@@ -1,9 +1,9 @@
-"""What `nightcast init` does: look at a table, guess, prove the draft as `nightcast check` would, then write it."""
+"""`nightcast init`: profile a table, dry-run the drafted pipeline as `nightcast check` does, then write it."""
 
 import os
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -11,7 +11,7 @@ from data_contracts.errors import ContractBroken, SpecError
 from data_contracts.yaml_reader import mapping, spec_error_from
 from deployments.commands.check import describe_check
 from deployments.commands.cost_estimate import format_costs
-from deployments.commands.init_files import contract_text, name_of, pipeline_text
+from deployments.commands.init_files import pipeline_name_from, render_contract, render_pipeline
 from deployments.commands.schema import SCHEMA
 from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
@@ -23,103 +23,128 @@ from tasks.sources.spec import SQLITE_FILE, SourceSpec
 from tasks.storage import files
 
 
-def init_pipeline(
-    where: tuple[str, str | None], place: tuple[str, str | None], hints: Hints, force: bool
-) -> tuple[dict[str, Any], str]:
-    """(facts, the same as text); writes NAME.yaml and NAME.odcs.yaml. Raises SpecError, Unguessable.
+class InitRequest(NamedTuple):
+    """Which table to profile, and where to write the pipeline. `table` is the table of a database."""
 
-    `where` is an address and, for a database, its table; `place` is a folder and, if a person has one, a name.
+    address: str
+    table: str | None
+    folder: str
+    name: str | None
+    overwrite: bool
+
+
+def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], str]:
+    """Write NAME.yaml and NAME.odcs.yaml.
+
+    Args:
+        request: the table, and where to write.
+        hints: what the user states instead of an inference.
+
+    Returns:
+        The facts for `--json`, and the text.
+
+    Raises:
+        SpecError: a file exists already, or an option does not fit the table.
+        CannotInferPipeline: no pipeline can be inferred from the table.
     """
-    asked, (folder, name) = infer_source(*where), place
-    name = name or name_of(asked.table or asked.path)
-    out = Path(folder)
-    targets = (out / f"{name}.yaml", out / f"{name}.odcs.yaml")
-    there = [str(path) for path in targets if path.exists()]
-    if there and not force:
-        raise SpecError(f"{there[0]} is there already, and is left as it is. Choose another --name, or --force it.")
-    source, table = read_sample(asked)
-    found = profile_table(table, source, hints)
-    path = _beside(source, out)
-    texts = (pipeline_text(found, name, path, _way_to_schema(out)), contract_text(found, name, path))
-    facts = _dry_run(texts, name, found)
-    for target, text in zip(targets, texts, strict=True):
-        if not files.write(str(out), target.name, text.encode(), only_if_absent=not force):
-            raise SpecError(f"{target} is there already, and is left as it is. Choose another --name, or --force it.")
-    told = {
+    requested_source = infer_source(request.address, request.table)
+    name = request.name or pipeline_name_from(requested_source.table or requested_source.path)
+    folder = Path(request.folder)
+    targets = (folder / f"{name}.yaml", folder / f"{name}.odcs.yaml")
+    for path in targets:
+        if path.exists() and not request.overwrite:
+            raise SpecError(_already_exists(path))
+    source, sample = read_sample(requested_source)
+    profile = profile_table(sample, source, hints)
+    path_from_folder = _address_from(source, folder)
+    texts = (
+        render_pipeline(profile, name, path_from_folder, _schema_path_from(folder)),
+        render_contract(profile, name, path_from_folder),
+    )
+    check = _dry_run(texts, name, profile)
+    for path, text in zip(targets, texts, strict=True):
+        if not files.write(str(folder), path.name, text.encode(), only_if_absent=not request.overwrite):
+            raise SpecError(_already_exists(path))
+    facts = {
         "pipeline": name,
-        "files": [str(target) for target in targets],
-        "rows": found.rows,
+        "files": [str(path) for path in targets],
+        "rows": profile.rows,
         "guesses": {
-            one.what: {"value": one.value, "sure": one.confidence, "why": one.evidence} for one in found.findings
+            inference.what: {"value": inference.value, "sure": inference.confidence, "why": inference.evidence}
+            for inference in profile.findings
         },
-        "warnings": facts["warnings"],
-        "windows": facts["windows"],
-        "cost": facts["cost"],
-        "next": f"nightcast nightly {_quoted(targets[0])}",
+        "warnings": check["warnings"],
+        "windows": check["windows"],
+        "cost": check["cost"],
+        "next": f"nightcast nightly {_shell_quoted(targets[0])}",
     }
-    return told, _told(told, found)
+    return facts, _format(facts, profile)
 
 
-def parse_hints(told: dict[str, Any]) -> Hints:
-    """What was said on the command line. Raises SpecError with the option that is wrong."""
+def parse_hints(options: dict[str, Any]) -> Hints:
+    """Validate the options that replace an inference. Raises SpecError with the name of the wrong option."""
     try:
-        return Hints.model_validate(told)
+        return Hints.model_validate(options)
     except ValidationError as error:
         raise spec_error_from("the command line", error) from error
 
 
-def _dry_run(texts: tuple[str, str], name: str, found: TableProfile) -> dict[str, Any]:
-    """What `nightcast check` would find. Raises Unguessable for a table that is too short."""
+def _already_exists(path: Path) -> str:
+    return f"{path} already exists and was not changed. Choose another --name, or overwrite it with --force."
+
+
+def _dry_run(texts: tuple[str, str], name: str, profile: TableProfile) -> dict[str, Any]:
+    """Return the facts of `nightcast check` on the draft. Raises CannotInferPipeline if the draft cannot run."""
     with tempfile.TemporaryDirectory(prefix="nightcast-") as scratch:
         contract = Path(scratch) / f"{name}.odcs.yaml"
         contract.write_text(texts[1], encoding="utf-8")
         try:
-            drafted = PipelineSpec.model_validate(mapping(texts[0], "the draft"))
+            parsed = PipelineSpec.model_validate(mapping(texts[0], "the draft"))
         except ValidationError as error:
             raise spec_error_from("the draft", error) from error
-        draft = drafted.model_copy(update={"contract": str(contract), "source": found.source})
+        draft = parsed.model_copy(update={"contract": str(contract), "source": profile.source})
         try:
             return describe_check(draft, None, timed=True)
-        except HistoryTooShort as short:
-            told = str(short).replace("windowing.horizon, validation or test", "it with --horizon")
-            raise CannotInferPipeline(f"{found.source.shown} is too short: {told}") from short
-        except ContractBroken as broken:
+        except HistoryTooShort as error:
+            message = str(error).replace("windowing.horizon, validation or test", "it with --horizon")
+            raise CannotInferPipeline(f"{profile.source.shown} is too short: {message}") from error
+        except ContractBroken as error:
             raise CannotInferPipeline(
-                f"no pipeline can be made of {found.source.shown}: {'; '.join(broken.findings)}"
-            ) from broken
+                f"cannot make a pipeline of {profile.source.shown}: {'; '.join(error.findings)}"
+            ) from error
 
 
-def _beside(source: SourceSpec, out: Path) -> str:
-    """The address as the YAML's folder sees it: a local path that was given from here is another from there."""
+def _address_from(source: SourceSpec, folder: Path) -> str:
+    """Return the table's address as seen from the YAML's folder: relative local paths change with the folder."""
     if source.kind == "sql":
         local = SQLITE_FILE.fullmatch(source.url)
-        return f"{local[1]}{_from(local[2], out)}{local[3]}" if local else source.url
-    return source.path if "://" in source.path else _from(source.path, out)
+        return f"{local[1]}{_path_from(local[2], folder)}{local[3]}" if local else source.url
+    return source.path if "://" in source.path else _path_from(source.path, folder)
 
 
-def _from(path: str, out: Path) -> str:
-    return path if Path(path).is_absolute() else Path(os.path.relpath(path, out)).as_posix()
+def _path_from(path: str, folder: Path) -> str:
+    return path if Path(path).is_absolute() else Path(os.path.relpath(path, folder)).as_posix()
 
 
-def _way_to_schema(out: Path) -> str | None:
-    """The JSON schema as seen from `out`, where both lie in one checkout: elsewhere the way would soon be wrong."""
-    here = out.resolve()
-    inside = (ROOT / "pyproject.toml").exists() and here.is_relative_to(ROOT)
-    return Path(os.path.relpath(SCHEMA, here)).as_posix() if inside else None
+def _schema_path_from(folder: Path) -> str | None:
+    """Return the JSON schema's path as seen from `folder` if both are in one checkout, because only there it lasts."""
+    absolute = folder.resolve()
+    in_checkout = (ROOT / "pyproject.toml").exists() and absolute.is_relative_to(ROOT)
+    return Path(os.path.relpath(SCHEMA, absolute)).as_posix() if in_checkout else None
 
 
-def _quoted(path: Path) -> str:
+def _shell_quoted(path: Path) -> str:
     text = str(path)
     return f"'{text}'" if " " in text else text
 
 
-def _told(facts: dict[str, Any], found: TableProfile) -> str:
-    lines = [f"Guessed from {found.source.shown}, {found.rows:,} rows:"]
-    lines += [f"  {one.line}" for one in found.findings]
+def _format(facts: dict[str, Any], profile: TableProfile) -> str:
+    lines = [f"Inferred from {profile.source.shown}, {profile.rows:,} rows:"]
+    lines += [f"  {inference.line}" for inference in profile.findings]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
-    count = facts["windows"]
+    windows = facts["windows"]
     lines += [
-        f"Proven as `nightcast check` does: {count['train']:,} windows to train on, {count['test']:,} to judge by.",
+        f"Checked as by `nightcast check`: {windows['train']:,} training windows, {windows['test']:,} test windows.",
         format_costs(facts["cost"]),
         f"Written: {', '.join(facts['files'])}",
         f"Next: {facts['next']}",

@@ -1,8 +1,15 @@
-"""What `nightcast init` writes: a guess as a pipeline YAML and an ODCS contract that a person can read and change."""
+"""Renders the two files of `nightcast init`: a pipeline YAML and an ODCS contract that a person can read and edit.
+
+The text of both files is in pipeline.yaml.j2 and contract.yaml.j2. Every name and path from the table passes through
+PyYAML (filters `inline` and `block`), so that no name can change the structure of a file.
+"""
 
 import re
+from functools import cache
+from pathlib import Path
 from typing import Any
 
+import jinja2
 import yaml
 
 from data_contracts.errors import SpecError
@@ -11,151 +18,189 @@ from tasks.profiling.column_types import ColumnProfile
 from tasks.profiling.profile import TableProfile
 from tasks.sources.dataset import RESERVED_COLUMNS
 
-MOST_PROMISED = 60  # columns of a contract; of a wider table only those that are used
-LONG = 200  # steps that a network reads one at a time
-LOGICAL = {"integer": "integer", "number": "number", "text": "string", "boolean": "boolean", "time": "timestamp"}
+MAX_CONTRACT_COLUMNS = 60  # the contract of a wider table has only the columns that the pipeline uses
+MAX_LOOKBACK_WITHOUT_SEGMENTS = 200  # steps; a network that reads more of them one at a time is slow
+YAML_WIDTH = 120
+YAML_LINE_START = re.compile("(^|[\n\x85\u2028\u2029])(?=[^\n\x85\u2028\u2029])")
+LOGICAL_TYPES = {
+    "integer": "integer",
+    "number": "number",
+    "text": "string",
+    "boolean": "boolean",
+    "time": "timestamp",
+}
 
 
-def name_of(where: str) -> str:
-    """A pipeline's name from a path: `Sales 2024.csv.gz` is sales-2024. Raises SpecError where nothing is left."""
-    parts = [part for part in where.split("/") if part and not re.search(r"[*?\[]", part)]
+def pipeline_name_from(path: str) -> str:
+    """Derive a pipeline's name from the path of its table: `Sales 2024.csv.gz` becomes sales-2024.
+
+    Args:
+        path: path, glob or URL of the table.
+
+    Returns:
+        The name: a-z, 0-9 and -, at most 63 characters.
+
+    Raises:
+        SpecError: no letter or digit is left.
+    """
+    parts = [part for part in path.split("/") if part and not re.search(r"[*?\[]", part)]
     stem = parts[-1].split(".")[0].lower() if parts else ""
-    plain = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:63].rstrip("-")
-    if not plain:
-        raise SpecError(f"{where!r} gives no name for a pipeline; choose one of a-z, 0-9 and - with --name.")
-    return plain
+    name = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:63].rstrip("-")
+    if not name:
+        raise SpecError(f"cannot derive a pipeline name from {path!r}. Choose one of a-z, 0-9 and - with --name.")
+    return name
 
 
-def pipeline_text(found: TableProfile, name: str, path: str, schema: str | None) -> str:
-    """The YAML; `path` is the table's as the YAML shall give it, `schema` the way to the JSON schema."""
-    source: dict[str, Any] = {"kind": found.source.kind}
-    source |= {"url": path, "table": found.source.table} if found.source.kind == "sql" else {"path": path}
-    source |= {"decimal": ","} if found.source.decimal == "," else {}
-    source |= {"encoding": found.source.encoding} if found.source.encoding != "utf-8" else {}
-    source |= {"epoch": found.source.epoch} if found.source.epoch else {}
-    source |= {"timezone": found.source.timezone} if found.source.timezone else {}
-    columns: dict[str, Any] = {"unique_id": found.unique_id} if found.unique_id else {}
-    columns |= {"ds": found.ds, "y": list(found.y) if isinstance(found.y, tuple) else found.y}
-    columns |= {"known_at": found.known_at} if found.known_at else {}
-    windows: dict[str, Any] = {"lookback": found.lookback, "horizon": found.horizon}
-    windows |= {"refresh": found.refresh} if found.refresh else {}
-    lines = [f"# yaml-language-server: $schema={schema}"] if schema else []
-    lines += [
-        f"# Guessed by `nightcast init` from {_plain(path)}. Change what is wrong, then: nightcast check {name}.yaml",
-        f"name: {name}",
-        f"contract: {name}.odcs.yaml # what the table promises, and what becomes of rows that break it",
-        f"source: {_flow(source)}",
-        f"columns: {_flow(columns)} # yours on the right",
-        f"freq: {_flow(found.freq)}",
-        *_features(found),
-        *_cleaning(found),
-        f"windowing: {_flow(windows)} # steps looked back, steps forecast",
-        f"models: {_flow(_models(found))} # judged beside five baselines; hidden: 64 and layers: 1 by default",
-        "training: {max_epochs: 20} # quick and decent; 30 by default",
-        "memory: {reference_steps: 0} # 100 draws cells that no model has, for comparison",
-        *([f"evaluation: {{season: {found.season}}}"] if found.season else []),
-        *(["forecast: {minimum: 0} # no value was below 0"] if found.minimum is not None else []),
-        f"schedule: {{timezone: {_flow(found.zone)}}} # the clock of hours, and of an --as-of date",
-    ]
-    return "\n".join(lines) + "\n"
+def render_pipeline(profile: TableProfile, name: str, path: str, schema: str | None) -> str:
+    """Render the pipeline YAML.
 
+    Args:
+        profile: the inferred pipeline.
+        name: the pipeline's name.
+        path: the table's address as seen from the YAML's folder.
+        schema: path of the JSON schema as seen from there, for editors; None omits it.
 
-def _models(found: TableProfile) -> list[dict[str, Any]]:
-    """A long lookback is read an hour at a time where a day is too long: step by step is slow."""
-    day = steps_a_day(found.freq)
-    plain: list[dict[str, Any]] = [{"cell": "lstm"}, {"cell": "gru"}]
-    if found.lookback <= LONG or found.lookback >= 4 * day:
-        return plain
-    return [model | {"segment": max(1, min(day // 24, found.lookback // 16))} for model in plain]
-
-
-def _features(found: TableProfile) -> list[str]:
-    known = list(default_words(found.freq))
-    lines = ["features:", f"  known: {_flow(known)} # by the calendar; only what is known ahead may stand here"]
-    lines += [f"  observed: {_flow(list(found.observed))} # seen up to the cutoff and not a step further"] if (
-        found.observed) else []  # fmt: skip
-    return lines + ([f"  static: {_flow(list(found.static))} # one value a series"] if found.static else [])
-
-
-def _cleaning(found: TableProfile) -> list[str]:
-    if found.repeated == "reject":
-        return []
-    return [f"cleaning: {{repeated: {found.repeated}}} # rows of one series and time"]
-
-
-def contract_text(found: TableProfile, name: str, path: str) -> str:
-    """An ODCS document: what the table holds today, promised for tomorrow."""
-    table = re.sub(r"[^a-z0-9]+", "_", name)
-    properties = [_property(told, found) for told in _promised(found)]
-    document: dict[str, Any] = {
-        "apiVersion": "v3.1.0",
-        "kind": "DataContract",
-        "id": name,
-        "name": name,
-        "version": "1.0.0",
-        "status": "draft",
-        "description": {
-            "purpose": f"The source of the pipeline {name}, as `nightcast init` found it: {found.rows:,} rows.",
-            "limitations": "Guessed from the data. What only a person knows (units, meaning) is to be added.",
-        },
-        "schema": [
-            {
-                "name": table,
-                "physicalType": found.source.kind,
-                "customProperties": [{"property": "rowFaults", "value": "warning"}],
-                "quality": [
-                    {"name": "there are rows", "type": "library", "metric": "rowCount", "mustBeGreaterThan": 0,
-                     "severity": "error"}
-                ],
-                "properties": properties,
-            }
-        ],
-    }  # fmt: skip
-    head = (
-        f"# What {_plain(path)} promises, guessed by `nightcast init`.\n"
-        "# Rows that break it go to quarantine and the night goes on (rowFaults: warning); with error it stops.\n"
-        "# A living table should promise how old its newest row may be, as in\n"
-        "#   slaProperties: [{property: freshness, value: 36, unit: h}]\n"
+    Returns:
+        The text of NAME.yaml.
+    """
+    return (
+        _templates()
+        .get_template("pipeline.yaml.j2")
+        .render(
+            profile=profile,
+            name=name,
+            path=path,
+            schema=schema,
+            source=_source_fields(profile, path),
+            columns=_column_fields(profile),
+            known=list(default_words(profile.freq)),
+            windowing={"lookback": profile.lookback, "horizon": profile.horizon}
+            | ({"refresh": profile.refresh} if profile.refresh else {}),
+            models=_models(profile),
+        )
     )
-    return head + yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120)
 
 
-def _promised(found: TableProfile) -> list[ColumnProfile]:
-    used = {found.unique_id, found.ds, found.known_at, *found.targets, *found.observed, *found.static}
-    every = [
-        told for told in found.columns if told.name in used or (told.name not in RESERVED_COLUMNS and told.name.strip())
+def render_contract(profile: TableProfile, name: str, path: str) -> str:
+    """Render the ODCS contract: properties that the table has today and that later tables must have too.
+
+    Args:
+        profile: the inferred pipeline.
+        name: the pipeline's name, which becomes the contract's id.
+        path: the table's address as seen from the contract's folder.
+
+    Returns:
+        The text of NAME.odcs.yaml.
+    """
+    return (
+        _templates()
+        .get_template("contract.yaml.j2")
+        .render(
+            name=name,
+            path=path,
+            table=re.sub(r"[^a-z0-9]+", "_", name),
+            source_kind=profile.source.kind,
+            purpose=f"The source of the pipeline {name}, as `nightcast init` found it: {profile.rows:,} rows.",
+            properties=[_property_fields(column, profile) for column in _contract_columns(profile)],
+        )
+    )
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent),
+        autoescape=False,  # noqa: S701 - the files are YAML, not HTML
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["inline"] = _inline_yaml
+    environment.filters["block"] = _block_yaml
+    environment.filters["comment"] = _comment_text
+    return environment
+
+
+def _source_fields(profile: TableProfile, path: str) -> dict[str, Any]:
+    source = profile.source
+    fields: dict[str, Any] = {"kind": source.kind}
+    fields |= {"url": path, "table": source.table} if source.kind == "sql" else {"path": path}
+    fields |= {"decimal": ","} if source.decimal == "," else {}
+    fields |= {"encoding": source.encoding} if source.encoding != "utf-8" else {}
+    fields |= {"epoch": source.epoch} if source.epoch else {}
+    return fields | ({"timezone": source.timezone} if source.timezone else {})
+
+
+def _column_fields(profile: TableProfile) -> dict[str, Any]:
+    fields: dict[str, Any] = {"unique_id": profile.unique_id} if profile.unique_id else {}
+    fields |= {"ds": profile.ds, "y": list(profile.y) if isinstance(profile.y, tuple) else profile.y}
+    return fields | ({"known_at": profile.known_at} if profile.known_at else {})
+
+
+def _models(profile: TableProfile) -> list[dict[str, Any]]:
+    """Return two networks; a long lookback is read in segments of an hour, because single steps are slow."""
+    day = steps_a_day(profile.freq)
+    models: list[dict[str, Any]] = [{"cell": "lstm"}, {"cell": "gru"}]
+    if profile.lookback <= MAX_LOOKBACK_WITHOUT_SEGMENTS or profile.lookback >= 4 * day:
+        return models
+    return [model | {"segment": max(1, min(day // 24, profile.lookback // 16))} for model in models]
+
+
+def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
+    used = {
+        profile.unique_id,
+        profile.ds,
+        profile.known_at,
+        *profile.targets,
+        *profile.observed,
+        *profile.static,
+    }
+    columns = [
+        column
+        for column in profile.columns
+        if column.name in used or (column.name not in RESERVED_COLUMNS and column.name.strip())
     ]
-    return every if len(every) <= MOST_PROMISED else [told for told in every if told.name in used]
+    return columns if len(columns) <= MAX_CONTRACT_COLUMNS else [column for column in columns if column.name in used]
 
 
-def _property(told: ColumnProfile, found: TableProfile) -> dict[str, Any]:
-    """A kind is promised where it is used, or where the file itself says it."""
-    key = [name for name in (found.unique_id, found.ds) if name]
-    numbers = (*found.targets, *found.observed)
-    promised: dict[str, Any] = {"name": told.name}
-    if told.name in found.targets:
-        promised["logicalType"] = "integer" if found.whole else "number"
-    elif told.name == found.unique_id:
-        promised["logicalType"] = "integer" if told.typed and told.kind == "integer" else "string"
-    elif told.name in (found.ds, found.known_at):
-        promised["logicalType"] = "timestamp"
-    elif told.name in found.observed and told.kind != "boolean":
-        promised["logicalType"] = "number"
-    elif told.name not in numbers and (told.typed or told.kind == "text") and told.kind in LOGICAL:
-        promised["logicalType"] = LOGICAL[told.kind]
-    if told.name in key:
-        promised |= {"required": True, "primaryKey": True, "primaryKeyPosition": key.index(told.name) + 1}
-    if told.name == found.ds and found.format:
-        promised["logicalTypeOptions"] = {"format": found.format}
-    if told.name in found.targets and found.minimum is not None:
-        promised["logicalTypeOptions"] = {"minimum": 0}
-    return promised
+def _property_fields(column: ColumnProfile, profile: TableProfile) -> dict[str, Any]:
+    """Return one ODCS property; its type is stated if the pipeline uses the column or the file declares the type."""
+    name, key = column.name, [key for key in (profile.unique_id, profile.ds) if key]
+    fields: dict[str, Any] = {"name": name}
+    if logical_type := _logical_type(column, profile):
+        fields["logicalType"] = logical_type
+    if name in key:
+        fields |= {"required": True, "primaryKey": True, "primaryKeyPosition": key.index(name) + 1}
+    if name == profile.ds and profile.format:
+        fields["logicalTypeOptions"] = {"format": profile.format}
+    if name in profile.targets and profile.minimum is not None:
+        fields["logicalTypeOptions"] = {"minimum": 0}
+    return fields
 
 
-def _flow(value: Any) -> str:
+def _logical_type(column: ColumnProfile, profile: TableProfile) -> str | None:
+    if column.name in profile.targets:
+        return "integer" if profile.whole else "number"
+    if column.name == profile.unique_id:
+        return "integer" if column.typed and column.kind == "integer" else "string"
+    if column.name in (profile.ds, profile.known_at):
+        return "timestamp"
+    if column.name in profile.observed:
+        return "number" if column.kind != "boolean" else None
+    return LOGICAL_TYPES.get(column.kind) if column.typed or column.kind == "text" else None
+
+
+def _inline_yaml(value: Any) -> str:
+    """Write a value on one line, quoted where YAML needs it."""
     text = yaml.safe_dump([value], default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
     return text.strip()[1:-1]
 
 
-def _plain(path: str) -> str:
-    return " ".join(path.split())[:100]
+def _block_yaml(value: dict[str, Any], indent: int = 0) -> str:
+    """Write a mapping in block style, each line indented, without the last line break."""
+    text = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=YAML_WIDTH - indent)
+    return YAML_LINE_START.sub(lambda match: match[0] + " " * indent, text).removesuffix("\n")
+
+
+def _comment_text(text: str) -> str:
+    return " ".join(text.split())[:100]

@@ -1,4 +1,4 @@
-"""Runs a flow for the command line: with the Prefect server there is, with none, or with one that dies meanwhile."""
+"""Runs flows for the command line, with or without a Prefect server; the server may die during the run."""
 
 import importlib
 import logging
@@ -14,33 +14,66 @@ if TYPE_CHECKING:  # loads torch
 log = logging.getLogger("nightcast")
 
 
-def run_flow(flow: str, night: tuple[str, str | None], dry_run: bool) -> dict[str, Any]:
-    """The outcome of a night. The manifest in the store is the truth: a Prefect that is lost on the way fails no night.
+def run_flow(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> tuple[dict[str, Any], str]:
+    """Run a flow for one as-of.
 
-    Raises what the flow raises where there is no manifest of this run.
+    The manifest in the store decides: if Prefect fails after the manifest is written, the run has succeeded.
+
+    Returns:
+        The outcome for `--json`, and the text.
     """
+    outcome = _run(flow, pipeline, as_of, dry_run)
+    return outcome, "\n".join((*outcome["lines"], last_line(outcome)))
+
+
+def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> dict[str, Any]:
     drop_unreachable_server()
     from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
-    Settings().opened_store.check_writable()  # before Prefect is started: a store that refuses is said at once
+    Settings().opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once
     begun = datetime.now(UTC)
     try:
-        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(*night, dry_run=dry_run)
+        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(pipeline, as_of, dry_run=dry_run)
     except NightcastError:
         raise
-    except Exception as lost:
-        found = None if dry_run else _manifest_since(begun, flow, night[0])
-        if not found:
+    except Exception as error:
+        manifest = None if dry_run else _manifest_since(begun, flow, pipeline)
+        if not manifest:
             raise
-        log.warning("Prefect was lost on the way (%s); the night itself is done", type(lost).__name__)
-        known = found.model_dump(mode="json", include=set(Outcome.model_fields))
-        return known | {"cached": False, "dry_run": False}
+        log.warning("Prefect failed during the run (%s); the run itself is complete", type(error).__name__)
+        completed = manifest.model_dump(mode="json", include=set(Outcome.model_fields))
+        return completed | {"cached": False, "dry_run": False}
     return outcome.model_dump(mode="json")
 
 
+def run_backfill(pipeline: str, start: str | None, end: str | None, dry_run: bool) -> tuple[dict[str, Any], str]:
+    """Run the missed nights from `start` to `end` and return (the result, the same as text)."""
+    drop_unreachable_server()
+    from flows.backfill import backfill
+    from flows.settings import Settings
+
+    Settings().opened_store.check_writable()
+    result = backfill(pipeline, start, end, dry_run)
+    counts = f"{len(result.published)} nights published, {len(result.skipped)} already published"
+    state = "dry run" if dry_run else "done"
+    return result.model_dump(mode="json"), "\n".join(
+        (*result.lines, f"{state} · backfill · {result.pipeline} · {counts}")
+    )
+
+
+def last_line(outcome: dict[str, Any]) -> str:
+    """Return the last line that a run prints: its outcome, readable by a script too."""
+    from tasks.storage.layout import dry_runs_dir
+
+    parts = [outcome["flow"], outcome["pipeline"], f"as of {outcome['as_of']}", f"verdict {outcome['verdict']}"]
+    parts += [f"{key} {outcome[key]}" for key in ("champion", "published", "page") if outcome[key]]
+    parts += [f"everything below {dry_runs_dir(outcome['pipeline'])}/ in the store"] if outcome["dry_run"] else []
+    return ("dry run · " if outcome["dry_run"] else "done · ") + " · ".join(parts)
+
+
 def _manifest_since(begun: datetime, flow: str, pipeline: str) -> "RunManifest | None":
-    """The manifest of a run of this flow that was finished after `begun`."""
+    """Return the manifest of this flow's newest run if it finished after `begun`."""
     from flows.pipeline.spec import PipelineSpec
     from flows.settings import Settings
     from tasks.results import manifest

@@ -1,4 +1,4 @@
-"""What `nightcast show` and the demo print: the leaderboard, one series with its forecast, where everything lies."""
+"""`nightcast show`: the leaderboard, the forecast of one series, and where the files are."""
 
 import io
 from typing import Any
@@ -22,31 +22,35 @@ class NoForecastYet(NightcastError):
 
 
 def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any], str]:
-    """(facts, the same as text) about the newest published forecasts and the newest judged run."""
+    """Return (facts, the same as text) about the newest forecasts and the newest run with a leaderboard.
+
+    Raises:
+        NoForecastYet: the pipeline has published nothing, or has no forecast for `series`.
+    """
     settings = Settings()
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
-    manifests = [run for run in read_all(store, spec.name) if run.leaderboard is not None]
+    runs = [run for run in read_all(store, spec.name) if run.leaderboard is not None]
     published = store.list_files(latest_dir(spec.name))
-    if not manifests or not published:
+    if not runs or not published:
         raise NoForecastYet(
             f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "
-            f"Run `nightcast nightly {pipeline}` first, or point NIGHTCAST_STORE at the right store."
+            f"Run `nightcast nightly {pipeline}` first, or set NIGHTCAST_STORE to the store that has its forecasts."
         )
-    newest = manifests[-1]
-    judged = next((run for run in reversed(manifests) if run.leaderboard), newest)
+    newest = runs[-1]
+    evaluated = next((run for run in reversed(runs) if run.leaderboard), newest)
     forecasts = store.get(store.table_at(published[0], "forecasts"))
     name = series or forecasts.groupby("unique_id")["y_hat"].sum().idxmax()
     if name not in set(forecasts["unique_id"]):
-        known = ", ".join(sorted(set(forecasts["unique_id"]))[:12])
-        raise NoForecastYet(f"there is no forecast for series {name!r}; the first of them: {known}")
+        first_names = ", ".join(sorted(set(forecasts["unique_id"]))[:12])
+        raise NoForecastYet(f"series {name!r} has no forecast. Series with forecasts: {first_names}.")
     facts = {
         **newest.model_dump(
             mode="json", include={"pipeline", "run_id", "cutoff", "verdict", "lines", "page", "champion"}
         ),
         "as_of": newest.as_of_text,
-        "leaderboard": list(judged.leaderboard or ()),
-        "metric": judged.metric,
-        "decision": judged.decision,
+        "leaderboard": list(evaluated.leaderboard or ()),
+        "metric": evaluated.metric,
+        "decision": evaluated.decision,
         "health": newest.row_counts,
         "forecasts": published[0],
         "rows": len(forecasts),
@@ -54,12 +58,12 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
     }
     zone = spec.schedule.timezone
     return facts, "\n".join(
-        (leaderboard_table(facts), plot(forecasts[forecasts["unique_id"] == name], zone), places(facts, store))
+        (leaderboard_table(facts), plot(forecasts[forecasts["unique_id"] == name], zone), format_paths(facts, store))
     )
 
 
 def leaderboard_table(facts: dict[str, Any]) -> str:
-    """The leaderboard as a table, best first; lower is better but for coverage."""
+    """Return the leaderboard as text, best model first. Lower is better, except for coverage."""
     table = Table(title=f"Leaderboard of {facts['pipeline']}, ranked by {facts['metric']} on the same origins")
     names = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverage")
     for name in names:
@@ -80,28 +84,28 @@ def _cell(value: Any) -> str:
 
 
 def plot(rows: pd.DataFrame, zone: str) -> str:
-    """One series of a forecast table: a bar a step for the median, and the outermost interval below."""
+    """Return one series of a forecast table as text: one bar per step for the median, then the widest interval."""
     rows = rows.sort_values("ds")
     quantiles = [name for name in rows.columns if name.startswith("q") and name[1:].isdigit()]
     low, high = min(float(rows["y_hat"].min()), 0.0), max(float(rows["y_hat"].max()), 0.0)
     bars = "".join(BARS[round(8 * (value - low) / ((high - low) or 1.0))] for value in rows["y_hat"])
-    first, last = (rows["ds"].iloc[place].tz_convert(zone) for place in (0, -1))
+    first, last = (rows["ds"].iloc[index].tz_convert(zone) for index in (0, -1))
     lines = [
         "",
         f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), "
         f"{rows['source'].iloc[0]} {rows['model_name'].iloc[0]}",
         f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
-    every = max(1, len(rows) // 8)
-    for row in rows.iloc[::every].itertuples():
-        outer = dict.fromkeys((*quantiles[:1], *quantiles[-1:]))
-        band = [f"{name} {getattr(row, name):8.2f}" for name in outer]
+    stride = max(1, len(rows) // 8)
+    for row in rows.iloc[::stride].itertuples():
+        outermost = dict.fromkeys((*quantiles[:1], *quantiles[-1:]))
+        band = [f"{name} {getattr(row, name):8.2f}" for name in outermost]
         lines.append("  ".join(["", f"{row.ds.tz_convert(zone):%d %b %H:%M}", f"y_hat {row.y_hat:8.2f}", *band]))
     return "\n".join(lines)
 
 
-def places(facts: dict[str, Any], store: Store) -> str:
-    """Where the files of the newest night lie."""
+def format_paths(facts: dict[str, Any], store: Store) -> str:
+    """Return the paths of the newest night's files as text."""
     root = store.root.rstrip("/")
     return "\n".join(
         (

@@ -1,4 +1,4 @@
-"""What `nightcast tune` prints, and the pipeline YAML that it leaves where the search found something better."""
+"""`nightcast tune`: print the search, and write a pipeline YAML if the search found a better configuration."""
 
 import io
 import json
@@ -22,105 +22,127 @@ from tasks.search.search import SearchBudget
 from tasks.storage import files
 from tasks.storage.store import Store
 
-MARK = "# Found by `nightcast tune`"
+HEADER_START = "# Found by `nightcast tune`"
 
 
 def write_tuned_pipeline(
-    pipeline: str, as_of: str | None, effort: SearchBudget, out: str | None
+    pipeline: str, as_of: str | None, budget: SearchBudget, out: str | None
 ) -> tuple[dict[str, Any], str]:
-    """(facts, the same as text). Without `out` a YAML is left beside the pipeline's, and only if it is better."""
+    """Search, then compare the best configuration on the test windows.
+
+    Args:
+        pipeline: name or path of the pipeline.
+        as_of: only data before this instant are used.
+        budget: trials, minutes and seed of the search.
+        out: file for the best configuration, written in any case; if None, NAME-tuned.yaml next to the pipeline,
+            written only if the configuration is better.
+
+    Returns:
+        The facts for `--json`, and the text.
+
+    Raises:
+        SpecError: the file cannot be written; raised before the search starts.
+    """
     settings = Settings()
     spec, path = PipelineSpec.read(pipeline, settings.pipelines), find_pipeline(pipeline, settings.pipelines)
     target = Path(out) if out else path.with_name(f"{path.stem}-tuned.yaml")
-    _free(target, overwrite=out is not None)
-    settings.opened_store.check_writable()  # before Prefect is started: a store that refuses is said at once
-    told = tune(pipeline, as_of, effort)
-    written = told.better or (out is not None and told.found)
+    _check_target(target, overwrite=out is not None)
+    settings.opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once
+    outcome = tune(pipeline, as_of, budget)
+    written = outcome.better or (out is not None and outcome.found)
     if written:
-        text = document(path, target, spec, told)
+        text = tuned_document(path, target, spec, outcome)
         PipelineSpec.model_validate(mapping(text, str(target)))
         files.write(str(target.parent), target.name, text.encode())
-    record = told.model_dump(mode="json") | {"written": str(target) if written else None}
+    facts = outcome.model_dump(mode="json") | {"written": str(target) if written else None}
     ending = f" · written {target}" if written else ""
-    return record, "\n".join(
-        (trials(told, settings.opened_store), leaderboard_table(record), "", told.sentence + ending)
+    return facts, "\n".join(
+        (trials_table(outcome, settings.opened_store), leaderboard_table(facts), "", outcome.sentence + ending)
     )
 
 
-def _free(target: Path, overwrite: bool) -> None:
-    """Say before the search, and not after it, that its finding can't be written."""
+def _check_target(target: Path, overwrite: bool) -> None:
+    """Raise SpecError before the search if its result could not be written."""
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
-        raise SpecError(f"{target.parent} is no folder that can be written to; give another place by --out FILE.")
+        raise SpecError(f"{target.parent} is not a writable folder. Give another file with --out FILE.")
     if target.is_dir() or target.suffix not in (".yaml", ".yml"):
-        raise SpecError(f"{target} is no name of a YAML; give one that ends with .yaml by --out FILE.")
-    if target.exists() and not overwrite and not target.read_text(encoding="utf-8").startswith(MARK):
-        raise SpecError(f"{target} is there and not by `nightcast tune`; move it, or give another place by --out FILE.")
+        raise SpecError(f"{target} is not the name of a YAML file. Give a name that ends with .yaml with --out FILE.")
+    if target.exists() and not overwrite and not target.read_text(encoding="utf-8").startswith(HEADER_START):
+        raise SpecError(
+            f"{target} exists and was not written by `nightcast tune`. Move it, or give another file with --out FILE."
+        )
 
 
-def document(path: Path, target: Path, spec: PipelineSpec, told: TuningOutcome) -> str:
-    """The user's pipeline with the models and the training that were found, told where they come from."""
-    now = read_document(path)
-    named = {name.split(".", 1)[1] for name in told.settings if name.startswith("model.")}
-    usual = type(told.recipe.model).model_fields
+def tuned_document(path: Path, target: Path, spec: PipelineSpec, outcome: TuningOutcome) -> str:
+    """Return the user's pipeline YAML with the new models and training, and a header that says where they come from."""
+    current = read_document(path)
+    searched = {name.split(".", 1)[1] for name in outcome.settings if name.startswith("model.")}
+    defaults = type(outcome.recipe.model).model_fields
     model = {
         name: value
-        for name, value in told.recipe.model.model_dump(mode="json").items()
-        if name in named or value != usual[name].default
+        for name, value in outcome.recipe.model.model_dump(mode="json").items()
+        if name in searched or value != defaults[name].default
     }
     before = spec.training.model_dump(mode="json")
-    training = {n: v for n, v in told.recipe.training.model_dump(mode="json").items() if v != before[n]}
+    training = {
+        name: value for name, value in outcome.recipe.training.model_dump(mode="json").items() if value != before[name]
+    }
     changes: dict[str, Any] = {"models": [model]}
     if training:
-        changes["training"] = {**(now.get("training") or {}), **training}
-    moved: dict[str, Any] = {"source": {**now["source"], "path": _moved(now["source"]["path"], path, target)}}
-    moved |= {"contract": _moved(now["contract"], path, target)} if now.get("contract") else {}
-    changes |= {field: value for field, value in moved.items() if value != now[field]}
+        changes["training"] = {**(current.get("training") or {}), **training}
+    paths: dict[str, Any] = {
+        "source": {**current["source"], "path": _path_from_target(current["source"]["path"], path, target)}
+    }
+    paths |= {"contract": _path_from_target(current["contract"], path, target)} if current.get("contract") else {}
+    changes |= {field: value for field, value in paths.items() if value != current[field]}
     text = path.read_text(encoding="utf-8")
-    return _header(told, path) + rewrite_yaml(_without_header(text), changes, str(path))
+    return _header(outcome, path) + rewrite_yaml(_without_header(text), changes, str(path))
 
 
-def _moved(place: str, path: Path, target: Path) -> str:
-    """A path beside the pipeline, told from the new place; one that is found from elsewhere stays as it is."""
-    beside = path.parent / place
-    same = target.parent.resolve() == path.parent.resolve()
-    if same or "://" in place or Path(place).is_absolute() or not beside.exists():
-        return place
-    return os.path.relpath(beside.resolve(), target.parent.resolve())
+def _path_from_target(address: str, path: Path, target: Path) -> str:
+    """Rewrite a path that is relative to the pipeline's folder; return any other path or URL unchanged."""
+    absolute = path.parent / address
+    same_folder = target.parent.resolve() == path.parent.resolve()
+    if same_folder or "://" in address or Path(address).is_absolute() or not absolute.exists():
+        return address
+    return os.path.relpath(absolute.resolve(), target.parent.resolve())
 
 
-def _header(told: TuningOutcome, path: Path) -> str:
-    now = next(
-        (row for row in told.leaderboard if row["role"] == "challenger" and "(tuned)" not in row["model_name"]), None
+def _header(outcome: TuningOutcome, path: Path) -> str:
+    current = next(
+        (row for row in outcome.leaderboard if row["role"] == "challenger" and "(tuned)" not in row["model_name"]), None
     )
-    ours = next(row for row in told.leaderboard if "(tuned)" in row["model_name"])
-    scores = [told.validation.get("own"), now[told.metric] if now else None]
-    found = [told.validation["best"], ours[told.metric]]
+    tuned = next(row for row in outcome.leaderboard if "(tuned)" in row["model_name"])
+    scores_before = [outcome.validation.get("own"), current[outcome.metric] if current else None]
+    scores = [outcome.validation["best"], tuned[outcome.metric]]
     validation, test = (
-        f"{f:.4g} (before: {'–' if b is None else f'{b:.4g}'})" for f, b in zip(found, scores, strict=True)
+        f"{score:.4g} (before: {'–' if before is None else f'{before:.4g}'})"
+        for score, before in zip(scores, scores_before, strict=True)
     )
-    sure = "" if told.p_value is None else f", p = {told.p_value:.3f}"
+    p_value = "" if outcome.p_value is None else f", p = {outcome.p_value:.3f}"
     return (
-        f"{MARK} in {path.name} with --as-of {told.as_of.isoformat()} --trials {told.asked} --seed {told.seed}.\n"
-        f"# It replaced models and training; all else is as it was written.\n"
-        f"# {told.metric} on the validation windows, by which it was chosen: {validation}\n"
-        f"# {told.metric} on the test windows, which the search never saw: {test}{sure}"
-        f"{'' if told.better else ': not found to be better'}\n\n"
+        f"{HEADER_START} in {path.name} with --as-of {outcome.as_of.isoformat()} --trials {outcome.asked} "
+        f"--seed {outcome.seed}.\n"
+        f"# It replaced models and training; everything else is as before.\n"
+        f"# {outcome.metric} on the validation windows, which chose the configuration: {validation}\n"
+        f"# {outcome.metric} on the test windows, which the search did not use: {test}{p_value}"
+        f"{'' if outcome.better else ': not found to be better'}\n\n"
     )
 
 
 def _without_header(text: str) -> str:
     lines = text.splitlines()
-    if text.startswith(MARK):
-        lines = lines[next((n for n, line in enumerate(lines) if not line.startswith("#")), len(lines)) :]
+    if text.startswith(HEADER_START):
+        lines = lines[next((number for number, line in enumerate(lines) if not line.startswith("#")), len(lines)) :]
     return "\n".join(lines).lstrip("\n") + "\n"
 
 
-def trials(told: TuningOutcome, store: Store) -> str:
-    """Every trial as a table, in the order in which they were tried."""
-    table = Table(title=f"Trials on {told.pipeline}, {told.metric} on the validation windows")
-    for name in ("#", "model", "training", told.metric, "epochs", "state", "seconds"):
+def trials_table(outcome: TuningOutcome, store: Store) -> str:
+    """Return all trials as a text table, in the order in which they ran."""
+    table = Table(title=f"Trials on {outcome.pipeline}, {outcome.metric} on the validation windows")
+    for name in ("#", "model", "training", outcome.metric, "epochs", "state", "seconds"):
         table.add_column(name, justify="left" if name in ("model", "training", "state") else "right", no_wrap=True)
-    frame = store.get(told.trials)
+    frame = store.get(outcome.trials)
     best = frame["loss"].idxmin()
     for row in frame.itertuples():
         training = [

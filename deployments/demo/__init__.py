@@ -1,0 +1,1 @@
+"""The shipped data and the three nights of `make demo`."""

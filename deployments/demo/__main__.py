@@ -1,4 +1,4 @@
-"""The demo: three nights of Thanksgiving week 2013 on real flights, then what they left behind."""
+"""`make demo`: three nights of Thanksgiving week 2013 on real flights, then their results."""
 
 import sys
 import time
@@ -7,7 +7,7 @@ from deployments.process_environment import configure
 
 PIPELINE = "nyc-delays"
 NIGHTS = ("2013-11-28", "2013-11-29", "2013-11-30")
-NEXT = """
+NEXT_STEPS = """
 Try next:
   .venv/bin/nightcast show nyc-delays --series LGA-all
   .venv/bin/python -c "import duckdb; print(duckdb.sql(\\"select vintage, count(*) as rows, avg(y_hat) as y_hat from \
@@ -17,7 +17,7 @@ Try next:
 
 
 def main() -> None:
-    """Run the three nights in one process and print the leaderboard, a series, the places and what to try."""
+    """Run the three nights in one process, then print the leaderboard, one series, the paths and next steps."""
     started = time.perf_counter()
     configure()
     sys.stderr.write("Nightcast demo: three nights over 27 series of late departures from New York, 2013.\n")
@@ -31,7 +31,7 @@ def main() -> None:
         outcome = nightly(PIPELINE, night)
         sys.stderr.write("".join(f"  {line}\n" for line in outcome.lines))
     text = newest_forecasts(PIPELINE, "JFK-all")[1]
-    sys.stdout.write(f"\n{text}\n{NEXT.format(store=Settings().store)}")
+    sys.stdout.write(f"\n{text}\n{NEXT_STEPS.format(store=Settings().store)}")
     sys.stderr.write(f"\nThree nights in {time.perf_counter() - started:.0f} s.\n")
 
 

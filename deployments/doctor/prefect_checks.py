@@ -1,7 +1,7 @@
-"""What doctor sees of Prefect: server, pool, worker or runner, schedules, the runs they should have made, dead runs."""
+"""Health checks of Prefect: server, work pools, workers, schedules, late runs and dead runs."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -22,129 +22,145 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from deployments.doctor.finding import MAX_CLOCK_SKEW, CheckContext, Finding, FindingState
+from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, FindingState
 from deployments.instance_lock import was_interrupted
-from deployments.process_environment import home_beside_the_store, variable
+from deployments.process_environment import prefect_home, variable
 from deployments.server.deployment_catalogue import registered
 from flows.runs.run_order import FLOW_NAMES, owner_of
 from tasks.storage.process_identity import has_exited
 
-LATE = timedelta(minutes=15)
-WITHIN = 10.0  # seconds for a server to answer
-UP = "Start it: nightcast up, or on a server: prefect server start"
+LATE_AFTER = timedelta(minutes=15)
+REQUEST_TIMEOUT_S = 10.0
+MAX_LATE_RUNS, MAX_RUNNING_RUNS = 20, 50  # runs that are read from the server
+START_SERVER = "Start it: nightcast up, or on a server: prefect server start"
 
 
-def check(look: CheckContext) -> Iterator[Finding]:
+def check(context: CheckContext) -> Iterator[Finding]:
+    """Check the Prefect server at PREFECT_API_URL and everything registered on it."""
     url = variable("PREFECT_API_URL")
     if not url:
-        if was_interrupted(home_beside_the_store()):
-            yield Finding("prefect", "bad", "nightcast up ended without being told to", "Start it again: nightcast up")
-            return
-        told = "no server is known here (PREFECT_API_URL is unset, and no `nightcast up` runs on this store)"
-        yield Finding("prefect", "watch", told, "nightcast up runs every night by its schedule; cron can, too.")
+        yield _without_server()
         return
     begun = time.time()
     try:
-        answer = httpx.get(f"{url.rstrip('/')}/ready", timeout=WITHIN)
-    except httpx.HTTPError as silent:
-        yield Finding("server", "bad", f"{url} does not answer: {type(silent).__name__}", UP)
+        response = httpx.get(f"{url.rstrip('/')}/ready", timeout=REQUEST_TIMEOUT_S)
+    except httpx.HTTPError as error:
+        yield Finding("server", "bad", f"{url} does not answer: {type(error).__name__}", START_SERVER)
         return
-    yield _server(url, answer, (begun + time.time()) / 2)
+    yield _check_server(url, response, (begun + time.time()) / 2)
     with get_client(sync_client=True) as client:
         try:
-            found = registered(client)
-        except PrefectHTTPStatusError as refused:
-            if refused.response.status_code not in (401, 403):
+            deployments = registered(client)
+        except PrefectHTTPStatusError as error:
+            if error.response.status_code not in (401, 403):
                 raise
             step = "Set PREFECT_API_AUTH_STRING to the server's user:password."
-            yield Finding("server", "bad", f"{url} refuses to answer without a password", step)
+            yield Finding("server", "bad", f"{url} does not answer without a password", step)
             return
-        for spec in look.pipelines:
-            yield from _scheduled(client, f"nightly/{spec.name}", found)
-        yield from _pools(client, list(found.values()))
-        yield from _runs(client)
+        for spec in context.pipelines:
+            yield from _check_schedule(client, f"nightly/{spec.name}", deployments)
+        yield from _check_workers(client, list(deployments.values()))
+        yield from _check_running(client)
 
 
-def _server(url: str, answer: httpx.Response, now: float) -> Finding:
-    if not answer.is_success:
-        told = f"{url} answers {answer.status_code}: its database does not"
-        return Finding("server", "bad", told, "Look at the server's log, and at the database that it names.")
-    date = answer.headers.get("date")
+def _without_server() -> Finding:
+    if was_interrupted(prefect_home()):
+        return Finding("prefect", "bad", "nightcast up was killed and did not stop cleanly", "Restart it: nightcast up")
+    message = "no Prefect server: PREFECT_API_URL is not set, and `nightcast up` does not run on this store"
+    return Finding("prefect", "watch", message, "Run nights on schedule with nightcast up, or with cron.")
+
+
+def _check_server(url: str, response: httpx.Response, now: float) -> Finding:
+    if not response.is_success:
+        message = f"{url} answers {response.status_code}: its database does not answer"
+        return Finding("server", "bad", message, "Check the server's log, and the database that it names.")
+    date = response.headers.get("date")
     skew = abs(parsedate_to_datetime(date).timestamp() - now) if date else 0.0
-    if skew > MAX_CLOCK_SKEW:
-        told = f"the clock of {url} and this machine's are {timedelta(seconds=round(skew))} apart"
-        return Finding("clock", "bad", told, "Set them by the same time server: nights are scheduled by the server's.")
-    return Finding("server", "good", f"{url} answers, and its database too")
+    if skew > MAX_CLOCK_SKEW_S:
+        message = f"the clocks of {url} and of this machine are {timedelta(seconds=round(skew))} apart"
+        step = "Set both from the same time server: the server's clock schedules the nights."
+        return Finding("clock", "bad", message, step)
+    return Finding("server", "good", f"{url} answers, and so does its database")
 
 
-def _scheduled(client: SyncPrefectClient, name: str, found: dict[str, DeploymentResponse]) -> Iterator[Finding]:
-    deployment = found.get(name)
+def _check_schedule(
+    client: SyncPrefectClient, name: str, deployments: dict[str, DeploymentResponse]
+) -> Iterator[Finding]:
+    deployment = deployments.get(name)
     if not deployment:
-        yield Finding("schedule", "bad", f"there is no deployment {name}", "nightcast deploy, or start nightcast up")
+        yield Finding("schedule", "bad", f"deployment {name} does not exist", "Run nightcast deploy or nightcast up.")
         return
-    active = [one for one in deployment.schedules if one.active]
+    active = [schedule for schedule in deployment.schedules if schedule.active]
     if deployment.paused or not active:
-        why = "is paused" if deployment.paused else "has no active schedule"
-        step = f"Resume it in the UI; from here: prefect deployment schedule ls {name}"
-        yield Finding("schedule", "bad", f"{name} {why}", step)
+        problem = "is paused" if deployment.paused else "has no active schedule"
+        step = f"Resume it in the UI, or find it with: prefect deployment schedule ls {name}"
+        yield Finding("schedule", "bad", f"{name} {problem}", step)
         return
-    mine = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
+    of_deployment = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
     now = datetime.now(UTC)
-    coming = _read(client, [StateType.SCHEDULED], mine, FlowRunFilterExpectedStartTime(after_=now), 1)
-    if coming:
-        yield Finding("schedule", "good", f"{name} runs next at {coming[0].expected_start_time:%Y-%m-%d %H:%M} UTC")
+    after_now = FlowRunFilterExpectedStartTime(after_=now)
+    upcoming = _read_runs(client, StateType.SCHEDULED, limit=1, deployment=of_deployment, start=after_now)
+    if upcoming:
+        yield Finding("schedule", "good", f"{name} runs next at {upcoming[0].expected_start_time:%Y-%m-%d %H:%M} UTC")
     else:
-        told = f"{name} has a schedule, but no run of it is in the server's database: its scheduler does not work"
-        yield Finding("schedule", "bad", told, "See the server's log; SQLAlchemy 2.1 does this: use constraints.txt")
-    waiting = _read(client, [StateType.SCHEDULED], mine, FlowRunFilterExpectedStartTime(before_=now - LATE), 20)
-    if waiting:
-        told = f"{len(waiting)} runs of {name} are late, since {waiting[0].expected_start_time:%Y-%m-%d %H:%M} UTC"
-        yield Finding("worker", "bad", told, "Nobody takes them: start nightcast up, or the worker of its pool.")
+        message = f"{name} has a schedule, but the server's database has no run of it: its scheduler does not work"
+        step = "Check the server's log. SQLAlchemy 2.1 is a known cause: install with constraints.txt."
+        yield Finding("schedule", "bad", message, step)
+    before = FlowRunFilterExpectedStartTime(before_=now - LATE_AFTER)
+    late = _read_runs(client, StateType.SCHEDULED, limit=MAX_LATE_RUNS, deployment=of_deployment, start=before)
+    if late:
+        message = f"{len(late)} runs of {name} are late, since {late[0].expected_start_time:%Y-%m-%d %H:%M} UTC"
+        step = "No worker takes them: start nightcast up, or a worker of the work pool."
+        yield Finding("worker", "bad", message, step)
 
 
-def _pools(client: SyncPrefectClient, deployments: list[DeploymentResponse]) -> Iterator[Finding]:
-    """Whether somebody polls for runs: a worker of the pool, or the runner of `nightcast up`."""
-    for pool in sorted({one.work_pool_name for one in deployments if one.work_pool_name}):
+def _check_workers(client: SyncPrefectClient, deployments: list[DeploymentResponse]) -> Iterator[Finding]:
+    """Check that a worker of each pool, or the runner of `nightcast up`, polls for runs."""
+    for pool in sorted({deployment.work_pool_name for deployment in deployments if deployment.work_pool_name}):
         try:
-            status = client.read_work_pool(pool).status
+            status = _status_text(client.read_work_pool(pool).status)
         except ObjectNotFound:
-            yield Finding("pool", "bad", f"there is no work pool {pool}", "nightcast deploy makes it")
+            yield Finding("pool", "bad", f"work pool {pool} does not exist", "nightcast deploy creates it")
             continue
-        state: FindingState = "good" if str(getattr(status, "value", status)) == "READY" else "bad"
-        step = f"prefect worker start --pool {pool}"
-        yield Finding("pool", state, f"work pool {pool} is {getattr(status, 'value', status)}", step)
-    served = [one for one in deployments if not one.work_pool_name and one.schedules]
-    silent = [one.name for one in served if str(getattr(one.status, "value", one.status)) != "READY"]
+        state: FindingState = "good" if status == "READY" else "bad"
+        yield Finding("pool", state, f"work pool {pool} is {status}", f"prefect worker start --pool {pool}")
+    served = [deployment for deployment in deployments if not deployment.work_pool_name and deployment.schedules]
+    silent = {deployment.name for deployment in served if _status_text(deployment.status) != "READY"}
     if silent:
-        told = f"nobody has asked for runs of {', '.join(sorted(set(silent)))} for a minute: the runner is gone"
-        yield Finding("worker", "bad", told, "nightcast up starts it")
+        message = f"no runner has polled for runs of {', '.join(sorted(silent))} for a minute"
+        yield Finding("worker", "bad", message, "Start the runner: nightcast up")
     elif served:
-        yield Finding("worker", "good", "the runner asks for runs")
+        yield Finding("worker", "good", "the runner polls for runs")
 
 
-def _runs(client: SyncPrefectClient) -> Iterator[Finding]:
-    """Runs that Prefect takes to be under way, and whose process is gone."""
-    ours = FlowFilter(name=FlowFilterName(any_=[*FLOW_NAMES]))
-    for run in _read(client, [StateType.RUNNING], None, None, 50, ours):
+def _status_text(status: object) -> str:
+    return str(getattr(status, "value", status))
+
+
+def _check_running(client: SyncPrefectClient) -> Iterator[Finding]:
+    """Report runs that are Running for Prefect, but whose process has exited."""
+    for run in _read_runs(client, StateType.RUNNING, limit=MAX_RUNNING_RUNS, flows=FLOW_NAMES):
         owner = owner_of(run)
         if owner and has_exited(owner):
-            told = f"{run.name} is Running, but its process {owner.pid} on {owner.host} is gone"
-            yield Finding("run", "bad", told, "The next night marks it as crashed; backfill runs what it left.")
+            message = f"{run.name} is Running, but its process {owner.pid} on {owner.host} has exited"
+            step = "The next night marks it as crashed; nightcast backfill runs the night that is missing."
+            yield Finding("run", "bad", message, step)
 
 
-def _read(
+def _read_runs(
     client: SyncPrefectClient,
-    states: list[StateType],
-    mine: DeploymentFilter | None,
-    when: FlowRunFilterExpectedStartTime | None,
+    state: StateType,
+    *,
     limit: int,
-    ours: FlowFilter | None = None,
+    deployment: DeploymentFilter | None = None,
+    start: FlowRunFilterExpectedStartTime | None = None,
+    flows: Sequence[str] = (),
 ) -> list[FlowRun]:
     return client.read_flow_runs(
-        flow_filter=ours,
-        deployment_filter=mine,
+        flow_filter=FlowFilter(name=FlowFilterName(any_=list(flows))) if flows else None,
+        deployment_filter=deployment,
         flow_run_filter=FlowRunFilter(
-            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=states)), expected_start_time=when
+            state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[state])), expected_start_time=start
         ),
         sort=FlowRunSort.EXPECTED_START_TIME_ASC,
         limit=limit,

@@ -1,4 +1,4 @@
-"""What doctor sees in the store: old, missed, refused and degraded nights, leases, the champion and the registry."""
+"""Health checks of the store: old, missed, refused and degraded nights, leases, the champion and the registry."""
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -14,126 +14,134 @@ from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
 
-REBUILD = "The next night that trains makes a new one; forecasts follow the store, and go on."
-FAR = timedelta(days=31)  # no missed night is looked for further back
-SOME = 7  # nights that are listed by name
-GRACE = timedelta(hours=2)  # a night that was due so lately may still be under way
+REBUILD_STEP = "The next night that trains creates a new one; forecasts use the store and continue."
+MAX_LOOKBACK = timedelta(days=31)  # missed nights before it are not reported
+MAX_LISTED_NIGHTS = 7
+NIGHT_DURATION = timedelta(hours=2)  # a night that was due more recently may still be running
 
 
-def check(look: CheckContext) -> Iterator[Finding]:
-    store = look.settings.opened_store
+def check(context: CheckContext) -> Iterator[Finding]:
+    """Check that the store is writable, and the nights of every pipeline."""
+    store = context.settings.opened_store
     store.check_writable()
-    yield Finding("store", "good", f"{store.display_root} can be written to")
-    for spec in look.pipelines:
+    yield Finding("store", "good", f"{store.display_root} is writable")
+    for spec in context.pipelines:
         if spec.schedule.as_of:
-            yield Finding(
-                spec.name, "good", f"runs the night of {spec.schedule.as_of} again and again, so none is missed"
-            )
+            message = f"always runs the night of {spec.schedule.as_of} (schedule.as_of), so no night can be missed"
+            yield Finding(spec.name, "good", message)
         else:
-            yield from _forecasts(spec, store, look)
-            yield from _nights(spec, store, look)
-        yield from _records(spec, store, look)
-        yield from _writer(spec, store)
+            yield from _check_newest_forecasts(spec, store, context)
+            yield from _check_missed_nights(spec, store, context)
+        yield from _check_manifests(spec, store, context)
+        yield from _check_lease(spec, store)
 
 
-def _forecasts(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
-    made = vintages(spec.name, store)
-    if not made:
-        told = "has published nothing yet"
-        yield Finding(spec.name, "bad", told, f"Run its first night: nightcast nightly {look.word(spec)}")
+def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
+    published = vintages(spec.name, store)
+    argument = context.argument_for(spec)
+    if not published:
+        step = f"Run its first night: nightcast nightly {argument}"
+        yield Finding(spec.name, "bad", "has published nothing yet", step)
         return
-    newest = max(made)
-    age = look.now - newest
-    told = f"newest forecasts: {newest:%Y-%m-%d %H:%M} UTC, {_long(age)} old"
-    state: FindingState = "good" if age <= look.max_age else "bad"
-    step = f"Older than {_long(look.max_age)}: see below why, then nightcast nightly {look.word(spec)}"
+    newest = max(published)
+    age = context.now - newest
+    message = f"newest forecasts: {newest:%Y-%m-%d %H:%M} UTC, {_format_age(age)} old"
+    state: FindingState = "good" if age <= context.max_age else "bad"
+    step = (
+        f"Older than {_format_age(context.max_age)}: read the findings below for the cause, "
+        f"then run nightcast nightly {argument}"
+    )
     if age < timedelta(0):
-        state, told = "bad", f"newest forecasts are of the future: {newest:%Y-%m-%d %H:%M} UTC"
-        step = "Set the clock of the machine that made them, or remove that vintage."
-    yield Finding(spec.name, state, told, step)
+        state, message = "bad", f"newest forecasts are in the future: {newest:%Y-%m-%d %H:%M} UTC"
+        step = "Set the clock of the machine that wrote them, or delete that vintage."
+    yield Finding(spec.name, state, message, step)
     latest = latest_uri(spec.name)
     try:
-        same = store.table_at(latest, "forecasts").digest == store.table_at(made[newest], "forecasts").digest
+        same = store.table_at(latest, "forecasts").digest == store.table_at(published[newest], "forecasts").digest
         if not same:
-            yield Finding(spec.name, "bad", f"{latest} is not the newest vintage", _again(look.word(spec), newest))
+            message = f"{latest} is not the newest vintage"
+            yield Finding(spec.name, "bad", message, _rerun_command(argument, newest))
     except StoreDamaged as damaged:
-        yield Finding(spec.name, "bad", str(damaged), _again(look.word(spec), newest))
+        yield Finding(spec.name, "bad", str(damaged), _rerun_command(argument, newest))
 
 
-def _nights(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
-    """Nights that were due since the first vintage, and have none."""
-    made = [moment for moment in vintages(spec.name, store) if moment <= look.now]
-    if not made:
+def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
+    """Report nights that were due after the first vintage and have none."""
+    published = [moment for moment in vintages(spec.name, store) if moment <= context.now]
+    if not published:
         return
-    since = max(min(made), look.now - FAR)
-    nights = [night for night in scheduled_times(spec, since, look.now) if night <= look.now - GRACE]
-    gone = missing_nights(spec, nights, store)
-    if not gone:
+    since = max(min(published), context.now - MAX_LOOKBACK)
+    due = [night for night in scheduled_times(spec, since, context.now) if night <= context.now - NIGHT_DURATION]
+    missed = missing_nights(spec, due, store)
+    if not missed:
         yield Finding(spec.name, "good", f"no night was missed since {since:%Y-%m-%d}")
         return
     zone = spec.schedule.zone
-    names = [f"{night.astimezone(zone):%Y-%m-%d %H:%M}" for night in gone]
-    listed = names if len(names) <= SOME else [*names[: SOME - 1], "…", names[-1]]
-    count = "1 night was" if len(gone) == 1 else f"{len(gone)} nights were"
-    step = f"nightcast backfill {look.word(spec)} --from {names[0][:10]} --to {names[-1][:10]}"
+    names = [f"{night.astimezone(zone):%Y-%m-%d %H:%M}" for night in missed]
+    listed = names if len(names) <= MAX_LISTED_NIGHTS else [*names[: MAX_LISTED_NIGHTS - 1], "…", names[-1]]
+    count = "1 night was" if len(missed) == 1 else f"{len(missed)} nights were"
+    step = f"nightcast backfill {context.argument_for(spec)} --from {names[0][:10]} --to {names[-1][:10]}"
     yield Finding(spec.name, "bad", f"{count} missed: {', '.join(listed)} ({zone.key})", step)
 
 
-def _records(spec: PipelineSpec, store: Store, look: CheckContext) -> Iterator[Finding]:
-    """The newest manifest, and refusals of nights after it."""
+def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
+    """Report a degraded newest night, and nights that were refused or failed after it."""
     runs = read_all(store, spec.name)
     newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
     if newest and newest.outcome == "degraded":
-        told = f"the newest forecasts are not the champion's; the page says why: {newest.page}"
-        yield Finding(spec.name, "watch", told, f"nightcast show {look.word(spec)}")
+        message = f"the newest forecasts are not the champion's; the page states the reason: {newest.page}"
+        yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
     refused = [run for run in runs if run.outcome in ("refused", "failed")]
     last = refused[-1] if refused else None
     if last and (not newest or last.as_of > newest.as_of):
-        yield Finding(spec.name, "bad", f"the night as of {last.as_of_text} was {_told(last)}", f"See {last.page}")
+        message = f"the night as of {last.as_of_text} was {_format_failure(last)}"
+        yield Finding(spec.name, "bad", message, f"See {last.page}")
 
 
-def _told(run: RunManifest) -> str:
+def _format_failure(run: RunManifest) -> str:
     reason = [line.strip(" -") for line in run.reason.splitlines() if line.strip()]
     return f"{run.outcome}: {' '.join(reason[:2])[:300]}"
 
 
-def _writer(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
+def _check_lease(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
     held = lease.holder(store.root, spec.name)
     if held and has_exited(held.owner):
-        told = f"{held.owner.told} died in the middle of it"
-        yield Finding(spec.name, "bad", told, "Run that night again, or backfill: no finished step is done twice.")
+        message = f"{held.owner.told} died during the run"
+        step = "Run that night again, or nightcast backfill: finished steps are not repeated."
+        yield Finding(spec.name, "bad", message, step)
     elif held:
-        yield Finding(spec.name, "good", f"under way: {held.told}")
+        yield Finding(spec.name, "good", f"running: {held.told}")
 
 
-def registry(look: CheckContext) -> Iterator[Finding]:
-    """The champion's weights in the store, and whether the registry's alias points at them."""
+def check_registry(context: CheckContext) -> Iterator[Finding]:
+    """Check that each champion's weights are in the store and that the registry's alias points to it."""
     from tasks.registry.mlflow_registry import ModelRegistry
 
-    store = look.settings.opened_store
-    for spec in look.pipelines:
-        champion = champion_at(spec.name, look.now, store)
+    store = context.settings.opened_store
+    for spec in context.pipelines:
+        champion = champion_at(spec.name, context.now, store)
         if not champion:
             continue
         if not store.contains(champion.bundle):
-            told = f"the weights of champion {champion.label} are missing or damaged: {champion.bundle.uri}"
-            yield Finding("registry", "bad", told, f"nightcast retrain {look.word(spec)}")
+            message = f"the weights of champion {champion.label} are missing or damaged: {champion.bundle.uri}"
+            yield Finding("registry", "bad", message, f"nightcast retrain {context.argument_for(spec)}")
             continue
-        if look.settings.tracking.lost:
-            yield Finding("registry", "bad", f"there is no registry at {look.settings.tracking.uri}", REBUILD)
+        if context.settings.tracking.lost:
+            message = f"the registry at {context.settings.tracking.uri} does not exist"
+            yield Finding("registry", "bad", message, REBUILD_STEP)
             return
-        version = ModelRegistry(look.settings.tracking, spec.name).get_alias("champion")
+        version = ModelRegistry(context.settings.tracking, spec.name).get_alias("champion")
         if version == champion.version:
-            yield Finding("registry", "good", f"champion of {spec.name} is {champion.label}, its weights are whole")
+            yield Finding("registry", "good", f"champion of {spec.name} is {champion.label}, its weights are intact")
         else:
-            told = f"alias champion of {spec.name} is version {version}, the store says {champion.version}"
-            yield Finding("registry", "watch", told, "The next night sets it right; forecasts follow the store.")
+            message = f"alias champion of {spec.name} is version {version}, but the store has {champion.version}"
+            yield Finding("registry", "watch", message, "The next night corrects it; forecasts use the store.")
 
 
-def _again(word: str, night: datetime) -> str:
-    return f"nightcast nightly {word} --as-of {night:%Y-%m-%dT%H:%M:%SZ}"
+def _rerun_command(argument: str, night: datetime) -> str:
+    return f"nightcast nightly {argument} --as-of {night:%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _long(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     hours = age.total_seconds() / 3600
     return f"{hours:,.0f} h" if hours < 72 else f"{hours / 24:,.0f} days"

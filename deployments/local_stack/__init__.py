@@ -1,0 +1,1 @@
+"""`nightcast up`: starts, watches and restarts the servers of one machine."""

@@ -1,4 +1,4 @@
-"""Processes that are started together, watched, started again when they die, and stopped together."""
+"""Starts processes, watches them, restarts those that die, and stops all of them in order."""
 
 import contextlib
 import ctypes
@@ -13,118 +13,116 @@ from typing import IO, Any
 
 import psutil
 
-FIRST_RESTART_DELAY_S, MAX_RESTART_DELAY_S = (
-    1.0,
-    60.0,
-)  # seconds before a process that died is started again; doubled each time
-STABLE_AFTER_S = 120.0  # seconds after which a process is taken to run well
+FIRST_RESTART_DELAY_S, MAX_RESTART_DELAY_S = 1.0, 60.0  # doubled after each death
+STABLE_AFTER_S = 120.0  # a process that ran this long starts again with the first delay
+SHUTDOWN_TIMEOUT_S = 15.0  # from SIGTERM to SIGKILL
 PR_SET_PDEATHSIG = 1
-LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before a fork, when no lock can be held
-SHUTDOWN_TIMEOUT_S = 15.0  # seconds between asking a process to stop and ending it
+LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork: loading takes a lock
 
 
 class SupervisedProcess:
-    """One process; its output goes to a file, its stdout to `hear` line by line where there is one."""
+    """One process. Its output goes to a log file; with `on_line`, its stdout goes there line by line instead."""
 
-    def __init__(self, name: str, words: list[str], log: Path, hear: Callable[[str], None] | None = None) -> None:
-        self.name, self.words, self.log, self.hear = name, words, log, hear
+    def __init__(self, name: str, command: list[str], log: Path, on_line: Callable[[str], None] | None = None) -> None:
+        self.name, self.command, self.log, self.on_line = name, command, log, on_line
         self.process: subprocess.Popen[str] | None = None
-        self.deaths, self._pause, self._born, self._again = 0, FIRST_RESTART_DELAY_S, 0.0, 0.0
+        self.deaths, self._delay = 0, FIRST_RESTART_DELAY_S
+        self._started_at, self._restart_at = 0.0, 0.0
 
     def start(self, environment: dict[str, str]) -> None:
-        """Start it in a session of its own, so that a Ctrl-C at the terminal reaches only who stops it in order."""
-        self._born, self._again = time.monotonic(), 0.0
+        """Start the process in its own session, so that Ctrl-C in the terminal does not stop it out of order."""
+        self._started_at, self._restart_at = time.monotonic(), 0.0
         with self.log.open("a", encoding="utf-8") as log:
-            self.process = subprocess.Popen(  # noqa: S603 - our own modules
-                self.words,
+            self.process = subprocess.Popen(  # noqa: S603 - the command is one of our modules
+                self.command,
                 env=environment,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE if self.hear else log,
+                stdout=subprocess.PIPE if self.on_line else log,
                 stderr=log,
                 text=True,
                 start_new_session=True,
                 preexec_fn=_end_with_parent,  # noqa: PLW1509 - two system calls, before any thread is started
             )
-        if self.hear and self.process.stdout:
-            threading.Thread(target=self._listen, args=(self.process.stdout, self.hear), daemon=True).start()
+        if self.on_line and self.process.stdout:
+            threading.Thread(target=self._read_lines, args=(self.process.stdout, self.on_line), daemon=True).start()
 
     @property
     def state(self) -> str:
+        """The state as shown to the user: waits, runs, or died with the time until the restart."""
         if self.process is None:
             return "waits"
         if self.process.poll() is None:
             return "runs"
-        return (
-            f"died ({_how(self.process.returncode)}), starts again in {max(0.0, self._again - time.monotonic()):.0f} s"
-        )
+        seconds = max(0.0, self._restart_at - time.monotonic())
+        return f"died ({_describe_exit(self.process.returncode)}), restarts in {seconds:.0f} s"
 
     def supervise(self, environment: dict[str, str]) -> bool:
-        """Start it again if it died, after a pause that grows; True at the moment when a death is seen."""
+        """Restart the process if it died and its delay is over. Returns True once per death."""
         if self.process is None or self.process.poll() is None:
             return False
         now = time.monotonic()
-        if not self._again:
+        if not self._restart_at:
             self.deaths += 1
-            self._pause = (
-                FIRST_RESTART_DELAY_S
-                if now - self._born > STABLE_AFTER_S
-                else min(2 * self._pause, MAX_RESTART_DELAY_S)
-            )
-            self._again = now + self._pause
+            was_stable = now - self._started_at > STABLE_AFTER_S
+            self._delay = FIRST_RESTART_DELAY_S if was_stable else min(2 * self._delay, MAX_RESTART_DELAY_S)
+            self._restart_at = now + self._delay
             return True
-        if now >= self._again:
+        if now >= self._restart_at:
             self.start(environment)
         return False
 
-    def ask_to_stop(self) -> None:
+    def terminate(self) -> None:
+        """Send SIGTERM."""
         if self.process and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
 
-    def wait_or_end(self, until: float) -> None:
-        """Give it until then, and end it with all that it started."""
+    def wait_or_kill(self, deadline: float) -> None:
+        """Wait until `deadline` (monotonic seconds), then kill the process and all its descendants."""
         if not self.process:
             return
-        family = _family(self.process.pid)
+        family = _process_tree(self.process.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(max(0.1, until - time.monotonic()))
+            self.process.wait(max(0.1, deadline - time.monotonic()))
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
         self.process.wait()
 
     @staticmethod
-    def _listen(lines: IO[str], hear: Callable[[str], None]) -> None:
+    def _read_lines(lines: IO[str], on_line: Callable[[str], None]) -> None:
         for line in lines:
-            hear(line)
+            on_line(line)
 
 
 def stop(children: list[SupervisedProcess]) -> None:
-    """Ask one after the other, the last that was started first, each with its own time to end."""
+    """Stop processes one after the other in reverse order of start, each with its own timeout."""
     for child in reversed(children):
-        child.ask_to_stop()
-        child.wait_or_end(time.monotonic() + SHUTDOWN_TIMEOUT_S)
+        child.terminate()
+        child.wait_or_kill(time.monotonic() + SHUTDOWN_TIMEOUT_S)
 
 
 def owner_of_port(port: int) -> str:
-    """Who listens on a port of this machine; empty where nobody does."""
-    for one in _listening():
-        if one.laddr and one.laddr.port == port:
+    """Describe the process that listens on a port of this machine; empty if it cannot be found."""
+    for connection in _listening_connections():
+        if connection.laddr and connection.laddr.port == port:
+            if not connection.pid:
+                return "a process of another user"
             with contextlib.suppress(psutil.Error):
-                return (
-                    f"process {one.pid} ({' '.join(psutil.Process(one.pid).cmdline())[:80]})" if one.pid else "somebody"
-                )
-            return f"process {one.pid}"
+                command = " ".join(psutil.Process(connection.pid).cmdline())
+                return f"process {connection.pid} ({command[:80]})"
+            return f"process {connection.pid}"
     return ""
 
 
-def _listening() -> list[Any]:
+def _listening_connections() -> list[Any]:
     try:
-        return [one for one in psutil.net_connections("tcp") if one.status == psutil.CONN_LISTEN]
-    except psutil.Error:  # macOS shows them to root alone
+        connections = psutil.net_connections("tcp")
+    except psutil.Error:  # macOS shows them to root only
         return []
+    return [connection for connection in connections if connection.status == psutil.CONN_LISTEN]
 
 
-def _family(pid: int) -> list[psutil.Process]:
+def _process_tree(pid: int) -> list[psutil.Process]:
     with contextlib.suppress(psutil.NoSuchProcess):
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -132,13 +130,13 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _end_with_parent() -> None:
-    """A killed `up` leaves no server behind; and Ctrl-C works in a child though `up` was started with `&`."""
+    """Let the kernel stop this child when `up` is killed; restore Ctrl-C, which `up &` would have disabled."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     if LIBC:
         LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _how(code: int) -> str:
+def _describe_exit(code: int) -> str:
     with contextlib.suppress(ValueError):
         return signal.Signals(-code).name if code < 0 else f"exit code {code}"
     return str(code)

@@ -1,4 +1,4 @@
-"""`nightcast up`: Prefect's server and UI, MLflow's UI and a runner with every schedule, until Ctrl-C or SIGTERM."""
+"""`nightcast up`: run the Prefect server, the MLflow UI and the runner of all schedules until Ctrl-C or SIGTERM."""
 
 import contextlib
 import json
@@ -16,93 +16,105 @@ from data_contracts.errors import NightcastError, redact
 from deployments.instance_lock import single_instance
 from deployments.local_stack.status_screen import StatusScreen
 from deployments.local_stack.supervisor import SupervisedProcess, owner_of_port, stop
-from deployments.process_environment import environment, variable
-from deployments.server.prefect_server_settings import HOST, settings_of
+from deployments.process_environment import child_environment, variable
+from deployments.server.prefect_server_settings import HOST, server_environment
 
-POLL_INTERVAL_S = 0.5  # seconds between two looks at the children
+POLL_INTERVAL_S = 0.5
+PROBE_TIMEOUT_S = 2.0
 
 
 class PortBusy(NightcastError):
-    """Somebody else listens there."""
+    """Another process listens on a port that `nightcast up` needs."""
 
 
 class Ports(NamedTuple):
-    """Where the two UIs are; MLflow's is None where it is not started here."""
+    """Ports of the two UIs; MLflow's is None if its UI is not started here."""
 
     prefect: int
     mlflow: int | None
 
 
 class LocalStack:
-    """The children of one `up`, and what is known of them."""
+    """The child processes of one `up`, and the status that its runner reports."""
 
     def __init__(self, ports: Ports, home: Path) -> None:
         self.ports, self.home, self.begun = ports, home, time.monotonic()
-        self.told: dict[str, Any] = {}
-        self.environment = environment(
-            **settings_of(ports.prefect),
-            NIGHTCAST_STORE=_absolute(variable("NIGHTCAST_STORE") or "store"),
-            **self._links(ports),
+        self.status: dict[str, Any] = {}
+        self.environment = child_environment(
+            **server_environment(ports.prefect),
+            NIGHTCAST_STORE=_absolute_store(variable("NIGHTCAST_STORE") or "store"),
+            **self._link_targets(ports),
             PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL="INFO",
-            PREFECT_LOGGING_EXTRA_LOGGERS="nightcast",  # its lines stand beside a run in the UI
+            PREFECT_LOGGING_EXTRA_LOGGERS="nightcast",  # shows Nightcast's log of a run in the UI
         )
         self.server = self._child("server", "prefect_server", ports.prefect)
         self.mlflow = self._child("mlflow", "mlflow_ui", ports.mlflow) if ports.mlflow else None
-        self.runner = SupervisedProcess("runner", _module("runner"), home / "up-runner.log", self.on_line)
+        self.runner = SupervisedProcess("runner", _module_command("runner"), home / "up-runner.log", self.on_line)
 
     @staticmethod
-    def _links(ports: Ports) -> dict[str, str]:
-        """Where the artifacts of a run point to."""
+    def _link_targets(ports: Ports) -> dict[str, str]:
+        """Return the URLs to which the artifacts of a run link."""
         links = {"NIGHTCAST_REPORTS_URL": f"http://{HOST}:{ports.prefect}/reports"}
         return links | ({"NIGHTCAST_MLFLOW_UI": f"http://{HOST}:{ports.mlflow}"} if ports.mlflow else {})
 
     @property
     def children(self) -> list[SupervisedProcess]:
+        """The child processes, in order of start."""
         return [child for child in (self.server, self.mlflow, self.runner) if child]
 
     @property
     def addresses(self) -> dict[str, str]:
-        """Name and address of each UI."""
-        mine = {"prefect": f"http://{HOST}:{self.ports.prefect}"}
-        there = variable("NIGHTCAST_MLFLOW_URI")
+        """URL of each UI by name; passwords in it are hidden."""
+        addresses = {"prefect": f"http://{HOST}:{self.ports.prefect}"}
+        tracking_uri = variable("NIGHTCAST_MLFLOW_URI")
         if self.ports.mlflow:
-            mine["mlflow"] = f"http://{HOST}:{self.ports.mlflow}"
-        elif there.startswith("http"):
-            mine["mlflow"] = redact(there)
-        return mine
+            addresses["mlflow"] = f"http://{HOST}:{self.ports.mlflow}"
+        elif tracking_uri.startswith("http"):
+            addresses["mlflow"] = redact(tracking_uri)
+        return addresses
 
     @property
     def ready(self) -> bool:
-        """Whether the UIs that are started here answer, and the server knows the deployments."""
-        ours = [f"http://{HOST}:{port}" for port in filter(None, self.ports)]
-        return bool(self.told.get("served")) and all(_answers(url) for url in ours)
+        """Whether the UIs that are started here answer and the server has the deployments."""
+        local_urls = [f"http://{HOST}:{port}" for port in filter(None, self.ports)]
+        return bool(self.status.get("served")) and all(_answers(url) for url in local_urls)
 
     def supervise(self) -> list[str]:
-        """Start what is to be started; a sentence for each child that has died."""
+        """Start and restart child processes. Returns one message per child that has died."""
         died = [child for child in self.children if child.supervise(self.environment)]
-        for child in (self.server, self.runner):  # the runner imports while the server starts, and waits for it
+        for child in (self.server, self.runner):  # the runner imports while the server starts, then waits for it
             if child.process is None:
                 child.start(self.environment)
         if self.mlflow and self.mlflow.process is None and _answers(self.addresses["prefect"]):
-            self.mlflow.start(self.environment)  # two cores have enough to do before
+            self.mlflow.start(self.environment)  # later than the others: starting all at once is slower on two cores
         return [f"{child.name} {child.state}; see {child.log}" for child in died]
 
     def _child(self, name: str, module: str, port: int | None) -> SupervisedProcess:
-        return SupervisedProcess(name, _module(module, str(port)), self.home / f"up-{name}.log")
+        return SupervisedProcess(name, _module_command(module, str(port)), self.home / f"up-{name}.log")
 
     def on_line(self, line: str) -> None:
+        """Store the status that the runner prints as one line of JSON."""
         with contextlib.suppress(json.JSONDecodeError):
-            self.told = json.loads(line)
+            self.status = json.loads(line)
 
 
 def up(ports: Ports, as_json: bool) -> None:
-    """Stay until told to stop. Raises AlreadyUp, PortBusy before anything is started."""
+    """Run the local stack until SIGINT or SIGTERM.
+
+    Args:
+        ports: ports of the two UIs.
+        as_json: print one JSON object on stdout when everything is ready.
+
+    Raises:
+        AlreadyUp: another `up` runs on this store; nothing was started.
+        PortBusy: a port is in use; nothing was started.
+    """
     home = Path(variable("PREFECT_HOME"))
     stack, stopping = LocalStack(ports, home), threading.Event()
     screen = StatusScreen(stack.addresses, home)
     with single_instance(home, stack.addresses):
         for port in filter(None, ports):
-            _free(port)
+            _require_free_port(port)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         try:
@@ -110,48 +122,49 @@ def up(ports: Ports, as_json: bool) -> None:
                 _watch(stack, screen, stopping, as_json)
         finally:
             stop(stack.children)
-    screen.say("stopped; what was under way is finished by running that night again")
+    screen.add_message("stopped; to finish a night that was running, run it again")
 
 
 def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, as_json: bool) -> None:
     was_ready = False
     while not stopping.wait(POLL_INTERVAL_S):
-        for sentence in stack.supervise():
-            screen.say(sentence)
+        for message in stack.supervise():
+            screen.add_message(message)
         states = {child.name: child.state for child in stack.children}
         if not was_ready and stack.ready:
             was_ready = True
             seconds = time.monotonic() - stack.begun
-            screen.say(f"ready after {seconds:.0f} s: {stack.told['served']} deployments are served")
+            screen.add_message(f"ready after {seconds:.0f} s: serving {stack.status['served']} deployments")
             if as_json:
-                facts = {"ready": True, "seconds": round(seconds, 1), **stack.addresses, **stack.told}
+                facts = {"ready": True, "seconds": round(seconds, 1), **stack.addresses, **stack.status}
                 sys.stdout.write(json.dumps(facts) + "\n")
                 sys.stdout.flush()
-        screen.show(states, stack.told, was_ready)
+        screen.update(states, stack.status, was_ready)
 
 
-def _free(port: int) -> None:
+def _require_free_port(port: int) -> None:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as busy:
-            who = owner_of_port(port) or "another process"
+        except OSError as error:
+            owner = owner_of_port(port) or "another process"
             raise PortBusy(
-                f"port {port} is used by {who}; stop it, or take others: nightcast up --port 4201 --mlflow-port 5001."
-            ) from busy
+                f"port {port} is used by {owner}. Stop that process, or choose other ports: "
+                "nightcast up --port 4201 --mlflow-port 5001."
+            ) from error
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=2.0, follow_redirects=True).is_success
+        return httpx.get(url, timeout=PROBE_TIMEOUT_S, follow_redirects=True).is_success
     except httpx.HTTPError:
         return False
 
 
-def _module(name: str, *words: str) -> list[str]:
-    return [sys.executable, "-m", f"deployments.server.{name}", *words]
+def _module_command(name: str, *arguments: str) -> list[str]:
+    return [sys.executable, "-m", f"deployments.server.{name}", *arguments]
 
 
-def _absolute(store: str) -> str:
+def _absolute_store(store: str) -> str:
     return store if "://" in store else str(Path(store).resolve())

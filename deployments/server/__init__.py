@@ -1,0 +1,1 @@
+"""Code that runs on, or registers with, a Prefect server."""

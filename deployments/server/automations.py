@@ -1,4 +1,4 @@
-"""Automations as code: who is told of what. Registered by `up` and `deploy`; the same ones again change nothing."""
+"""Automations as code: which events notify. `up` and `deploy` register them; unchanged ones are left alone."""
 
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
@@ -14,44 +14,46 @@ from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, NO_PROMOTION, QUARANTINE, resource_of
 
 OWNER_LABEL = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.nightcast"}
-SLACK = timedelta(hours=2)  # a night takes its time
+NIGHT_DURATION = timedelta(hours=2)
 
 
 def automations(specs: tuple[PipelineSpec, ...], block: UUID) -> list[AutomationCore]:
-    """Every automation there should be; `block` is told."""
+    """Build all automations of the pipelines; `block` is the notification block that they call."""
     run, state = "{{ flow_run.name }}", "{{ flow_run.state.name }}: {{ flow_run.state.message }}"
     ended = {"prefect.flow-run.Failed", "prefect.flow-run.Crashed"}
-    made = [
-        _of_runs("a run failed", ended, f"{run} {state}", block),
-        _of_runs("a night is late", {"prefect.flow-run.Late"}, f"{run} is late: nobody has taken it", block),
-        _of_pipelines("much in quarantine", QUARANTINE, block),
-        _of_pipelines("no promotion for long", NO_PROMOTION, block),
+    late = {"prefect.flow-run.Late"}
+    return [
+        _run_automation("a run failed", ended, f"{run} {state}", block),
+        _run_automation("a night is late", late, f"{run} is late: no worker has started it", block),
+        _pipeline_automation("much in quarantine", QUARANTINE, block),
+        _pipeline_automation("no promotion for long", NO_PROMOTION, block),
+        *(_missed_night_automation(spec, block) for spec in specs),
     ]
-    return made + [_missed(spec, block) for spec in specs]
 
 
 def register(client: SyncPrefectClient, wanted: list[AutomationCore]) -> list[str]:
-    """Make what is not there and mend what is otherwise; the names of those that changed."""
+    """Create missing automations and replace those that differ. Returns the names of both."""
     changed = []
-    for one in wanted:
-        there = client.read_automations_by_name(one.name)
-        if there and _same(there[0], one):
+    for automation in wanted:
+        existing = client.read_automations_by_name(automation.name)
+        if existing and _is_same(existing[0], automation):
             continue
-        if there:
-            client.delete_automation(there[0].id)
-        client.create_automation(one)
-        changed.append(one.name)
+        if existing:
+            client.delete_automation(existing[0].id)
+        client.create_automation(automation)
+        changed.append(automation.name)
     return changed
 
 
-def _same(there: AutomationCore, wanted: AutomationCore) -> bool:
-    def told(one: AutomationCore) -> tuple[object, ...]:
-        return one.description, one.trigger.model_dump(exclude={"id"}), [action.model_dump() for action in one.actions]
+def _is_same(existing: AutomationCore, wanted: AutomationCore) -> bool:
+    def content(automation: AutomationCore) -> tuple[object, ...]:
+        actions = [action.model_dump() for action in automation.actions]
+        return automation.description, automation.trigger.model_dump(exclude={"id"}), actions
 
-    return told(there) == told(wanted)
+    return content(existing) == content(wanted)
 
 
-def _of_runs(what: str, expect: set[str], body: str, block: UUID) -> AutomationCore:
+def _run_automation(title: str, expect: set[str], body: str, block: UUID) -> AutomationCore:
     trigger = EventTrigger(
         expect=expect,
         match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
@@ -61,10 +63,10 @@ def _of_runs(what: str, expect: set[str], body: str, block: UUID) -> AutomationC
         threshold=1,
         within=timedelta(0),
     )
-    return _automation(what, f"Tells when {what}, of any pipeline.", trigger, body, block)
+    return _automation(title, f"Notifies when {title}, for any pipeline.", trigger, body, block)
 
 
-def _of_pipelines(what: str, event: str, block: UUID) -> AutomationCore:
+def _pipeline_automation(title: str, event: str, block: UUID) -> AutomationCore:
     trigger = EventTrigger(
         expect={event},
         match=ResourceSpecification({"prefect.resource.id": resource_of("*")}),
@@ -73,11 +75,11 @@ def _of_pipelines(what: str, event: str, block: UUID) -> AutomationCore:
         within=timedelta(0),
     )
     body = "{{ event.resource.name }}: {{ event.payload.told }}"
-    return _automation(what, f"Tells when {event} comes, of any pipeline.", trigger, body, block)
+    return _automation(title, f"Notifies on the event {event} of any pipeline.", trigger, body, block)
 
 
-def _missed(spec: PipelineSpec, block: UUID) -> AutomationCore:
-    within = longest_gap(spec) + SLACK
+def _missed_night_automation(spec: PipelineSpec, block: UUID) -> AutomationCore:
+    within = longest_gap(spec) + NIGHT_DURATION
     trigger = EventTrigger(
         expect={FINISHED},
         match=ResourceSpecification({"prefect.resource.id": resource_of(spec.name)}),
@@ -86,18 +88,19 @@ def _missed(spec: PipelineSpec, block: UUID) -> AutomationCore:
         within=within,
     )
     hours = round(within.total_seconds() / 3600)
-    body = f"{spec.name}: no night was finished for {hours} hours; nightcast doctor {spec.name}"
-    what = f"a night of {spec.name} was missed"
-    return _automation(what, f"Tells when no night of {spec.name} ends for {hours} hours.", trigger, body, block)
+    body = f"{spec.name}: no night has finished for {hours} hours. Run: nightcast doctor {spec.name}"
+    title = f"a night of {spec.name} was missed"
+    description = f"Notifies when no night of {spec.name} finishes for {hours} hours."
+    return _automation(title, description, trigger, body, block)
 
 
 def longest_gap(spec: PipelineSpec) -> timedelta:
-    """The longest time between two nights in the next two years."""
+    """Return the longest time between two scheduled nights of the next two years."""
     now = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
     nights = list(scheduled_times(spec, now, now + timedelta(days=740)))
     return max((later - night for night, later in pairwise(nights)), default=timedelta(days=370))
 
 
-def _automation(what: str, description: str, trigger: EventTrigger, body: str, block: UUID) -> AutomationCore:
-    notice = SendNotification(block_document_id=block, subject=f"Nightcast: {what}", body=body)
-    return AutomationCore(name=f"nightcast: {what}", description=description, trigger=trigger, actions=[notice])
+def _automation(title: str, description: str, trigger: EventTrigger, body: str, block: UUID) -> AutomationCore:
+    notification = SendNotification(block_document_id=block, subject=f"Nightcast: {title}", body=body)
+    return AutomationCore(name=f"nightcast: {title}", description=description, trigger=trigger, actions=[notification])

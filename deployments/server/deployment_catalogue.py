@@ -1,4 +1,4 @@
-"""What is deployed: each flow of each pipeline as <flow>/<pipeline>; the one truth of `up` and `deploy`."""
+"""The deployments: each flow of each pipeline as <flow>/<pipeline>, the same for `up` and `deploy`."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -26,19 +26,19 @@ from flows.retrain import retrain
 from flows.runs.events import DRIFT, resource_of
 from tasks.engine.code_digest import code_digest
 
-FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill)
-PAGE = 200  # the most that Prefect gives at once
-WHAT = {
+DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill)
+MAX_PAGE_SIZE = 200  # of Prefect's API
+DESCRIPTIONS = {
     "nightly": "The whole night of **{name}**: new data, new models, forecasts, the morning page.",
-    "retrain": "Train and judge new models of **{name}**, and register them; publish nothing.",
-    "forecast": "Publish what the champion of **{name}** forecasts; train nothing.",
-    "monitor": "Score past forecasts of **{name}** and watch its data for drift; change nothing.",
-    "backfill": "Run the nights of **{name}** that were missed, oldest first, each with what was known then.",
+    "retrain": "Train and evaluate new models of **{name}** and register them; publish nothing.",
+    "forecast": "Forecast with the champion of **{name}** and publish; train nothing.",
+    "monitor": "Score past forecasts of **{name}** and check its data for drift; train and publish nothing.",
+    "backfill": "Run missed nights of **{name}**, oldest first, each with the data known at its time.",
 }
 
 
 class Catalogue(NamedTuple):
-    """Every deployment there should be, and why a pipeline has none."""
+    """All deployments and their pipelines, and for each broken pipeline the reason why it has none."""
 
     deployments: tuple[RunnerDeployment, ...]
     specs: tuple[PipelineSpec, ...]
@@ -46,7 +46,15 @@ class Catalogue(NamedTuple):
 
 
 def catalogue(folder: Path | None, **where: Any) -> Catalogue:
-    """Deployments of every pipeline that can be read; `where` is the work pool, if not a runner serves them."""
+    """Build the deployments of every valid pipeline.
+
+    Args:
+        folder: pipelines in addition to the shipped ones; of two with the same name, the one in `folder` is used.
+        where: work pool and job variables; empty if a runner serves the deployments.
+
+    Returns:
+        The deployments, their specs, and a message per pipeline that is broken.
+    """
     deployments, specs, broken = list[RunnerDeployment](), dict[str, PipelineSpec](), dict[str, str]()
     for name in sorted(list_pipelines(folder)):
         try:
@@ -55,22 +63,22 @@ def catalogue(folder: Path | None, **where: Any) -> Catalogue:
             broken[name] = str(error)
             continue
         if spec.name in specs:
-            broken[name] = f"another pipeline is named {spec.name!r} too; give this one a name of its own."
+            broken[name] = f"another pipeline is already named {spec.name!r}. Give this one a different name."
             continue
         specs[spec.name] = spec
-        deployments += [_deployment(flow, name, spec, where) for flow in FLOWS]
+        deployments += [_deployment(flow, name, spec, where) for flow in DEPLOYED_FLOWS]
     return Catalogue(tuple(deployments), tuple(specs.values()), broken)
 
 
 def registered(client: SyncPrefectClient) -> dict[str, DeploymentResponse]:
-    """Every deployment that the server knows, as <flow>/<name>; it gives them by the page."""
+    """Return all deployments of the server by <flow>/<name>."""
     flows: dict[UUID, str] = {}
-    while page := client.read_flows(limit=PAGE, offset=len(flows)):
+    while page := client.read_flows(limit=MAX_PAGE_SIZE, offset=len(flows)):
         flows |= {flow.id: flow.name for flow in page}
-    found: list[DeploymentResponse] = []
-    while more := client.read_deployments(limit=PAGE, offset=len(found)):
-        found += more
-    return {f"{flows.get(one.flow_id)}/{one.name}": one for one in found}
+    deployments: list[DeploymentResponse] = []
+    while more := client.read_deployments(limit=MAX_PAGE_SIZE, offset=len(deployments)):
+        deployments += more
+    return {f"{flows.get(deployment.flow_id)}/{deployment.name}": deployment for deployment in deployments}
 
 
 def _deployment(flow: Flow[..., Any], name: str, spec: PipelineSpec, where: dict[str, Any]) -> RunnerDeployment:
@@ -80,17 +88,17 @@ def _deployment(flow: Flow[..., Any], name: str, spec: PipelineSpec, where: dict
         name=spec.name,
         schedule=cron,
         parameters={"pipeline": name},
-        description=WHAT[flow.name].format(name=spec.name),
+        description=DESCRIPTIONS[flow.name].format(name=spec.name),
         tags=["nightcast", spec.name],
         version=code_digest()[:12],
-        triggers=[_drift(spec)] if flow is retrain and spec.alerts.retrain != "never" else [],
+        triggers=[_drift_trigger(spec)] if flow is retrain and spec.alerts.retrain != "never" else [],
         entrypoint_type=EntrypointType.MODULE_PATH,
         **where,
     )
 
 
-def _drift(spec: PipelineSpec) -> DeploymentEventTrigger:
-    """Drift starts a retraining; how often is decided where the event is emitted."""
+def _drift_trigger(spec: PipelineSpec) -> DeploymentEventTrigger:
+    """Return the trigger by which drift starts a retraining; the emitter of the event limits how often."""
     return DeploymentEventTrigger(
         name=f"nightcast: drift of {spec.name} starts retraining",
         expect={DRIFT},

@@ -1,7 +1,7 @@
-"""The Prefect server and UI of `nightcast up`: on 127.0.0.1, for pages of its own and of nobody else.
+"""The Prefect server and UI of `nightcast up`, on 127.0.0.1 and closed to other web pages.
 
-`python -m deployments.server.prefect_server PORT`. By itself Prefect answers any Host and any origin, so any page that is open
-in a browser on this machine could start deployments; here both are checked, and requests need a CSRF token.
+`python -m deployments.server.prefect_server PORT`. By default Prefect answers any Host header and any origin, so a page
+open in a browser on this machine could start deployments. This server checks both and requires a CSRF token.
 """
 
 import sys
@@ -11,15 +11,15 @@ from prefect.server.api.server import create_app
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.routing import Mount
 
-import deployments.server.notifications  # noqa: F401 - the block that automations write to, if the user has none
+import deployments.server.notifications  # noqa: F401 - registers the default notification block
 from deployments.server.prefect_server_settings import HOST
 from deployments.server.reports_app import ReportsApp
 
 
 def main(port: int) -> None:
-    """Serve until told to stop."""
+    """Serve on `port` until SIGTERM."""
     app = create_app(final=True)
-    app.router.routes.insert(0, Mount("/reports", app=ReportsApp()))  # before the UI, which takes all paths
+    app.router.routes.insert(0, Mount("/reports", app=ReportsApp()))  # before the UI, which takes all other paths
     guarded = TrustedHostMiddleware(app, allowed_hosts=[HOST, "localhost"])
     uvicorn.run(guarded, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=5, server_header=False)
 

@@ -1,10 +1,10 @@
-"""What the Prefect server of `nightcast up` is told, and everybody who talks to it; imports nothing heavy."""
+"""Environment of the Prefect server of `nightcast up` and of its clients; imports nothing heavy."""
 
 HOST = "127.0.0.1"
 
 
-def settings_of(port: int) -> dict[str, str]:
-    """The environment that server, UI and everybody who talks to them need."""
+def server_environment(port: int) -> dict[str, str]:
+    """Return the environment variables that the server, its UI and every client need."""
     api = f"http://{HOST}:{port}/api"
     return {
         "PREFECT_API_URL": api,
@@ -14,7 +14,7 @@ def settings_of(port: int) -> dict[str, str]:
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://{HOST}:{port},http://localhost:{port}",
         "PREFECT_SERVER_API_CSRF_PROTECTION_ENABLED": "true",
-        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",  # by itself 15, and a runner asks every 10
+        "PREFECT_SERVER_SERVICES_LATE_RUNS_AFTER_SECONDS": "300",  # default 15: too short, a runner polls every 10
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",

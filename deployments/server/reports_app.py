@@ -1,7 +1,7 @@
-"""Serves the pages under reports/ of the store, to be looked at and no more: an ASGI app for `nightcast up`.
+"""Serves the pages under reports/ of the store read-only: an ASGI app inside the server of `nightcast up`.
 
-Browsers open no file:// link from a page of the Prefect UI. A page gets an origin of its own (CSP sandbox), so that
-nothing in it, whatever a series is called, can reach the Prefect API beside it.
+Browsers open no file:// link from a page of the Prefect UI. The CSP sandbox gives each page its own origin, so that
+nothing in a page, such as the name of a series, can reach the Prefect API on the same port.
 """
 
 import re
@@ -12,9 +12,9 @@ from starlette.types import Receive, Scope, Send
 
 from data_contracts.errors import NightcastError
 
-KINDS = {"html": "text/html; charset=utf-8", "svg": "image/svg+xml", "json": "application/json"}
-PATH = re.compile(r"(pipeline=[a-z0-9-]+)/([A-Za-z0-9-]+)/([a-z]+)\.(html|svg|json)")
-HEADERS = {
+MEDIA_TYPES = {"html": "text/html; charset=utf-8", "svg": "image/svg+xml", "json": "application/json"}
+REPORT_PATH = re.compile(r"(pipeline=[a-z0-9-]+)/([A-Za-z0-9-]+)/([a-z]+)\.(html|svg|json)")
+SECURITY_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
@@ -23,25 +23,26 @@ HEADERS = {
 
 
 class ReportsApp:
-    """GET and HEAD of pipeline=…/<run>/<file>; nothing else, and nothing outside reports/."""
+    """Answers GET and HEAD of pipeline=…/<run>/<file>, and nothing outside reports/."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        answer = await run_in_threadpool(self._answer, scope["method"], scope["path"], scope.get("root_path", ""))
-        await answer(scope, receive, send)
+        """Answer one request, as ASGI defines it."""
+        response = await run_in_threadpool(self._respond, scope["method"], scope["path"], scope.get("root_path", ""))
+        await response(scope, receive, send)
 
-    def _answer(self, method: str, path: str, root: str) -> Response:
-        asked = PATH.fullmatch(path.removeprefix(root).lstrip("/"))
+    def _respond(self, method: str, path: str, root: str) -> Response:
+        match = REPORT_PATH.fullmatch(path.removeprefix(root).lstrip("/"))
         if method not in ("GET", "HEAD"):
-            return PlainTextResponse("only to be read\n", 405, headers=HEADERS)
-        if not asked:
-            return PlainTextResponse("there is no such page\n", 404, headers=HEADERS)
-        from flows.settings import Settings  # takes a second, which the server's start need not wait for
+            return PlainTextResponse("method not allowed: reports are read-only\n", 405, headers=SECURITY_HEADERS)
+        if not match:
+            return PlainTextResponse("page not found\n", 404, headers=SECURITY_HEADERS)
+        from flows.settings import Settings  # takes a second: imported here, so that the server starts without it
         from tasks.storage.layout import REPORTS_PREFIX
 
         store = Settings().opened_store
         try:
-            uri = f"{REPORTS_PREFIX}{asked.group(0)}"
+            uri = f"{REPORTS_PREFIX}{match.group(0)}"
             data = store.get_bytes(store.artifact_at(uri))
-        except NightcastError as missing:
-            return PlainTextResponse(f"{missing}\n", 404, headers=HEADERS)
-        return Response(data, media_type=KINDS[asked.group(4)], headers=HEADERS)
+        except NightcastError as error:
+            return PlainTextResponse(f"{error}\n", 404, headers=SECURITY_HEADERS)
+        return Response(data, media_type=MEDIA_TYPES[match.group(4)], headers=SECURITY_HEADERS)

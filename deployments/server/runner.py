@@ -1,6 +1,7 @@
-"""The runner of `nightcast up`: serves every pipeline with its schedule, each run in a process of its own.
+"""The runner of `nightcast up`: serves every pipeline with its schedule, each run in its own process.
 
-`python -m deployments.server.runner`. What it serves, and how the last nights ended, it tells as a line of JSON on stdout.
+`python -m deployments.server.runner`. It reports what it serves and how the last nights ended, as lines of JSON on
+stdout.
 """
 
 import contextlib
@@ -21,7 +22,7 @@ from prefect.settings import PREFECT_API_URL
 from deployments.process_environment import variable
 from deployments.server.automations import automations, register
 from deployments.server.deployment_catalogue import Catalogue, catalogue, registered
-from deployments.server.notifications import block_to_notify
+from deployments.server.notifications import notification_block
 from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.run_order import mark_dead_runs
@@ -30,65 +31,65 @@ from tasks.results.manifest import newest, read_all
 
 log = logging.getLogger("nightcast")
 
-MAX_CONCURRENT_RUNS = 4  # runs; of one pipeline only one writes anyway
-POLL_INTERVAL_S = 5.0  # seconds between two lines
+MAX_CONCURRENT_RUNS = 4  # of all pipelines; per pipeline the lease admits one writer
+REPORT_INTERVAL_S = 5.0
+SERVER_POLL_INTERVAL_S, MAX_SERVER_POLLS, REQUEST_TIMEOUT_S = 0.2, 600, 5.0
 
 
 def main() -> None:
-    """Mark what an earlier runner left behind, then serve until told to stop."""
+    """Mark dead runs of an earlier runner as crashed, then serve all deployments until SIGTERM."""
     settings, home = Settings(), Path(variable("PREFECT_HOME"))
-    found = catalogue(settings.pipelines)
-    _wait_for_the_server()
+    deployable = catalogue(settings.pipelines)
+    _wait_for_server()
     with get_client(sync_client=True) as client:
-        left = mark_dead_runs(client, timedelta(0))
-        block = block_to_notify(client, home / "notices.log")
-        register(client, automations(found.specs, block) if block else [])
-    threading.Thread(target=_tell, args=(found, settings, len(left)), daemon=True).start()
+        dead_runs = mark_dead_runs(client, timedelta(0))
+        block = notification_block(client, home / "notices.log")
+        register(client, automations(deployable.specs, block) if block else [])
+    threading.Thread(target=_report_status, args=(deployable, settings, len(dead_runs)), daemon=True).start()
     prefect.serve(
-        *found.deployments,
+        *deployable.deployments,
         name="nightcast",
-        pause_on_shutdown=False,  # a night that is due while nothing runs is late, and is made up for
+        pause_on_shutdown=False,  # a night that is due while `up` is off becomes late and runs at the next start
         print_starting_message=False,
         limit=MAX_CONCURRENT_RUNS,
     )
 
 
-def _wait_for_the_server() -> None:
-    """The imports above took their time while the server started."""
-    for _ in range(600):
+def _wait_for_server() -> None:
+    for _ in range(MAX_SERVER_POLLS):
         with contextlib.suppress(httpx.HTTPError):
-            if httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=5.0).is_success:
+            if httpx.get(f"{PREFECT_API_URL.value()}/health", timeout=REQUEST_TIMEOUT_S).is_success:
                 return
-        time.sleep(0.2)
+        time.sleep(SERVER_POLL_INTERVAL_S)
 
 
-def _tell(found: Catalogue, settings: Settings, reaped: int) -> None:
+def _report_status(deployable: Catalogue, settings: Settings, dead_runs: int) -> None:
     while True:
         try:
-            status = {"served": _served(found), "reaped": reaped, "broken": found.broken}
-            status["pipelines"] = [_pipeline(spec, settings) for spec in found.specs]
+            status = {"served": _count_served(deployable), "reaped": dead_runs, "broken": deployable.broken}
+            status["pipelines"] = [_pipeline_status(spec, settings) for spec in deployable.specs]
             sys.stdout.write(json.dumps(status) + "\n")
             sys.stdout.flush()
-        except Exception as trouble:  # noqa: BLE001 - a server or a store that is away for a while comes again
-            log.debug("no status this time: %s", trouble)
-        time.sleep(POLL_INTERVAL_S)
+        except Exception as error:  # noqa: BLE001 - server and store may be unreachable for a while
+            log.debug("cannot read the status of the pipelines: %s", error)
+        time.sleep(REPORT_INTERVAL_S)
 
 
-def _served(found: Catalogue) -> int:
-    """How many of the deployments the server knows."""
+def _count_served(deployable: Catalogue) -> int:
+    """Return how many of the deployments the server has."""
     with get_client(sync_client=True) as client:
-        there = registered(client)
-    return sum(f"{one.flow_name}/{one.name}" in there for one in found.deployments)
+        on_server = registered(client)
+    return sum(f"{wanted.flow_name}/{wanted.name}" in on_server for wanted in deployable.deployments)
 
 
-def _pipeline(spec: PipelineSpec, settings: Settings) -> dict[str, Any]:
+def _pipeline_status(spec: PipelineSpec, settings: Settings) -> dict[str, Any]:
     now = datetime.now(UTC)
-    coming = next(scheduled_times(spec, now, now + timedelta(days=800)), None)
+    next_night = next(scheduled_times(spec, now, now + timedelta(days=800)), None)
     last = newest(run for run in read_all(settings.opened_store, spec.name) if run.outcome)
     zone = spec.schedule.zone
     return {
         "name": spec.name,
-        "next": f"{coming.astimezone(zone):%a %d %b %H:%M}" if coming else "never",
+        "next": f"{next_night.astimezone(zone):%a %d %b %H:%M}" if next_night else "never",
         "zone": zone.key,
         "last": f"{last.flow} of {last.as_of_text[:16]}: {last.outcome}" if last else "no run yet",
     }

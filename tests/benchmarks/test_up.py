@@ -1,4 +1,4 @@
-"""`nightcast up`: seconds to a served UI and to every deployment, and the memory of all its processes together."""
+"""`nightcast up`: seconds until the UI and all deployments are served, and memory of all its processes."""
 
 import statistics
 import threading
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.benchmark
 
 
 def memory(stack):
-    """MiB of all processes: shared pages counted once (PSS) where the system tells, else RSS."""
+    """Return MiB of all processes: PSS, which counts shared pages once, or RSS if the system has no PSS."""
     family = [psutil.Process(stack.process.pid), *stack.family()]
-    return sum(getattr(one.memory_full_info(), "pss", one.memory_info().rss) for one in family) / 2**20
+    return sum(getattr(process.memory_full_info(), "pss", process.memory_info().rss) for process in family) / 2**20
 
 
 def served(stack):
@@ -24,8 +24,8 @@ def served(stack):
     return page.is_success and "<title>" in page.text
 
 
-def test_up(tmp_path):
-    seen = []
+def test_startup_time_and_memory(tmp_path):
+    measurements = []
     for attempt in range(3):
         stack = Up(small_world(tmp_path / str(attempt), "small", end="2024-01-31"))
         begun = time.monotonic()
@@ -36,7 +36,7 @@ def test_up(tmp_path):
         starting.join()
         ready = time.monotonic() - begun
         time.sleep(5)
-        seen.append((ui, ready, memory(stack)))
+        measurements.append((ui, ready, memory(stack)))
         stack.stop()
-    ui, ready, mib = (statistics.median(column) for column in zip(*seen, strict=True))
+    ui, ready, mib = (statistics.median(column) for column in zip(*measurements, strict=True))
     print(f"\nnightcast up, medians of 3: UI served after {ui:.1f} s, all ready after {ready:.1f} s, {mib:,.0f} MiB")

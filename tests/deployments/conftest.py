@@ -1,6 +1,7 @@
-"""A `nightcast up` of its own: real servers and a real runner on free ports of 127.0.0.1, over a small world."""
+"""`nightcast up` as a process: real servers and a real runner on free ports of 127.0.0.1, with small pipelines."""
 
 import json
+import logging
 import os
 import signal
 import socket
@@ -29,7 +30,7 @@ def free_port() -> int:
 
 
 def small_world(folder: Path, *names: str, epochs: int = 1, cron: str = "0 3 * * *", end: str | None = None) -> Path:
-    """Two hourly series of 30 days up to `end` (or this hour), and the smallest pipeline over them for each name."""
+    """Write two hourly series of 30 days up to `end` (default: this hour), and a minimal pipeline for each name."""
     last = pd.Timestamp(end, tz="UTC") if end else pd.Timestamp.now(tz="UTC").floor("h")
     hours = pd.date_range(end=last, periods=24 * 30, freq="h")
     shape = 10 + 8 * np.sin(2 * np.pi * hours.hour / 24)
@@ -52,8 +53,8 @@ def small_world(folder: Path, *names: str, epochs: int = 1, cron: str = "0 3 * *
     return folder
 
 
-def surroundings(folder: Path, **more: str) -> dict[str, str]:
-    """The environment of a user in this folder, whatever the tests themselves run in."""
+def user_environment(folder: Path, **more: str) -> dict[str, str]:
+    """Return the environment of a user in this folder, without the variables of the test process."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "NIGHTCAST_"))}
     return {**kept, "NIGHTCAST_PIPELINES": str(folder / "pipelines"), "OMP_NUM_THREADS": "1", **more}
 
@@ -76,7 +77,7 @@ class Up:
             self.process = subprocess.Popen(
                 [NIGHTCAST, *words],
                 cwd=self.folder,
-                env=surroundings(self.folder),
+                env=user_environment(self.folder),
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
@@ -93,8 +94,8 @@ class Up:
         return psutil.Process(self.process.pid).children(recursive=True) if self.process else []
 
     def child(self, module: str) -> psutil.Process:
-        """The child that runs a module; the one that ends last where several do."""
-        return next(one for one in self.family() if module in " ".join(one.cmdline()))
+        """Return the child process that runs a module."""
+        return next(process for process in self.family() if module in " ".join(process.cmdline()))
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         assert self.process
@@ -105,12 +106,12 @@ class Up:
         return self.process.returncode
 
     def lose_power(self) -> None:
-        """Everything at once, as when the plug is pulled."""
+        """Kill all processes at once, as a power loss does."""
         assert self.process
         family = self.family()
         self.process.kill()
-        for one in family:
-            one.kill()
+        for process in family:
+            process.kill()
         self.process.wait(30)
         psutil.wait_procs(family, timeout=30)
 
@@ -118,7 +119,7 @@ class Up:
         return subprocess.run(
             [NIGHTCAST, *words],
             cwd=self.folder,
-            env=surroundings(self.folder),
+            env=user_environment(self.folder),
             capture_output=True,
             text=True,
             check=False,
@@ -126,62 +127,71 @@ class Up:
         )
 
     def client(self) -> httpx.Client:
-        """Of the REST API, with the token that the server asks of whoever changes something."""
+        """Return a client of the REST API with the CSRF token that changes require."""
         token = httpx.get(f"{self.api}/csrf-token", params={"client": "test"}, timeout=30).json()["token"]
         headers = {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token}
         return httpx.Client(base_url=self.api, timeout=30, headers=headers)
 
     def run(self, deployment: str, **parameters: Any) -> str:
-        """Start a deployment by the REST call; the id of the run."""
+        """Start a deployment through the REST API and return the id of the run."""
         with self.client() as client:
-            found = client.get(f"/deployments/name/{deployment}").json()
-            made = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+            deployment_id = client.get(f"/deployments/name/{deployment}").json()["id"]
+            made = client.post(f"/deployments/{deployment_id}/create_flow_run", json={"parameters": parameters})
             assert made.is_success, made.text
             return str(made.json()["id"])
 
     def run_of(self, run: str) -> dict[str, Any]:
         with self.client() as client:
-            found: dict[str, Any] = client.get(f"/flow_runs/{run}").json()
-            return found
+            state: dict[str, Any] = client.get(f"/flow_runs/{run}").json()
+            return state
 
     def wait_for(self, run: str, *states: str, seconds: float = 180) -> dict[str, Any]:
-        """The run once it is in one of these states."""
-        found: dict[str, Any] = {}
+        """Wait until the run is in one of these states and return it."""
+        state: dict[str, Any] = {}
 
-        def there() -> bool:
-            found.update(self.run_of(run))
-            return found["state"]["type"] in states
+        def is_in_state() -> bool:
+            state.update(self.run_of(run))
+            return state["state"]["type"] in states
 
-        until(there, seconds, lambda: f"{found['state']} {self.log('runner')[-2000:]}")
-        return found
+        until(is_in_state, seconds, lambda: f"{state['state']} {self.log('runner')[-2000:]}")
+        return state
 
     def log(self, child: str) -> str:
         return (self.folder / f".prefect/up-{child}.log").read_text(errors="replace")
 
 
-def until(there: Callable[[], bool], seconds: float, why: Callable[[], str] = lambda: "") -> None:
-    """Wait for something that may be asked while a server restarts."""
+def until(is_true: Callable[[], bool], seconds: float, describe: Callable[[], str] = lambda: "") -> None:
+    """Wait until `is_true()` holds; errors of a server that restarts count as false."""
     end = time.monotonic() + seconds
     while True:
         try:
-            if there():
+            if is_true():
                 return
         except (httpx.HTTPError, OSError):
             pass
-        assert time.monotonic() < end, why()
+        assert time.monotonic() < end, describe()
         time.sleep(0.3)
 
 
 def in_two_minutes() -> str:
-    """A cron that fires once a day, and for the first time within two minutes."""
+    """Return a daily cron that fires for the first time within two minutes."""
     due = datetime.now(UTC) + timedelta(seconds=100)
     return f"{due.minute} {due.hour} * * *"
 
 
 @pytest.fixture(scope="session")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
-    """A stack over the pipelines `small` and `twin`; the end of the session stops it."""
+    """A running stack with the pipelines `small` and `twin`, stopped at the end of the session."""
     stack = Up(small_world(tmp_path_factory.mktemp("up"), "small", "twin", end="2024-01-31")).start()
     yield stack
     if stack.process and stack.process.poll() is None:
         stack.stop()
+
+
+@pytest.fixture
+def restored_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Restore Nightcast's log after the test: a command adds a handler for a stream that is closed after the test."""
+    log = logging.getLogger("nightcast")
+    for name in ("level", "propagate"):
+        monkeypatch.setattr(log, name, getattr(log, name))
+    monkeypatch.setattr(log, "handlers", list(log.handlers))

@@ -1,4 +1,4 @@
-"""What compose.yaml and the systemd units say, read so that a test can run it."""
+"""Reads compose.yaml and the systemd units for the tests."""
 
 import configparser
 import re
@@ -13,15 +13,15 @@ FOLDER = ROOT / "deployments"
 
 
 def compose(**values: str) -> dict[str, Any]:
-    """compose.yaml with its variables filled in, as Docker would read it; KeyError for a missing one."""
+    """Return compose.yaml with its variables substituted as by Docker. Raises KeyError for a missing variable."""
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
-    filled = re.sub(r"\$\{(\w+)(:\?[^}]*)?\}", lambda found: values[found.group(1)], text)
-    read: dict[str, Any] = yaml.safe_load(filled)
-    return read
+    filled = re.sub(r"\$\{(\w+)(:\?[^}]*)?\}", lambda match: values[match.group(1)], text)
+    document: dict[str, Any] = yaml.safe_load(filled)
+    return document
 
 
 def unit(name: str) -> dict[str, dict[str, str]]:
-    """A systemd unit by section."""
+    """Return a systemd unit by section."""
     parser = configparser.ConfigParser(interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(FOLDER / "systemd" / f"nightcast-{name}.service", encoding="utf-8")
@@ -29,7 +29,7 @@ def unit(name: str) -> dict[str, dict[str, str]]:
 
 
 def command_of(name: str) -> list[str]:
-    """What a unit starts, without the folder of the installation."""
+    """Return the command of a unit without the installation folder."""
     words = shlex.split(unit(name)["Service"]["ExecStart"])
     return [Path(words[0]).name, *words[1:]]
 

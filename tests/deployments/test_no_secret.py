@@ -1,4 +1,4 @@
-"""A marked password goes through every verb, rightly and wrongly used, and is found nowhere after."""
+"""A password passes through every command, accepted and refused, and appears in no output and no file."""
 
 import os
 import subprocess
@@ -11,14 +11,14 @@ import pytest
 import yaml
 
 NIGHTCAST = Path(sys.executable).parent / "nightcast"
-RIGHT, WRONG = "s3cret-Pass%2Fw%40rd", "wr0ng-Pass"  # as a URL writes it; one that the server does not know
+RIGHT, WRONG = "s3cret-Pass%2Fw%40rd", "wr0ng-Pass"  # quoted as in a URL; one that the server refuses
 MARKS = ("s3cret-Pass", WRONG)
 NIGHT = "2024-01-29"
 
 
 @pytest.fixture
 def home(tmp_path: Path, postgres: Any) -> Path:
-    """A folder with a pipeline over a PostgreSQL table of two series and thirty days of hours."""
+    """A folder with a pipeline on a PostgreSQL table of two hourly series over thirty days."""
     postgres.execute(
         "DROP TABLE IF EXISTS secret_panel",
         "CREATE TABLE secret_panel AS SELECT s AS id, h AS t, 10 + 8 * sin(extract(hour FROM h) / 24 * 2 * pi()) + "
@@ -43,20 +43,20 @@ def home(tmp_path: Path, postgres: Any) -> Path:
 
 @pytest.fixture
 def run(home: Path, postgres: Any) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """run("check", …, password=…): the installed command in that folder, its Prefect home in it too."""
+    """run("check", …, login=…): run the installed command in that folder, with its Prefect home there too."""
 
-    def told(*words: str, login: str = RIGHT) -> subprocess.CompletedProcess[str]:
+    def result(*words: str, login: str = RIGHT) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTCAST_"))}
         environment |= {"NIGHT_PW": login, "PREFECT_HOME": str(home / ".prefect")}
         return subprocess.run(
             [NIGHTCAST, *words], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
 
-    return told
+    return result
 
 
-def marked(home: Path) -> list[str]:
-    """The files under `home` that hold a part of a password."""
+def files_with_secret(home: Path) -> list[str]:
+    """Return the files under `home` that contain a part of a password."""
     marks = [mark.encode() for mark in MARKS]
     files = [path for path in home.rglob("*") if path.is_file()]
     return [str(path.relative_to(home)) for path in files if any(mark in path.read_bytes() for mark in marks)]
@@ -64,7 +64,7 @@ def marked(home: Path) -> list[str]:
 
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
-def test_no_verb_leaves_a_secret_in_any_output_log_store_or_database(home: Path, run: Any, postgres: Any) -> None:
+def test_no_command_leaves_a_secret_in_output_log_store_or_database(home: Path, run: Any, postgres: Any) -> None:
     url = f"postgresql://night:${{NIGHT_PW}}@127.0.0.1:{postgres.port}/postgres"
     sound: tuple[tuple[str, ...], ...] = (
         ("init", url, "--table", "secret_panel", "--name", "guessed"),
@@ -85,20 +85,20 @@ def test_no_verb_leaves_a_secret_in_any_output_log_store_or_database(home: Path,
         ("backfill", "small.yaml", "--from", "2024-01-28", "--to", NIGHT),
         ("doctor", "small.yaml"),
     )
-    said = ""
+    output = ""
     for words in sound:
-        told = run(*words)
-        expected = {"forecast": (0, 4), "doctor": (1,)}.get(words[0], (0,))  # no champion in it; 2024 is long ago
-        assert told.returncode in expected, (words, told.stderr[-500:])
-        said += told.stdout + told.stderr
+        result = run(*words)
+        expected = {"forecast": (0, 4), "doctor": (1,)}.get(words[0], (0,))  # maybe without champion; 2024 is too old
+        assert result.returncode in expected, (words, result.stderr[-500:])
+        output += result.stdout + result.stderr
     for words in (*sound[:9:3], sound[3], sound[8]):
         refused = run(*words, *(("--force",) if words[0] == "init" else ()), login=WRONG)
         assert refused.returncode in (2, 3), (words, refused.stderr[-500:])
         assert "password authentication failed" in refused.stderr
         assert "Traceback" not in refused.stderr or "--verbose" in words
-        said += refused.stdout + refused.stderr
-    assert not any(mark in said for mark in MARKS)
-    assert marked(home) == []
+        output += refused.stdout + refused.stderr
+    assert not any(mark in output for mark in MARKS)
+    assert files_with_secret(home) == []
     databases = [path.name for path in home.rglob("*.db")]
     assert "prefect.db" in databases
     assert "mlflow.db" in databases or any("mlflow" in name for name in databases)

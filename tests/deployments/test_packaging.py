@@ -9,7 +9,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory):
-    """The wheel, built from this tree and installed without its dependencies in a folder of its own."""
+    """The wheel, built from this tree and installed without dependencies into its own folder."""
     folder = tmp_path_factory.mktemp("wheel")
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
     built = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(ROOT)]
@@ -21,22 +21,23 @@ def installed(tmp_path_factory):
     return folder / "site"
 
 
-def test_the_wheel_answers_from_another_folder_with_its_own_rooms(installed, tmp_path):
+def test_installed_wheel_runs_from_another_folder(installed, tmp_path):
     code = (
         "import sys, deployments.cli.main as cli; print(cli.__file__); sys.argv = ['nightcast', '--help']; cli.main()"
     )
-    told = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-c", code], cwd=tmp_path, env={"PYTHONPATH": str(installed)}, capture_output=True, text=True,
         check=True, timeout=60,
     )  # fmt: skip
-    assert told.stdout.startswith(str(installed))
-    assert "nightly" in told.stdout
+    assert result.stdout.startswith(str(installed))
+    assert "nightly" in result.stdout
 
 
 @pytest.mark.parametrize(
     "file",
     ["data_contracts/odcs/clean.yaml", "deployments/pipelines/nyc-delays.yaml", "tasks/report/page.html",
-     "tasks/report/page.css", "deployments/pipelines/pipeline.schema.json", "deployments/demo/nyc-delays.parquet"],
+     "tasks/report/page.css", "deployments/pipelines/pipeline.schema.json", "deployments/commands/pipeline.yaml.j2",
+     "deployments/commands/contract.yaml.j2", "deployments/demo/nyc-delays.parquet"],
 )  # fmt: skip
-def test_the_wheel_carries_what_a_night_reads(installed, file):
+def test_wheel_contains_data_files(installed, file):
     assert (installed / file).is_file()

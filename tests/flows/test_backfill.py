@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from data_contracts.errors import NightsFailed, SpecError
-from deployments.cli.main import last_line
+from deployments.commands.run_flow import last_line
 from flows.backfill import backfill
 from flows.nightly import nightly
 from flows.pipeline.parameters import NetworkForm, OverridesForm

@@ -1,4 +1,4 @@
-"""`nightcast contract` as a user's CI calls it: one line a change, an exit code that says whether readers break."""
+"""`nightcast contract` as a user's CI calls it: one line per change, and an exit code for broken readers."""
 
 import json
 from pathlib import Path
@@ -13,26 +13,24 @@ DEMO = ODCS / "nyc-delays.yaml"
 
 
 @pytest.fixture
-def asked() -> CliRunner:
+def runner() -> CliRunner:
     return CliRunner()
 
 
-def test_a_change_that_breaks_readers_ends_with_3_and_one_that_does_not_with_0(
-    asked: CliRunner, tmp_path: Path
-) -> None:
+def test_breaking_change_exits_with_3_and_compatible_change_with_0(runner: CliRunner, tmp_path: Path) -> None:
     wider, narrower = tmp_path / "wider.odcs.yaml", tmp_path / "narrower.odcs.yaml"
     text = DEMO.read_text(encoding="utf-8")
     wider.write_text(text.replace("min_value: -40", "min_value: -60"), encoding="utf-8")
     narrower.write_text(
         text.replace("min_value: -40", "min_value: -30").replace("version: 1.0.0", "version: 1.1.0"), encoding="utf-8"
     )
-    broken = asked.invoke(app, ["contract", "diff", str(DEMO), str(wider)])
+    broken = runner.invoke(app, ["contract", "diff", str(DEMO), str(wider)])
     assert broken.exit_code == 3
     assert "breaking    rule 'temp is possible': min_value -40 → -60\n" in broken.stdout
     assert broken.stdout.endswith(
         "nyc-delays@1.0.0 breaks readers of nyc-delays@1.0.0: 2 breaking, 0 unclear, 0 compatible.\n"
     )
-    fine = asked.invoke(app, ["contract", "diff", str(DEMO), str(narrower), "--json"])
+    fine = runner.invoke(app, ["contract", "diff", str(DEMO), str(narrower), "--json"])
     assert fine.exit_code == 0
     facts = json.loads(fine.stdout)
     assert facts["breaks"] is False
@@ -41,13 +39,13 @@ def test_a_change_that_breaks_readers_ends_with_3_and_one_that_does_not_with_0(
     ]
 
 
-def test_the_same_contract_twice_says_so(asked: CliRunner) -> None:
-    same = asked.invoke(app, ["contract", "diff", str(DEMO), "nyc-delays"])
-    assert (same.exit_code, same.stdout) == (0, "nyc-delays@1.0.0 and nyc-delays@1.0.0 promise the same.\n")
+def test_identical_contracts_are_equivalent(runner: CliRunner) -> None:
+    same = runner.invoke(app, ["contract", "diff", str(DEMO), "nyc-delays"])
+    assert (same.exit_code, same.stdout) == (0, "nyc-delays@1.0.0 and nyc-delays@1.0.0 are equivalent.\n")
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("kind: Recipe\nid: a\nversion: 1.0.0\napiVersion: v3.1.0\n", "is no data contract"),
         ("a: [", "is not valid YAML"),
@@ -55,23 +53,25 @@ def test_the_same_contract_twice_says_so(asked: CliRunner) -> None:
         (None, "does not exist"),
     ],
 )
-def test_a_file_that_is_no_contract_ends_with_2(asked: CliRunner, tmp_path: Path, text: str | None, said: str) -> None:
+def test_file_that_is_not_a_contract_exits_with_2(
+    runner: CliRunner, tmp_path: Path, text: str | None, message: str
+) -> None:
     path = tmp_path / "new.odcs.yaml"
     if text is not None:
         path.write_text(text, encoding="utf-8")
     for words in (["diff", str(DEMO), str(path)], ["diff", str(path), str(DEMO)], ["page", str(path)]):
-        refused = asked.invoke(app, ["contract", *words, "--json"])
+        refused = runner.invoke(app, ["contract", *words, "--json"])
         assert refused.exit_code == 2
-        assert said in json.loads(refused.stdout)["message"]
+        assert message in json.loads(refused.stdout)["message"]
         assert "new.odcs.yaml" in refused.stderr
 
 
-def test_the_page_of_a_contract_is_printed(asked: CliRunner) -> None:
-    page = asked.invoke(app, ["contract", "page", "forecasts"])
+def test_contract_page_is_printed(runner: CliRunner) -> None:
+    page = runner.invoke(app, ["contract", "page", "forecasts"])
     assert page.exit_code == 0
     assert "| `y_hat` | float64 |" in page.stdout
-    record = json.loads(asked.invoke(app, ["contract", "page", "forecasts", "--json"]).stdout)
+    record = json.loads(runner.invoke(app, ["contract", "page", "forecasts", "--json"]).stdout)
     assert record["schema"]["cutoff"] == "timestamp[us, tz=UTC]"
-    unknown = asked.invoke(app, ["contract", "page", "forecast"])
+    unknown = runner.invoke(app, ["contract", "page", "forecast"])
     assert (unknown.exit_code, unknown.stdout) == (2, "")
-    assert "there is no contract 'forecast'; known are accuracy, actuals" in unknown.stderr
+    assert "contract 'forecast' does not exist. Use one of accuracy, actuals" in unknown.stderr

@@ -1,5 +1,4 @@
 import json
-import logging
 import os
 import subprocess
 import sys
@@ -31,7 +30,7 @@ VERBS = (
 
 @pytest.fixture
 def home(tmp_path):
-    """A folder with 30 days of two hourly series and the smallest pipeline over them."""
+    """A folder with 30 days of two hourly series and a minimal pipeline."""
     hours = pd.date_range("2024-01-01", periods=24 * 30, freq="h", tz="UTC")
     shape = 10 + 8 * np.sin(2 * np.pi * hours.hour / 24)
     noise = np.random.default_rng(3).normal(size=(2, len(hours)))
@@ -51,16 +50,13 @@ def home(tmp_path):
 
 
 @pytest.fixture
-def looking(home, monkeypatch):
-    """Run a verb that only looks, in this process: importing the libraries once is enough."""
+def run_in_process(home, monkeypatch, restored_log):
+    """Run a read-only command in this process, so that libraries are imported once."""
     monkeypatch.chdir(home)
-    for name in [name for name in os.environ if name.startswith("NIGHTCAST_")]:  # of a fixture that lives long
+    for name in [name for name in os.environ if name.startswith("NIGHTCAST_")]:  # set by a session fixture
         monkeypatch.delenv(name)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(home.parent / "prefect")))
-    log = logging.getLogger("nightcast")  # the command gives it a handler on a stream that ends with the test
-    for state in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
@@ -72,28 +68,28 @@ def nightcast(home, *words):
     )
 
 
-def edited(home, **changes):
+def edit_pipeline(home, **changes):
     path = home / "small.yaml"
     path.write_text(yaml.safe_dump(yaml.safe_load(path.read_text()) | changes), encoding="utf-8")
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_help_text_ends_with_an_example(looking, verb):
-    told = looking(verb, "--help")
-    assert told.exit_code == 0
-    assert f"Example: nightcast {verb}" in " ".join(told.stdout.split())
+def test_every_help_text_has_an_example(run_in_process, verb):
+    result = run_in_process(verb, "--help")
+    assert result.exit_code == 0
+    assert f"Example: nightcast {verb}" in " ".join(result.stdout.split())
 
 
-def test_help_of_the_command_needs_no_torch_and_lists_every_verb(home):
-    told = nightcast(home, "--help")
-    assert told.returncode == 0
-    assert all(verb in told.stdout for verb in VERBS)
+def test_help_lists_every_command(home):
+    result = nightcast(home, "--help")
+    assert result.returncode == 0
+    assert all(verb in result.stdout for verb in VERBS)
 
 
-def test_check_says_what_it_found_and_writes_nothing(home):
-    told = nightcast(home, "check", "small.yaml", "--as-of", "2024-01-29", "--json")
-    assert told.returncode == 0, told.stderr
-    facts = json.loads(told.stdout)
+def test_check_prints_facts_and_writes_nothing(home):
+    result = nightcast(home, "check", "small.yaml", "--as-of", "2024-01-29", "--json")
+    assert result.returncode == 0, result.stderr
+    facts = json.loads(result.stdout)
     assert facts["series"] == 2
     assert facts["cutoff"] == "2024-01-28T23:00:00+00:00"
     assert facts["windows"]["forecast"] == 2
@@ -101,7 +97,7 @@ def test_check_says_what_it_found_and_writes_nothing(home):
 
 
 @pytest.mark.parametrize(
-    ("changes", "words", "code", "said"),
+    ("changes", "words", "code", "message"),
     [
         ({"freqq": "h"}, (), 2, "freqq"),
         ({"freq": "hourly"}, (), 2, "not a pandas frequency"),
@@ -112,49 +108,49 @@ def test_check_says_what_it_found_and_writes_nothing(home):
         ({}, ("--as-of", "2023-12-31"), 3, "2023-12-31"),
     ],
 )
-def test_what_is_wrong_ends_with_its_code_and_one_sentence(home, looking, changes, words, code, said):
-    edited(home, **changes)
-    told = looking("check", "small.yaml", "--json", *words)
-    assert told.exit_code == code, told.stderr
-    assert said in told.stderr
-    assert "Traceback" not in told.stderr
-    assert json.loads(told.stdout)["exit_code"] == code
+def test_errors_have_an_exit_code_and_one_message(home, run_in_process, changes, words, code, message):
+    edit_pipeline(home, **changes)
+    result = run_in_process("check", "small.yaml", "--json", *words)
+    assert result.exit_code == code, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert json.loads(result.stdout)["exit_code"] == code
 
 
-def test_an_unknown_option_is_a_wrong_argument(looking):
-    assert looking("nightly", "small.yaml", "--asof", "2024-01-29").exit_code == 2
+def test_unknown_option_exits_with_2(run_in_process):
+    assert run_in_process("nightly", "small.yaml", "--asof", "2024-01-29").exit_code == 2
 
 
-def test_showing_a_pipeline_that_never_ran_says_how_to_run_it(looking):
-    told = looking("show", "small.yaml")
-    assert told.exit_code == 1
-    assert "nightcast nightly small.yaml" in told.stderr
+def test_show_names_the_command_to_run_first(run_in_process):
+    result = run_in_process("show", "small.yaml")
+    assert result.exit_code == 1
+    assert "nightcast nightly small.yaml" in result.stderr
 
 
-def test_forecasting_before_any_night_ends_with_4(home):
-    told = nightcast(home, "forecast", "small.yaml", "--as-of", "2024-01-29")
-    assert told.returncode == 4
-    assert "no champion" in told.stderr
-    assert "Traceback" not in told.stderr
+def test_forecast_without_champion_exits_with_4(home):
+    result = nightcast(home, "forecast", "small.yaml", "--as-of", "2024-01-29")
+    assert result.returncode == 4
+    assert "no champion" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_night_prints_one_json_object_and_show_reads_what_it_left(home, looking):
-    told = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29", "--json")
-    assert told.returncode == 0, told.stderr
-    outcome = json.loads(told.stdout)
+def test_night_prints_one_json_object_and_show_reads_its_results(home, run_in_process):
+    result = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29", "--json")
+    assert result.returncode == 0, result.stderr
+    outcome = json.loads(result.stdout)
     assert len(pd.read_parquet(home / "store" / outcome["published"])) == 24
-    facts = json.loads(looking("show", "small.yaml", "--json").stdout)
+    facts = json.loads(run_in_process("show", "small.yaml", "--json").stdout)
     assert {row["model_name"] for row in facts["leaderboard"]} >= {"naive", "linear", "seasonal_naive_24"}
-    text = looking("show", "small.yaml", "--series", "a").stdout
+    text = run_in_process("show", "small.yaml", "--series", "a").stdout
     assert "Series a" in text
     assert "Morning page" in text
 
 
-def test_a_night_on_broken_data_ends_with_3_and_publishes_nothing(home):
+def test_night_on_broken_data_exits_with_3_and_publishes_nothing(home):
     panel = pd.read_parquet(home / "panel.parquet")
     pd.concat([panel, panel.iloc[[3]]]).to_parquet(home / "panel.parquet", index=False)
-    told = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29")
-    assert told.returncode == 3
-    assert "quarantine/pipeline=small/" in told.stderr
-    assert "Traceback" not in told.stderr
+    result = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29")
+    assert result.returncode == 3
+    assert "quarantine/pipeline=small/" in result.stderr
+    assert "Traceback" not in result.stderr
     assert not (home / "store" / "forecasts").exists()

@@ -1,7 +1,6 @@
-"""A good table with one fact broken in each of many ways: the finding, the exit code, and that no row is lost."""
+"""A good table mutated in many ways, one at a time: the finding, the exit code, and that no row is lost."""
 
 import json
-import logging
 import os
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -56,13 +55,13 @@ Made = Callable[[pd.DataFrame], pd.DataFrame | bytes]
 
 
 class Mutation(NamedTuple):
-    """A finding that `stops` any night ends with 3; another does where the contract says error, not with a warning.
+    """A mutation and its expected result. With `stops`, every night exits with 3; else only with severity error.
 
-    `out` rows lie in quarantine, `lost` of those that the good table has are not in this one, `gaps` steps are empty.
+    `out` rows are in quarantine, `lost` rows of the good table are missing, `gaps` steps are empty.
     """
 
     made: Made
-    said: str = ""
+    message: str = ""
     stops: bool = False
     out: int = 0
     lost: int = 0
@@ -70,7 +69,7 @@ class Mutation(NamedTuple):
 
 
 def table() -> pd.DataFrame:
-    """Two shops, thirty days of hours, written as text with their offset."""
+    """Two shops, thirty days of hours, written as text with an offset."""
     hours = pd.date_range("2024-01-01", periods=HOURS, freq="h", tz="UTC")
     shape = (10 + 8 * np.sin(2 * np.pi * np.arange(HOURS) / 24)).round(2)
     stamps = hours.strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -79,7 +78,7 @@ def table() -> pd.DataFrame:
 
 
 def put(column: str, value: object) -> Made:
-    """Another value in row 7, which is shop a's at 7 o'clock of the first day."""
+    """Put another value in row 7: shop a at 07:00 on the first day."""
 
     def made(frame: pd.DataFrame) -> pd.DataFrame:
         changed = frame.astype({column: object})
@@ -90,12 +89,12 @@ def put(column: str, value: object) -> Made:
 
 
 def named(name: str) -> Made:
-    """The second shop has another name."""
+    """Rename the second shop."""
     return lambda frame: frame.assign(shop=frame["shop"].replace("b", name))
 
 
 def again(**changes: Any) -> Made:
-    """Row 7 once more, at the end."""
+    """Repeat row 7 at the end."""
     return lambda frame: pd.concat([frame, frame.iloc[[7]].assign(**changes)])
 
 
@@ -239,12 +238,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def broken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Mutation]:
-    """broken(name, "error"): writes the mutated table, a contract of that severity and the pipeline to `folder`."""
+    """broken(name, "error"): write the mutated table, a contract with that severity and the pipeline to `folder`."""
     monkeypatch.chdir(folder)
     monkeypatch.setenv("NIGHTCAST_STORE", str(folder / "store"))
     monkeypatch.setenv("PREFECT_HOME", os.environ.get("PREFECT_HOME", str(folder / "prefect")))
 
-    def told(name: str, severity: str) -> Mutation:
+    def write(name: str, severity: str) -> Mutation:
         mutation = MUTATIONS[name]
         made = mutation.made(table())
         (folder / "shops.csv").write_bytes(made if isinstance(made, bytes) else text(made))
@@ -253,41 +252,36 @@ def broken(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str]
         (folder / "shops.yaml").write_text(yaml.safe_dump(SPEC | {"source": source}), encoding="utf-8")
         return mutation
 
-    return told
+    return write
 
 
-def checked(monkeypatch: pytest.MonkeyPatch) -> tuple[int, dict[str, Any]]:
-    """(exit code, facts) of `nightcast check`."""
-    log = logging.getLogger("nightcast")  # the command gives it a handler on a stream that ends with the test
-    for state in ("handlers", "level", "propagate"):
-        monkeypatch.setattr(log, state, getattr(log, state) if state != "handlers" else list(log.handlers))
-    told = CliRunner().invoke(app, ["check", "shops.yaml", "--as-of", NIGHT, "--json"])
-    assert "Traceback" not in told.output
-    assert told.exception is None or isinstance(told.exception, SystemExit)
-    return told.exit_code, json.loads(told.stdout)
+def run_check() -> tuple[int, dict[str, Any]]:
+    """Run `nightcast check` and return (exit code, facts)."""
+    result = CliRunner().invoke(app, ["check", "shops.yaml", "--as-of", NIGHT, "--json"])
+    assert "Traceback" not in result.output
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_broken_fact_is_found_and_nothing_else(broken: Any, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_mutation_is_the_only_finding(broken: Any, restored_log: None, name: str) -> None:
     mutation = broken(name, "error")
-    if mutation.said:
-        code, facts = checked(monkeypatch)
+    if mutation.message:
+        code, facts = run_check()
         assert code == 3
         findings = [line[4:] for line in facts["message"].splitlines() if line.startswith("  - ")] or [facts["message"]]
         assert len(findings) == 1
-        assert findings[0].startswith(mutation.said)
+        assert findings[0].startswith(mutation.message)
     else:
         assert describe_check(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"] == []
 
 
 @pytest.mark.parametrize("name", [name for name, mutation in MUTATIONS.items() if not mutation.stops])
-def test_where_the_contract_allows_it_the_night_goes_on_and_every_row_is_somewhere(
-    broken: Any, tmp_path: Path, name: str
-) -> None:
+def test_with_severity_warning_the_night_continues_and_no_row_is_lost(broken: Any, tmp_path: Path, name: str) -> None:
     mutation = broken(name, "warning")
     warnings = describe_check(PipelineSpec.read("shops.yaml"), NIGHT)["warnings"]
-    assert [found.startswith(mutation.said) for found in warnings] == ([True] if mutation.said else [])
-    reading, store = PipelineSpec.read("shops.yaml").reading, Store(root=str(tmp_path / "store"))
+    assert [warning.startswith(mutation.message) for warning in warnings] == ([True] if mutation.message else [])
+    reading, store = PipelineSpec.read("shops.yaml").dataset, Store(root=str(tmp_path / "store"))
     as_of = datetime.fromisoformat(NIGHT).replace(tzinfo=UTC)
     validated = validate.fn(ingest.fn(reading, as_of, store), reading, as_of, store)
     health = validated.health
@@ -299,7 +293,7 @@ def test_where_the_contract_allows_it_the_night_goes_on_and_every_row_is_somewhe
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", MUTATIONS)
-def test_a_whole_night_over_a_broken_table_ends_as_it_should(
+def test_night_on_mutated_table_publishes_or_stops(
     broken: Any, folder: Path, prefect_server: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     mutation = broken(name, "warning")

@@ -1,4 +1,4 @@
-"""The JSON schema of pipelines: current, and true of every pipeline that is shipped."""
+"""The JSON schema of pipelines is current and accepts every shipped pipeline."""
 
 import json
 import re
@@ -15,31 +15,31 @@ PIPELINES = sorted(SCHEMA.parent.glob("*.y*ml"))
 PIPELINE = yaml.safe_load((SCHEMA.parent / "nyc-delays.yaml").read_text(encoding="utf-8"))
 
 
-def test_the_shipped_schema_is_that_of_the_settings():
+def test_shipped_schema_matches_the_settings():
     assert SCHEMA.read_text(encoding="utf-8") == schema_text() + "\n", (
         "the settings of a pipeline changed: nightcast schema > deployments/pipelines/pipeline.schema.json"
     )
 
 
-def test_the_verb_prints_it_and_it_is_a_schema():
-    told = CliRunner().invoke(app, ["schema"])
-    assert told.exit_code == 0
-    assert told.stdout == SCHEMA.read_text(encoding="utf-8")
-    jsonschema.Draft202012Validator.check_schema(json.loads(told.stdout))
-    assert json.loads(CliRunner().invoke(app, ["schema", "--json"]).stdout) == json.loads(told.stdout)
+def test_command_prints_a_valid_json_schema():
+    result = CliRunner().invoke(app, ["schema"])
+    assert result.exit_code == 0
+    assert result.stdout == SCHEMA.read_text(encoding="utf-8")
+    jsonschema.Draft202012Validator.check_schema(json.loads(result.stdout))
+    assert json.loads(CliRunner().invoke(app, ["schema", "--json"]).stdout) == json.loads(result.stdout)
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)
-def test_every_shipped_pipeline_keeps_the_schema_and_names_it_to_editors(path):
+def test_shipped_pipelines_are_valid_and_name_the_schema(path):
     text = path.read_text(encoding="utf-8")
     jsonschema.validate(yaml.safe_load(text), pipeline_schema(), jsonschema.Draft202012Validator)
-    way = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
-    assert way, "the first line names no schema"
-    assert (path.parent / way[1]).resolve() == SCHEMA.resolve()
+    match = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
+    assert match, "the first line does not name a schema"
+    assert (path.parent / match[1]).resolve() == SCHEMA.resolve()
 
 
 @pytest.mark.parametrize(
-    ("slip", "where"),
+    ("change", "where"),
     [
         ({"freqq": "h"}, []),
         ({"windowing": {"horizont": 24}}, ["windowing"]),
@@ -48,6 +48,6 @@ def test_every_shipped_pipeline_keeps_the_schema_and_names_it_to_editors(path):
         ({"name": "No Spaces"}, ["name"]),
     ],
 )
-def test_a_slip_is_found_where_it_stands(slip, where):
-    found = list(jsonschema.Draft202012Validator(pipeline_schema()).iter_errors(PIPELINE | slip))
-    assert where in [list(error.absolute_path) for error in found]
+def test_schema_error_points_to_the_wrong_field(change, where):
+    errors = list(jsonschema.Draft202012Validator(pipeline_schema()).iter_errors(PIPELINE | change))
+    assert where in [list(error.absolute_path) for error in errors]

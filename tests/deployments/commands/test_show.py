@@ -3,14 +3,14 @@ import pandas as pd
 from deployments.commands.show import leaderboard_table, plot
 
 
-def test_a_plot_scales_its_bars_to_the_largest_median():
+def test_plot_scales_bars_to_the_largest_median():
     times = pd.date_range("2024-01-01", periods=4, freq="h", tz="UTC")
     rows = pd.DataFrame({"unique_id": "a", "ds": times, "y_hat": [0.0, 2.0, 4.0, 8.0], "source": "champion"})
     rows["model_name"] = "gru-64"
     assert "median  ▂▄█" in plot(rows, "UTC")
 
 
-def test_a_series_of_zeros_is_an_empty_line_and_no_error():
+def test_plot_of_zeros_has_no_bars():
     times = pd.date_range("2024-01-01", periods=2, freq="h", tz="UTC")
     rows = pd.DataFrame(
         {"unique_id": "a", "ds": times, "y_hat": [0.0, 0.0], "source": "linear", "model_name": "linear"}
@@ -18,6 +18,6 @@ def test_a_series_of_zeros_is_an_empty_line_and_no_error():
     assert "Series a" in plot(rows, "Europe/Berlin")
 
 
-def test_the_board_shows_a_missing_score_as_a_dash():
+def test_leaderboard_shows_missing_score_as_dash():
     row = {"model_name": "naive", "role": "baseline", "mase": None, "wql": 0.5}
     assert "–" in leaderboard_table({"pipeline": "ports", "metric": "mase", "leaderboard": [row]})

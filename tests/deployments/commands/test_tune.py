@@ -1,4 +1,4 @@
-"""The YAML that `nightcast tune` leaves is the user's own, with what was found in it; the command ends as it says."""
+"""`nightcast tune` writes the user's YAML with the new models and training, or nothing, and exits as documented."""
 
 import json
 import os
@@ -14,12 +14,12 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.cli.main import app
-from deployments.commands.tune import document
+from deployments.commands.tune import tuned_document
 from flows.pipeline.spec import PipelineSpec
 from tasks.search.conclusion import TuningOutcome
 
 COMMAND = (sys.executable, "-c", "from deployments.cli.main import main; main()", "tune", "small.yaml")
-WRITTEN = """\
+PIPELINE_TEXT = """\
 # Two waves.
 name: small # as ever
 source: {kind: parquet, path: panel.parquet}
@@ -36,7 +36,7 @@ training: {max_epochs: 3, windows_per_epoch: 1024, learning_rate: 0.0003}
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory):
-    """A folder with 30 days of two hourly series that follow a plan, and a pipeline that learns it too slowly."""
+    """A folder with 30 days of two hourly series that follow a plan, and a pipeline that trains too slowly."""
     folder = tmp_path_factory.mktemp("home")
     hours = pd.date_range("2024-01-01", periods=24 * 30, freq="h", tz="UTC")
     draw = np.random.default_rng(3)
@@ -47,7 +47,7 @@ def home(tmp_path_factory):
             pd.DataFrame({"id": name, "t": hours, "v": plan / 2 + draw.normal(0, 0.5, len(hours)), "planned": plan})
         )
     pd.concat(parts).to_parquet(folder / "panel.parquet", index=False)
-    (folder / "small.yaml").write_text(WRITTEN, encoding="utf-8")
+    (folder / "small.yaml").write_text(PIPELINE_TEXT, encoding="utf-8")
     return folder
 
 
@@ -65,32 +65,32 @@ def tune(home, *words):
 
 @pytest.fixture(scope="module")
 def tuned(home):
-    """What a search of six trials told, as an object and on stderr."""
-    told = tune(home, "--trials", "6", "--json")
-    assert told.returncode == 0, told.stderr
-    return json.loads(told.stdout), told.stderr
+    """Facts and stderr of a search of six trials."""
+    result = tune(home, "--trials", "6", "--json")
+    assert result.returncode == 0, result.stderr
+    return json.loads(result.stdout), result.stderr
 
 
 @pytest.fixture
-def looking(home, monkeypatch, tmp_path):
-    """Run a verb in this process, as long as it stops before Prefect is needed."""
+def run_in_process(home, monkeypatch, tmp_path):
+    """Run a command that stops before it needs Prefect in this process."""
     monkeypatch.chdir(home)
     for name in ("PREFECT_HOME", "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL"):
         monkeypatch.setenv(name, os.environ.get(name, str(tmp_path / "prefect")))
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
-def test_a_better_configuration_is_written_beside_the_pipeline(home, tuned):
+def test_better_configuration_is_written_next_to_the_pipeline(home, tuned):
     record, stderr = tuned
     assert record["better"], record["sentence"]
     assert record["written"] == "small-tuned.yaml"
     assert stderr.count("try_out") == 6
-    found = PipelineSpec.read(str(home / "small-tuned.yaml"))
-    own = PipelineSpec.read(str(home / "small.yaml"))
-    assert found.models[0].model_dump(mode="json") == record["recipe"]["model"]
-    assert found.training.model_dump(mode="json") == record["recipe"]["training"]
+    tuned_spec = PipelineSpec.read(str(home / "small-tuned.yaml"))
+    original_spec = PipelineSpec.read(str(home / "small.yaml"))
+    assert tuned_spec.models[0].model_dump(mode="json") == record["recipe"]["model"]
+    assert tuned_spec.training.model_dump(mode="json") == record["recipe"]["training"]
     same = {"models", "training"}
-    assert found.model_dump(exclude=same) == own.model_dump(exclude=same)
+    assert tuned_spec.model_dump(exclude=same) == original_spec.model_dump(exclude=same)
     text = (home / "small-tuned.yaml").read_text(encoding="utf-8")
     assert text.startswith(
         "# Found by `nightcast tune` in small.yaml with --as-of 2024-01-29T00:00:00+00:00 --trials 6"
@@ -99,90 +99,101 @@ def test_a_better_configuration_is_written_beside_the_pipeline(home, tuned):
     assert "# Three epochs are not many.\ntraining: {max_epochs: 3, windows_per_epoch: 1024, learning_rate: 0." in text
 
 
-def test_check_passes_what_was_written(looking, tuned):
-    told = looking("check", "small-tuned.yaml", "--as-of", "2024-01-29", "--json")
-    assert told.exit_code == 0, told.stderr
-    assert json.loads(told.stdout)["models"] == [tuned[0]["name"]]
+def test_check_accepts_the_tuned_pipeline(run_in_process, tuned):
+    result = run_in_process("check", "small-tuned.yaml", "--as-of", "2024-01-29", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["models"] == [tuned[0]["name"]]
 
 
-def test_the_same_search_from_another_store_writes_the_same_file_elsewhere(home, tuned, tmp_path):
+def test_same_search_with_another_store_writes_the_same_file(home, tuned, tmp_path):
     (tmp_path / "found").mkdir()
     out = tmp_path / "found" / "best.yaml"
     first = (home / "small-tuned.yaml").read_text(encoding="utf-8")
     command = [*COMMAND, "--as-of", "2024-01-29", "--trials", "6", "--out", str(out)]
     kept = environment() | {"NIGHTCAST_STORE": str(tmp_path / "store")}
-    told = subprocess.run(command, cwd=home, env=kept, capture_output=True, text=True, check=False, timeout=240)
-    assert told.returncode == 0, told.stderr
-    last = told.stdout.splitlines()[-1]
+    result = subprocess.run(command, cwd=home, env=kept, capture_output=True, text=True, check=False, timeout=240)
+    assert result.returncode == 0, result.stderr
+    last = result.stdout.splitlines()[-1]
     assert "is better on the test windows by" in last
     assert last.endswith(f"written {out}")
-    assert "gru-8-s12" in told.stdout
+    assert "gru-8-s12" in result.stdout
     second = out.read_text(encoding="utf-8")
-    place = os.path.relpath((home / "panel.parquet").resolve(), out.parent.resolve())
-    assert second == first.replace("source: {kind: parquet, path: panel.parquet}", yaml_source(place))
-    assert (out.parent / place).is_file()
+    relative_path = os.path.relpath((home / "panel.parquet").resolve(), out.parent.resolve())
+    assert second == first.replace("source: {kind: parquet, path: panel.parquet}", yaml_source(relative_path))
+    assert (out.parent / relative_path).is_file()
 
 
-def yaml_source(place):
-    return yaml.safe_dump({"source": {"kind": "parquet", "path": place}}, default_flow_style=None).strip()
+def yaml_source(relative_path):
+    return yaml.safe_dump({"source": {"kind": "parquet", "path": relative_path}}, default_flow_style=None).strip()
 
 
-def test_where_a_search_found_something_again_its_story_is_told_once(home, tuned):
+def test_tuning_a_tuned_pipeline_keeps_one_header(home, tuned):
     record = {name: value for name, value in tuned[0].items() if name != "written"}
     path = home / "small-tuned.yaml"
     spec, first = PipelineSpec.read(str(path)), path.read_text(encoding="utf-8")
-    text = document(path, path, spec, TuningOutcome.model_validate(record))
+    text = tuned_document(path, path, spec, TuningOutcome.model_validate(record))
     assert text == first.replace("`nightcast tune` in small.yaml", "`nightcast tune` in small-tuned.yaml")
 
 
-def test_a_search_that_finds_nothing_writes_nothing_even_where_it_was_told_where(home):
-    told = tune(home, "--trials", "1", "--json", "--minutes", "5", "--out", "next.yaml")
-    assert told.returncode == 0, told.stderr
-    record = json.loads(told.stdout)
+def test_search_without_result_writes_nothing_even_with_out(home):
+    result = tune(home, "--trials", "1", "--json", "--minutes", "5", "--out", "next.yaml")
+    assert result.returncode == 0, result.stderr
+    record = json.loads(result.stdout)
     assert (record["better"], record["found"], record["written"]) == (False, False, None)
     assert record["sentence"].startswith("1 trial found nothing better than ")
     assert not (home / "next.yaml").exists()
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--trials", "0"), "--trials"),
         (("--minutes", "-1"), "--minutes"),
         (("--seed", "-1"), "--seed"),
         (("--as-of", "soon"), "--as-of 'soon'"),
-        (("--out", "nowhere/best.yaml"), "nowhere is no folder"),
-        (("--out", "best.txt"), "best.txt is no name of a YAML"),
+        (("--out", "nowhere/best.yaml"), "nowhere is not a writable folder"),
+        (("--out", "best.txt"), "best.txt is not the name of a YAML"),
     ],
 )
-def test_a_wrong_option_ends_with_2_and_is_named(looking, words, said):
-    told = looking("tune", "small.yaml", *words)
-    assert told.exit_code == 2, told.stderr
-    assert said in told.stderr
-    assert "Traceback" not in told.stderr
+def test_wrong_option_exits_with_2_and_is_named(run_in_process, words, message):
+    result = run_in_process("tune", "small.yaml", *words)
+    assert result.exit_code == 2, result.stderr
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_file_of_the_users_own_is_not_overwritten_unasked(home, looking):
-    (home / "mine.yaml").write_text(WRITTEN, encoding="utf-8")
-    (home / "mine-tuned.yaml").write_text(WRITTEN, encoding="utf-8")
-    told = looking("tune", "mine.yaml")
-    assert told.exit_code == 2
-    assert "mine-tuned.yaml is there and not by `nightcast tune`" in told.stderr
-    assert (home / "mine-tuned.yaml").read_text(encoding="utf-8") == WRITTEN
+def test_file_of_the_user_is_not_overwritten(home, run_in_process):
+    (home / "mine.yaml").write_text(PIPELINE_TEXT, encoding="utf-8")
+    (home / "mine-tuned.yaml").write_text(PIPELINE_TEXT, encoding="utf-8")
+    result = run_in_process("tune", "mine.yaml")
+    assert result.exit_code == 2
+    assert "mine-tuned.yaml exists and was not written by `nightcast tune`" in result.stderr
+    assert (home / "mine-tuned.yaml").read_text(encoding="utf-8") == PIPELINE_TEXT
 
 
-def test_ctrl_c_ends_the_search_and_judges_what_it_has(home, tmp_path):
+def test_ctrl_c_ends_the_search_and_compares_the_best_so_far(home, tmp_path):
     python, _, call, *words = COMMAND
-    heard = (
-        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "  # a test in the background is deaf
-    )
-    command = [python, "-c", heard + call, *words, "--as-of", "2024-01-29", "--trials", "500", "--seed", "3", "--json"]
+    # a background process ignores SIGINT unless it is restored
+    restore_sigint = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    command = [
+        python,
+        "-c",
+        restore_sigint + call,
+        *words,
+        "--as-of",
+        "2024-01-29",
+        "--trials",
+        "500",
+        "--seed",
+        "3",
+        "--json",
+    ]
     command += ["--out", str(tmp_path / "best.yaml")]
     with subprocess.Popen(
         command, cwd=home, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as search:
-        tried = (line for line in search.stderr if "try_out" in line)
-        _ = next(tried), next(tried)
+        trial_lines = (line for line in search.stderr if "try_out" in line)
+        _ = next(trial_lines), next(trial_lines)
         search.send_signal(signal.SIGINT)
         rest, stdout = search.stderr.read(), search.stdout.read()
     assert search.returncode == 0, rest

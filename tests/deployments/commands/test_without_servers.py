@@ -1,17 +1,17 @@
-"""A night whose Prefect server or MLflow does not answer publishes all the same, and says what is missing."""
+"""A night publishes without its Prefect server or MLflow, and reports which one is missing."""
 
 import subprocess
 
 import pytest
 
-from tests.deployments.conftest import NIGHTCAST, free_port, small_world, surroundings
+from tests.deployments.conftest import NIGHTCAST, free_port, small_world, user_environment
 
 pytestmark = pytest.mark.slow
 
 
 def nightly(folder, **environment):
     words = [NIGHTCAST, "nightly", "small", "--as-of", "2024-01-30T03:00Z"]
-    env = surroundings(folder, **environment)
+    env = user_environment(folder, **environment)
     done = subprocess.run(words, cwd=folder, env=env, capture_output=True, text=True, check=False, timeout=240)
     assert (folder / "store/latest/pipeline=small/forecasts.parquet").exists(), done.stderr
     assert done.returncode == 0, done.stderr
@@ -19,13 +19,13 @@ def nightly(folder, **environment):
     return done
 
 
-def test_without_its_prefect_server_a_night_starts_one_of_its_own(tmp_path):
+def test_night_runs_without_its_prefect_server(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
-    told = nightly(folder, PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
-    assert "does not answer (ConnectError): this run goes on without it" in told.stderr
+    result = nightly(folder, PREFECT_API_URL=f"http://127.0.0.1:{free_port()}/api")
+    assert "does not answer (ConnectError): this run continues without it" in result.stderr
 
 
-def test_without_mlflow_a_night_forecasts_and_says_that_nothing_was_registered(tmp_path):
+def test_night_without_mlflow_publishes_and_reports_failed_registration(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
-    told = nightly(folder, NIGHTCAST_MLFLOW_URI=f"http://127.0.0.1:{free_port()}")
-    assert "register failed" in told.stdout
+    result = nightly(folder, NIGHTCAST_MLFLOW_URI=f"http://127.0.0.1:{free_port()}")
+    assert "register failed" in result.stdout

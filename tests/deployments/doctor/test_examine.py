@@ -1,4 +1,4 @@
-"""`nightcast doctor`, over stores to which something has happened: it names it, the next step, and an exit code."""
+"""`nightcast doctor` on stores with problems: each is reported with the next step and an exit code."""
 
 import json
 import shutil
@@ -38,66 +38,69 @@ def world(published, tmp_path, monkeypatch):
     return tmp_path / "world"
 
 
-def told(as_of=NOON, max_age="26h"):
-    """(part, state, what, step) of what is not good, but that the small world's network beats no baseline."""
+def problems(as_of=NOON, max_age="26h"):
+    """Return (part, state, message, step) of findings that are not good; the small network never becomes champion."""
     facts, _ = examine(["small"], max_age, as_of)
-    found = [one for one in facts["findings"] if "not the champion's" not in one["told"]]
-    return [(one["part"], one["state"], one["told"], one["step"]) for one in found if one["state"] != "good"]
+    findings = [finding for finding in facts["findings"] if "not the champion's" not in finding["told"]]
+    return [
+        (finding["part"], finding["state"], finding["told"], finding["step"])
+        for finding in findings
+        if finding["state"] != "good"
+    ]
 
 
-def only(found, part="small"):
-    (one,) = [each for each in found if each[0] == part]
-    return one
+def only(findings, part="small"):
+    (finding,) = [finding for finding in findings if finding[0] == part]
+    return finding
 
 
-def test_a_store_in_order_is_healthy_and_what_is_to_watch_is_said(world):
+def test_healthy_store_is_reported_with_findings_to_watch(world):
     facts, text = examine(["small"], "26h", NOON)
     assert (facts["healthy"], facts["exit_code"]) == (True, 0)
-    assert text.splitlines()[-1] == "all is well, but 2 to watch"
+    assert text.splitlines()[-1] == "healthy, 2 to watch"
     assert "! prefect" in text
     assert "the newest forecasts are not the champion's" in text
     json.dumps(facts)
 
 
-def test_three_missed_nights_are_named_with_the_command_that_runs_them(world):
-    found = told("2024-02-01T12:00Z", "10d")
-    _, state, what, step = only(found)
+def test_missed_nights_are_listed_with_the_backfill_command(world):
+    _, state, message, step = only(problems("2024-02-01T12:00Z", "10d"))
     assert state == "bad"
-    assert what == "3 nights were missed: 2024-01-30 03:00, 2024-01-31 03:00, 2024-02-01 03:00 (UTC)"
+    assert message == "3 nights were missed: 2024-01-30 03:00, 2024-01-31 03:00, 2024-02-01 03:00 (UTC)"
     assert step == "nightcast backfill small --from 2024-01-30 --to 2024-02-01"
 
 
-def test_a_night_that_is_due_just_now_is_not_missed_yet(world):
-    assert told("2024-01-30T04:00Z") == told(NOON)
+def test_night_that_is_due_now_is_not_missed(world):
+    assert problems("2024-01-30T04:00Z") == problems(NOON)
 
 
-def test_forecasts_that_are_too_old_are_wrong(world):
-    found = [one for one in told("2024-01-30T08:00Z", "26h") if "old" in one[2]]
-    assert [(one[1], one[2]) for one in found] == [("bad", "newest forecasts: 2024-01-29 03:00 UTC, 29 h old")]
+def test_old_forecasts_are_bad(world):
+    findings = [finding for finding in problems("2024-01-30T08:00Z", "26h") if "old" in finding[2]]
+    assert [finding[1:3] for finding in findings] == [("bad", "newest forecasts: 2024-01-29 03:00 UTC, 29 h old")]
 
 
-def test_a_latest_that_is_not_the_newest_vintage_or_is_torn_is_named_with_the_night_to_run_again(world):
+def test_damaged_latest_is_reported_with_the_night_to_rerun(world):
     latest = world / "store/latest/pipeline=small/forecasts.parquet"
     latest.write_bytes(b"torn")
-    _, state, what, step = only(told())
-    assert (state, "is no whole table" in what) == ("bad", True)
+    _, state, message, step = only(problems())
+    assert (state, "is no whole table" in message) == ("bad", True)
     assert step == "nightcast nightly small --as-of 2024-01-29T03:00:00Z"
 
 
-def test_a_dead_writer_is_named_and_a_living_one_is_fine(world):
+def test_dead_writer_is_bad_and_running_writer_is_good(world):
     gone = current_process("nightly small as of 2024-01-29").model_copy(update={"started": "1"})
     acquire(str(world / "store"), "small", gone, LeaseSettings(wait=0))
-    assert "died in the middle of it" in only(told())[2]
+    assert "died during the run" in only(problems())[2]
     lease = acquire(
         str(world / "store"), "small", current_process("nightly small as of 2024-01-30"), LeaseSettings(wait=0)
     )
     facts, _ = examine(["small"], "26h", NOON)
-    assert any("under way: nightly small as of 2024-01-30" in one["told"] for one in facts["findings"])
+    assert any("running: nightly small as of 2024-01-30" in finding["told"] for finding in facts["findings"])
     lease.release()
     assert lease_module.holder(str(world / "store"), "small") is None
 
 
-def test_a_refused_night_is_named_with_its_reason_and_its_page(world):
+def test_refused_night_is_reported_with_reason_and_page(world):
     record = {
         "as_of": "2024-01-30T03:00:00+00:00",
         "outcome": "refused",
@@ -105,20 +108,20 @@ def test_a_refused_night_is_named_with_its_reason_and_its_page(world):
     }
     path = world / "store/runs/pipeline=small/refused-nightly-2024-01-30T030000Z.json"
     path.write_text(json.dumps(record | {"page": "reports/p/index.html"}))
-    _, state, what, step = only(told())
+    _, state, message, step = only(problems())
     assert (state, step) == ("bad", "See reports/p/index.html")
-    assert what == "the night as of 2024-01-30T03:00:00+00:00 was refused: sales.csv broke: x"
+    assert message == "the night as of 2024-01-30T03:00:00+00:00 was refused: sales.csv broke: x"
 
 
-def test_weights_that_rot_and_a_registry_that_is_gone_are_named(world):
+def test_damaged_weights_and_missing_registry_are_reported(world):
     decision = json.loads(next((world / "store/decisions/pipeline=small").glob("*.json")).read_text())
     if not decision["champion"]:
         decision["champion"] = {"name": "gru", "role": "champion", "version": "1", "bundle": bundle_of(world)}
         next((world / "store/decisions/pipeline=small").glob("*.json")).write_text(json.dumps(decision))
     shutil.rmtree(world / "store/mlflow")
-    assert "there is no registry at" in only(told(), "registry")[2]
+    assert "does not exist" in only(problems(), "registry")[2]
     (world / "store" / decision["champion"]["bundle"]["uri"]).write_bytes(b"rot")
-    assert "are missing or damaged" in only(told(), "registry")[2]
+    assert "are missing or damaged" in only(problems(), "registry")[2]
 
 
 def bundle_of(world):
@@ -126,68 +129,70 @@ def bundle_of(world):
     return {"contract": "bundle@1.0.0", "uri": f"artifacts/bundle/{path.name}", "digest": path.stem, "rows": 0}
 
 
-def test_a_full_disk_is_named(world, monkeypatch):
+def test_full_disk_is_reported(world, monkeypatch):
     usage = type(shutil.disk_usage("."))(100 * 2**30, 99.5 * 2**30, 2**29)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
-    _, state, what, step = only(told(), "disk")
-    assert (state, what) == ("bad", "0.5 of 100.0 GiB are free where the store is")
-    assert "Make room" in step
+    _, state, message, step = only(problems(), "disk")
+    assert (state, message) == ("bad", "0.5 of 100.0 GiB are free on the disk of the store")
+    assert "Free disk space" in step
 
 
-def test_a_clock_that_runs_away_from_the_stores_is_named(world, monkeypatch):
+def test_clock_skew_between_store_and_machine_is_reported(world, monkeypatch):
     monkeypatch.setattr("deployments.doctor.machine_checks.time.time", lambda: datetime.now(UTC).timestamp() + 3600)
-    assert "1:00:00 apart" in only(told(), "clock")[2]
+    assert "1:00:00 apart" in only(problems(), "clock")[2]
 
 
-def test_a_vintage_of_the_future_is_named(world):
-    assert "of the future" in told("2024-01-28T12:00Z")[0][2]
+def test_vintage_in_the_future_is_reported(world):
+    assert "in the future" in problems("2024-01-28T12:00Z")[0][2]
 
 
-def test_a_store_that_can_not_be_written_is_a_finding_and_the_rest_is_looked_at(world, monkeypatch):
+def test_read_only_store_is_a_finding_and_other_checks_run(world, monkeypatch):
     monkeypatch.setenv("NIGHTCAST_STORE", str(world / "panel.parquet"))
-    found = told()
-    assert ("store", "bad") in {(one[0], one[1]) for one in found}
-    assert "prefect" in {one[0] for one in found}
+    findings = problems()
+    assert ("store", "bad") in {(part, state) for part, state, _, _ in findings}
+    assert "prefect" in {part for part, *_ in findings}
 
 
-def test_a_server_that_does_not_answer_is_named(world, monkeypatch):
+def test_unreachable_server_is_reported(world, monkeypatch):
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    _, state, what, step = only(told(), "server")
-    assert (state, what) == ("bad", "http://127.0.0.1:9/api does not answer: ConnectError")
+    _, state, message, step = only(problems(), "server")
+    assert (state, message) == ("bad", "http://127.0.0.1:9/api does not answer: ConnectError")
     assert "nightcast up" in step
 
 
-def test_a_pipeline_that_has_published_nothing_is_told_its_first_step(world):
+def test_unpublished_pipeline_is_reported_with_the_first_command(world):
     shutil.rmtree(world / "store")
-    assert only(told())[2:] == ("has published nothing yet", "Run its first night: nightcast nightly small")
+    assert only(problems())[2:] == ("has published nothing yet", "Run its first night: nightcast nightly small")
 
 
-def test_a_pipeline_that_can_not_be_read_is_a_finding_where_all_are_looked_at(world):
+def test_invalid_pipeline_is_a_finding_unless_it_is_named(world):
     (world / "pipelines/broken.yaml").write_text("name: 5\n")
     facts, _ = examine([], "26h", NOON)
-    assert [one["part"] for one in facts["findings"] if one["part"].startswith("pipeline")] == ["pipeline broken"]
+    assert [finding["part"] for finding in facts["findings"] if finding["part"].startswith("pipeline")] == [
+        "pipeline broken"
+    ]
     with pytest.raises(SpecError):
         examine(["broken"], "26h", NOON)
 
 
 @pytest.mark.parametrize(("max_age", "as_of"), [("soon", NOON), ("-1h", NOON), ("26h", "yesterdayish")])
-def test_words_that_mean_nothing_are_refused(world, max_age, as_of):
+def test_invalid_options_are_refused(world, max_age, as_of):
     with pytest.raises(SpecError):
         examine(["small"], max_age, as_of)
 
 
-def test_looking_leaves_the_store_as_it_was(world):
+def test_doctor_does_not_change_the_store(world):
     def listing():
         every = (path for path in Path(world / "store").rglob("*") if path.is_file() and "mlflow" not in str(path))
         return {path: path.stat().st_mtime_ns for path in every}
 
     before = listing()
-    told()
-    told("2024-03-01T00:00Z")
+    problems()
+    problems("2024-03-01T00:00Z")
     assert listing() == before
 
 
-def test_a_pipeline_that_is_named_by_its_path_is_named_so_in_the_next_step_too(world):
+def test_next_step_names_the_pipeline_as_the_user_did(world):
     facts, _ = examine(["pipelines/small.yaml"], "10d", "2024-02-01T12:00Z")
-    steps = [one["step"] for one in facts["findings"] if "missed" in one["told"]]
+    steps = [finding["step"] for finding in facts["findings"] if "missed" in finding["told"]]
     assert steps == ["nightcast backfill pipelines/small.yaml --from 2024-01-30 --to 2024-02-01"]

@@ -1,6 +1,6 @@
-"""The first forecast by pressing *Run* in the Prefect UI, in a real browser, and what the run leaves to be looked at.
+"""A first forecast started with *Run* in the Prefect UI, in a real browser, and the artifacts of the run.
 
-With NIGHTCAST_SCREENSHOTS=FOLDER each station is kept as a picture.
+With NIGHTCAST_SCREENSHOTS=FOLDER each step is saved as a screenshot.
 """
 
 import os
@@ -16,11 +16,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.deployments.conftest import surroundings
+from tests.deployments.conftest import user_environment
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-PATIENCE = 60_000  # milliseconds that a page may take on a busy machine
+PAGE_TIMEOUT_MS = 60_000
 
 pytestmark = [
     pytest.mark.slow,
@@ -33,7 +33,7 @@ def page() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page(viewport={"width": 1300, "height": 1400})
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(PAGE_TIMEOUT_MS)
         yield page
         browser.close()
 
@@ -50,7 +50,7 @@ def keep(page) -> Callable[[str], None]:
     return keep
 
 
-def test_a_run_is_started_by_the_form_completes_and_leaves_its_artifacts(up, page, keep):
+def test_run_started_by_the_form_completes_with_artifacts(up, page, keep):
     begun = datetime.now(UTC)
     page.goto(f"{up.ready['prefect']}/deployments")
     row = page.locator("tr", has_text="nightly").filter(has_text="small")
@@ -91,46 +91,50 @@ def test_a_run_is_started_by_the_form_completes_and_leaves_its_artifacts(up, pag
 
     page.get_by_role("tab", name="Artifacts").or_(page.get_by_text("Artifacts", exact=True)).first.click()
     page.get_by_text("twin-outcome").first.wait_for()
-    told = page.locator("body").inner_text().lower()
+    text = page.locator("body").inner_text().lower()
     for key in ("outcome", "leaderboard", "forecast", "page", "mlflow"):
-        assert f"twin-{key}" in told
+        assert f"twin-{key}" in text
     keep("5-artifacts")
     page.get_by_text("twin-outcome").first.click()
     page.get_by_text("24 forecasts for 2 series").first.wait_for()
     keep("5-outcome")
 
 
-def test_the_plot_and_the_morning_page_open_from_their_addresses(up, page, keep):
+def test_plot_and_morning_page_open_from_their_links(up, page, keep):
     with up.client() as client:
-        found = client.post("/artifacts/latest/filter", json={}).json()
-    data = {one["key"]: str(one["data"]) for one in found}
+        artifacts = client.post("/artifacts/latest/filter", json={}).json()
+    data = {artifact["key"]: str(artifact["data"]) for artifact in artifacts}
     page.goto(data["twin-forecast"])
     assert page.locator("svg").first.is_visible()
     page.goto(data["twin-page"].partition("(")[2].rstrip(")"))
     assert page.get_by_text("twin").first.is_visible()
     keep("6-page")
     outside = page.evaluate(f"fetch('{up.api}/flows/filter', {{method: 'POST'}}).then(() => 'in', () => 'out')")
-    assert outside == "out"  # a page of the store has no way into the API beside it
+    assert outside == "out"  # a report page cannot reach the API on the same port
 
 
-def test_mlflow_shows_the_run_that_the_artifact_points_to(up, page, keep):
+def test_mlflow_link_of_the_artifact_opens_the_run(up, page, keep):
     with up.client() as client:
-        found = client.post("/artifacts/latest/filter", json={}).json()
-    link = next(str(one["data"]) for one in found if one["key"] == "twin-mlflow").partition("(")[2].rstrip(")")
+        artifacts = client.post("/artifacts/latest/filter", json={}).json()
+    link = (
+        next(str(artifact["data"]) for artifact in artifacts if artifact["key"] == "twin-mlflow")
+        .partition("(")[2]
+        .rstrip(")")
+    )
     page.goto(link)
     page.get_by_text("gru-8-s12").first.wait_for()
     keep("7-mlflow")
 
 
-def test_prefects_command_line_starts_the_same_deployment(up):
+def test_prefect_command_line_starts_a_run(up):
     words = ("-m", "prefect", "deployment", "run", "nightly/small", "-p", "as_of=2024-01-29T03:00:00Z", "--watch")
-    env = surroundings(up.folder, PREFECT_API_URL=up.api, PREFECT_HOME=str(up.folder / "other-home"))
-    told = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=False, timeout=200)
-    assert told.returncode == 0, told.stdout + told.stderr
+    env = user_environment(up.folder, PREFECT_API_URL=up.api, PREFECT_HOME=str(up.folder / "other-home"))
+    result = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=False, timeout=200)
+    assert result.returncode == 0, result.stdout + result.stderr
     assert (up.folder / "store/forecasts/pipeline=small/vintage=2024-01-29T030000Z/forecasts.parquet").exists()
 
 
-def test_the_rest_call_starts_the_same_deployment(up):
+def test_rest_api_starts_a_run_with_overrides(up):
     run = up.run("nightly/small", as_of="2024-01-28T03:00:00Z", overrides={"models": [{"cell": "rnn", "hidden": 4}]})
     found = up.wait_for(run, "COMPLETED", "FAILED", "CRASHED")
     assert (found["state"]["type"], found["name"]) == ("COMPLETED", "small 2024-01-28 03:00")

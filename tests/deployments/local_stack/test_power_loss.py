@@ -1,4 +1,4 @@
-"""Kill -9 in the middle of a night: the run, the server, the runner, then everything at once, and what comes after."""
+"""kill -9 during a night: the run, the server, the runner, then everything at once, and the recovery."""
 
 import re
 
@@ -9,13 +9,13 @@ from tests.deployments.conftest import Up, in_two_minutes, small_world, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NIGHTS = [f"2024-01-{day}T03:00:00Z" for day in (27, 28, 29, 30)]
-LONG = 1200  # epochs: training takes long enough to be hit
+LONG_TRAINING_EPOCHS = 1200  # training takes long enough to be killed
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory):
-    """The four nights as they are when nobody disturbs them: bytes of each published table, by vintage."""
-    folder = small_world(tmp_path_factory.mktemp("calm"), "small", epochs=LONG, end="2024-01-31")
+def undisturbed(tmp_path_factory):
+    """Bytes of each table that four undisturbed nights publish, by vintage."""
+    folder = small_world(tmp_path_factory.mktemp("calm"), "small", epochs=LONG_TRAINING_EPOCHS, end="2024-01-31")
     stack = Up(folder)
     for night in NIGHTS:
         done = stack.nightcast("nightly", "small", "--as-of", night)
@@ -25,7 +25,7 @@ def calm(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory):
-    folder = small_world(tmp_path_factory.mktemp("power"), "small", epochs=LONG, end="2024-01-31")
+    folder = small_world(tmp_path_factory.mktemp("power"), "small", epochs=LONG_TRAINING_EPOCHS, end="2024-01-31")
     stack = Up(folder).start()
     yield stack
     stack.stop()
@@ -37,7 +37,7 @@ def published(folder):
 
 
 def in_training(stack, night):
-    """Start a night and give its id back while its network is being trained."""
+    """Start a night and return its run id while a network is being trained."""
     cut = set((stack.folder / "store/cache/cut_windows").glob("*.json"))
     run = stack.run("nightly/small", as_of=night)
     until(
@@ -47,66 +47,66 @@ def in_training(stack, night):
 
 
 def engine(stack):
-    return next(one for one in stack.family() if "prefect.engine" in " ".join(one.cmdline()))
+    return next(process for process in stack.family() if "prefect.engine" in " ".join(process.cmdline()))
 
 
-def test_a_killed_run_is_recognised_and_its_rerun_ends_as_if_nothing_had_been(stack, calm):
+def test_killed_run_is_crashed_and_its_rerun_publishes_the_same_bytes(stack, undisturbed):
     run = in_training(stack, NIGHTS[0])
     engine(stack).kill()
     assert stack.wait_for(run, "CRASHED", "COMPLETED")["state"]["type"] == "CRASHED"
     assert published(stack.folder) == {}
     again = stack.wait_for(stack.run("nightly/small", as_of=NIGHTS[0]), "CRASHED", "COMPLETED", "FAILED")
     assert again["state"]["type"] == "COMPLETED"
-    assert published(stack.folder) == dict(list(calm.items())[:1])
+    assert published(stack.folder) == dict(list(undisturbed.items())[:1])
     notices = stack.folder / ".prefect/notices.log"
     until(notices.exists, 60)
     assert "a run failed · small 2024-01-27 03:00 Crashed" in notices.read_text()
 
 
-def test_a_night_goes_on_while_its_server_dies_and_comes_again(stack, calm):
+def test_night_survives_a_restart_of_its_server(stack, undisturbed):
     run = in_training(stack, NIGHTS[1])
     stack.child("deployments.server.prefect_server").kill()
     found = stack.wait_for(run, "CRASHED", "COMPLETED", "FAILED")
     assert found["state"]["type"] == "COMPLETED"
-    assert published(stack.folder) == dict(list(calm.items())[:2])
+    assert published(stack.folder) == dict(list(undisturbed.items())[:2])
     assert "server died (SIGKILL)" in (stack.folder / "up.err").read_text()
 
 
-def test_a_killed_runner_comes_again_and_its_night_can_be_run_again(stack, calm):
+def test_killed_runner_restarts_and_its_night_can_be_rerun(stack, undisturbed):
     run = in_training(stack, NIGHTS[2])
     stack.child("deployments.server.runner").kill()
     stack.wait_for(run, "CRASHED", "COMPLETED", "FAILED")
     until(lambda: stack.child("deployments.server.runner").is_running(), 60)
     again = stack.wait_for(stack.run("nightly/small", as_of=NIGHTS[2]), "CRASHED", "COMPLETED", "FAILED")
     assert again["state"]["type"] == "COMPLETED"
-    assert published(stack.folder) == dict(list(calm.items())[:3])
+    assert published(stack.folder) == dict(list(undisturbed.items())[:3])
 
 
-def test_after_a_power_loss_everything_is_named_and_goes_on(stack, calm):
+def test_doctor_reports_a_power_loss_and_backfill_recovers(stack, undisturbed):
     run = in_training(stack, NIGHTS[3])
     worker = engine(stack)
     stack.lose_power()
     assert not worker.is_running()
-    told = stack.nightcast("doctor", "small", "--as-of", "2024-01-30T12:00Z")
-    assert told.returncode == 1
-    assert re.search(r"✗ small +nightly small as of 2024-01-30.*died in the middle of it", told.stdout)
-    assert re.search(r"✗ small +1 night was missed: 2024-01-30 03:00", told.stdout)
-    assert re.search(r"✗ prefect +nightcast up ended without being told to", told.stdout)
+    result = stack.nightcast("doctor", "small", "--as-of", "2024-01-30T12:00Z")
+    assert result.returncode == 1
+    assert re.search(r"✗ small +nightly small as of 2024-01-30.*died during the run", result.stdout)
+    assert re.search(r"✗ small +1 night was missed: 2024-01-30 03:00", result.stdout)
+    assert re.search(r"✗ prefect +nightcast up was killed and did not stop cleanly", result.stdout)
 
     stack.start()
     assert stack.run_of(run)["state"]["type"] == "CRASHED"
     done = stack.nightcast("backfill", "small", "--from", "2024-01-27", "--to", "2024-01-30")
     assert done.returncode == 0, done.stderr
-    assert "1 nights published, 3 were there already" in done.stdout
-    assert published(stack.folder) == calm
-    well = stack.nightcast("doctor", "small", "--as-of", "2024-01-30T12:00Z")
-    assert (well.returncode, well.stdout.splitlines()[-1]) == (0, "all is well")
+    assert "1 nights published, 3 already published" in done.stdout
+    assert published(stack.folder) == undisturbed
+    healthy = stack.nightcast("doctor", "small", "--as-of", "2024-01-30T12:00Z")
+    assert (healthy.returncode, healthy.stdout.splitlines()[-1]) == (0, "healthy")
 
 
-def test_the_next_scheduled_night_after_a_power_loss_runs_without_a_hand(tmp_path):
-    folder = small_world(tmp_path, "small", epochs=LONG, cron=in_two_minutes())
+def test_next_scheduled_night_runs_after_a_power_loss(tmp_path):
+    folder = small_world(tmp_path, "small", epochs=LONG_TRAINING_EPOCHS, cron=in_two_minutes())
     stack = Up(folder).start()
-    in_training(stack, None)  # a night that was started by hand is under way when the power goes
+    in_training(stack, None)  # a manually started night is running when the power fails
     stack.lose_power()
     assert psutil.pid_exists(stack.process.pid) is False
     stack.start()

@@ -1,4 +1,4 @@
-"""`nightcast up`, from outside: what it serves, whom it lets in, and what is left when it ends."""
+"""`nightcast up` from outside: what it serves, which requests it refuses, and how it ends."""
 
 import re
 import signal
@@ -15,23 +15,25 @@ from tests.deployments.conftest import Up, free_port, in_two_minutes, small_worl
 FLOWS = ["backfill", "forecast", "monitor", "nightly", "retrain"]
 
 
-def test_both_uis_answer_and_every_flow_of_every_pipeline_is_deployed(up):
+def test_both_uis_answer_and_every_flow_is_deployed(up):
     assert httpx.get(up.ready["prefect"], follow_redirects=True).status_code == 200
     assert httpx.get(up.ready["mlflow"], follow_redirects=True).status_code == 200
     with up.client() as client:
-        flows = {one["id"]: one["name"] for one in client.post("/flows/filter", json={}).json()}
+        flows = {flow["id"]: flow["name"] for flow in client.post("/flows/filter", json={}).json()}
         made = client.post("/deployments/filter", json={}).json()
-    names = sorted(f"{flows[one['flow_id']]}/{one['name']}" for one in made if one["name"] == "small")
+    names = sorted(
+        f"{flows[deployment['flow_id']]}/{deployment['name']}" for deployment in made if deployment["name"] == "small"
+    )
     assert names == [f"{flow}/small" for flow in FLOWS]
-    assert [one["name"] for one in up.ready["pipelines"]] == ["nyc-delays", "small", "twin"]
+    assert [pipeline["name"] for pipeline in up.ready["pipelines"]] == ["nyc-delays", "small", "twin"]
 
 
-def test_the_schedule_has_made_runs_that_stand_in_the_database(up):
-    """SQLAlchemy 2.1 breaks this in silence: deployments work, and no run is ever scheduled."""
+def test_scheduler_creates_runs_in_the_database(up):
+    """SQLAlchemy 2.1 breaks this silently: deployments work, but no run is ever scheduled."""
     with up.client() as client:
-        found = client.get("/deployments/name/nightly/small").json()
+        deployment = client.get("/deployments/name/nightly/small").json()
         wanted = {
-            "deployments": {"id": {"any_": [found["id"]]}},
+            "deployments": {"id": {"any_": [deployment["id"]]}},
             "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
         }
 
@@ -45,41 +47,41 @@ def test_the_schedule_has_made_runs_that_stand_in_the_database(up):
         assert due()[:3] == [first + timedelta(days=days) for days in range(3)]
 
 
-def test_doctor_finds_server_schedule_and_runner_well_without_being_told_where_they_are(up):
-    told = up.nightcast("doctor", "small").stdout
-    assert re.search(r"✓ server +http://127.0.0.1:\d+/api answers", told)
-    assert re.search(r"✓ schedule +nightly/small runs next at", told)
-    assert re.search(r"✓ worker +the runner asks for runs", told)
+def test_doctor_finds_the_running_stack_without_configuration(up):
+    output = up.nightcast("doctor", "small").stdout
+    assert re.search(r"✓ server +http://127.0.0.1:\d+/api answers", output)
+    assert re.search(r"✓ schedule +nightly/small runs next at", output)
+    assert re.search(r"✓ worker +the runner polls for runs", output)
 
 
-def test_pages_of_others_may_neither_read_nor_start_anything(up):
+def test_other_origins_can_neither_read_nor_start_runs(up):
     start = {"json": {"flow_runs": {}}}
     assert httpx.post(f"{up.api}/flow_runs/filter", **start).status_code == 403  # no CSRF token
-    assert httpx.get(f"{up.api}/health", headers={"Host": "evil.example"}).status_code == 400  # bent to 127.0.0.1
+    assert httpx.get(f"{up.api}/health", headers={"Host": "evil.example"}).status_code == 400  # DNS rebinding
     answer = httpx.get(f"{up.api}/health", headers={"Origin": "http://evil.example"})
     assert "access-control-allow-origin" not in answer.headers
-    mine = httpx.get(f"{up.api}/health", headers={"Origin": up.ready["prefect"]})
-    assert mine.headers["access-control-allow-origin"] == up.ready["prefect"]
+    own = httpx.get(f"{up.api}/health", headers={"Origin": up.ready["prefect"]})
+    assert own.headers["access-control-allow-origin"] == up.ready["prefect"]
 
 
-def test_nothing_listens_but_on_127_0_0_1(up):
+def test_all_processes_listen_on_localhost_only(up):
     listening = {
-        one.laddr.ip
+        connection.laddr.ip
         for process in [psutil.Process(up.process.pid), *up.family()]
-        for one in process.net_connections("inet")
-        if one.status == psutil.CONN_LISTEN
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
     }
     assert listening == {"127.0.0.1"}
 
 
-def test_a_second_up_on_the_store_says_that_one_is_running(up):
+def test_second_up_on_the_store_is_refused(up):
     second = up.nightcast("up", "--port", str(free_port()))
     assert second.returncode == 1
-    assert f"running on this store already: process {up.process.pid}" in second.stderr
+    assert f"already running on this store: process {up.process.pid}" in second.stderr
     assert up.ready["prefect"] in second.stderr
 
 
-def test_a_night_of_the_command_line_stands_in_the_ui_of_up(up):
+def test_night_of_the_command_line_appears_in_the_ui(up):
     assert up.nightcast("nightly", "small", "--as-of", "2024-01-30T03:00Z").returncode == 0
     with up.client() as client:
         runs = client.post("/flow_runs/filter", json={"flow_runs": {"name": {"any_": ["small 2024-01-30 03:00"]}}})
@@ -98,17 +100,17 @@ def test_a_night_of_the_command_line_stands_in_the_ui_of_up(up):
         ({"dry_run": "perhaps"}, "'perhaps' is not of type 'boolean'"),
     ],
 )
-def test_the_api_refuses_a_wrong_parameter_with_a_sentence(up, parameters, sentence):
+def test_api_refuses_invalid_parameters_with_a_message(up, parameters, sentence):
     with up.client() as client:
-        found = client.get("/deployments/name/nightly/small").json()
-        made = client.post(f"/deployments/{found['id']}/create_flow_run", json={"parameters": parameters})
+        deployment = client.get("/deployments/name/nightly/small").json()
+        made = client.post(f"/deployments/{deployment['id']}/create_flow_run", json={"parameters": parameters})
     assert made.status_code in (409, 422)
     assert sentence in made.json()["detail"]
 
 
-def test_automations_are_registered_and_a_file_is_told(up):
+def test_automations_are_registered_and_notify_a_file(up):
     with up.client() as client:
-        names = {one["name"] for one in client.post("/automations/filter", json={}).json()}
+        names = {automation["name"] for automation in client.post("/automations/filter", json={}).json()}
         blocks = client.post("/block_documents/filter", json={"include_secrets": False}).json()
     assert names >= {
         "nightcast: a run failed",
@@ -118,18 +120,18 @@ def test_automations_are_registered_and_a_file_is_told(up):
         "nightcast: no promotion for long",
         "nightcast: drift of small starts retraining",
     }
-    assert [one["data"]["path"] for one in blocks if one["name"] == "nightcast-notify"] == [
+    assert [block["data"]["path"] for block in blocks if block["name"] == "nightcast-notify"] == [
         str(up.folder / ".prefect/notices.log")
     ]
 
 
 def event_of(name, pipeline):
     resource = {"prefect.resource.id": f"nightcast.pipeline.{pipeline}", "prefect.resource.name": pipeline}
-    told = {"event": name, "resource": resource, "payload": {"told": "12 of 100 rows"}, "id": str(uuid.uuid4())}
-    return {**told, "occurred": datetime.now(UTC).isoformat()}
+    event = {"event": name, "resource": resource, "payload": {"told": "12 of 100 rows"}, "id": str(uuid.uuid4())}
+    return {**event, "occurred": datetime.now(UTC).isoformat()}
 
 
-def test_drift_starts_the_retraining_of_its_pipeline_and_much_in_quarantine_is_told(up):
+def test_drift_starts_retraining_and_quarantine_notifies(up):
     with up.client() as client:
         assert client.post("/events", json=[event_of("nightcast.drift.found", "twin")]).is_success
         assert client.post("/events", json=[event_of("nightcast.quarantine.high", "twin")]).is_success
@@ -143,7 +145,7 @@ def test_drift_starts_the_retraining_of_its_pipeline_and_much_in_quarantine_is_t
     assert "Nightcast: much in quarantine" in notices.read_text()
 
 
-def test_a_busy_port_is_named_with_who_has_it_and_nothing_is_started(tmp_path):
+def test_busy_port_is_reported_with_its_process_and_nothing_starts(tmp_path):
     small_world(tmp_path, "small", end="2024-01-31")
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -156,21 +158,21 @@ def test_a_busy_port_is_named_with_who_has_it_and_nothing_is_started(tmp_path):
     assert not (tmp_path / ".prefect/up-server.log").exists()
 
 
-def test_a_broken_pipeline_is_named_and_the_others_are_served(tmp_path):
+def test_broken_pipeline_is_reported_and_others_are_served(tmp_path):
     from deployments.server.deployment_catalogue import catalogue
 
     folder = small_world(tmp_path, "small", "twin", end="2024-01-31") / "pipelines"
     (folder / "broken.yaml").write_text("name: broken\nsource: 5\n")
     (folder / "twin.yaml").write_text((folder / "small.yaml").read_text())
-    found = catalogue(folder)
-    assert "source" in found.broken["broken"]
-    assert "another pipeline is named 'small'" in found.broken["twin"]
-    assert {one.name for one in found.deployments} == {"small", "nyc-delays"}
+    result = catalogue(folder)
+    assert "source" in result.broken["broken"]
+    assert "another pipeline is already named 'small'" in result.broken["twin"]
+    assert {deployment.name for deployment in result.deployments} == {"small", "nyc-delays"}
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_when_it_ends_nothing_of_it_is_left(tmp_path, number):
+def test_no_process_is_left_after_up_ends(tmp_path, number):
     stack = Up(small_world(tmp_path, "small", end="2024-01-31")).start()
     family = stack.family()
     assert len(family) >= 4  # server, runner, MLflow and its worker
@@ -180,11 +182,11 @@ def test_when_it_ends_nothing_of_it_is_left(tmp_path, number):
     assert alive == []
     again = Up(tmp_path)
     again.ports = stack.ports
-    assert again.start().stop() == 0  # and the next one starts on the same ports
+    assert again.start().stop() == 0  # the next one can use the same ports
 
 
 @pytest.mark.slow
-def test_a_schedule_that_is_due_fires_by_itself_and_publishes_the_night_it_was_meant_for(tmp_path):
+def test_due_schedule_publishes_the_scheduled_night(tmp_path):
     cron = in_two_minutes()
     stack = Up(small_world(tmp_path, "small", cron=cron)).start()
     minute, hour = cron.split()[:2]

