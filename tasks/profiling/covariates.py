@@ -64,7 +64,7 @@ def infer_covariates(
     observed = _most_correlated(candidates, frame, targets[0]) if len(candidates) > MAX_OBSERVED else candidates
     inferences = []
     if observed:
-        evidence = "numbers that the table does not show to be known ahead"
+        evidence = "numeric; the table does not show whether they are known ahead"
         if ahead := _with_future_values(observed, table):
             evidence += (
                 f"; {join_names(ahead)} has values after the last {targets[0]}: if it is known ahead, move it to "

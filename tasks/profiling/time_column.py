@@ -166,7 +166,7 @@ def _inference(
     others = [profile.name for profile in profiles.values() if profile.kind == "time" and profile.name != name]
     evidence = f"{'is a time' if profiles[name].typed else 'parses'} in {format_percent(share)} of rows"
     evidence += ", sorted" if times.dropna().is_monotonic_increasing else ""
-    evidence += f"; so does {join_names(others)}: choose with --time" if others else ""
+    evidence += f"; other time columns: {join_names(others)}, choose with --time" if others else ""
     evidence += f"; {day_first}, because month first would give uneven steps" if day_first else ""
     certain = share == 1 and not others and not day_first
     return Inference("time", name, "given" if hints.time else "sure" if certain else "likely", evidence)

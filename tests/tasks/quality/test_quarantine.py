@@ -132,6 +132,7 @@ def test_formulas_are_counted_and_signed_numbers_are_not():
         ("one row a series and time", "one value per time", "cleaning: {repeated"),
         ("wind is a number", "wind is a number or empty", "correct"),
         ("ds is on the grid", "a step of freq", "round"),
+        ("ds is one moment", "occurs once", "with its offset, or in UTC"),
         ("sold is required", "sold is never empty", "`required` in the contract"),
         ("a rule of last year", "does not have this rule", "nightcast check shop.yaml"),
     ],
