@@ -45,7 +45,7 @@ def promising(world: Path) -> Any:
 
 
 @pytest.mark.slow
-def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others(
+def test_series_with_an_error_is_excluded_and_the_others_are_forecast(
     world: Path, panel: pd.DataFrame, promising: Any
 ) -> None:
     pipeline = promising()
@@ -71,9 +71,7 @@ def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others
     assert "rule &#39;possible&#39;: max_value 200 → 2000" in page
 
 
-def test_a_broken_rule_ends_the_night_before_data_are_judged_even_without_data(
-    world: Path, panel: pd.DataFrame, promising: Any
-) -> None:
+def test_invalid_rule_stops_the_night_before_data_are_read(world: Path, panel: pd.DataFrame, promising: Any) -> None:
     pipeline = promising("delay")
     panel.head(0).to_parquet(world / "ports.parquet", index=False)
     with pytest.raises(

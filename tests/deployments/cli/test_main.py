@@ -104,7 +104,7 @@ def test_check_says_what_it_found_and_writes_nothing(home):
     ("changes", "words", "code", "said"),
     [
         ({"freqq": "h"}, (), 2, "freqq"),
-        ({"freq": "hourly"}, (), 2, "no pandas frequency"),
+        ({"freq": "hourly"}, (), 2, "not a pandas frequency"),
         ({}, ("--as-of", "soon"), 2, "--as-of 'soon'"),
         ({"contract": "nowhere.yaml"}, (), 2, "nowhere.yaml"),
         ({"columns": {"unique_id": "id", "ds": "t", "y": "vv"}}, (), 3, "did you mean 'v'?"),
