@@ -1,4 +1,4 @@
-"""Missed nights, run later, are those that were never missed; a dry run leaves the store as it is."""
+"""Missed nights that are run later equal nights on time; a dry run leaves the store as it is."""
 
 import shutil
 
@@ -18,7 +18,7 @@ NIGHTS = ("2024-02-07T03:00Z", "2024-02-08T03:00Z", "2024-02-09T03:00Z", "2024-0
 
 @pytest.fixture(scope="module")
 def never_missed(tmp_path_factory, panel, build, prefect_server):
-    """What four nights leave that ran when they were due, and the first of them alone."""
+    """Stores after four nights that ran on time, and after the first of them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("on-time"), panel, patch)
         nightly(str(folder / "ports.yaml"), NIGHTS[0])
@@ -30,7 +30,7 @@ def never_missed(tmp_path_factory, panel, build, prefect_server):
 
 @pytest.fixture
 def stopped(never_missed, world):
-    """A world where everything stood still after the first night."""
+    """A world where only the first night has run."""
     shutil.copytree(never_missed[0] / "first", world / "store", dirs_exist_ok=True)
     return world
 

@@ -1,4 +1,4 @@
-"""Contracts in a whole night: a series set aside, a broken rule, and what the page says of them."""
+"""Contracts in a whole night: an excluded series, an invalid rule, and their place on the page."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ BETWEEN = "type: expect_column_values_to_be_between\nkwargs: {column: %s, min_va
 
 @pytest.fixture
 def promising(world: Path) -> Any:
-    """promising(column="late"): gives the pipeline of `world` a contract with a rule on that column, scope series."""
+    """promising(column="late"): give the pipeline of `world` a contract with a rule of scope series on that column."""
 
     def written(column: str = "late") -> str:
         rule = {

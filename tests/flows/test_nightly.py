@@ -1,3 +1,5 @@
+"""Whole nights: what is published, cached, scored and reported, and what a fault stops."""
+
 import hashlib
 import json
 import shutil
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 def bytes_of(store):
-    """Every file of a store and the digest of its bytes."""
+    """Path and digest of every file of a store."""
     files = sorted(path for path in store.rglob("*") if path.is_file())
     return {str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -122,7 +124,7 @@ def test_latest_is_the_newest_vintage_and_the_page_loads_nothing(two_nights):
 
 @pytest.fixture
 def rotten(two_nights, tmp_path, monkeypatch):
-    """A copy of the two nights' store whose champion has rotted."""
+    """A copy of the store of two nights with a damaged champion."""
     folder, outcomes = two_nights
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))

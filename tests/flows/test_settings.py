@@ -1,3 +1,5 @@
+"""Defaults of the environment, and what it overrides."""
+
 import pytest
 
 from data_contracts.errors import SpecError

@@ -1,4 +1,4 @@
-"""What the training settings mean for a whole night: another device, and a champion to begin with."""
+"""Training settings in a whole night: a missing device, and a warm start from the champion."""
 
 import json
 import shutil

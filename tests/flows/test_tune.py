@@ -1,4 +1,4 @@
-"""`tune` searches, judges once, and leaves the pipeline's nights as they were."""
+"""`tune` searches, evaluates once, and does not affect the nights of the pipeline."""
 
 import pandas as pd
 import pytest
@@ -17,7 +17,7 @@ def trials_of(folder, told):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory, panel, build, prefect_server):
-    """(folder, what was told) of a pipeline that learns too slowly, so that there is something to be found."""
+    """(folder, outcome) of a pipeline whose learning rate is too low, so that the search can find a better one."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("tuned"), panel, patch, **SLOW)
         yield folder, tune(str(folder / "ports.yaml"), NIGHT, SearchBudget(trials=6))

@@ -1,4 +1,4 @@
-"""Which nights are due and which were missed, over zones, changes of the clock and odd schedules."""
+"""Which nights are due and which are missing, across time zones, clock changes and odd schedules."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ def utc(*parts):
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """A store where every file under forecasts/ is taken for a whole vintage, but one that says torn."""
+    """A store where every file under forecasts/ counts as an intact vintage, unless its content is `torn`."""
     store = Store(root=str(tmp_path / "store"))
     monkeypatch.setattr("flows.pipeline.schedule._is_intact", lambda uri, where: where._read(uri) != b"torn")
     return store

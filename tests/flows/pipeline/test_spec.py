@@ -1,3 +1,5 @@
+"""Validation of a pipeline, its as-of, its paths and its contract."""
+
 from datetime import UTC, datetime
 
 import pytest

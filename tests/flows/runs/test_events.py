@@ -1,4 +1,4 @@
-"""When automations hear of a run, and when they do not."""
+"""Which events a run emits, and when an event is suppressed."""
 
 import json
 from datetime import UTC, datetime

@@ -48,7 +48,7 @@ def killed_in(file, step, folder):
 
 
 def lasting(store):
-    """Bytes of what a night leaves for good: not the manifest, which tells times, nor the registry's database."""
+    """Bytes of what a night leaves, except the manifest, which contains times, and the registry's database."""
     kept = ("artifacts", "forecasts", "latest", "decisions", "quarantine", "reports", "actuals", "accuracy")
     return {
         str(path.relative_to(store)): path.read_bytes()

@@ -1,4 +1,4 @@
-"""What runs leave in a real Prefect server, and that nothing there holds a night up or takes a series for markup."""
+"""Artifacts of runs in a real Prefect server: errors do not stop a night, and names of series are not markup."""
 
 import json
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 def left():
-    """Data of every artifact in the server by its key, the newest last."""
+    """Data of all artifacts in the server by key, newest last."""
     found = {}
     with get_client(sync_client=True) as client:
         for one in sorted(client.read_artifacts(limit=200), key=lambda one: one.created):

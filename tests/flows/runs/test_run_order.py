@@ -1,4 +1,4 @@
-"""Against a real Prefect server: dead runs are marked, living ones are not, and earlier nights go first."""
+"""With a real Prefect server: runs of dead processes are marked, others are not, and earlier nights run first."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def client():
 
 @flow(name="somebody-elses")
 def foreign():
-    """Of another project on the same server."""
+    """A flow of another project on the same server."""
 
 
 def dead():
@@ -101,3 +101,9 @@ def test_unreachable_prefect_server_does_not_stop_the_night(monkeypatch):
     monkeypatch.setattr(run_order, "get_client", refused)
     run_order.wait_for_earlier_runs(current_process("nightly shop"), 60)
     run_order.mark_crashed("5f1c5c8a-7c3c-4e9b-9d6d-0d5f0e7c9a11", "taken over")
+
+
+def test_every_deployed_flow_is_among_the_flow_names():
+    from deployments.server.deployment_catalogue import FLOWS
+
+    assert {flow.name for flow in FLOWS} | {"tune"} == set(run_order.FLOW_NAMES)

@@ -1,4 +1,4 @@
-"""Two runs at once, as processes: of one pipeline one writes and the other waits; of two pipelines both write."""
+"""Two concurrent processes: of one pipeline one writes and the other waits; of two pipelines both write."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ print("ended", begun, time.time(), outcome.cached, flush=True)
 
 
 def together(world, *pipelines):
-    """(what each said, when it began and ended, whether all was remembered) of runs released by a barrier."""
+    """(output, start and end, whether cached) of runs that a barrier released together."""
     from prefect.settings import PREFECT_API_URL
 
     environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value(), "NIGHTCAST_STORE": str(world / "store")}

@@ -1,4 +1,4 @@
-"""What a night writes down as it goes."""
+"""Entries, log lines and progress bar of a run."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""A step remembers in the store, trusts no claim whose bytes are not there, and can fail without stopping the night."""
+"""A step caches its result in the store, checks its artifacts, and can fail without stopping the night."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ RAN: list[str] = []
 
 
 class Doubled(Spec):
-    """What `double` gives back: a claim inside a settings object, as the steps of a night do."""
+    """The result of `double`: an artifact inside a model, as the results of steps are."""
 
     table: Artifact
     note: str = ""
@@ -66,7 +66,7 @@ def weigh(norms: dict[str, float], store: Store) -> dict[str, float]:
 
 
 def night(call: Callable[[], Any]) -> tuple[Any, list[run_log.Entry]]:
-    """(what `call` gives, what the journal wrote down); a task outside a flow is a Prefect task all the same."""
+    """(result of `call`, log entries). A task outside a flow is a Prefect task as well."""
     RAN.clear()
     with run_log.record_entries() as entries:
         return call(), entries
@@ -231,7 +231,7 @@ def wrapped(error: Exception, cause: Exception) -> Exception:
 
 
 class Line:
-    """A source at the other end of a line that breaks so many times."""
+    """A source whose connection breaks a given number of times."""
 
     def __init__(self, breaks, error):
         self.breaks, self.error, self.calls = breaks, error, 0

@@ -1,4 +1,4 @@
-"""What a night knows of the contract of the night before."""
+"""Recording the contract of a night and comparing it with the one before."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ DATED: dict[str, Any] = {
 
 @pytest.fixture
 def laxer(promise: Promise) -> tuple[Contract, Contract]:
-    """(strict, lax): the same contract, and later with row faults that only send rows to quarantine."""
+    """(strict, lax): a contract, and a later version whose row faults only quarantine rows."""
     return promise(DATED), promise(DATED, row_faults="warning")
 
 

@@ -1,4 +1,4 @@
-"""Writing a file: there whole or not at all, whatever moment the process dies at, and one winner of a race."""
+"""Atomic writes: complete or absent whenever the process dies, with one winner of a race."""
 
 import subprocess
 import sys
@@ -122,7 +122,7 @@ def test_exactly_one_of_many_threads_creates_a_file(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["disk", "memory"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder, and a store that is no folder: what holds for both holds for any fsspec URL."""
+    """A local folder and an in-memory file system, as examples of fsspec URLs."""
     return str(tmp_path) if request.param == "disk" else f"memory://{tmp_path.name}"
 
 

@@ -1,4 +1,4 @@
-"""Every path of the store, word for word: people and other programs read these paths."""
+"""Every path of the store, literally: users and other programs read these paths."""
 
 from datetime import UTC, datetime, timedelta, timezone
 

@@ -1,4 +1,4 @@
-"""One writer per pipeline, whatever dies, stops or races; an older owner commits nothing past a newer one."""
+"""One writer per pipeline, whatever process dies, stops or races; an earlier owner cannot write after a later one."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ LONG = LeaseSettings(seconds=120, wait=0)
 
 
 class Time:
-    """A clock that stands still until somebody sleeps; `on_sleep` is what the rest of the world does meanwhile."""
+    """A clock that advances only by sleeping; `on_sleep` is called meanwhile."""
 
     def __init__(self):
         self.seconds, self.on_sleep = 0.0, lambda: None
@@ -42,12 +42,12 @@ def root(tmp_path):
 
 
 def elsewhere(run="nightly shop"):
-    """A process on a machine that this one can't look into."""
+    """A process on another machine."""
     return current_process(run).model_copy(update={"host": "far-away", "machine": "other"})
 
 
 def dead(run="nightly shop"):
-    """A process of this machine that has ended."""
+    """A process of this machine that has exited."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     return current_process(run).model_copy(update={"pid": ended.pid, "started": "1"})

@@ -1,4 +1,4 @@
-"""The store: one name for the same bytes, and neither door lets through what is not what it says."""
+"""The store: one name for the same bytes; a write checks the contract, a read the digest."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""Write, audit, publish: what would mislead is not shown, a vintage is there once, latest never goes back."""
+"""Write, audit, publish: misleading tables are refused, a vintage exists once, latest is never older."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
