@@ -13,7 +13,7 @@ PANEL_DAYS, HORIZON, SERIES = 42, 24, ("north", "south")
 
 @pytest.fixture(scope="session")
 def panel() -> pd.DataFrame:
-    """Half of the planned flights are late, plus noise. The plan is known in advance, so a network can beat the baselines."""
+    """Half of the planned flights are late, plus noise. The plan is known in advance, so a network can win."""
     draw = np.random.default_rng(7)
     hours = pd.date_range("2024-01-01", periods=24 * PANEL_DAYS, freq="h", tz="UTC")
     parts = []
