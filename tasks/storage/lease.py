@@ -64,7 +64,8 @@ class LeaseRecord(Spec):
     @property
     def told(self) -> str:
         """Describe owner, start and expiry for a message."""
-        return f"{self.owner.told}, since {_utc(self.taken)}; its lease holds until {_utc(self.expires)} if not renewed"
+        expiry = _utc(self.expires)
+        return f"{self.owner.told}, since {_utc(self.taken)}; its lease holds until {expiry} if not renewed"
 
 
 class Observation(NamedTuple):

@@ -1,4 +1,4 @@
-"""A small world of two airports, six weeks of hours: a whole night over it takes seconds."""
+"""Hourly data of two airports over six weeks: a whole night takes seconds."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ PANEL_DAYS, HORIZON, SERIES = 42, 24, ("north", "south")
 
 @pytest.fixture(scope="session")
 def panel() -> pd.DataFrame:
-    """Half of what is planned comes late, give or take one; the plan is known ahead: a network can win."""
+    """Half of the planned flights are late, plus noise. The plan is known in advance, so a network can win."""
     draw = np.random.default_rng(7)
     hours = pd.date_range("2024-01-01", periods=24 * PANEL_DAYS, freq="h", tz="UTC")
     parts = []
@@ -59,7 +59,7 @@ def build_world(folder: Path, panel: pd.DataFrame, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture(scope="session")
 def build() -> Callable[..., Path]:
-    """For a world that differs: build(folder, panel, monkeypatch, **fields of the spec)."""
+    """Build a world with other settings: build(folder, panel, monkeypatch, **fields of the spec)."""
     return build_world
 
 

@@ -1,4 +1,4 @@
-"""Missed nights, run later, are those that were never missed; a dry run leaves the store as it is."""
+"""Missed nights that are run later equal nights on time; a dry run leaves the store as it is."""
 
 import shutil
 
@@ -18,7 +18,7 @@ NIGHTS = ("2024-02-07T03:00Z", "2024-02-08T03:00Z", "2024-02-09T03:00Z", "2024-0
 
 @pytest.fixture(scope="module")
 def never_missed(tmp_path_factory, panel, build, prefect_server):
-    """What four nights leave that ran when they were due, and the first of them alone."""
+    """Stores after four nights that ran on time, and after the first of them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("on-time"), panel, patch)
         nightly(str(folder / "ports.yaml"), NIGHTS[0])
@@ -30,12 +30,12 @@ def never_missed(tmp_path_factory, panel, build, prefect_server):
 
 @pytest.fixture
 def stopped(never_missed, world):
-    """A world where everything stood still after the first night."""
+    """A world where only the first night has run."""
     shutil.copytree(never_missed[0] / "first", world / "store", dirs_exist_ok=True)
     return world
 
 
-def test_three_missed_nights_are_published_as_if_they_had_never_been_missed(stopped, never_missed):
+def test_missed_nights_are_published_as_if_on_time(stopped, never_missed):
     done = backfill(str(stopped / "ports.yaml"), "2024-02-07", "2024-02-10")
     assert [f"{night:%Y-%m-%dT%H:%MZ}" for night in done.published] == list(NIGHTS[1:])
     assert [f"{night:%Y-%m-%dT%H:%MZ}" for night in done.skipped] == [NIGHTS[0]]
@@ -47,7 +47,7 @@ def test_three_missed_nights_are_published_as_if_they_had_never_been_missed(stop
     assert bytes_of(stopped / "store") == kept
 
 
-def test_a_night_that_would_have_failed_then_fails_and_the_next_ones_run(stopped):
+def test_backfill_continues_after_a_failed_night(stopped):
     with pytest.raises(NightsFailed, match=r"1 nights were published, 2 failed") as failed:
         backfill(
             str(stopped / "ports.yaml"), "2024-02-10", "2024-02-12"
@@ -56,12 +56,12 @@ def test_a_night_that_would_have_failed_then_fails_and_the_next_ones_run(stopped
     assert "2024-02-11 03:00: the source" in str(failed.value)
 
 
-def test_a_backfill_of_what_can_never_run_stops_at_once(stopped):
+def test_backfill_stops_at_an_invalid_spec(stopped):
     with pytest.raises(SpecError, match="--from"):
         backfill(str(stopped / "ports.yaml"), None, "2024-01-01")
 
 
-def test_a_dry_run_leaves_every_byte_as_it_was_and_shows_what_it_would_have_left(stopped):
+def test_dry_run_changes_no_byte_outside_its_overlay(stopped):
     kept = bytes_of(stopped / "store")
     told = OverridesForm(models=(NetworkForm(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8))
     outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1], overrides=told, dry_run=True)
@@ -75,7 +75,7 @@ def test_a_dry_run_leaves_every_byte_as_it_was_and_shows_what_it_would_have_left
     assert "below dry-runs/pipeline=ports/ in the store" in last_line(outcome.model_dump(mode="json"))
 
 
-def test_a_real_night_after_a_dry_one_publishes(stopped, never_missed):
+def test_night_after_a_dry_run_publishes(stopped, never_missed):
     nightly(str(stopped / "ports.yaml"), NIGHTS[1], dry_run=True)
     outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1])
     assert not outcome.cached

@@ -1,4 +1,4 @@
-"""Contracts in a whole night: a series set aside, a broken rule, and what the page says of them."""
+"""Contracts in a whole night: an excluded series, an invalid rule, and their place on the page."""
 
 import json
 from pathlib import Path
@@ -17,7 +17,7 @@ BETWEEN = "type: expect_column_values_to_be_between\nkwargs: {column: %s, min_va
 
 @pytest.fixture
 def promising(world: Path) -> Any:
-    """promising(column="late"): gives the pipeline of `world` a contract with a rule on that column, scope series."""
+    """promising(column="late"): give the pipeline of `world` a contract with a rule of scope series on that column."""
 
     def written(column: str = "late") -> str:
         rule = {
@@ -45,7 +45,7 @@ def promising(world: Path) -> Any:
 
 
 @pytest.mark.slow
-def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others(
+def test_series_with_an_error_is_excluded_and_the_others_are_forecast(
     world: Path, panel: pd.DataFrame, promising: Any
 ) -> None:
     pipeline = promising()
@@ -71,9 +71,7 @@ def test_a_series_at_fault_is_not_forecast_and_the_night_goes_on_with_the_others
     assert "rule &#39;possible&#39;: max_value 200 → 2000" in page
 
 
-def test_a_broken_rule_ends_the_night_before_data_are_judged_even_without_data(
-    world: Path, panel: pd.DataFrame, promising: Any
-) -> None:
+def test_invalid_rule_stops_the_night_before_data_are_read(world: Path, panel: pd.DataFrame, promising: Any) -> None:
     pipeline = promising("delay")
     panel.head(0).to_parquet(world / "ports.parquet", index=False)
     with pytest.raises(

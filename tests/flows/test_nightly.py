@@ -1,3 +1,5 @@
+"""Whole nights: what is published, cached, scored and reported, and what a fault stops."""
+
 import hashlib
 import json
 import shutil
@@ -19,12 +21,12 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 def bytes_of(store):
-    """Every file of a store and the digest of its bytes."""
+    """Path and digest of every file of a store."""
     files = sorted(path for path in store.rglob("*") if path.is_file())
     return {str(path.relative_to(store)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
-def test_two_nights_publish_two_whole_cutoffs_that_pandas_and_duckdb_read(two_nights):
+def test_two_nights_publish_two_cutoffs_for_pandas_and_duckdb(two_nights):
     folder, _ = two_nights
     published = folder / "store" / "forecasts"
     table = pd.read_parquet(published)
@@ -39,7 +41,7 @@ def test_two_nights_publish_two_whole_cutoffs_that_pandas_and_duckdb_read(two_ni
     assert rows == [("2024-02-08T000000Z", 48), ("2024-02-09T000000Z", 48)]
 
 
-def test_a_published_table_has_the_columns_and_types_of_the_design(two_nights):
+def test_published_table_has_the_documented_columns_and_types(two_nights):
     folder, outcomes = two_nights
     table = pd.read_parquet(folder / "store" / outcomes[1].published)
     types = {name: str(kind) for name, kind in table.dtypes.items()}
@@ -64,7 +66,7 @@ def test_a_published_table_has_the_columns_and_types_of_the_design(two_nights):
 
 
 @pytest.mark.parametrize("night", [FIRST, SECOND], ids=["one that trained", "one that remembered"])
-def test_the_same_night_again_is_all_cache_hits_and_changes_no_byte(two_nights, night):
+def test_repeated_night_is_cached_and_changes_no_byte(two_nights, night):
     folder, _ = two_nights
     before = bytes_of(folder / "store")
     outcome = nightly(str(folder / "ports.yaml"), night)
@@ -72,7 +74,7 @@ def test_the_same_night_again_is_all_cache_hits_and_changes_no_byte(two_nights, 
     assert bytes_of(folder / "store") == before
 
 
-def test_another_store_remembers_nothing_and_ends_with_the_same_forecasts(two_nights, tmp_path, monkeypatch):
+def test_night_in_another_store_gives_the_same_forecasts(two_nights, tmp_path, monkeypatch):
     folder, outcomes = two_nights
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "elsewhere"))
     outcome = nightly(str(folder / "ports.yaml"), FIRST)
@@ -82,7 +84,7 @@ def test_another_store_remembers_nothing_and_ends_with_the_same_forecasts(two_ni
 
 
 @pytest.mark.parametrize("kind", ["clean", "bundle", "backtest", "forecasts"])
-def test_a_claim_whose_file_is_gone_is_computed_again(two_nights, tmp_path, monkeypatch, kind):
+def test_artifact_whose_file_is_missing_is_computed_again(two_nights, tmp_path, monkeypatch, kind):
     folder, _ = two_nights
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
@@ -92,7 +94,7 @@ def test_a_claim_whose_file_is_gone_is_computed_again(two_nights, tmp_path, monk
     assert (tmp_path / "store" / outcome.published).read_bytes() == (folder / "store" / outcome.published).read_bytes()
 
 
-def test_the_second_night_scores_the_first_ones_forecast_and_trains_nothing(two_nights):
+def test_second_night_scores_the_first_forecast_and_trains_nothing(two_nights):
     folder, outcomes = two_nights
     manifest = json.loads((folder / "store" / outcomes[1].manifest).read_text())
     steps = {entry["step"]: entry["outcome"] for entry in manifest["steps"]}
@@ -102,7 +104,7 @@ def test_the_second_night_scores_the_first_ones_forecast_and_trains_nothing(two_
     assert accuracy["rows"].tolist() == [HORIZON] * len(SERIES)
 
 
-def test_what_comes_after_the_as_of_changes_no_forecast(two_nights, panel, build, tmp_path, monkeypatch):
+def test_data_after_the_as_of_change_no_forecast(two_nights, panel, build, tmp_path, monkeypatch):
     folder, outcomes = two_nights
     future = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
     poisoned = panel.assign(late=panel["late"].where(~future, 999), wind=panel["wind"].where(~future, -999.0))
@@ -111,7 +113,7 @@ def test_what_comes_after_the_as_of_changes_no_forecast(two_nights, panel, build
     assert (world / "store" / outcome.published).read_bytes() == (folder / "store" / outcomes[0].published).read_bytes()
 
 
-def test_latest_is_the_newest_vintage_and_the_page_needs_no_network(two_nights):
+def test_latest_is_the_newest_vintage_and_the_page_loads_nothing(two_nights):
     folder, outcomes = two_nights
     latest = folder / "store" / "latest" / "pipeline=ports" / "forecasts.parquet"
     assert latest.read_bytes() == (folder / "store" / outcomes[1].published).read_bytes()
@@ -122,7 +124,7 @@ def test_latest_is_the_newest_vintage_and_the_page_needs_no_network(two_nights):
 
 @pytest.fixture
 def rotten(two_nights, tmp_path, monkeypatch):
-    """A copy of the two nights' store whose champion has rotted."""
+    """A copy of the store of two nights with a damaged champion."""
     folder, outcomes = two_nights
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
@@ -131,7 +133,7 @@ def rotten(two_nights, tmp_path, monkeypatch):
     return folder, tmp_path / "store"
 
 
-def test_the_first_good_night_crowns_a_champion(two_nights):
+def test_first_night_registers_a_champion(two_nights):
     folder, outcomes = two_nights
     table = pd.read_parquet(folder / "store" / outcomes[0].published)
     assert set(table["source"]) == {"champion"}
@@ -139,20 +141,20 @@ def test_the_first_good_night_crowns_a_champion(two_nights):
     assert table["degraded_reason"].isna().all()
 
 
-def test_a_night_whose_champion_has_rotted_publishes_and_says_so(rotten):
+def test_night_with_a_damaged_champion_publishes_a_degraded_forecast(rotten):
     folder, store = rotten
     outcome = nightly(str(folder / "ports.yaml"), "2024-02-10")
     assert len(pd.read_parquet(store / outcome.published)) == HORIZON * len(SERIES)
     assert "passed over" in (store / outcome.page).read_text()
 
 
-def test_forecasting_with_nothing_but_a_rotten_champion_names_the_file(rotten):
+def test_forecast_with_only_a_damaged_champion_names_the_file(rotten):
     folder, _ = rotten
     with pytest.raises(StoreDamaged, match=r"artifacts/bundle/.*has digest"):
         forecast(str(folder / "ports.yaml"), "2024-02-10")
 
 
-def test_a_drift_report_that_fails_does_not_hold_up_the_forecast(world, monkeypatch):
+def test_failed_drift_report_does_not_stop_the_forecast(world, monkeypatch):
     from tasks import drift
 
     def broken(*_):
@@ -165,7 +167,7 @@ def test_a_drift_report_that_fails_does_not_hold_up_the_forecast(world, monkeypa
     assert "Evidently fell over" in (world / "store" / outcome.page).read_text()
 
 
-def test_a_broken_source_publishes_nothing_and_leaves_its_rows_in_quarantine(world, panel):
+def test_broken_contract_publishes_nothing_and_quarantines_rows(world, panel):
     broken = panel.assign(late=panel["late"].astype(str).where(panel.index != 5, "many"))
     broken.to_parquet(world / "ports.parquet", index=False)
     with pytest.raises(ContractBroken, match=r"'late'.*'north'.*rows? 5"):
@@ -179,19 +181,19 @@ def test_a_broken_source_publishes_nothing_and_leaves_its_rows_in_quarantine(wor
     assert "Nothing new was published" in (world / "store" / record["page"]).read_text()
 
 
-def test_forecasting_without_a_champion_says_what_to_do(world):
+def test_forecast_without_a_champion_says_what_to_do(world):
     with pytest.raises(NoChampion, match="nightcast nightly ports"):
         forecast(str(world / "ports.yaml"), FIRST)
 
 
-def test_retraining_publishes_no_forecast(world):
+def test_retrain_publishes_no_forecast(world):
     outcome = retrain(str(world / "ports.yaml"), FIRST)
     assert outcome.published is None
     assert not (world / "store" / "forecasts").exists()
     assert (world / "store" / outcome.page).exists()
 
 
-def test_monitoring_scores_what_was_published_and_publishes_nothing(two_nights, tmp_path, monkeypatch):
+def test_monitor_scores_past_forecasts_and_publishes_nothing(two_nights, tmp_path, monkeypatch):
     folder, _ = two_nights
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
@@ -205,7 +207,7 @@ def test_monitoring_scores_what_was_published_and_publishes_nothing(two_nights, 
     assert len(accuracy) == 2 * len(SERIES)
 
 
-def test_a_misspelt_field_is_named_before_anything_runs(world):
+def test_misspelt_field_is_reported_before_the_run(world):
     text = (world / "ports.yaml").read_text().replace("horizon:", "horizont:")
     (world / "ports.yaml").write_text(text)
     with pytest.raises(SpecError, match=r"windowing\.horizont"):
@@ -213,7 +215,7 @@ def test_a_misspelt_field_is_named_before_anything_runs(world):
     assert not (world / "store").exists()
 
 
-def test_a_lost_stable_path_is_mended_by_the_same_night(two_nights, tmp_path, monkeypatch):
+def test_repeated_night_restores_a_deleted_latest_file(two_nights, tmp_path, monkeypatch):
     folder, _ = two_nights
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
@@ -224,7 +226,7 @@ def test_a_lost_stable_path_is_mended_by_the_same_night(two_nights, tmp_path, mo
     assert latest.read_bytes() == (tmp_path / "store" / outcome.published).read_bytes()
 
 
-def test_a_source_that_ended_long_ago_is_worth_a_look(panel, build, tmp_path, monkeypatch):
+def test_outdated_source_has_verdict_watch(panel, build, tmp_path, monkeypatch):
     features = {"known": ["hour"], "observed": ["wind"]}
     world = build(tmp_path, panel, monkeypatch, features=features)
     outcome = nightly(str(world / "ports.yaml"), "2025-01-01")
@@ -232,7 +234,7 @@ def test_a_source_that_ended_long_ago_is_worth_a_look(panel, build, tmp_path, mo
     assert "the source is stale" in outcome.lines[-1]
 
 
-def test_a_series_without_covariates_ahead_is_named_and_the_others_are_forecast(panel, build, tmp_path, monkeypatch):
+def test_series_without_future_covariates_is_reported_and_the_others_are_forecast(panel, build, tmp_path, monkeypatch):
     ahead = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
     world = build(tmp_path, panel[~(ahead & (panel["port"] == "south"))], monkeypatch)
     outcome = nightly(str(world / "ports.yaml"), FIRST)
@@ -240,7 +242,7 @@ def test_a_series_without_covariates_ahead_is_named_and_the_others_are_forecast(
     assert "not forecast: south" in outcome.lines[-1]
 
 
-def test_late_and_rewritten_values_are_listed_on_the_page(world, panel):
+def test_late_and_revised_values_are_listed_on_the_page(world, panel):
     monitor(str(world / "ports.yaml"), "2024-02-08")
     changed = panel.assign(late=panel["late"].where(panel.index != 5, 77.0)).drop(index=6)
     changed.to_parquet(world / "ports.parquet", index=False)

@@ -1,10 +1,12 @@
+"""Defaults of the environment, and what it overrides."""
+
 import pytest
 
 from data_contracts.errors import SpecError
 from flows.settings import Settings
 
 
-def test_every_setting_has_a_default_that_works(tmp_path, monkeypatch):
+def test_every_setting_has_a_working_default(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("STORE", "MLFLOW_URI", "PIPELINES"):
         monkeypatch.delenv(f"NIGHTCAST_{name}", raising=False)
@@ -14,7 +16,7 @@ def test_every_setting_has_a_default_that_works(tmp_path, monkeypatch):
     assert settings.tracking.artifacts == (tmp_path / "store" / "mlflow" / "artifacts").as_uri()
 
 
-def test_the_environment_says_where(monkeypatch):
+def test_settings_are_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("NIGHTCAST_STORE", "/data/nights")
     monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://127.0.0.1:5000")
     settings = Settings()
@@ -23,7 +25,7 @@ def test_the_environment_says_where(monkeypatch):
     assert settings.tracking.artifacts is None
 
 
-def test_a_store_in_a_bucket_needs_a_registry_of_its_own(monkeypatch):
+def test_store_in_a_bucket_needs_an_mlflow_address(monkeypatch):
     monkeypatch.setenv("NIGHTCAST_STORE", "s3://bucket/nights")
     monkeypatch.delenv("NIGHTCAST_MLFLOW_URI", raising=False)
     with pytest.raises(SpecError, match="NIGHTCAST_MLFLOW_URI"):

@@ -1,4 +1,4 @@
-"""What the training settings mean for a whole night: another device, and a champion to begin with."""
+"""Training settings in a whole night: a missing device, and a warm start from the champion."""
 
 import json
 import shutil
@@ -31,7 +31,7 @@ def story(world: Path, outcome) -> dict:
 
 
 @without_cuda
-def test_retraining_on_a_device_that_is_not_there_is_refused_before_anything_is_read(world):
+def test_retrain_on_a_missing_device_is_refused_before_reading(world):
     with pytest.raises(SpecError, match="device: auto") as error:
         retrain(asking_for(world, device="cuda"), FIRST)
     assert error.value.exit_code == 2
@@ -40,7 +40,7 @@ def test_retraining_on_a_device_that_is_not_there_is_refused_before_anything_is_
 
 @pytest.mark.slow
 @without_cuda
-def test_a_night_whose_device_is_gone_still_forecasts_and_says_so(world):
+def test_night_without_its_device_still_forecasts(world):
     path = asking_for(world)
     first = nightly(path, FIRST)
     second = nightly(asking_for(world, device="cuda"), SECOND)
@@ -51,7 +51,7 @@ def test_a_night_whose_device_is_gone_still_forecasts_and_says_so(world):
 
 
 @pytest.mark.slow
-def test_a_night_that_begins_with_the_champion_is_the_same_when_run_again_whoever_it_crowned(world):
+def test_warm_started_night_is_reproducible_after_its_own_promotion(world):
     path = asking_for(world, start="champion")
     first = story(world, nightly(path, FIRST))["trained"][0]
     assert first["note"] == "began from scratch: the pipeline has no champion yet"
@@ -66,7 +66,7 @@ def test_a_night_that_begins_with_the_champion_is_the_same_when_run_again_whoeve
 
 
 @pytest.mark.slow
-def test_a_model_that_cant_see_a_season_is_warned_of_on_the_page_or_refused_and_the_night_goes_on(world):
+def test_short_memory_is_reported_or_refused_and_the_night_continues(world):
     path = asking_for(world)
     spec = yaml.safe_load(Path(path).read_text())
     spec["windowing"]["lookback"] = 12

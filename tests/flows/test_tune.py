@@ -1,4 +1,4 @@
-"""`tune` searches, judges once, and leaves the pipeline's nights as they were."""
+"""`tune` searches, evaluates once, and does not affect the nights of the pipeline."""
 
 import pandas as pd
 import pytest
@@ -17,13 +17,13 @@ def trials_of(folder, told):
 
 @pytest.fixture(scope="module")
 def tuned(tmp_path_factory, panel, build, prefect_server):
-    """(folder, what was told) of a pipeline that learns too slowly, so that there is something to be found."""
+    """(folder, outcome) of a pipeline whose learning rate is too low, so that the search can find a better one."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("tuned"), panel, patch, **SLOW)
         yield folder, tune(str(folder / "ports.yaml"), NIGHT, SearchBudget(trials=6))
 
 
-def test_a_pipeline_that_learns_too_slowly_is_found_something_better(tuned):
+def test_search_finds_better_settings_for_a_slow_learning_rate(tuned):
     folder, told = tuned
     assert told.better, told.sentence
     assert told.recipe.training.learning_rate > 0.0004
@@ -35,12 +35,12 @@ def test_a_pipeline_that_learns_too_slowly_is_found_something_better(tuned):
     assert set(trials["state"]) <= {"done", "pruned"}
 
 
-def test_nothing_is_published_registered_or_decided(tuned):
+def test_tune_publishes_and_registers_nothing(tuned):
     folder, _ = tuned
     assert sorted(path.name for path in (folder / "store").iterdir()) == ["artifacts", "cache"]
 
 
-def test_the_same_search_again_is_remembered_and_says_the_same(tuned, monkeypatch):
+def test_repeated_search_is_cached(tuned, monkeypatch):
     folder, told = tuned
     monkeypatch.setenv("NIGHTCAST_STORE", str(folder / "store"))
     before = sorted((folder / "store").rglob("*.*"))
@@ -48,7 +48,7 @@ def test_the_same_search_again_is_remembered_and_says_the_same(tuned, monkeypatc
     assert sorted((folder / "store").rglob("*.*")) == before
 
 
-def test_what_comes_after_the_validation_part_changes_no_trial(tuned, panel, build, tmp_path, monkeypatch):
+def test_data_after_the_validation_part_change_no_trial(tuned, panel, build, tmp_path, monkeypatch):
     folder, told = tuned
     after = panel["hour_utc"] >= pd.Timestamp("2024-02-01 12:00", tz="UTC")
     poisoned = panel.assign(late=panel["late"].where(~after, panel["late"] * 7))

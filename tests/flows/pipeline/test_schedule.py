@@ -1,4 +1,4 @@
-"""Which nights are due and which were missed, over zones, changes of the clock and odd schedules."""
+"""Which nights are due and which are missing, across time zones, clock changes and odd schedules."""
 
 from datetime import UTC, datetime
 
@@ -32,7 +32,7 @@ def utc(*parts):
 
 @pytest.fixture
 def store(tmp_path, monkeypatch):
-    """A store where every file under forecasts/ is taken for a whole vintage, but one that says torn."""
+    """A store where every file under forecasts/ counts as an intact vintage, unless its content is `torn`."""
     store = Store(root=str(tmp_path / "store"))
     monkeypatch.setattr("flows.pipeline.schedule._is_intact", lambda uri, where: where._read(uri) != b"torn")
     return store
@@ -43,70 +43,70 @@ def publish(store, *moments, data=b"whole"):
         store.put_at(data, "forecasts", f"forecasts/pipeline=shop/vintage={vintage_name(moment)}/forecasts.parquet")
 
 
-def test_a_night_is_due_once_a_day_over_both_changes_of_the_clock():
+def test_night_is_due_once_a_day_across_both_clock_changes():
     spring = list(scheduled_times(spec_of(), utc(2024, 3, 9), utc(2024, 3, 12)))
     assert spring == [utc(2024, 3, 9, 8), utc(2024, 3, 10, 7), utc(2024, 3, 11, 7)]
     autumn = list(scheduled_times(spec_of(), utc(2024, 11, 2), utc(2024, 11, 5)))
     assert autumn == [utc(2024, 11, 2, 7), utc(2024, 11, 3, 8), utc(2024, 11, 4, 8)]
 
 
-def test_a_date_means_all_of_its_nights_and_an_instant_itself(store):
+def test_date_includes_all_its_nights_and_an_instant_only_itself(store):
     nights = [utc(2024, 6, 3, 7), utc(2024, 6, 4, 7)]
     assert backfill_range(spec_of(), "2024-06-03", "2024-06-04", store, NOW) == nights
     assert backfill_range(spec_of(), "2024-06-03T07:00Z", "2024-06-04T07:00Z", store, NOW) == nights
     assert backfill_range(spec_of(), "2024-06-03T07:01Z", "2024-06-04T06:59Z", store, NOW) == []
 
 
-def test_no_night_of_the_future_is_due(store):
+def test_future_nights_are_not_due(store):
     assert backfill_range(spec_of(), "2024-06-09", "2024-06-30", store, NOW) == [
         utc(2024, 6, 9, 7),
         utc(2024, 6, 10, 7),
     ]
 
 
-def test_without_days_the_nights_since_the_newest_vintage_are_meant(store):
+def test_default_range_starts_after_the_newest_vintage(store):
     publish(store, utc(2024, 6, 1, 7), utc(2024, 6, 8, 7))
     assert backfill_range(spec_of(), None, None, store, NOW) == [utc(2024, 6, 9, 7), utc(2024, 6, 10, 7)]
 
 
-def test_a_pipeline_that_never_published_wants_a_first_day(store):
+def test_pipeline_without_vintages_needs_a_start(store):
     with pytest.raises(SpecError, match="--from"):
         backfill_range(spec_of(), None, None, store, NOW)
 
 
-def test_years_of_missed_nights_are_not_run_without_being_asked_for(store):
+def test_too_many_missed_nights_need_a_start(store):
     publish(store, utc(2013, 11, 30, 8))
     with pytest.raises(SpecError, match=r"3,845 nights were missed.*--from 2013-12-01"):
         backfill_range(spec_of(), None, None, store, NOW)
 
 
-def test_days_in_the_wrong_order_are_refused(store):
+def test_reversed_range_is_refused(store):
     with pytest.raises(SpecError, match="no night is due from 2024-06-09"):
         backfill_range(spec_of(), "2024-06-09", "2024-06-01", store, NOW)
 
 
-def test_a_day_that_is_none_is_refused_by_its_option(store):
+def test_invalid_date_is_reported_with_its_option(store):
     with pytest.raises(SpecError, match="--to 'soon'"):
         backfill_range(spec_of(), "2024-06-01", "soon", store, NOW)
 
 
-def test_a_vintage_of_the_same_date_is_the_nights_and_one_of_the_evening_before_is_not(store):
+def test_vintage_of_the_same_date_counts_for_a_night(store):
     nights = [utc(2024, 6, 3, 7), utc(2024, 6, 4, 7), utc(2024, 6, 5, 7)]
     publish(store, utc(2024, 6, 3, 4), utc(2024, 6, 4, 3, 59), utc(2024, 6, 5, 7))  # midnight, 23:59, on time
     assert missing_nights(spec_of(), nights, store) == [utc(2024, 6, 4, 7)]
 
 
-def test_a_vintage_after_the_night_is_not_the_nights(store):
+def test_vintage_after_a_night_does_not_count(store):
     publish(store, utc(2024, 6, 3, 7, 1))
     assert missing_nights(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]
 
 
-def test_of_several_nights_a_day_each_wants_its_own_vintage(store):
+def test_each_of_several_nights_a_day_needs_its_own_vintage(store):
     nights = [utc(2024, 6, 3, 0), utc(2024, 6, 3, 6), utc(2024, 6, 3, 12), utc(2024, 6, 3, 18)]
     publish(store, utc(2024, 6, 3, 0), utc(2024, 6, 3, 12))
     assert missing_nights(spec_of("0 */6 * * *", "UTC"), nights, store) == [utc(2024, 6, 3, 6), utc(2024, 6, 3, 18)]
 
 
-def test_a_torn_vintage_is_a_missed_night(store):
+def test_night_with_a_torn_vintage_is_missing(store):
     publish(store, utc(2024, 6, 3, 7), data=b"torn")
     assert missing_nights(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]

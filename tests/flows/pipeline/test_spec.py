@@ -1,3 +1,5 @@
+"""Validation of a pipeline, its as-of, its paths and its contract."""
+
 from datetime import UTC, datetime
 
 import pytest
@@ -30,18 +32,18 @@ def test_five_fields_are_enough():
         ({"freq": "hourly-ish"}, "not a pandas frequency"),
         ({"schedule": {"timezone": "America/Gotham"}}, "no time zone"),
         ({"forecast": {"quantiles": [0.1, 1.2]}}, "between 0 and 1"),
-        ({"models": [{"cell": "gru"}, {"cell": "gru"}]}, "stands twice"),
+        ({"models": [{"cell": "gru"}, {"cell": "gru"}]}, "listed twice"),
         ({"models": [{"cell": "lstn"}]}, "'rnn', 'lstm' or 'gru'"),
         ({"name": "../up"}, "string_pattern|pattern"),
         ({"windowing": {"horizon": 24, "test": "fortnight"}}, "no duration"),
     ],
 )
-def test_a_wrong_value_is_answered_with_what_would_be_right(change, said):
+def test_invalid_value_is_reported_with_valid_ones(change, said):
     with pytest.raises(ValueError, match=said):
         PipelineSpec.model_validate(LEAST | change)
 
 
-def test_the_median_is_always_asked_for():
+def test_median_is_always_a_quantile():
     spec = PipelineSpec.model_validate(LEAST | {"forecast": {"quantiles": [0.9, 0.2]}})
     assert spec.forecast.quantiles == (0.2, 0.5, 0.9)
 
@@ -55,24 +57,24 @@ def test_the_median_is_always_asked_for():
         ("2013-11-30", "UTC", datetime(2013, 11, 30, tzinfo=UTC)),
     ],
 )
-def test_a_date_is_its_midnight_in_the_schedules_zone(as_of, zone, instant):
+def test_date_is_midnight_in_the_schedule_zone(as_of, zone, instant):
     spec = PipelineSpec.model_validate(LEAST | {"schedule": {"timezone": zone}})
     assert spec.parse_as_of(as_of) == instant
 
 
 @pytest.mark.parametrize("as_of", ["soon", "2013-13-01", "2013-11-03T01:30:00"])
-def test_an_as_of_that_is_no_single_moment_is_refused(as_of):
+def test_invalid_or_ambiguous_as_of_is_refused(as_of):
     spec = PipelineSpec.model_validate(LEAST | {"schedule": {"timezone": "America/New_York"}})
     with pytest.raises(SpecError, match="as-of"):
         spec.parse_as_of(as_of)
 
 
-def test_an_unknown_name_lists_the_known_ones():
+def test_unknown_pipeline_lists_the_known_ones():
     with pytest.raises(SpecError, match="nyc-delays"):
         PipelineSpec.read("nyc-delay")
 
 
-def test_a_local_path_is_found_beside_the_yaml(tmp_path):
+def test_local_path_is_resolved_relative_to_the_yaml(tmp_path):
     (tmp_path / "ports.csv").write_text("port,hour,late\n")
     (tmp_path / "p.yaml").write_text(
         "name: ports\nsource: {kind: csv, path: ports.csv}\ncolumns: {ds: hour, y: late}\n"
@@ -88,7 +90,7 @@ def test_a_local_path_is_found_beside_the_yaml(tmp_path):
     levels=st.lists(st.floats(0.01, 0.99), max_size=5),
     cell=st.sampled_from(["rnn", "lstm", "gru"]),
 )
-def test_a_spec_written_out_and_read_again_is_the_same(horizon, freq, levels, cell):
+def test_spec_survives_a_json_round_trip(horizon, freq, levels, cell):
     told = {
         "windowing": {"horizon": horizon},
         "freq": freq,
@@ -102,15 +104,15 @@ def test_a_spec_written_out_and_read_again_is_the_same(horizon, freq, levels, ce
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"schedule": {"cron": "banana"}}, "no cron expression"),
+        ({"schedule": {"cron": "banana"}}, "not a cron expression"),
         ({"source": {"kind": "csv", "path": "p.csv", "timezone": "Mars/Olympus"}}, "no time zone"),
-        ({"freq": "-1D"}, "must lead forward"),
+        ({"freq": "-1D"}, "must be a positive frequency"),
         ({"forecast": {"minimum": 10, "maximum": 5}}, "must be less than maximum"),
         ({"features": {"known": ["x"], "observed": ["x"]}}, "'x' has two roles"),
         ({"features": {"known": ["late"]}}, "'late' has two roles"),
     ],
 )
-def test_what_can_not_be_meant_is_refused(change, said):
+def test_contradictory_settings_are_refused(change, said):
     with pytest.raises(ValueError, match=said):
         PipelineSpec.model_validate(LEAST | change)
 

@@ -1,4 +1,4 @@
-"""When automations hear of a run, and when they do not."""
+"""Which events a run emits, and when an event is suppressed."""
 
 import json
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def decide(store, day, moved):
     store.write_json(f"decisions/pipeline=shop/vintage=2024-03-{day:02}T030000Z.json", {"moved": moved})
 
 
-def test_nights_without_promotion_count_from_the_last_new_champion_up_to_the_night_itself(store):
+def test_nights_without_promotion_are_counted_since_the_last_new_champion(store):
     for day, moved in ((1, True), (2, False), (3, True), (4, False), (5, False), (9, False)):
         decide(store, day, moved)
     assert events._nights_without_promotion("shop", utc(3), store) == 0
@@ -34,26 +34,26 @@ def test_nights_without_promotion_count_from_the_last_new_champion_up_to_the_nig
 
 
 @pytest.mark.parametrize(("cooldown", "quiet"), [("7d", True), ("3d", True), ("2d", False), ("0d", False)])
-def test_drift_starts_nothing_more_until_its_cool_down_is_over(store, cooldown, quiet):
+def test_drift_event_is_suppressed_during_the_cooldown(store, cooldown, quiet):
     record = {"as_of": utc(7, 12).isoformat(), "events": [DRIFT]}
     store.write_json("runs/pipeline=shop/1.json", record)
     store.write_json("runs/pipeline=shop/2.json", {"as_of": utc(9).isoformat(), "events": []})
     assert events._drifted_recently("shop", utc(10), AlertSpec(cooldown=cooldown), store) is quiet
 
 
-def test_drift_of_a_later_night_or_of_the_same_one_is_no_reason_to_be_quiet(store):
+def test_drift_of_the_same_or_a_later_night_does_not_suppress_the_event(store):
     for day in (10, 11):
         store.write_json(f"runs/pipeline=shop/{day}.json", {"as_of": utc(day).isoformat(), "events": [DRIFT]})
     assert not events._drifted_recently("shop", utc(10), AlertSpec(), store)
 
 
 @pytest.mark.parametrize("cooldown", ["soon", "-1d", ""])
-def test_a_cool_down_that_is_no_duration_is_refused(cooldown):
+def test_invalid_cooldown_is_refused(cooldown):
     with pytest.raises(ValidationError, match="7d or 12h"):
         AlertSpec(cooldown=cooldown)
 
 
-def test_nobody_who_listens_can_hold_a_night_up(monkeypatch, caplog):
+def test_error_while_emitting_events_is_logged(monkeypatch, caplog):
     def refused(*_, **__):
         raise ConnectionError("nobody there")
 
@@ -63,7 +63,7 @@ def test_nobody_who_listens_can_hold_a_night_up(monkeypatch, caplog):
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_a_finished_night_says_so_with_the_name_of_its_pipeline(two_nights, monkeypatch):
+def test_finished_night_emits_an_event_for_its_pipeline(two_nights, monkeypatch):
     from flows.nightly import nightly
 
     heard = []

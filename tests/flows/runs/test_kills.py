@@ -48,7 +48,7 @@ def killed_in(file, step, folder):
 
 
 def lasting(store):
-    """Bytes of what a night leaves for good: not the manifest, which tells times, nor the registry's database."""
+    """Bytes of what a night leaves, except the manifest, which contains times, and the registry's database."""
     kept = ("artifacts", "forecasts", "latest", "decisions", "quarantine", "reports", "actuals", "accuracy")
     return {
         str(path.relative_to(store)): path.read_bytes()
@@ -67,7 +67,7 @@ def undisturbed(tmp_path_factory, panel, build, prefect_server):
 
 
 @pytest.mark.parametrize(("file", "step"), STEPS.items(), ids=STEPS.values())
-def test_a_night_killed_in_a_step_ends_as_if_it_had_not_been(file, step, world, undisturbed):
+def test_night_killed_in_a_step_ends_as_if_never_killed(file, step, world, undisturbed):
     assert killed_in(file, step, world) == -signal.SIGKILL
     nightly(str(world / "ports.yaml"), NIGHT)
     assert lasting(world / "store") == undisturbed

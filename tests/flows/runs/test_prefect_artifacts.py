@@ -1,4 +1,4 @@
-"""What runs leave in a real Prefect server, and that nothing there holds a night up or takes a series for markup."""
+"""Artifacts of runs in a real Prefect server: errors do not stop a night, and names of series are not markup."""
 
 import json
 
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 
 
 def left():
-    """Data of every artifact in the server by its key, the newest last."""
+    """Data of all artifacts in the server by key, newest last."""
     found = {}
     with get_client(sync_client=True) as client:
         for one in sorted(client.read_artifacts(limit=200), key=lambda one: one.created):
@@ -22,7 +22,7 @@ def left():
     return found
 
 
-def test_a_night_leaves_its_outcome_leaderboard_plot_and_progress_under_keys_that_stay(two_nights):
+def test_night_creates_artifacts_with_stable_keys(two_nights):
     found = left()
     assert {"ports-outcome", "ports-leaderboard", "ports-forecast", "training-gru-16-s12"} <= set(found)
     assert len(found["ports-outcome"]) >= 2  # a night later the same key has a new version
@@ -33,7 +33,7 @@ def test_a_night_leaves_its_outcome_leaderboard_plot_and_progress_under_keys_tha
     assert found["training-gru-16-s12"][0].data == 100.0
 
 
-def test_a_refused_night_leaves_its_reason_under_the_same_key(world):
+def test_failed_night_has_an_outcome_artifact_with_the_same_key(world):
     spec = (world / "ports.yaml").read_text().replace("y: late", "y: lately")
     (world / "ports.yaml").write_text(spec)
     with pytest.raises(ContractBroken):
@@ -43,7 +43,7 @@ def test_a_refused_night_leaves_its_reason_under_the_same_key(world):
     assert "lately" in told
 
 
-def test_a_prefect_that_takes_no_artifact_fails_no_night(world, monkeypatch, caplog):
+def test_failing_prefect_artifact_does_not_stop_the_night(world, monkeypatch, caplog):
     def refused(*_, **__):
         raise ConnectionError("server gone")
 
@@ -63,5 +63,5 @@ def test_a_prefect_that_takes_no_artifact_fails_no_night(world, monkeypatch, cap
         ("Zürich 東京", "Zürich 東京"),
     ],
 )
-def test_text_stays_text(text, shown):
+def test_markup_in_text_is_escaped(text, shown):
     assert plain(text) == shown

@@ -1,4 +1,4 @@
-"""Against a real Prefect server: dead runs are marked, living ones are not, and earlier nights go first."""
+"""With a real Prefect server: runs of dead processes are marked, others are not, and earlier nights run first."""
 
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def client():
 
 @flow(name="somebody-elses")
 def foreign():
-    """Of another project on the same server."""
+    """A flow of another project on the same server."""
 
 
 def dead():
@@ -43,7 +43,7 @@ def started(client, state, owner=None, of=nightly):
     return run.id
 
 
-def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_says_so(client):
+def test_run_of_a_dead_process_is_marked_as_crashed(client):
     gone, alive = started(client, Running(), dead()), started(client, Running(), current_process("nightly shop"))
     assert [run.id for run in run_order.mark_dead_runs(client)] == [gone]
     state = client.read_flow_run(gone).state
@@ -52,20 +52,20 @@ def test_a_run_whose_process_is_gone_is_marked_as_crashed_and_says_so(client):
     assert client.read_flow_run(alive).state.type == StateType.RUNNING
 
 
-def test_a_run_that_is_on_its_way_is_left_alone_until_it_should_have_come(client):
+def test_starting_run_is_left_alone_until_the_startup_timeout(client):
     pending = started(client, Pending())
     assert run_order.mark_dead_runs(client) == []
     assert [run.id for run in run_order.mark_dead_runs(client, timedelta(0))] == [pending]
 
 
-def test_runs_of_other_projects_are_never_touched(client):
+def test_runs_of_other_projects_are_not_touched(client):
     other = started(client, Pending(), of=foreign)
     assert run_order.mark_dead_runs(client, timedelta(0)) == []
     assert client.read_flow_run(other).state.type == StateType.PENDING
     client.set_flow_run_state(other, Completed(), force=True)
 
 
-def test_a_run_that_was_taken_over_is_marked_but_one_that_ended_keeps_its_end(client):
+def test_run_whose_lease_was_taken_over_is_marked_unless_it_ended(client):
     running, done = started(client, Running()), started(client, Completed())
     run_order.mark_crashed(str(running), "taken over")
     run_order.mark_crashed(str(done), "taken over")
@@ -74,7 +74,7 @@ def test_a_run_that_was_taken_over_is_marked_but_one_that_ended_keeps_its_end(cl
     assert client.read_flow_run(done).state.type == StateType.COMPLETED
 
 
-def test_earlier_nights_of_the_same_deployment_go_first_and_nothing_else_does(client):
+def test_only_earlier_nights_of_the_same_deployment_run_first(client):
     deployment = nightly.to_deployment("order", parameters={"pipeline": "nyc-delays"}).apply()
     other = nightly.to_deployment("another", parameters={"pipeline": "nyc-delays"}).apply()
     now = datetime.now(UTC)
@@ -94,10 +94,16 @@ def test_earlier_nights_of_the_same_deployment_go_first_and_nothing_else_does(cl
     assert third.id not in found
 
 
-def test_a_server_that_does_not_answer_holds_no_night_up(monkeypatch):
+def test_unreachable_prefect_server_does_not_stop_the_night(monkeypatch):
     def refused(**_):
         raise ConnectionError("nobody there")
 
     monkeypatch.setattr(run_order, "get_client", refused)
     run_order.wait_for_earlier_runs(current_process("nightly shop"), 60)
     run_order.mark_crashed("5f1c5c8a-7c3c-4e9b-9d6d-0d5f0e7c9a11", "taken over")
+
+
+def test_every_deployed_flow_is_among_the_flow_names():
+    from deployments.server.deployment_catalogue import FLOWS
+
+    assert {flow.name for flow in FLOWS} | {"tune"} == set(run_order.FLOW_NAMES)

@@ -1,4 +1,4 @@
-"""Two runs at once, as processes: of one pipeline one writes and the other waits; of two pipelines both write."""
+"""Two concurrent processes: of one pipeline one writes and the other waits; of two pipelines both write."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ print("ended", begun, time.time(), outcome.cached, flush=True)
 
 
 def together(world, *pipelines):
-    """(what each said, when it began and ended, whether all was remembered) of runs released by a barrier."""
+    """(output, start and end, whether cached) of runs that a barrier released together."""
     from prefect.settings import PREFECT_API_URL
 
     environment = {**os.environ, "PREFECT_API_URL": PREFECT_API_URL.value(), "NIGHTCAST_STORE": str(world / "store")}
@@ -58,7 +58,7 @@ def together(world, *pipelines):
 
 
 @pytest.mark.slow
-def test_of_two_runs_of_one_pipeline_one_works_and_the_other_waits_for_it(world, build, panel, tmp_path, monkeypatch):
+def test_second_run_of_a_pipeline_waits_for_the_first(world, build, panel, tmp_path, monkeypatch):
     said, _, cached = together(world, "ports.yaml", "ports.yaml")
     assert sorted(cached) == [False, True]
     waiting = said[cached.index(True)]
@@ -72,7 +72,7 @@ def test_of_two_runs_of_one_pipeline_one_works_and_the_other_waits_for_it(world,
 
 
 @pytest.mark.slow
-def test_two_pipelines_run_side_by_side(world):
+def test_two_pipelines_run_concurrently(world):
     spec = yaml.safe_load((world / "ports.yaml").read_text())
     (world / "havens.yaml").write_text(yaml.safe_dump(spec | {"name": "havens"}))
     said, times, cached = together(world, "ports.yaml", "havens.yaml")
@@ -81,7 +81,7 @@ def test_two_pipelines_run_side_by_side(world):
     assert max(begun for begun, _ in times) < min(ended for _, ended in times)
 
 
-def test_a_run_that_may_not_wait_is_refused_with_the_owner_and_leaves_the_store_alone(world, monkeypatch):
+def test_run_that_may_not_wait_is_refused_and_changes_nothing(world, monkeypatch):
     monkeypatch.setenv("NIGHTCAST_LEASE_WAIT", "0")
     with hold_lease(str(world / "store"), "ports", current_process("backfill ports as of 2024-02-01"), LeaseSettings()):
         with pytest.raises(LeaseHeld, match=r"backfill ports as of 2024-02-01 \(process \d+ on .*holds until"):
@@ -90,5 +90,5 @@ def test_a_run_that_may_not_wait_is_refused_with_the_owner_and_leaves_the_store_
     assert kept == {"leases"}
 
 
-def test_a_finished_night_leaves_no_lease_behind(two_nights):
+def test_finished_night_leaves_no_lease(two_nights):
     assert not list((two_nights[0] / "store/leases").rglob("*.json"))

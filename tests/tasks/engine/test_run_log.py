@@ -1,4 +1,4 @@
-"""What a night writes down as it goes."""
+"""Entries, log lines and progress bar of a run."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger("nightcast")
 CLAIM = Artifact(contract="clean@1.0.0", uri="artifacts/clean/x", digest="0" * 64, rows=1234)
 
 
-def test_entries_are_collected_inside_and_nowhere_else() -> None:
+def test_entries_are_collected_only_in_their_context() -> None:
     run_log.log_step("before", "ran", 1.0)
     with run_log.record_entries() as entries:
         run_log.log_step("train", "ran", 1.23456, "6 epochs")
@@ -25,7 +25,7 @@ def test_entries_are_collected_inside_and_nowhere_else() -> None:
     ]
 
 
-def test_a_night_inside_a_night_keeps_its_own_list() -> None:
+def test_nested_run_has_its_own_entries() -> None:
     with run_log.record_entries() as outer:
         with run_log.record_entries() as inner:
             run_log.log_step("a", "ran", 0.0)
@@ -34,7 +34,7 @@ def test_a_night_inside_a_night_keeps_its_own_list() -> None:
 
 
 @pytest.mark.parametrize(("outcome", "level"), [("ran", "INFO"), ("cached", "INFO"), ("failed", "WARNING")])
-def test_a_failed_step_is_a_warning(monkeypatch: pytest.MonkeyPatch, outcome: str, level: str) -> None:
+def test_failed_step_is_logged_as_a_warning(monkeypatch: pytest.MonkeyPatch, outcome: str, level: str) -> None:
     records: list[logging.LogRecord] = []
     listener = logging.Handler()
     monkeypatch.setattr(listener, "emit", records.append)
@@ -47,11 +47,11 @@ def test_a_failed_step_is_a_warning(monkeypatch: pytest.MonkeyPatch, outcome: st
 @pytest.mark.parametrize(
     ("result", "words"), [(CLAIM, "1,234 rows"), (StepFailure(step="a", reason="b"), ""), (None, "")]
 )
-def test_a_result_in_a_few_words(result: object, words: str) -> None:
+def test_result_is_described_in_a_few_words(result: object, words: str) -> None:
     assert run_log.describe_result(result) == words
 
 
-def test_a_bar_where_nobody_watches_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_bar_without_a_terminal_writes_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     with run_log.progress_bar("gru-64", 3) as advance:
         for _ in range(3):
             advance("loss 0.5")

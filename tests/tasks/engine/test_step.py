@@ -1,4 +1,4 @@
-"""A step remembers in the store, trusts no claim whose bytes are not there, and can fail without stopping the night."""
+"""A step caches its result in the store, checks its artifacts, and can fail without stopping the night."""
 
 import contextlib
 import json
@@ -25,7 +25,7 @@ RAN: list[str] = []
 
 
 class Doubled(Spec):
-    """What `double` gives back: a claim inside a settings object, as the steps of a night do."""
+    """The result of `double`: an artifact inside a model, as the results of steps are."""
 
     table: Artifact
     note: str = ""
@@ -66,7 +66,7 @@ def weigh(norms: dict[str, float], store: Store) -> dict[str, float]:
 
 
 def night(call: Callable[[], Any]) -> tuple[Any, list[run_log.Entry]]:
-    """(what `call` gives, what the journal wrote down); a task outside a flow is a Prefect task all the same."""
+    """(result of `call`, log entries). A task outside a flow is a Prefect task as well."""
     RAN.clear()
     with run_log.record_entries() as entries:
         return call(), entries
@@ -77,7 +77,7 @@ def record_of(store: Store, name: str) -> Path:
     return Path(store.root) / uri
 
 
-def test_the_second_call_is_cached_and_computes_nothing(store: Store) -> None:
+def test_second_call_is_cached(store: Store) -> None:
     first, entries = night(lambda: double(3.0, store))
     assert (RAN, [entry.outcome for entry in entries]) == (["double"], ["ran"])
     second, entries = night(lambda: double(3.0, store))
@@ -86,7 +86,7 @@ def test_the_second_call_is_cached_and_computes_nothing(store: Store) -> None:
     assert store.get(second.table)["y"].tolist() == [6.0]
 
 
-def test_inside_a_flow_as_well_the_second_call_is_cached(store: Store) -> None:
+def test_second_call_inside_a_flow_is_cached(store: Store) -> None:
     @flow(name="night", persist_result=False)
     def run() -> list[Doubled]:
         return [double(2.5, store), double(2.5, store)]
@@ -98,7 +98,7 @@ def test_inside_a_flow_as_well_the_second_call_is_cached(store: Store) -> None:
     assert (RAN, [entry.outcome for entry in entries]) == (["double"], ["ran", "cached"])
 
 
-def test_prefect_is_told_that_a_remembered_step_was_cached(store: Store) -> None:
+def test_cached_step_is_shown_as_cached_in_prefect(store: Store) -> None:
     seen = []
 
     def run() -> None:
@@ -110,7 +110,7 @@ def test_prefect_is_told_that_a_remembered_step_was_cached(store: Store) -> None
     assert seen == ["Completed", "Cached"]
 
 
-def test_other_inputs_and_another_store_are_computed(store: Store, tmp_path: Path) -> None:
+def test_other_inputs_or_another_store_are_computed(store: Store, tmp_path: Path) -> None:
     night(lambda: double(3.0, store))
     night(lambda: double(4.0, store))
     assert RAN == ["double"]
@@ -119,21 +119,21 @@ def test_other_inputs_and_another_store_are_computed(store: Store, tmp_path: Pat
     assert RAN == ["double"]
 
 
-def test_a_store_that_is_moved_remembers(store: Store, tmp_path: Path) -> None:
+def test_moved_store_keeps_its_cache(store: Store, tmp_path: Path) -> None:
     first, _ = night(lambda: double(3.0, store))
     shutil.move(store.root, tmp_path / "moved")
     second, _ = night(lambda: double(3.0, Store(root=str(tmp_path / "moved"))))
     assert (second, RAN) == (first, [])
 
 
-def test_a_keyword_is_the_same_input_as_a_position(store: Store) -> None:
+def test_keyword_and_positional_arguments_have_the_same_key(store: Store) -> None:
     night(lambda: double(3.0, store))
     night(lambda: double(amount=3.0, store=store))
     assert RAN == []
 
 
 @pytest.mark.parametrize("damage", ["deleted", "flipped", "emptied"])
-def test_a_claimed_file_that_is_gone_or_damaged_is_computed_again(store: Store, damage: str) -> None:
+def test_result_with_a_missing_or_damaged_file_is_computed_again(store: Store, damage: str) -> None:
     first, _ = night(lambda: double(3.0, store))
     path = Path(store.root) / first.table.uri
     whole = path.read_bytes()
@@ -159,7 +159,7 @@ def test_a_claimed_file_that_is_gone_or_damaged_is_computed_again(store: Store, 
         b"\x80\x04pickle",
     ],
 )
-def test_a_torn_record_is_worth_nothing_and_is_written_again(store: Store, torn: bytes) -> None:
+def test_torn_cache_record_is_written_again(store: Store, torn: bytes) -> None:
     first, _ = night(lambda: double(3.0, store))
     path = record_of(store, "double")
     whole = path.read_bytes()
@@ -169,13 +169,13 @@ def test_a_torn_record_is_worth_nothing_and_is_written_again(store: Store, torn:
     assert path.read_bytes() == whole
 
 
-def test_what_a_step_remembers_is_json_that_names_its_claims(store: Store) -> None:
+def test_cache_record_is_json_that_names_its_artifacts(store: Store) -> None:
     first, _ = night(lambda: double(3.0, store))
     record = json.loads(record_of(store, "double").read_text(encoding="utf-8"))
     assert record["result"]["table"]["digest"] == first.table.digest
 
 
-def test_a_step_may_depend_on_less_than_its_inputs(store: Store) -> None:
+def test_cache_key_may_use_fewer_inputs(store: Store) -> None:
     night(lambda: rounded(3.2, 1, store))
     night(lambda: rounded(2.9, 2, store))
     assert RAN == []
@@ -183,7 +183,7 @@ def test_a_step_may_depend_on_less_than_its_inputs(store: Store) -> None:
     assert RAN == ["rounded"]
 
 
-def test_a_failing_step_raises_its_own_error_and_remembers_nothing(store: Store) -> None:
+def test_failing_step_raises_its_own_error_and_caches_nothing(store: Store) -> None:
     def run() -> None:
         with pytest.raises(StoreDamaged, match="is missing"):
             spoil(double(3.0, store), store)
@@ -192,18 +192,18 @@ def test_a_failing_step_raises_its_own_error_and_remembers_nothing(store: Store)
     assert store.list_files("cache/spoil") == []
 
 
-def test_an_attempt_gives_a_failure_that_names_the_step_and_the_reason(store: Store) -> None:
+def test_failed_attempt_names_step_and_reason(store: Store) -> None:
     failed, entries = night(lambda: fall_over.attempt(store))
     assert failed == StepFailure(step="fall_over", reason="RuntimeError: the library fell over")
     assert [(entry.step, entry.outcome) for entry in entries] == [("fall_over", "failed")]
 
 
-def test_an_error_of_ours_is_told_in_its_own_words(store: Store) -> None:
+def test_nightcast_error_keeps_its_message(store: Store) -> None:
     failed, _ = night(lambda: spoil.attempt(double(3.0, store), store))
     assert failed.reason.endswith("in the store is missing. Run the same night again: what can be recomputed will be.")
 
 
-def test_what_depends_on_a_failed_attempt_says_which_one_it_needs(store: Store) -> None:
+def test_dependent_attempt_names_the_failed_step(store: Store) -> None:
     def run() -> Any:
         spoilt = spoil.attempt(double(3.0, store), store)
         return follow.attempt(spoilt, store), follow.attempt(before=spoilt, store=store)
@@ -212,13 +212,13 @@ def test_what_depends_on_a_failed_attempt_says_which_one_it_needs(store: Store) 
     assert by_place == by_name == StepFailure(step="follow", reason="needs spoil, which failed")
 
 
-def test_an_attempt_that_works_is_the_step_itself(store: Store) -> None:
+def test_successful_attempt_returns_the_result(store: Store) -> None:
     first, _ = night(lambda: double.attempt(3.0, store))
     second, _ = night(lambda: double(3.0, store))
     assert (second, RAN) == (first, [])
 
 
-def test_the_order_in_which_a_table_of_settings_is_told_is_no_other_input(store: Store) -> None:
+def test_order_of_a_mapping_does_not_change_the_key(store: Store) -> None:
     first, _ = night(lambda: weigh({"b": 1.0, "a": 2.0}, store))
     again, entries = night(lambda: weigh({"a": 2.0, "b": 1.0}, store))
     assert again == first
@@ -231,7 +231,7 @@ def wrapped(error: Exception, cause: Exception) -> Exception:
 
 
 class Line:
-    """A source at the other end of a line that breaks so many times."""
+    """A source whose connection breaks a given number of times."""
 
     def __init__(self, breaks, error):
         self.breaks, self.error, self.calls = breaks, error, 0
@@ -252,7 +252,7 @@ class Line:
         (1, ValueError("a defect"), 1),
     ],
 )
-def test_a_step_tries_again_only_where_a_connection_was_lost(store, monkeypatch, breaks, error, calls):
+def test_step_is_retried_only_after_a_lost_connection(store, monkeypatch, breaks, error, calls):
     line = Line(breaks, error)
 
     def fetch(name: str, store: Store) -> str:

@@ -1,4 +1,4 @@
-"""What a night knows of the contract of the night before."""
+"""Recording the contract of a night and comparing it with the one before."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -22,11 +22,11 @@ DATED: dict[str, Any] = {
 
 @pytest.fixture
 def laxer(promise: Promise) -> tuple[Contract, Contract]:
-    """(strict, lax): the same contract, and later with row faults that only send rows to quarantine."""
+    """(strict, lax): a contract, and a later version whose row faults only quarantine rows."""
     return promise(DATED), promise(DATED, row_faults="warning")
 
 
-def test_a_night_tells_what_its_contract_promises_otherwise(store: Store, laxer: tuple[Contract, Contract]) -> None:
+def test_night_reports_changes_of_its_contract(store: Store, laxer: tuple[Contract, Contract]) -> None:
     strict, lax = laxer
     assert diff_since_last_run(strict, "shop", FIRST, store) == ()
     record_contract(strict, "shop", FIRST, store)
@@ -44,14 +44,14 @@ def test_a_night_tells_what_its_contract_promises_otherwise(store: Store, laxer:
     assert diff_since_last_run(None, "shop", THIRD, store) == ()
 
 
-def test_a_contract_that_stays_is_kept_once(store: Store, laxer: tuple[Contract, Contract]) -> None:
+def test_unchanged_contract_is_recorded_once(store: Store, laxer: tuple[Contract, Contract]) -> None:
     strict, _ = laxer
     for night in (FIRST, SECOND, THIRD):
         record_contract(strict, "shop", night, store)
     assert store.list_files("contracts/pipeline=shop") == ["contracts/pipeline=shop/vintage=2024-03-01T000000Z.json"]
 
 
-def test_a_torn_record_is_worth_nothing(store: Store, laxer: tuple[Contract, Contract]) -> None:
+def test_torn_contract_record_is_ignored(store: Store, laxer: tuple[Contract, Contract]) -> None:
     strict, lax = laxer
     store.write_json("contracts/pipeline=shop/vintage=2024-03-01T000000Z.json", {"id": 7})
     assert diff_since_last_run(lax, "shop", SECOND, store) == ()

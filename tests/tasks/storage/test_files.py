@@ -1,4 +1,4 @@
-"""Writing a file: there whole or not at all, whatever moment the process dies at, and one winner of a race."""
+"""Atomic writes: complete or absent whenever the process dies, with one winner of a race."""
 
 import subprocess
 import sys
@@ -64,27 +64,27 @@ def visible(root: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("mode", ["replace", "absent"])
-def test_a_process_that_dies_before_the_file_is_named_leaves_nothing_visible(tmp_path: Path, mode: str) -> None:
+def test_process_that_dies_before_rename_leaves_no_visible_file(tmp_path: Path, mode: str) -> None:
     for place in (1, 2):  # fsync of the file, then rename or link
         assert child(DIES, str(tmp_path), "folder/a.json", str(place), mode) == 9
         assert visible(tmp_path) == []
 
 
 @pytest.mark.parametrize("mode", ["replace", "absent"])
-def test_a_process_that_dies_after_the_file_is_named_leaves_it_whole(tmp_path: Path, mode: str) -> None:
+def test_process_that_dies_after_rename_leaves_a_complete_file(tmp_path: Path, mode: str) -> None:
     assert child(DIES, str(tmp_path), "folder/a.json", "3", mode) == 9
     assert visible(tmp_path) == ["folder/a.json"]
     assert files.read(str(tmp_path), "folder/a.json") == b"new" * 1000
 
 
-def test_a_process_that_dies_while_replacing_leaves_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+def test_process_that_dies_while_replacing_leaves_the_old_or_the_new_file(tmp_path: Path) -> None:
     for place, left in ((1, b"old"), (2, b"old"), (3, b"new" * 1000)):
         files.write(str(tmp_path), "folder/a.json", b"old")
         assert child(DIES, str(tmp_path), "folder/a.json", str(place), "replace") == 9
         assert files.read(str(tmp_path), "folder/a.json") == left
 
 
-def test_a_write_that_fails_says_so_and_leaves_neither_the_file_nor_its_scratch(tmp_path: Path) -> None:
+def test_failed_write_raises_and_leaves_no_file(tmp_path: Path) -> None:
     for place in (1, 2):
         assert child(FAILS, str(tmp_path), "folder/a.json", str(place)) == 28
         assert list((tmp_path / "folder").iterdir()) == []
@@ -100,7 +100,7 @@ print(me if won else "", end="")
 """
 
 
-def test_of_several_processes_exactly_one_creates_a_file_that_must_be_absent(tmp_path: Path) -> None:
+def test_exactly_one_of_several_processes_creates_a_file(tmp_path: Path) -> None:
     start = str(time.time() + 2.5)
     racers = [
         subprocess.Popen(
@@ -113,7 +113,7 @@ def test_of_several_processes_exactly_one_creates_a_file_that_must_be_absent(tmp
     assert files.read(str(tmp_path), "runs/one.json") == winners[0].encode() * 10_000
 
 
-def test_of_many_threads_exactly_one_creates_a_file(tmp_path: Path) -> None:
+def test_exactly_one_of_many_threads_creates_a_file(tmp_path: Path) -> None:
     with ThreadPoolExecutor(16) as pool:
         won = list(pool.map(lambda n: files.write(str(tmp_path), "a", str(n).encode(), only_if_absent=True), range(64)))
     assert sum(won) == 1
@@ -122,11 +122,11 @@ def test_of_many_threads_exactly_one_creates_a_file(tmp_path: Path) -> None:
 
 @pytest.fixture(params=["disk", "memory"])
 def root(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """A folder, and a store that is no folder: what holds for both holds for any fsspec URL."""
+    """A local folder and an in-memory file system, as examples of fsspec URLs."""
     return str(tmp_path) if request.param == "disk" else f"memory://{tmp_path.name}"
 
 
-def test_what_is_written_is_read_listed_and_removed(root: str) -> None:
+def test_written_file_can_be_read_listed_and_removed(root: str) -> None:
     assert files.write(root, "a/b/c.bin", b"\x00\xff")
     assert files.write(root, "a/d.bin", b"")
     assert files.read(root, "a/b/c.bin") == b"\x00\xff"
@@ -140,7 +140,7 @@ def test_what_is_written_is_read_listed_and_removed(root: str) -> None:
     assert files.list_files(root, "nowhere") == []
 
 
-def test_a_second_writer_replaces_unless_the_file_had_to_be_absent(root: str) -> None:
+def test_second_writer_replaces_the_file_unless_it_must_be_absent(root: str) -> None:
     assert files.write(root, "a", b"1", only_if_absent=True)
     assert not files.write(root, "a", b"2", only_if_absent=True)
     assert files.read(root, "a") == b"1"
@@ -148,13 +148,13 @@ def test_a_second_writer_replaces_unless_the_file_had_to_be_absent(root: str) ->
     assert files.read(root, "a") == b"3"
 
 
-def test_a_listing_of_one_pipeline_has_nothing_of_another_whose_name_goes_on(root: str) -> None:
+def test_listing_excludes_pipelines_with_the_same_prefix(root: str) -> None:
     files.write(root, "runs/pipeline=ports/1.json", b"")
     files.write(root, "runs/pipeline=ports-two/2.json", b"")
     assert files.list_files(root, "runs/pipeline=ports") == ["runs/pipeline=ports/1.json"]
 
 
-def test_scratch_of_a_writer_that_died_is_not_listed(tmp_path: Path) -> None:
+def test_temporary_file_of_a_dead_writer_is_not_listed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     (tmp_path / "a" / ".0123.part").write_bytes(b"torn")
     assert files.list_files(str(tmp_path), "a") == []

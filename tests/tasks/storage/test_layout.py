@@ -1,4 +1,4 @@
-"""Every path of the store, word for word: people and other programs read these paths."""
+"""Every path of the store, literally: users and other programs read these paths."""
 
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -58,7 +58,7 @@ def test_path_is_as_documented(path, expected):
     assert path == expected
 
 
-def test_only_paths_named_by_content_may_be_written_without_a_lease():
+def test_only_content_addressed_paths_need_no_lease():
     assert layout.CONTENT_ADDRESSED == ("artifacts/", "cache/", "quarantine/", ".")
 
 

@@ -1,4 +1,4 @@
-"""One writer per pipeline, whatever dies, stops or races; an older owner commits nothing past a newer one."""
+"""One writer per pipeline, whatever process dies, stops or races; an earlier owner cannot write after a later one."""
 
 import os
 import signal
@@ -21,7 +21,7 @@ LONG = LeaseSettings(seconds=120, wait=0)
 
 
 class Time:
-    """A clock that stands still until somebody sleeps; `on_sleep` is what the rest of the world does meanwhile."""
+    """A clock that advances only by sleeping; `on_sleep` is called meanwhile."""
 
     def __init__(self):
         self.seconds, self.on_sleep = 0.0, lambda: None
@@ -42,24 +42,24 @@ def root(tmp_path):
 
 
 def elsewhere(run="nightly shop"):
-    """A process on a machine that this one can't look into."""
+    """A process on another machine."""
     return current_process(run).model_copy(update={"host": "far-away", "machine": "other"})
 
 
 def dead(run="nightly shop"):
-    """A process of this machine that has ended."""
+    """A process of this machine that has exited."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     return current_process(run).model_copy(update={"pid": ended.pid, "started": "1"})
 
 
-def test_a_lease_that_was_given_back_leaves_nothing_behind(root):
+def test_released_lease_leaves_no_file(root):
     with hold_lease(root, "shop", current_process("nightly shop"), LONG):
         assert lease_numbers(root, "shop") == [1]
     assert lease_numbers(root, "shop") == []
 
 
-def test_a_second_run_is_refused_and_told_who_writes_and_until_when(root):
+def test_second_run_is_refused_with_owner_and_expiry(root):
     clock = Time().clock
     acquire(root, "shop", elsewhere("nightly shop as of 2024-03-10"), LONG, clock)
     with pytest.raises(LeaseHeld) as refused:
@@ -70,7 +70,7 @@ def test_a_second_run_is_refused_and_told_who_writes_and_until_when(root):
     assert "NIGHTCAST_LEASE_WAIT" in told
 
 
-def test_pipelines_do_not_wait_for_one_another(root):
+def test_pipelines_do_not_wait_for_each_other(root):
     with (
         hold_lease(root, "shop", current_process("nightly shop"), LONG),
         hold_lease(root, "ports", current_process("nightly ports"), LONG),
@@ -78,21 +78,21 @@ def test_pipelines_do_not_wait_for_one_another(root):
         assert holder(root, "ports").owner.run == "nightly ports"
 
 
-def test_the_lease_of_a_dead_process_is_taken_at_once(root):
+def test_lease_of_a_dead_process_is_taken_at_once(root):
     acquire(root, "shop", dead(), LONG)
     lease = acquire(root, "shop", current_process("nightly shop"), LONG)
     assert lease.before.owner.run == "nightly shop"
     assert lease_numbers(root, "shop") == [2]
 
 
-def test_a_lease_of_another_machine_is_taken_once_it_has_not_moved_for_its_length(root):
+def test_lease_of_another_machine_is_taken_after_its_length_without_renewal(root):
     time_ = Time()
     acquire(root, "shop", elsewhere(), LONG, time_.clock)
     acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=200), time_.clock)
     assert 120 < time_.seconds < 122
 
 
-def test_a_lease_that_is_renewed_is_never_taken(root):
+def test_renewed_lease_is_never_taken(root):
     time_ = Time()
     lease = acquire(root, "shop", elsewhere(), LONG, time_.clock)
     time_.on_sleep = lease.renew
@@ -100,7 +100,7 @@ def test_a_lease_that_is_renewed_is_never_taken(root):
         acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=1000), time_.clock)
 
 
-def test_a_clock_that_jumps_a_year_takes_no_lease_from_a_living_run(root):
+def test_jump_of_the_clock_does_not_expire_a_lease(root):
     time_ = Time()
     acquire(root, "shop", elsewhere(), LONG, time_.clock)
     ahead = time_.clock._replace(now=lambda: datetime(2025, 3, 10, tzinfo=UTC))
@@ -108,7 +108,7 @@ def test_a_clock_that_jumps_a_year_takes_no_lease_from_a_living_run(root):
         acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=60), ahead)
 
 
-def test_an_older_owner_writes_nothing_past_a_newer_one(root):
+def test_earlier_owner_cannot_write_after_a_later_one(root):
     old = acquire(root, "shop", dead(), LONG)
     store = Store(root=root).with_lease(old)
     assert store.write_json("runs/pipeline=shop/1.json", {"by": "old"})
@@ -118,7 +118,7 @@ def test_an_older_owner_writes_nothing_past_a_newer_one(root):
     assert store.read_json("runs/pipeline=shop/1.json") == {"by": "old"}
 
 
-def test_an_older_owner_moves_no_alias(root):
+def test_earlier_owner_cannot_move_the_alias(root):
     old = acquire(root, "shop", dead(), LONG)
     acquire(root, "shop", current_process("backfill shop"), LONG)
     moved = []
@@ -127,7 +127,7 @@ def test_an_older_owner_moves_no_alias(root):
     assert moved == []
 
 
-def test_an_older_owner_is_refused_after_the_newer_one_is_done_too(root):
+def test_earlier_owner_is_refused_after_the_later_one_has_finished(root):
     old = acquire(root, "shop", dead(), LONG)
     acquire(root, "shop", current_process("backfill shop"), LONG).release()
     with pytest.raises(LeaseLost, match="gone from the store"):
@@ -138,13 +138,13 @@ def test_an_older_owner_is_refused_after_the_newer_one_is_done_too(root):
         old.check()
 
 
-def test_what_is_named_by_its_content_needs_no_lease(root):
+def test_content_addressed_write_needs_no_lease(root):
     old = acquire(root, "shop", dead(), LONG)
     acquire(root, "shop", current_process("backfill shop"), LONG)
     assert Store(root=root).with_lease(old).put_bytes(b"1", "note", "txt").uri.startswith("artifacts/note/")
 
 
-def test_an_owner_that_was_silent_for_the_length_of_its_lease_is_refused_though_nobody_came(root):
+def test_owner_that_did_not_renew_is_refused_even_without_a_successor(root):
     time_ = Time()
     lease = acquire(root, "shop", current_process("nightly shop"), LONG, time_.clock)
     time_.seconds = 119
@@ -157,14 +157,14 @@ def test_an_owner_that_was_silent_for_the_length_of_its_lease_is_refused_though_
         lease.renew()
 
 
-def test_nobody_takes_a_lease_in_the_middle_of_a_write(root):
+def test_lease_is_not_taken_during_a_write(root):
     lease = acquire(root, "shop", dead(), LONG)
     with lease.fenced_write(), pytest.raises(LeaseHeld):
         acquire(root, "shop", current_process("backfill shop"), LONG)
     assert acquire(root, "shop", current_process("backfill shop"), LONG).held.token == 2
 
 
-def test_a_finished_run_does_not_fail_because_the_door_is_shut_when_it_gives_its_lease_back(root, monkeypatch):
+def test_finished_run_does_not_fail_if_the_write_lock_is_held_at_release(root, monkeypatch):
     monkeypatch.setattr("tasks.storage.lease.LOCK_TIMEOUT_S", 0.05)
     lease = acquire(root, "shop", current_process("nightly shop"), LONG)
     other = acquire(root, "ports", current_process("nightly ports"), LONG)
@@ -174,14 +174,14 @@ def test_a_finished_run_does_not_fail_because_the_door_is_shut_when_it_gives_its
     assert lease_numbers(root, "shop") == [1]  # it stays until somebody takes it over
 
 
-def test_a_torn_lease_belongs_to_nobody(root):
+def test_torn_lease_has_no_owner(root):
     (Path(root) / "leases/pipeline=shop").mkdir(parents=True)
     (Path(root) / "leases/pipeline=shop/000000000004.json").write_text("{")
     assert acquire(root, "shop", current_process("nightly shop"), LONG).held.token == 5
     assert lease_numbers(root, "shop") == [5]
 
 
-def test_a_process_is_told_from_another_one_with_its_number():
+def test_process_with_a_reused_id_is_another_process():
     me = current_process("nightly shop")
     assert not has_exited(me)
     assert has_exited(me.model_copy(update={"started": "1"}))
@@ -222,11 +222,11 @@ def race(root, tmp_path, environment):
     return sorted(racer.communicate(timeout=60)[0].strip() for racer in racers)
 
 
-def test_of_four_processes_that_start_at_once_one_writes(root, tmp_path):
+def test_exactly_one_of_four_concurrent_processes_gets_the_lease(root, tmp_path):
     assert race(root, tmp_path, {}) == ["refused", "refused", "refused", "won 1"]
 
 
-def test_of_four_processes_that_start_at_once_one_writes_to_a_bucket(s3, tmp_path, monkeypatch):
+def test_exactly_one_of_four_concurrent_processes_gets_the_lease_in_a_bucket(s3, tmp_path, monkeypatch):
     keys = {"AWS_ENDPOINT_URL": s3, "AWS_ACCESS_KEY_ID": "any", "AWS_SECRET_ACCESS_KEY": "any"}
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
@@ -254,7 +254,7 @@ with hold_lease(root, "shop", current_process("the stopped one"), LeaseSettings(
 """
 
 
-def test_an_owner_that_was_stopped_past_its_lease_and_wakes_again_writes_nothing(root):
+def test_owner_that_was_stopped_past_its_expiry_writes_nothing(root):
     stopped = subprocess.Popen([sys.executable, "-c", WRITER, root], stdout=subprocess.PIPE, text=True)
     assert stopped.stdout.readline() == "ready\n"
     stopped.send_signal(signal.SIGSTOP)
@@ -271,7 +271,7 @@ def test_an_owner_that_was_stopped_past_its_lease_and_wakes_again_writes_nothing
         stopped.wait()
 
 
-def test_a_run_longer_than_its_lease_keeps_it(root):
+def test_run_longer_than_its_lease_keeps_it(root):
     with hold_lease(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=0.5, wait=0)) as lease:
         time.sleep(1.5)
         lease.check()

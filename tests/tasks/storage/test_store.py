@@ -1,4 +1,4 @@
-"""The store: one name for the same bytes, and neither door lets through what is not what it says."""
+"""The store: one name for the same bytes; a write checks the contract, a read the digest."""
 
 import hashlib
 import os
@@ -33,7 +33,7 @@ def files(store: Store) -> list[str]:
     return store.list_files("")
 
 
-def test_a_table_is_named_by_the_sha256_of_its_bytes(store: Store) -> None:
+def test_table_is_named_by_the_sha256_of_its_bytes(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     data = (Path(store.root) / claim.uri).read_bytes()
     assert claim.digest == hashlib.sha256(data).hexdigest()
@@ -41,7 +41,7 @@ def test_a_table_is_named_by_the_sha256_of_its_bytes(store: Store) -> None:
     assert (claim.contract, claim.rows) == ("actuals@1.0.0", 2)
 
 
-def test_the_same_table_is_stored_once_and_not_written_again(store: Store) -> None:
+def test_same_table_is_stored_once(store: Store) -> None:
     first = store.put(actuals(), "actuals")
     written = (Path(store.root) / first.uri).stat().st_mtime_ns
     assert store.put(actuals(), "actuals") == first
@@ -50,12 +50,12 @@ def test_the_same_table_is_stored_once_and_not_written_again(store: Store) -> No
     assert len(files(store)) == 1
 
 
-def test_other_values_have_another_name(store: Store) -> None:
+def test_different_values_have_different_names(store: Store) -> None:
     assert store.put(actuals(1.0), "actuals").digest != store.put(actuals(1.5), "actuals").digest
     assert len(files(store)) == 2
 
 
-def test_what_was_put_is_what_is_got(store: Store) -> None:
+def test_stored_table_is_read_back_unchanged(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     table = store.get(claim)
     assert table["unique_id"].tolist() == ["a", "b"]
@@ -66,7 +66,7 @@ def test_what_was_put_is_what_is_got(store: Store) -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
-def test_one_flipped_bit_anywhere_is_refused_by_name(store: Store, place: float, bit: int) -> None:
+def test_any_flipped_bit_is_detected(store: Store, place: float, bit: int) -> None:
     claim = store.put(actuals(), "actuals")
     path = Path(store.root) / claim.uri
     whole = path.read_bytes()
@@ -79,7 +79,7 @@ def test_one_flipped_bit_anywhere_is_refused_by_name(store: Store, place: float,
     assert store.contains(claim)
 
 
-def test_truncation_deletion_and_a_swapped_file_are_refused_by_name(store: Store) -> None:
+def test_truncation_deletion_and_swapped_files_are_detected(store: Store) -> None:
     claim, other = store.put(actuals(1.0), "actuals"), store.put(actuals(9.0), "actuals")
     path = Path(store.root) / claim.uri
     whole = path.read_bytes()
@@ -92,7 +92,7 @@ def test_truncation_deletion_and_a_swapped_file_are_refused_by_name(store: Store
         store.get(claim)
 
 
-def test_a_damaged_file_is_mended_by_putting_its_table_again(store: Store) -> None:
+def test_storing_a_table_again_repairs_its_damaged_file(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     (Path(store.root) / claim.uri).write_bytes(b"rot")
     store.put(actuals(), "actuals")
@@ -110,13 +110,13 @@ def test_a_damaged_file_is_mended_by_putting_its_table_again(store: Store) -> No
         (actuals().assign(ds="noon"), "column 'ds' is large_string, not timestamp"),
     ],
 )
-def test_a_table_that_breaks_its_contract_is_not_written(store: Store, broken: pd.DataFrame, said: str) -> None:
+def test_table_that_violates_its_contract_is_not_written(store: Store, broken: pd.DataFrame, said: str) -> None:
     with pytest.raises(ContractBroken, match=f"(?s)the actuals table.*{said}"):
         store.put(broken, "actuals")
     assert files(store) == []
 
 
-def test_values_are_cast_only_where_nothing_is_lost(store: Store) -> None:
+def test_values_are_cast_only_without_loss(store: Store) -> None:
     whole = store.put(actuals().assign(y=np.array([1, 2], dtype="int32")), "actuals")
     assert whole == store.put(actuals(1.0), "actuals")
     fine = actuals().assign(ds=pd.Series([NOON] * 2, dtype="datetime64[us, UTC]") + pd.Timedelta(1, "ns"))
@@ -124,7 +124,7 @@ def test_values_are_cast_only_where_nothing_is_lost(store: Store) -> None:
         store.put(fine, "actuals")
 
 
-def test_the_pages_of_a_stored_table_carry_checksums(store: Store) -> None:
+def test_stored_table_has_page_checksums(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     data = bytearray((Path(store.root) / claim.uri).read_bytes())
     column = pq.ParquetFile(pa.BufferReader(bytes(data))).metadata.row_group(0).column(2)
@@ -134,7 +134,7 @@ def test_the_pages_of_a_stored_table_carry_checksums(store: Store) -> None:
         pq.read_table(pa.BufferReader(bytes(data)), page_checksum_verification=True)
 
 
-def test_publishing_gives_a_second_name_and_writes_nothing_where_the_bytes_are_there(store: Store) -> None:
+def test_publishing_the_same_bytes_again_writes_nothing(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     there = store.publish(claim, "latest/actuals.parquet")
     path = Path(store.root) / "latest/actuals.parquet"
@@ -147,7 +147,7 @@ def test_publishing_gives_a_second_name_and_writes_nothing_where_the_bytes_are_t
     assert store.contains(there)
 
 
-def test_a_damaged_table_is_not_published(store: Store) -> None:
+def test_damaged_table_is_not_published(store: Store) -> None:
     claim = store.put(actuals(), "actuals")
     (Path(store.root) / claim.uri).write_bytes(b"rot")
     with pytest.raises(StoreDamaged):
@@ -155,7 +155,7 @@ def test_a_damaged_table_is_not_published(store: Store) -> None:
     assert files(store) == [claim.uri]
 
 
-def test_a_claim_is_made_of_whole_tables_only(store: Store) -> None:
+def test_only_complete_tables_get_a_reference(store: Store) -> None:
     published = store.publish(store.put(actuals(), "actuals"), "latest/actuals.parquet")
     assert store.table_at("latest/actuals.parquet", "actuals") == published
     path = Path(store.root) / "latest/actuals.parquet"
@@ -168,44 +168,44 @@ def test_a_claim_is_made_of_whole_tables_only(store: Store) -> None:
 
 
 @pytest.mark.parametrize("torn", [b"", b'{"a": ', b"\xff\xfe", b"[1, 2]", b"null", b"[" * 100_000])
-def test_a_torn_record_is_none(store: Store, torn: bytes) -> None:
+def test_torn_json_is_read_as_none(store: Store, torn: bytes) -> None:
     store.write_json("runs/1.json", {"a": 1})
     (Path(store.root) / "runs/1.json").write_bytes(torn)
     assert store.read_json("runs/1.json") is None
 
 
-def test_a_record_is_written_once_where_it_must_be_absent(store: Store) -> None:
+def test_record_that_must_be_absent_is_written_once(store: Store) -> None:
     assert store.write_json("runs/1.json", {"a": "é"}, only_if_absent=True)
     assert not store.write_json("runs/1.json", {"a": 2}, only_if_absent=True)
     assert store.read_json("runs/1.json") == {"a": "é"}
     assert store.read_json("runs/2.json") is None
 
 
-def test_a_record_that_is_no_json_is_refused_before_it_is_written(store: Store) -> None:
+def test_invalid_json_is_rejected_before_writing(store: Store) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         store.write_json("runs/1.json", {"mase": float("nan")})
     assert files(store) == []
 
 
-def test_a_store_that_is_ready_holds_no_trace_of_the_question(store: Store) -> None:
+def test_write_check_leaves_no_file(store: Store) -> None:
     store.check_writable()
     assert list(Path(store.root).iterdir()) == []
 
 
 @pytest.mark.parametrize("below", ["", "/deeper/still"])
-def test_a_store_below_a_file_is_unusable_and_names_its_path(tmp_path: Path, below: str) -> None:
+def test_store_below_a_file_is_unusable_and_names_its_path(tmp_path: Path, below: str) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StoreUnusable, match=rf"cannot write.*{tmp_path}/file{below}.*NIGHTCAST_STORE"):
         Store(root=f"{tmp_path}/file{below}").check_writable()
 
 
 @pytest.mark.parametrize("url", ["nowhere://bucket/store", "s4://x"])
-def test_a_store_of_an_unknown_kind_is_unusable(url: str) -> None:
+def test_store_with_an_unknown_protocol_is_unusable(url: str) -> None:
     with pytest.raises(StoreUnusable, match=f"cannot write.*{url}"):
         Store(root=url).check_writable()
 
 
-def test_a_password_in_the_url_of_a_store_is_not_shown() -> None:
+def test_password_in_the_store_url_is_hidden() -> None:
     with pytest.raises(StoreUnusable) as refused:
         Store(root="nowhere://me:hunter2@host/store").check_writable()
     assert "hunter2" not in str(refused.value)
@@ -226,7 +226,7 @@ except StoreUnusable as refused:
 @pytest.mark.parametrize(
     ("verb", "said"), [(["check_writable"], "cannot write"), (["read_json", "a.json"], "cannot read")]
 )
-def test_a_store_without_permission_is_unusable_and_names_its_path(verb: list[str], said: str) -> None:
+def test_store_without_permission_is_unusable_and_names_its_path(verb: list[str], said: str) -> None:
     with tempfile.TemporaryDirectory() as folder:  # pytest's own folders are closed to nobody
         Path(folder).chmod(0o755)
         closed = Path(folder) / "store"
@@ -240,7 +240,7 @@ def test_a_store_without_permission_is_unusable_and_names_its_path(verb: list[st
     assert str(closed) in answer
 
 
-def test_a_full_disk_is_told_with_the_bytes_that_were_needed(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_is_reported_with_the_size_of_the_write(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
@@ -250,7 +250,7 @@ def test_a_full_disk_is_told_with_the_bytes_that_were_needed(store: Store, monke
     assert files(store) == []
 
 
-def test_a_store_in_memory_keeps_the_same_promises(tmp_path: Path) -> None:
+def test_store_in_memory_behaves_like_a_folder(tmp_path: Path) -> None:
     store = Store(root=f"memory://{tmp_path.name}")
     store.check_writable()
     claim = store.put(actuals(), "actuals")
@@ -260,7 +260,7 @@ def test_a_store_in_memory_keeps_the_same_promises(tmp_path: Path) -> None:
     assert not store.contains(Artifact(contract="a@1", uri="artifacts/none", digest="0" * 64, rows=0))
 
 
-def test_a_planted_pickle_is_never_opened(store: Store, tmp_path: Path) -> None:
+def test_planted_pickle_is_never_loaded(store: Store, tmp_path: Path) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "sprung"),)

@@ -1,4 +1,4 @@
-"""Write, audit, publish: what would mislead is not shown, a vintage is there once, latest never goes back."""
+"""Write, audit, publish: misleading tables are refused, a vintage exists once, latest is never older."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,7 +50,7 @@ def changed(row: int, **values: Any) -> pd.DataFrame:
     return table
 
 
-def test_a_whole_finite_and_ordered_table_passes() -> None:
+def test_complete_finite_and_ordered_table_passes_the_audit() -> None:
     forecasts_module.audit_forecasts(forecasts(), 3)
     forecasts_module.audit_forecasts(forecasts().sample(frac=1, random_state=0), 3)
 
@@ -70,12 +70,12 @@ def test_a_whole_finite_and_ordered_table_passes() -> None:
         (forecasts().assign(step=np.array([3, 2, 1] * 2, dtype="int16")), "steps do not count from 1 to 3"),
     ],
 )
-def test_a_table_that_would_mislead_is_refused(table: pd.DataFrame, said: str) -> None:
+def test_misleading_table_fails_the_audit(table: pd.DataFrame, said: str) -> None:
     with pytest.raises(ContractBroken, match=f"(?s)the forecasts table.*{said}"):
         forecasts_module.audit_forecasts(table, 3)
 
 
-def test_quantiles_may_touch() -> None:
+def test_quantiles_may_be_equal() -> None:
     forecasts_module.audit_forecasts(forecasts().assign(q10=5.0, q90=5.0), 3)
 
 
@@ -87,7 +87,7 @@ def latest(store: Store) -> pd.DataFrame:
     return pd.read_parquet(Path(store.root) / "latest/pipeline=shop/forecasts.parquet")
 
 
-def test_a_published_vintage_lies_where_the_design_says(store: Store) -> None:
+def test_published_vintage_has_the_documented_path(store: Store) -> None:
     assert publish(store, FIRST) == "forecasts/pipeline=shop/vintage=2024-03-08T000000Z/forecasts.parquet"
     assert latest(store).equals(pd.read_parquet(Path(store.root) / publish(store, FIRST)))
 
@@ -108,7 +108,7 @@ def test_publishing_the_same_table_again_writes_nothing(store: Store) -> None:
     assert path.stat().st_mtime_ns == before
 
 
-def test_latest_never_goes_back_to_an_older_vintage(store: Store) -> None:
+def test_latest_is_never_an_older_vintage(store: Store) -> None:
     publish(store, SECOND, level=2.0)
     publish(store, FIRST, level=1.0)
     assert set(latest(store)["y_hat"]) == {2.0}
@@ -117,7 +117,7 @@ def test_latest_never_goes_back_to_an_older_vintage(store: Store) -> None:
     assert set(latest(store)["y_hat"]) == {3.0}
 
 
-def test_pandas_and_duckdb_read_the_folder_and_its_keys_are_no_columns_of_the_files(store: Store) -> None:
+def test_pandas_and_duckdb_read_the_partitioned_folder(store: Store) -> None:
     for night in (FIRST, SECOND, THIRD):
         publish(store, night)
     folder = Path(store.root) / "forecasts"
@@ -131,7 +131,7 @@ def test_pandas_and_duckdb_read_the_folder_and_its_keys_are_no_columns_of_the_fi
     assert rows == [("shop", f"2024-03-{day:02}T000000Z", 6) for day in (8, 9, 10)]
 
 
-def test_earlier_vintages_are_the_newest_so_many_oldest_first(store: Store) -> None:
+def test_newest_earlier_vintages_are_listed_oldest_first(store: Store) -> None:
     for night in (FIRST, SECOND, THIRD):
         publish(store, night)
     found = vintages.list_published_before("shop", THIRD + timedelta(hours=1), 2, store)
@@ -142,7 +142,7 @@ def test_earlier_vintages_are_the_newest_so_many_oldest_first(store: Store) -> N
     assert store.get(found[0].file)["y_hat"].tolist() == [5.0] * 6
 
 
-def test_a_damaged_vintage_is_passed_over_and_the_others_are_still_found(store: Store) -> None:
+def test_damaged_vintage_is_skipped(store: Store) -> None:
     for night in (FIRST, SECOND, THIRD):
         publish(store, night)
     (Path(store.root) / "forecasts/pipeline=shop/vintage=2024-03-09T000000Z/forecasts.parquet").write_bytes(b"rot")
@@ -150,7 +150,7 @@ def test_a_damaged_vintage_is_passed_over_and_the_others_are_still_found(store: 
     assert [one.as_of for one in found] == [FIRST, THIRD]
 
 
-def test_somebody_elses_files_beside_the_vintages_hold_up_nothing(store: Store) -> None:
+def test_foreign_files_next_to_the_vintages_are_ignored(store: Store) -> None:
     publish(store, FIRST)
     folder = Path(store.root) / "forecasts/pipeline=shop"
     (folder / "vintage=backup").mkdir()
