@@ -7,7 +7,7 @@ recurrent network and of a ridge regression differ enough for that.
 import numpy as np
 
 from models.metrics import pinball
-from models.networks.heads import POINTS, HeadName
+from models.networks.heads import POINT_HEADS, HeadName
 
 SHARES = np.linspace(0, 1, 21)
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the one in the middle
@@ -60,7 +60,7 @@ def calibrate(
         median = normal[..., middle]
         fitted["share"] = _best_share(weights * (target - median), weights * (linear - median), squared=head == "mse")
         normal = _blend(normal, linear, fitted["share"], middle)
-    if head in POINTS:
+    if head in POINT_HEADS:
         fitted["errors"] = _error_quantiles(target - normal[..., middle], levels)
     else:
         fitted["spread"] = _best_spread(normal, target, weights, levels)

@@ -22,7 +22,7 @@ class NoSuchDevice(SpecError):
         )
 
 
-def device_of(name: Device) -> torch.device:
+def resolve_device(name: Device) -> torch.device:
     """Return the device of that name; `auto` is CUDA if it is available. Raises NoSuchDevice."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
@@ -31,7 +31,7 @@ def device_of(name: Device) -> torch.device:
 
 
 @contextlib.contextmanager
-def same_threads(threads: int) -> Iterator[None]:
+def fixed_threads(threads: int) -> Iterator[None]:
     """Run with a fixed number of threads, on which the rounding of sums depends; restore the number afterwards."""
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
@@ -42,12 +42,12 @@ def same_threads(threads: int) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def same_numbers(seed: int, threads: int, device: torch.device) -> Iterator[None]:
+def reproducible(seed: int, threads: int, device: torch.device) -> Iterator[None]:
     """Make results depend on seed, threads and device only; restore the random state and the threads afterwards."""
     cards = [torch.cuda.current_device()] if device.type == "cuda" else []
     with (
         torch.random.fork_rng(cards),
-        same_threads(threads),
+        fixed_threads(threads),
         _deterministic_kernels() if cards else contextlib.nullcontext(),
     ):
         torch.manual_seed(seed)

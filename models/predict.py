@@ -12,7 +12,7 @@ from models.bundle import Bundle
 from models.calibration import apply_calibration
 from models.data.batches import Batch
 from models.data.panel import Panel
-from models.devices import same_threads
+from models.devices import fixed_threads
 from models.restore import restore_collator, restore_network, restore_spec
 
 BATCH_SIZE = 512  # windows
@@ -46,7 +46,7 @@ def normalised_forecasts(
     for start in range(0, len(series), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
         batch = collator.collate(panel, series[part], position[part])
-        with torch.no_grad(), same_threads(stored.training.threads):
+        with torch.no_grad(), fixed_threads(stored.training.threads):
             quantiles = [network.quantiles(batch).double().numpy() for network in networks]
         normal = np.mean(quantiles, axis=0)
         linear = None

@@ -5,7 +5,7 @@ import torch
 from models.bundle import Bundle
 from models.data.batches import WindowCollator
 from models.data.scaling import Scaling
-from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 
 
 def restore_spec(bundle: Bundle) -> RecurrentSpec:
@@ -13,9 +13,9 @@ def restore_spec(bundle: Bundle) -> RecurrentSpec:
     return RecurrentSpec.model_validate(bundle.recurrent.model)
 
 
-def restore_shape(bundle: Bundle) -> Shape:
+def restore_shape(bundle: Bundle) -> NetworkShape:
     """Return the widths of a bundle's network."""
-    return Shape.model_validate(bundle.recurrent.shape)
+    return NetworkShape.model_validate(bundle.recurrent.shape)
 
 
 def restore_collator(bundle: Bundle) -> WindowCollator:
@@ -37,13 +37,13 @@ def tensor_prefix(member: int) -> str:
     return f"net{member or ''}."
 
 
-def restore_network(bundle: Bundle, member: int = 0) -> Recurrent:
+def restore_network(bundle: Bundle, member: int = 0) -> RecurrentNetwork:
     """Return the network with its weights, in evaluation mode; of an ensemble, the given member.
 
     Raises:
         RuntimeError: The weights do not fit the architecture, as in a bundle of another release.
     """
-    network = Recurrent(restore_spec(bundle), restore_shape(bundle))
+    network = RecurrentNetwork(restore_spec(bundle), restore_shape(bundle))
     prefix = tensor_prefix(member)
     weights = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith(prefix)}
     network.load_state_dict(weights)

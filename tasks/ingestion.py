@@ -36,8 +36,8 @@ def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.T
         be parsed is kept: validation reports it, and no model sees it.
     """
     ids = table["unique_id"].to_pandas() if "unique_id" in table.column_names else None
-    times = reading.times(table["ds"].to_pandas(), ids=ids)
-    moment = reading.moment(as_of)
+    times = reading.parse_times(table["ds"].to_pandas(), ids=ids)
+    moment = reading.align_as_of(as_of)
     horizon_end = pd.date_range(moment, periods=reading.horizon + 1, freq=reading.freq)[-1]
     later = times >= moment
     kept = ~later
@@ -45,7 +45,7 @@ def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.T
         kept |= times <= horizon_end
     kept |= _ambiguous_hours(table["ds"].to_pandas(), ids, times, reading, moment)
     if reading.columns.known_at:
-        kept &= ~(reading.known(table["known_at"].to_pandas()) >= pd.Timestamp(as_of))
+        kept &= ~(reading.parse_known_at(table["known_at"].to_pandas()) >= pd.Timestamp(as_of))
     known_ahead = {*RESERVED_COLUMNS, *reading.features.known_columns} - {"y"}
     is_future = pa.array(later.to_numpy())
     for index, field in enumerate(table.schema):
@@ -63,7 +63,7 @@ def _ambiguous_hours(
     near = (times - moment).abs() < pd.Timedelta("2h")
     if ids is None or not near.any():
         return near & False
-    twice = near & reading.times(written[near]).isna().reindex(near.index, fill_value=False)
+    twice = near & reading.parse_times(written[near]).isna().reindex(near.index, fill_value=False)
     keys = pd.MultiIndex.from_arrays([ids, written])
     return twice & (times >= moment) & keys.isin(keys[twice & (times < moment)])
 
@@ -84,8 +84,10 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     """
     columns, names = reading.columns, table.column_names
     mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("known_at", columns.known_at)]
-    mapped += [("target (y)", target) for target in reading.targets(names)]
-    needed = [(role, name) for role, name in mapped if name] + [(reading.role(name), name) for name in reading.wanted]
+    mapped += [("target (y)", target) for target in reading.select_targets(names)]
+    needed = [(role, name) for role, name in mapped if name] + [
+        (reading.describe_role(name), name) for name in reading.additional_columns
+    ]
     findings = [_describe_missing(role, name, table) for role, name in needed if name not in names]
     findings += [
         f"column {name!r}, the {role}, occurs {names.count(name)} times"
@@ -94,22 +96,24 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     ]
     findings += [
         f"column {name!r} has a reserved name ({', '.join(RESERVED_COLUMNS)}); rename it in the source"
-        for name in reading.wanted
+        for name in reading.additional_columns
         if name in RESERVED_COLUMNS
     ]
     if not findings and not table.num_rows and not may_be_empty:
         findings = ["the table has no rows"]
     if findings:
-        raise SourceUnreadable(f"the source {reading.source.shown}", findings)
+        raise SourceUnreadable(f"the source {reading.source.label}", findings)
     canonical = {"unique_id": _names_as_text(table[columns.unique_id])} if columns.unique_id else {}
     canonical |= {"ds": table[columns.ds]} | ({"known_at": table[columns.known_at]} if columns.known_at else {})
     static = set(reading.features.static)
-    others = {name: _names_as_text(table[name]) if name in static else table[name] for name in reading.wanted}
+    others = {
+        name: _names_as_text(table[name]) if name in static else table[name] for name in reading.additional_columns
+    }
     if isinstance(columns.y, str):
         rows = pa.array(range(table.num_rows), pa.int64())
         canonical = {"row": rows, "unique_id": pa.array([columns.y] * table.num_rows), **canonical}
         return _decoded_table({**canonical, "y": table[columns.y], **others})
-    cells = {target: table[target] for target in reading.targets(names)}
+    cells = {target: table[target] for target in reading.select_targets(names)}
     return unpivot.unpivot(_decoded_table(canonical | others), _decoded_table(cells))
 
 
@@ -150,15 +154,15 @@ def known_table(reading: DatasetSpec, as_of: datetime, store: Store) -> pa.Table
         SourceUnreadable: The source cannot be read, lacks a column, or has no row that was known.
     """
     if reading.contract:
-        dry_run_rules(reading.contract, reading.kinds)
+        dry_run_rules(reading.contract, reading.column_types)
     before = snapshots.snapshot_before(reading.pipeline, as_of, store) if reading.source.incremental else None
     table = _read_incrementally(reading, as_of, before, store)
     if table is None:
-        table = to_canonical_columns(read_source(reading.source, reading.chosen, as_of), reading)
+        table = to_canonical_columns(read_source(reading.source, reading.select_columns, as_of), reading)
     raw = filter_as_of(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(
-            f"the source {reading.source.shown}", [f"none of its rows was known at {as_of:%Y-%m-%d %H:%M %Z}"]
+            f"the source {reading.source.label}", [f"none of its rows was known at {as_of:%Y-%m-%d %H:%M %Z}"]
         )
     return row_versions.renumber(raw) if reading.source.kind == "sql" else raw
 
@@ -171,7 +175,7 @@ def _read_incrementally(
     if plan is None:
         return None
     watermark, kept = plan
-    newer = read_source(reading.source, reading.chosen, as_of, watermark)
+    newer = read_source(reading.source, reading.select_columns, as_of, watermark)
     return incremental.merge_new_rows(kept, to_canonical_columns(newer, reading, may_be_empty=True))
 
 

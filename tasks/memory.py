@@ -12,7 +12,7 @@ from models.data.panel import Panel
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.charts.cell_diagram import draw_cell
-from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
+from tasks.charts.gradient_by_lag import GradientCurve, draw_gradient_by_lag
 from tasks.charts.network_view import NetworkView
 from tasks.charts.unrolled_network import draw_unrolled
 from tasks.engine.step import step
@@ -99,7 +99,9 @@ def draw_memory(
     views = {digest: view for digest, view in by_digest.items() if view is not None}
     if not views:
         return MemoryDrawings(drawings={})
-    lags = store.put_bytes(draw_lags(gradient_curves(tuple(views.values()), references)).sheet, "drawing", "svg")
+    lags = store.put_bytes(
+        draw_gradient_by_lag(gradient_curves(tuple(views.values()), references)).sheet, "drawing", "svg"
+    )
     drawings = {
         digest: {
             "unrolled": store.put_bytes(draw_unrolled(view).sheet, "drawing", "svg"),

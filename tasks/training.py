@@ -4,7 +4,7 @@ import time
 
 from data_contracts.artifact import Artifact
 from models.data.panel import Panel
-from models.training.fit import Epoch
+from models.training.fit import EpochReport
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.engine import run_log
@@ -43,7 +43,7 @@ def train(
     panel = Panel.from_frame(part, recipe.view)
     with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
-        def show_progress(epoch: Epoch) -> None:
+        def show_progress(epoch: EpochReport) -> None:
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
 
         bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
@@ -63,7 +63,7 @@ def train(
     )
 
 
-def format_time_left(epoch: Epoch) -> str:
+def format_time_left(epoch: EpochReport) -> str:
     """Format the range of the remaining time: with the earliest possible stop, and with all epochs ("0:12 to 3:40")."""
-    soonest, latest = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in epoch.left_seconds)
+    soonest, latest = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in epoch.remaining_seconds)
     return f"{soonest} to {latest} left" if soonest != latest else f"{latest} left"

@@ -19,7 +19,7 @@ from data_contracts.spec import Spec
 from models.bundle import Bundle
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowIndex
-from models.training.fit import Epoch
+from models.training.fit import EpochReport
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.engine import run_log
@@ -112,7 +112,7 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
     metric, note = None, ""
     with run_log.progress_bar(trial.label, recipe.training.max_epochs) as advance:
 
-        def prune_if_behind(epoch: Epoch) -> None:
+        def prune_if_behind(epoch: EpochReport) -> None:
             losses.append(epoch.validation_loss)
             advance(f"{recipe.model.name}, validation {epoch.validation_loss:.4f}")
             if trial.is_behind(losses):

@@ -79,7 +79,7 @@ def _contract_violations(
     """Evaluate the contract on the observations before the as-of."""
     if not reading.contract:
         return []
-    moment = reading.moment(as_of)
+    moment = reading.align_as_of(as_of)
     table = to_source_columns(observations, raw.loc[observations.index], reading)
     table = table[table[reading.columns.ds] < moment]
     series = reading.columns.unique_id or "unique_id"
@@ -98,8 +98,8 @@ def drop_superseded(raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
     """Drop older versions of rows; without a `known_at` column every row is kept."""
     if not reading.columns.known_at:
         return raw
-    times = reading.times(raw["ds"], ids=raw["unique_id"])
-    superseded = row_versions.is_superseded(raw["unique_id"], times, reading.known(raw["known_at"]))
+    times = reading.parse_times(raw["ds"], ids=raw["unique_id"])
+    superseded = row_versions.is_superseded(raw["unique_id"], times, reading.parse_known_at(raw["known_at"]))
     return raw[~superseded].reset_index(drop=True)
 
 
@@ -125,7 +125,7 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     if stopping := _describe(_errors(violations), table):
         return ValidationResult(None, None, rejected, findings, stopping)
     kept = frame[~frame["row"].isin(bad_rows)]
-    moment = reading.moment(as_of)
+    moment = reading.align_as_of(as_of)
     observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
     if observed.empty:
         reasons = _describe([violation for violation in violations if violation.severity != "info"], table)
@@ -205,4 +205,4 @@ def contract_error(reading: DatasetSpec, findings: tuple[str, ...], quarantine: 
         The error, to be raised by the caller.
     """
     where = quarantine.uri if quarantine else None
-    return ContractBroken(f"the source {reading.source.shown} of pipeline {reading.pipeline!r}", findings, where)
+    return ContractBroken(f"the source {reading.source.label} of pipeline {reading.pipeline!r}", findings, where)

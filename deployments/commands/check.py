@@ -10,7 +10,7 @@ from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.data.panel import Panel
 from models.data.windows import SPLITS, build_window_index
-from models.devices import device_of
+from models.devices import resolve_device
 from tasks.ingestion import filter_as_of, to_canonical_columns
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources.read import read_source
@@ -37,15 +37,15 @@ def check_pipeline(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], st
 def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dict[str, Any]:
     """Return the facts of a check; if `timed`, also the cost of a night, from a few training steps per network."""
     started = time.perf_counter()
-    device_of(spec.training.device)
+    resolve_device(spec.training.device)
     moment, reading = spec.parse_as_of(as_of), spec.dataset
     if reading.contract:
-        dry_run_rules(reading.contract, reading.kinds)
+        dry_run_rules(reading.contract, reading.column_types)
     source_columns: list[str] = []
 
     def choose_columns(names: list[str]) -> list[str]:
         source_columns[:] = names
-        return reading.chosen(names)
+        return reading.select_columns(names)
 
     table = to_canonical_columns(read_source(reading.source, choose_columns, moment), reading)
     raw = filter_as_of(table, reading, moment).to_pandas()
@@ -54,7 +54,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         raise contract_error(reading, result.stopping, None)
     panel = Panel.from_frame(result.clean, spec.input_spec)
     index = build_window_index(panel, spec.windowing, result.cutoff, spec.evaluation.windows)
-    used = set(reading.chosen(source_columns))
+    used = set(reading.select_columns(source_columns))
     read_seconds = time.perf_counter() - started
     return {
         "pipeline": spec.name,

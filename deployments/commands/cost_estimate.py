@@ -25,14 +25,14 @@ def estimate_costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], 
     return {
         "read_seconds": round(read_seconds, 2),
         "training_seconds": [
-            round(sum(estimate.least for estimate in estimates), 1),
-            round(sum(estimate.most for estimate in estimates), 1),
+            round(sum(estimate.min_seconds for estimate in estimates), 1),
+            round(sum(estimate.max_seconds for estimate in estimates), 1),
         ],
         "models": [
             {
                 "model": estimate.model,
-                "epoch_seconds": round(estimate.epoch, 2),
-                "seconds": [round(estimate.least, 1), round(estimate.most, 1)],
+                "epoch_seconds": round(estimate.epoch_seconds, 2),
+                "seconds": [round(estimate.min_seconds, 1), round(estimate.max_seconds, 1)],
             }
             for estimate in estimates
         ],

@@ -19,7 +19,7 @@ from models.data.windows import HistoryTooShort
 from tasks.profiling.inference import CannotInferPipeline, Hints
 from tasks.profiling.open_source import infer_source, read_sample
 from tasks.profiling.profile import TableProfile, profile_table
-from tasks.sources.spec import SQLITE_FILE, SourceSpec
+from tasks.sources.spec import SQLITE_URL, SourceSpec
 from tasks.storage import files
 
 
@@ -71,7 +71,7 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
         "rows": profile.rows,
         "guesses": {
             inference.what: {"value": inference.value, "sure": inference.confidence, "why": inference.evidence}
-            for inference in profile.findings
+            for inference in profile.inferences
         },
         "warnings": check["warnings"],
         "windows": check["windows"],
@@ -107,17 +107,17 @@ def _dry_run(texts: tuple[str, str], name: str, profile: TableProfile) -> dict[s
             return describe_check(draft, None, timed=True)
         except HistoryTooShort as error:
             message = str(error).replace("windowing.horizon, validation or test", "it with --horizon")
-            raise CannotInferPipeline(f"{profile.source.shown} is too short: {message}") from error
+            raise CannotInferPipeline(f"{profile.source.label} is too short: {message}") from error
         except ContractBroken as error:
             raise CannotInferPipeline(
-                f"cannot make a pipeline of {profile.source.shown}: {'; '.join(error.findings)}"
+                f"cannot make a pipeline of {profile.source.label}: {'; '.join(error.findings)}"
             ) from error
 
 
 def _address_from(source: SourceSpec, folder: Path) -> str:
     """Return the table's address as seen from the YAML's folder: relative local paths change with the folder."""
     if source.kind == "sql":
-        local = SQLITE_FILE.fullmatch(source.url)
+        local = SQLITE_URL.fullmatch(source.url)
         return f"{local[1]}{_path_from(local[2], folder)}{local[3]}" if local else source.url
     return source.path if "://" in source.path else _path_from(source.path, folder)
 
@@ -139,8 +139,8 @@ def _shell_quoted(path: Path) -> str:
 
 
 def _format(facts: dict[str, Any], profile: TableProfile) -> str:
-    lines = [f"Inferred from {profile.source.shown}, {profile.rows:,} rows:"]
-    lines += [f"  {inference.line}" for inference in profile.findings]
+    lines = [f"Inferred from {profile.source.label}, {profile.rows:,} rows:"]
+    lines += [f"  {inference.line}" for inference in profile.inferences]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     windows = facts["windows"]
     lines += [

@@ -13,7 +13,7 @@ import jinja2
 import yaml
 
 from data_contracts.errors import SpecError
-from models.data.calendar import default_words, steps_a_day
+from models.data.calendar import default_calendar_features, steps_a_day
 from tasks.profiling.column_types import ColumnProfile
 from tasks.profiling.profile import TableProfile
 from tasks.sources.dataset import RESERVED_COLUMNS
@@ -73,7 +73,7 @@ def render_pipeline(profile: TableProfile, name: str, path: str, schema: str | N
             schema=schema,
             source=_source_fields(profile, path),
             columns=_column_fields(profile),
-            known=list(default_words(profile.freq)),
+            known=list(default_calendar_features(profile.freq)),
             windowing={"lookback": profile.lookback, "horizon": profile.horizon}
             | ({"refresh": profile.refresh} if profile.refresh else {}),
             models=_models(profile),

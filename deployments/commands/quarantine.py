@@ -10,7 +10,7 @@ from data_contracts.errors import NightcastError, SpecError
 from deployments.commands.show import NoForecastYet
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
-from tasks.quality.quarantine import RuleSummary, export_rows, formulas, summarize_by_rule, to_source_rows
+from tasks.quality.quarantine import RuleSummary, count_formulas, export_rows, summarize_by_rule, to_source_rows
 from tasks.quality.remedies import find_remedy
 from tasks.results.manifest import RunManifest, read_all
 from tasks.sources.read import read_source
@@ -84,7 +84,7 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
         warnings.append(
             f"columns missing in the export, because neither pipeline nor contract names them: {', '.join(missing)}"
         )
-    if target.suffix == ".csv" and (count := formulas(table)):
+    if target.suffix == ".csv" and (count := count_formulas(table)):
         warnings.append(
             f"values that begin with =, +, - or @ and are not numbers: {count}. They are exported unchanged,"
             " so that they can be read back; a spreadsheet may run them as formulas. Open the file as text, or"

@@ -26,7 +26,7 @@ from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, 
 from deployments.instance_lock import was_interrupted
 from deployments.process_environment import prefect_home, variable
 from deployments.server.deployment_catalogue import registered
-from flows.runs.run_order import FLOW_NAMES, owner_of
+from flows.runs.run_order import FLOW_NAMES, read_owner
 from tasks.storage.process_identity import has_exited
 
 LATE_AFTER = timedelta(minutes=15)
@@ -140,7 +140,7 @@ def _status_text(status: object) -> str:
 def _check_running(client: SyncPrefectClient) -> Iterator[Finding]:
     """Report runs that are Running for Prefect, but whose process has exited."""
     for run in _read_runs(client, StateType.RUNNING, limit=MAX_RUNNING_RUNS, flows=FLOW_NAMES):
-        owner = owner_of(run)
+        owner = read_owner(run)
         if owner and has_exited(owner):
             message = f"{run.name} is Running, but its process {owner.pid} on {owner.host} has exited"
             step = "The next night marks it as crashed; nightcast backfill runs the night that is missing."

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 from data_contracts.errors import StoreDamaged
 from deployments.doctor.finding import CheckContext, Finding, FindingState
-from flows.pipeline.schedule import missing_nights, scheduled_times, vintages
+from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from tasks.registry.champions import champion_at
 from tasks.results.manifest import RunManifest, read_all
@@ -37,7 +37,7 @@ def check(context: CheckContext) -> Iterator[Finding]:
 
 
 def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
-    published = vintages(spec.name, store)
+    published = list_vintages(spec.name, store)
     argument = context.argument_for(spec)
     if not published:
         step = f"Run its first night: nightcast nightly {argument}"
@@ -67,7 +67,7 @@ def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckCont
 
 def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
     """Report nights that were due after the first vintage and have none."""
-    published = [moment for moment in vintages(spec.name, store) if moment <= context.now]
+    published = [moment for moment in list_vintages(spec.name, store) if moment <= context.now]
     if not published:
         return
     since = max(min(published), context.now - MAX_LOOKBACK)
@@ -106,11 +106,11 @@ def _format_failure(run: RunManifest) -> str:
 def _check_lease(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
     held = lease.holder(store.root, spec.name)
     if held and has_exited(held.owner):
-        message = f"{held.owner.told} died during the run"
+        message = f"{held.owner.description} died during the run"
         step = "Run that night again, or nightcast backfill: finished steps are not repeated."
         yield Finding(spec.name, "bad", message, step)
     elif held:
-        yield Finding(spec.name, "good", f"running: {held.told}")
+        yield Finding(spec.name, "good", f"running: {held.description}")
 
 
 def check_registry(context: CheckContext) -> Iterator[Finding]:
@@ -126,7 +126,7 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
             message = f"the weights of champion {champion.label} are missing or damaged: {champion.bundle.uri}"
             yield Finding("registry", "bad", message, f"nightcast retrain {context.argument_for(spec)}")
             continue
-        if context.settings.tracking.lost:
+        if context.settings.tracking.database_is_missing:
             message = f"the registry at {context.settings.tracking.uri} does not exist"
             yield Finding("registry", "bad", message, REBUILD_STEP)
             return

@@ -11,7 +11,7 @@ from prefect.events.schemas.events import ResourceSpecification
 
 from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
-from flows.runs.events import FINISHED, NO_PROMOTION, QUARANTINE, resource_of
+from flows.runs.events import FINISHED, NO_PROMOTION, QUARANTINE, pipeline_resource_id
 
 OWNER_LABEL = {"prefect.resource.role": "tag", "prefect.resource.id": "prefect.tag.nightcast"}
 NIGHT_DURATION = timedelta(hours=2)
@@ -69,7 +69,7 @@ def _run_automation(title: str, expect: set[str], body: str, block: UUID) -> Aut
 def _pipeline_automation(title: str, event: str, block: UUID) -> AutomationCore:
     trigger = EventTrigger(
         expect={event},
-        match=ResourceSpecification({"prefect.resource.id": resource_of("*")}),
+        match=ResourceSpecification({"prefect.resource.id": pipeline_resource_id("*")}),
         posture=Posture.Reactive,
         threshold=1,
         within=timedelta(0),
@@ -82,7 +82,7 @@ def _missed_night_automation(spec: PipelineSpec, block: UUID) -> AutomationCore:
     within = longest_gap(spec) + NIGHT_DURATION
     trigger = EventTrigger(
         expect={FINISHED},
-        match=ResourceSpecification({"prefect.resource.id": resource_of(spec.name)}),
+        match=ResourceSpecification({"prefect.resource.id": pipeline_resource_id(spec.name)}),
         posture=Posture.Proactive,
         threshold=1,
         within=within,

@@ -23,7 +23,7 @@ from flows.nightly import nightly
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.retrain import retrain
-from flows.runs.events import DRIFT, resource_of
+from flows.runs.events import DRIFT, pipeline_resource_id
 from tasks.engine.code_digest import code_digest
 
 DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill)
@@ -102,7 +102,7 @@ def _drift_trigger(spec: PipelineSpec) -> DeploymentEventTrigger:
     return DeploymentEventTrigger(
         name=f"nightcast: drift of {spec.name} starts retraining",
         expect={DRIFT},
-        match=ResourceSpecification({"prefect.resource.id": resource_of(spec.name)}),
+        match=ResourceSpecification({"prefect.resource.id": pipeline_resource_id(spec.name)}),
         posture=Posture.Reactive,
         threshold=1,
         within=timedelta(0),

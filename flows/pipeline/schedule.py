@@ -44,7 +44,7 @@ def backfill_range(spec: PipelineSpec, start: Day, end: Day, store: Store, now: 
     """
     last = now if end is None else min(now, _parse_end(spec, str(end)))
     if start is None:
-        published = [moment for moment in vintages(spec.name, store) if moment <= last]
+        published = [moment for moment in list_vintages(spec.name, store) if moment <= last]
         if not published:
             raise SpecError(
                 f"pipeline {spec.name!r} has published nothing before {last:%Y-%m-%d %H:%M} UTC, so the first missed "
@@ -67,13 +67,13 @@ def backfill_range(spec: PipelineSpec, start: Day, end: Day, store: Store, now: 
 
 def missing_nights(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[datetime]:
     """Return those of `nights` that have no undamaged vintage."""
-    published = vintages(spec.name, store)
+    published = list_vintages(spec.name, store)
     return [
         night for night in nights if not any(_is_intact(uri, store) for uri in _find_vintages(spec, night, published))
     ]
 
 
-def vintages(pipeline: str, store: Store) -> dict[datetime, str]:
+def list_vintages(pipeline: str, store: Store) -> dict[datetime, str]:
     """Return as-of and file of every published vintage, oldest first."""
     files = {parse_vintage(uri): uri for uri in store.list_files(forecasts_dir(pipeline))}
     return {moment: files[moment] for moment in sorted(moment for moment in files if moment)}

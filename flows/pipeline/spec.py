@@ -80,7 +80,9 @@ class PipelineSpec(Spec):
 
     @model_validator(mode="after")
     def _check_rules_across_packages(self) -> "PipelineSpec":
-        names = [model.settled(self.input_spec.phase, self.input_spec.lookback).name for model in self.models]
+        names = [
+            model.with_default_segment(self.input_spec.phase, self.input_spec.lookback).name for model in self.models
+        ]
         if duplicates := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"models: {', '.join(duplicates)} is listed twice; models must differ")
         if not names:
@@ -128,7 +130,7 @@ class PipelineSpec(Spec):
 
     def resolve_path(self, path: Path) -> "PipelineSpec":
         """Return the spec with its local paths resolved, as `resolve_paths` does it for the YAML file at `path`."""
-        source = self.source.beside(lambda local: resolve_paths(local, path), path.parent)
+        source = self.source.with_resolved_paths(lambda local: resolve_paths(local, path), path.parent)
         contract = resolve_paths(self.contract, path) if self.contract else None
         resolved = self.model_copy(update={"source": source, "contract": contract})
         resolved._contract = None
@@ -197,7 +199,7 @@ class PipelineSpec(Spec):
         quantiles, view = self.forecast.quantiles, self.input_spec
         return tuple(
             Recipe(model=model, training=self.training, quantiles=quantiles, view=view)
-            for model in (spec.settled(view.phase, view.lookback) for spec in self.models)
+            for model in (spec.with_default_segment(view.phase, view.lookback) for spec in self.models)
         )
 
     def parse_as_of(self, as_of: "str | datetime | None", option: str = "--as-of") -> datetime:

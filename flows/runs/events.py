@@ -30,7 +30,7 @@ DRIFT = "nightcast.drift.found"
 EventPayloads = dict[str, dict[str, Any]]
 
 
-def resource_of(pipeline: str) -> str:
+def pipeline_resource_id(pipeline: str) -> str:
     """Return the id of a pipeline in events and automations."""
     return f"nightcast.pipeline.{pipeline}"
 
@@ -59,7 +59,7 @@ def build_events(flow: str, results: RunResults, alerts: AlertSpec, store: Store
 
 def emit_events(pipeline: str, payloads: EventPayloads) -> None:
     """Emit the events. An error is logged, since no listener may stop a night."""
-    resource = {"prefect.resource.id": resource_of(pipeline), "prefect.resource.name": pipeline}
+    resource = {"prefect.resource.id": pipeline_resource_id(pipeline), "prefect.resource.name": pipeline}
     try:
         for name, payload in payloads.items():
             emit_event(name, resource=resource, payload=payload)

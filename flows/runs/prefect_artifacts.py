@@ -54,16 +54,20 @@ def publish_artifacts(summary: RunSummary, settings: Settings, store: Store) -> 
 
 def publish_failure(pipeline: str, flow: str, night: str, error: Exception, page: str | None) -> None:
     """Create the outcome artifact of a failed run, under the same key."""
-    reason = plain(redact(str(error))[:MAX_REASON_LENGTH])
-    lines = [f"# {flow} of {plain(night)}: {plain(type(error).__name__)}", "", reason.replace("\n", "  \n")]
-    lines += ["", f"The page of this night: {plain(page)}"] if page else []
+    reason = escape_markup(redact(str(error))[:MAX_REASON_LENGTH])
+    lines = [
+        f"# {flow} of {escape_markup(night)}: {escape_markup(type(error).__name__)}",
+        "",
+        reason.replace("\n", "  \n"),
+    ]
+    lines += ["", f"The page of this night: {escape_markup(page)}"] if page else []
     text = "\n".join(lines)
     _call_in_run(
         iter([lambda: create_markdown_artifact(text, key=f"{pipeline}-outcome", description="How the run ended")])
     )
 
 
-def plain(text: str) -> str:
+def escape_markup(text: str) -> str:
     """Escape text for Markdown and HTML, since names of series may contain markup."""
     return html.escape(re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", text), quote=False)
 
@@ -93,10 +97,10 @@ def _iterate_artifacts(summary: RunSummary, settings: Settings, store: Store) ->
 
 
 def _format_outcome(summary: RunSummary) -> str:
-    lines = [f"# {summary.flow} of {plain(summary.night)}: {summary.verdict}", ""]
-    lines += [f"- {plain(line)}" for line in summary.lines]
+    lines = [f"# {summary.flow} of {escape_markup(summary.night)}: {summary.verdict}", ""]
+    lines += [f"- {escape_markup(line)}" for line in summary.lines]
     lines += ["", "| what | where |", "|---|---|"]
-    lines += [f"| {name} | {plain(location)} |" for name, location in summary.locations.items() if location]
+    lines += [f"| {name} | {escape_markup(location)} |" for name, location in summary.locations.items() if location]
     return "\n".join(lines)
 
 

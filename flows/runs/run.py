@@ -18,7 +18,7 @@ from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
 from flows.settings import Settings
-from models.devices import device_of
+from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.registration import RegistrationSpec
@@ -96,7 +96,7 @@ class Run:
         with hold_lease(self.store.root, self.spec.name, owner, self.settings.lease_settings) as lease:
             if lease.before:
                 previous = lease.before.owner
-                log.warning("lease taken over from %s, which is gone", previous.told)
+                log.warning("lease taken over from %s, which is gone", previous.description)
                 reason = f"its process {previous.pid} on {previous.host} is gone; {owner.run} took over"
                 mark_crashed(previous.flow_run, reason)
             self.store, self.token = self.store.with_lease(lease), lease.held.token
@@ -104,7 +104,7 @@ class Run:
 
     def require_device(self) -> None:
         """Raise NoSuchDevice before anything is read. `nightly` does not call it: it can forecast without training."""
-        device_of(self.spec.training.device)
+        resolve_device(self.spec.training.device)
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, unless the run has one, and return how the run ended."""

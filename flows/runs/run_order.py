@@ -86,7 +86,7 @@ def mark_crashed(run_id: str, reason: str) -> None:
         log.debug("run %s could not be marked as crashed in Prefect: %s", run_id, error)
 
 
-def owner_of(run: FlowRun) -> ProcessIdentity | None:
+def read_owner(run: FlowRun) -> ProcessIdentity | None:
     """Return the process that a run is labelled with; None if it has no valid label."""
     try:
         return ProcessIdentity.model_validate_json(str((run.labels or {})[LABEL]))
@@ -96,7 +96,7 @@ def owner_of(run: FlowRun) -> ProcessIdentity | None:
 
 def _explain_death(run: FlowRun, startup_timeout: timedelta) -> str:
     """Return why the process of a run must have exited; empty if it may be alive."""
-    owner = owner_of(run)
+    owner = read_owner(run)
     if owner:
         return f"its process {owner.pid} on {owner.host} is gone" if has_exited(owner) else ""
     since = run.state.timestamp if run.state else None

@@ -69,7 +69,7 @@ def default_lookback(freq: str, horizon: int) -> int:
     return max(CALENDAR_STEPS.get(_calendar_letter(freq), ((1,), 8))[1] // offset.n, 2 * horizon, 2)
 
 
-def default_words(freq: str) -> tuple[str, ...]:
+def default_calendar_features(freq: str) -> tuple[str, ...]:
     """Return the calendar features that suit the frequency."""
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
@@ -79,7 +79,7 @@ def default_words(freq: str) -> tuple[str, ...]:
     )
 
 
-def clock(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarray:
+def wall_clock_steps(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarray:
     """Number the steps since 1970 on the wall clock of a time zone: modulo a day, a number is an hour of the day.
 
     Args:

@@ -1,7 +1,7 @@
 """The covariates that a model reads, and until when each is known."""
 
 from data_contracts.spec import Spec
-from models.data.calendar import default_words, is_calendar_word
+from models.data.calendar import default_calendar_features, is_calendar_word
 
 
 class FeatureSpec(Spec):
@@ -22,4 +22,8 @@ class FeatureSpec(Spec):
 
     def calendar(self, freq: str) -> tuple[str, ...]:
         """Return the features that are computed from the timestamp."""
-        return default_words(freq) if self.known is None else tuple(n for n in self.known if is_calendar_word(n))
+        return (
+            default_calendar_features(freq)
+            if self.known is None
+            else tuple(n for n in self.known if is_calendar_word(n))
+        )

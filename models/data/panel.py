@@ -12,7 +12,7 @@ import pandas as pd
 from pydantic import PositiveInt
 
 from data_contracts.spec import Spec
-from models.data.calendar import calendar_features, clock, seasons, steps_a_day
+from models.data.calendar import calendar_features, seasons, steps_a_day, wall_clock_steps
 from models.data.features import FeatureSpec
 from models.data.imputation import Fill
 
@@ -111,7 +111,7 @@ class Panel:
             known=frame[list(features.known_columns)].to_numpy("float64", copy=True),
             observed=frame[list(features.observed)].to_numpy("float64", copy=True),
             calendar=calendar_features(grid, features.calendar(freq), freq, view.zone),
-            clock=clock(grid, freq, view.zone),
+            clock=wall_clock_steps(grid, freq, view.zone),
             static=tuple(tuple(map(str, last[name])) for name in features.static) if last is not None else (),
         )
 

@@ -9,9 +9,15 @@ from torch import Tensor
 from data_contracts.spec import Spec
 from models.data.batches import Batch
 from models.diagnostics.gate_activations import GateActivation, gate_activations
-from models.diagnostics.sensitivity import MATTERS, compute_jacobian, compute_recall, perturbed, project_jacobian
+from models.diagnostics.sensitivity import (
+    SIGNIFICANT_SHARE,
+    compute_jacobian,
+    compute_recall,
+    perturbed,
+    project_jacobian,
+)
 from models.networks.gates import GateDirection
-from models.networks.recurrent import Recurrent
+from models.networks.recurrent import RecurrentNetwork
 
 MIN_RECALL = 0.5  # share of an observation's variance
 
@@ -67,7 +73,7 @@ class Memory(Spec):
         return self.effective_recurrence >= self.season
 
 
-def measure_memory(model: Recurrent, batch: Batch, lags: tuple[int, ...] = ()) -> Memory:
+def measure_memory(model: RecurrentNetwork, batch: Batch, lags: tuple[int, ...] = ()) -> Memory:
     """Measure the memory of a network on the windows of `batch`; some dozens of windows are enough.
 
     `forecast[k-1]` is the norm, over the horizon, of d(point forecast)/d(y at lag k), in normalised units, with the
@@ -105,7 +111,7 @@ def measure_memory(model: Recurrent, batch: Batch, lags: tuple[int, ...] = ()) -
         segment=model.segment,
         forecast=norms,
         recurrence=_mean_by_lag(context[finite].norm(dim=1)),
-        effective=last_significant_lag(norms, MATTERS * max(norms)),
+        effective=last_significant_lag(norms, SIGNIFICANT_SHARE * max(norms)),
         effective_recurrence=last_significant_lag(recall, MIN_RECALL),
         gates=gates,
         recall=recall,

@@ -12,7 +12,7 @@ from torch import Tensor
 from models.data.batches import Batch
 
 MAX_PROJECTIONS = 16
-MATTERS = 0.05  # share of the largest norm from which a lag matters
+SIGNIFICANT_SHARE = 0.05  # share of the largest norm from which a lag matters
 
 
 def perturbed(batch: Batch, perturbation: Tensor, lags: tuple[int, ...]) -> Batch:
@@ -95,6 +95,6 @@ def compute_recall(jacobian: Tensor) -> Tensor:
 
     Source: the memory function of Jaeger (2001), from derivatives as in Ganguli, Huh and Sompolinsky (2008).
     """
-    noise = (MATTERS * jacobian.norm(dim=1).amax(dim=1)).square().clamp(min=1e-100)
+    noise = (SIGNIFICANT_SHARE * jacobian.norm(dim=1).amax(dim=1)).square().clamp(min=1e-100)
     covariance = jacobian @ jacobian.mT + noise[:, None, None] * torch.eye(jacobian.shape[1], dtype=jacobian.dtype)
     return (jacobian * torch.linalg.solve(covariance, jacobian)).sum(dim=1)

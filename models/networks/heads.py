@@ -15,7 +15,7 @@ from torch.nn import functional
 from models.data.batches import Batch
 
 HeadName = Literal["quantiles", "mae", "mse", "huber", "student_t", "negative_binomial"]
-POINTS = ("mae", "mse", "huber")
+POINT_HEADS = ("mae", "mse", "huber")
 
 
 class Head(Protocol):

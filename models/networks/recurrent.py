@@ -53,7 +53,7 @@ class RecurrentSpec(Spec):
     head: HeadName = "quantiles"
     dropout: float = Field(0.1, ge=0, lt=1)
 
-    def settled(self, day: int, lookback: int) -> "RecurrentSpec":
+    def with_default_segment(self, day: int, lookback: int) -> "RecurrentSpec":
         """Fill in the default segment: `day` steps if the lookback holds four of them, else one step."""
         default = day if lookback >= 4 * day else 1
         return self.model_copy(update={"segment": self.segment or default})
@@ -80,7 +80,7 @@ def _name_part(field: str, value: object) -> str:
     return value if isinstance(value, str) else f"{field}_{value}"
 
 
-class Shape(Spec):
+class NetworkShape(Spec):
     """Sizes of a network that depend on the data: steps, features and codes."""
 
     lookback: int
@@ -97,10 +97,10 @@ class Shape(Spec):
     """Number of seasonal lags; the last 2 × echoes features of the horizon are their values and masks."""
 
 
-class Recurrent(nn.Module):
+class RecurrentNetwork(nn.Module):
     """Encoder, readout, decoder and head. Only teacher forcing, in training, reads a target."""
 
-    def __init__(self, spec: RecurrentSpec, shape: Shape) -> None:
+    def __init__(self, spec: RecurrentSpec, shape: NetworkShape) -> None:
         super().__init__()
         self.spec, self.shape = spec, shape
         segment = spec.segment or 1
@@ -176,7 +176,7 @@ class Recurrent(nn.Module):
 class TeacherForcing:
     """The Feedback of the recurrent decoding: the point forecast, or in training, at random, the actual value."""
 
-    def __init__(self, model: Recurrent, batch: Batch, base: Tensor) -> None:
+    def __init__(self, model: RecurrentNetwork, batch: Batch, base: Tensor) -> None:
         self.model, self.batch = model, batch
         padding = (0, model.spec.segment or 1)  # the last segment may reach beyond the horizon
         self.base = nn.functional.pad(base, padding)
@@ -193,7 +193,7 @@ class TeacherForcing:
         return torch.where(forced & torch.isfinite(actual), actual, forecast)
 
 
-def _seasonal_linear(shape: Shape) -> nn.Linear:
+def _seasonal_linear(shape: NetworkShape) -> nn.Linear:
     """Build a linear map (L → H) that starts as half the seasonal naive forecast; the network learns the residual."""
     skip = nn.Linear(shape.lookback, shape.horizon)
     with torch.no_grad():

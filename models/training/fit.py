@@ -14,10 +14,10 @@ from data_contracts.errors import TrainingFailed
 from data_contracts.spec import Spec
 from models.data.batches import Batch
 from models.devices import Device
-from models.networks.recurrent import Recurrent
+from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
 from models.training.learning_rate import LearningRateSchedule, ScheduleName
-from models.training.precision import Precision, lowered
+from models.training.precision import Precision, autocast
 from models.training.weight_averaging import ExponentialMovingAverage
 
 Collate = Callable[[np.ndarray, np.ndarray], Batch]
@@ -63,7 +63,7 @@ class TrainingSpec(Spec):
     start: Literal["scratch", "champion"] = Field("scratch", description="the weights that training starts from")
 
 
-class Epoch(NamedTuple):
+class EpochReport(NamedTuple):
     """Report of an epoch, passed to the hooks; losses are mean pinball losses in normalised units."""
 
     number: int
@@ -71,7 +71,7 @@ class Epoch(NamedTuple):
     train_loss: float
     validation_loss: float
     seconds: float
-    left_seconds: tuple[float, float]
+    remaining_seconds: tuple[float, float]
     """Remaining seconds: if no later epoch improves, and if training runs to the last epoch."""
 
 
@@ -94,12 +94,12 @@ class TrainingHistory(NamedTuple):
 class EarlyStopping:
     """The weights with the lowest validation loss so far, and the number of epochs since."""
 
-    def __init__(self, model: Recurrent, loss: float = math.inf) -> None:
+    def __init__(self, model: RecurrentNetwork, loss: float = math.inf) -> None:
         self.loss = loss if math.isfinite(loss) else math.inf
         self.epochs_without_improvement, self.improved = 0, False
         self.weights = copy.deepcopy(model.state_dict())
 
-    def update(self, model: Recurrent, loss: float) -> None:
+    def update(self, model: RecurrentNetwork, loss: float) -> None:
         """Compare the validation loss of an epoch with the lowest; keep the weights if it is lower."""
         self.epochs_without_improvement += 1
         if loss < self.loss * (1 - 1e-4):
@@ -110,7 +110,7 @@ class EarlyStopping:
 class NetworkTrainer:
     """A network, its optimiser, its learning rate and the average of its weights."""
 
-    def __init__(self, model: Recurrent, collate: Collate, spec: TrainingSpec, steps: int) -> None:
+    def __init__(self, model: RecurrentNetwork, collate: Collate, spec: TrainingSpec, steps: int) -> None:
         self.model, self.collate, self.spec = model, collate, spec
         self.average = ExponentialMovingAverage(model, spec.average)
         self.optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
@@ -124,7 +124,7 @@ class NetworkTrainer:
         total, count = 0.0, 0
         for series, position in _batches(windows, self.spec.batch_size):
             batch = self._flip_signs(self.collate(series, position))
-            with lowered(self.spec.precision, self.device):
+            with autocast(self.spec.precision, self.device):
                 loss = self.model.loss(batch)
             self.optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]  # torch has no type here
@@ -159,11 +159,11 @@ class NetworkTrainer:
 
 
 def fit(
-    model: Recurrent,
+    model: RecurrentNetwork,
     collate: Collate,
     windows: WindowSplit,
     spec: TrainingSpec,
-    on_epoch: Sequence[Callable[[Epoch], None]] = (),
+    on_epoch: Sequence[Callable[[EpochReport], None]] = (),
     warm: bool = False,
 ) -> TrainingHistory:
     """Train `model` in place and leave it with its best weights.
@@ -203,7 +203,7 @@ def fit(
         seconds = time.perf_counter() - started
         left = _remaining_seconds(number, best, seconds, spec)
         for hook in on_epoch:
-            hook(Epoch(number, spec.max_epochs, train_loss, validation_loss, seconds, left))
+            hook(EpochReport(number, spec.max_epochs, train_loss, validation_loss, seconds, left))
         if best.epochs_without_improvement >= spec.patience:
             break
     if len(diverged) >= MAX_DIVERGED_EPOCHS or not history.validation_losses:

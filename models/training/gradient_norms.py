@@ -4,7 +4,7 @@ import re
 
 import torch
 
-from models.networks.recurrent import Recurrent
+from models.networks.recurrent import RecurrentNetwork
 
 MAX_FLOAT32 = torch.finfo(torch.float32).max
 
@@ -19,7 +19,7 @@ def layer_name(parameter: str) -> str:
 class GradientNorms:
     """Gradient norms of an epoch by layer, before clipping. Recording them adds about 1 % to the time of a step."""
 
-    def __init__(self, model: Recurrent) -> None:
+    def __init__(self, model: RecurrentNetwork) -> None:
         self.layers: dict[str, list[torch.nn.Parameter]] = {}
         for name, parameter in model.named_parameters():
             self.layers.setdefault(layer_name(name), []).append(parameter)

@@ -13,7 +13,7 @@ import torch
 Precision = Literal["float32", "bfloat16", "auto"]
 
 
-def multiplies_bfloat16(device: torch.device) -> bool:
+def supports_bfloat16(device: torch.device) -> bool:
     """Return whether the device multiplies bfloat16 in hardware; torch's emulation is slower than float32."""
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -24,10 +24,10 @@ def multiplies_bfloat16(device: torch.device) -> bool:
 def resolve_precision(precision: Precision, device: torch.device) -> Literal["float32", "bfloat16"]:
     """Replace `auto` by the precision that suits the device."""
     if precision == "auto":
-        return "bfloat16" if multiplies_bfloat16(device) else "float32"
+        return "bfloat16" if supports_bfloat16(device) else "float32"
     return precision
 
 
-def lowered(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
+def autocast(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Return a context in which torch computes matrix products in the given precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
-from models.training.fit import Epoch
+from models.training.fit import EpochReport
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 
@@ -19,9 +19,9 @@ class TimeEstimate(NamedTuple):
     """Seconds of an epoch of one network, and of training all members if it stops as early, or as late, as it can."""
 
     model: str
-    epoch: float
-    least: float
-    most: float
+    epoch_seconds: float
+    min_seconds: float
+    max_seconds: float
 
 
 class _StopTraining(Exception):
@@ -60,7 +60,7 @@ def _time_epoch(panel: Panel, index: WindowIndex, recipe: Recipe, train_count: i
     short = recipe.model_copy(update={"training": recipe.training.model_copy(update=changes)})
     started, durations = time.perf_counter(), list[float]()
 
-    def record(epoch: Epoch) -> None:
+    def record(epoch: EpochReport) -> None:
         durations.append(epoch.seconds)
         if len(durations) == TIMED_EPOCHS or time.perf_counter() - started > MAX_TIMING_S:
             raise _StopTraining

@@ -16,11 +16,11 @@ from models.data.imputation import Filling
 from models.data.panel import Panel
 from models.data.scaling import Scaling, error_weights, series_std
 from models.data.windows import WindowIndex
-from models.devices import device_of, same_numbers
-from models.networks.recurrent import Recurrent, Shape
+from models.devices import reproducible, resolve_device
+from models.networks.recurrent import NetworkShape, RecurrentNetwork
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
-from models.training.fit import Epoch, TrainingHistory, Windows, WindowSplit, fit
+from models.training.fit import EpochReport, TrainingHistory, Windows, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
@@ -30,7 +30,7 @@ def train_network(
     panel: Panel,
     index: WindowIndex,
     recipe: Recipe,
-    on_epoch: Sequence[Callable[[Epoch], None]] = (),
+    on_epoch: Sequence[Callable[[EpochReport], None]] = (),
     champion: Bundle | None = None,
 ) -> tuple[Bundle, TrainingHistory]:
     """Train one network on the training windows; stop early and calibrate its intervals on the validation windows.
@@ -52,7 +52,7 @@ def train_network(
     """
     if recipe.model.head == "negative_binomial":
         _require_counts(panel)
-    training, device = recipe.training, device_of(recipe.training.device)
+    training, device = recipe.training, resolve_device(recipe.training.device)
     windows = WindowSplit(Windows(*index.of("train")), Windows(*index.of("validation")))
     collator = _fit_collator(panel, windows.train, recipe)
     trained_until = str(panel.times(*windows.train, recipe.view.horizon).max())
@@ -73,13 +73,13 @@ def train_network(
     histories = []
     for member in range(training.members):
         member_spec = training.model_copy(update={"seed": training.seed + member})
-        with same_numbers(member_spec.seed, training.threads, device):
-            network = Recurrent(recipe.model, shape)
+        with reproducible(member_spec.seed, training.threads, device):
+            network = RecurrentNetwork(recipe.model, shape)
             if initial:
                 load_weights(network, initial, member)
             histories.append(fit(network.to(device), collate, windows, member_spec, on_epoch, warm=initial is not None))
         tensors |= _member_tensors(network, member)
-    with same_numbers(training.seed, training.threads, device):
+    with reproducible(training.seed, training.threads, device):
         if recipe.model.blend:
             tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
@@ -87,7 +87,7 @@ def train_network(
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
 
 
-def _member_tensors(network: Recurrent, member: int) -> dict[str, np.ndarray]:
+def _member_tensors(network: RecurrentNetwork, member: int) -> dict[str, np.ndarray]:
     weights = network.state_dict().items()
     return {f"{tensor_prefix(member)}{name}": value.cpu().numpy() for name, value in weights}
 
@@ -99,7 +99,12 @@ def _note(reason: str, warm: bool, histories: Sequence[TrainingHistory]) -> str:
 
 
 def _bundle_settings(
-    recipe: Recipe, shape: Shape, collator: WindowCollator, whole: bool, trained_on: tuple[str, str], trained_until: str
+    recipe: Recipe,
+    shape: NetworkShape,
+    collator: WindowCollator,
+    whole: bool,
+    trained_on: tuple[str, str],
+    trained_until: str,
 ) -> RecurrentSettings:
     return RecurrentSettings(
         **recipe.model_dump(mode="json"),
@@ -171,9 +176,9 @@ def _calibrate(
     )
 
 
-def _network_shape(recipe: Recipe, collator: WindowCollator, panel: Panel) -> Shape:
+def _network_shape(recipe: Recipe, collator: WindowCollator, panel: Panel) -> NetworkShape:
     past, future = collator.widths(panel)
-    return Shape(
+    return NetworkShape(
         lookback=recipe.view.lookback,
         horizon=recipe.view.horizon,
         past=past,

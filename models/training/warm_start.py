@@ -15,7 +15,7 @@ from torch import Tensor
 from models.bundle import Bundle
 from models.data.batches import WindowCollator
 from models.data.scaling import Scaling
-from models.networks.recurrent import Recurrent
+from models.networks.recurrent import RecurrentNetwork
 from models.restore import restore_collator, restore_network
 from models.training.recipe import Recipe
 
@@ -84,7 +84,7 @@ def _add_codes(codes: dict[str, int], fresh: dict[str, int]) -> dict[str, int]:
     return codes | {value: next(new_codes) for value in sorted(fresh) if value not in codes}
 
 
-def load_weights(network: Recurrent, champion: Bundle, member: int) -> None:
+def load_weights(network: RecurrentNetwork, champion: Bundle, member: int) -> None:
     """Load a member's weights into `network`; new rows of an embedding of static values are copies of its row 0."""
     weights = restore_network(champion, member).state_dict()
     network.load_state_dict({name: _grow(weights[name], len(own)) for name, own in network.state_dict().items()})

@@ -7,13 +7,13 @@ import copy
 
 import torch
 
-from models.networks.recurrent import Recurrent
+from models.networks.recurrent import RecurrentNetwork
 
 
 class ExponentialMovingAverage:
     """`model` holds the average of the weights of `source` over the steps; with `decay` 0 it is `source`."""
 
-    def __init__(self, source: Recurrent, decay: float) -> None:
+    def __init__(self, source: RecurrentNetwork, decay: float) -> None:
         self.source, self.decay, self.steps_taken = source, decay, 0
         self.model = copy.deepcopy(source) if decay else source
 

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 
 from models.diagnostics.memory import Memory
-from models.diagnostics.sensitivity import MATTERS
+from models.diagnostics.sensitivity import SIGNIFICANT_SHARE
 from tasks.charts.axes import Tick, value_ticks
 from tasks.charts.diagram import Diagram, box, path, text_at
 from tasks.charts.formatting import power
@@ -51,12 +51,12 @@ GRADIENT_PLOTS = (
     ),
     GradientPlot(
         "all paths: states, linear map, seasonal lags", "forecast", "effective",
-        f"ring: farthest lag above {MATTERS:.0%} (dashed), which still matters",
+        f"ring: farthest lag above {SIGNIFICANT_SHARE:.0%} (dashed), which still matters",
     ),
 )  # fmt: skip
 
 
-def draw_lags(curves: Sequence[GradientCurve], narrow: bool = False) -> Diagram:
+def draw_gradient_by_lag(curves: Sequence[GradientCurve], narrow: bool = False) -> Diagram:
     """Draw both plots with their legends: side by side, or one below the other if `narrow`, for phones."""
     size = (360, 230) if narrow else (505, 270)
     legend = LEGEND_ROW_HEIGHT * (len(curves) + 1) + 8
@@ -84,7 +84,7 @@ def _plot(curves: Sequence[GradientCurve], plot: GradientPlot, size: tuple[int, 
     parts = [value_axis(area), x_axis(area, [Tick(1.0, "1"), *ticks], centred=True)]
     parts += _season(area, season, lookback)
     if plot.curve == "forecast":
-        height = float(area.to_y(math.log10(MATTERS)))
+        height = float(area.to_y(math.log10(SIGNIFICANT_SHARE)))
         parts.append(path([(area.left, height), (size[0] - 4, height)], "goal"))
     for style, log in zip(_line_styles(curves), logs, strict=True):
         shown = np.where(log < area.y[0], np.nan, log)

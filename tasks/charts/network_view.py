@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from models.diagnostics.memory import Memory
-from models.networks.recurrent import RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentSpec
 
 
 class NetworkView(NamedTuple):
@@ -12,7 +12,7 @@ class NetworkView(NamedTuple):
 
     name: str
     spec: RecurrentSpec
-    shape: Shape
+    shape: NetworkShape
     memory: Memory
 
 

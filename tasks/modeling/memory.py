@@ -9,7 +9,7 @@ from data_contracts.errors import MemoryTooShort
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
-from models.devices import same_threads
+from models.devices import fixed_threads
 from models.diagnostics.effective_memory import explain_short_memory
 from models.diagnostics.memory import Memory, measure_memory
 from models.restore import restore_collator, restore_network
@@ -35,7 +35,7 @@ def measure_bundle_memory(bundle: Bundle, panel: Panel, index: WindowIndex) -> M
     series, position = index.of("validation")
     chosen = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
     batch = restore_collator(bundle).collate(panel, series[chosen], position[chosen])
-    with same_threads(bundle.recurrent.training.threads):
+    with fixed_threads(bundle.recurrent.training.threads):
         return measure_memory(restore_network(bundle), batch, bundle.recurrent.lags)
 
 

@@ -111,7 +111,7 @@ def parse_times(values: pd.Series, source: SourceSpec, freq: str = "h", column: 
     Returns:
         The times in UTC; NaT for values that cannot be parsed.
     """
-    return trial_dataset_spec(source, ColumnsSpec(ds="ds", y="y"), freq).times(values, column)
+    return trial_dataset_spec(source, ColumnsSpec(ds="ds", y="y"), freq).parse_times(values, column)
 
 
 def trial_dataset_spec(source: SourceSpec, columns: ColumnsSpec, freq: str) -> DatasetSpec:

@@ -16,7 +16,7 @@ from tasks.profiling.inference import CannotInferPipeline, join_names
 from tasks.sources.errors import translate_errors
 from tasks.sources.filesystem import SCHEMES
 from tasks.sources.read import read_source
-from tasks.sources.spec import NAMED, SECRET, SourceSpec
+from tasks.sources.spec import SECRET_NAME, VARIABLE_REFERENCE, SourceSpec
 from tasks.sources.values import MISSING, parse_numbers
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
@@ -73,7 +73,7 @@ def read_sample(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     """
     source, table = _read_in_any_encoding(source)
     if not table.num_rows:
-        raise CannotInferPipeline(f"{source.shown} has columns but no rows.")
+        raise CannotInferPipeline(f"{source.label} has columns but no rows.")
     if source.kind != "csv":
         return source, table
     _check_header(table, source)
@@ -92,14 +92,14 @@ def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
             if "encod" not in str(error) and "written in" not in str(error):
                 break
     findings = first_error.findings if first_error else []
-    raise CannotInferPipeline(f"{source.shown}: {'; '.join(findings)}") from first_error
+    raise CannotInferPipeline(f"{source.label}: {'; '.join(findings)}") from first_error
 
 
 def _refuse_secrets(address: str) -> None:
     """Raise SpecError for a password, because init writes the address to a file; a ${NAME} is accepted."""
     password = re.search(r"://[^:@/]*:(.*)@", address)
-    in_query = re.search(rf"[?&][^=]*(?:{SECRET.pattern})[^=]*=(?!\$)", address, re.IGNORECASE)
-    if in_query or (password and not NAMED.fullmatch(password[1])):
+    in_query = re.search(rf"[?&][^=]*(?:{SECRET_NAME.pattern})[^=]*=(?!\$)", address, re.IGNORECASE)
+    if in_query or (password and not VARIABLE_REFERENCE.fullmatch(password[1])):
         shown = redact(address).split("?", 1)[0]
         raise SpecError(
             f"{shown} contains a password, and init writes the address to a file. Write ${{PASSWORD}} in its place, in "
@@ -125,7 +125,7 @@ def _only_table(url: str) -> str:
         if file and not Path(file[1]).is_file():
             raise CannotInferPipeline(f"{url}: the file does not exist.")
         if not file:
-            raise SpecError(f"which table of {probe.shown.removesuffix(' (?)')}? Name it with --table.")
+            raise SpecError(f"which table of {probe.label.removesuffix(' (?)')}? Name it with --table.")
         engine = create_engine(ready.url)
         names = [*inspect(engine).get_table_names(), *inspect(engine).get_view_names()]
         engine.dispose()
@@ -179,7 +179,7 @@ def _check_header(table: pa.Table, source: SourceSpec) -> None:
     numbers = [name for name in names if re.fullmatch(r"\s*-?\d+(\.\d+)?\s*", name)]
     if len(numbers) > len(names) / 2:
         raise CannotInferPipeline(
-            f"the first line of {source.shown} is {', '.join(names[:MAX_SHOWN_NAMES])} …: numbers instead of column "
+            f"the first line of {source.label} is {', '.join(names[:MAX_SHOWN_NAMES])} …: numbers instead of column "
             "names. Add a header such as time,y and a column with the time of each row."
         )
 

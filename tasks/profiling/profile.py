@@ -45,7 +45,7 @@ class TableProfile(Spec):
     repeated: str
     minimum: float | None
     whole: bool
-    findings: tuple[Inference, ...]
+    inferences: tuple[Inference, ...]
 
 
 def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TableProfile:
@@ -63,7 +63,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         SpecError: A hint names a column that the table does not have.
         CannotInferPipeline: No pipeline can be inferred from the table.
     """
-    name, profiles = source.shown, profile_columns(table, source)
+    name, profiles = source.label, profile_columns(table, source)
     times = infer_time_column(table, profiles, source, hints)
     source = source.model_copy(update={"epoch": times.epoch})
     zone = infer_timezone(table, times, hints)
@@ -100,7 +100,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         rows=table.num_rows, unique_id=ids, ds=times.column, format=times.format, y=target.y, targets=target.columns,
         known_at=known_at, freq=step.freq, zone=zone.zone, horizon=seasonality.horizon, lookback=seasonality.lookback,
         season=seasonality.season, refresh=seasonality.refresh, observed=covariates.observed, static=covariates.static,
-        repeated=policy, minimum=minimum, whole=bool((y % 1 == 0).all()), findings=tuple(inferences),
+        repeated=policy, minimum=minimum, whole=bool((y % 1 == 0).all()), inferences=tuple(inferences),
     )  # fmt: skip
 
 

@@ -88,13 +88,13 @@ def to_pandas(values: pa.ChunkedArray) -> pd.Series:
 
 def _choose_column(table: pa.Table, profiles: dict[str, ColumnProfile], source: SourceSpec, hints: Hints) -> str:
     if hints.time:
-        return resolve_column(hints.time, profiles, "--time", source.shown)
+        return resolve_column(hints.time, profiles, "--time", source.label)
     candidates = [profile.name for profile in profiles.values() if profile.kind == "time"]
     candidates = candidates or [profile.name for profile in profiles.values() if profile.kind == "epoch"]
     if not candidates:
         columns = join_names([repr(name) for name in table.column_names], 12)
         raise CannotInferPipeline(
-            f"{source.shown} has no time column among its {table.num_columns} columns: {columns}. Each row needs a "
+            f"{source.label} has no time column among its {table.num_columns} columns: {columns}. Each row needs a "
             "time such as 2024-01-31 or 2024-01-31 13:00: add such a column, or name it with --time."
         )
     return min(candidates, key=lambda name: _rank(name, table, profiles))
@@ -176,6 +176,6 @@ def _unreadable_message(name: str, values: pd.Series, times: pd.Series, source: 
     unreadable = values[times.isna()]
     first = repr(unreadable.iloc[0]) if len(unreadable) else "nothing"
     return (
-        f"column {name!r} of {source.shown} does not hold times: {len(unreadable):,} of {len(values):,} rows cannot be "
+        f"column {name!r} of {source.label} does not hold times: {len(unreadable):,} of {len(values):,} rows cannot be "
         f"parsed, the first is {first}. Write times as 2024-01-31 13:00, or name another column with --time."
     )

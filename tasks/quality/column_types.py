@@ -42,7 +42,7 @@ def check_column_types(raw: pd.DataFrame, reading: DatasetSpec) -> list[Violatio
 def _source_values(name: str, raw: pd.DataFrame, reading: DatasetSpec) -> pd.Series:
     """Return a column of the source from the raw table, which has canonical names."""
     columns = reading.columns
-    if name in reading.targets([name]):
+    if name in reading.select_targets([name]):
         return raw["y"] if isinstance(columns.y, str) else raw.loc[raw["target"] == name, "y"]
     if name == columns.unique_id and not isinstance(columns.y, str):
         return wide_tables.strip_targets(raw["unique_id"], raw["target"])
@@ -88,7 +88,7 @@ def _is_unreadable(text: pd.Series, column: Column, reading: DatasetSpec) -> pd.
     if column.kind == "boolean":
         return parse_booleans(text)[1]
     if column.kind == "time":
-        return reading.times(text, column).isna()
+        return reading.parse_times(text, column).isna()
     return parse_numbers(text, reading.source.decimal)[1]
 
 

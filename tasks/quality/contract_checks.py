@@ -25,10 +25,10 @@ def to_source_columns(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSp
         return wide_tables.pivot_to_source(frame, raw, reading)
     source = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
     if columns.known_at:
-        source[columns.known_at] = reading.known(raw["known_at"])
-    others = {name: frame[name] if name in frame else raw[name] for name in reading.wanted}
+        source[columns.known_at] = reading.parse_known_at(raw["known_at"])
+    others = {name: frame[name] if name in frame else raw[name] for name in reading.additional_columns}
     for name in reading.features.static:  # models read a static column as text even if the contract promises numbers
-        if reading.kind(name) in ("number", "integer"):
+        if reading.column_type(name) in ("number", "integer"):
             others[name] = parse_numbers(raw[name], reading.source.decimal)[0]
     return pd.DataFrame({"row": frame["row"], **source, **others})
 

@@ -175,7 +175,7 @@ def _parse_values(text: pd.Series, arrow_type: pa.DataType) -> Any:
     return pd.to_numeric(text) if pa.types.is_floating(arrow_type) else text
 
 
-def formulas(rows: pd.DataFrame) -> int:
+def count_formulas(rows: pd.DataFrame) -> int:
     """Count the values that a spreadsheet would run as a formula: not a number, and starting with =, +, - or @."""
     count = 0
     for name in rows:

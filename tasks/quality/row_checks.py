@@ -51,18 +51,18 @@ def _parse_ids(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> 
 
 
 def _parse_times(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
-    frame["ds"] = reading.times(raw["ds"], ids=raw["unique_id"])
+    frame["ds"] = reading.parse_times(raw["ds"], ids=raw["unique_id"])
     column, unreadable = reading.columns.ds, frame["ds"].isna()
-    ambiguous = unreadable & reading.on_a_changing_clock(raw["ds"]) if unreadable.any() else unreadable
+    ambiguous = unreadable & reading.find_clock_changes(raw["ds"]) if unreadable.any() else unreadable
     naive = is_naive(raw["ds"], reading.contract_column(column))
     checks: list[Check] = [
         ("ds is a time", column, "must be a valid time", unreadable & ~ambiguous),
-        ("ds is one moment", column, CLOCK_CHANGE.format(reading.clock), ambiguous),
+        ("ds is one moment", column, CLOCK_CHANGE.format(reading.naive_time_zone), ambiguous),
         ("ds has a zone", column, "must have a time zone or an offset", naive),
     ]
     known_at = reading.columns.known_at
     if known_at:
-        unknown = reading.known(raw["known_at"]).isna()
+        unknown = reading.parse_known_at(raw["known_at"]).isna()
         checks.append(("known_at is a time", known_at, "must be the time at which the row became known", unknown))
     return checks
 
@@ -70,13 +70,13 @@ def _parse_times(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -
 def _parse_numbers(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
     """Parse the target, the numeric covariates, and columns for which only the contract promises numbers."""
     checks: list[Check] = []
-    promised = (name for name in reading.wanted if reading.kind(name) in ("number", "integer"))
-    numeric = dict.fromkeys((*reading.numbers, *promised))
+    promised = (name for name in reading.additional_columns if reading.column_type(name) in ("number", "integer"))
+    numeric = dict.fromkeys((*reading.numeric_covariates, *promised))
     for name, column in (("y", reading.columns.target), *((name, name) for name in numeric)):
         frame[name], not_a_number, infinite = parse_numbers(raw[name], reading.source.decimal)
         checks.append((f"{name} is a number", column, "must be a number or empty", not_a_number))
         checks.append((f"{name} is finite", column, "must be finite", infinite))
-        if reading.kind(column) == "integer":
+        if reading.column_type(column) == "integer":
             checks.append((f"{name} is whole", column, "must be a whole number", frame[name] % 1 > 0))
     return checks
 
@@ -84,12 +84,12 @@ def _parse_numbers(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec)
 def _parse_contract_columns(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
     """Parse columns for which the contract promises times or booleans."""
     checks: list[Check] = []
-    for name in reading.wanted:
-        if reading.kind(name) == "time":
-            frame[name] = reading.times(raw[name], reading.contract_column(name))
+    for name in reading.additional_columns:
+        if reading.column_type(name) == "time":
+            frame[name] = reading.parse_times(raw[name], reading.contract_column(name))
             unreadable = raw[name].notna() & frame[name].isna()
             checks.append((f"{name} is a time", name, "must be a valid time or empty", unreadable))
-        elif reading.kind(name) == "boolean" and name not in frame:
+        elif reading.column_type(name) == "boolean" and name not in frame:
             frame[name], unreadable = parse_booleans(raw[name])
             checks.append((f"{name} is true or false", name, "must be true, false or empty", unreadable))
     return checks

@@ -114,7 +114,7 @@ def reindex_to_grid(
     codes = first.index.get_indexer(frame["unique_id"])
     known = codes >= 0
     rows = (starts[codes] + steps - begins[codes])[known]
-    for name in ("y", *reading.numbers):
+    for name in ("y", *reading.numeric_covariates):
         values = np.full(len(filled), np.nan)
         values[rows] = frame[name].to_numpy(dtype="float64", na_value=np.nan)[known]
         filled[name] = values

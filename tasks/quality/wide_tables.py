@@ -33,8 +33,8 @@ def pivot_to_source(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec
         table["unique_id"] = columns.target
     table[columns.ds] = frame.loc[first, "ds"]
     if columns.known_at:
-        table[columns.known_at] = reading.known(raw.loc[first, "known_at"])
-    for name in reading.wanted:
+        table[columns.known_at] = reading.parse_known_at(raw.loc[first, "known_at"])
+    for name in reading.additional_columns:
         table[name] = (frame if name in frame else raw).loc[first, name]
     return table.join(values, on="row")
 

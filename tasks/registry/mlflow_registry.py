@@ -20,7 +20,7 @@ class TrackingSettings(Spec):
     artifacts: str | None = None
 
     @property
-    def lost(self) -> bool:
+    def database_is_missing(self) -> bool:
         """Whether the URI is a SQLite file that does not exist. MLflow would create an empty database there."""
         return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
 

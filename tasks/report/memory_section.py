@@ -7,7 +7,7 @@ from models.diagnostics.effective_memory import explain_short_memory, gate_satur
 from models.restore import restore_shape, restore_spec
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.diagram import Diagram
-from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
+from tasks.charts.gradient_by_lag import GradientCurve, draw_gradient_by_lag
 from tasks.charts.network_view import NetworkView
 from tasks.charts.unrolled_network import draw_unrolled
 from tasks.modeling.candidate import load_bundle
@@ -63,7 +63,9 @@ def memory_diagrams(memories: Sequence[ModelMemory], references: Sequence[Gradie
     best = memories[0].view
     curves = [*(GradientCurve(memory.view.name, memory.view.memory) for memory in memories), *references]
     unrolled = (draw_unrolled(best), draw_unrolled(best, narrow=True))
-    return MemoryDiagrams(unrolled, (draw_lags(curves), draw_lags(curves, narrow=True)), draw_cell(best))
+    return MemoryDiagrams(
+        unrolled, (draw_gradient_by_lag(curves), draw_gradient_by_lag(curves, narrow=True)), draw_cell(best)
+    )
 
 
 def network_view(trained: TrainingResult, store: Store) -> NetworkView | None:

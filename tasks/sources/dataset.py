@@ -60,12 +60,12 @@ class DatasetSpec(Spec):
         """Whether steps are days or longer: the values of `ds` are then dates, kept as midnight UTC."""
         return not isinstance(pd.tseries.frequencies.to_offset(self.freq), pd.offsets.Tick)
 
-    def moment(self, as_of: datetime) -> pd.Timestamp:
+    def align_as_of(self, as_of: datetime) -> pd.Timestamp:
         """Return `as_of` as it compares with `ds`: in UTC or, if `ds` holds dates, the wall time of the zone."""
         instant = pd.Timestamp(as_of).tz_convert("UTC")
         return instant.tz_convert(self.zone).tz_localize(None).tz_localize("UTC") if self.calendar_steps else instant
 
-    def times(self, values: pd.Series, column: Column | None = None, ids: pd.Series | None = None) -> pd.Series:
+    def parse_times(self, values: pd.Series, column: Column | None = None, ids: pd.Series | None = None) -> pd.Series:
         """Parse times of a column.
 
         Args:
@@ -86,24 +86,24 @@ class DatasetSpec(Spec):
         return TimestampParser(zone, self.source.epoch, column.format, self.calendar_steps)
 
     @property
-    def clock(self) -> str:
+    def naive_time_zone(self) -> str:
         """The time zone of naive times in `ds`."""
         return self.timestamp_parser().zone or "UTC"
 
-    def on_a_changing_clock(self, values: pd.Series) -> pd.Series:
+    def find_clock_changes(self, values: pd.Series) -> pd.Series:
         """Return which of `values`, of which none could be parsed, are wall times in the hour of a clock change."""
         return self.timestamp_parser()._replace(calendar_steps=True).parse(values).notna()
 
     @property
-    def numbers(self) -> tuple[str, ...]:
+    def numeric_covariates(self) -> tuple[str, ...]:
         """Covariates that must be numbers."""
         return (*self.features.known_columns, *self.features.observed)
 
     @property
-    def wanted(self) -> tuple[str, ...]:
+    def additional_columns(self) -> tuple[str, ...]:
         """Source columns other than series, time and target: covariates, then columns of the contract alone."""
-        listed = dict.fromkeys((*self.numbers, *self.features.static, *self.contract_columns))
-        mapped = {*self.identity, *self.targets(list(listed))}
+        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns))
+        mapped = {*self.key_columns, *self.select_targets(list(listed))}
         return tuple(name for name in listed if name not in mapped)
 
     @property
@@ -112,21 +112,23 @@ class DatasetSpec(Spec):
         return tuple(column.name for column in self.contract.columns) if self.contract else ()
 
     @property
-    def identity(self) -> tuple[str, ...]:
+    def key_columns(self) -> tuple[str, ...]:
         """The columns that hold the series and time of a row, and when it became known."""
         return tuple(name for name in (self.columns.unique_id, self.columns.ds, self.columns.known_at) if name)
 
-    def targets(self, names: list[str]) -> list[str]:
+    def select_targets(self, names: list[str]) -> list[str]:
         """Return the targets among the columns of the source, without columns that have another role."""
         if isinstance(self.columns.y, str):
             return [self.columns.y]
-        return unpivot.match_columns(self.columns.y, names, (*self.identity, *self.numbers, *self.features.static))
+        return unpivot.match_columns(
+            self.columns.y, names, (*self.key_columns, *self.numeric_covariates, *self.features.static)
+        )
 
-    def chosen(self, names: list[str]) -> list[str]:
+    def select_columns(self, names: list[str]) -> list[str]:
         """Return every column of the source that is used, including those that the source lacks."""
-        return list(dict.fromkeys((*self.identity, *self.targets(names), *self.wanted)))
+        return list(dict.fromkeys((*self.key_columns, *self.select_targets(names), *self.additional_columns)))
 
-    def known(self, values: pd.Series) -> pd.Series:
+    def parse_known_at(self, values: pd.Series) -> pd.Series:
         """Parse the times at which rows became known: UTC with microsecond precision, NaT if it cannot be parsed."""
         return TimestampParser(self.source.timezone, self.source.epoch).parse(values)
 
@@ -135,14 +137,14 @@ class DatasetSpec(Spec):
         columns = self.contract.columns if self.contract else ()
         return next((column for column in columns if column.name == name), None)
 
-    def kind(self, name: str) -> ColumnType:
+    def column_type(self, name: str) -> ColumnType:
         """Return the type that the contract gives a source column; 'any' if it gives none."""
         column = self.contract_column(name)
         return column.kind if column else "any"
 
-    def role(self, name: str) -> str:
+    def describe_role(self, name: str) -> str:
         """Return the role of a column, other than series, time and target, as text for a message."""
-        if name in {*self.numbers, *self.features.static}:
+        if name in {*self.numeric_covariates, *self.features.static}:
             return "covariate"
         return f"column that contract {self.contract.label if self.contract else ''} promises"
 
@@ -152,14 +154,14 @@ class DatasetSpec(Spec):
         return self.contract.row_faults if self.contract else "error"
 
     @property
-    def kinds(self) -> dict[str, ColumnType]:
+    def column_types(self) -> dict[str, ColumnType]:
         """The type of each column that the contract's rules may name, by the source's column names."""
         columns = self.columns
         covariates: dict[str, ColumnType] = dict.fromkeys(self.features.static, "string")
-        covariates |= dict.fromkeys(self.numbers, "number")
+        covariates |= dict.fromkeys(self.numeric_covariates, "number")
         canonical: dict[str, ColumnType] = {columns.unique_id or "unique_id": "string", columns.ds: "time"}
-        canonical |= dict.fromkeys(self.targets(list(self.contract_columns)), "number")
+        canonical |= dict.fromkeys(self.select_targets(list(self.contract_columns)), "number")
         canonical |= {columns.known_at: "time"} if columns.known_at else {}
-        promised = {name: self.kind(name) for name in self.wanted}
+        promised = {name: self.column_type(name) for name in self.additional_columns}
         untyped = {name: kind for name, kind in covariates.items() if promised[name] == "any"}
         return {**promised, **untyped, **canonical}

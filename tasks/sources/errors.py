@@ -41,7 +41,7 @@ def translate_errors(source: SourceSpec) -> Iterator[SourceSpec]:
 
 
 def _to_nightcast_error(source: SourceSpec, error: Exception) -> NightcastError:
-    table = f"the source {source.shown}"
+    table = f"the source {source.label}"
     if isinstance(error, NightcastError):
         return error
     if isinstance(error, FileNotFoundError):
@@ -70,7 +70,7 @@ def _first_line(error: BaseException) -> str:
 
 def _redact(error: NightcastError, source: SourceSpec, resolved: SourceSpec, secrets: Secrets) -> NightcastError:
     def clean(text: str) -> str:
-        return secrets.redact(text.replace(resolved.shown, source.shown))
+        return secrets.redact(text.replace(resolved.label, source.label))
 
     if isinstance(error, ContractBroken):
         return type(error)(clean(error.table), [clean(finding) for finding in error.findings], error.quarantine)

@@ -47,11 +47,11 @@ def _check_address(source: SourceSpec) -> None:
         if scheme and scheme not in SCHEMES:
             supported = "file, s3, gs, abfs, https, sftp"
             raise SpecError(
-                f"the source {source.shown} can't be opened: {scheme}:// is not supported; use one of {supported}."
+                f"the source {source.label} can't be opened: {scheme}:// is not supported; use one of {supported}."
             )
         if scheme in ("http", "https") and (address := _find_private_address(part)):
             raise SpecError(
-                f"the source {source.shown} can't be opened: its host is {address}, an address inside this machine or "
+                f"the source {source.label} can't be opened: its host is {address}, an address inside this machine or "
                 "its network, which is not read over http; give the path of the file, or a bucket."
             )
 

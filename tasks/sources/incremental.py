@@ -44,9 +44,9 @@ def plan_incremental_read(
         raw = store.arrow(before.raw)
     except StoreDamaged:
         return None
-    times = reading.times(raw["ds"].to_pandas())
-    known = reading.known(raw["known_at"].to_pandas())
-    observed = times[times < reading.moment(before.as_of)]
+    times = reading.parse_times(raw["ds"].to_pandas())
+    known = reading.parse_known_at(raw["known_at"].to_pandas())
+    observed = times[times < reading.align_as_of(before.as_of)]
     settled = known[known <= known.max() - pd.Timedelta(spec.reread)]
     sortable = _sorts_like_times(raw["ds"], times, reading) and _sorts_like_times(raw["known_at"], known, reading)
     if observed.empty or settled.empty or not sortable:

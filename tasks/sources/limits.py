@@ -9,7 +9,7 @@ MAX_BYTES = 8 << 30  # uncompressed: a file of 88 KB can hold 560 MB, and its fo
 
 def source_error(source: SourceSpec, reason: str) -> SourceUnreadable:
     """Return the error of a source that cannot be read."""
-    return SourceUnreadable(f"the source {source.shown}", [reason])
+    return SourceUnreadable(f"the source {source.label}", [reason])
 
 
 def check_limit(count: int, limit: int, unit: str, source: SourceSpec) -> None:

@@ -77,7 +77,7 @@ def _bind_function(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., A
             function = getattr(function, part)
     except ModuleNotFoundError as missing:
         raise SpecError(
-            f"the callable {source.shown} can't be imported: {missing}; put its module next to the YAML, or install it."
+            f"the callable {source.label} can't be imported: {missing}; put its module next to the YAML, or install it."
         ) from missing
     except AttributeError as missing:
         raise SpecError(f"the module {name} has no {path}: {missing}") from missing
@@ -85,7 +85,7 @@ def _bind_function(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., A
         raise source_error(source, f"its module can't be imported: {_describe_failure(error)}") from error
     if not callable(function):
         raise SpecError(
-            f"the callable {source.shown} is {type(function).__name__}, which can't be called; name a function."
+            f"the callable {source.label} is {type(function).__name__}, which can't be called; name a function."
         )
     signature = inspect.signature(function)
     arguments = dict(source.arguments)
@@ -94,7 +94,7 @@ def _bind_function(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., A
     try:
         signature.bind(**arguments)
     except TypeError as wrong:
-        raise SpecError(f"the callable {source.shown}{signature} does not take these arguments: {wrong}.") from wrong
+        raise SpecError(f"the callable {source.label}{signature} does not take these arguments: {wrong}.") from wrong
     return function, arguments
 
 

@@ -24,9 +24,9 @@ FIELDS = {
     "python": ("callable", "arguments"),
 }
 REQUIRED_FIELD = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
-NAMED = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
-SECRET = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
-SQLITE_FILE = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
+VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
+SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
+SQLITE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
 
 
 class IncrementalSpec(Spec):
@@ -117,7 +117,7 @@ class SourceSpec(Spec):
             raise ValueError(
                 "parameters: as_of is reserved for the as-of of the run; the query may use :as_of without it"
             )
-        if reference := NAMED.search(self.query or ""):
+        if reference := VARIABLE_REFERENCE.search(self.query or ""):
             raise ValueError(
                 f"query contains {reference.group()}; add it to source.parameters, and use it in the query as :name"
             )
@@ -134,7 +134,7 @@ class SourceSpec(Spec):
             )
 
     @property
-    def shown(self) -> str:
+    def label(self) -> str:
         """The source in a message or record, without credentials."""
         if self.kind == "sql":
             return f"{_redact_url(self.url)}{f' ({self.table})' if self.table else ''}"
@@ -150,10 +150,10 @@ class SourceSpec(Spec):
         """The folder of the YAML; empty for a source without a YAML."""
         return self._folder
 
-    def beside(self, resolve: Callable[[str], str], folder: Path) -> "SourceSpec":
+    def with_resolved_paths(self, resolve: Callable[[str], str], folder: Path) -> "SourceSpec":
         """Return the source of a YAML in `folder`, with its local path resolved."""
         changes = {"path": resolve(self.path)} if self.path else {}
-        if local := SQLITE_FILE.fullmatch(self.url):
+        if local := SQLITE_URL.fullmatch(self.url):
             changes["url"] = f"{local[1]}{resolve(local[2])}{local[3]}"
         moved = self.model_copy(update=changes)
         moved._folder = str(folder)
@@ -182,6 +182,6 @@ def _redact_values(value: Any, name: str) -> Any:
         return {key: _redact_values(item, str(key)) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_redact_values(item, name) for item in value]
-    if isinstance(value, str) and not NAMED.fullmatch(value):
-        return "…" if SECRET.search(name) else _redact_url(value) if "://" in value else value
+    if isinstance(value, str) and not VARIABLE_REFERENCE.fullmatch(value):
+        return "…" if SECRET_NAME.search(name) else _redact_url(value) if "://" in value else value
     return value

@@ -86,12 +86,12 @@ def _create_engine(source: SourceSpec) -> Engine:
         engine = create_engine(url, poolclass=NullPool, connect_args=timeout)
     except (ArgumentError, NoSuchModuleError) as unknown:
         raise SpecError(
-            f"the source {source.shown} can't be opened: SQLAlchemy does not know its url; write one such as "
+            f"the source {source.label} can't be opened: SQLAlchemy does not know its url; write one such as "
             "postgresql://user:${PASSWORD}@host:5432/database, or sqlite:///file.db."
         ) from unknown
     if engine.dialect.is_async:
         raise SpecError(
-            f"the source {source.shown} can't be opened: {url.drivername} is an asynchronous driver; name a "
+            f"the source {source.label} can't be opened: {url.drivername} is an asynchronous driver; name a "
             f"synchronous driver, or none, as in {url.get_backend_name()}://…"
         )
     return engine
@@ -100,7 +100,7 @@ def _create_engine(source: SourceSpec) -> Engine:
 def _check_file(url: URL, source: SourceSpec) -> None:
     """Raise if the file does not exist, because SQLite would create it."""
     if url.database in (None, "", ":memory:"):
-        raise SpecError(f"the url of the source {source.shown} has no file; write sqlite:///file.db.")
+        raise SpecError(f"the url of the source {source.label} has no file; write sqlite:///file.db.")
     if not str(url.database).startswith("file:") and not Path(str(url.database)).is_file():
         raise FileNotFoundError(url.database)
 

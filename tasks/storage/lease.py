@@ -62,10 +62,10 @@ class LeaseRecord(Spec):
     expires: datetime
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Describe owner, start and expiry for a message."""
         expiry = _utc(self.expires)
-        return f"{self.owner.told}, since {_utc(self.taken)}; its lease holds until {expiry} if not renewed"
+        return f"{self.owner.description}, since {_utc(self.taken)}; its lease holds until {expiry} if not renewed"
 
 
 class Observation(NamedTuple):
@@ -112,7 +112,11 @@ class Lease:
         newest = max(lease_numbers(self.root, self.pipeline), default=0)
         current = read(self.root, self.pipeline, newest)
         if newest > self.held.token or (current and current.owner != self.held.owner):
-            return f"was taken over by {current.owner.told} at {_utc(current.taken)}" if current else "was taken over"
+            return (
+                f"was taken over by {current.owner.description} at {_utc(current.taken)}"
+                if current
+                else "was taken over"
+            )
         if newest < self.held.token or not current:
             return "is gone from the store: another run had taken it over, or it was deleted"
         age = self.clock.steady() - self._renewed
@@ -171,7 +175,7 @@ def acquire(
         current = read(root, pipeline, newest)
         if current != last_seen:
             if current and not last_seen and not has_exited(current.owner):
-                log.info("waiting for %s: %s", pipeline, current.told)
+                log.info("waiting for %s: %s", pipeline, current.description)
             last_seen, unchanged_since = current, clock.steady()
         if not current or has_exited(current.owner) or clock.steady() - unchanged_since > current.seconds:
             lease = _take(root, pipeline, Observation(newest, current), owner, settings, clock)
@@ -179,7 +183,7 @@ def acquire(
                 return lease
         waited = clock.steady() - started
         if waited >= settings.wait:
-            raise LeaseHeld(pipeline, current.told if current else "a run that is starting", waited)
+            raise LeaseHeld(pipeline, current.description if current else "a run that is starting", waited)
         clock.sleep(min(POLL_INTERVAL_S, settings.wait - waited))
 
 

@@ -31,7 +31,7 @@ class ProcessIdentity(Spec):
     mark: str = ""
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Name the run, the process and the host for a message."""
         return f"{self.run} (process {self.pid} on {self.host})"
 

@@ -94,7 +94,7 @@ class RollingOrigins:
     def train(self, model: RecurrentSpec, **training: object) -> Bundle:
         default = self.spec.recipes[0]
         training_spec = default.training.model_copy(update=training)
-        model = model.settled(default.view.phase, default.view.lookback)
+        model = model.with_default_segment(default.view.phase, default.view.lookback)
         recipe = Recipe(model=model, training=training_spec, quantiles=default.quantiles, view=default.view)
         return train_network(self.part, self.part_index, recipe)[0]
 

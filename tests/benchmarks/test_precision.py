@@ -13,10 +13,10 @@ import torch
 
 from models.data.batches import Batch
 from models.data.panel import Panel
-from models.devices import same_threads
-from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.devices import fixed_threads
+from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 from models.training.gradient_norms import GradientNorms
-from models.training.precision import lowered, multiplies_bfloat16
+from models.training.precision import autocast, supports_bfloat16
 from models.training.train_network import train_network
 from tasks.modeling.training_data import select_training_part
 
@@ -35,11 +35,11 @@ def batch_of(lookback: int, windows: int = 128, columns: int = 12, horizon: int 
     return Batch(error_weights=torch.ones(windows, 1), **tensors)
 
 
-def build_step(network: Recurrent, batch: Batch, precision, gradients: GradientNorms):
+def build_step(network: RecurrentNetwork, batch: Batch, precision, gradients: GradientNorms):
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
 
     def step() -> None:
-        with lowered(precision, torch.device("cpu")):
+        with autocast(precision, torch.device("cpu")):
             loss = network.loss(batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
@@ -64,19 +64,19 @@ def measure_alternating(steps: dict, windows: int, seconds: float = 8.0) -> dict
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_speed(cell, capsys):
     lines = [
-        f"\nthis CPU multiplies bfloat16 in hardware: {multiplies_bfloat16(torch.device('cpu'))}; windows per second"
+        f"\nthis CPU multiplies bfloat16 in hardware: {supports_bfloat16(torch.device('cpu'))}; windows per second"
     ]
     for hidden, layers, segment, lookback in SIZES:
         spec = RecurrentSpec(cell=cell, hidden=hidden, layers=layers, segment=segment)
-        shape = Shape(
+        shape = NetworkShape(
             lookback=lookback, horizon=24, past=12, future=12, statics=(), quantiles=QUANTILES, season=24
         )  # fmt: skip
-        network, batch = Recurrent(spec, shape), batch_of(lookback)
+        network, batch = RecurrentNetwork(spec, shape), batch_of(lookback)
         gradients = GradientNorms(network)
         steps = {name: build_step(network, batch, name, gradients) for name in ("float32", "bfloat16")}
         steps["norms"] = lambda g=gradients: g.clip(1.0)
         steps["plain"] = lambda n=network: torch.nn.utils.clip_grad_norm_(n.parameters(), 1.0)
-        with same_threads(1):
+        with fixed_threads(1):
             rates = measure_alternating(steps, len(batch.past))
         lines.append(
             f"{spec.name:14s} lookback {lookback:3d}  float32 {rates['float32']:7,.0f}"

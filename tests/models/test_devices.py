@@ -6,10 +6,10 @@ import torch
 from data_contracts.errors import SpecError
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
-from models.devices import NoSuchDevice, device_of, same_numbers
+from models.devices import NoSuchDevice, reproducible, resolve_device
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
-from models.training.precision import lowered, multiplies_bfloat16
+from models.training.precision import autocast, supports_bfloat16
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 
@@ -22,31 +22,31 @@ SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 @without_cuda
 def test_missing_cuda_is_reported_with_a_remedy() -> None:
     with pytest.raises(NoSuchDevice, match=r"training\.device is cuda.*device: auto") as error:
-        device_of("cuda")
+        resolve_device("cuda")
     assert isinstance(error.value, SpecError)
     assert error.value.exit_code == 2
 
 
 @without_cuda
 def test_auto_is_the_cpu_without_cuda() -> None:
-    assert device_of("auto") == CPU
+    assert resolve_device("auto") == CPU
 
 
 def test_cpu_is_always_available() -> None:
-    assert device_of("cpu") == CPU
+    assert resolve_device("cpu") == CPU
 
 
 @pytest.mark.parametrize(("precision", "inside"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])
 def test_products_have_the_precision_of_the_spec(precision, inside: torch.dtype) -> None:
     ones = torch.ones(2, 2)
-    with lowered(precision, CPU):
+    with autocast(precision, CPU):
         assert (ones @ ones).dtype == inside
     assert (ones @ ones).dtype == torch.float32
 
 
 def test_auto_is_bfloat16_if_the_machine_multiplies_it() -> None:
-    with lowered("auto", CPU):
-        assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == multiplies_bfloat16(CPU)
+    with autocast("auto", CPU):
+        assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == supports_bfloat16(CPU)
 
 
 def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, WindowIndex]) -> None:
@@ -54,8 +54,8 @@ def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, Win
     training = TrainingSpec(max_epochs=1, windows_per_epoch=128, device="auto", precision="auto")
     recipe = Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
     bundle, _ = train_network(panel, index, recipe)
-    device = device_of("auto")
-    assert bundle.recurrent.trained_on == (device.type, "bfloat16" if multiplies_bfloat16(device) else "float32")
+    device = resolve_device("auto")
+    assert bundle.recurrent.trained_on == (device.type, "bfloat16" if supports_bfloat16(device) else "float32")
 
 
 def test_random_state_is_fixed_inside_and_restored_outside() -> None:
@@ -65,7 +65,7 @@ def test_random_state_is_fixed_inside_and_restored_outside() -> None:
     drawn = [torch.rand(1)]
     inside = []
     for _ in range(2):
-        with same_numbers(5, 1, CPU):
+        with reproducible(5, 1, CPU):
             inside.append(torch.rand(1))
     drawn.append(torch.rand(1))
     assert torch.equal(torch.cat(drawn), expected)

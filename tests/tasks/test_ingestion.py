@@ -98,7 +98,7 @@ def test_missing_column_is_reported_before_data_are_read(tmp_path: Path, reading
     sales().rename(columns={"sold": "solt"}).to_parquet(tmp_path / "sales.parquet")
     spec = reading()
     with pytest.raises(SourceUnreadable, match="did you mean 'solt'"):
-        to_canonical_columns(read_source(spec.source, spec.chosen), spec)
+        to_canonical_columns(read_source(spec.source, spec.select_columns), spec)
 
 
 def test_empty_table_and_repeated_column_are_refused(reading: MakeSpec, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from models.bundle import Bundle
 from models.networks.recurrent import RecurrentSpec
-from models.training.fit import Epoch, TrainingSpec
+from models.training.fit import EpochReport, TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key
@@ -101,7 +101,7 @@ def test_champion_of_another_kind_does_not_change_the_cache_key(prepared, foreca
     [((0.0, 0.0), "0:00 left"), ((12.3, 220.9), "0:12 to 3:40 left"), ((65.0, 65.4), "1:05 left")],
 )
 def test_time_left_is_formatted_as_a_range(left: tuple[float, float], text: str) -> None:
-    assert format_time_left(Epoch(1, 9, 0.5, 0.5, 1.0, left)) == text
+    assert format_time_left(EpochReport(1, 9, 0.5, 0.5, 1.0, left)) == text
 
 
 # The training step in a process of its own, on tables of a store; the process is killed at an optimiser step.

@@ -8,7 +8,7 @@ from prefect.client.orchestration import get_client
 from data_contracts.errors import ContractBroken
 from flows.nightly import nightly
 from flows.runs import prefect_artifacts
-from flows.runs.prefect_artifacts import plain
+from flows.runs.prefect_artifacts import escape_markup
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 
@@ -64,4 +64,4 @@ def test_failing_prefect_artifact_does_not_stop_the_night(world, monkeypatch, ca
     ],
 )
 def test_markup_in_text_is_escaped(text, shown):
-    assert plain(text) == shown
+    assert escape_markup(text) == shown

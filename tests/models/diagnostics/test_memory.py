@@ -7,18 +7,18 @@ from torch import Tensor, nn
 
 from models.data.batches import Batch
 from models.diagnostics.memory import GateStatistics, last_significant_lag, measure_memory
-from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 
 
-def network(lookback: int = 6, horizon: int = 2, season: int = 4, future: int = 0, **spec: object) -> Recurrent:
+def network(lookback: int = 6, horizon: int = 2, season: int = 4, future: int = 0, **spec: object) -> RecurrentNetwork:
     """A network, by default of one unit; its past is the target and the mask of observed values."""
-    shape = Shape(
+    shape = NetworkShape(
         lookback=lookback, horizon=horizon, past=2, future=future, statics=(), quantiles=(0.5,), season=season
     )
-    return Recurrent(RecurrentSpec.model_validate({"cell": "rnn", "hidden": 1, "dropout": 0.5} | spec), shape)
+    return RecurrentNetwork(RecurrentSpec.model_validate({"cell": "rnn", "hidden": 1, "dropout": 0.5} | spec), shape)
 
 
-def fading(model: Recurrent, kept: float) -> Recurrent:
+def fading(model: RecurrentNetwork, kept: float) -> RecurrentNetwork:
     """Set the weights in place: the new state is the input plus `kept` times the previous state."""
     with torch.no_grad():
         for name, weight in model.encoder.named_parameters():
@@ -44,7 +44,7 @@ def batch_of(target: Tensor, future: Tensor | None = None, horizon: int = 2) -> 
     )
 
 
-class InputForecast(Recurrent):
+class InputForecast(RecurrentNetwork):
     """A network whose point forecast is computed from its inputs alone."""
 
     def from_inputs(self, batch: Batch) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from data_contracts.errors import SpecError
 from models.data.batches import Batch
 from models.data.windows import WindowSpec, build_window_index
-from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 from models.predict import normalised_forecasts, predict
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
@@ -41,7 +41,7 @@ OPTIONS = [
 QUANTILES = (0.1, 0.5, 0.9)
 
 
-def shape_of(**more: object) -> Shape:
+def shape_of(**more: object) -> NetworkShape:
     defaults = {
         "lookback": 12,
         "horizon": 4,
@@ -51,10 +51,10 @@ def shape_of(**more: object) -> Shape:
         "quantiles": QUANTILES,
         "season": 4,
     }
-    return Shape.model_validate(defaults | more)
+    return NetworkShape.model_validate(defaults | more)
 
 
-def batch_of(shape: Shape, count: int = 7) -> Batch:
+def batch_of(shape: NetworkShape, count: int = 7) -> Batch:
     generator = torch.Generator().manual_seed(0)
     lookback, horizon = shape.lookback, shape.horizon
     return Batch(
@@ -81,7 +81,7 @@ def test_each_kind_has_a_unique_name() -> None:
 @pytest.mark.parametrize("spec", KINDS + OPTIONS, ids=lambda spec: spec.name)
 def test_each_kind_gives_ordered_quantiles_and_a_gradient_for_each_weight(spec: RecurrentSpec) -> None:
     shape = shape_of()
-    network = Recurrent(spec, shape)
+    network = RecurrentNetwork(spec, shape)
     batch = batch_of(shape)
     with torch.no_grad():
         quantiles = network.eval().quantiles(batch)
@@ -107,12 +107,12 @@ def test_each_kind_learns_a_wave(build_panel, spec: RecurrentSpec) -> None:
 
 def test_segment_is_cut_to_the_lookback() -> None:
     shape = shape_of(lookback=3)
-    assert Recurrent(RecurrentSpec(cell="gru", segment=24), shape)(batch_of(shape)).shape == (7, 4, 3)
+    assert RecurrentNetwork(RecurrentSpec(cell="gru", segment=24), shape)(batch_of(shape)).shape == (7, 4, 3)
 
 
 def test_forecast_depends_on_each_input() -> None:
     shape = shape_of()
-    network = Recurrent(RecurrentSpec(cell="gru", hidden=16), shape).eval()
+    network = RecurrentNetwork(RecurrentSpec(cell="gru", hidden=16), shape).eval()
     before = network(batch_of(shape))
     for name in ("past", "future", "level", "linear"):
         batch = batch_of(shape)
@@ -125,7 +125,7 @@ def test_forecast_depends_on_each_input() -> None:
 
 def test_first_segment_is_padded_and_last_segment_is_full() -> None:
     shape = shape_of(lookback=7)
-    network = Recurrent(RecurrentSpec(cell="gru", hidden=16, segment=5), shape)
+    network = RecurrentNetwork(RecurrentSpec(cell="gru", hidden=16, segment=5), shape)
     past = batch_of(shape).past
     newer, older = past.clone(), past.clone()
     newer[:, 2:] += 1.0
@@ -139,7 +139,7 @@ def test_first_segment_is_padded_and_last_segment_is_full() -> None:
 @pytest.mark.parametrize("training", [True, False])
 def test_static_values_are_dropped_in_training_only(training: bool) -> None:
     shape = shape_of()
-    network = Recurrent(RecurrentSpec(cell="gru", hidden=4), shape).train(training)
+    network = RecurrentNetwork(RecurrentSpec(cell="gru", hidden=4), shape).train(training)
     network(batch_of(shape, count=1000)).sum().backward()
     assert network.statics[0].weight.grad.any(dim=1).tolist() == [training, True, False]
 
@@ -149,7 +149,7 @@ def test_static_values_are_dropped_in_training_only(training: bool) -> None:
     [(None, 24, 168, 24), (None, 24, 95, 1), (None, 1, 104, 1), (1, 24, 168, 1), (6, 24, 168, 6)],
 )
 def test_default_segment_is_a_day_if_the_lookback_holds_four(given, day: int, lookback: int, segment: int) -> None:
-    assert RecurrentSpec(cell="gru", segment=given).settled(day, lookback).segment == segment
+    assert RecurrentSpec(cell="gru", segment=given).with_default_segment(day, lookback).segment == segment
 
 
 COUNTS = np.random.default_rng(0).poisson(3 + 2.5 * np.sin(np.arange(400) * 2 * np.pi / 7))

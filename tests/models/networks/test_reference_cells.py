@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 from tests.models.networks import reference_cells
 
 KINDS = list(itertools.product(("rnn", "lstm", "gru"), (1, 2, 3), (False, True)))
@@ -15,8 +15,8 @@ TOLERANCE = {"rtol": 0.0, "atol": 1e-12}
 @pytest.mark.parametrize(("cell", "layers", "both"), KINDS)
 def test_states_and_gradients_agree_with_the_equations(cell: str, layers: int, both: bool) -> None:
     torch.manual_seed(layers)
-    shape = Shape(lookback=9, horizon=2, past=4, future=0, statics=(), quantiles=(0.5,), season=3)
-    model = Recurrent(
+    shape = NetworkShape(lookback=9, horizon=2, past=4, future=0, statics=(), quantiles=(0.5,), season=3)
+    model = RecurrentNetwork(
         RecurrentSpec(cell=cell, hidden=5, layers=layers, bidirectional=both, dropout=0.0), shape
     ).double()
     past = torch.randn(3, 9, 4, dtype=torch.float64, requires_grad=True)

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from models.data.batches import Batch
-from models.devices import same_numbers
+from models.devices import reproducible
 from models.diagnostics.memory import Memory, measure_memory
 from models.networks.gates import chrono_init_
-from models.networks.recurrent import Recurrent, RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 
 HIDDEN, BATCH_SIZE, DISTRACTORS_BEFORE = 16, 64, 5
 
@@ -28,11 +28,14 @@ class CopyResult(NamedTuple):
 
 def learn_to_copy(cell: str, k: int, seed: int, kept: int, updates: int = 400) -> CopyResult:
     """Train one network; its gates start to keep for up to `kept` steps, or as torch starts them if that is 0."""
-    with same_numbers(seed, 1, torch.device("cpu")):
-        shape = Shape(
+    with reproducible(seed, 1, torch.device("cpu")):
+        shape = NetworkShape(
             lookback=k + DISTRACTORS_BEFORE, horizon=1, past=3, future=0, statics=(), quantiles=(0.5,), season=k
         )
-        model, output = Recurrent(RecurrentSpec(cell=cell, hidden=HIDDEN, dropout=0.0), shape), nn.Linear(HIDDEN, 1)
+        model, output = (
+            RecurrentNetwork(RecurrentSpec(cell=cell, hidden=HIDDEN, dropout=0.0), shape),
+            nn.Linear(HIDDEN, 1),
+        )
         model.encoder.reset_parameters()  # the initial weights of torch
         if kept:
             chrono_init_(model.encoder, kept)
@@ -57,7 +60,7 @@ def _sequences(count: int, k: int) -> Tensor:
     return torch.stack([value, torch.ones_like(value), mark], dim=-1)
 
 
-def _loss(model: Recurrent, output: nn.Linear, past: Tensor, k: int) -> Tensor:
+def _loss(model: RecurrentNetwork, output: nn.Linear, past: Tensor, k: int) -> Tensor:
     copied = output(model.readout(model.encode(past))).squeeze(-1)
     return (copied - past[:, -k, 0]).square().mean()
 

@@ -13,7 +13,7 @@ from models.data.windows import WindowIndex, WindowSpec, build_window_index
 from models.networks.recurrent import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_collator, restore_network
-from models.training.fit import Epoch, TrainingSpec
+from models.training.fit import EpochReport, TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 
@@ -95,7 +95,7 @@ def test_failed_training_restores_random_state_and_threads(waves: tuple[Panel, W
 
 def test_hooks_receive_each_epoch(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
-    epochs: list[Epoch] = []
+    epochs: list[EpochReport] = []
     _, history = train_network(panel, index, recipe(panel, max_epochs=2), (epochs.append,))
     assert [(epoch.number, epoch.max_epochs) for epoch in epochs] == [(1, 2), (2, 2)]
     assert [epoch.validation_loss for epoch in epochs] == history.validation_losses
@@ -104,9 +104,9 @@ def test_hooks_receive_each_epoch(waves: tuple[Panel, WindowIndex]) -> None:
 
 def test_remaining_time_spans_from_patience_to_last_epoch_and_ends_at_zero(waves) -> None:
     panel, index = waves
-    epochs: list[Epoch] = []
+    epochs: list[EpochReport] = []
     train_network(panel, index, recipe(panel, max_epochs=40, patience=2, learning_rate=0.05), (epochs.append,))
-    shortest, longest = (np.array(side) for side in zip(*(epoch.left_seconds for epoch in epochs), strict=True))
+    shortest, longest = (np.array(side) for side in zip(*(epoch.remaining_seconds for epoch in epochs), strict=True))
     seconds = np.array([epoch.seconds for epoch in epochs])
     assert len(epochs) < 40
     assert shortest[0] == pytest.approx(2 * seconds[0])
@@ -117,10 +117,10 @@ def test_remaining_time_spans_from_patience_to_last_epoch_and_ends_at_zero(waves
 
 def test_remaining_time_is_zero_after_the_last_epoch(waves) -> None:
     panel, index = waves
-    epochs: list[Epoch] = []
+    epochs: list[EpochReport] = []
     train_network(panel, index, recipe(panel, max_epochs=2), (epochs.append,))
-    assert epochs[0].left_seconds == (epochs[0].seconds, epochs[0].seconds)
-    assert epochs[1].left_seconds == (0.0, 0.0)
+    assert epochs[0].remaining_seconds == (epochs[0].seconds, epochs[0].seconds)
+    assert epochs[1].remaining_seconds == (0.0, 0.0)
 
 
 def test_each_layer_has_one_gradient_norm_per_epoch(waves) -> None:

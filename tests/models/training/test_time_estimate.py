@@ -22,6 +22,8 @@ def test_estimate_spans_from_the_earliest_stop_to_the_last_epoch():
     recipe = Recipe(model=RecurrentSpec(cell="gru", hidden=4), training=training, quantiles=(0.5,), view=view)
     estimate = estimate_time(panel, index, recipe)
     assert estimate.model == "gru-4"
-    assert estimate.epoch > 0
-    assert np.isclose(estimate.least, 3 * estimate.epoch * 2)  # patience 2 stops after the third epoch; two members
-    assert np.isclose(estimate.most, 12 * estimate.epoch * 2)
+    assert estimate.epoch_seconds > 0
+    assert np.isclose(
+        estimate.min_seconds, 3 * estimate.epoch_seconds * 2
+    )  # patience 2 stops after the third epoch; two members
+    assert np.isclose(estimate.max_seconds, 12 * estimate.epoch_seconds * 2)

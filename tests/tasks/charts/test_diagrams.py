@@ -9,10 +9,10 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from models.diagnostics.memory import GateStatistics, Memory
-from models.networks.recurrent import RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentSpec
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.diagram import Diagram, fill_opacity
-from tasks.charts.gradient_by_lag import GradientCurve, draw_lags
+from tasks.charts.gradient_by_lag import GradientCurve, draw_gradient_by_lag
 from tasks.charts.gradient_norms import draw_gradient_norms
 from tasks.charts.network_view import Gap, NetworkView, RecurrenceStep, elide_middle, recurrence_steps
 from tasks.charts.unrolled_network import draw_unrolled, format_share
@@ -32,7 +32,7 @@ def memory(curve: Sequence[float], cell: str = "gru", **changes: Any) -> Memory:
 
 def network(measured: Memory, name: str = "gru-64", horizon: int = 6, **spec: Any) -> NetworkView:
     lookback = len(measured.forecast)
-    shape = Shape(lookback=lookback, horizon=horizon, past=2, future=0, statics=(), quantiles=(0.5,), season=4)
+    shape = NetworkShape(lookback=lookback, horizon=horizon, past=2, future=0, statics=(), quantiles=(0.5,), season=4)
     return NetworkView(name, RecurrentSpec.model_validate({"cell": measured.cell} | spec), shape, measured)
 
 
@@ -51,8 +51,8 @@ def texts(diagram: Diagram) -> list[str]:
 def diagrams(view: NetworkView) -> list[Diagram]:
     curves = [GradientCurve(view.name, view.memory), GradientCurve("rnn-64", view.memory, reference=True)]
     return [
-        draw_unrolled(view), draw_unrolled(view, narrow=True), draw_cell(view), draw_lags(curves),
-        draw_lags(curves, narrow=True),
+        draw_unrolled(view), draw_unrolled(view, narrow=True), draw_cell(view), draw_gradient_by_lag(curves),
+        draw_gradient_by_lag(curves, narrow=True),
     ]  # fmt: skip
 
 
@@ -121,7 +121,7 @@ def test_every_cell_has_a_curve_and_references_are_labelled() -> None:
         GradientCurve("gru-64", memory(FADING, "gru", effective=1, effective_recurrence=0)),
         GradientCurve("rnn-64", memory(FADING, "rnn"), reference=True),
     ]
-    diagram = draw_lags(curves)
+    diagram = draw_gradient_by_lag(curves)
     lines = [node.get("class") for node in parse(diagram).iter(f"{SVG}path") if len(node.get("d", "")) > 30]
     assert sorted(filter(None, lines)) == 2 * ["line gru"] + 2 * ["line lstm"] + 2 * ["line rnn reference"]
     labels = texts(diagram)
@@ -131,7 +131,7 @@ def test_every_cell_has_a_curve_and_references_are_labelled() -> None:
 
 
 def test_season_beyond_the_lookback_is_marked_as_never_read() -> None:
-    near, far = (draw_lags([GradientCurve("gru", memory(FADING, season=season))]) for season in (8, 800))
+    near, far = (draw_gradient_by_lag([GradientCurve("gru", memory(FADING, season=season))]) for season in (8, 800))
     assert "never read" in texts(near)
     assert "a season, 800 steps, lies far beyond the lookback →" in texts(far)
 

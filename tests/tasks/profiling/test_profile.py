@@ -38,7 +38,7 @@ def infer(tmp_path):
 
 
 def inference(profile, what):
-    return next(item for item in profile.findings if item.what == what)
+    return next(item for item in profile.inferences if item.what == what)
 
 
 def dates(count, freq="D", start="2022-01-01", **more):

@@ -9,7 +9,7 @@ import pytest
 
 from data_contracts.errors import SpecError
 from tasks.ingestion import to_canonical_columns
-from tasks.quality.quarantine import export_rows, formulas, summarize_by_rule, to_source_rows
+from tasks.quality.quarantine import count_formulas, export_rows, summarize_by_rule, to_source_rows
 from tasks.quality.remedies import find_remedy
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
@@ -123,7 +123,7 @@ def test_formulas_are_counted_and_signed_numbers_are_not():
     rows = pd.DataFrame(
         {"id": ["=cmd|'/c calc'!A0", "a", "@SUM(A1)"], "y": ["-5", "+3", "-1e5"], "z": [None, "", "\t=1"]}
     )
-    assert formulas(rows) == 3
+    assert count_formulas(rows) == 3
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ def test_dry_run_reports_an_invalid_rule_without_data(
 
     contract = contract_of(tmp_path, promise)
     with pytest.raises(SpecError, match=f"contract sales@1.0.0, rule {message}") as refused:
-        dry_run_rules(contract, reading(contract=contract, features={"known": []}).kinds)
+        dry_run_rules(contract, reading(contract=contract, features={"known": []}).column_types)
     assert refused.value.exit_code == 2
 
 
@@ -285,4 +285,4 @@ def test_dry_run_accepts_any_rule_type_on_a_column_without_a_type(
     ]
     for body in bodies:
         contract = contract_of(tmp_path, text(body))
-        dry_run_rules(contract, reading(contract=contract, features={"known": []}).kinds)
+        dry_run_rules(contract, reading(contract=contract, features={"known": []}).column_types)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from models.diagnostics.memory import Memory
-from models.networks.recurrent import RecurrentSpec, Shape
+from models.networks.recurrent import NetworkShape, RecurrentSpec
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView
 from tasks.report.page_data import (
@@ -105,7 +105,7 @@ def model_memory(name: str = "lstm", **changes: Any) -> ModelMemory:
     curve = (1.0, 0.5, 0.25, 0.125)
     fields = {"cell": "lstm", "season": 2, "segment": 1, "forecast": curve, "recurrence": curve, "gates": ()}
     memory = Memory.model_validate(fields | {"effective": 4, "effective_recurrence": 1} | changes)
-    shape = Shape(lookback=4, horizon=24, past=2, future=0, statics=(), quantiles=(0.5,), season=2)
+    shape = NetworkShape(lookback=4, horizon=24, past=2, future=0, statics=(), quantiles=(0.5,), season=2)
     return ModelMemory(NetworkView(name, RecurrentSpec(cell="lstm"), shape, memory), {"encoder.l0": (0.5, 0.4)})
 
 

@@ -179,7 +179,7 @@ def test_header_without_rows_and_repeated_column_are_reported(tmp_path: Path, re
     ):
         (tmp_path / "s.csv").write_text(text)
         with pytest.raises(SourceUnreadable, match=message):
-            to_canonical_columns(read_source(spec.source, spec.chosen), spec)
+            to_canonical_columns(read_source(spec.source, spec.select_columns), spec)
 
 
 def noted(*notes: str) -> str:

@@ -35,14 +35,14 @@ MakeSpec = Callable[..., DatasetSpec]
 )
 def test_text_is_parsed_to_one_instant_or_nat(reading: MakeSpec, written: str | None, read: str | None) -> None:
     spec = reading(source={"kind": "csv", "path": "s.csv", "timezone": "Europe/Berlin"})
-    (time,) = spec.times(pd.Series([written], dtype="str"))
+    (time,) = spec.parse_times(pd.Series([written], dtype="str"))
     assert time is pd.NaT if read is None else time == pd.Timestamp(read, tz="UTC")
 
 
 def test_offsets_and_naive_times_are_parsed_in_one_column(reading: MakeSpec) -> None:
     spec = reading(source={"kind": "csv", "path": "s.csv", "timezone": "America/New_York"})
     written = ["2013-11-03T01:30:00-04:00", "2013-11-03T01:30:00-05:00", "2013-11-03 00:30"]
-    assert spec.times(pd.Series(written, dtype="str")).tolist() == [
+    assert spec.parse_times(pd.Series(written, dtype="str")).tolist() == [
         pd.Timestamp("2013-11-03 05:30", tz="UTC"),
         pd.Timestamp("2013-11-03 06:30", tz="UTC"),
         pd.Timestamp("2013-11-03 04:30", tz="UTC"),
@@ -51,7 +51,7 @@ def test_offsets_and_naive_times_are_parsed_in_one_column(reading: MakeSpec) -> 
 
 def test_day_first_and_month_first_are_not_mixed(reading: MakeSpec) -> None:
     spec = reading(freq="D")
-    days = spec.times(pd.Series(["13/02/2013", "01/02/2013", "02/13/2013"], dtype="str"))
+    days = spec.parse_times(pd.Series(["13/02/2013", "01/02/2013", "02/13/2013"], dtype="str"))
     assert [None if day is pd.NaT else day.strftime("%d %b") for day in days] == ["13 Feb", "01 Feb", None]
 
 
@@ -70,7 +70,7 @@ def test_day_first_and_month_first_are_not_mixed(reading: MakeSpec) -> None:
 def test_typed_times_are_converted_and_numbers_are_not(
     reading: MakeSpec, values: pd.Series, read: list[str | None]
 ) -> None:
-    times = reading().times(values)
+    times = reading().parse_times(values)
     assert str(times.dtype) == "datetime64[us, UTC]"
     assert [None if time is pd.NaT else time for time in times] == [
         text and pd.Timestamp(text, tz="UTC") for text in read
@@ -85,4 +85,4 @@ def test_typed_times_are_converted_and_numbers_are_not(
 def test_instant_with_offset_is_read_back_in_every_zone(reading: MakeSpec, moments: list[datetime], zone: str) -> None:
     instants = [pd.Timestamp(moment, tz="UTC").floor("us") for moment in moments]
     written = [instant.tz_convert(zone).isoformat() for instant in instants]
-    assert reading().times(pd.Series(written, dtype="str")).tolist() == instants
+    assert reading().parse_times(pd.Series(written, dtype="str")).tolist() == instants

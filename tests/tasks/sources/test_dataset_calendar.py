@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import ContractBroken
-from models.data.calendar import clock
+from models.data.calendar import wall_clock_steps
 from tasks.ingestion import ingest
 from tasks.results.steps import ValidatedTable
 from tasks.sources.dataset import DatasetSpec
@@ -76,7 +76,7 @@ def test_every_hour_of_two_years_is_read_once_in_every_zone(table: Any, zone: st
     changed = {"Asia/Kathmandu": set()}.get(zone, {23, 25})
     assert set(whole) == {24} | changed
     assert len(whole[whole != 24]) == (0 if zone == "Asia/Kathmandu" else 4)
-    assert (clock(pd.DatetimeIndex(clean["ds"]), "h", zone) % 24 == clean["y"] - 1).all()
+    assert (wall_clock_steps(pd.DatetimeIndex(clean["ds"]), "h", zone) % 24 == clean["y"] - 1).all()
 
 
 DATES = {

@@ -41,7 +41,7 @@ def source(tmp_path: Path) -> Any:
 
     def make(function: str, **arguments: Any) -> SourceSpec:
         plain = SourceSpec.model_validate({"kind": "python", "callable": function, "arguments": arguments})
-        return plain.beside(str, tmp_path)
+        return plain.with_resolved_paths(str, tmp_path)
 
     return make
 
@@ -98,7 +98,7 @@ def test_modules_of_one_name_are_separate_and_changed_module_is_imported_again(t
         (tmp_path / folder).mkdir(exist_ok=True)
         text = f"import pyarrow as pa\ndef frame(): return pa.table({{'message': ['{word}']}})"
         (tmp_path / folder / "shop.py").write_text(text)
-        assert read_source(plain.beside(str, tmp_path / folder))["message"].to_pylist() == [word]
+        assert read_source(plain.with_resolved_paths(str, tmp_path / folder))["message"].to_pylist() == [word]
 
 
 def test_malformed_callable_is_refused() -> None:

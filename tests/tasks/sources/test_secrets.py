@@ -26,7 +26,7 @@ def test_variable_is_resolved_when_the_source_is_read(tmp_path: Path, monkeypatc
     monkeypatch.setenv("SHOP_DATA", str(tmp_path))
     source = SourceSpec(kind="csv", path="${SHOP_DATA}/s.csv")
     assert read_source(source)["sku"].to_pylist() == ["a"]
-    assert source.path == source.shown == "${SHOP_DATA}/s.csv"
+    assert source.path == source.label == "${SHOP_DATA}/s.csv"
 
 
 def test_nested_variables_are_resolved_and_two_dollars_escape_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,7 +84,7 @@ def test_dump_and_repr_of_source_hide_secrets(fields: dict[str, Any], shown: str
         assert "hunter2" not in seen
         assert "ter2" not in seen
         assert shown in seen
-    assert "hunter2" not in source.shown
+    assert "hunter2" not in source.label
 
 
 def test_error_has_no_cause_with_the_driver_message(monkeypatch: pytest.MonkeyPatch) -> None:
