@@ -4,7 +4,7 @@ NightcastError 1
 ├── SpecError 2            a pipeline, contract or argument is wrong; nothing ran
 ├── ContractBroken 3       data broke its contract; nothing new was published
 │   └── SourceUnreadable 3 the source is missing, empty or not a table
-├── NoChampion 4           there is no model to forecast with
+├── NoChampion 4           no stored model can forecast
 ├── LeaseHeld 1            another run holds the lease of the pipeline; nothing ran
 ├── LeaseLost 1            another run took the lease; this run stopped writing
 ├── NightsFailed 1         nights of a backfill failed; the exit code is that of the first one

@@ -51,7 +51,8 @@ CONSTANT_TERMS = {
 }
 DIALECT = re.compile(
     r"\bis no [a-z]+\b|\bare no [a-z]+s\b|\bthat is none\b|\bof ours\b|\bwhat (?:tells|came|is told)\b|\bso many\b"
-    r"|\bthere is none\b|\bnobody can\b|\bby itself\b"
+    r"|\bthere is none\b|\bnobody can\b|\bby itself\b",
+    re.IGNORECASE,
 )
 # Names that are stored: tensor names in bundles, keys of records. Renaming one makes stored data unreadable.
 PERSISTED = {
