@@ -40,7 +40,7 @@ def _calendar_letter(freq: str) -> str:
 
 
 def is_calendar_step(freq: str) -> bool:
-    """Return whether a step is a day or longer, so that a timestamp is a date and not an instant."""
+    """Return whether a step is a calendar unit (day, week, month …), so that a timestamp is a date, not an instant."""
     return not isinstance(pd.tseries.frequencies.to_offset(freq), pd.offsets.Tick)
 
 
@@ -62,7 +62,7 @@ def seasons(freq: str) -> tuple[int, ...]:
 
 
 def default_lookback(freq: str, horizon: int) -> int:
-    """Return a lookback in steps: the longest season (at most 672 steps of hours or minutes), at least two horizons."""
+    """Return the default lookback in steps: one or more seasons, at least two horizons."""
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
         return max(min(seasons(freq)[-1], 672), 2 * horizon)
