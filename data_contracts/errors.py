@@ -16,7 +16,6 @@ NightcastError 1
 import re
 from collections.abc import Mapping, Sequence
 
-
 # The credentials of a URL end at the last @ of the line or before the next URL: a password may hold /, @ and spaces.
 URL = re.compile(r"://((?:(?!\s[('\"<]*[a-z][\w+.-]*://).)*@)?([^\s?]*)(\?[^\s/=]+=\S*)?", re.IGNORECASE)
 

@@ -113,6 +113,8 @@ def test_redact_is_as_strict_as_each_pattern_that_it_replaced(former: Any, passw
     assert errors.redact(url).count("SECRET") <= former(url).count("SECRET")
 
 
-@pytest.mark.parametrize("text", ["s3://bucket/sales_?.csv", "s3://bucket/day=?/shop=7/*", "mail ann@example.com", "a?b=c"])
+@pytest.mark.parametrize(
+    "text", ["s3://bucket/sales_?.csv", "s3://bucket/day=?/shop=7/*", "mail ann@example.com", "a?b=c"]
+)
 def test_redact_leaves_text_without_credentials_as_it_is(text: str) -> None:
     assert errors.redact(text) == text
