@@ -128,7 +128,7 @@ def kind_of(arrow: pa.DataType) -> ColumnType:
 
 def known_frequency(freq: str) -> str:
     """Return `freq` if it is a pandas frequency that leads forward; raises ValueError for any other."""
-    from pandas.tseries.frequencies import to_offset  # here, for a contract is read without pandas
+    from pandas.tseries.frequencies import to_offset  # imported here: a contract is compiled without pandas
 
     examples = "write one such as h, 30min, D, B, W-MON, MS"
     try:

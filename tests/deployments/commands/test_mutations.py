@@ -165,8 +165,8 @@ MUTATIONS = {
     ),
     "a byte that is no letter": Mutation(
         lambda f: text(f).replace(b"\na,", b"\n\xff,", 1),
-        "it can't be read as csv: invalid UTF8 in line 2, byte 20 is 0xff; say in which encoding it is "
-        "written, as in `encoding: latin-1`",
+        "it can't be read as csv: invalid UTF8 in line 2, byte 20 is 0xff; set the encoding of the "
+        "source, such as `encoding: latin-1`",
         stops=True,
     ),
     "no name": Mutation(put("shop", None), NAMED + f"series nothing, row 7; {FIRST}", out=1, gaps=1),
