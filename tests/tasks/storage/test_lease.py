@@ -245,6 +245,7 @@ root = sys.argv[1]
 with hold_lease(root, "shop", current_process("the stopped one"), LeaseSettings(seconds=1, wait=0)) as lease:
     store = Store(root=root).with_lease(lease)
     print("ready", flush=True)
+    time.sleep(0.5)  # it is stopped here: inside a write it would keep the write lock
     try:
         for number in range(400):
             store.write_json("latest/pipeline=shop/n.json", {"by": "the stopped one", "n": number})
