@@ -1,1 +1,1 @@
-"""Tables of contents: which steps make a night, and in which order."""
+"""The pipeline graphs: which steps make a run, and in which order."""

@@ -1,4 +1,4 @@
-"""The nights that were missed, oldest first, each as it would have been: with what was known then, and no more."""
+"""Run missed nights, oldest first, each with only the data that was known then."""
 
 import logging
 from datetime import UTC, datetime
@@ -17,7 +17,7 @@ log = logging.getLogger("nightcast")
 
 
 class BackfillResult(Spec):
-    """Which nights were due, and what became of each."""
+    """Which of the due nights were published, and which already were."""
 
     pipeline: str
     published: tuple[datetime, ...]
@@ -27,7 +27,7 @@ class BackfillResult(Spec):
 
 @flow(name="backfill", flow_run_name=backfill_name, persist_result=False)
 def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: DryRun = False) -> BackfillResult:
-    """Run the nights that have no forecasts. Raises NightsFailed, after the last one, where some could not be run."""
+    """Run the nights that have no forecasts. Raises NightsFailed, after the last night, if some nights failed."""
     settings = Settings()
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
     nights = backfill_range(spec, start, end, store, datetime.now(UTC))
@@ -40,10 +40,10 @@ def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: Dr
             continue
         log.info("the night of %s", name)
         try:
-            outcome = nightly(pipeline, night, dry_run=dry_run)  # by its name: Prefect keeps parameters
+            outcome = nightly(pipeline, night, dry_run=dry_run)  # by name, since Prefect stores the parameters
         except (SpecError, LeaseHeld, LeaseLost):
-            raise  # the next night would meet the same
-        except NightcastError as error:  # it would have failed then too, and the next one would have run
+            raise  # the next night would fail in the same way
+        except NightcastError as error:  # as on the night itself: the next one runs nevertheless
             failed[name] = error
             continue
         published.append(night)

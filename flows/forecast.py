@@ -1,9 +1,10 @@
-"""Forecast with the champion there is and publish: the second half of a night, without training."""
+"""Publish a forecast of the current champion: the second half of a night, without training."""
 
 from prefect import flow
 
 from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
-from flows.runs.run import Outcome, open_run
+from flows.runs.outcome import Outcome
+from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
 from tasks.ingestion import ingest
@@ -18,7 +19,7 @@ from tasks.windowing import cut_windows
 
 @flow(name="forecast", flow_run_name=run_name, persist_result=False)
 def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
-    """Publish the champion's forecast. Raises NoChampion where there is none."""
+    """Publish the forecast of the champion. Raises NoChampion if the pipeline has no champion."""
     with open_run("forecast", pipeline, as_of, dry_run=dry_run) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
@@ -29,13 +30,13 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) ->
         windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
         champion = champion_at(spec.name, run.as_of, store)
-        stand = forecast_options(None, champion, list_former_champions(spec.name, run.as_of, store))
-        forecasted = publish_forecast(clean, windows, stand, night, spec.forecast_setup, store)
+        options = forecast_options(None, champion, list_former_champions(spec.name, run.as_of, store))
+        forecasted = publish_forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
 
-        story = RunResults(
+        results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
             past=past, realised=realised, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
-        return run.close(story, report.attempt(story, spec.forecast_setup, store))
+        return run.close(results, report.attempt(results, spec.forecast_setup, store))

@@ -1,9 +1,10 @@
-"""Look, and change nothing: past forecasts against what came, and drift of the data."""
+"""Score past forecasts against the actuals and watch the data for drift; change nothing."""
 
 from prefect import flow
 
 from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
-from flows.runs.run import Outcome, open_run
+from flows.runs.outcome import Outcome
+from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
 from tasks.ingestion import ingest
@@ -17,7 +18,7 @@ from tasks.validation import validate
 
 @flow(name="monitor", flow_run_name=run_name, persist_result=False)
 def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
-    """Score what was published, watch for drift, write the page."""
+    """Score published forecasts, detect drift, and write the page."""
     with open_run("monitor", pipeline, as_of, dry_run=dry_run) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
@@ -30,8 +31,8 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> 
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift(validated.clean, validated.cutoff, spec.input_spec, spec.drift, night, store)
 
-        story = RunResults(
+        results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
             drifted=drifted, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
-        return run.close(story, report.attempt(story, spec.forecast_setup, store))
+        return run.close(results, report.attempt(results, spec.forecast_setup, store))

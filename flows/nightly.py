@@ -1,9 +1,10 @@
-"""Every night: fresh data in, a judged model and published forecasts out. Each line below is one file in tasks/."""
+"""The whole night: new data, new models, forecasts, the morning page. Each line is one step file in tasks/."""
 
 from prefect import flow
 
 from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Pipeline, RunOverrides, run_name
-from flows.runs.run import Outcome, open_run
+from flows.runs.outcome import Outcome
+from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
 from tasks.evaluation import evaluate
@@ -25,7 +26,7 @@ from tasks.windowing import cut_windows
 def nightly(
     pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False
 ) -> Outcome:
-    """The whole night. What a forecast needs stops the night where it fails; the rest is attempted, and reported."""
+    """Run a night. If a step that the forecast needs fails, the night stops. Failures of others are on the page."""
     with open_run("nightly", pipeline, as_of, overrides, dry_run) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
@@ -38,22 +39,21 @@ def nightly(
         incumbent = champion_before(spec.name, run.as_of, store)
         trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
-        evaluated = evaluate.attempt(
-            clean, windows, competing_candidates(trained, incumbent), spec.forecast_setup, store
-        )
+        candidates = competing_candidates(trained, incumbent)
+        evaluated = evaluate.attempt(clean, windows, candidates, spec.forecast_setup, store)
         registered = register.attempt(
             evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
         )
 
-        stand = forecast_options(registered, incumbent, list_former_champions(spec.name, run.as_of, store), evaluated)
-        forecasted = forecast(clean, windows, stand, night, spec.forecast_setup, store)
+        options = forecast_options(registered, incumbent, list_former_champions(spec.name, run.as_of, store), evaluated)
+        forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift.attempt(clean, cutoff, spec.input_spec, spec.drift, night, store)
 
-        story = RunResults(
+        results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
             realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
-        return run.close(story, report.attempt(story, spec.forecast_setup, store))
+        return run.close(results, report.attempt(results, spec.forecast_setup, store))

@@ -1,9 +1,10 @@
-"""Train, judge and register, and publish nothing: the first half of a night."""
+"""Train, evaluate and register models, and publish nothing: the first half of a night."""
 
 from prefect import flow
 
 from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Pipeline, RunOverrides, run_name
-from flows.runs.run import Outcome, open_run
+from flows.runs.outcome import Outcome
+from flows.runs.run import open_run
 from tasks.evaluation import evaluate
 from tasks.ingestion import ingest
 from tasks.memory import draw_memory
@@ -21,7 +22,7 @@ from tasks.windowing import cut_windows
 def retrain(
     pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False
 ) -> Outcome:
-    """A new champion, if one beats the old one and every baseline."""
+    """Register a new champion, if a challenger beats the current one and every baseline."""
     with open_run("retrain", pipeline, as_of, overrides, dry_run) as run:
         run.require_device()
         spec, store = run.spec, run.store
@@ -43,8 +44,8 @@ def retrain(
             evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
         )
 
-        story = RunResults(
+        results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, revised=revised, rewritten=run.rewritten,
         )  # fmt: skip
-        return run.close(story, report.attempt(story, spec.forecast_setup, store))
+        return run.close(results, report.attempt(results, spec.forecast_setup, store))

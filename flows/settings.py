@@ -1,6 +1,6 @@
-"""Where a night runs: the environment, read here and nowhere else.
+"""Where a run takes place: the NIGHTCAST_* environment variables, read here and nowhere else.
 
-It stands on this floor, not in deployments/, because a flow that a Prefect worker starts has no caller above it.
+They are read in flows, not in deployments, because a flow that a Prefect worker starts has no caller above it.
 """
 
 from pathlib import Path
@@ -14,11 +14,11 @@ from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.lease import LeaseSettings
 from tasks.storage.store import Store
 
-DEFAULT_STORE = ("", "file")
+LOCAL_SCHEMES = ("", "file")
 
 
 class Settings(BaseSettings):
-    """Every setting has a default that works: a store in this folder, with a registry of its own inside."""
+    """The environment of Nightcast. By default the store is in the current folder, with the registry inside."""
 
     model_config = SettingsConfigDict(env_prefix="NIGHTCAST_", frozen=True, extra="ignore")
 
@@ -28,36 +28,42 @@ class Settings(BaseSettings):
 
     mlflow_ui: str | None = Field(None, description="address of MLflow's UI for links, if not that of mlflow_uri")
     reports_url: str | None = Field(None, description="where the store's reports are served, for links to pages")
-    lease_seconds: float = Field(120.0, gt=0, description="a run that is silent for so long may write no more")
-    lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another one of its pipeline")
+    lease_seconds: float = Field(
+        120.0, gt=0, description="a run that does not renew its lease for this long may no longer write"
+    )
+    lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another run of the same pipeline")
 
     @property
     def mlflow_address(self) -> str | None:
-        """Where a person opens MLflow; None where nobody serves it."""
+        """Address of the MLflow UI; None if no server is known."""
         uri = self.mlflow_uri or ""
         return self.mlflow_ui or (uri if uri.startswith(("http://", "https://")) and "@" not in uri else None)
 
     @property
     def lease_settings(self) -> LeaseSettings:
+        """Length of a lease and waiting time, in seconds."""
         return LeaseSettings(seconds=self.lease_seconds, wait=self.lease_wait)
 
     @property
     def opened_store(self) -> Store:
+        """The store at `store`."""
         return Store(root=self.store)
 
     @property
     def local_root(self) -> Path | None:
-        """The store's folder; None where it is not on this machine's disk."""
+        """The absolute folder of the store; None if it is not on a local disk."""
         scheme, _, rest = self.store.rpartition("://")
-        return Path(rest or self.store).resolve() if scheme in DEFAULT_STORE else None
+        return Path(rest or self.store).resolve() if scheme in LOCAL_SCHEMES else None
 
     @property
     def tracking(self) -> TrackingSettings:
+        """Where MLflow keeps models. Raises SpecError if the store is remote and no MLflow address is set."""
         if self.mlflow_uri:
             return TrackingSettings(uri=self.mlflow_uri)
         if self.local_root is None:
             raise SpecError(
-                f"the store {self.store!r} is not a local folder, so NIGHTCAST_MLFLOW_URI must say where MLflow is."
+                f"the store {self.store!r} is not a local folder, so MLflow cannot keep its database there. Set "
+                "NIGHTCAST_MLFLOW_URI to the address of an MLflow server or database."
             )
         home = self.local_root / MLFLOW_DIR
         return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())

@@ -1,4 +1,4 @@
-"""Search for better settings, judge the best one once on windows it never saw, and change nothing."""
+"""Search for better settings, evaluate the best ones once on windows that the search never saw; change nothing."""
 
 from prefect import flow
 
@@ -15,7 +15,7 @@ from tasks.windowing import cut_windows
 
 @flow(name="tune", flow_run_name=run_name, persist_result=False)
 def tune(pipeline: Pipeline, as_of: AsOf = None, effort: SearchBudget = DEFAULT_BUDGET) -> TuningOutcome:
-    """What the search found, and whether it is better; nothing is registered, and nothing published."""
+    """Return the best settings of a search, and whether they are better. Nothing is registered or published."""
     with open_run("tune", pipeline, as_of) as run:
         run.require_device()
         spec, store = run.spec, run.store

@@ -1,11 +1,11 @@
-"""One file a step, and the only room that does I/O; files that start with _ are plumbing."""
+"""The steps, one per file, and the packages that they share. The only package with I/O."""
 
 import logging
 import os
 
-# Set before the libraries of this room are imported, because they read these once: no telemetry, no pickles,
-# an MLflow that is down costs seconds, not the four minutes of its defaults, and CUDA adds in one order. A user's
-# own value wins, except for the pickles.
+# The libraries read these once, so they are set before the first import: no telemetry, no pickles, short timeouts
+# (with its defaults, MLflow waits four minutes for a server that is down), and CUDA adds in a fixed order. Values that
+# the user has set win, except for the pickles.
 os.environ["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
 for name, value in {
     "CUBLAS_WORKSPACE_CONFIG": ":4096:8",
@@ -19,4 +19,4 @@ for name, value in {
 }.items():
     os.environ.setdefault(name, value)
 
-logging.getLogger("nightcast").setLevel(logging.INFO)  # so that handlers such as the Prefect UI receive every step
+logging.getLogger("nightcast").setLevel(logging.INFO)  # handlers such as the Prefect UI receive every step

@@ -28,7 +28,7 @@ def run_flow(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> tupl
 
 def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> dict[str, Any]:
     drop_unreachable_server()
-    from flows.runs.run import Outcome
+    from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
     Settings().opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once

@@ -26,7 +26,7 @@ from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, 
 from deployments.instance_lock import was_interrupted
 from deployments.process_environment import prefect_home, variable
 from deployments.server.deployment_catalogue import registered
-from flows.runs.run_order import FLOWS, owner_of
+from flows.runs.run_order import FLOW_NAMES, owner_of
 from tasks.storage.process_identity import has_exited
 
 LATE_AFTER = timedelta(minutes=15)
@@ -139,7 +139,7 @@ def _status_text(status: object) -> str:
 
 def _check_running(client: SyncPrefectClient) -> Iterator[Finding]:
     """Report runs that are Running for Prefect, but whose process has exited."""
-    for run in _read_runs(client, StateType.RUNNING, limit=MAX_RUNNING_RUNS, flows=FLOWS):
+    for run in _read_runs(client, StateType.RUNNING, limit=MAX_RUNNING_RUNS, flows=FLOW_NAMES):
         owner = owner_of(run)
         if owner and has_exited(owner):
             message = f"{run.name} is Running, but its process {owner.pid} on {owner.host} has exited"

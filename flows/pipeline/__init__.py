@@ -1,0 +1,1 @@
+"""A pipeline: its specification, parameters and schedule."""

@@ -9,22 +9,24 @@ from data_contracts.spec import Spec
 
 
 class AlertSpec(Spec):
-    """From what on somebody is told, and what drift starts."""
+    """Thresholds of notifications, and the run that drift starts."""
 
-    quarantine: float = Field(0.05, ge=0, le=1, description="share of the rows read that may lie in quarantine")
-    promotion: PositiveInt = Field(30, description="nights without a new champion until somebody is told")
-    retrain: Literal["always", "rehearse", "never"] = Field(
-        "always", description="what drift starts: retrain/<pipeline>, the same as a dry run, or nothing"
+    quarantine: float = Field(
+        0.05, ge=0, le=1, description="share of the rows read that may be in quarantine without a notification"
     )
-    cooldown: str = Field("7d", description="how long drift starts nothing more after it did")
+    promotion: PositiveInt = Field(30, description="nights without a new champion until a notification is sent")
+    retrain: Literal["always", "rehearse", "never"] = Field(
+        "always", description="run that drift starts: retrain/<pipeline>, the same as a dry run, or none"
+    )
+    cooldown: str = Field("7d", description="time after a run started by drift in which drift starts no other")
 
     @field_validator("cooldown")
     @classmethod
-    def _a_duration(cls, cooldown: str) -> str:
+    def _parse_cooldown(cls, cooldown: str) -> str:
         try:
             length = pd.Timedelta(cooldown)
-        except ValueError as wrong:
-            raise ValueError(f"{cooldown!r} is no duration; write one such as 7d or 12h") from wrong
+        except ValueError as error:
+            raise ValueError(f"{cooldown!r} is not a duration; write for example 7d or 12h") from error
         if not length >= pd.Timedelta(0):
-            raise ValueError(f"{cooldown!r} must not be negative; write one such as 7d or 12h")
+            raise ValueError(f"{cooldown!r} must not be negative; write for example 7d or 12h")
         return cooldown

@@ -1,4 +1,4 @@
-"""Where a pipeline and what it names lie: beside each other, here, or in this repository."""
+"""Find a pipeline by name, and the local files that it names."""
 
 import glob
 from pathlib import Path
@@ -9,28 +9,31 @@ ROOT = Path(__file__).parents[2]
 
 
 def find_pipeline(pipeline: str, folder: Path | None = None) -> Path:
-    """The file of a pipeline by its path, or by its name under `folder` or deployments/pipelines. Raises SpecError."""
+    """Return the file of a pipeline, given by path or by name. Raises SpecError if no pipeline has this name."""
     if pipeline.endswith((".yaml", ".yml")) or "/" in pipeline:
         return Path(pipeline)
     known = list_pipelines(folder)
     if pipeline in known:
         return known[pipeline]
     names = ", ".join(sorted(known)) or "none"
-    raise SpecError(f"there is no pipeline {pipeline!r}; known are {names}, or give the path of a YAML.")
+    raise SpecError(
+        f"unknown pipeline {pipeline!r}. Known pipelines: {names}. Give one of them, or the path of a YAML file."
+    )
 
 
 def list_pipelines(folder: Path | None = None) -> dict[str, Path]:
-    """Name and file of every pipeline that can be named: those of `folder` first, then of deployments/pipelines."""
-    places = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
-    suffixes = (".yml", ".yaml")  # the last of two that share a name counts
-    found = [path for place in reversed(places) if place for end in suffixes for path in sorted(place.glob(f"*{end}"))]
-    return {path.stem: path for path in found}
+    """Return name and file of every known pipeline. Those of `folder` win over those of deployments/pipelines."""
+    folders = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
+    suffixes = (".yml", ".yaml")  # if two files share a name, the last one wins
+    existing = [path for path in reversed(folders) if path]
+    files = [file for path in existing for suffix in suffixes for file in sorted(path.glob(f"*{suffix}"))]
+    return {file.stem: file for file in files}
 
 
 def resolve_paths(path: str, document: Path) -> str:
-    """A path that a YAML names: from here, beside that YAML, or in this repository; as it is where there is nothing."""
+    """Resolve a path of a YAML file: relative to the current folder, that file or the repository, whichever exists."""
     if "://" in path or Path(path).is_absolute():
         return path
-    places = (Path(path), document.parent / path, ROOT / path)
-    found = (str(place) for place in places if place.exists() or glob.glob(str(place), recursive=True))  # noqa: PTH207
-    return next(found, path)
+    candidates = (Path(path), document.parent / path, ROOT / path)
+    existing = (str(file) for file in candidates if file.exists() or glob.glob(str(file), recursive=True))  # noqa: PTH207
+    return next(existing, path)

@@ -1,7 +1,7 @@
-"""What a run may be told, as the form of the Prefect UI shows it: typed, bounded, a sentence a field.
+"""Parameters of a run, typed and described as the form of the Prefect UI shows them.
 
-In Python a pipeline is also a spec or the path of a YAML, and an as-of any time that pandas reads; the form offers the
-names that are known where the deployment is made, and a date-time.
+In Python a pipeline is also a spec or the path of a YAML file, and an as-of any time that pandas parses. The form
+offers the pipelines that are known where the deployment is made, and a date-time.
 """
 
 from datetime import date, datetime
@@ -17,11 +17,11 @@ from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.networks.recurrent import RecurrentSpec
 
-DAY = r"^\d{4}-\d\d-\d\d"  # the API takes a format for a hint, and a pattern for a rule
+DAY = r"^\d{4}-\d\d-\d\d"  # the API validates a pattern, but not a format
 
 
 class _Names:
-    """Shown as a choice of the pipelines that there are."""
+    """Shown as a choice among the known pipelines."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         return {"type": "string", "enum": sorted(list_pipelines(Settings().pipelines))}
@@ -31,8 +31,8 @@ class _Moment:
     """Shown as a date-time that may be left empty."""
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
-        moment = {"type": "string", "format": "date-time", "pattern": rf"{DAY}([T ]\d\d:\d\d.*)?$"}
-        return {"anyOf": [moment, {"type": "null"}]}
+        timestamp = {"type": "string", "format": "date-time", "pattern": rf"{DAY}([T ]\d\d:\d\d.*)?$"}
+        return {"anyOf": [timestamp, {"type": "null"}]}
 
 
 class _Date:
@@ -42,111 +42,114 @@ class _Date:
         return {"anyOf": [{"type": "string", "format": "date", "pattern": rf"{DAY}$"}, {"type": "null"}]}
 
 
-def _told(title: str, description: str) -> Any:
-    """Prefect titles a field with the name of the argument; this says it better."""
+def _form_field(title: str, description: str) -> Any:
+    """Give a parameter a title; Prefect would show the name of the argument."""
     return Field(json_schema_extra={"title": title, "description": description})
 
 
 Pipeline = Annotated[
-    PipelineSpec | str, _Names(), _told("Pipeline", "Which pipeline: its source, models and schedule are in its YAML.")
+    PipelineSpec | str, _Names(), _form_field("Pipeline", "Its source, models and schedule are in its YAML file.")
 ]
 AsOf = Annotated[
     str | datetime | None,
     _Moment(),
-    _told("As of", "The instant up to which anything is known. Empty: the scheduled time of the run, else now."),
+    _form_field("As of", "The instant up to which anything is known. Empty: the scheduled time of the run, else now."),
 ]
 Day = Annotated[
     str | date | None,
     _Date(),
-    _told("Day", "First or last day, in the schedule's zone. Empty: after the newest vintage; up to now."),
+    _form_field("Day", "First or last day, in the schedule's zone. Empty: after the newest vintage; up to now."),
 ]
 DryRun = Annotated[
     bool,
-    _told(
+    _form_field(
         "Dry run",
-        "Do everything, but publish, promote and register nothing: what it would have left lies under dry-runs/.",
+        "Run all steps, but publish, promote and register nothing. The results are under dry-runs/ in the store.",
     ),
 ]
 
 
 class NetworkForm(Spec):
-    """One recurrent network to train; what is not said here is as everywhere."""
+    """Override for one recurrent network. Fields left empty keep their defaults."""
 
     cell: Literal["lstm", "gru", "rnn"] = Field("lstm", title="Cell", description="The recurrent unit.")
     hidden: int = Field(64, title="Hidden size", ge=1, le=2048, description="Units of a layer.")
-    layers: int = Field(1, title="Layers", ge=1, le=8, description="Stacked one on the other.")
+    layers: int = Field(1, title="Layers", ge=1, le=8, description="Number of stacked layers.")
     segment: PositiveInt | None = Field(
-        None, title="Segment", description="Steps read at a time; empty: a day where the lookback holds several."
+        None, title="Segment", description="Steps read at a time. Empty: one day, if the lookback is longer."
     )
     bidirectional: bool = Field(False, title="Bidirectional", description="Reads the lookback in both directions.")
-    attention: bool = Field(False, title="Attention", description="Weighs all steps of the lookback, not the last.")
+    attention: bool = Field(
+        False, title="Attention", description="Weighs all steps of the lookback instead of using the last one."
+    )
 
     @property
     def spec(self) -> RecurrentSpec:
-        told = self.model_dump(exclude={"attention"})
-        return RecurrentSpec(**told, readout="attention" if self.attention else "last")
+        """The settings of the network."""
+        fields = self.model_dump(exclude={"attention"})
+        return RecurrentSpec(**fields, readout="attention" if self.attention else "last")
 
 
 class OverridesForm(Spec):
-    """What is otherwise than in the YAML, for this run alone; left empty, all is as the YAML says."""
+    """Overrides of the YAML file for one run. Fields left empty keep the value of the file."""
 
     models: tuple[NetworkForm, ...] | None = Field(
         None, title="Models", min_length=1, max_length=8, description="Networks to train instead of the pipeline's."
     )
     max_epochs: int | None = Field(
-        None, title="Epochs at most", ge=1, le=1000, description="The training budget of each network."
+        None, title="Max epochs", ge=1, le=1000, description="The training budget of each network."
     )
     windows_per_epoch: int | None = Field(
-        None, title="Windows an epoch", ge=32, le=10_000_000, description="Training windows drawn in each epoch."
+        None, title="Windows per epoch", ge=32, le=10_000_000, description="Training windows drawn in each epoch."
     )
     quantiles: tuple[Annotated[float, Field(gt=0, lt=1)], ...] | None = Field(
         None,
         title="Quantiles",
         min_length=1,
         max_length=99,
-        description="Levels between 0 and 1; the median is always there.",
+        description="Levels between 0 and 1; the median is always added.",
     )
 
     def applied_to(self, spec: PipelineSpec) -> PipelineSpec:
-        """The spec of this run. Raises SpecError where the pipeline can't be run so."""
+        """Return the spec of this run. Raises SpecError if the overrides do not fit the pipeline."""
         budget = {"max_epochs": self.max_epochs, "windows_per_epoch": self.windows_per_epoch}
-        said = {name: value for name, value in budget.items() if value is not None}
-        changes: dict[str, Any] = {"training": spec.training.model_copy(update=said)}
+        given = {name: value for name, value in budget.items() if value is not None}
+        changes: dict[str, Any] = {"training": spec.training.model_copy(update=given)}
         if self.models:
-            changes["models"] = tuple(one.spec for one in self.models)
+            changes["models"] = tuple(network.spec for network in self.models)
         if self.quantiles:
             changes["forecast"] = spec.forecast.model_dump() | {"quantiles": self.quantiles}
         try:
             return PipelineSpec.model_validate(dict(spec) | changes)
-        except ValidationError as wrong:
-            told = "; ".join(error["msg"].removeprefix("Value error, ") for error in wrong.errors())
-            raise SpecError(f"the overrides of this run do not fit pipeline {spec.name!r}: {told}.") from wrong
+        except ValidationError as invalid:
+            reasons = "; ".join(error["msg"].removeprefix("Value error, ") for error in invalid.errors())
+            raise SpecError(f"the overrides of this run do not fit pipeline {spec.name!r}: {reasons}.") from invalid
 
 
 NO_OVERRIDES = OverridesForm()
-RunOverrides = Annotated[OverridesForm, _told("Overrides", "What is otherwise than in the YAML, for this run alone.")]
+RunOverrides = Annotated[OverridesForm, _form_field("Overrides", "Settings of the YAML file to override for this run.")]
 
 
 def backfill_name() -> str:
-    """Pipeline and days."""
+    """Return the name of a backfill in the Prefect UI: pipeline and days."""
     from prefect.runtime import flow_run
 
-    told = flow_run.parameters
-    pipeline = told.get("pipeline")
+    parameters = flow_run.parameters
+    pipeline = parameters.get("pipeline")
     name = pipeline.name if isinstance(pipeline, PipelineSpec) else str(pipeline)
-    return f"{name} from {told.get('start') or 'the newest'} to {told.get('end') or 'now'}"[:120]
+    return f"{name} from {parameters.get('start') or 'the newest'} to {parameters.get('end') or 'now'}"[:120]
 
 
 def run_name() -> str:
-    """Pipeline and night, as the list of runs shows them; read from what Prefect knows of the run."""
+    """Return the name of a run in the Prefect UI: pipeline and night, from the parameters that Prefect has."""
     from prefect.runtime import flow_run
 
-    told = flow_run.parameters
-    pipeline = told.get("pipeline")
+    parameters = flow_run.parameters
+    pipeline = parameters.get("pipeline")
     try:
         spec = PipelineSpec.read(pipeline or "", Settings().pipelines)
-        moment = spec.parse_as_of(told.get("as_of") or spec.schedule.as_of or flow_run.scheduled_start_time)
+        moment = spec.parse_as_of(parameters.get("as_of") or spec.schedule.as_of or flow_run.scheduled_start_time)
     except SpecError:
         return f"{pipeline}"[:80]
     night = moment.astimezone(spec.schedule.zone)
-    return f"{spec.name} {night:%Y-%m-%d %H:%M}{' dry run' if told.get('dry_run') else ''}"
+    return f"{spec.name} {night:%Y-%m-%d %H:%M}{' dry run' if parameters.get('dry_run') else ''}"

@@ -1,7 +1,7 @@
-"""Which nights there are by the schedule, and which of them were missed: read from the store alone.
+"""Which nights are due by the schedule, and which of them have no forecasts in the store.
 
-A night is due when the schedule fires. It is published where a vintage was made for it: at that instant, or earlier on
-the same date (in the schedule's zone), as by `--as-of` with a date.
+A night is due when the schedule fires. It counts as published if there is a vintage for that instant, or for an earlier
+one of the same date (in the schedule's zone), as `--as-of` with a date makes it.
 """
 
 from collections.abc import Iterator
@@ -14,67 +14,83 @@ from flows.pipeline.spec import PipelineSpec
 from tasks.storage.layout import forecasts_dir, parse_vintage
 from tasks.storage.store import Store
 
-Moment = str | date | None
-MAX_NIGHTS = 60  # nights that are run without being asked for by their first date
+Day = str | date | None
+MAX_NIGHTS = 60  # for more nights, backfill needs a start
 
 
 def scheduled_times(spec: PipelineSpec, after: datetime, until: datetime) -> Iterator[datetime]:
-    """Every instant at which the schedule fires in (after, until], in UTC."""
+    """Yield every instant at which the schedule fires in (after, until], in UTC."""
     for moment in CronSim(spec.schedule.cron, after.astimezone(spec.schedule.zone)):
         if moment.astimezone(UTC) > until:
             return
         yield moment.astimezone(UTC)
 
 
-def backfill_range(spec: PipelineSpec, start: Moment, end: Moment, store: Store, now: datetime) -> list[datetime]:
-    """The nights of `nightcast backfill`, oldest first: all due from `start` to `end`, a date being the whole day.
+def backfill_range(spec: PipelineSpec, start: Day, end: Day, store: Store, now: datetime) -> list[datetime]:
+    """Return the nights that `nightcast backfill` runs.
 
-    Without a start: those after the newest vintage. Without an end: up to now; no night is due in the future.
-    Raises SpecError where that leaves the span open, or makes it absurdly long.
+    Args:
+        spec: The pipeline.
+        start: First day or instant, in the schedule's zone. None: after the newest vintage.
+        end: Last day (inclusive) or instant, in the schedule's zone. None: now.
+        store: The store of the pipeline.
+        now: The current time; later nights are not due.
+
+    Returns:
+        The scheduled times in UTC, oldest first.
+
+    Raises:
+        SpecError: Neither a start nor a vintage exists, too many nights were missed, or the start is after the end.
     """
-    last = now if end is None else min(now, _end_of(spec, str(end)))
+    last = now if end is None else min(now, _parse_end(spec, str(end)))
     if start is None:
-        made = [moment for moment in vintages(spec.name, store) if moment <= last]
-        if not made:
+        published = [moment for moment in vintages(spec.name, store) if moment <= last]
+        if not published:
             raise SpecError(
-                f"pipeline {spec.name!r} has published nothing before {last:%Y-%m-%d %H:%M} UTC, so nobody can "
-                "tell which nights were missed; say it: --from 2024-06-01."
+                f"pipeline {spec.name!r} has published nothing before {last:%Y-%m-%d %H:%M} UTC, so the first missed "
+                "night is unknown. Give the first day, for example --from 2024-06-01."
             )
-        nights = list(scheduled_times(spec, max(made), last))
+        nights = list(scheduled_times(spec, max(published), last))
         if len(nights) > MAX_NIGHTS:
             raise SpecError(
-                f"{len(nights):,} nights were missed since {max(made):%Y-%m-%d %H:%M} UTC; if you mean it, say from "
-                f"which on: --from {nights[0].astimezone(spec.schedule.zone):%Y-%m-%d}."
+                f"{len(nights):,} nights were missed since {max(published):%Y-%m-%d %H:%M} UTC. To run more than "
+                f"{MAX_NIGHTS}, give the first day: --from {nights[0].astimezone(spec.schedule.zone):%Y-%m-%d}."
             )
         return nights
     first = spec.parse_as_of(str(start), "--from")
     if first > last:
-        raise SpecError(f"no night is due from {first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC.")
+        raise SpecError(
+            f"no night is due from {first:%Y-%m-%d %H:%M} UTC to {last:%Y-%m-%d %H:%M} UTC. Choose other days."
+        )
     return list(scheduled_times(spec, first - timedelta(seconds=1), last))
 
 
 def missing_nights(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[datetime]:
-    """Those of `nights` for which there is no whole vintage."""
-    made = vintages(spec.name, store)
-    return [night for night in nights if not any(_whole(uri, store) for uri in _of(spec, night, made))]
-
-
-def vintages(pipeline: str, store: Store) -> dict[datetime, str]:
-    """As-of and file of every published vintage, the oldest first."""
-    found = {parse_vintage(uri): uri for uri in store.list_files(forecasts_dir(pipeline))}
-    return {moment: found[moment] for moment in sorted(moment for moment in found if moment)}
-
-
-def _of(spec: PipelineSpec, night: datetime, made: dict[datetime, str]) -> list[str]:
-    """Vintages made for a night: since its midnight, and since the schedule fired before."""
-    midnight = night.astimezone(spec.schedule.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    before = [moment for moment in scheduled_times(spec, midnight - timedelta(seconds=1), night) if moment < night]
+    """Return those of `nights` that have no undamaged vintage."""
+    published = vintages(spec.name, store)
     return [
-        uri for moment, uri in made.items() if midnight <= moment <= night and all(moment > one for one in before[-1:])
+        night for night in nights if not any(_is_intact(uri, store) for uri in _find_vintages(spec, night, published))
     ]
 
 
-def _whole(uri: str, store: Store) -> bool:
+def vintages(pipeline: str, store: Store) -> dict[datetime, str]:
+    """Return as-of and file of every published vintage, oldest first."""
+    files = {parse_vintage(uri): uri for uri in store.list_files(forecasts_dir(pipeline))}
+    return {moment: files[moment] for moment in sorted(moment for moment in files if moment)}
+
+
+def _find_vintages(spec: PipelineSpec, night: datetime, published: dict[datetime, str]) -> list[str]:
+    """Return the vintages of a night: since its midnight, and since the schedule fired before."""
+    midnight = night.astimezone(spec.schedule.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+    before = [moment for moment in scheduled_times(spec, midnight - timedelta(seconds=1), night) if moment < night]
+    return [
+        uri
+        for moment, uri in published.items()
+        if midnight <= moment <= night and all(moment > previous for previous in before[-1:])
+    ]
+
+
+def _is_intact(uri: str, store: Store) -> bool:
     try:
         store.table_at(uri, "forecasts")
     except StoreDamaged:
@@ -82,8 +98,8 @@ def _whole(uri: str, store: Store) -> bool:
     return True
 
 
-def _end_of(spec: PipelineSpec, end: str) -> datetime:
-    """A date ends with its day, an instant is itself."""
+def _parse_end(spec: PipelineSpec, end: str) -> datetime:
+    """Return the last second of a date; an instant as it is."""
     moment = spec.parse_as_of(end, "--to")
     if len(end.strip()) > len("2024-06-01"):
         return moment

@@ -1,16 +1,13 @@
-"""PipelineSpec: everything one pipeline needs, composed of the rooms' own settings, and nothing about where it runs."""
+"""PipelineSpec: all settings of one pipeline, composed of those of the packages, and the rules across packages."""
 
 import hashlib
-from datetime import UTC, date, datetime
+from datetime import datetime
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
 import pandas as pd
-from cronsim import CronSim, CronSimError
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
-from data_contracts.column_types import known_zone
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
 from data_contracts.odcs_compiler import read_contract
@@ -18,6 +15,7 @@ from data_contracts.spec import Spec
 from data_contracts.yaml_reader import read_document, spec_error_from
 from flows.pipeline.alerts import AlertSpec
 from flows.pipeline.files import find_pipeline, resolve_paths
+from flows.pipeline.schedule_spec import ScheduleSpec
 from models.data.calendar import default_lookback
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
@@ -36,53 +34,20 @@ from tasks.sources.spec import SourceSpec
 
 
 class ForecastSpec(OutputSpec):
-    """Quantiles asked for, each between 0 and 1, and bounds that forecasts keep to. The median is always among them."""
+    """Quantiles to forecast, each between 0 and 1, and bounds of the forecasts. The median is always added."""
 
     @field_validator("quantiles")
     @classmethod
-    def _in_order(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+    def _sort_quantiles(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
         if any(not 0 < level < 1 for level in levels):
             raise ValueError("every quantile must lie between 0 and 1")
         return tuple(sorted({*levels, 0.5}))
 
     @model_validator(mode="after")
-    def _room_between_the_bounds(self) -> "ForecastSpec":
+    def _check_bounds(self) -> "ForecastSpec":
         if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
             raise ValueError(f"minimum {self.minimum} must be less than maximum {self.maximum}")
         return self
-
-
-class ScheduleSpec(Spec):
-    """When the night runs. The zone also says what an `--as-of` date and an hour of the day mean."""
-
-    cron: str = "0 3 * * *"
-    timezone: str = "UTC"
-    as_of: str | None = Field(
-        None, description="for data that have ended: the night that is run where no other is asked for, again and again"
-    )
-
-    @property
-    def zone(self) -> ZoneInfo:
-        return ZoneInfo(self.timezone)
-
-    @field_validator("timezone")
-    @classmethod
-    def _known(cls, zone: str) -> str:
-        return known_zone(zone)
-
-    @field_validator("as_of", mode="before")
-    @classmethod
-    def _as_text(cls, as_of: object) -> object:
-        return as_of.isoformat() if isinstance(as_of, date) else as_of  # YAML reads 2013-11-30 as a date
-
-    @field_validator("cron")
-    @classmethod
-    def _fires(cls, cron: str) -> str:
-        try:
-            CronSim(cron, datetime(2024, 1, 1, tzinfo=UTC))
-        except CronSimError as wrong:
-            raise ValueError(f"{cron!r} is no cron expression ({wrong}); write one such as 0 3 * * *") from wrong
-        return cron
 
 
 class PipelineSpec(Spec):
@@ -105,59 +70,80 @@ class PipelineSpec(Spec):
     drift: DriftSpec = DriftSpec()
     schedule: ScheduleSpec = ScheduleSpec()
     alerts: AlertSpec = AlertSpec()
+    _contract: Contract | None = PrivateAttr(None)
 
     @field_validator("freq")
     @classmethod
-    def _frequency(cls, freq: str) -> str:
+    def _check_freq(cls, freq: str) -> str:
         try:
             pd.tseries.frequencies.to_offset(freq)
         except ValueError as unknown:
             raise ValueError(
-                f"{freq!r} is no pandas frequency; write one such as h, 30min, D, B, W-MON, MS"
+                f"{freq!r} is not a pandas frequency; write for example h, 30min, D, B, W-MON, MS"
             ) from unknown
         if pd.tseries.frequencies.to_offset(freq).n < 1:
-            raise ValueError(f"{freq!r} must lead forward; write one such as h, 30min, D, B, W-MON, MS")
+            raise ValueError(f"{freq!r} must be a positive frequency; write for example h, 30min, D, B, W-MON, MS")
         return freq
 
     @model_validator(mode="after")
-    def _rules_that_span_rooms(self) -> "PipelineSpec":
+    def _check_rules_across_packages(self) -> "PipelineSpec":
         names = [model.settled(self.input_spec.phase, self.input_spec.lookback).name for model in self.models]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"models: {', '.join(twice)} stands twice; models must differ")
+        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"models: {', '.join(duplicates)} is listed twice; models must differ")
         if not names:
-            raise ValueError("models: name at least one")
+            raise ValueError("models: list at least one model")
         columns, features = self.columns, self.features
         targets = [columns.y] if isinstance(columns.y, str) else list(columns.y)
         roles = [columns.ds, *targets, *filter(None, [columns.unique_id, columns.known_at])]
         roles += [*features.known_columns, *features.observed]
-        numbers = ("y", *features.known_columns, *features.observed)
-        if strange := sorted(set(self.cleaning.fill) - set(numbers)):
-            raise ValueError(f"cleaning.fill: {strange[0]!r} is no number that is read; they are {', '.join(numbers)}")
-        if doubled := sorted({name for name in roles if roles.count(name) > 1}):
-            raise ValueError(f"column {doubled[0]!r} has two roles; it is one of ds, y, known_at, known, observed")
+        numeric = ("y", *features.known_columns, *features.observed)
+        if unknown := sorted(set(self.cleaning.fill) - set(numeric)):
+            raise ValueError(
+                f"cleaning.fill: column {unknown[0]!r} is not a numeric input of this pipeline. "
+                f"Numeric inputs: {', '.join(numeric)}"
+            )
+        if repeated := sorted({name for name in roles if roles.count(name) > 1}):
+            raise ValueError(f"column {repeated[0]!r} has two roles; give it one of ds, y, known_at, known, observed")
         if self.source.incremental and not columns.known_at:
-            raise ValueError("source.incremental needs columns.known_at: the column that says when a row became known")
+            raise ValueError(
+                "source.incremental needs columns.known_at, the column with the time at which a row became known"
+            )
         return self
 
     @classmethod
     def read(cls, pipeline: "PipelineSpec | str", folder: Path | None = None) -> "PipelineSpec":
-        """The spec itself, a YAML path, or a name under `folder` or deployments/pipelines. Raises SpecError."""
+        """Read a pipeline.
+
+        Args:
+            pipeline: A spec, which is returned as it is, the path of a YAML file, or the name of a pipeline.
+            folder: Folder of pipelines, besides deployments/pipelines.
+
+        Returns:
+            The validated spec, with its local paths resolved.
+
+        Raises:
+            SpecError: The pipeline does not exist, or its YAML file is invalid.
+        """
         if isinstance(pipeline, cls):
             return pipeline
         path = find_pipeline(str(pipeline), folder)
         try:
             return cls.model_validate(read_document(path)).resolve_path(path)
         except ValidationError as error:
-            raise spec_error_from(path, error) from error
+            invalid = spec_error_from(path, error)
+            raise invalid from error
 
     def resolve_path(self, path: Path) -> "PipelineSpec":
-        """The same spec with its local paths resolved: from here, beside the YAML, or in this repository."""
+        """Return the spec with its local paths resolved, as `resolve_paths` does it for the YAML file at `path`."""
         source = self.source.beside(lambda local: resolve_paths(local, path), path.parent)
         contract = resolve_paths(self.contract, path) if self.contract else None
-        return self.model_copy(update={"source": source, "contract": contract})
+        resolved = self.model_copy(update={"source": source, "contract": contract})
+        resolved._contract = None
+        return resolved
 
     @property
     def input_spec(self) -> InputSpec:
+        """What a model is given: features, lookback and horizon."""
         lookback = self.windowing.lookback or default_lookback(self.freq, self.windowing.horizon)
         return InputSpec(
             features=self.features,
@@ -170,6 +156,7 @@ class PipelineSpec(Spec):
 
     @property
     def dataset(self) -> DatasetSpec:
+        """How the source is read, with its compiled contract. Raises SpecError if the contract is invalid."""
         return DatasetSpec(
             pipeline=self.name,
             source=self.source,
@@ -184,49 +171,72 @@ class PipelineSpec(Spec):
 
     @property
     def compiled_contract(self) -> Contract | None:
-        """The contract of the source. Raises SpecError where it and the source disagree on the zone of the times."""
-        contract = read_contract(Path(self.contract)) if self.contract else None
-        zones = [column.zone for column in contract.columns if column.name == self.columns.ds] if contract else []
+        """The contract of the source, compiled at the first access: one run meets one version of the file.
+
+        It is not compiled in `read`, so that a run with a broken contract still leaves its failure page.
+
+        Raises:
+            SpecError: The document is not a valid contract, or it and the source disagree on the time zone.
+        """
+        if self.contract and self._contract is None:
+            self._contract = self._compile(Path(self.contract))
+        return self._contract
+
+    def _compile(self, path: Path) -> Contract:
+        contract = read_contract(path)
+        zones = [column.zone for column in contract.columns if column.name == self.columns.ds]
         if self.source.timezone and any(zone and zone != self.source.timezone for zone in zones):
             raise SpecError(
-                f"{self.contract} says that {self.columns.ds} is in {zones[0]} (defaultTimezone), the pipeline says "
-                f"{self.source.timezone} (source.timezone); write one of them."
+                f"the time zone of {self.columns.ds} is {zones[0]} in {self.contract} (defaultTimezone), but "
+                f"{self.source.timezone} in the pipeline (source.timezone). Change one of them."
             )
         return contract
 
     @property
     def forecast_setup(self) -> ForecastSetup:
+        """Inputs, outputs and evaluation of the forecasts."""
         bounds = OutputSpec(**self.forecast.model_dump())
         return ForecastSetup(view=self.input_spec, bounds=bounds, evaluation=self.evaluation)
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
+        """One training recipe per model."""
         quantiles, view = self.forecast.quantiles, self.input_spec
         return tuple(
             Recipe(model=model, training=self.training, quantiles=quantiles, view=view)
-            for model in (one.settled(view.phase, view.lookback) for one in self.models)
+            for model in (spec.settled(view.phase, view.lookback) for spec in self.models)
         )
 
-    def parse_as_of(self, as_of: "str | datetime | None", word: str = "--as-of") -> datetime:
-        """The as-of as an instant; a date, or a time without a zone, is meant in the schedule's zone. None: now."""
+    def parse_as_of(self, as_of: "str | datetime | None", option: str = "--as-of") -> datetime:
+        """Convert an as-of to UTC.
+
+        Args:
+            as_of: A date, which is its midnight, or a time; naive values are in the schedule's zone. None: the as-of
+                of the schedule, else now.
+            option: The option that the value was given with, for messages.
+
+        Returns:
+            The instant in UTC, floored to seconds.
+
+        Raises:
+            SpecError: The value is empty, not a time, or ambiguous in the schedule's zone.
+        """
         as_of = self.schedule.as_of if as_of is None else as_of
         try:
             moment = (pd.Timestamp.now(tz="UTC") if as_of is None else pd.Timestamp(as_of)).floor("s")
             moment = moment.tz_localize(self.schedule.timezone) if moment.tz is None else moment
-        except ValueError as unclear:
+        except ValueError as error:
             raise SpecError(
-                f"{word} {as_of!r} is no single moment: {unclear}. Write 2013-11-30 or an ISO time."
-            ) from unclear
+                f"{option} {as_of!r} is not an unambiguous time: {error}. Write 2013-11-30 or an ISO time."
+            ) from error
         if moment is pd.NaT:
-            raise SpecError(f"{word} is empty; write 2013-11-30 or an ISO time.")
+            raise SpecError(f"{option} is empty; write 2013-11-30 or an ISO time.")
         return moment.tz_convert("UTC").to_pydatetime()
 
     def run_id(self, flow: str, as_of: datetime, raw: Artifact) -> str:
-        """Digest of the spec, the inputs, the as-of and the release: a rerun is the same run, an upgrade is another."""
-        promises = self.compiled_contract
-        spec = self.model_dump_json(
-            exclude={"source", "contract", "alerts"}
-        )  # where the table lies is not what it says
-        contract = promises.model_dump_json() if promises else ""
-        told = (flow, code_digest(), spec, contract, as_of.isoformat(), raw.digest)
-        return hashlib.sha256("\n".join(told).encode()).hexdigest()[:16]
+        """Return the digest of spec, input, as-of and release: a rerun has the same id, a new release another one."""
+        # The location of the source is left out: the same table at another place is the same run.
+        spec = self.model_dump_json(exclude={"source", "contract", "alerts"})
+        contract = self.compiled_contract.model_dump_json() if self.compiled_contract else ""
+        parts = (flow, code_digest(), spec, contract, as_of.isoformat(), raw.digest)
+        return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

@@ -1,9 +1,9 @@
-"""What a finished run tells the world by Prefect's events, for automations: notices, and retraining after drift.
+"""Prefect events of a finished run. Automations turn them into notifications, and into a new training after drift.
 
-nightcast.night.finished     every night, with its verdict
-nightcast.quarantine.high    more rows in quarantine than `alerts.quarantine`
-nightcast.promotion.none     no new champion for `alerts.promotion` nights, and for each as many again
-nightcast.drift.found        the data drifted, and did not within `alerts.cooldown` before
+nightcast.night.finished     every nightly run
+nightcast.quarantine.high    the share of rows in quarantine is above `alerts.quarantine`
+nightcast.promotion.none     no new champion for `alerts.promotion` nights, or a multiple of them
+nightcast.drift.found        the data drifted, and had not drifted within `alerts.cooldown` before
 """
 
 import logging
@@ -27,47 +27,48 @@ QUARANTINE = "nightcast.quarantine.high"
 NO_PROMOTION = "nightcast.promotion.none"
 DRIFT = "nightcast.drift.found"
 
-
 EventPayloads = dict[str, dict[str, Any]]
 
 
 def resource_of(pipeline: str) -> str:
-    """How events and automations name a pipeline."""
+    """Return the id of a pipeline in events and automations."""
     return f"nightcast.pipeline.{pipeline}"
 
 
-def build_events(flow: str, story: RunResults, alerts: AlertSpec, store: Store) -> EventPayloads:
-    """Name and payload of each event of a run; `told` in it is a sentence."""
-    night, health = story.night, story.validated.health
-    found: EventPayloads = {}
+def build_events(flow: str, results: RunResults, alerts: AlertSpec, store: Store) -> EventPayloads:
+    """Return name and payload of each event of a run; the key `told` of a payload is a sentence."""
+    night, health = results.night, results.validated.health
+    payloads: EventPayloads = {}
     if flow == "nightly":
-        found[FINISHED] = {"told": f"the night as of {night.as_of:%Y-%m-%d %H:%M} UTC is done"}
+        payloads[FINISHED] = {"told": f"the night as of {night.as_of:%Y-%m-%d %H:%M} UTC is done"}
     share = health.quarantined / health.read if health.read else 0.0
     if share > alerts.quarantine:
         rows = f"{health.quarantined:,} of {health.read:,} rows"
-        found[QUARANTINE] = {"told": f"{rows} ({share:.1%}) are in quarantine; nightcast quarantine {night.pipeline}"}
-    judged = isinstance(story.registered, RegistrationResult)
-    nights = _nights_without_promotion(night.pipeline, night.as_of, store) if judged else 0
+        payloads[QUARANTINE] = {
+            "told": f"{rows} ({share:.1%}) are in quarantine; nightcast quarantine {night.pipeline}"
+        }
+    has_decision = isinstance(results.registered, RegistrationResult)
+    nights = _nights_without_promotion(night.pipeline, night.as_of, store) if has_decision else 0
     if nights and nights % alerts.promotion == 0:
-        found[NO_PROMOTION] = {"told": f"no new champion for {nights} nights"}
-    drifted = isinstance(story.drifted, DriftResult) and story.drifted.drifted
-    if drifted and not _drifted_lately(night.pipeline, night.as_of, alerts, store):
-        found[DRIFT] = {"told": getattr(story.drifted, "summary", "")}
-    return found
+        payloads[NO_PROMOTION] = {"told": f"no new champion for {nights} nights"}
+    drifted = isinstance(results.drifted, DriftResult) and results.drifted.drifted
+    if drifted and not _drifted_recently(night.pipeline, night.as_of, alerts, store):
+        payloads[DRIFT] = {"told": getattr(results.drifted, "summary", "")}
+    return payloads
 
 
-def emit_events(pipeline: str, found: EventPayloads) -> None:
-    """Hand the events to Prefect; a night is not held up by who listens."""
+def emit_events(pipeline: str, payloads: EventPayloads) -> None:
+    """Emit the events. An error is logged, since no listener may stop a night."""
     resource = {"prefect.resource.id": resource_of(pipeline), "prefect.resource.name": pipeline}
     try:
-        for name, payload in found.items():
+        for name, payload in payloads.items():
             emit_event(name, resource=resource, payload=payload)
-    except Exception as trouble:  # noqa: BLE001 - as the docstring says
-        log.warning("the events of this run could not be emitted: %s", trouble)
+    except Exception as error:  # noqa: BLE001 - see the docstring
+        log.warning("the events of this run could not be emitted: %s", error)
 
 
 def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> int:
-    """Decisions up to this night since the last one that moved the champion."""
+    """Count the decisions up to this night since the last new champion."""
     count = 0
     for uri in reversed(store.list_files(decisions_dir(pipeline))):
         moment = parse_vintage(uri)
@@ -78,6 +79,6 @@ def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> i
     return count
 
 
-def _drifted_lately(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
+def _drifted_recently(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
     since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
     return any(DRIFT in run.events and since < run.as_of < as_of for run in read_all(store, pipeline))

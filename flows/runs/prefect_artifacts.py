@@ -1,6 +1,6 @@
-"""What a run leaves in the Prefect UI, by lasting keys: <pipeline>-outcome, -leaderboard, -forecast, -page, -mlflow.
+"""Artifacts of a run in the Prefect UI, with stable keys: <pipeline>-outcome, -leaderboard, -forecast, -page, -mlflow.
 
-They are views. The store has the truth, so whatever goes wrong here is one line on the log, and the night goes on.
+They are copies of what is in the store, so an error here is logged and does not stop the run.
 """
 
 import base64
@@ -27,18 +27,18 @@ from tasks.storage.store import Store
 log = logging.getLogger("nightcast")
 
 COLUMNS = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverage")
-LONGEST_REASON = 4000  # characters
+MAX_REASON_LENGTH = 4000  # characters
 
 
 class RunSummary(NamedTuple):
-    """What is told of a run that ended well."""
+    """What the artifacts show of a successful run; `locations` are the rows of its table."""
 
     pipeline: str
     flow: str
     night: str
     verdict: str
     lines: Sequence[str]
-    places: dict[str, str | None]
+    locations: dict[str, str | None]
     leaderboard: Sequence[dict[str, Any]]
     picture: str | None
     page: str | None
@@ -47,52 +47,56 @@ class RunSummary(NamedTuple):
     dry_run: bool
 
 
-def publish_artifacts(left: RunSummary, settings: Settings, store: Store) -> None:
-    """The artifacts of a run that ended well."""
-    _try(_of(left, settings, store))
+def publish_artifacts(summary: RunSummary, settings: Settings, store: Store) -> None:
+    """Create the artifacts of a successful run."""
+    _call_in_run(_iterate_artifacts(summary, settings, store))
 
 
 def publish_failure(pipeline: str, flow: str, night: str, error: Exception, page: str | None) -> None:
-    """The outcome of a run that did not, in words, under the same key."""
-    reason = plain(redact(str(error))[:LONGEST_REASON])
+    """Create the outcome artifact of a failed run, under the same key."""
+    reason = plain(redact(str(error))[:MAX_REASON_LENGTH])
     lines = [f"# {flow} of {plain(night)}: {plain(type(error).__name__)}", "", reason.replace("\n", "  \n")]
     lines += ["", f"The page of this night: {plain(page)}"] if page else []
     text = "\n".join(lines)
-    _try(iter([lambda: create_markdown_artifact(text, key=f"{pipeline}-outcome", description="How the run ended")]))
+    _call_in_run(
+        iter([lambda: create_markdown_artifact(text, key=f"{pipeline}-outcome", description="How the run ended")])
+    )
 
 
 def plain(text: str) -> str:
-    """Text that Markdown and HTML take for text, whatever a series is called."""
+    """Escape text for Markdown and HTML, since names of series may contain markup."""
     return html.escape(re.sub(r"([\\`*_{}\[\]()#+!|~])", r"\\\1", text), quote=False)
 
 
-def _of(left: RunSummary, settings: Settings, store: Store) -> Iterator[Callable[[], Any]]:
-    name, about = left.pipeline, f"{left.flow} of {left.night}"
-    yield lambda: create_markdown_artifact(_outcome(left), key=f"{name}-outcome", description="How the run ended")
-    if left.leaderboard:
-        table = [{column: _rounded(row.get(column)) for column in COLUMNS} for row in left.leaderboard]
+def _iterate_artifacts(summary: RunSummary, settings: Settings, store: Store) -> Iterator[Callable[[], Any]]:
+    name, about = summary.pipeline, f"{summary.flow} of {summary.night}"
+    yield lambda: create_markdown_artifact(
+        _format_outcome(summary), key=f"{name}-outcome", description="How the run ended"
+    )
+    if summary.leaderboard:
+        table = [{column: _round(row.get(column)) for column in COLUMNS} for row in summary.leaderboard]
         yield lambda: create_table_artifact(table, key=f"{name}-leaderboard", description=f"Leaderboard, {about}")
-    reports = "" if left.dry_run else (settings.reports_url or "").rstrip("/")  # a rehearsal's pages are not served
-    if left.picture:
-        url = f"{reports}/{left.picture.removeprefix(REPORTS_PREFIX)}" if reports else _inline(store, left.picture)
+    reports = "" if summary.dry_run else (settings.reports_url or "").rstrip("/")  # pages of dry runs are not served
+    if summary.picture:
+        url = (
+            f"{reports}/{summary.picture.removeprefix(REPORTS_PREFIX)}" if reports else _inline(store, summary.picture)
+        )
         yield lambda: create_image_artifact(url, key=f"{name}-forecast", description=f"The largest series, {about}")
-    if left.page and reports:
-        link = f"{reports}/{left.page.removeprefix(REPORTS_PREFIX)}"
+    if summary.page and reports:
+        link = f"{reports}/{summary.page.removeprefix(REPORTS_PREFIX)}"
         yield lambda: create_link_artifact(link, "The morning page", key=f"{name}-page", description=about)
     ui = settings.mlflow_address
-    if (
-        ui and left.leaderboard and not left.cached and not left.dry_run
-    ):  # a cached night has no reason to load MLflow for seconds
-        link = f"{ui.rstrip('/')}/{ModelRegistry(settings.tracking, name).model_url(left.champion_version)}"
-        text = "The champion's run" if left.champion_version else "All runs"
+    if ui and summary.leaderboard and not summary.cached and not summary.dry_run:  # importing MLflow takes seconds
+        link = f"{ui.rstrip('/')}/{ModelRegistry(settings.tracking, name).model_url(summary.champion_version)}"
+        text = "The champion's run" if summary.champion_version else "All runs"
         yield lambda: create_link_artifact(link, f"{text} in MLflow", key=f"{name}-mlflow", description=about)
 
 
-def _outcome(left: RunSummary) -> str:
-    lines = [f"# {left.flow} of {plain(left.night)}: {left.verdict}", ""]
-    lines += [f"- {plain(line)}" for line in left.lines]
+def _format_outcome(summary: RunSummary) -> str:
+    lines = [f"# {summary.flow} of {plain(summary.night)}: {summary.verdict}", ""]
+    lines += [f"- {plain(line)}" for line in summary.lines]
     lines += ["", "| what | where |", "|---|---|"]
-    lines += [f"| {word} | {plain(place)} |" for word, place in left.places.items() if place]
+    lines += [f"| {name} | {plain(location)} |" for name, location in summary.locations.items() if location]
     return "\n".join(lines)
 
 
@@ -101,15 +105,15 @@ def _inline(store: Store, uri: str) -> str:
     return f"data:image/svg+xml;base64,{data}"
 
 
-def _rounded(value: Any) -> Any:
+def _round(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def _try(calls: Iterator[Callable[[], Any]]) -> None:
+def _call_in_run(calls: Iterator[Callable[[], Any]]) -> None:
     if FlowRunContext.get() is None:
         return
     try:
         for call in calls:
             call()
-    except Exception as trouble:  # noqa: BLE001 - as the docstring of this file says
-        log.warning("what this run leaves in the Prefect UI is not complete: %s", redact(str(trouble)))
+    except Exception as error:  # noqa: BLE001 - see the docstring of this file
+        log.warning("the artifacts of this run in the Prefect UI are not complete: %s", redact(str(error)))

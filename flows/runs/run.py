@@ -1,4 +1,4 @@
-"""One run from its opening to its manifest: what every flow shares, so that a flow is only its steps."""
+"""One run from opening to manifest: what every flow shares, so that a flow file contains only its steps."""
 
 import contextlib
 import logging
@@ -11,11 +11,11 @@ from prefect.runtime import flow_run
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
 from data_contracts.errors import LeaseLost, NightcastError, redact
-from data_contracts.spec import Spec
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
-from flows.runs.prefect_artifacts import RunSummary, publish_artifacts, publish_failure
+from flows.runs.outcome import Outcome, summarize
+from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
 from flows.settings import Settings
 from models.devices import device_of
@@ -37,32 +37,15 @@ from tasks.storage.vintages import publish_latest
 log = logging.getLogger("nightcast")
 
 
-# Long to write and shown on the page: what is left out of the manifest.
-CURVES: Any = {
+# Left out of the manifest: large, and shown on the page.
+PAGE_ONLY_FIELDS: Any = {
     "trained": {"__all__": {"memory": {"forecast", "recurrence", "recall", "gates"}}},
     "pictured": {"references"},
 }
 
 
-class Outcome(Spec):
-    """How a run ended: what the command line prints, and what a caller in Python gets."""
-
-    pipeline: str
-    flow: str
-    run_id: str
-    as_of: datetime
-    verdict: str
-    lines: tuple[str, ...]
-    champion: str | None = None
-    published: str | None = None
-    page: str | None = None
-    manifest: str
-    cached: bool = False
-    dry_run: bool = False
-
-
 class RunRequest(NamedTuple):
-    """What a flow was called with."""
+    """The arguments of a flow."""
 
     pipeline: PipelineSpec | str
     as_of: str | datetime | None
@@ -71,40 +54,40 @@ class RunRequest(NamedTuple):
 
 
 class Run:
-    """One run of one flow: its spec, its as-of, its store, and what its steps wrote down."""
+    """One run of one flow: its spec, as-of and store, and the log entries of its steps."""
 
-    def __init__(self, flow: str, called: RunRequest) -> None:
+    def __init__(self, flow: str, request: RunRequest) -> None:
         self.settings = settings = Settings()
         self.token = 0
-        self.flow, self.started, self.dry_run = flow, datetime.now(UTC), called.dry_run
-        self.spec = called.overrides.applied_to(PipelineSpec.read(called.pipeline, settings.pipelines))
-        self.as_of = self.spec.parse_as_of(called.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
-        rehearsal = dry_run_dir(self.spec.name, self.as_of)
-        self.store: Store = settings.opened_store.overlay(rehearsal) if self.dry_run else settings.opened_store
+        self.flow, self.started, self.dry_run = flow, datetime.now(UTC), request.dry_run
+        self.spec = request.overrides.applied_to(PipelineSpec.read(request.pipeline, settings.pipelines))
+        self.as_of = self.spec.parse_as_of(request.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
+        overlay = dry_run_dir(self.spec.name, self.as_of)
+        self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
         self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
         self.entries: list[run_log.Entry] = []
 
     def context(self, raw: Artifact) -> RunContext:
-        """The names that this run's records carry."""
+        """Return pipeline, run id and as-of, which all records of this run contain."""
         return RunContext(
             pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of
         )
 
     @property
     def rewritten(self) -> tuple[Change, ...]:
-        """What the contract promises otherwise than in the night before."""
+        """Changes of the contract since the night before."""
         return contract_history.diff_since_last_run(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
 
     @property
     def last_night(self) -> tuple[Artifact | None, datetime | None]:
-        """The clean table of the night before, and its cutoff."""
-        before = snapshots.snapshot_before(self.spec.name, self.as_of, self.store)
-        return (before.clean, before.cutoff) if before else (None, None)
+        """The clean table and the cutoff of the night before; None for a first night."""
+        snapshot = snapshots.snapshot_before(self.spec.name, self.as_of, self.store)
+        return (snapshot.clean, snapshot.cutoff) if snapshot else (None, None)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
-        """Be the one writer of the pipeline inside; a rehearsal and a search write nothing that is anybody's."""
+        """Hold the lease of the pipeline. Dry runs and searches need no lease: they write nothing that others read."""
         if self.dry_run or self.flow == "tune":
             yield
             return
@@ -112,75 +95,59 @@ class Run:
         wait_for_earlier_runs(owner, self.settings.lease_settings.wait)
         with hold_lease(self.store.root, self.spec.name, owner, self.settings.lease_settings) as lease:
             if lease.before:
-                gone = lease.before.owner
-                log.warning("taken over from %s, which is gone", gone.told)
-                mark_crashed(gone.flow_run, f"its process {gone.pid} on {gone.host} is gone; {owner.run} took over")
+                previous = lease.before.owner
+                log.warning("lease taken over from %s, which is gone", previous.told)
+                reason = f"its process {previous.pid} on {previous.host} is gone; {owner.run} took over"
+                mark_crashed(previous.flow_run, reason)
             self.store, self.token = self.store.with_lease(lease), lease.held.token
             yield
 
     def require_device(self) -> None:
-        """Raises NoSuchDevice before anything is read. A night need not ask: without a new model it still forecasts."""
+        """Raise NoSuchDevice before anything is read. `nightly` does not call it: it can forecast without training."""
         device_of(self.spec.training.device)
 
-    def close(self, story: RunResults, reported: ReportResult | StepFailure) -> Outcome:
-        """Write the manifest, if the run has none yet, and say how it ended."""
-        if story.forecasted:  # a night from memory mends the stable path too, should it have been lost
-            publish_latest(story.forecasted.table, self.spec.name, self.as_of, self.store)
+    def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
+        """Write the manifest, unless the run has one, and return how the run ended."""
+        if results.forecasted:  # a cached night also restores latest/, should it have been deleted
+            publish_latest(results.forecasted.table, self.spec.name, self.as_of, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
-        snapshots.record_snapshot(self._snapshot(story), self.spec.name, self.store)
-        uri = manifest_uri(self.spec.name, story.night.run_id)
+        snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)
+        uri = manifest_uri(self.spec.name, results.night.run_id)
         page = reported if isinstance(reported, ReportResult) else None
         outcome = Outcome(
             pipeline=self.spec.name,
             flow=self.flow,
-            run_id=story.night.run_id,
+            run_id=results.night.run_id,
             as_of=self.as_of,
             verdict=page.verdict if page else "watch",
-            lines=reported.lines if isinstance(reported, ReportResult) else (f"There is no page: {reported.reason}",),
-            champion=story.champion.label if story.champion else None,
-            published=story.forecasted.published.uri if story.forecasted else None,
+            lines=reported.lines
+            if isinstance(reported, ReportResult)
+            else (f"The page could not be written: {reported.reason}",),
+            champion=results.champion.label if results.champion else None,
+            published=results.forecasted.published.uri if results.forecasted else None,
             page=page.page.uri if page else None,
             manifest=uri,
             cached=all(entry.outcome == "cached" for entry in self.entries),
             dry_run=self.dry_run,
         )
-        found = build_events(self.flow, story, self.spec.alerts, self.store)
-        record = self._manifest(story, reported, outcome) | {"events": sorted(found)}
-        new = self.store.write_json(uri, record, only_if_absent=True)
+        events = build_events(self.flow, results, self.spec.alerts, self.store)
+        record = self._manifest(results, reported, outcome) | {"events": sorted(events)}
+        is_new = self.store.write_json(uri, record, only_if_absent=True)
         if not self.dry_run:
-            emit_events(
-                self.spec.name, found if new else {name: told for name, told in found.items() if name == FINISHED}
-            )
-        publish_artifacts(self._left(outcome, page), self.settings, self.store)
+            repeated = {name: payload for name, payload in events.items() if name == FINISHED}
+            emit_events(self.spec.name, events if is_new else repeated)
+        publish_artifacts(summarize(outcome, page, self.spec.schedule.zone, self.store), self.settings, self.store)
         return outcome
 
-    def _snapshot(self, story: RunResults) -> snapshots.Snapshot:
-        told = story.validated
+    def _snapshot(self, results: RunResults) -> snapshots.Snapshot:
+        validated = results.validated
         reading = incremental.dataset_spec_digest(self.spec.dataset)
         return snapshots.Snapshot(
-            as_of=self.as_of, reading=reading, raw=story.raw, clean=told.clean, cutoff=told.cutoff
-        )
-
-    def _left(self, outcome: Outcome, page: ReportResult | None) -> RunSummary:
-        version = outcome.champion.rpartition(" v")[2] if outcome.champion else None
-        places = {"published": outcome.published, "page": outcome.page, "manifest": outcome.manifest}
-        return RunSummary(
-            pipeline=self.spec.name,
-            flow="dry run of " + self.flow if self.dry_run else self.flow,
-            night=f"{self.as_of.astimezone(self.spec.schedule.zone):%Y-%m-%d %H:%M}",
-            verdict=outcome.verdict,
-            lines=outcome.lines,
-            places={"champion": outcome.champion, **places, "store": self.store.display_root},
-            leaderboard=page.leaderboard if page else (),
-            picture=page.picture.uri if page and page.picture else None,
-            page=outcome.page,
-            champion_version=version,
-            cached=outcome.cached,
-            dry_run=self.dry_run,
+            as_of=self.as_of, reading=reading, raw=results.raw, clean=validated.clean, cutoff=validated.cutoff
         )
 
     def record_failure(self, error: Exception) -> None:
-        """Leave a record and a page of a run that ended without a result; a good run of the night stands beside it."""
+        """Write the manifest and the page of a run that raised an error. Those of a successful run are kept."""
         name = f"refused-{self.flow}-{vintage_name(self.as_of)}"
         record = {
             "pipeline": self.spec.name,
@@ -195,33 +162,33 @@ class Run:
             "steps": [entry.model_dump() for entry in self.entries],
         }
         try:
-            night = (self.spec.name, self.as_of)
-            page = render_failure_page(name, self._where(), night, error, self.spec.forecast_setup, self.store)
+            failed = RunContext(pipeline=self.spec.name, run_id=name, as_of=self.as_of)
+            page = render_failure_page(failed, self._failed_step(), error, self.spec.forecast_setup, self.store)
             self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
-        except Exception as second:  # noqa: BLE001 - whatever keeps the record from being written, the error matters more
+        except Exception as second:  # noqa: BLE001 - the first error matters more than the record of it
             error.add_note(f"(The page of this night could not be written: {second})")
 
-    def _where(self) -> str:
-        """The step after the last one that is written down."""
+    def _failed_step(self) -> str:
+        """Return the required step after the last one that ended."""
         order = ("ingest", "validate", "cut_windows", "forecast")
         done = {entry.step for entry in self.entries}
         return next((step for step in order if step not in done), "report")
 
-    def _manifest(self, story: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
+    def _manifest(self, results: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")
         return {
             **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
-            "outcome": "degraded" if story.forecasted and story.forecasted.rung.degraded_reason else "done",
+            "outcome": "degraded" if results.forecasted and results.forecasted.rung.degraded_reason else "done",
             "token": self.token,
             "started": self.started.isoformat(),
             "finished": datetime.now(UTC).isoformat(),
-            "cutoff": story.validated.cutoff.isoformat(),
+            "cutoff": results.validated.cutoff.isoformat(),
             "spec": spec,
-            "story": story.model_dump(mode="json", exclude=CURVES),
+            "story": results.model_dump(mode="json", exclude=PAGE_ONLY_FIELDS),
             "leaderboard": list(reported.leaderboard) if isinstance(reported, ReportResult) else [],
-            "failures": [failure.model_dump() for failure in story.failures],
+            "failures": [failure.model_dump() for failure in results.failures],
             "steps": [entry.model_dump() for entry in self.entries],
             "versions": dict(versions()),
         }
@@ -235,7 +202,21 @@ def open_run(
     overrides: OverridesForm = NO_OVERRIDES,
     dry_run: bool = False,
 ) -> Iterator[Run]:
-    """Read the spec and check the store before anything is computed; record a run that ends in an error."""
+    """Open a run: read the spec, check that the store is writable, take the lease, and record errors.
+
+    Args:
+        flow: Name of the flow.
+        pipeline: A spec, or path or name of a pipeline.
+        as_of: The as-of; None: the as-of of the schedule, else the scheduled time of the run, else now.
+        overrides: Settings that differ from the YAML file.
+        dry_run: Write to an overlay of the store.
+
+    Yields:
+        The run, which the flow closes with its results.
+
+    Raises:
+        LeaseLost: Another run took over; nothing is recorded then.
+    """
     run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run))
     run.store.check_writable()
     with run.exclusive(), run_log.record_entries() as entries:

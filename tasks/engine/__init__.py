@@ -1,0 +1,1 @@
+"""How a step runs: the step decorator, its result cache, and the log of a run."""

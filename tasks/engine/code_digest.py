@@ -7,7 +7,8 @@ from pathlib import Path
 
 @functools.cache
 def code_digest() -> str:
-    """Digest of the rooms' source: a new release computes again, the same release remembers."""
-    rooms = Path(__file__).parents[2]
-    sources = sorted(p for room in ("data_contracts", "models", "tasks") for p in (rooms / room).rglob("*.py"))
+    """Return the digest of the source of data_contracts, models and tasks: a new release computes everything again."""
+    root = Path(__file__).parents[2]
+    packages = ("data_contracts", "models", "tasks")
+    sources = sorted(path for package in packages for path in (root / package).rglob("*.py"))
     return hashlib.sha256(b"".join(path.read_bytes() for path in sources)).hexdigest()

@@ -4,7 +4,7 @@ from data_contracts.spec import Spec
 
 
 class StepFailure(Spec):
-    """A step that failed without stopping the night: the page names it, and the rest goes on."""
+    """A step that failed without stopping the night. The page reports it, and the other steps run."""
 
     step: str
     reason: str

@@ -1,4 +1,4 @@
-"""How far a long step is, in the Prefect UI: one progress artifact a unit of work that anybody can watch."""
+"""Progress of a long step in the Prefect UI, as a progress artifact."""
 
 import contextlib
 import re
@@ -10,34 +10,38 @@ from uuid import UUID
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
-UPDATE_INTERVAL_S = 1.0  # seconds between two updates at least
+UPDATE_INTERVAL_S = 1.0  # at least this long between two updates
 
 
 @contextlib.contextmanager
 def progress_artifact(label: str, total: int) -> Iterator[Callable[[], None]]:
-    """Call it once a unit; outside a Prefect run, and where its server does not answer, it does nothing."""
-    made = _try(create_progress_artifact, 0.0, key=f"training-{_key(label)}", description=f"Epochs of {label}, at most")
-    done, told, alive = 0, time.monotonic(), isinstance(made, UUID)
+    """Yield a function to call after each of `total` epochs. Without a Prefect run or server it does nothing."""
+    artifact_id = _call_in_run(
+        create_progress_artifact, 0.0, key=f"training-{_artifact_key(label)}", description=f"Epochs of {label}, at most"
+    )
+    done, updated_at, reachable = 0, time.monotonic(), isinstance(artifact_id, UUID)
 
     def advance() -> None:
-        nonlocal done, told, alive
+        nonlocal done, updated_at, reachable
         done += 1
-        if alive and time.monotonic() - told >= UPDATE_INTERVAL_S:
-            alive = _try(update_progress_artifact, made, min(100.0, 100.0 * done / total)) is not None
-            told = time.monotonic()
+        if reachable and time.monotonic() - updated_at >= UPDATE_INTERVAL_S:
+            reachable = (
+                _call_in_run(update_progress_artifact, artifact_id, min(100.0, 100.0 * done / total)) is not None
+            )
+            updated_at = time.monotonic()
 
     yield advance
-    if alive:
-        _try(update_progress_artifact, made, 100.0)
+    if reachable:
+        _call_in_run(update_progress_artifact, artifact_id, 100.0)
 
 
-def _try(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+def _call_in_run(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     if TaskRunContext.get() is None:
         return None
-    with contextlib.suppress(Exception):  # whoever can't be told holds up no training
+    with contextlib.suppress(Exception):  # a server that does not answer must not stop the training
         return call(*args, **kwargs)
     return None
 
 
-def _key(label: str) -> str:
+def _artifact_key(label: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "model"

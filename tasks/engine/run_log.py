@@ -1,4 +1,4 @@
-"""What a night writes down as it goes: a line a step on the log, a list for the manifest, a bar for what is long."""
+"""Log of a run: one line per step, one entry per step for the manifest, and a progress bar for long steps."""
 
 import contextlib
 import contextvars
@@ -19,7 +19,7 @@ MARKS = {"ran": "✓", "cached": "=", "failed": "✗"}
 
 
 class Entry(Spec):
-    """One step of one night."""
+    """How one step of a run ended."""
 
     step: str
     outcome: Literal["ran", "cached", "failed"]
@@ -32,7 +32,7 @@ _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("e
 
 @contextlib.contextmanager
 def record_entries() -> Iterator[list[Entry]]:
-    """Collect the entries of everything that runs inside."""
+    """Collect the entries of all steps that run in this context."""
     entries: list[Entry] = []
     token = _entries.set(entries)
     try:
@@ -42,7 +42,7 @@ def record_entries() -> Iterator[list[Entry]]:
 
 
 def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: float, text: str = "") -> None:
-    """Write one step down."""
+    """Log one step and record it for the manifest."""
     entries = _entries.get()
     if entries is not None:
         entries.append(Entry(step=step, outcome=outcome, seconds=round(seconds, 3), text=text))
@@ -51,7 +51,7 @@ def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: fl
 
 
 def describe_result(result: Any) -> str:
-    """What a step gave back, in a few words."""
+    """Describe the result of a step in a few words."""
     if isinstance(result, Artifact):
         return f"{result.rows:,} rows" if result.rows else ""
     sentence = getattr(result, "sentence", "")
@@ -60,19 +60,19 @@ def describe_result(result: Any) -> str:
 
 @contextlib.contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on a terminal; nothing where nobody watches. Call it once a unit of work, with what is left."""
+    """Show a progress bar on a terminal. Yields a function to call after each unit of work, with a note to show."""
     columns = (
         TextColumn("  {task.description:<14}"),
         BarColumn(),
         TextColumn("{task.fields[note]}"),
     )
-    watched = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not watched) as progress:
-        work = progress.add_task(label, total=total, note="")
+    is_shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
+        task_id = progress.add_task(label, total=total, note="")
         with progress_artifact(label, total) as advance:
 
-            def told(text: str) -> None:
-                progress.update(work, advance=1, note=text)
+            def advance_with_note(text: str) -> None:
+                progress.update(task_id, advance=1, note=text)
                 advance()
 
-            yield told
+            yield advance_with_note

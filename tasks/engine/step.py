@@ -1,8 +1,8 @@
-"""A step: a Prefect task whose memory lies in the store, so that the same inputs give the same claim checks at once.
+"""A step: a Prefect task with a result cache in the store, so that the same inputs give the same artifacts at once.
 
-inputs ──digest──> cache/<step>/<key>.json ──claims hold?──> Cached
-                        │ none, torn, or a claimed file is gone or damaged
-                        └──> compute, store, remember
+inputs ──digest──> cache/<step>/<key>.json ──all its artifacts intact?──> Cached
+                        │ missing, torn, or an artifact is missing or damaged
+                        └──> compute, store, write the cache record
 """
 
 import contextlib
@@ -30,19 +30,18 @@ from tasks.storage.store import Store
 P = ParamSpec("P")
 R = TypeVar("R")
 
-
-RETRY_DELAYS_S = (2.0, 15.0)  # seconds before a step is tried again that lost a connection
+RETRY_DELAYS_S = (2.0, 15.0)  # before each retry of a step that lost a connection
 
 
 class CacheInputs(NamedTuple):
-    """What a step depends on, and what had to be read to know it: the step gets it as `read`."""
+    """What a step depends on, and a table that was loaded to find out: the step receives it as `read`."""
 
     key: Any
     loaded: Any
 
 
 class Step(Generic[P, R]):
-    """Call it like the function it wraps; `attempt` gives a Failure back instead of raising."""
+    """A step is called like the function that it wraps; `attempt` returns a StepFailure instead of raising."""
 
     def __init__(self, fn: Callable[P, R], cache_key: Callable[..., Any] | None) -> None:
         functools.update_wrapper(self, fn)
@@ -60,23 +59,32 @@ class Step(Generic[P, R]):
         )(self._run_cached)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the step as a Prefect task, or return its cached result."""
         state: State[Any] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
         result: R = state.result()
         return result
 
     def attempt(self, *args: Any, **kwargs: Any) -> R | StepFailure:
-        """For what the night can do without: the error is logged, kept as a sentence, and not raised.
+        """Run a step that the night can do without. Errors are logged and returned, not raised, except LeaseLost.
 
-        Takes what the step takes, or the Failure of an earlier attempt in its place, which makes this one fail too.
+        Args:
+            *args: Arguments of the step. If one is the StepFailure of an earlier attempt, this step fails too.
+            **kwargs: The same by name.
+
+        Returns:
+            The result of the step, or why it failed.
+
+        Raises:
+            LeaseLost: Another run writes to the pipeline now.
         """
-        lacking = [one.step for one in (*args, *kwargs.values()) if isinstance(one, StepFailure)]
-        if lacking:
-            return StepFailure(step=self.name, reason=f"needs {', '.join(lacking)}, which failed")
+        failed = [value.step for value in (*args, *kwargs.values()) if isinstance(value, StepFailure)]
+        if failed:
+            return StepFailure(step=self.name, reason=f"needs {', '.join(failed)}, which failed")
         try:
             return self(*args, **kwargs)
         except LeaseLost:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever a drift or page library raises, the forecast goes out
+        except Exception as error:  # noqa: BLE001 - no error of a drift or page library may stop the forecast
             run_log.log_step(self.name, "failed", 0.0, redact(str(error)))
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
             return StepFailure(step=self.name, reason=redact(reason))
@@ -84,28 +92,28 @@ class Step(Generic[P, R]):
     def _run_cached(self, inputs: dict[str, Any]) -> R | State[R]:
         started = time.perf_counter()
         store: Store = inputs["store"]
-        told: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
-        more = {"read": told.loaded} if isinstance(told, CacheInputs) else {}
-        uri = cache_uri(self.name, self._key(told.key if isinstance(told, CacheInputs) else told))
-        with contextlib.suppress(KeyError, ValidationError):  # a record of another shape is worth nothing
+        key: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
+        loaded = {"read": key.loaded} if isinstance(key, CacheInputs) else {}
+        uri = cache_uri(self.name, self._digest(key.key if isinstance(key, CacheInputs) else key))
+        with contextlib.suppress(KeyError, ValidationError):  # the record is of another release
             record = store.read_json(uri) or {}
-            known = self._result.validate_python(record["result"])
-            if all(store.contains(claim) for claim in _claims(record)):
-                run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(known))
-                return Completed(name="Cached", message="same inputs, same bytes", data=known)
-        result = self.fn(**inputs, **more)
+            cached = self._result.validate_python(record["result"])
+            if all(store.contains(artifact) for artifact in _iterate_artifacts(record)):
+                run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
+                return Completed(name="Cached", message="same inputs, same bytes", data=cached)
+        result = self.fn(**inputs, **loaded)
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
         return result
 
-    def _key(self, told: Any) -> str:
-        """Digest of the step's code and of what it depends on."""
-        plain = json.dumps(TypeAdapter(Any).dump_python(told, mode="json"), sort_keys=True)  # records are sorted too
-        return hashlib.sha256("\n".join((self.name, code_digest(), plain)).encode()).hexdigest()[:32]
+    def _digest(self, key: Any) -> str:
+        """Return the digest of the source code and of what the step depends on."""
+        text = json.dumps(TypeAdapter(Any).dump_python(key, mode="json"), sort_keys=True)  # as written records are
+        return hashlib.sha256("\n".join((self.name, code_digest(), text)).encode()).hexdigest()[:32]
 
 
 def _connection_was_lost(_task: Any, _run: Any, state: State[Any]) -> bool:
-    """Whether trying again may help: a connection that broke, not one that was refused an answer, nor broken data."""
+    """Return whether a retry may help: after a broken connection, but not after a refused request or invalid data."""
     error: BaseException | None = state.result(raise_on_failure=False)
     while error is not None:
         if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "connection_invalidated", False):
@@ -115,7 +123,7 @@ def _connection_was_lost(_task: Any, _run: Any, state: State[Any]) -> bool:
 
 
 def _without_store(inputs: dict[str, Any]) -> dict[str, Any]:
-    """All but the store: its cache moves with it."""
+    """Return the inputs without the store, whose location is not part of the cache key."""
     return {name: value for name, value in inputs.items() if name != "store"}
 
 
@@ -128,26 +136,26 @@ def step(*, cache_key: Callable[..., Any]) -> Callable[[Callable[P, R]], Step[P,
 
 
 def step(fn: Callable[P, R] | None = None, /, *, cache_key: Callable[..., Any] | None = None) -> Any:
-    """Make a step of a function that takes settings, artifacts and one `store`, and returns artifacts.
+    """Decorate a function as a step. It takes settings, artifacts and one `store`, and returns artifacts.
 
     Args:
         fn: The function, if the decorator is used without arguments.
-        cache_key: Called with the inputs of the step; its result replaces them as the cache key. If it had to read
-            what the step needs, it returns `CacheInputs`, and the step receives that table as `read`.
+        cache_key: Called with the inputs of the step; its result replaces them as the cache key. If it has to load
+            a table to compute the key, it returns `CacheInputs`, and the step receives that table as `read`.
 
     Returns:
-        The step, or a decorator that makes one.
+        The step, or a decorator that returns it.
     """
     return Step(fn, cache_key) if fn else lambda function: Step(function, cache_key)
 
 
-def _claims(record: Any) -> Iterator[Artifact]:
+def _iterate_artifacts(record: Any) -> Iterator[Artifact]:
     if isinstance(record, dict):
         if set(record) == set(Artifact.model_fields):
             yield Artifact.model_validate(record)
         else:
             for value in record.values():
-                yield from _claims(value)
+                yield from _iterate_artifacts(value)
     elif isinstance(record, list):
         for value in record:
-            yield from _claims(value)
+            yield from _iterate_artifacts(value)

@@ -1,7 +1,5 @@
 """The page of a night that ended without a result: what broke, what to do, and what readers still see."""
 
-from datetime import datetime
-
 import pandas as pd
 
 from data_contracts.artifact import Artifact
@@ -9,15 +7,16 @@ from data_contracts.errors import ContractBroken
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import page_data, render
 from tasks.report.assemble import rules_broken, versions
+from tasks.results.steps import RunContext
 from tasks.storage.layout import latest_dir, report_dir
 from tasks.storage.store import Store
 
 
 def render_failure_page(
-    name: str, step: str, night: tuple[str, datetime], error: Exception, question: ForecastSetup, store: Store
+    run: RunContext, step: str, error: Exception, question: ForecastSetup, store: Store
 ) -> Artifact:
-    """Write reports/pipeline=…/<name>/index.html; `step` is where the night stopped, `night` its (pipeline, as-of)."""
-    pipeline, as_of = night
+    """Write reports/pipeline=…/<run id>/index.html; `step` is where the night stopped."""
+    pipeline = run.pipeline
     published = store.list_files(latest_dir(pipeline))
     latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
     broken = error if isinstance(error, ContractBroken) else None
@@ -26,10 +25,10 @@ def render_failure_page(
         still = f"Readers still see the forecast made after {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
     morning = page_data.ReportData(
         pipeline=pipeline,
-        as_of=as_of,
+        as_of=run.as_of,
         zone=question.view.zone,
-        cutoff=latest["cutoff"].max() if len(latest) else as_of,
-        run_id=name,
+        cutoff=latest["cutoff"].max() if len(latest) else run.as_of,
+        run_id=run.run_id,
         horizon=question.view.horizon,
         freq=question.view.freq,
         season=question.evaluation.season or question.view.season,
@@ -49,5 +48,5 @@ def render_failure_page(
         quarantine_uri=(broken.quarantine or "") if broken else "",
         versions=versions(),
     )
-    uri = f"{report_dir(pipeline, name)}/index.html"
+    uri = f"{report_dir(pipeline, run.run_id)}/index.html"
     return store.put_at(render.render(morning).encode(), "page", uri)

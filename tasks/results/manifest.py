@@ -21,7 +21,7 @@ class RunManifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     as_of: AwareDatetime
-    as_of_text: str = Field(validation_alias="as_of")  # as it is stored: `--json` prints it so
+    as_of_text: str = Field(validation_alias=AliasPath("as_of"))  # as it is stored: `--json` prints it so
     pipeline: str = ""
     flow: str = ""
     run_id: str = ""
@@ -63,5 +63,5 @@ def read_all(store: Store, pipeline: str) -> tuple[RunManifest, ...]:
 
 
 def newest(manifests: Iterable[RunManifest]) -> RunManifest | None:
-    """Return the manifest of the run that ended last; None if there are no manifests."""
+    """Return the manifest of the run that ended last; None without manifests."""
     return max(manifests, key=lambda manifest: manifest.ended, default=None)

@@ -1,7 +1,7 @@
-"""The contract that a pipeline ran under, kept beside its nights, so that a night says what changed since the last.
+"""Records of the contracts that a pipeline ran under, so that a night reports what changed since the last one.
 
-contracts/pipeline=<name>/vintage=<as-of>.json, one for each night whose contract was another than the night before's.
-Every night reads its whole history anew under one contract, so old and new promises never mix in a table.
+contracts/pipeline=<name>/vintage=<as-of>.json, one for each night whose contract differed from the one before.
+Every night validates its whole history under one contract, so a table never mixes two versions.
 """
 
 import json
@@ -17,26 +17,26 @@ from tasks.storage.vintages import newest_record_before
 
 
 def diff_since_last_run(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> tuple[Change, ...]:
-    """What is promised otherwise than in the newest earlier night; nothing where that night had no contract."""
-    before = _before(pipeline, as_of, store)
-    return changes(before, _as_kept(contract)) if before and contract else ()
+    """Return the changes since the contract of the newest earlier night; empty if there was no contract before."""
+    before = _contract_before(pipeline, as_of, store)
+    return changes(before, _as_stored(contract)) if before and contract else ()
 
 
 def record_contract(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> None:
-    """Remember the contract of this night, if it is another than before."""
-    if contract and _before(pipeline, as_of, store) != _as_kept(contract):
+    """Write the contract of this night, if it differs from the one before."""
+    if contract and _contract_before(pipeline, as_of, store) != _as_stored(contract):
         record = json.loads(contract.model_dump_json())
         store.write_json(record_uri(contracts_dir(pipeline), as_of), record)
 
 
-def _before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
+def _contract_before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
     newest = newest_record_before(contracts_dir(pipeline), as_of, store)
     try:
         return Contract.model_validate(store.read_json(newest)) if newest else None
-    except ValidationError:  # torn, or of another release: worth nothing
+    except ValidationError:  # torn, or written by another release
         return None
 
 
-def _as_kept(contract: Contract) -> Contract:
-    """As JSON gives it back: a date in a rule's arguments is text there."""
+def _as_stored(contract: Contract) -> Contract:
+    """Round-trip through JSON, where a date in the arguments of a rule becomes text."""
     return Contract.model_validate_json(contract.model_dump_json())

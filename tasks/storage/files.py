@@ -1,54 +1,65 @@
-"""Bytes at a path below one root, on local disk or any fsspec URL; a file is there whole or not at all."""
+"""Read, write, list and lock files below one root, on local disk or any fsspec URL. Writes are atomic."""
 
 import contextlib
-import fcntl
 import os
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
 import fsspec
+from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 
 class FileLocked(OSError):
-    """Somebody else has the lock."""
+    """Another process holds the lock of a file."""
 
 
 def read(root: str, uri: str) -> bytes:
-    """The bytes at `uri`; FileNotFoundError where nothing lies there."""
+    """Return the bytes at `uri`. Raises FileNotFoundError if the file does not exist."""
     filesystem, base = fsspec.core.url_to_fs(root)
-    found: bytes = filesystem.cat_file(f"{base}/{uri}")
-    return found
+    data: bytes = filesystem.cat_file(f"{base}/{uri}")
+    return data
 
 
 def exists(root: str, uri: str) -> bool:
+    """Return whether there is a file at `uri`."""
     filesystem, base = fsspec.core.url_to_fs(root)
     return bool(filesystem.isfile(f"{base}/{uri}"))
 
 
 def list_files(root: str, folder: str) -> list[str]:
-    """Every file below `folder`, as sorted uris; empty where there is no such folder."""
+    """Return the sorted paths of all files below `folder`, without hidden ones; empty if the folder does not exist."""
     filesystem, base = fsspec.core.url_to_fs(root)
-    filesystem.invalidate_cache()  # another process may have written since
-    found = filesystem.find(f"{base}/{folder}")
-    names = (str(path)[len(base) :].lstrip("/") for path in found)
+    filesystem.invalidate_cache()  # another process may have written since the last listing
+    paths = filesystem.find(f"{base}/{folder}")
+    names = (str(path)[len(base) :].lstrip("/") for path in paths)
     return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith("."))
 
 
 def remove(root: str, uri: str) -> None:
-    """Delete the file at `uri`, if it is there."""
+    """Delete the file at `uri`, if it exists."""
     filesystem, base = fsspec.core.url_to_fs(root)
     with contextlib.suppress(FileNotFoundError):
         filesystem.rm_file(f"{base}/{uri}")
 
 
 @contextlib.contextmanager
-def locked(root: str, uri: str, patience: float) -> Iterator[None]:
-    """Be alone with the processes that lock the same `uri`; the kernel lets go when a process ends, however it ends.
+def locked(root: str, uri: str, timeout: float) -> Iterator[None]:
+    """Hold an exclusive lock of the file at `uri`. The kernel releases it if the process dies.
 
-    Raises Locked after `patience` seconds. Object stores have no locks: there nothing is locked.
+    Object stores have no locks, so nothing is locked there.
+
+    Args:
+        root: Folder or fsspec URL.
+        uri: Path of the lock file below `root`; it is created, and left in place.
+        timeout: How long to wait for another process, in seconds.
+
+    Yields:
+        None, while the lock is held.
+
+    Raises:
+        FileLocked: Another process still held the lock after `timeout` seconds.
     """
     filesystem, base = fsspec.core.url_to_fs(root)
     if not isinstance(filesystem, LocalFileSystem):
@@ -56,24 +67,32 @@ def locked(root: str, uri: str, patience: float) -> Iterator[None]:
         return
     path = Path(f"{base}/{uri}")
     path.parent.mkdir(parents=True, exist_ok=True)
-    until = time.monotonic() + patience
-    with path.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() >= until:
-                    raise FileLocked(f"{path} is locked by another process") from None
-                time.sleep(0.01)
+    # A lock file that merely exists would outlive a killed process, so file systems without flock are refused.
+    lock = FileLock(path, timeout=timeout, poll_interval=0.01, fallback_to_soft=False)
+    try:
+        lock.acquire()
+    except Timeout as busy:
+        raise FileLocked(f"{path} is locked by another process") from busy
+    try:
         yield
+    finally:
+        lock.release()
 
 
 def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
-    """Put `data` at `uri` in one step that readers can't see half done; False if it had to be absent and was not.
+    """Write `data` to `uri` atomically.
 
-    Local disk: a temporary file in the same folder, fsync, link or rename, fsync of the folder.
-    Object stores: one PUT, which is atomic there.
+    On local disk: a temporary file in the same folder, fsync, link or rename, fsync of the folder. On object stores:
+    one PUT, which is atomic there.
+
+    Args:
+        root: Folder or fsspec URL.
+        uri: Path below `root`.
+        data: The whole content.
+        only_if_absent: Leave an existing file as it is.
+
+    Returns:
+        False if the file existed and `only_if_absent` was set, otherwise True.
     """
     filesystem, base = fsspec.core.url_to_fs(root)
     target = f"{base}/{uri}"
@@ -89,7 +108,7 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
 
 def _write_local(target: Path, data: bytes, only_if_absent: bool) -> bool:
     target.parent.mkdir(parents=True, exist_ok=True)
-    scratch = target.parent / f".{uuid.uuid4().hex}.part"  # readers and listings skip dotted names
+    scratch = target.parent / f".{uuid.uuid4().hex}.part"  # list_files skips hidden files
     try:
         with scratch.open("xb") as file:
             file.write(data)

@@ -1,6 +1,6 @@
-"""Which process does something, so that another one can tell later whether it is still alive.
+"""Identify a process, so that another process can check later whether it is still alive.
 
-A process id alone is not enough: it is given again after a reboot, and another container has the same ones.
+A process id alone is not enough: it is reused after a reboot, and containers use the same ids.
 """
 
 import contextlib
@@ -18,7 +18,7 @@ PROC = Path("/proc")
 
 
 class ProcessIdentity(Spec):
-    """One process on one machine; `mark` tells apart two leases of one process."""
+    """One process on one machine; `mark` distinguishes two leases of one process."""
 
     host: str
     machine: str
@@ -32,19 +32,20 @@ class ProcessIdentity(Spec):
 
     @property
     def told(self) -> str:
+        """Name the run, the process and the host for a message."""
         return f"{self.run} (process {self.pid} on {self.host})"
 
 
 def current_process(run: str, flow_run: str = "") -> ProcessIdentity:
-    """This process, doing `run`; `flow_run` is its id in Prefect, if it has one."""
+    """Identify this process, which executes `run`; `flow_run` is its id in Prefect, if it has one."""
     pid = os.getpid()
     return ProcessIdentity(
         host=socket.gethostname(),
-        machine=_text(Path("/etc/machine-id")),
-        boot=_text(PROC / "sys/kernel/random/boot_id"),
-        space=_pid_space(),
+        machine=_read_text(Path("/etc/machine-id")),
+        boot=_read_text(PROC / "sys/kernel/random/boot_id"),
+        space=_pid_namespace(),
         pid=pid,
-        started=_started(pid) or "",
+        started=_start_time(pid) or "",
         run=run,
         flow_run=flow_run,
         mark=uuid.uuid4().hex,
@@ -52,36 +53,38 @@ def current_process(run: str, flow_run: str = "") -> ProcessIdentity:
 
 
 def has_exited(owner: ProcessIdentity) -> bool:
-    """Whether that process is surely gone; False where this machine can't know."""
+    """Return whether the process has certainly exited; False if this machine cannot tell."""
     this = current_process("")
     if owner.host != this.host or owner.machine != this.machine:
         return False
-    if owner.boot != this.boot:  # the same machine, started anew: nothing of before lives; needs a name of its own
+    if owner.boot != this.boot:  # rebooted since; without a machine id it may be another machine of that name
         return bool(this.machine)
-    return owner.space == this.space and _started(owner.pid) != owner.started
+    return owner.space == this.space and _start_time(owner.pid) != owner.started
 
 
-def _started(pid: int) -> str | None:
-    """When a process started, in whatever unit the system tells; None where there is no such process."""
+def _start_time(pid: int) -> str | None:
+    """Return when a process started, in a unit of the system; None if it has exited."""
     if (PROC / "self/stat").exists():
         with contextlib.suppress(OSError):
-            fields = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-            return None if fields[0] in "ZX" else fields[19]  # a zombie holds nothing any more
+            fields = (
+                (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
+            )
+            return None if fields[0] in "ZX" else fields[19]  # a zombie no longer holds anything
         return None
-    asked = subprocess.run(  # noqa: S603 - a fixed command and a number
+    completed = subprocess.run(  # noqa: S603 - a fixed command and a number
         ["/bin/ps", "-o", "lstart=", "-p", str(pid)], capture_output=True, text=True, check=False
     )
-    return asked.stdout.strip() or None
+    return completed.stdout.strip() or None
 
 
-def _pid_space() -> str:
-    """Containers on one machine share its kernel, and number their processes apart."""
+def _pid_namespace() -> str:
+    """Return the namespace of process ids: containers of one machine share its kernel, but not the ids."""
     with contextlib.suppress(OSError):
         return re.sub(r"\D", "", str((PROC / "self/ns/pid").readlink()))
     return sys.platform
 
 
-def _text(path: Path) -> str:
+def _read_text(path: Path) -> str:
     with contextlib.suppress(OSError):
         return path.read_text(encoding="utf-8").strip()
     return ""

@@ -1,7 +1,7 @@
-"""What each night read, so that the next one can say what changed in the past, and need not read all of it again.
+"""Records of what each night read, so that the next night finds revised values and reads only new rows.
 
-snapshots/pipeline=<name>/vintage=<as-of>.json, one a night that read its source to the end. A night that is run again
-meets what it met the first time: only earlier nights count.
+snapshots/pipeline=<name>/vintage=<as-of>.json, one per night that read its source to the end. Only records of
+earlier nights are used, so a night that is run again gets the same result.
 """
 
 from datetime import datetime
@@ -16,7 +16,7 @@ from tasks.storage.vintages import newest_record_before
 
 
 class Snapshot(Spec):
-    """The tables of one night; `reading` is the digest of how they were read."""
+    """The tables of one night; `reading` is the digest of the DatasetSpec that they were read with."""
 
     as_of: datetime
     reading: str
@@ -26,12 +26,12 @@ class Snapshot(Spec):
 
 
 def record_snapshot(snapshot: Snapshot, pipeline: str, store: Store) -> None:
-    """Remember what a night read."""
+    """Write the record of what a night read."""
     store.write_json(record_uri(snapshots_dir(pipeline), snapshot.as_of), snapshot.model_dump(mode="json"))
 
 
 def snapshot_before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
-    """What the newest earlier night read; None where there is none, or its record is torn."""
+    """Return the snapshot of the newest earlier night; None if the record is missing or torn."""
     newest = newest_record_before(snapshots_dir(pipeline), as_of, store)
     try:
         return Snapshot.model_validate(store.read_json(newest)) if newest else None

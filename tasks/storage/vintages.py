@@ -1,4 +1,4 @@
-"""Write, audit, publish: a forecast table becomes visible whole or not at all, and one cutoff is there once.
+"""Publish forecasts by vintage: a table becomes visible whole or not at all, and each as-of has one vintage.
 
 artifacts/forecasts/<digest>.parquet ──audit──> forecasts/pipeline=…/vintage=…/forecasts.parquet ──> latest/…
 """
@@ -16,46 +16,46 @@ log = logging.getLogger("nightcast")
 
 
 class Published(Spec):
-    """One published vintage and the bytes that analysts read there."""
+    """One published vintage: its as-of and the file that analysts read."""
 
     as_of: datetime
     file: Artifact
 
 
 def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Artifact:
-    """Make an audited table visible under its vintage and, where no newer vintage is there, as the latest."""
+    """Publish an audited forecast table under its vintage, and as the latest unless a newer one exists."""
     file = store.publish(table, vintage_uri("forecasts", pipeline, as_of))
     publish_latest(table, pipeline, as_of, store)
     return file
 
 
 def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> None:
-    """Point the one stable path at a vintage, unless a newer one is there; mends a path that was lost."""
+    """Publish a vintage at the stable path, unless a newer one exists. Restores the file if it was deleted."""
     moments = [parse_vintage(uri) for uri in store.list_files(forecasts_dir(pipeline))]
     if all(moment <= as_of for moment in moments if moment):
         store.publish(table, latest_uri(pipeline))
 
 
 def list_published_before(pipeline: str, as_of: datetime, count: int, store: Store) -> tuple[Published, ...]:
-    """The newest `count` vintages that were made before `as_of` and are whole, oldest first."""
-    found: list[Published] = []
+    """Return the newest `count` undamaged vintages with an as-of before `as_of`, oldest first."""
+    vintages: list[Published] = []
     for uri in reversed(store.list_files(forecasts_dir(pipeline))):
         moment = parse_vintage(uri)
-        if moment and moment < floor_to_second(as_of) and uri.endswith("/forecasts.parquet") and len(found) < count:
+        if moment and moment < floor_to_second(as_of) and uri.endswith("/forecasts.parquet") and len(vintages) < count:
             try:
-                found.append(Published(as_of=moment, file=store.table_at(uri, "forecasts")))
-            except StoreDamaged as damaged:  # an old forecast that can't be scored holds up no new one
-                log.warning("passed over: %s", damaged)
-    return tuple(reversed(found))
+                vintages.append(Published(as_of=moment, file=store.table_at(uri, "forecasts")))
+            except StoreDamaged as damaged:  # a damaged old forecast must not stop a new one
+                log.warning("vintage skipped: %s", damaged)
+    return tuple(reversed(vintages))
 
 
 def newest_record_before(folder: str, as_of: datetime, store: Store) -> str | None:
-    """The record in `folder` of the newest night before `as_of`."""
+    """Return the path of the newest record in `folder` before `as_of`; None if no night has one."""
     moments = {uri: parse_vintage(uri) for uri in store.list_files(folder)}
     earlier = {uri: moment for uri, moment in moments.items() if moment and moment < floor_to_second(as_of)}
     return max(earlier, key=lambda uri: earlier[uri], default=None)
 
 
 def floor_to_second(as_of: datetime) -> datetime:
-    """`as_of` as the store knows it, so that a night does not stand after its own vintage."""
+    """Return `as_of` with the precision of vintage names, so that a night is not later than its own vintage."""
     return as_of.replace(microsecond=0)

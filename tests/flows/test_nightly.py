@@ -148,7 +148,7 @@ def test_a_night_whose_champion_has_rotted_publishes_and_says_so(rotten):
 
 def test_forecasting_with_nothing_but_a_rotten_champion_names_the_file(rotten):
     folder, _ = rotten
-    with pytest.raises(StoreDamaged, match=r"artifacts/bundle/.*hashes to"):
+    with pytest.raises(StoreDamaged, match=r"artifacts/bundle/.*has digest"):
         forecast(str(folder / "ports.yaml"), "2024-02-10")
 
 

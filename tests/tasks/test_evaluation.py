@@ -120,7 +120,7 @@ def test_a_damaged_champion_is_passed_over_and_the_others_are_judged(
     with pytest.raises(StoreDamaged):
         load_comparable(old, question.view, question.bounds, evening.store)
     done = evaluated(evening, question, old, model("gru", 0.1))
-    assert done.passed_over[0].startswith(f"champion passed over: {old.bundle.uri} in the store hashes to")
+    assert done.passed_over[0].startswith(f"champion passed over: {old.bundle.uri} in the store has digest")
     assert "gru" in [one.label for one in done.candidates]
 
 

@@ -105,7 +105,7 @@ def test_a_damaged_champion_is_replaced_by_a_former_one_and_the_row_says_so(
     table = evening.store.get(done.table)
     assert set(table["model_name"]) == {"lstm"}
     (reason,) = set(table["degraded_reason"])
-    assert reason.startswith(f"the champion can't forecast; {champion.bundle.uri} in the store hashes to")
+    assert reason.startswith(f"the champion can't forecast; {champion.bundle.uri} in the store has digest")
 
 
 def test_a_champion_that_forecasts_nothing_finite_is_passed_over(

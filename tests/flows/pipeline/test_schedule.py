@@ -7,8 +7,8 @@ import pytest
 from data_contracts.errors import SpecError
 from flows.pipeline.schedule import backfill_range, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
-from tasks.storage.store import Store
 from tasks.storage.layout import vintage_name
+from tasks.storage.store import Store
 
 NOW = datetime(2024, 6, 10, 12, tzinfo=UTC)
 
@@ -34,7 +34,7 @@ def utc(*parts):
 def store(tmp_path, monkeypatch):
     """A store where every file under forecasts/ is taken for a whole vintage, but one that says torn."""
     store = Store(root=str(tmp_path / "store"))
-    monkeypatch.setattr("flows.pipeline.schedule._whole", lambda uri, where: where._read(uri) != b"torn")
+    monkeypatch.setattr("flows.pipeline.schedule._is_intact", lambda uri, where: where._read(uri) != b"torn")
     return store
 
 

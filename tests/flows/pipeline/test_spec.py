@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import SpecError
+from flows.pipeline import spec as spec_module
 from flows.pipeline.spec import PipelineSpec
 
 LEAST = {
@@ -112,3 +113,39 @@ def test_a_spec_written_out_and_read_again_is_the_same(horizon, freq, levels, ce
 def test_what_can_not_be_meant_is_refused(change, said):
     with pytest.raises(ValueError, match=said):
         PipelineSpec.model_validate(LEAST | change)
+
+
+CONTRACT = """
+apiVersion: v3.1.0
+kind: DataContract
+id: ports
+version: 1.0.0
+status: active
+schema:
+  - name: ports
+    properties:
+      - {name: hour, logicalType: timestamp, required: true}
+      - {name: late, logicalType: number}
+"""
+
+
+def test_contract_is_compiled_once_for_a_run(tmp_path, monkeypatch):
+    paths = []
+    compiled = spec_module.read_contract
+    monkeypatch.setattr(spec_module, "read_contract", lambda path: paths.append(path) or compiled(path))
+    path = tmp_path / "ports.odcs.yaml"
+    path.write_text(CONTRACT, encoding="utf-8")
+    spec = PipelineSpec.model_validate(LEAST | {"contract": str(path)})
+    first = spec.compiled_contract
+    path.write_text("an edit in the middle of the run", encoding="utf-8")
+    assert spec.compiled_contract is first
+    assert spec.dataset.contract == first
+    assert paths == [path]
+
+
+def test_broken_contract_does_not_keep_a_pipeline_from_being_read(tmp_path):
+    path = tmp_path / "ports.odcs.yaml"
+    path.write_text("kind: Nothing", encoding="utf-8")
+    spec = PipelineSpec.model_validate(LEAST | {"contract": str(path)})
+    with pytest.raises(SpecError, match=r"ports\.odcs\.yaml"):
+        _ = spec.compiled_contract

@@ -38,13 +38,13 @@ def test_drift_starts_nothing_more_until_its_cool_down_is_over(store, cooldown, 
     record = {"as_of": utc(7, 12).isoformat(), "events": [DRIFT]}
     store.write_json("runs/pipeline=shop/1.json", record)
     store.write_json("runs/pipeline=shop/2.json", {"as_of": utc(9).isoformat(), "events": []})
-    assert events._drifted_lately("shop", utc(10), AlertSpec(cooldown=cooldown), store) is quiet
+    assert events._drifted_recently("shop", utc(10), AlertSpec(cooldown=cooldown), store) is quiet
 
 
 def test_drift_of_a_later_night_or_of_the_same_one_is_no_reason_to_be_quiet(store):
     for day in (10, 11):
         store.write_json(f"runs/pipeline=shop/{day}.json", {"as_of": utc(day).isoformat(), "events": [DRIFT]})
-    assert not events._drifted_lately("shop", utc(10), AlertSpec(), store)
+    assert not events._drifted_recently("shop", utc(10), AlertSpec(), store)
 
 
 @pytest.mark.parametrize("cooldown", ["soon", "-1d", ""])

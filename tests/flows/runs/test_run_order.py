@@ -21,7 +21,7 @@ pytestmark = pytest.mark.usefixtures("prefect_server")
 def client():
     with get_client(sync_client=True) as client:
         yield client
-        for run in run_order._runs(client, run_order.OPEN):  # leave nothing that the next test could meet
+        for run in run_order._read_runs(client, run_order.OPEN_STATES):  # leave nothing that the next test could meet
             client.set_flow_run_state(run.id, Completed(), force=True)
 
 
@@ -89,7 +89,7 @@ def test_earlier_nights_of_the_same_deployment_go_first_and_nothing_else_does(cl
     late(-1)  # tomorrow's
     ended = late(6)
     client.set_flow_run_state(ended.id, Completed(), force=True)
-    found = [run.id for run in run_order._earlier(client, client.read_flow_run(mine.id))]
+    found = [run.id for run in run_order._iterate_earlier_runs(client, client.read_flow_run(mine.id))]
     assert found == [first.id, second.id]
     assert third.id not in found
 
