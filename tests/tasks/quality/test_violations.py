@@ -120,7 +120,7 @@ def test_violation_of_one_row_is_described_in_the_singular() -> None:
     rows = raw(y=np.array([5.0, 1.0]))
     violation = Violation("late is a count", "late", "error", "must be small", [0])
     assert describe_violation(violation, rows) == (
-        "rule 'late is a count', column 'late': must be small; 1 row at violation, series 'a', row 0; "
+        "rule 'late is a count', column 'late': must be small; 1 row at fault, series 'a', row 0; "
         "ds 2024-03-01 00:00:00+00:00, y 5.0"
     )
 
@@ -129,7 +129,7 @@ def test_violation_of_many_rows_shows_the_first_series_and_rows() -> None:
     rows = raw(unique_id=list("abcdef"), y=["many"] * 6)
     sentence = describe_violation(Violation("r", "y", "error", "must be a number", [0, 1, 2, 3, 4, 5]), rows)
     assert sentence.endswith(
-        "6 rows at violation, series 'a', 'b', 'c', 'd' and 2 more, rows 0, 1, 2, 3, 4 …; "
+        "6 rows at fault, series 'a', 'b', 'c', 'd' and 2 more, rows 0, 1, 2, 3, 4 …; "
         "the first: ds 2024-03-01 00:00:00+00:00, y 'many'"
     )
 
