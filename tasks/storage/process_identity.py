@@ -66,9 +66,7 @@ def _start_time(pid: int) -> str | None:
     """Return when a process started, in a unit of the system; None if it has exited."""
     if (PROC / "self/stat").exists():
         with contextlib.suppress(OSError):
-            fields = (
-                (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
-            )
+            fields = (PROC / str(pid) / "stat").read_text(encoding="utf-8", errors="replace").rsplit(")", 1)[1].split()
             return None if fields[0] in "ZX" else fields[19]  # a zombie no longer holds anything
         return None
     completed = subprocess.run(  # noqa: S603 - a fixed command and a number
