@@ -100,7 +100,7 @@ def test_check_prints_facts_and_writes_nothing(home):
     ("changes", "words", "code", "message"),
     [
         ({"freqq": "h"}, (), 2, "freqq"),
-        ({"freq": "hourly"}, (), 2, "no pandas frequency"),
+        ({"freq": "hourly"}, (), 2, "not a pandas frequency"),
         ({}, ("--as-of", "soon"), 2, "--as-of 'soon'"),
         ({"contract": "nowhere.yaml"}, (), 2, "nowhere.yaml"),
         ({"columns": {"unique_id": "id", "ds": "t", "y": "vv"}}, (), 3, "did you mean 'v'?"),
