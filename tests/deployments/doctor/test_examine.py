@@ -83,7 +83,7 @@ def test_damaged_latest_is_reported_with_the_night_to_rerun(world):
     latest = world / "store/latest/pipeline=small/forecasts.parquet"
     latest.write_bytes(b"torn")
     _, state, message, step = only(problems())
-    assert (state, "is no whole table" in message) == ("bad", True)
+    assert (state, "is not a complete Parquet table" in message) == ("bad", True)
     assert step == "nightcast nightly small --as-of 2024-01-29T03:00:00Z"
 
 
