@@ -1,0 +1,41 @@
+"""The next night in a store that version 0.1.0 left: champion kept, vintages scored, page written."""
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from tasks.registry.champions import champion_at
+from tasks.storage.store import Store
+
+FORMATS = Path(__file__).parent
+CHAMPION = "843fa029f1460dbf6b4f25d6f5a48d6e3259c6cdcaa6a9b4956fb86c0e4a4f15"
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the pipeline, its source and its store."""
+    shutil.copytree(FORMATS / "pipelines", tmp_path / "pipelines")
+    shutil.copytree(FORMATS / "night_store", tmp_path / "store")
+    shutil.copy(FORMATS / "sales.parquet", tmp_path)
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_next_night_continues_the_store(shop: Path) -> None:
+    from flows.nightly import nightly
+
+    outcome = nightly(str(shop / "pipelines/shop.yaml"), "2024-03-01")
+    store = Store(root=str(shop / "store"))
+    champion = champion_at("shop", datetime(2024, 3, 1, tzinfo=UTC), store)
+    assert champion is not None
+    assert champion.bundle.digest == CHAMPION or "New champion" in " ".join(outcome.lines)
+    assert "there was no champion" not in " ".join(outcome.lines)
+    accuracy = pd.read_parquet(shop / "store/accuracy/pipeline=shop/vintage=2024-03-01T000000Z/accuracy.parquet")
+    assert accuracy["forecast_vintage"].dt.strftime("%m-%d").unique().tolist() == ["02-28", "02-29"]
+    assert (shop / "store" / outcome.page).stat().st_size > 10_000
+    vintages = sorted(path.name for path in (shop / "store/forecasts/pipeline=shop").iterdir())
+    assert vintages == [f"vintage=2024-{day}T000000Z" for day in ("02-28", "02-29", "03-01")]
