@@ -39,7 +39,16 @@ def autocorrelation(y: np.ndarray, lag: int, season: int | None = None) -> float
 
 
 def median_autocorrelation(series: Sequence[np.ndarray], lag: int, season: int | None = None) -> float:
-    """Return the median autocorrelation of several series; NaN if none of them is long enough."""
+    """Return the median autocorrelation of several series.
+
+    Args:
+        series: Each (T,) on a regular grid, NaN where nothing was observed.
+        lag: In steps.
+        season: Width of the moving mean in steps; by default the lag.
+
+    Returns:
+        The median over the series that are long enough; NaN if none is.
+    """
     correlations = [value for value in (autocorrelation(y, lag, season) for y in series) if np.isfinite(value)]
     return float(np.median(correlations)) if correlations else np.nan
 

@@ -176,7 +176,14 @@ def _parse_values(text: pd.Series, arrow_type: pa.DataType) -> Any:
 
 
 def count_formulas(rows: pd.DataFrame) -> int:
-    """Count the values that a spreadsheet would run as a formula: not a number, and starting with =, +, - or @."""
+    """Count the values that a spreadsheet would run as a formula.
+
+    Args:
+        rows: Any columns.
+
+    Returns:
+        The number of values that start with =, +, - or @ and are not numbers.
+    """
     count = 0
     for name in rows:
         text = rows[name].dropna().astype(str)

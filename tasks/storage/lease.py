@@ -112,11 +112,8 @@ class Lease:
         newest = max(lease_numbers(self.root, self.pipeline), default=0)
         current = read(self.root, self.pipeline, newest)
         if newest > self.held.token or (current and current.owner != self.held.owner):
-            return (
-                f"was taken over by {current.owner.description} at {_utc(current.taken)}"
-                if current
-                else "was taken over"
-            )
+            by = f" by {current.owner.description} at {_utc(current.taken)}" if current else ""
+            return f"was taken over{by}"
         if newest < self.held.token or not current:
             return "is gone from the store: another run had taken it over, or it was deleted"
         age = self.clock.steady() - self._renewed

@@ -44,7 +44,8 @@ def test_manifests_are_read_with_outcome_leaderboard_and_row_counts(store: Store
     assert second.published == "forecasts/pipeline=shop/vintage=2024-02-29T000000Z/forecasts.parquet"
     assert [row["model_name"] for row in second.leaderboard or ()][:2] == ["gru-8-no_skip-no_blend", "linear"]
     assert (second.row_counts["quarantined"], second.row_counts["set_aside"]) == (1, [])
-    assert second.quarantine and second.quarantine.startswith("quarantine/pipeline=shop/9b18e81f")
+    assert second.quarantine
+    assert second.quarantine.startswith("quarantine/pipeline=shop/9b18e81f")
     assert second.events == ("nightcast.night.finished",)
 
 
