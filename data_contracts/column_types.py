@@ -127,7 +127,7 @@ def kind_of(arrow: pa.DataType) -> ColumnType:
 
 
 def known_frequency(freq: str) -> str:
-    """Return `freq` if it is a pandas frequency that leads forward; raises ValueError for any other."""
+    """Return `freq` if it is a pandas frequency with a positive step; raises ValueError for any other."""
     from pandas.tseries.frequencies import to_offset  # imported here: a contract is compiled without pandas
 
     examples = "write one such as h, 30min, D, B, W-MON, MS"
@@ -136,7 +136,7 @@ def known_frequency(freq: str) -> str:
     except ValueError as unknown:
         raise ValueError(f"{freq!r} is not a pandas frequency; {examples}") from unknown
     if steps < 1:
-        raise ValueError(f"{freq!r} must lead forward; {examples}")
+        raise ValueError(f"{freq!r} must be a positive frequency; {examples}")
     return freq
 
 

@@ -48,7 +48,7 @@ def test_missed_nights_are_published_as_if_on_time(stopped, never_missed):
 
 
 def test_backfill_continues_after_a_failed_night(stopped):
-    with pytest.raises(NightsFailed, match=r"1 nights were published, 2 failed") as failed:
+    with pytest.raises(NightsFailed, match=r"1 nights published, 2 failed") as failed:
         backfill(
             str(stopped / "ports.yaml"), "2024-02-10", "2024-02-12"
         )  # the plan of the last two days is not known ahead

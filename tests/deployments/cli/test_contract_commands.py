@@ -47,7 +47,7 @@ def test_identical_contracts_are_equivalent(runner: CliRunner) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("kind: Recipe\nid: a\nversion: 1.0.0\napiVersion: v3.1.0\n", "is no data contract"),
+        ("kind: Recipe\nid: a\nversion: 1.0.0\napiVersion: v3.1.0\n", "is not a data contract"),
         ("a: [", "is not valid YAML"),
         ("", "not a mapping"),
         (None, "does not exist"),

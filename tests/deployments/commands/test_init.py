@@ -85,7 +85,7 @@ def test_init_prints_confidence_and_overwrites_only_with_force(run, sales):
         (("gone.csv",), 3, "gone.csv: no such file"),
         (("Shop Sales.csv", "--target", "solt"), 2, "did you mean 'sold'"),
         (("Shop Sales.csv", "--freq", "daily"), 2, "not a pandas frequency"),
-        (("Shop Sales.csv", "--timezone", "Rom"), 2, "no time zone"),
+        (("Shop Sales.csv", "--timezone", "Rom"), 2, "not a time zone"),
         (("Shop Sales.csv", "--repeated", "both"), 2, "repeated"),
         (("Shop Sales.csv", "--horizon", "100"), 3, "too short"),
         (("tiny.csv",), 3, "too short"),

@@ -30,12 +30,12 @@ def test_five_fields_are_enough():
     ("change", "said"),
     [
         ({"freq": "hourly-ish"}, "not a pandas frequency"),
-        ({"schedule": {"timezone": "America/Gotham"}}, "no time zone"),
+        ({"schedule": {"timezone": "America/Gotham"}}, "not a time zone"),
         ({"forecast": {"quantiles": [0.1, 1.2]}}, "between 0 and 1"),
         ({"models": [{"cell": "gru"}, {"cell": "gru"}]}, "listed twice"),
         ({"models": [{"cell": "lstn"}]}, "'rnn', 'lstm' or 'gru'"),
         ({"name": "../up"}, "string_pattern|pattern"),
-        ({"windowing": {"horizon": 24, "test": "fortnight"}}, "no duration"),
+        ({"windowing": {"horizon": 24, "test": "fortnight"}}, "not a duration"),
     ],
 )
 def test_invalid_value_is_reported_with_valid_ones(change, said):
@@ -105,7 +105,7 @@ def test_spec_survives_a_json_round_trip(horizon, freq, levels, cell):
     ("change", "said"),
     [
         ({"schedule": {"cron": "banana"}}, "not a cron expression"),
-        ({"source": {"kind": "csv", "path": "p.csv", "timezone": "Mars/Olympus"}}, "no time zone"),
+        ({"source": {"kind": "csv", "path": "p.csv", "timezone": "Mars/Olympus"}}, "not a time zone"),
         ({"freq": "-1D"}, "must be a positive frequency"),
         ({"forecast": {"minimum": 10, "maximum": 5}}, "must be less than maximum"),
         ({"features": {"known": ["x"], "observed": ["x"]}}, "'x' has two roles"),
