@@ -23,7 +23,7 @@ def format_value(value: Any) -> str:
 
 
 def type_change(old: Column, new: Column) -> tuple[Effect, str] | None:
-    """Return effect and description of a type change, or None. A reader accepts every value that its type can hold."""
+    """Return effect and description of a type change, or None. Readers accept every value of the old type."""
     if (old.kind, old.arrow) == (new.kind, new.arrow):
         return None
     if _fits(new, old):
@@ -67,8 +67,8 @@ def _compare_bounds(old: Bound | None, new: Bound | None) -> Effect:
 
 def _within(inner: Bound, outer: Bound) -> bool:
     """Return whether `outer` admits every count that `inner` admits."""
-    low, high = (inner.least or 0.0, inner.above), (outer.least or 0.0, outer.above)
-    above = low[0] > high[0] or (low[0] == high[0] and low[1] >= high[1])
+    inner_lower, outer_lower = (inner.least or 0.0, inner.above), (outer.least or 0.0, outer.above)
+    above = inner_lower[0] > outer_lower[0] or (inner_lower[0] == outer_lower[0] and inner_lower[1] >= outer_lower[1])
     most, limit = (float("inf") if bound.most is None else bound.most for bound in (inner, outer))
     return above and (most < limit or (most == limit and inner.below >= outer.below))
 

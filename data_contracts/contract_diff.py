@@ -17,7 +17,7 @@ STRICTNESS = {("info", "table"): 0, ("info", "series"): 0, ("warning", "table"):
               ("error", "series"): 2, ("error", "table"): 3}  # fmt: skip
 ROW_FAULTS = {"warning": 0, "series": 1, "error": 2}
 CONSEQUENCES = {"info": "only reports", "warning": "sends rows to quarantine", "error": "stops the night"}
-UTC = {None: "UTC", "Etc/UTC": "UTC"}
+ZONE_ALIASES = {None: "UTC", "Etc/UTC": "UTC"}
 MINUTES = {"min": 1.0, "h": 60.0, "D": 1440.0, "W": 10080.0}
 
 
@@ -81,8 +81,10 @@ def _diff_columns(old: Contract, new: Contract) -> Iterator[Change]:
         if name in after:
             yield from _diff_column(column, after[name])
             continue
-        twins = [other for other in fresh if other.kind == column.kind and other.description == column.description]
-        hint = f"; renamed to {twins[0].name}?" if len(twins) == 1 else ""
+        rename_candidates = [
+            other for other in fresh if other.kind == column.kind and other.description == column.description
+        ]
+        hint = f"; renamed to {rename_candidates[0].name}?" if len(rename_candidates) == 1 else ""
         yield Change(effect="breaking", where=f"column {name}", what=f"removed ({column.promised}){hint}")
     for column in fresh:
         yield Change(effect="compatible", where=f"column {column.name}", what=f"added ({column.promised})")
@@ -97,7 +99,7 @@ def _diff_column(old: Column, new: Column) -> Iterator[Change]:
     if old.required != new.required:
         what = "required → may be empty" if old.required else "may be empty → required"
         yield Change(effect="breaking" if old.required else "compatible", where=where, what=what)
-    before, after = (UTC.get(column.zone, column.zone) for column in (old, new))
+    before, after = (ZONE_ALIASES.get(column.zone, column.zone) for column in (old, new))
     if before != after:
         yield Change(effect="breaking", where=where, what=f"time zone of naive times {before} → {after}")
     for word, value, new_value in (
@@ -106,7 +108,7 @@ def _diff_column(old: Column, new: Column) -> Iterator[Change]:
         ("unit", old.unit, new.unit),
     ):
         if value != new_value:
-            effect = "unclear" if value is None else "breaking"  # the old contract left it open
+            effect = "unclear" if value is None else "breaking"  # the old contract did not specify it
             yield Change(effect=effect, where=where, what=f"{word} {format_value(value)} → {format_value(new_value)}")
     for word, text, new_text in (
         ("description", old.description, new.description),

@@ -1,4 +1,4 @@
-"""All errors that a user can meet, with the exit code of each.
+"""The errors that several packages raise, with the exit code of each. Errors of one package are subclasses there.
 
 NightcastError 1
 ├── SpecError 2            a pipeline, contract or argument is wrong; nothing ran

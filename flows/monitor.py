@@ -1,4 +1,4 @@
-"""Score past forecasts against the actuals and watch the data for drift; change nothing."""
+"""Score past forecasts against the actuals and watch the data for drift; publish no forecast."""
 
 from prefect import flow
 

@@ -10,7 +10,7 @@ from models.metrics import pinball
 from models.networks.heads import POINT_HEADS, HeadName
 
 SHARES = np.linspace(0, 1, 21)
-SPREADS = np.exp(np.linspace(-1, 1, 41))  # 1.0 is the one in the middle
+SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0
 
 
 def apply_calibration(

@@ -20,7 +20,7 @@ KEY = ["unique_id", "ds"]
 def find_revisions(before: pd.DataFrame, after: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
     """List the values up to `cutoff` that differ between two clean tables.
 
-    A series that is in only one of the tables is new or removed as a whole: it is reported elsewhere and skipped here.
+    A series that is in only one of the tables is new or removed as a whole. The data health of the page lists it.
 
     Args:
         before: The earlier clean table, with columns unique_id, ds (UTC) and y.

@@ -13,8 +13,8 @@ from typing import IO, Any
 
 import psutil
 
-FIRST_RESTART_DELAY_S, MAX_RESTART_DELAY_S = 1.0, 60.0  # doubled after each death
-STABLE_AFTER_S = 120.0  # a process that ran this long starts again with the first delay
+FIRST_RESTART_DELAY_S, MAX_RESTART_DELAY_S = 1.0, 60.0  # the first after a stable run; doubled at each early death
+STABLE_AFTER_S = 120.0  # a run of this length is stable
 SHUTDOWN_TIMEOUT_S = 15.0  # from SIGTERM to SIGKILL
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None  # loaded before any fork: loading takes a lock
@@ -77,7 +77,7 @@ class SupervisedProcess:
             self.process.send_signal(signal.SIGTERM)
 
     def wait_or_kill(self, deadline: float) -> None:
-        """Wait until `deadline` (monotonic seconds), then kill the process and all its descendants."""
+        """Wait until the process ends or `deadline` (monotonic seconds); kill what remains of its process tree."""
         if not self.process:
             return
         family = _process_tree(self.process.pid)

@@ -108,7 +108,7 @@ class Run:
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, unless the run has one, and return how the run ended."""
-        if results.forecasted:  # a cached night also restores latest/, should it have been deleted
+        if results.forecasted:  # a cached night also restores latest/ if it was deleted
             publish_latest(results.forecasted.table, self.spec.name, self.as_of, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)
@@ -147,7 +147,8 @@ class Run:
         )
 
     def record_failure(self, error: Exception) -> None:
-        """Write the manifest and the page of a run that raised an error. Those of a successful run are kept."""
+        """Write manifest and page of a run that raised an error. Those of a successful run are not overwritten."""
+        # `refused-` is the stored name of every run that raised, whether the outcome is refused or failed
         name = f"refused-{self.flow}-{vintage_name(self.as_of)}"
         record = {
             "pipeline": self.spec.name,
@@ -171,7 +172,7 @@ class Run:
             error.add_note(f"(The page of this night could not be written: {second})")
 
     def _failed_step(self) -> str:
-        """Return the required step after the last one that ended."""
+        """Return the first required step without a log entry; `report` if all have one."""
         order = ("ingest", "validate", "cut_windows", "forecast")
         done = {entry.step for entry in self.entries}
         return next((step for step in order if step not in done), "report")

@@ -1,4 +1,4 @@
-"""Order of runs, as far as Prefect knows them: earlier nights run first, and runs of dead processes become crashed.
+"""Order of runs known to Prefect: earlier nights run first, runs of dead processes are marked as crashed.
 
 After a machine was off, the late runs of several nights start together, but each night builds on the champion of the
 one before. The lease in the store decides who may write, not Prefect, so an error here does not stop a run.
@@ -55,7 +55,7 @@ def wait_for_earlier_runs(owner: ProcessIdentity, timeout: float) -> None:
 
 
 def mark_dead_runs(client: SyncPrefectClient, startup_timeout: timedelta = STARTUP_TIMEOUT) -> list[FlowRun]:
-    """Mark every run that Prefect believes to be active, but whose process has exited, as crashed.
+    """Mark active runs as crashed if their process has exited or never wrote its label.
 
     Args:
         client: A client of the Prefect server.

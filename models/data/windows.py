@@ -85,8 +85,8 @@ class WindowIndex:
 def build_window_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int) -> WindowIndex:
     """Build the index of every training and validation window, of the test origins and of one forecast per series.
 
-    A window whose lookback or target is wholly missing is left out, and so is the forecast of a series that ended
-    more than a lookback before the cutoff.
+    A window whose lookback or target is wholly missing is left out. So is the forecast of a series that ended more than
+    a lookback before the cutoff, or that has no known covariates over the horizon.
 
     Args:
         panel: The series; y is NaN after the cutoff.
@@ -142,7 +142,7 @@ def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
 
 
 def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int) -> tuple[np.ndarray, np.ndarray]:
-    """Windows of every series at the cutoffs (steps of the grid) with `min_steps` of history and values around."""
+    """Windows of every series at the cutoffs (grid steps): `min_steps` of history, a value in lookback and target."""
     if len(cutoffs) == 0:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     windows = []

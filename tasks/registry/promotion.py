@@ -1,4 +1,7 @@
-"""The promotion test: a challenger replaces the champion only if it is significantly better on the same windows."""
+"""The promotion test: a challenger replaces the champion only if it is significantly better on the same windows.
+
+Without a champion to compare with, the best challenger is promoted if it beats every baseline.
+"""
 
 import math
 
@@ -13,8 +16,8 @@ from data_contracts.spec import Spec
 class PromotionSpec(Spec):
     """`min_gain` is a share of the champion's loss; `significance` is the level of the one-sided test against it.
 
-    The level is divided by the number of challengers (Bonferroni): the best of several equal models often wins by
-    chance.
+    The level is divided by the number of challengers with a finite loss (Bonferroni), because the best of several equal
+    models often wins by chance.
     """
 
     min_gain: float = Field(0.0, ge=0, lt=1)

@@ -1,4 +1,4 @@
-"""The store: immutable files named by the hash of their bytes. A write checks the contract, a read the digest."""
+"""The store: immutable files named by the hash of their bytes. `put` checks the contract, `get` the digest."""
 
 import contextlib
 import hashlib

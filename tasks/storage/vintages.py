@@ -1,6 +1,6 @@
 """Publish forecasts by vintage: a table becomes visible whole or not at all, and each as-of has one vintage.
 
-artifacts/forecasts/<digest>.parquet ──audit──> forecasts/pipeline=…/vintage=…/forecasts.parquet ──> latest/…
+audit ──> artifacts/forecasts/<digest>.parquet ──> forecasts/pipeline=…/vintage=…/forecasts.parquet ──> latest/…
 """
 
 import logging

@@ -213,8 +213,8 @@ MUTATIONS = {
     "the future": Mutation(put("hour", "2031-01-01T07:00:00Z"), lost=1, gaps=1),
     "the year 202": Mutation(
         put("hour", "0202-01-01T07:00:00Z"),
-        "rule 'ds is near the others', column 'hour': lies more than 10,000,000 steps of freq 'h' before the newest time"
-        + TIMED.format("'0202-01-01T07:00:00Z'"),
+        "rule 'ds is near the others', column 'hour': lies more than 10,000,000 steps of freq 'h' before the newest "
+        "time" + TIMED.format("'0202-01-01T07:00:00Z'"),
         out=1,
         gaps=1,
     ),
