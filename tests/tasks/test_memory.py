@@ -78,9 +78,9 @@ def test_rule_fail_refuses_short_memory_with_ways_out() -> None:
     with pytest.raises(MemoryTooShort) as refused:
         enforce_memory_rule("fail", "gru-8", memory(12))
     assert str(refused.value) == (
-        "model 'gru-8' is refused: it can't see a season back: its forecast depends on the last 12 of the 48 steps "
-        "that it reads, and a season is 24. Give it a longer windowing.lookback, a gated cell (lstm or gru) or a "
-        "longer segment, or take it as it is with training.memory: warn."
+        "model 'gru-8' is rejected: it can't see a season back: its forecast depends on the last 12 of the 48 steps "
+        "that it reads, and a season is 24. Set a longer windowing.lookback, a gated cell (lstm or gru) or a "
+        "longer segment, or accept the model with training.memory: warn."
     )
     assert isinstance(refused.value, TrainingFailed | NightcastError)
     assert (refused.value.effective, refused.value.season, refused.value.exit_code) == (12, 24, 1)

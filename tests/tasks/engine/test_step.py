@@ -200,7 +200,9 @@ def test_failed_attempt_names_step_and_reason(store: Store) -> None:
 
 def test_nightcast_error_keeps_its_message(store: Store) -> None:
     failed, _ = night(lambda: spoil.attempt(double(3.0, store), store))
-    assert failed.reason.endswith("in the store is missing. Run the same night again: what can be recomputed will be.")
+    assert failed.reason.endswith(
+        "in the store is missing. Run the same night again: everything that can be recomputed is recomputed."
+    )
 
 
 def test_dependent_attempt_names_the_failed_step(store: Store) -> None:

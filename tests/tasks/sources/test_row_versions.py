@@ -83,7 +83,9 @@ def test_two_versions_known_at_the_same_time_are_duplicates(night: Any) -> None:
 
 @pytest.mark.parametrize("known", ["", "25:00"])
 def test_row_without_known_at_is_rejected(night: Any, known: str) -> None:
-    with pytest.raises(ContractBroken, match="'known_at is a time', column 'known': must say at which instant"):
+    with pytest.raises(
+        ContractBroken, match="'known_at is a time', column 'known': must be the time at which the row became known"
+    ):
         night([*ROWS, ("03:00", 7, known)], "23:00")
 
 

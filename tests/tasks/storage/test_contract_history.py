@@ -33,7 +33,7 @@ def test_night_reports_changes_of_its_contract(store: Store, laxer: tuple[Contra
     assert diff_since_last_run(strict, "shop", SECOND, store) == ()
     (change, version) = diff_since_last_run(lax, "shop", SECOND, store)
     assert (change.effect, change.where, change.what) == ("breaking", "rowFaults", "error → warning")
-    assert version.what == "1.0.0 → 1.0.0; a breaking change needs 2.0.0"
+    assert version.what == "1.0.0 → 1.0.0; a breaking change requires 2.0.0"
     record_contract(lax, "shop", SECOND, store)
     assert diff_since_last_run(lax, "shop", THIRD, store) == ()
     assert diff_since_last_run(lax, "shop", SECOND, store) == (

@@ -96,7 +96,7 @@ def test_renewed_lease_is_never_taken(root):
     time_ = Time()
     lease = acquire(root, "shop", elsewhere(), LONG, time_.clock)
     time_.on_sleep = lease.renew
-    with pytest.raises(LeaseHeld, match="waited 1000 s"):
+    with pytest.raises(LeaseHeld, match="Waited 1000 s"):
         acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=1000), time_.clock)
 
 
