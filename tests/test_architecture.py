@@ -24,9 +24,11 @@ def name_of(path):
 
 def imports_of(tree):
     """(module, imported name) of every import statement of a file."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom):
-            yield from ((node.module, alias.name) for alias in node.names)
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    return {(node.module, alias.name) for node in statements for alias in node.names}
+
+
+IMPORTS = {path: imports_of(tree) for path, tree in TREES.items()}
 
 
 def test_layers_between_and_inside_packages_are_kept():
@@ -53,8 +55,10 @@ def test_function_has_fewer_than_60_lines(path):
 
 
 def test_module_under_30_lines_is_imported_by_two_others():
-    imported = {path: {module for pair in imports_of(tree) for module in (pair[0], ".".join(map(str, pair)))}
-                for path, tree in TREES.items()}  # fmt: skip
+    imported = {
+        path: {module for pair in pairs for module in (pair[0], ".".join(map(str, pair)))}
+        for path, pairs in IMPORTS.items()
+    }
     for path in SOURCES:
         if path.name == "__init__.py" or name_of(path) in STARTED_BY_NAME:
             continue
@@ -77,7 +81,7 @@ def test_every_module_directly_in_tasks_is_one_step(path):
 def test_steps_and_shared_packages_import_no_step():
     steps = {f"tasks.{path.stem}" for path in STEPS}
     importers = [path for path in SOURCES if path.parts[-2] != "search" and name_of(path).startswith("tasks/")]
-    found = [(name_of(path), module) for path in importers for module, _ in imports_of(TREES[path]) if module in steps]
+    found = [(name_of(path), module) for path in importers for module, _ in IMPORTS[path] if module in steps]
     assert found == []
 
 
@@ -86,8 +90,8 @@ def test_interface_with_arrays_documents_what_it_takes_or_returns(path):
     """A function that another package imports, and that takes or returns arrays or tables, has Args or Returns."""
     package = path.relative_to(ROOT).parts[0]
     module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
-    used = {name for other, tree in TREES.items() if other.relative_to(ROOT).parts[0] != package
-            for imported, name in imports_of(tree) if imported == module}  # fmt: skip
+    others = [pairs for other, pairs in IMPORTS.items() if other.relative_to(ROOT).parts[0] != package]
+    used = {name for pairs in others for imported, name in pairs if imported == module}
     undocumented = []
     for node in TREES[path].body:
         if isinstance(node, ast.FunctionDef) and node.name in used:

@@ -10,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("deployments", "flows", "tasks", "models", "data_contracts")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 
 # A word of an identifier, and the term to use in its place. `last_one` and `LAST_ONE` both hold the word `one`.
 TERMS = {
@@ -102,18 +103,18 @@ def dialect(tree):
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_names_are_terms_of_the_field(path):
     persisted = PERSISTED.get(str(path.relative_to(ROOT)), frozenset())
-    assert list(private_names(ast.parse(path.read_text(encoding="utf-8")), persisted)) == []
+    assert list(private_names(TREES[path], persisted)) == []
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_sentences_are_plain_english(path):
-    assert list(dialect(ast.parse(path.read_text(encoding="utf-8")))) == []
+    assert list(dialect(TREES[path])) == []
 
 
 def test_no_class_name_has_two_meanings():
     defined = defaultdict(list)
     for path in SOURCES:
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(TREES[path]):
             if isinstance(node, ast.ClassDef):
                 defined[node.name].append(str(path.relative_to(ROOT)))
     assert {name: paths for name, paths in defined.items() if len(paths) > 1} == {}
