@@ -7,6 +7,7 @@ from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.results.steps import AccuracyResult, RunContext
+from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import vintage_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
@@ -59,9 +60,10 @@ def score_past(
         return AccuracyResult()
     forecast_times = pd.concat([table[["unique_id", "ds"]] for table in vintages.values()]).drop_duplicates()
     actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]].dropna()
+    actuals = actuals.reset_index(drop=True)
     return AccuracyResult(
-        actuals=_publish(actuals.reset_index(drop=True), "actuals", context, store),
-        accuracy=_publish(accuracy, "accuracy", context, store),
+        actuals=_publish(add_id_columns(actuals, frame, setup.id_columns), "actuals", context, store),
+        accuracy=_publish(add_id_columns(accuracy, frame, setup.id_columns), "accuracy", context, store),
         summary=_describe_newest(accuracy),
     )
 

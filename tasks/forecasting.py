@@ -19,6 +19,7 @@ from tasks.modeling.forecasts import forecast_table, load_comparable
 from tasks.modeling.scores import quantile_columns
 from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import Fallback, ForecastOptions, ForecastResult, RunContext
+from tasks.sources.series_names import add_id_columns
 from tasks.storage import vintages
 from tasks.storage.store import Store
 
@@ -133,7 +134,7 @@ def forecast(
     table["run_id"] = context.run_id
     table["source"] = "champion" if model.role == "champion" else model.name
     table["degraded_reason"] = pd.Series([fallback.degraded_reason] * len(table), dtype="str")
-    table = table.sort_values(["unique_id", "ds"], ignore_index=True)
+    table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
     stored = store.put(table, "forecasts")
     return ForecastResult(

@@ -17,8 +17,9 @@ from data_contracts.errors import SourceUnreadable
 from tasks.engine.step import CacheInputs, step
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources import incremental, row_versions, unpivot
-from tasks.sources.dataset import RESERVED_COLUMNS, DatasetSpec
+from tasks.sources.dataset import RESERVED_COLUMNS, ColumnsSpec, DatasetSpec
 from tasks.sources.read import fingerprint, read_source, table_digest
+from tasks.sources.series_names import join_names
 from tasks.storage import snapshots
 from tasks.storage.store import Store
 
@@ -83,7 +84,8 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         SourceUnreadable: A column is missing, repeated or has a reserved name; or the table is empty.
     """
     columns, names = reading.columns, table.column_names
-    mapped = [("series (unique_id)", columns.unique_id), ("time (ds)", columns.ds), ("known_at", columns.known_at)]
+    mapped = [("time (ds)", columns.ds), ("known_at", columns.known_at)]
+    mapped += [("series (unique_id)", name) for name in columns.id_columns]
     mapped += [("target (y)", target) for target in reading.select_targets(names)]
     needed = [(role, name) for role, name in mapped if name] + [
         (reading.describe_role(name), name) for name in reading.additional_columns
@@ -103,11 +105,11 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         findings = ["the table has no rows"]
     if findings:
         raise SourceUnreadable(f"the source {reading.source.label}", findings)
-    canonical = {"unique_id": _names_as_text(table[columns.unique_id])} if columns.unique_id else {}
+    canonical = {"unique_id": _series_names(table, columns)} if columns.id_columns else {}
     canonical |= {"ds": table[columns.ds]} | ({"known_at": table[columns.known_at]} if columns.known_at else {})
-    static = set(reading.features.static)
+    names_kept = set(reading.text_columns)
     others = {
-        name: _names_as_text(table[name]) if name in static else table[name] for name in reading.additional_columns
+        name: _names_as_text(table[name]) if name in names_kept else table[name] for name in reading.additional_columns
     }
     if isinstance(columns.y, str):
         rows = pa.array(range(table.num_rows), pa.int64())
@@ -129,6 +131,12 @@ def _names_as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
     """Convert integer names to text: in a column with a missing name, pandas would convert 7 to 7.0."""
     names = _decode(values)
     return names.cast(pa.string()) if pa.types.is_integer(names.type) else names
+
+
+def _series_names(table: pa.Table, columns: ColumnsSpec) -> pa.ChunkedArray:
+    """Return the name of each row's series; the parts of a composite name are joined with a slash."""
+    parts = [_names_as_text(table[name]) for name in columns.id_columns]
+    return parts[0] if len(parts) == 1 else join_names([part.cast(pa.string()) for part in parts])
 
 
 def _describe_missing(role: str, name: str, table: pa.Table) -> str:

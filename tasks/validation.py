@@ -82,7 +82,7 @@ def _contract_violations(
     moment = reading.align_as_of(as_of)
     table = to_source_columns(observations, raw.loc[observations.index], reading)
     table = table[table[reading.columns.ds] < moment]
-    series = reading.columns.unique_id or "unique_id"
+    series = reading.columns.series_column
     violations = missing_required(table, reading.contract)
     violations += expectations.find_rule_violations(table, reading.contract, series)
     violations = wide_tables.to_cell_violations(downgrade_duplicates(violations, reading), raw, reading)

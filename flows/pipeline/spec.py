@@ -89,7 +89,7 @@ class PipelineSpec(Spec):
             raise ValueError("models: list at least one model")
         columns, features = self.columns, self.features
         targets = [columns.y] if isinstance(columns.y, str) else list(columns.y)
-        roles = [columns.ds, *targets, *filter(None, [columns.unique_id, columns.known_at])]
+        roles = [columns.ds, *targets, *columns.id_columns, *filter(None, [columns.known_at])]
         roles += [*features.known_columns, *features.observed]
         numeric = ("y", *features.known_columns, *features.observed)
         if unknown := sorted(set(self.cleaning.fill) - set(numeric)):
@@ -191,7 +191,12 @@ class PipelineSpec(Spec):
     def forecast_setup(self) -> ForecastSetup:
         """Inputs, outputs and evaluation of the forecasts."""
         bounds = OutputSpec(**self.forecast.model_dump())
-        return ForecastSetup(view=self.input_spec, bounds=bounds, evaluation=self.evaluation)
+        return ForecastSetup(
+            view=self.input_spec,
+            bounds=bounds,
+            evaluation=self.evaluation,
+            id_columns=self.columns.composite_ids,
+        )
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:

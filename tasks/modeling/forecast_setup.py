@@ -27,8 +27,12 @@ class OutputSpec(Spec):
 
 
 class ForecastSetup(Spec):
-    """Inputs, outputs and evaluation of one run. Models are compared only if they share inputs and outputs."""
+    """Inputs, outputs and evaluation of one run. Models are compared only if they share inputs and outputs.
+
+    `id_columns` are the columns that together name a series, which published tables keep.
+    """
 
     view: InputSpec
     bounds: OutputSpec
     evaluation: EvaluationSpec
+    id_columns: tuple[str, ...] = ()

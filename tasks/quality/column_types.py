@@ -46,7 +46,7 @@ def _source_values(name: str, raw: pd.DataFrame, reading: DatasetSpec) -> pd.Ser
         return raw["y"] if isinstance(columns.y, str) else raw.loc[raw["target"] == name, "y"]
     if name == columns.unique_id and not isinstance(columns.y, str):
         return wide_tables.strip_targets(raw["unique_id"], raw["target"])
-    canonical = {columns.unique_id: "unique_id", columns.ds: "ds", columns.known_at: "known_at"}
+    canonical = {columns.series_column: "unique_id", columns.ds: "ds", columns.known_at: "known_at"}
     return raw[canonical.get(name, name)]
 
 

@@ -23,11 +23,11 @@ def to_source_columns(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSp
     columns = reading.columns
     if not isinstance(columns.y, str):
         return wide_tables.pivot_to_source(frame, raw, reading)
-    source = {columns.unique_id or "unique_id": frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
+    source = {columns.series_column: frame["unique_id"], columns.ds: frame["ds"], columns.y: frame["y"]}
     if columns.known_at:
         source[columns.known_at] = reading.parse_known_at(raw["known_at"])
     others = {name: frame[name] if name in frame else raw[name] for name in reading.additional_columns}
-    for name in reading.features.static:  # models read a static column as text even if the contract promises numbers
+    for name in reading.text_columns:  # these are text in the panel even if the contract promises numbers
         if reading.column_type(name) in ("number", "integer"):
             others[name] = parse_numbers(raw[name], reading.source.decimal)[0]
     return pd.DataFrame({"row": frame["row"], **source, **others})
@@ -137,4 +137,4 @@ def _enforced_levels(reading: DatasetSpec) -> list[ServiceLevel]:
 
 
 def _series_and_time(reading: DatasetSpec) -> set[str]:
-    return {name for name in (reading.columns.unique_id, reading.columns.ds) if name}
+    return {*reading.columns.id_columns, reading.columns.ds}

@@ -96,7 +96,8 @@ def to_source_rows(rejected: pd.DataFrame, reading: DatasetSpec, schema: pa.Sche
     """
     columns = reading.columns
     kept = rejected.sort_values("row", kind="stable")
-    source_names = {"unique_id": columns.unique_id, "ds": columns.ds, "known_at": columns.known_at}
+    single_id = columns.unique_id if isinstance(columns.unique_id, str) else None  # several are columns of their own
+    source_names = {"unique_id": single_id, "ds": columns.ds, "known_at": columns.known_at}
     if isinstance(columns.y, str):
         source_names["y"] = columns.y
     else:

@@ -35,7 +35,7 @@ def parse_rows(raw: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, l
         *_parse_numbers(raw, frame, reading),
         *_parse_contract_columns(raw, frame, reading),
     ]
-    for name in reading.features.static:  # after their values are checked: models read static columns as text
+    for name in reading.text_columns:  # after their values are checked: models read static columns as text
         frame[name] = raw[name].map(str, na_action="ignore").astype("str")
     return frame, [
         Violation(rule, column, reading.row_faults, reason, raw.loc[at_fault, "row"].tolist())
@@ -46,7 +46,7 @@ def parse_rows(raw: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, l
 
 def _parse_ids(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -> list[Check]:
     frame["unique_id"], unnamed = _normalize_names(raw["unique_id"])
-    column = reading.columns.unique_id or "unique_id"
+    column = reading.columns.series
     return [("unique_id is a name", column, "a series needs a name without control characters", unnamed)]
 
 
@@ -101,7 +101,7 @@ def find_duplicates(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation
     if not dropped.any():
         return []
     columns = reading.columns
-    key = f"{columns.unique_id}, {columns.ds}" if columns.unique_id else columns.ds
+    key = ", ".join((*columns.id_columns, columns.ds))
     policy, rows = reading.cleaning.repeated, frame.loc[dropped, "row"].tolist()
     other = "a later" if policy == "last" else "an earlier"
     severity = reading.row_faults if policy == "reject" else "warning"

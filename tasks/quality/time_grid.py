@@ -118,8 +118,8 @@ def reindex_to_grid(
         values = np.full(len(filled), np.nan)
         values[rows] = frame[name].to_numpy(dtype="float64", na_value=np.nan)[known]
         filled[name] = values
-    history = frame.sort_values("ds") if reading.features.static else frame
-    for name in reading.features.static:
+    history = frame.sort_values("ds") if reading.text_columns else frame
+    for name in reading.text_columns:
         known = history.dropna(subset=[name]).groupby("unique_id")[name].last()
         filled[name] = filled["unique_id"].map(known).astype("str")
     return filled

@@ -28,7 +28,7 @@ def pivot_to_source(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec
     first = ~source_row.duplicated()
     table = pd.DataFrame({"row": source_row[first]})
     if columns.unique_id:
-        table[columns.unique_id] = strip_targets(frame.loc[first, "unique_id"], target[first])
+        table[columns.series_column] = strip_targets(frame.loc[first, "unique_id"], target[first])
     else:
         table["unique_id"] = columns.target
     table[columns.ds] = frame.loc[first, "ds"]

@@ -20,14 +20,24 @@ RESERVED_COLUMNS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "ta
 class ColumnsSpec(Spec):
     """Columns of the source that hold the series, the time and the target. Without `unique_id` there is one series.
 
-    `y` may be a list of names or globs: each target then becomes its own series. `known_at` is the time at which a row
+    `unique_id` may be a list of columns that together name a series: store and item give `7/tea`, and every published
+    table keeps them beside `unique_id`. `y` may be a list of names or globs: each target then becomes its own series. `known_at` is the time at which a row
     became known: of several versions of one (series, time) the newest version known at the as-of is used.
     """
 
-    unique_id: str | None = None
+    unique_id: str | tuple[str, ...] | None = None
     ds: str
     y: str | tuple[str, ...]
     known_at: str | None = None
+
+    @field_validator("unique_id")
+    @classmethod
+    def _check_ids(cls, ids: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+        if not isinstance(ids, tuple):
+            return ids
+        if not ids or not all(ids) or len(set(ids)) < len(ids):
+            raise ValueError("name at least one column of unique_id, and each of them once")
+        return ids[0] if len(ids) == 1 else ids
 
     @field_validator("y")
     @classmethod
@@ -35,6 +45,26 @@ class ColumnsSpec(Spec):
         if not y or (isinstance(y, tuple) and (not all(y) or len(set(y)) < len(y))):
             raise ValueError("name at least one target, and each of them once")
         return y
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that name a series: none, one or several."""
+        return self.unique_id if isinstance(self.unique_id, tuple) else tuple(filter(None, [self.unique_id]))
+
+    @property
+    def composite_ids(self) -> tuple[str, ...]:
+        """The columns that together name a series, if they are several."""
+        return self.id_columns if len(self.id_columns) > 1 else ()
+
+    @property
+    def series_column(self) -> str:
+        """The column that holds the whole name of a series in a table with the column names of the source."""
+        return self.unique_id if isinstance(self.unique_id, str) else "unique_id"
+
+    @property
+    def series(self) -> str:
+        """The columns that name a series as text for a message."""
+        return ", ".join(self.id_columns) or "unique_id"
 
     @property
     def target(self) -> str:
@@ -101,9 +131,10 @@ class DatasetSpec(Spec):
 
     @property
     def additional_columns(self) -> tuple[str, ...]:
-        """Source columns other than series, time and target: covariates, then columns of the contract alone."""
-        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns))
-        mapped = {*self.key_columns, *self.select_targets(list(listed))}
+        """Source columns other than series, time and target: covariates, columns of the contract, parts of a name."""
+        composite = self.columns.composite_ids
+        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns, *composite))
+        mapped = {*self.key_columns, *self.select_targets(list(listed))} - {*composite}
         return tuple(name for name in listed if name not in mapped)
 
     @property
@@ -114,7 +145,7 @@ class DatasetSpec(Spec):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that hold the series and time of a row, and when it became known."""
-        return tuple(name for name in (self.columns.unique_id, self.columns.ds, self.columns.known_at) if name)
+        return tuple(filter(None, (*self.columns.id_columns, self.columns.ds, self.columns.known_at)))
 
     def select_targets(self, names: list[str]) -> list[str]:
         """Return the targets among the columns of the source, without columns that have another role."""
@@ -142,8 +173,15 @@ class DatasetSpec(Spec):
         column = self.contract_column(name)
         return column.kind if column else "any"
 
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """Columns that are kept as names: static columns, and the columns that together name a series."""
+        return tuple(dict.fromkeys((*self.features.static, *self.columns.composite_ids)))
+
     def describe_role(self, name: str) -> str:
         """Return the role of a column, other than series, time and target, as text for a message."""
+        if name in self.columns.composite_ids:
+            return "series (unique_id)"
         if name in {*self.numeric_covariates, *self.features.static}:
             return "covariate"
         return f"column that contract {self.contract.label if self.contract else ''} promises"
@@ -159,7 +197,7 @@ class DatasetSpec(Spec):
         columns = self.columns
         covariates: dict[str, ColumnType] = dict.fromkeys(self.features.static, "string")
         covariates |= dict.fromkeys(self.numeric_covariates, "number")
-        canonical: dict[str, ColumnType] = {columns.unique_id or "unique_id": "string", columns.ds: "time"}
+        canonical: dict[str, ColumnType] = {columns.series_column: "string", columns.ds: "time"}
         canonical |= dict.fromkeys(self.select_targets(list(self.contract_columns)), "number")
         canonical |= {columns.known_at: "time"} if columns.known_at else {}
         promised = {name: self.column_type(name) for name in self.additional_columns}
