@@ -1,5 +1,6 @@
 """Commands about incoming data: `init` writes a pipeline, `schema` prints its JSON schema, `quarantine` lists rows."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +21,10 @@ def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     time: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="The time column. This and all below are inferred if omitted.")
     ] = None,
-    ids: Annotated[str | None, typer.Option("--id", metavar="COLUMN", help="The column that names the series.")] = None,
+    ids: Annotated[
+        str | None,
+        typer.Option("--id", metavar="COLUMN", help="The column that names the series, or several: store,item."),
+    ] = None,
     target: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column to forecast.")] = None,
     freq: Annotated[str | None, typer.Option(help="Step as a pandas frequency: h, 30min, D, B, W-MON, MS.")] = None,
     timezone: Annotated[
@@ -41,11 +45,17 @@ def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     configure(verbose, read_only=True)
 
     def body() -> tuple[dict[str, Any], str]:
-        from deployments.commands.init import InitRequest, init_pipeline, parse_hints
+        from deployments.commands.init_request import InitRequest, check_request
+
+        request = InitRequest(table_path, table, out, name, force)
+        check_request(request)
+        sys.stderr.write(f"Reading {request.label} …\n")
+        sys.stderr.flush()  # the imports below and the table take seconds
+        from deployments.commands.init import init_pipeline, parse_hints
 
         options = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
         hints = parse_hints({**options, "repeated": repeated})
-        return init_pipeline(InitRequest(table_path, table, out, name, force), hints)
+        return init_pipeline(request, hints)
 
     run_command(body, as_json, verbose)
 

@@ -3,7 +3,7 @@
 import os
 import tempfile
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -11,7 +11,8 @@ from data_contracts.errors import ContractBroken, SpecError
 from data_contracts.yaml_reader import mapping, spec_error_from
 from deployments.commands.check import describe_check
 from deployments.commands.cost_estimate import format_costs
-from deployments.commands.init_files import pipeline_name_from, render_contract, render_pipeline
+from deployments.commands.init_files import render_contract, render_pipeline
+from deployments.commands.init_request import InitRequest, already_exists, pipeline_name_from, refuse_existing
 from deployments.commands.schema import SCHEMA
 from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
@@ -21,16 +22,6 @@ from tasks.profiling.open_source import infer_source, read_sample
 from tasks.profiling.profile import TableProfile, profile_table
 from tasks.sources.spec import SQLITE_URL, SourceSpec
 from tasks.storage import files
-
-
-class InitRequest(NamedTuple):
-    """Which table to profile, and where to write the pipeline. `table` is the table of a database."""
-
-    address: str
-    table: str | None
-    folder: str
-    name: str | None
-    overwrite: bool
 
 
 def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], str]:
@@ -50,10 +41,7 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
     requested_source = infer_source(request.address, request.table)
     name = request.name or pipeline_name_from(requested_source.table or requested_source.path)
     folder = Path(request.folder)
-    targets = (folder / f"{name}.yaml", folder / f"{name}.odcs.yaml")
-    for path in targets:
-        if path.exists() and not request.overwrite:
-            raise SpecError(_already_exists(path))
+    targets = refuse_existing(request, name)
     source, sample = read_sample(requested_source)
     profile = profile_table(sample, source, hints)
     path_from_folder = _address_from(source, folder)
@@ -64,7 +52,7 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
     check = _dry_run(texts, name, profile)
     for path, text in zip(targets, texts, strict=True):
         if not files.write(str(folder), path.name, text.encode(), only_if_absent=not request.overwrite):
-            raise SpecError(_already_exists(path))
+            raise SpecError(already_exists(path))
     facts = {
         "pipeline": name,
         "files": [str(path) for path in targets],
@@ -87,10 +75,6 @@ def parse_hints(options: dict[str, Any]) -> Hints:
         return Hints.model_validate(options)
     except ValidationError as error:
         raise spec_error_from("the command line", error) from error
-
-
-def _already_exists(path: Path) -> str:
-    return f"{path} already exists and was not changed. Choose another --name, or overwrite it with --force."
 
 
 def _dry_run(texts: tuple[str, str], name: str, profile: TableProfile) -> dict[str, Any]:

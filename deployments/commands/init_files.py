@@ -12,7 +12,6 @@ from typing import Any
 import jinja2
 import yaml
 
-from data_contracts.errors import SpecError
 from models.data.calendar import default_calendar_features, steps_a_day
 from tasks.profiling.column_types import ColumnProfile
 from tasks.profiling.profile import TableProfile
@@ -29,26 +28,6 @@ LOGICAL_TYPES = {
     "boolean": "boolean",
     "time": "timestamp",
 }
-
-
-def pipeline_name_from(path: str) -> str:
-    """Derive a pipeline's name from the path of its table: `Sales 2024.csv.gz` becomes sales-2024.
-
-    Args:
-        path: path, glob or URL of the table.
-
-    Returns:
-        The name: a-z, 0-9 and -, at most 63 characters.
-
-    Raises:
-        SpecError: no letter or digit is left.
-    """
-    parts = [part for part in path.split("/") if part and not re.search(r"[*?\[]", part)]
-    stem = parts[-1].split(".")[0].lower() if parts else ""
-    name = re.sub(r"[^a-z0-9]+", "-", stem).strip("-")[:63].rstrip("-")
-    if not name:
-        raise SpecError(f"cannot derive a pipeline name from {path!r}. Choose one of a-z, 0-9 and - with --name.")
-    return name
 
 
 def render_pipeline(profile: TableProfile, name: str, path: str, schema: str | None) -> str:
@@ -73,7 +52,7 @@ def render_pipeline(profile: TableProfile, name: str, path: str, schema: str | N
             schema=schema,
             source=_source_fields(profile, path),
             columns=_column_fields(profile),
-            known=list(default_calendar_features(profile.freq)),
+            known=[*default_calendar_features(profile.freq), *profile.known],
             windowing={"lookback": profile.lookback, "horizon": profile.horizon}
             | ({"refresh": profile.refresh} if profile.refresh else {}),
             models=_models(profile),
@@ -132,7 +111,8 @@ def _source_fields(profile: TableProfile, path: str) -> dict[str, Any]:
 
 
 def _column_fields(profile: TableProfile) -> dict[str, Any]:
-    fields: dict[str, Any] = {"unique_id": profile.unique_id} if profile.unique_id else {}
+    ids = profile.unique_id
+    fields: dict[str, Any] = {"unique_id": list(ids) if isinstance(ids, tuple) else ids} if ids else {}
     fields |= {"ds": profile.ds, "y": list(profile.y) if isinstance(profile.y, tuple) else profile.y}
     return fields | ({"known_at": profile.known_at} if profile.known_at else {})
 
@@ -148,10 +128,11 @@ def _models(profile: TableProfile) -> list[dict[str, Any]]:
 
 def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
     used = {
-        profile.unique_id,
+        *profile.id_columns,
         profile.ds,
         profile.known_at,
         *profile.targets,
+        *profile.known,
         *profile.observed,
         *profile.static,
     }
@@ -165,7 +146,7 @@ def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
 
 def _property_fields(column: ColumnProfile, profile: TableProfile) -> dict[str, Any]:
     """Return one ODCS property; its type is stated if the pipeline uses the column or the file declares the type."""
-    name, key = column.name, [key for key in (profile.unique_id, profile.ds) if key]
+    name, key = column.name, [*profile.id_columns, profile.ds]
     fields: dict[str, Any] = {"name": name}
     if logical_type := _logical_type(column, profile):
         fields["logicalType"] = logical_type
@@ -181,11 +162,11 @@ def _property_fields(column: ColumnProfile, profile: TableProfile) -> dict[str, 
 def _logical_type(column: ColumnProfile, profile: TableProfile) -> str | None:
     if column.name in profile.targets:
         return "integer" if profile.whole else "number"
-    if column.name == profile.unique_id:
+    if column.name in profile.id_columns:
         return "integer" if column.typed and column.kind == "integer" else "string"
     if column.name in (profile.ds, profile.known_at):
         return "timestamp"
-    if column.name in profile.observed:
+    if column.name in (*profile.known, *profile.observed):
         return "number" if column.kind != "boolean" else None
     return LOGICAL_TYPES.get(column.kind) if column.typed or column.kind == "text" else None
 

@@ -9,12 +9,13 @@ import pyarrow as pa
 from data_contracts.spec import Spec
 from models.data.calendar import is_calendar_step
 from tasks.profiling.column_types import ColumnProfile, parse_times, profile_columns
-from tasks.profiling.covariates import ParsedTable, find_redundant, infer_covariates
+from tasks.profiling.covariates import find_redundant, infer_covariates
 from tasks.profiling.duplicates import infer_duplicate_policy, infer_version_column
 from tasks.profiling.frequency import infer_frequency, mask_outlying_times
 from tasks.profiling.inference import Hints, Inference
+from tasks.profiling.parsed_table import ParsedTable
 from tasks.profiling.seasonality import infer_seasonality
-from tasks.profiling.series_column import infer_series_column
+from tasks.profiling.series_column import infer_series_columns
 from tasks.profiling.target_column import infer_target
 from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
 from tasks.profiling.timezone import infer_timezone
@@ -28,7 +29,7 @@ class TableProfile(Spec):
     source: SourceSpec
     columns: tuple[ColumnProfile, ...]
     rows: int
-    unique_id: str | None
+    unique_id: str | tuple[str, ...] | None
     ds: str
     format: str | None
     y: str | tuple[str, ...]
@@ -40,12 +41,18 @@ class TableProfile(Spec):
     lookback: int
     season: int | None
     refresh: str | None
+    known: tuple[str, ...]
     observed: tuple[str, ...]
     static: tuple[str, ...]
     repeated: str
     minimum: float | None
     whole: bool
     inferences: tuple[Inference, ...]
+
+    @property
+    def id_columns(self) -> tuple[str, ...]:
+        """The columns that name a series: none, one or several."""
+        return self.unique_id if isinstance(self.unique_id, tuple) else tuple(filter(None, [self.unique_id]))
 
 
 def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TableProfile:
@@ -68,10 +75,10 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     source = source.model_copy(update={"epoch": times.epoch})
     zone = infer_timezone(table, times, hints)
     frame = _parse_table(table, profiles, times, source.decimal)
-    ids, series_inference = infer_series_column(frame, times.column, profiles, hints, name)
-    key = [ids, times.column] if ids else [times.column]
+    ids, series_inference = infer_series_columns(frame, times.column, profiles, hints, name)
+    key = [*ids, times.column]
     others = {column: profile for column, profile in profiles.items() if column not in key}
-    series = frame[ids] if ids else pd.Series("one", index=frame.index)
+    series = frame.groupby(list(ids), sort=False).ngroup().astype(str) if ids else pd.Series("one", index=frame.index)
 
     in_zone = hints.timezone or (zone.zoned and zone.zone != "UTC")
     local = source.model_copy(update={"timezone": zone.zone}) if in_zone else source
@@ -82,26 +89,43 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     stamps = mask_outlying_times(dates if calendar_step else times.values, step.freq)
 
     redundant = find_redundant(others, frame, times.column)
-    target = infer_target(frame, others, redundant, hints, name)
+    parsed = ParsedTable(frame, times.column, series if ids else None)
+    target = infer_target(parsed, others, redundant, hints, name)
     known_at, version = infer_version_column(frame, key, profiles, source)
     policy, repeats = ("reject", None) if known_at else infer_duplicate_policy(frame, key, target.columns[0], hints)
-    covariates = infer_covariates(ParsedTable(frame, times.column, ids, target.columns), others, redundant)
-    panel = [
-        pd.DataFrame({"series": series.astype(str) + f"/{y}", "ds": stamps, "y": frame[y]}) for y in target.columns
-    ]
-    seasonality = infer_seasonality(pd.concat(panel, ignore_index=True), step.freq, hints, name)
+    covariates = infer_covariates(parsed, target.columns, others, redundant)
+    panel = [pd.DataFrame({"series": series + f"/{y}", "ds": stamps, "y": frame[y]}) for y in target.columns]
+    rows = pd.concat(panel, ignore_index=True)
+    seasonality = infer_seasonality(rows, step.freq, hints, name, covariates.steps_ahead)
     y = pd.concat([frame[column] for column in target.columns]).dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
     inferences = [times.inference, series_inference, target.inference, step.inference, zone.inference]
     optional = (step.gaps, version, repeats, bound)
     inferences += [*seasonality.inferences, *filter(None, optional), *covariates.inferences]
     return TableProfile(
-        source=local if calendar_step or hints.timezone else source, columns=tuple(profiles.values()),
-        rows=table.num_rows, unique_id=ids, ds=times.column, format=times.format, y=target.y, targets=target.columns,
-        known_at=known_at, freq=step.freq, zone=zone.zone, horizon=seasonality.horizon, lookback=seasonality.lookback,
-        season=seasonality.season, refresh=seasonality.refresh, observed=covariates.observed, static=covariates.static,
-        repeated=policy, minimum=minimum, whole=bool((y % 1 == 0).all()), inferences=tuple(inferences),
-    )  # fmt: skip
+        source=local if calendar_step or hints.timezone else source,
+        columns=tuple(profiles.values()),
+        rows=table.num_rows,
+        unique_id=ids if len(ids) > 1 else next(iter(ids), None),
+        ds=times.column,
+        format=times.format,
+        y=target.y,
+        targets=target.columns,
+        known_at=known_at,
+        freq=step.freq,
+        zone=zone.zone,
+        horizon=seasonality.horizon,
+        lookback=seasonality.lookback,
+        season=seasonality.season,
+        refresh=seasonality.refresh,
+        known=covariates.known,
+        observed=covariates.observed,
+        static=covariates.static,
+        repeated=policy,
+        minimum=minimum,
+        whole=bool((y % 1 == 0).all()),
+        inferences=tuple(inferences),
+    )
 
 
 def _parse_table(table: pa.Table, profiles: dict[str, ColumnProfile], times: TimeColumn, decimal: str) -> pd.DataFrame:

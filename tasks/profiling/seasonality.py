@@ -13,10 +13,16 @@ from tasks.quality import time_grid
 MAX_SERIES = 8  # that are looked at: those with the most values
 MAX_RECENT_STEPS = 20_000
 MAX_UNEXPECTED_LAG = 400  # steps of a season that is not one of the calendar
-CALENDAR_HORIZONS = {"D": 14, "B": 10, "W": 13, "M": 12, "Q": 4, "Y": 3}  # steps
+CALENDAR_HORIZONS = {"D": (14, 7), "B": (10, 5), "W": (13, 8, 4), "M": (12, 6), "Q": (4, 2), "Y": (3,)}  # steps
+HORIZON_NAMES = {  # what the steps of a horizon are
+    ("D", 14): "two weeks", ("D", 7): "a week", ("B", 10): "two weeks of business days", ("B", 5): "a business week",
+    ("W", 13): "a quarter", ("W", 8): "two months", ("W", 4): "a month", ("M", 12): "a year", ("M", 6): "half a year",
+    ("Q", 4): "a year", ("Q", 2): "half a year", ("Y", 3): "three years",
+}  # fmt: skip
 MAX_HORIZON = 96  # steps
 TWO_WEEKS = 14  # steps of a day
 MIN_HORIZONS = 8  # that a history holds
+MIN_LONG_HORIZONS = 5  # the same for steps of a week or longer, of which histories have few
 MIN_STEPS = 12  # of a history
 MAX_DAY_SHARE = 0.05  # of a history; a model is refreshed sooner if a day is more
 SURE_AUTOCORRELATION = 0.5
@@ -34,7 +40,9 @@ class SeasonalityInference(NamedTuple):
     inferences: tuple[Inference, ...]
 
 
-def infer_seasonality(panel: pd.DataFrame, freq: str, hints: Hints, table: str) -> SeasonalityInference:
+def infer_seasonality(
+    panel: pd.DataFrame, freq: str, hints: Hints, table: str, steps_ahead: int | None = None
+) -> SeasonalityInference:
     """Infer season, horizon and lookback.
 
     Args:
@@ -42,6 +50,7 @@ def infer_seasonality(panel: pd.DataFrame, freq: str, hints: Hints, table: str) 
         freq: The step.
         hints: What the user states.
         table: The table, named in errors.
+        steps_ahead: How many steps after the last target the known covariates reach; None without known covariates.
 
     Returns:
         The values in steps, with their evidence.
@@ -58,6 +67,8 @@ def infer_seasonality(panel: pd.DataFrame, freq: str, hints: Hints, table: str) 
         )
     series = _longest_series(known, grid)
     horizon, reason = _choose_horizon(freq, len(grid), hints)
+    if steps_ahead is not None and steps_ahead < horizon and not hints.horizon:
+        horizon, reason = steps_ahead, "as far as the known covariates reach"
     lookback = max(2, min(default_lookback(freq, horizon), len(grid) // 3))
     season, season_inference = _infer_season(series, freq)
     span = f"of {len(grid):,} steps from {grid[0]:%Y-%m-%d} to {grid[-1]:%Y-%m-%d}"
@@ -89,10 +100,8 @@ def _choose_horizon(freq: str, steps: int, hints: Hints) -> tuple[int, str]:
     offset = pd.tseries.frequencies.to_offset(freq)
     day = steps_a_day(freq)
     if not isinstance(offset, pd.offsets.Tick):
-        letter = next((unit for unit in "DBWMQY" if unit in offset.name.split("-")[0].removeprefix("B")), "D")
-        letter = "B" if offset.name == "B" else letter
-        default, reason = max(1, CALENDAR_HORIZONS[letter] // offset.n), "default for this step"
-    elif day <= 1:
+        return _choose_calendar_horizon(offset, steps)
+    if day <= 1:
         default, reason = TWO_WEEKS, "two weeks"
     elif day <= MAX_HORIZON:
         default, reason = day, "a day"
@@ -100,6 +109,18 @@ def _choose_horizon(freq: str, steps: int, hints: Hints) -> tuple[int, str]:
         default, reason = MAX_HORIZON, "less than a day, because a day has many steps"
     fitting = max(1, steps // MIN_HORIZONS)
     return (default, reason) if default <= fitting else (fitting, "the most that the short history allows")
+
+
+def _choose_calendar_horizon(offset: pd.DateOffset, steps: int) -> tuple[int, str]:
+    """Return the longest usual horizon of the frequency that the history holds often enough."""
+    letter = next((unit for unit in "DBWMQY" if unit in offset.name.split("-")[0].removeprefix("B")), "D")
+    letter = "B" if offset.name == "B" else letter
+    fitting = max(1, steps // (MIN_HORIZONS if letter in "DB" else MIN_LONG_HORIZONS))
+    for usual in CALENDAR_HORIZONS[letter]:
+        if (horizon := max(1, usual // offset.n)) <= fitting:
+            shorter = ", because the history is short" if usual != CALENDAR_HORIZONS[letter][0] else ""
+            return horizon, f"{HORIZON_NAMES[letter, usual]}{shorter}"
+    return fitting, "the most that the short history allows"
 
 
 def _choose_refresh(freq: str, horizon: int, steps: int) -> str | None:

@@ -20,13 +20,15 @@ TARGET_NAMES = _words("y target value values label")
 TARGET_WORDS = _words(
     "sales sold demand load count cnt total quantity qty units amount revenue consumption usage kwh mw energy power "
     "orders visitors visits trips rides passengers traffic generation output turnover requests calls arrivals close "
-    "ot"
+    "ot delayed delays late cancelled failed errors defects returns churn flow discharge occupancy bookings "
+    "pm pm2 pm10 pm25 no2 nox o3 so2 co co2 aqi pollution concentration"
 )
 WEATHER_WORDS = _words(
     "temp atemp temperature rain snow wind windspeed humidity hum cloud clouds pressure visib visibility precip "
-    "precipitation sun sunshine radiation dew dewpoint weathersit"
+    "precipitation sun sunshine radiation dew dewpoint weathersit pres dewp wspm iws meantemp meanpressure ghi dni dhi"
 )
 COVARIATE_WORDS = _words(
+    "scheduled planned plan expected forecast budget capacity discount campaign advertised "
     "price holiday promo promotion onpromotion event lat lon latitude longitude workingday weekend open flag index row "
     "year yr season"
 )

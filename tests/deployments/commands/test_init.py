@@ -13,7 +13,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.cli.main import app
-from deployments.commands.init_files import pipeline_name_from
+from deployments.commands.init_request import pipeline_name_from
 
 ROOT = Path(__file__).parents[3]
 DATA = ROOT.parent / "shared" / "data"

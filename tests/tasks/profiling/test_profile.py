@@ -120,18 +120,18 @@ def test_integer_id_is_the_series_column_and_constants_of_a_series_are_static(in
     assert "weekday (follows from the calendar" in inference(profile, "not used").value
 
 
-def test_no_covariate_is_inferred_to_be_known_ahead(infer):
+def test_column_with_values_after_the_last_target_is_known_ahead_and_bounds_the_horizon(infer):
     rows = shops(price=wave(200, 30)).set_index("day")
     rows.loc["2022-07-10":, "sales"] = np.nan
     profile = infer(rows.reset_index())
-    assert "price" in profile.observed
-    assert "price has values after the last sales" in inference(profile, "observed").evidence
+    assert (profile.known, profile.observed, profile.horizon) == (("price",), (), 10)
+    assert "values after the last sales: price for 10 steps" in inference(profile, "known").evidence
+    assert inference(profile, "horizon").evidence == "as far as the known covariates reach"
 
 
-def test_key_of_two_columns_is_an_error_with_a_fix(infer):
-    parts = [pd.DataFrame({"day": dates(50), "store": s, "item": i, "sold": 3.0}) for s in "ab" for i in "xy"]
-    with pytest.raises(CannotInferPipeline, match="'store' and 'item' together"):
-        infer(pd.concat(parts).assign(sold=np.arange(200.0)))
+def test_column_without_later_values_is_observed(infer):
+    profile = infer(shops(price=wave(200, 30)))
+    assert (profile.known, profile.observed) == ((), ("price",))
 
 
 def test_day_and_hour_in_two_columns_are_an_error_with_a_fix(infer):
@@ -167,10 +167,10 @@ def test_events_are_summed_only_with_a_hint(infer):
 def test_second_plausible_target_is_named_in_the_evidence(infer):
     frame = pd.DataFrame({"t": dates(300), "alpha": wave(300, 7), "beta": wave(300, 7, 5.0)})
     profile = infer(frame)
-    assert profile.y == "beta"
+    assert profile.y == "alpha"
     assert inference(profile, "y").confidence == "unsure"
-    assert "or alpha? Choose with --target" in inference(profile, "y").evidence
-    assert infer(frame, target="alpha").y == "alpha"
+    assert "or beta? Choose with --target" in inference(profile, "y").evidence
+    assert infer(frame, target="beta").y == "beta"
 
 
 def test_row_number_column_is_not_a_covariate(infer):
