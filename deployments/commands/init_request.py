@@ -37,8 +37,8 @@ def check_request(request: InitRequest) -> None:
     """
     if request.name is not None and not NAME.fullmatch(request.name):
         raise SpecError(
-            f"--name {request.name!r} is not a name of a pipeline. Use a-z, 0-9 and -, at most 63 characters, and begin "
-            "with a letter or digit."
+            f"--name {request.name!r} is not a name of a pipeline. Use a-z, 0-9 and -, at most 63 characters, "
+            "beginning with a letter or digit."
         )
     folder = Path(request.folder)
     existing = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)

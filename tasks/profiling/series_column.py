@@ -132,7 +132,9 @@ def _candidate_columns(
     rows: pd.DataFrame, time: str, profiles: dict[str, ColumnProfile], hints: Hints, *, repeated: bool = True
 ) -> list[str]:
     """Return the columns that may name series: text, whole numbers named like ids, then whole numbers of few values."""
-    text, named, codes = [], [], []
+    text: list[str] = []
+    named: list[str] = []
+    codes: list[str] = []
     for name, profile in profiles.items():
         if name in (time, hints.target) or not 2 <= rows[name].nunique() <= len(rows) / 3:
             continue

@@ -66,7 +66,7 @@ def infer_target(
         return TargetColumns(wide.y, wide.columns, Inference("y", join_names(wide.y, 4), wide.confidence, evidence))
     groups = join_names([f"--target {glob!r}" for glob in target_globs(informative)], 3)
     alternative = f"or several columns, each a series: {groups}" if groups else ""
-    return _best_target(informative, frame, parsed, alternative)
+    return _best_target(informative, parsed, alternative)
 
 
 def numeric_columns(columns: dict[str, ColumnProfile]) -> list[str]:
