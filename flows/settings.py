@@ -56,6 +56,14 @@ class Settings(BaseSettings):
         return Path(rest or self.store).resolve() if scheme in LOCAL_SCHEMES else None
 
     @property
+    def registry_problem(self) -> str | None:
+        """Why no model can be registered with these settings; None if the address is usable as far as it tells."""
+        try:
+            return self.tracking.problem
+        except SpecError as error:
+            return str(error)
+
+    @property
     def tracking(self) -> TrackingSettings:
         """Where MLflow keeps models. Raises SpecError if the store is remote and no MLflow address is set."""
         if self.mlflow_uri:

@@ -53,7 +53,8 @@ def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) 
                 f"{champion.label}"
             )
             fallbacks.insert(0, Fallback(candidate=best, degraded_reason=reason))
-    reason = "the champion can't forecast" if champion else "no model has beaten every baseline yet"
+    reason = options.no_champion or "no model has beaten every baseline yet"
+    reason = "the champion can't forecast" if champion else reason
     return fallbacks + [Fallback(candidate=model, degraded_reason=reason) for model in (*options.formers, *baselines)]
 
 

@@ -55,6 +55,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
     panel = Panel.from_frame(result.clean, spec.input_spec)
     index = build_window_index(panel, spec.windowing, result.cutoff, spec.evaluation.windows)
     used = set(reading.select_columns(source_columns))
+    registry = Settings().registry_problem
     read_seconds = time.perf_counter() - started
     return {
         "pipeline": spec.name,
@@ -67,7 +68,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
         "models": [recipe.model.name for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],
-        "warnings": list(result.findings),
+        "warnings": [*result.findings, *([registry] if registry else [])],
         **({"cost": estimate_costs(panel, index, spec.recipes, read_seconds)} if timed else {}),
         "outcome": "good",
     }

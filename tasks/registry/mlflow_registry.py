@@ -24,6 +24,18 @@ class TrackingSettings(Spec):
         """Whether the URI is a SQLite file that does not exist. MLflow would create an empty database there."""
         return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
 
+    @property
+    def problem(self) -> str | None:
+        """Why MLflow will not register a model at this URI, as far as the URI tells; None if it may."""
+        scheme = self.uri.partition(":")[0]
+        is_folder = scheme == "file" or (scheme == self.uri and scheme not in ("databricks", "databricks-uc", "uc"))
+        if not is_folder or os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+            return None
+        return (
+            f"NIGHTCAST_MLFLOW_URI is the folder {self.uri!r}, and MLflow does not register models in a file store: no "
+            "model will be promoted. Set it to a database such as sqlite:///mlflow.db or to the address of a server."
+        )
+
 
 class LoggedModel(Spec):
     """The contents of the MLflow run of one trained model."""

@@ -9,7 +9,7 @@ from tasks.modeling.forecast_setup import METRICS, ForecastSetup
 from tasks.report import page_data
 from tasks.report.data_health import health_rows
 from tasks.report.memory_section import network_view
-from tasks.report.verdict import verdict
+from tasks.report.verdict import unregistered_reason, verdict
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
 from tasks.storage.store import Store
@@ -67,7 +67,7 @@ def collect_report_data(
         failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
         leaderboard=board,
         metric=setup.evaluation.metric,
-        decision=registered.reason if registered else "No promotion was decided in this run.",
+        decision=registered.reason if registered else _no_decision(results),
         history=_recent_history(clean, cutoff, setup),
         forecast=store.get(results.forecasted.table) if results.forecasted else pd.DataFrame(),
         yesterday=_last_forecast_with_actuals(results, clean, store),
@@ -87,6 +87,10 @@ def collect_report_data(
         provenance=_provenance(results),
         versions=versions(),
     )
+
+
+def _no_decision(results: RunResults) -> str:
+    return unregistered_reason(results) or "No promotion was decided in this run."
 
 
 def _recent_history(clean: pd.DataFrame, cutoff: pd.Timestamp, setup: ForecastSetup) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from models.diagnostics.effective_memory import explain_short_memory
 from tasks.results import steps
 from tasks.results.run import RunResults, trained_challengers
-from tasks.results.steps import AccuracyResult, DriftResult, RegistrationResult
+from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, RegistrationResult
 
 MAX_NAMES = 5
 
@@ -76,11 +76,23 @@ def _published_line(results: RunResults) -> str:
     return f"{results.forecasted.table.rows:,} forecasts for {results.forecasted.series} series, by {source}."
 
 
+def unregistered_reason(results: RunResults) -> str | None:
+    """Say why no promotion was decided although models were evaluated; None if none was evaluated."""
+    if not isinstance(results.evaluated, EvaluationResult):
+        return None
+    count = len(results.evaluated.candidates)
+    failed = next((failure for failure in results.failures if failure.step == "register"), None)
+    reason = ", because step register failed" if failed else ""
+    return f"{count} model{_plural(count)} were evaluated and no promotion was decided{reason}."
+
+
 def _quality_line(results: RunResults) -> str:
     sentences = []
     if isinstance(results.registered, RegistrationResult):
         outcome = "New champion" if results.registered.moved else "No promotion"
         sentences.append(f"{outcome}: {results.registered.reason}.")
+    elif decision := unregistered_reason(results):
+        sentences.append(decision)
     if isinstance(results.realised, AccuracyResult) and results.realised.accuracy:
         sentences.append(f"{results.realised.summary[0].upper()}{results.realised.summary[1:]}.")
     return " ".join(sentences) or "No model was evaluated in this run."

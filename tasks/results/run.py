@@ -105,4 +105,6 @@ def forecast_options(
     """Collect the models that may forecast. Without a promotion decision the champion of the night before stays."""
     champion = registered.champion if isinstance(registered, RegistrationResult) else incumbent
     evaluation = evaluated if isinstance(evaluated, EvaluationResult) else None
-    return ForecastOptions(champion=champion, formers=formers, evaluated=evaluation)
+    failed = isinstance(registered, StepFailure) and champion is None
+    reason = "no model could be registered, so none could become champion" if failed else None
+    return ForecastOptions(champion=champion, formers=formers, evaluated=evaluation, no_champion=reason)

@@ -161,11 +161,15 @@ class Fallback(Spec):
 
 
 class ForecastOptions(Spec):
-    """Input of `forecast`: the champion, the former champions (latest first), and this night's evaluation, if any."""
+    """Input of `forecast`: the champion, the former champions (latest first), and this night's evaluation, if any.
+
+    `no_champion` is why there is no champion, if that is not that none has won yet.
+    """
 
     champion: Candidate | None
     formers: tuple[Candidate, ...] = ()
     evaluated: EvaluationResult | None = None
+    no_champion: str | None = None
 
 
 class ForecastResult(Spec):

@@ -122,3 +122,28 @@ def test_registry_killed_during_creation_is_created_again(tmp_path: Path) -> Non
     assert not (tmp_path / "mlflow.db").exists()
     registry = ModelRegistry(TrackingSettings(uri=uri, artifacts=(tmp_path / "files").as_uri()), "ports")
     assert registry.client.search_registered_models() == []
+
+
+@pytest.mark.parametrize(
+    ("uri", "refused"),
+    [
+        ("mlruns", True),
+        ("/data/mlruns", True),
+        ("file:///data/mlruns", True),
+        ("sqlite:////data/mlflow.db", False),
+        ("postgresql+psycopg://me@host/mlflow", False),
+        ("https://mlflow.example.com", False),
+        ("databricks", False),
+    ],
+)
+def test_folder_is_named_as_a_registry_that_mlflow_refuses(uri, refused):
+    problem = TrackingSettings(uri=uri).problem
+    assert bool(problem) is refused
+    if problem:
+        assert f"NIGHTCAST_MLFLOW_URI is the folder {uri!r}" in problem
+        assert "sqlite:///mlflow.db" in problem
+
+
+def test_file_store_that_mlflow_was_told_to_allow_is_not_a_problem(monkeypatch):
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert TrackingSettings(uri="mlruns").problem is None

@@ -11,7 +11,15 @@ from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.report.verdict import verdict
 from tasks.results.run import RunResults
-from tasks.results.steps import Fallback, ForecastResult, RegistrationResult, RowCounts, RunContext, ValidatedTable
+from tasks.results.steps import (
+    EvaluationResult,
+    Fallback,
+    ForecastResult,
+    RegistrationResult,
+    RowCounts,
+    RunContext,
+    ValidatedTable,
+)
 
 AS_OF = datetime(2024, 2, 8, tzinfo=UTC)
 CUTOFF = datetime(2024, 2, 7, 23, tzinfo=UTC)
@@ -91,3 +99,13 @@ def test_run_without_forecast_or_evaluation_says_so() -> None:
     _, lines = verdict(run_results(forecasted=None, registered=None))
     assert lines[0] == "This run makes no forecast; data are known up to 2024-02-07 23:00 UTC."
     assert lines[1] == "No model was evaluated in this run."
+
+
+def test_failed_registration_does_not_hide_that_models_were_evaluated() -> None:
+    candidates = tuple(Candidate(name=name, role="challenger", bundle=artifact()) for name in ("gru-8", "lstm-8"))
+    evaluated = EvaluationResult(backtest=artifact(), scores=artifact(), candidates=candidates)
+    failed = StepFailure(step="register", reason="the file store is refused")
+    state, lines = verdict(run_results(evaluated=evaluated, registered=failed))
+    assert state == "watch"
+    assert lines[1] == "2 models were evaluated and no promotion was decided, because step register failed."
+    assert lines[2] == "Look at: register failed: the file store is refused."
