@@ -15,8 +15,20 @@ CHANGE_STATES: dict[str, steps.Verdict] = {"breaking": "watch", "unclear": "watc
 MAX_FINDINGS = 20  # on the page; the manifest has all of them
 
 
-def health_rows(results: RunResults, cutoff: pd.Timestamp, view: InputSpec) -> tuple[HealthRow, ...]:
-    """Return one row per count, then one per change of the contract and one per finding."""
+def health_rows(
+    results: RunResults, clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec
+) -> tuple[HealthRow, ...]:
+    """Describe the data of a run.
+
+    Args:
+        results: The results of the run.
+        clean: The clean table, with the horizon if covariates are known ahead.
+        cutoff: The last observation.
+        view: The inputs of the models.
+
+    Returns:
+        One row per count and known covariate, then one per change of the contract and one per finding.
+    """
     zone, dates = view.zone, is_calendar_step(view.freq)
     counts = results.validated.health
     age = pd.Timestamp(results.night.as_of) - cutoff
@@ -38,12 +50,30 @@ def health_rows(results: RunResults, cutoff: pd.Timestamp, view: InputSpec) -> t
             formatting.when(cutoff, "UTC" if dates else zone, dates),
             f"{formatting.duration(age.total_seconds())} before the as-of",
         ),
+        *_known_ahead(clean, cutoff, view),
         *(
             HealthRow("Contract changed", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
             for change in results.rewritten[:MAX_FINDINGS]
         ),
         *(HealthRow("Finding", finding, "", "watch") for finding in results.validated.findings[:MAX_FINDINGS]),
     )
+
+
+def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> tuple[HealthRow, ...]:
+    """Return a row per known covariate of the source: how many steps after the cutoff it has values for."""
+    ahead, dates = clean[clean["ds"] > cutoff], is_calendar_step(view.freq)
+    rows = []
+    for name in view.features.known_columns:
+        known = ahead[ahead[name].notna()]
+        steps_ahead = int(known.groupby("unique_id").size().min()) if len(known) else 0
+        until = (
+            f"until {formatting.when(known['ds'].max(), 'UTC' if dates else view.zone, dates)}" if len(known) else ""
+        )
+        lacking = clean["unique_id"].nunique() - known["unique_id"].nunique()
+        note = "; ".join(filter(None, [until, f"{lacking} series lack it and are not forecast" if lacking else ""]))
+        state: steps.Verdict = "watch" if lacking else "good"
+        rows.append(HealthRow(f"Known ahead: {name}", f"{steps_ahead} of {view.horizon} steps", note, state))
+    return tuple(rows)
 
 
 def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow, ...]:
