@@ -1,0 +1,80 @@
+"""Any honest table is read rightly: what `init` infers and `check` reads is what was written, for random tables."""
+
+import tempfile
+from datetime import UTC
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+
+from data_contracts.yaml_reader import mapping
+from deployments.commands.init_files import render_contract, render_pipeline
+from flows.pipeline.spec import PipelineSpec
+from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.profiling.inference import Hints
+from tasks.profiling.open_source import infer_source, read_sample
+from tasks.profiling.profile import profile_table
+from tasks.sources.read import read_source
+from tasks.validation import examine
+from tests.tasks.profiling.table_cases import STARTS, TableCase, table_cases, truth, write, written_name
+
+CALENDAR = ("D", "B", "W-MON", "MS", "ME", "QS-JAN")
+FREQUENCIES = {"QS-JAN": ("QS-JAN", "QS-OCT", "QS"), "B": ("B", "D")}  # other names of the same steps
+RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+
+
+def read_rightly(case: TableCase) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        _read_rightly(case, Path(folder))
+
+
+def _read_rightly(case: TableCase, folder: Path) -> None:
+    rows = truth(case)
+    path = write(case, rows, folder)
+    source, table = read_sample(infer_source(str(path)))
+    profile = profile_table(table, source, Hints())
+    assert (profile.ds, profile.y) == ("day", "sold")
+    assert profile.freq in FREQUENCIES.get(case.freq, (case.freq,))
+    assert profile.id_columns == {"none": (), "two columns": ("store", "item")}.get(case.ids, ("shop",))
+
+    (folder / "shop.odcs.yaml").write_text(render_contract(profile, "shop", str(path)), encoding="utf-8")
+    text = render_pipeline(profile, "shop", str(path), None)
+    spec = PipelineSpec.model_validate(mapping(text, "the draft"))
+    spec = spec.model_copy(update={"contract": str(folder / "shop.odcs.yaml")})
+    moment = (rows["ds"].max() + 3 * pd.tseries.frequencies.to_offset(case.freq)).tz_localize("UTC").to_pydatetime()
+    reading = spec.dataset
+    canonical = to_canonical_columns(read_source(reading.source, reading.select_columns, moment), reading)
+    raw = filter_as_of(canonical, reading, moment.astimezone(UTC)).to_pandas()
+    result = examine(raw, reading, moment)
+    assert result.stopping == ()
+    assert (result.health.read, result.health.used, result.health.quarantined) == (len(rows), len(rows), 0)
+
+    expected = rows.assign(unique_id=[written_name(name) for name in rows["name"]])
+    expected["ds"] = expected["ds"].dt.tz_localize("UTC").astype("datetime64[us, UTC]")
+    clean = result.clean.dropna(subset=["y"])
+    columns = ["unique_id", "ds", "y"]
+    left, right = (part[columns].sort_values(columns[:2]).reset_index(drop=True) for part in (expected, clean))
+    pd.testing.assert_frame_equal(left, right, check_dtype=False, rtol=0, atol=0)
+
+
+@settings(RELAXED, max_examples=25)
+@given(table_cases())
+def test_random_table_is_read_as_it_was_written(case):
+    read_rightly(case)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@settings(RELAXED, max_examples=2000)
+@given(table_cases())
+def test_two_thousand_random_tables_are_read_as_they_were_written(case):
+    read_rightly(case)
+
+
+@pytest.mark.parametrize("freq", sorted(STARTS))
+def test_every_spelling_of_times_is_read(freq):
+    from tests.tasks.profiling.table_cases import SPELLINGS
+
+    for spelling in range(len(SPELLINGS[freq])):
+        read_rightly(TableCase(freq, spelling, "float", "text", "csv", False, False, 0))
