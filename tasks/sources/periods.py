@@ -1,4 +1,4 @@
-"""Times that strptime cannot express: quarters, half years, weeks, months such as 2024M01, day numbers, step numbers."""
+"""Times that strptime cannot express: quarters, half years, months such as 2024M01, weeks, numbers of days and steps."""
 
 from collections.abc import Callable
 
@@ -39,8 +39,9 @@ def parse_weeks(text: pd.Series) -> pd.Series:
     """Convert ISO weeks such as 2015-W02, 2015W02-3, W02 2015 and KW 2/2015 to their Monday, or to the written day."""
     number = r"(?P<number>0?[1-9]|[1-4]\d|5[0-3])"
     weeks = _parse_periods(text, WEEK, number, _monday)
-    day = text.str.extract(rf"^{YEAR}-?[Ww]{number}-?(?P<day>[1-7])$")
-    days = _extract(text, rf"{YEAR}-?[Ww]{number}-?[1-7]", _monday)
+    with_day = rf"{YEAR}-?[Ww](?P<number>\d\d)-?"  # two digits, so that 2015-W54 is not day 4 of week 5
+    day = text.str.extract(rf"^{with_day}(?P<day>[1-7])$")
+    days = _extract(text, rf"{with_day}[1-7]", _monday)
     return weeks.fillna(days + pd.to_timedelta(pd.to_numeric(day["day"]) - 1, unit="D"))
 
 

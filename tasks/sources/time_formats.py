@@ -97,6 +97,18 @@ def parse_dates(dates: pd.Series, format_of_date: str | None) -> pd.Series:
     return parse_strptime(dates, format_of_date)
 
 
+def parse_iso_dates(text: pd.Series) -> pd.Series:
+    """Parse the wall times of ISO 8601, without their offsets; NaT for other text."""
+    plain = text.str.replace(
+        r"(?<=\d)(?:[Zz]|(?<=:\d\d)[+-]\d\d(?::?\d\d)?|(?<=\.\d{3})[+-]\d\d:?\d\d)$", "", regex=True
+    )
+    try:
+        times = pd.to_datetime(plain, errors="coerce", format="ISO8601")
+    except (ValueError, OverflowError):
+        return _without_times(text)
+    return times if pd.api.types.is_datetime64_dtype(times) else _without_times(text)
+
+
 def parse_strptime(text: pd.Series, written: str) -> pd.Series:
     """Parse text in a strptime format as naive times with microseconds; NaT for other text."""
     times = pd.to_datetime(text, errors="coerce", format=written)

@@ -8,14 +8,16 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from tasks.sources.column_text import numbers_to_text
 from tasks.sources.periods import PARSERS, are_excel_days
-from tasks.sources.time_formats import ParsedTimes, combine, parse_strptime
+from tasks.sources.time_formats import ParsedTimes, combine, parse_iso_dates, parse_strptime
 from tasks.sources.time_text import MICROSECONDS, SplitTimes, normalize_times, split_times
 
 MIN_YEAR, MAX_YEAR = 1500, 2500  # of dates that are digits alone
 MIN_SHARE_OF_DIGITS = 0.9  # of all values of a column, before digits alone are dates
 MIN_CONTRADICTIONS = 3  # dates that only day first and that only month first can read
 MIN_CONTRADICTING_SHARE = 0.05
+MIN_SHARE_OF_FORMAT = 0.9  # of the values that are not plain ISO 8601: with less, a night must not be held to it
 MIN_REGULARITY_GAIN = 4  # how many times more regular another order of day and month must be to replace the default
 
 
@@ -49,7 +51,7 @@ FAMILIES = (
     *_numeric_families(),
     DateFamily(r"\d{4}-\d{3}", ("%Y-%j",)),
     DateFamily(r"\d{1,2} ?[A-Z][a-z]{2} ?\d{4}", ("%d %b %Y", "%d%b%Y")),
-    DateFamily(r"\d{1,2} ?[A-Z][a-z]{2} ?\d{2}", ("%d %b %y", "%d%b%y", "%y %b %d")),
+    DateFamily(r"\d{1,2} ?[A-Z][a-z]{2} ?\d{2}", ("%d %b %y", "%d%b%y")),
     DateFamily(r"[A-Z][a-z]{2} \d{1,2} \d{4}", ("%b %d %Y",)),
     DateFamily(r"[A-Z][a-z]{2} \d{1,2} \d{2}", ("%b %d %y",)),
     DateFamily(r"\d{4} ?[A-Z][a-z]{2} ?\d{1,2}", ("%Y %b %d", "%Y%b%d")),
@@ -66,13 +68,17 @@ WORDS = ("quarter", "month", "week", "half")
 
 
 class RecognizedFormat(NamedTuple):
-    """The format that reads most dates of a column, and why: `evidence` names the order of day and month."""
+    """The format that reads most dates of a column, and what decided the order of day, month and year."""
 
     format: str | None
-    evidence: str = ""
-    certain: bool = True
+    example: str = ""
+    """A date that only this order can read."""
+    uneven: str = ""
+    """The default order, if it was rejected because its steps would be uneven."""
+    alternatives: tuple[str, ...] = ()
+    """Other formats that read every date as well."""
     contradiction: str = ""
-    """Examples of two dates of which each excludes the order of the other, if both orders are common."""
+    """Two dates of which each excludes the order of the other, if both orders are common."""
 
 
 def parse_unformatted(text: pd.Series, share: float) -> ParsedTimes:
@@ -99,6 +105,41 @@ def parse_unformatted(text: pd.Series, share: float) -> ParsedTimes:
                        iso.offset.where(~rest, parsed.offset.reindex(text.index)))  # fmt: skip
 
 
+def recognize_column(values: pd.Series) -> RecognizedFormat | None:
+    """Find the format that a night needs to parse a column as it is parsed now.
+
+    Args:
+        values: Text or numbers, with missing values.
+
+    Returns:
+        The whole format, with the time of day; None if the values are typed times, or text that is read without a
+        format or in several formats.
+    """
+    numbers = pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+    text = numbers_to_text(values) if numbers else values
+    if not pd.api.types.is_string_dtype(text):
+        return None
+    distinct = normalize_times(pd.Series(text.dropna().unique(), dtype="str"))
+    plain = parse_iso_dates(distinct).notna() & (not numbers)
+    others = distinct[~plain & distinct.ne("")]
+    if others.empty:
+        return None
+    parts = split_times(others)
+    if not numbers:
+        rest = combine(parts, None).wall.isna()
+        plain, parts, others = plain | ~rest.reindex(plain.index, fill_value=True), parts.select(rest), others[rest]
+    if others.empty:
+        return None
+    recognized = recognize(parts, len(others) / len(distinct))
+    if recognized.format is None or recognized.format in PARSERS:
+        return recognized
+    if len(others) < MIN_SHARE_OF_FORMAT * len(distinct):
+        return recognized._replace(format=None)
+    clock = describe_clock(parts, others)
+    compact = re.fullmatch(r"(?:%[a-zA-Z])+", recognized.format) and not others.str.contains("[ T:]").any()
+    return recognized._replace(format=recognized.format + (re.sub("[ :]", "", clock) if compact else clock))
+
+
 def recognize(parts: SplitTimes, share: float = 1.0) -> RecognizedFormat:
     """Find the format that reads most dates.
 
@@ -113,7 +154,7 @@ def recognize(parts: SplitTimes, share: float = 1.0) -> RecognizedFormat:
     if dates.empty:
         return RecognizedFormat(None)
     if share >= MIN_SHARE_OF_DIGITS and not parts.has_clock.any() and are_excel_days(dates):
-        return RecognizedFormat("excel", "day numbers of Excel", certain=False)
+        return RecognizedFormat("excel")
     best, count = RecognizedFormat(None), 0
     for family in FAMILIES:
         matching = dates[dates.str.fullmatch(family.pattern, na=False)]
@@ -137,21 +178,36 @@ def _choose_order(dates: pd.Series, family: DateFamily) -> tuple[RecognizedForma
     if contradiction := _find_contradiction(dates, parsed, best):
         return RecognizedFormat(None, contradiction=contradiction), counts[best]
     if counts[best] and len(rivals) > 1 and not parsed[rivals[0]].equals(parsed[rivals[1]]):
+        rivals = _with_likely_year(rivals, parsed)
+        best = best if best in rivals else rivals[0]
         uneven = {name: irregularity(parsed[name]) for name in rivals}
         regular = min(rivals, key=lambda name: uneven[name])
         if MIN_REGULARITY_GAIN * uneven[regular] < uneven[best]:
-            return RecognizedFormat(regular, f"because {best} would give uneven steps", certain=False), counts[best]
-        others = ", ".join(name for name in rivals if name != best)
-        return RecognizedFormat(best, f"every date could also be {others}", certain=False), counts[best]
-    example = _only_readable_by(dates, parsed, best) if len(family.formats) > 1 and counts[best] else None
-    evidence = f"because of {example!r}" if example else ""
-    return RecognizedFormat(best if counts[best] else None, evidence), counts[best]
+            return RecognizedFormat(regular, uneven=best), counts[best]
+        limit = MIN_REGULARITY_GAIN * uneven[best]
+        others = tuple(name for name in rivals if name != best and uneven[name] < limit)
+        return RecognizedFormat(best, alternatives=others), counts[best]
+    example = _only_readable_by(dates, parsed, best) if len(family.formats) > 1 and counts[best] else ""
+    return RecognizedFormat(best if counts[best] else None, example), counts[best]
 
 
-def _only_readable_by(dates: pd.Series, parsed: dict[str, pd.Series], best: str) -> str | None:
+def _with_likely_year(rivals: list[str], parsed: dict[str, pd.Series]) -> list[str]:
+    """Keep the formats with the year first, or those with the year last: the wrong ones scatter over decades."""
+    spans = {name: (parsed[name].max() - parsed[name].min()) / pd.Timedelta(days=1) + 1 for name in rivals}
+    first = [name for name in rivals if name.startswith(("%y", "%Y"))]
+    last = [name for name in rivals if name not in first]
+    if not first or not last:
+        return rivals
+    ratio = min(spans[name] for name in first) / min(spans[name] for name in last)
+    if ratio * MIN_REGULARITY_GAIN < 1:
+        return first
+    return last if ratio > MIN_REGULARITY_GAIN else rivals
+
+
+def _only_readable_by(dates: pd.Series, parsed: dict[str, pd.Series], best: str) -> str:
     others = [times.notna() for name, times in parsed.items() if name != best]
     alone = parsed[best].notna() & ~pd.concat(others, axis=1).any(axis=1)
-    return str(dates[alone].iloc[0]) if alone.any() else None
+    return str(dates[alone].iloc[0]) if alone.any() else ""
 
 
 def _find_contradiction(dates: pd.Series, parsed: dict[str, pd.Series], best: str) -> str:
