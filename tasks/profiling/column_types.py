@@ -10,7 +10,9 @@ import pyarrow as pa
 from data_contracts.contract import Column
 from models.data.features import FeatureSpec
 from tasks.profiling.vocabulary import TIME_WORDS
+from tasks.sources.column_text import numbers_to_text
 from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.periods import are_excel_days
 from tasks.sources.spec import SourceSpec
 from tasks.sources.values import MISSING, parse_booleans, parse_numbers
 
@@ -20,6 +22,8 @@ ColumnKind = Literal["time", "integer", "number", "boolean", "text", "epoch", "n
 MAX_SAMPLED_ROWS = 20_000
 MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be of its kind
 EPOCH_STARTS: dict[EpochUnit, float] = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # September 2001 in each unit
+YEAR, MONTH, DAY = r"(?:1[89]|20)\d\d", "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
+MINUTE_OF_DIGITS = rf"{YEAR}{MONTH}{DAY}(?:[01]\d|2[0-4])(?:[0-5]\d(?:[0-5]\d)?)?"  # 202401312000
 EPOCH_SPAN = 4.2  # times the start: an epoch ends in 2103
 
 
@@ -66,10 +70,12 @@ def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Co
     if pa.types.is_boolean(arrow_type):
         return ColumnProfile(name, "boolean", 1.0, True)
     known = values.cast(arrow_type).to_pandas().dropna()
-    if pa.types.is_integer(arrow_type):
-        return ColumnProfile(name, "epoch" if detect_epoch_unit(known, name) else "integer", 1.0, True)
-    if pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
-        return ColumnProfile(name, "epoch" if detect_epoch_unit(known, name) else "number", 1.0, True)
+    if pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
+        numeric: ColumnKind = "integer" if pa.types.is_integer(arrow_type) else "number"
+        epoch = detect_epoch_unit(known, name)
+        written = numbers_to_text(known) if numeric == "integer" or not epoch else known
+        dates = not epoch and pd.api.types.is_string_dtype(written) and are_compact_dates(written, name)
+        return ColumnProfile(name, "time" if dates else "epoch" if epoch else numeric, 1.0, not dates)
     return _profile_text(name, known.astype(str), source)
 
 
@@ -78,7 +84,7 @@ def _profile_text(name: str, text: pd.Series, source: SourceSpec) -> ColumnProfi
     if text.empty:
         return ColumnProfile(name, "nothing", 1.0, False)
     values, not_a_number, _ = parse_numbers(text, source.decimal)
-    if (share := float(1 - not_a_number.mean())) >= MIN_MATCHING_SHARE and not _are_compact_dates(text, name):
+    if (share := float(1 - not_a_number.mean())) >= MIN_MATCHING_SHARE and not are_compact_dates(text, name):
         return ColumnProfile(name, _kind_of_numbers(values.dropna(), name), share, False)
     if (share := float(parse_times(text, source).notna().mean())) >= MIN_MATCHING_SHARE:
         return ColumnProfile(name, "time", share, False)
@@ -91,12 +97,24 @@ def _kind_of_numbers(values: pd.Series, name: str) -> ColumnKind:
     return "integer" if (values % 1 == 0).all() else "number"
 
 
-def _are_compact_dates(text: pd.Series, name: str) -> bool:
-    """Whether digits alone are dates: 20240131, or 2024 in a column named like a year; all others are numbers."""
-    digits = text.str.strip()
-    if digits.str.fullmatch(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])").all():
-        return digits.nunique() > 1
-    return bool(digits.str.fullmatch(r"(?:1[89]|20)\d\d").all()) and bool(column_name_words(name) & TIME_WORDS)
+def are_compact_dates(text: pd.Series, name: str) -> bool:
+    """Whether digits alone are times.
+
+    20240131 and 202401312000 always are; 2024, 202401 and the day numbers of Excel only in a column that is named like
+    a time, because they may as well be counts.
+    """
+    digits = pd.Series(text.str.strip().unique(), dtype="str")
+    if len(digits) < 2:
+        return bool(digits.str.fullmatch(YEAR).all()) and _has_time_name(name)
+    if digits.str.fullmatch(rf"{YEAR}{MONTH}{DAY}").all() or digits.str.fullmatch(MINUTE_OF_DIGITS).all():
+        return True
+    if not _has_time_name(name):
+        return False
+    return any(digits.str.fullmatch(pattern).all() for pattern in (YEAR, rf"{YEAR}{MONTH}")) or are_excel_days(digits)
+
+
+def _has_time_name(name: str) -> bool:
+    return bool(column_name_words(name) & TIME_WORDS) or not name.strip()
 
 
 def parse_times(values: pd.Series, source: SourceSpec, freq: str = "h", column: Column | None = None) -> pd.Series:

@@ -29,7 +29,7 @@ def infer_version_column(
         return None, None
     for name, profile in profiles.items():
         if profile.kind == "time" and name not in key and column_name_words(name) & VERSION_WORDS:
-            known = parse_times(frame[name], source)
+            known = parse_times(frame[name], source.model_copy(update={"format": None}))
             rows = frame.assign(**{name: known})
             if known.notna().all() and not rows.duplicated([*key, name]).any() and (known >= frame[key[-1]]).all():
                 evidence = "distinguishes rows of one time, and is never before it: the newest known row is used"

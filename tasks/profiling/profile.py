@@ -72,7 +72,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     """
     name, profiles = source.label, profile_columns(table, source)
     times = infer_time_column(table, profiles, source, hints)
-    source = source.model_copy(update={"epoch": times.epoch})
+    source = source.model_copy(update={"epoch": times.epoch, "format": times.source_format})
     zone = infer_timezone(table, times, hints)
     frame = _parse_table(table, profiles, times, source.decimal)
     ids, series_inference = infer_series_columns(frame, times.column, profiles, hints, name)

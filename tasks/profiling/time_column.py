@@ -1,9 +1,10 @@
 """Infers the time column: which column it is, how its values are written, and the times in UTC.
 
 choose a column ──► epoch numbers? count since 1970
-                └─► text, dates: parse ──► day or month first? ──► times in UTC
+                └─► text, dates: recognize the format ──► day or month first? ──► times in UTC
 """
 
+import re
 from typing import NamedTuple
 
 import pandas as pd
@@ -21,18 +22,11 @@ from tasks.profiling.column_types import (
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent, join_names, resolve_column
 from tasks.profiling.vocabulary import AUDIT_WORDS, TIME_WORDS
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_recognition import RecognizedFormat, recognize_column
+from tasks.sources.values import format_value
 
-DAY_FIRST_FORMATS = (  # regular expression, strptime format, contract format; the month could stand first as well
-    (r"\d{1,2}/\d{1,2}/\d{4}", "%d/%m/%Y", "dd/MM/yyyy"),
-    (r"\d{1,2}\.\d{1,2}\.\d{4}", "%d.%m.%Y", "dd.MM.yyyy"),
-    (r"\d{1,2}-\d{1,2}-\d{4}", "%d-%m-%Y", "dd-MM-yyyy"),
-)
-CLOCK_FORMATS = (
-    ("", "", ""),
-    (r" \d{1,2}:\d\d", " %H:%M", " HH:mm"),
-    (r" \d{1,2}:\d\d:\d\d", " %H:%M:%S", " HH:mm:ss"),
-)
-MIN_REGULARITY_GAIN = 4  # how many times more regular the day-first reading must be
+CONTRACT_LETTERS = {"%d": "dd", "%m": "MM", "%Y": "yyyy", "%H": "HH", "%M": "mm", "%S": "ss"}
+ORDERS = {"%d": "day first", "%m": "month first", "%Y": "year first", "%y": "year first"}
 MAX_RANKED_ROWS = 100_000
 
 
@@ -43,7 +37,9 @@ class TimeColumn(NamedTuple):
     values: pd.Series
     inference: Inference
     format: str | None = None
-    """The format in the contract's notation, if the values could be read in more than one."""
+    """The format in the contract's notation, if only the regularity of the steps decided its order."""
+    source_format: str | None = None
+    """The value of `source.format`, unless the times are ISO 8601 or the contract has the format."""
     epoch: EpochUnit | None = None
     """The unit of Unix timestamps, if the values are numbers."""
 
@@ -70,14 +66,16 @@ def infer_time_column(
     values = to_pandas(table[name])
     if profiles[name].kind == "epoch":
         return _parse_epoch(name, values, source, hints)
-    times = parse_times(values, source)
+    recognized = recognize_column(values)
+    written = recognized.format if recognized else None
+    plain = source.model_copy(update={"format": None})
+    times = parse_times(values, plain.model_copy(update={"format": written}) if written else plain)
     share = float(times.notna().mean()) if len(times) else 0.0
     if share < MIN_MATCHING_SHARE:
-        raise CannotInferPipeline(_unreadable_message(name, values, times, source))
-    day_first = day_first_format(values, times)
-    if day_first:
-        times = parse_times(values, source, column=contract_time_column(name, day_first))
-    return TimeColumn(name, times, _inference(name, times, (share, day_first), profiles, hints), day_first)
+        raise CannotInferPipeline(_unreadable_message(name, values, times, source, recognized))
+    contract_format = _contract_format(written) if recognized and recognized.uneven else None
+    inference = _inference(name, times, (share, recognized), profiles, hints)
+    return TimeColumn(name, times, inference, contract_format, None if contract_format else written)
 
 
 def to_pandas(values: pa.ChunkedArray) -> pd.Series:
@@ -115,67 +113,72 @@ def _parse_epoch(name: str, values: pd.Series, source: SourceSpec, hints: Hints)
     return TimeColumn(name, times, Inference("time", name, "given" if hints.time else "likely", evidence), epoch=unit)
 
 
-def day_first_format(text: pd.Series, times: pd.Series) -> str | None:
-    """Detect dates with the day before the month.
-
-    Read month first, the first days of twelve months would be the first twelve days of a year. So the day-first
-    reading is taken if it parses every value and is clearly more regular.
-
-    Args:
-        text: The values of the column.
-        times: The same values parsed month first, in UTC.
-
-    Returns:
-        The format in the contract's notation; None if the month comes first or the values have another format.
-    """
-    if not pd.api.types.is_string_dtype(text) or text.empty:
-        return None
-    stripped = text.dropna().str.strip()
-    for date_pattern, date_strptime, date_word in DAY_FIRST_FORMATS:
-        for clock_pattern, clock_strptime, clock_word in CLOCK_FORMATS:
-            if len(stripped) and stripped.str.fullmatch(date_pattern + clock_pattern).all():
-                day_first = pd.to_datetime(stripped, format=date_strptime + clock_strptime, errors="coerce")
-                gained = MIN_REGULARITY_GAIN * _irregularity(day_first) < _irregularity(times[stripped.index])
-                return date_word + clock_word if day_first.notna().all() and gained else None
-    return None
-
-
-def _irregularity(times: pd.Series) -> float:
-    """Return the longest step divided by the median step; 1 if all steps are equal."""
-    steps = pd.Series(times.dropna().unique()).sort_values().diff().dropna()
-    return float(steps.max() / steps.median()) if len(steps) else 1.0
+def _contract_format(written: str | None) -> str | None:
+    """Return a strptime format in the letters of a contract, dd/MM/yyyy; None if it has other directives."""
+    letters = re.sub("%[a-zA-Z]", lambda match: CONTRACT_LETTERS.get(match[0], "?"), written or "?")
+    return None if "?" in letters else letters
 
 
 def contract_time_column(name: str, format_: str | None) -> Column | None:
     """Return the time column as the contract will promise it, or None if no format has to be promised."""
     if format_ is None:
         return None
-    strptime = {
-        date_word + clock[2]: date_strptime + clock[1]
-        for _, date_strptime, date_word in DAY_FIRST_FORMATS
-        for clock in CLOCK_FORMATS
-    }
-    return Column(name=name, kind="time", format=strptime[format_])
+    strptime = format_
+    for directive, letters in CONTRACT_LETTERS.items():
+        strptime = strptime.replace(letters, directive)
+    return Column(name=name, kind="time", format=strptime)
 
 
 def _inference(
-    name: str, times: pd.Series, parsed: tuple[float, str | None], profiles: dict[str, ColumnProfile], hints: Hints
+    name: str,
+    times: pd.Series,
+    parsed: tuple[float, RecognizedFormat | None],
+    profiles: dict[str, ColumnProfile],
+    hints: Hints,
 ) -> Inference:
-    """Describe the choice; `parsed` is the share of values that were parsed, and the day-first format if detected."""
-    share, day_first = parsed
+    """Describe the choice; `parsed` is the share of values that were parsed, and the format if one was recognized."""
+    share, recognized = parsed
     others = [profile.name for profile in profiles.values() if profile.kind == "time" and profile.name != name]
     evidence = f"{'is a time' if profiles[name].typed else 'parses'} in {format_percent(share)} of rows"
     evidence += ", sorted" if times.dropna().is_monotonic_increasing else ""
     evidence += f"; other time columns: {join_names(others)}, choose with --time" if others else ""
-    evidence += f"; {day_first}, because month first would give uneven steps" if day_first else ""
-    certain = share == 1 and not others and not day_first
-    return Inference("time", name, "given" if hints.time else "sure" if certain else "likely", evidence)
+    evidence += _describe_format(recognized) if recognized else ""
+    doubtful = bool(recognized and recognized.alternatives)
+    certain = share == 1 and not others and not (recognized and recognized.uneven)
+    confidence = "unsure" if doubtful else "sure" if certain else "likely"
+    return Inference("time", name, "given" if hints.time and not doubtful else confidence, evidence)
 
 
-def _unreadable_message(name: str, values: pd.Series, times: pd.Series, source: SourceSpec) -> str:
+def _describe_format(recognized: RecognizedFormat) -> str:
+    """Describe the format, and what decided the order of day and month."""
+    if recognized.format is None:
+        return ""
+    shown = _contract_format(recognized.format) if recognized.uneven else None
+    text = f"; {shown or recognized.format}"
+    if recognized.uneven:
+        return f"{text}, because {_order(recognized.uneven)} would give uneven steps"
+    if recognized.alternatives:
+        other = recognized.alternatives[0]
+        return f"{text}, {_order(recognized.format)}; if it is {_order(other)}, set source.format to {other!r}"
+    return f"{text}, because of {recognized.example!r}" if recognized.example else text
+
+
+def _order(written: str) -> str:
+    return next((order for directive, order in ORDERS.items() if written.startswith(directive)), written)
+
+
+def _unreadable_message(
+    name: str, values: pd.Series, times: pd.Series, source: SourceSpec, recognized: RecognizedFormat | None
+) -> str:
+    problem = f"column {name!r} of {source.label} does not hold times: "
+    if recognized and recognized.contradiction:
+        return (
+            f"{problem}its dates contradict each other, {recognized.contradiction}. Write them in one order in the "
+            "source, or set source.format and let the rows of the other order go to quarantine."
+        )
     unreadable = values[times.isna()]
-    first = repr(unreadable.iloc[0]) if len(unreadable) else "nothing"
+    first = format_value(unreadable.iloc[0]) if len(unreadable) else "nothing"
     return (
-        f"column {name!r} of {source.label} does not hold times: {len(unreadable):,} of {len(values):,} rows cannot be "
-        f"parsed, the first is {first}. Write times as 2024-01-31 13:00, or name another column with --time."
+        f"{problem}{len(unreadable):,} of {len(values):,} rows cannot be parsed, the first is {first}. Write times as "
+        "2024-01-31 13:00, or name another column with --time."
     )

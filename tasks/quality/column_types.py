@@ -58,7 +58,7 @@ def _type_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> s
     kind = kind_of(arrow_type) if arrow_type is not None else "string"
     if column.kind == "boolean" and kind in ("integer", "number"):
         return None if values.dropna().isin([0, 1]).all() else str(arrow_type)
-    if column.kind == "time" and kind in ("integer", "number") and reading.source.epoch:
+    if column.kind == "time" and kind in ("integer", "number") and (reading.source.epoch or reading.source.format):
         return None
     if kind == "string" and column.kind not in ("string", "clock"):
         return _text_mismatch(values, column, reading)

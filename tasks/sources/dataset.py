@@ -111,10 +111,12 @@ class DatasetSpec(Spec):
         return self.timestamp_parser(column).parse(values, ids)
 
     def timestamp_parser(self, column: Column | None = None) -> TimestampParser:
-        """Return the parser of a column of times, by default of `ds`."""
+        """Return the parser of a column of times, by default of `ds`, whose format in the source takes precedence."""
+        is_ds = column is None or column.name == self.columns.ds
         column = column or self.contract_column(self.columns.ds) or Column(name=self.columns.ds)
         zone = self.source.timezone or column.zone
-        return TimestampParser(zone, self.source.epoch, column.format, self.calendar_steps)
+        format_ = (self.source.format if is_ds else None) or column.format
+        return TimestampParser(zone, self.source.epoch, format_, self.calendar_steps)
 
     @property
     def naive_time_zone(self) -> str:

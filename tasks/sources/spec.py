@@ -14,6 +14,7 @@ from sqlalchemy import text
 from data_contracts.column_types import known_zone
 from data_contracts.errors import redact
 from data_contracts.spec import Spec
+from tasks.sources.time_formats import check_format
 
 Scalar = str | bool | int | float | datetime | date | None
 
@@ -72,6 +73,8 @@ class SourceSpec(Spec):
     """The time zone of naive times; UTC by default."""
     epoch: Literal["s", "ms", "us", "ns"] | None = None
     """The unit of times that are numbers: Unix time, in UTC."""
+    format: str | None = None
+    """How the times of `columns.ds` are written: a strptime format, or excel, quarter, month, week, half, steps."""
 
     _folder: str = PrivateAttr("")
 
@@ -79,6 +82,11 @@ class SourceSpec(Spec):
     @classmethod
     def _check_zone(cls, zone: str | None) -> str | None:
         return known_zone(zone) if zone else None
+
+    @field_validator("format")
+    @classmethod
+    def _check_format(cls, written: str | None) -> str | None:
+        return None if written is None else check_format(written)
 
     @field_validator("encoding")
     @classmethod
@@ -96,7 +104,7 @@ class SourceSpec(Spec):
         defaults = {
             name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
         }
-        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch"}
+        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch", "format"}
         foreign = [name for name in others if getattr(self, name) != defaults[name]]
         if foreign:
             raise ValueError(
@@ -104,6 +112,8 @@ class SourceSpec(Spec):
             )
         if not getattr(self, REQUIRED_FIELD[self.kind]):
             raise ValueError(f"kind {self.kind} needs {REQUIRED_FIELD[self.kind]}")
+        if self.epoch and self.format:
+            raise ValueError("epoch and format exclude each other; epoch is the unit of Unix times, remove one of them")
         if self.kind == "python" and not re.fullmatch(r"[\w.]+:[\w.]+", self.callable or ""):
             raise ValueError(f"callable {self.callable!r} must be written module:function")
         if self.kind == "sql":

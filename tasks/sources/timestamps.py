@@ -1,21 +1,29 @@
-"""Parse the times of a source: ISO 8601, the common local formats and Unix epochs; an ambiguous value becomes NaT."""
+"""Parse the times of a source: ISO 8601, the formats of `time_formats` and Unix epochs; an ambiguous value is NaT."""
 
 import re
-import warnings
 from datetime import date
 from typing import NamedTuple
 
 import pandas as pd
-from pandas.tseries.api import guess_datetime_format
+
+from tasks.sources.column_text import map_distinct, numbers_to_text
+from tasks.sources.time_formats import ParsedTimes, parse_with_format
+from tasks.sources.time_recognition import parse_unformatted
+from tasks.sources.time_text import are_hour_intervals
+from tasks.sources.written_zones import has_written_zone
 
 OFFSET = r"(?:[Zz]|[Tt ]\d[^-+]*[+-]\d\d(?::?\d\d)?)\s*$"  # a time of day with its offset: Z, +02, -05:00
 TAIL = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)\s*$"  # the offset alone
+CLOCK_OF_PANDAS = ("now", "today")  # pandas reads these as the time of the read
+TIME_OF_DAY = r":|\d{9,}|\d[T ]\d{1,2}$"  # what a text has that is more than a date
+MAX_SAMPLED_OFFSETS = 1000
 
 
 class TimestampParser(NamedTuple):
     """Converts the values of one column to UTC.
 
-    `zone` applies to naive times (None: UTC), `epoch` is the unit of numbers, `format` a strptime format for text.
+    `zone` applies to naive times (None: UTC), `epoch` is the unit of numbers, `format` a format of
+    `time_formats.check_format`, which applies to text and numbers; without it the format is recognized on the values.
     With `calendar_steps` the values are dates, kept as midnight UTC: a time with an offset keeps the date that is
     written, or gets its date in `zone` if there is one.
     """
@@ -39,31 +47,63 @@ class TimestampParser(NamedTuple):
         """
         if self.is_epoch(values):
             return self._to_utc(parse_epoch(values, str(self.epoch)), ids)
+        if self.format and not pd.api.types.is_datetime64_any_dtype(values):
+            values = numbers_to_text(values)
         if not pd.api.types.is_string_dtype(values):
-            return self._to_utc(parse_datetimes(values), ids)
+            return self._to_utc(parse_datetimes(values), ids, values)
         if self.format:
-            utc = "%z" in self.format
-            times = pd.to_datetime(values.str.strip(), errors="coerce", format=self.format, utc=utc)
-            return self._to_utc(times, ids)
+            written = self.format
+            return self._from_wall(map_distinct(values, lambda text: parse_with_format(text, written)), values, ids)
+        return self._parse_unformatted(values.mask(values.isin(CLOCK_OF_PANDAS)), ids)
+
+    def _parse_unformatted(self, values: pd.Series, ids: pd.Series | None) -> pd.Series:
+        """Parse ISO 8601 as fast as pandas does, and recognize the format of the other text."""
         aware = has_offset(values)  # offsets may differ, as on the two sides of a change of clocks
-        naive, with_offset = parse_text(values.where(~aware), utc=False), values.where(aware)
+        if aware.any() and are_hour_intervals(values[aware].iloc[:: 1 + int(aware.sum()) // MAX_SAMPLED_OFFSETS]):
+            values, aware = values.str.replace(TAIL, "", regex=True), aware & False
+        naive, with_offset = parse_iso(values.where(~aware), utc=False), values.where(aware)
         if self.calendar_steps and not self.zone:
-            instants = parse_text(with_offset.str.replace(TAIL, "", regex=True), utc=False)
+            instants = parse_iso(with_offset.str.replace(TAIL, "", regex=True), utc=False)
         else:
-            instants = parse_text(with_offset, utc=True)
-        return self._to_utc(naive, ids).where(~aware, self._to_utc(instants, ids))
+            instants = parse_iso(with_offset, utc=True)
+        others = values.notna() & naive.isna() & instants.isna()
+        times = self._to_utc(naive, ids, values).where(~aware, self._to_utc(instants, ids))
+        if not others.any():
+            return times
+        share = float(others.sum() / values.notna().sum())
+        parsed = map_distinct(values[others], lambda text: parse_unformatted(text, share))
+        ids = ids[others] if ids is not None else None
+        return times.where(~others, self._from_wall(parsed, values[others], ids).reindex(times.index))
 
     def is_epoch(self, values: pd.Series) -> bool:
         """Return whether `values` are numbers since 1970; one column holds either those or timestamps."""
         return self.epoch is not None and not pd.api.types.is_datetime64_any_dtype(values)
 
-    def _to_utc(self, times: pd.Series, ids: pd.Series | None) -> pd.Series:
+    def _from_wall(self, parsed: ParsedTimes, values: pd.Series, ids: pd.Series | None) -> pd.Series:
+        """Convert wall times, some of them with their offset from UTC."""
+        aware = parsed.offset.notna()
+        naive = self._to_utc(parsed.wall.mask(aware), ids, values)
+        if not aware.any():
+            return naive
+        if self.calendar_steps and not self.zone:
+            return naive.where(~aware, self._to_utc(parsed.wall.where(aware), None))
+        instants = (parsed.wall - parsed.offset).where(aware).dt.tz_localize("UTC")
+        return naive.where(~aware, self._to_utc(instants, None))
+
+    def _to_utc(self, times: pd.Series, ids: pd.Series | None, values: pd.Series | None = None) -> pd.Series:
+        """Convert parsed times; `values` are the values of the source, by which a date is told from a midnight."""
         if self.calendar_steps:
             if times.dt.tz is not None:
                 times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
             times = times.dt.tz_localize("UTC")
         elif times.dt.tz is None:
-            times = localize(times, self.zone or "UTC", ids)
+            naive, times = times, localize(times, self.zone or "UTC", ids)
+            unresolved = times.isna() & naive.notna()
+            if values is not None and unresolved.any():
+                dates = unresolved & (naive == naive.dt.normalize()) & are_dates(values)
+                first = naive[dates].dt.tz_localize(str(self.zone), ambiguous=[True] * int(dates.sum()),
+                                                    nonexistent="shift_forward")  # fmt: skip
+                times = times.where(~dates, first.reindex(times.index))
         return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
 
 
@@ -90,6 +130,21 @@ def same_format_pattern(text: str) -> FormatPattern:
 def has_offset(values: pd.Series) -> pd.Series:
     """Return which text ends with a UTC offset; a missing value has none."""
     return values.str.contains(OFFSET, na=False)
+
+
+def has_zone(values: pd.Series) -> pd.Series:
+    """Return which text ends with a UTC offset or with a zone in letters, such as UTC or CET."""
+    aware = has_offset(values)
+    return aware if aware.all() else aware | has_written_zone(values)
+
+
+def are_dates(values: pd.Series) -> pd.Series:
+    """Return which values are dates without a time of day, whose instant is the first moment of the day."""
+    if pd.api.types.is_string_dtype(values):
+        return ~values.str.strip().str.contains(TIME_OF_DAY, na=False)
+    if pd.api.types.is_datetime64_any_dtype(values):
+        return pd.Series(False, index=values.index)
+    return values.map(lambda value: type(value) is date).astype(bool)
 
 
 def localize(times: pd.Series, zone: str, ids: pd.Series | None) -> pd.Series:
@@ -125,8 +180,8 @@ def parse_epoch(values: pd.Series, unit: str) -> pd.Series:
     return pd.to_datetime(counts, errors="coerce", unit=unit, utc=True).astype("datetime64[us, UTC]")
 
 
-def parse_text(text: pd.Series, utc: bool) -> pd.Series:
-    """Parse ISO 8601 times, and the others in the one format that fits most of them: 13/2 and 2/13 are not mixed.
+def parse_iso(text: pd.Series, utc: bool) -> pd.Series:
+    """Parse ISO 8601 times.
 
     Args:
         text: Times as text.
@@ -135,20 +190,22 @@ def parse_text(text: pd.Series, utc: bool) -> pd.Series:
     Returns:
         Timestamps, in UTC or naive; NaT for text that cannot be parsed.
     """
-    times = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=utc)
-    others = text[times.isna() & text.notna()]
-    if others.empty:
-        return times
-    with warnings.catch_warnings(action="ignore"):  # pandas warns that 13/2 must be day first, which is the question
-        first = str(others.iloc[0]).strip()
-        formats = dict.fromkeys(guess_datetime_format(first, dayfirst=day_first) for day_first in (False, True))
-    parsed = [pd.to_datetime(others.str.strip(), errors="coerce", format=name, utc=utc) for name in formats if name]
-    return times.fillna(max(parsed, key=lambda candidate: candidate.notna().sum())) if parsed else times
+    try:
+        times = pd.to_datetime(text, errors="coerce", format="ISO8601", utc=utc)
+    except (ValueError, OverflowError):  # pandas raises for a few texts although errors are coerced
+        times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    if not pd.api.types.is_datetime64_any_dtype(times) or (not utc and times.dt.tz is not None):
+        times = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+    return times.dt.tz_localize("UTC") if utc and times.dt.tz is None else times
 
 
 def parse_datetimes(values: pd.Series) -> pd.Series:
     """Return timestamps and dates as timestamps; NaT for numbers, because neither unit nor epoch is known."""
     if pd.api.types.is_datetime64_any_dtype(values):
         return values
-    dates = [value if isinstance(value, date) else None for value in values]
-    return pd.to_datetime(pd.Series(dates, index=values.index, dtype=object), errors="coerce")
+    dates = pd.Series([value if isinstance(value, date) else None for value in values], values.index, dtype=object)
+    try:
+        times = pd.to_datetime(dates, errors="coerce")
+    except ValueError:  # zones differ
+        times = pd.to_datetime(dates, errors="coerce", utc=True)
+    return times if pd.api.types.is_datetime64_any_dtype(times) else pd.to_datetime(dates, errors="coerce", utc=True)

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.contract import Column
-from tasks.sources.timestamps import has_offset
+from tasks.sources.timestamps import has_zone
 
 MAX_SHOWN_CHARACTERS = 60  # of one value in a message
 MISSING = {"", "na", "n/a", "nan", "none", "null"}
@@ -56,4 +56,4 @@ def is_naive(values: pd.Series, column: Column | None) -> pd.Series:
     """Return the rows whose time, as text, has no offset although the contract promises one."""
     if column is None or not column.zoned or not pd.api.types.is_string_dtype(values):
         return pd.Series(False, index=values.index)
-    return values.notna() & ~has_offset(values)
+    return values.notna() & ~has_zone(values)
