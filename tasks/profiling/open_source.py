@@ -86,7 +86,7 @@ def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     for encoding in ENCODINGS if source.kind == "csv" else ENCODINGS[:1]:
         encoded = source.model_copy(update={"encoding": encoding})
         try:
-            return encoded, read_source(encoded)
+            return encoded, read_source(encoded, optional=None)
         except SourceUnreadable as error:
             first_error = first_error or error
             if "encod" not in str(error) and "written in" not in str(error):

@@ -8,6 +8,7 @@ import pandas as pd
 from tasks.quality.violations import Violation
 from tasks.sources.cleaning import is_dropped
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.names import format_name
 from tasks.sources.values import is_naive, parse_booleans, parse_numbers
 
 Check = tuple[str, str, str, pd.Series]  # rule, column, reason, which rows are at fault
@@ -111,7 +112,7 @@ def find_duplicates(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation
 def _normalize_names(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return the names in NFC and which rows have no usable name; each distinct name is checked once."""
     codes, values = pd.factorize(ids)
-    names = [unicodedata.normalize("NFC", str(value)) for value in values]
+    names = [unicodedata.normalize("NFC", format_name(value) or "") for value in values]
     unfit = [not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name) for name in names]
     normalized = pd.Series([*names, None], dtype="str").take(codes).set_axis(ids.index)
     return normalized, pd.Series(np.array([*unfit, True])[codes], index=ids.index)

@@ -1,6 +1,6 @@
 """Read CSV files as text, so that `007` stays `007`; each file has its header, and an error names its line."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import pyarrow as pa
 import pyarrow.csv as pcsv
@@ -8,25 +8,26 @@ import pyarrow.csv as pcsv
 from tasks.sources import limits
 from tasks.sources.csv_dialect import as_utf8, detect_delimiter, find_ragged_line, find_unclosed_quote
 from tasks.sources.filesystem import decompress, hive_keys, list_source_files, open_file
-from tasks.sources.limits import check_limit, source_error
+from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.spec import SourceSpec
 
 ColumnChoice = Callable[[list[str]], list[str]]
 
 
-def read_csv(source: SourceSpec, choose: ColumnChoice) -> pa.Table:
+def read_csv(source: SourceSpec, choose: ColumnChoice, optional: Collection[str] | None = ()) -> pa.Table:
     """Read one file, or several as one table whose columns are matched by name.
 
     Args:
         source: The source, with its secrets resolved.
         choose: Picks among the column names of the header.
+        optional: Columns that a file may lack, whose values are then missing; None for all.
 
     Returns:
         The chosen columns as text; no rows if a chosen column is in no file. Raises SourceUnreadable, with file and
         line, for a file that cannot be read or lacks a column that other files have.
     """
     filesystem, path = open_file(source)
-    names, parts, size, values = list_source_files(filesystem, path), [], 0, 0
+    names, parts, size, values = list_source_files(filesystem, path, source.kind), [], 0, 0
     for name in names:
         file_name = name.rsplit("/", 1)[-1] if len(names) > 1 else ""  # a message about a single file needs no name
         with filesystem.open(name, "rb") as file:
@@ -34,12 +35,15 @@ def read_csv(source: SourceSpec, choose: ColumnChoice) -> pa.Table:
         size += len(data)
         check_limit(size, limits.MAX_BYTES, "bytes", source)
         keys = hive_keys(name, path)
-        part = _read_file(data, source, _without_keys(keys, choose), f"{file_name}: " if file_name else "")
+        needed = _without_keys(keys, choose, optional if len(names) > 1 else ())
+        part = _read_file(data, source, needed, f"{file_name}: " if file_name else "")
         part = _append_keys(keys, part, choose)
         values += part.num_rows * part.num_columns
         check_limit(values, limits.MAX_VALUES, "values", source)
         parts.append((file_name, part))
-    return _concatenate(parts, choose, source)
+    if optional is None:
+        check_same_table({file_name: part.column_names for file_name, part in parts}, source)
+    return _concatenate(parts, choose, optional, source)
 
 
 def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str) -> pa.Table:
@@ -72,11 +76,14 @@ def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str
     return table
 
 
-def _without_keys(keys: dict[str, str | None], choose: ColumnChoice) -> ColumnChoice:
-    """Choose among the columns that the file itself must have: it need not repeat the keys of its folders."""
-    return lambda header: [
-        name for name in choose([*header, *_new_keys(keys, header)]) if name in header or name not in keys
-    ]
+def _without_keys(keys: dict[str, str | None], choose: ColumnChoice, optional: Collection[str] | None) -> ColumnChoice:
+    """Choose among the columns that the file itself must have: neither keys of its folders nor optional columns."""
+
+    def choose_of_file(header: list[str]) -> list[str]:
+        chosen = choose([*header, *_new_keys(keys, header)])
+        return [name for name in chosen if name in header or not (name in keys or optional is None or name in optional)]
+
+    return choose_of_file
 
 
 def _append_keys(keys: dict[str, str | None], part: pa.Table, choose: ColumnChoice) -> pa.Table:
@@ -90,12 +97,16 @@ def _new_keys(keys: dict[str, str | None], header: list[str]) -> list[str]:
     return [name for name in keys if name not in header]
 
 
-def _concatenate(parts: list[tuple[str, pa.Table]], choose: ColumnChoice, source: SourceSpec) -> pa.Table:
+def _concatenate(
+    parts: list[tuple[str, pa.Table]], choose: ColumnChoice, optional: Collection[str] | None, source: SourceSpec
+) -> pa.Table:
     if len(parts) == 1:
         return parts[0][1]
-    chosen = choose(list(dict.fromkeys(name for _, part in parts for name in part.column_names)))
+    available = list(dict.fromkeys(name for _, part in parts for name in part.column_names))
+    chosen, tables = choose(available), []
     for file_name, part in parts:
-        if missing := [name for name in chosen if name not in part.column_names]:
+        absent = [name for name in chosen if name not in part.column_names]
+        if missing := [name for name in absent if name not in available or not (optional is None or name in optional)]:
             others = sum(missing[0] in other.column_names for _, other in parts)
             if others:
                 raise source_error(
@@ -105,4 +116,7 @@ def _concatenate(parts: list[tuple[str, pa.Table]], choose: ColumnChoice, source
         if repeated := next((name for name in chosen if part.column_names.count(name) > 1), None):
             count = part.column_names.count(repeated)
             raise source_error(source, f"{file_name}: column {repeated!r} occurs {count} times")
-    return pa.concat_tables([part.select(chosen) for _, part in parts])
+        for name in absent:
+            part = part.append_column(name, pa.nulls(part.num_rows, pa.string()))  # noqa: PLW2901
+        tables.append(part.select(chosen))
+    return pa.concat_tables(tables)

@@ -107,6 +107,11 @@ class DatasetSpec(Spec):
         return tuple(name for name in listed if name not in mapped)
 
     @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """Source columns that some files may lack: all but the keys and the targets."""
+        return self.additional_columns
+
+    @property
     def contract_columns(self) -> tuple[str, ...]:
         """The columns of the contract."""
         return tuple(column.name for column in self.contract.columns) if self.contract else ()
@@ -114,7 +119,9 @@ class DatasetSpec(Spec):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that hold the series and time of a row, and when it became known."""
-        return tuple(name for name in (self.columns.unique_id, self.columns.ds, self.columns.known_at) if name)
+        return tuple(
+            name for name in (self.columns.unique_id, self.columns.ds, self.columns.known_at) if name is not None
+        )
 
     def select_targets(self, names: list[str]) -> list[str]:
         """Return the targets among the columns of the source, without columns that have another role."""
