@@ -17,7 +17,7 @@ from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
 from models.data.windows import HistoryTooShort
 from tasks.profiling.inference import CannotInferPipeline, Hints
-from tasks.profiling.open_source import infer_source, read_sample
+from tasks.profiling.open_source import explain_source, infer_source, read_sample
 from tasks.profiling.profile import TableProfile, profile_table
 from tasks.sources.spec import SQLITE_URL, SourceSpec
 from tasks.storage import files
@@ -54,8 +54,10 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
     for path in targets:
         if path.exists() and not request.overwrite:
             raise SpecError(_already_exists(path))
-    source, sample = read_sample(requested_source)
+    source, sample = read_sample(requested_source, hints)
     profile = profile_table(sample, source, hints)
+    explained = (*explain_source(source, sample, hints), *profile.inferences)
+    profile = profile.model_copy(update={"inferences": explained})
     path_from_folder = _address_from(source, folder)
     texts = (
         render_pipeline(profile, name, path_from_folder, _schema_path_from(folder)),

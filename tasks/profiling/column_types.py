@@ -12,10 +12,11 @@ from models.data.features import FeatureSpec
 from tasks.profiling.vocabulary import TIME_WORDS
 from tasks.sources.dataset import ColumnsSpec, DatasetSpec
 from tasks.sources.spec import SourceSpec
-from tasks.sources.values import MISSING, parse_booleans, parse_numbers
+from tasks.sources.numbers import parse_numbers
+from tasks.sources.values import parse_booleans
 
 EpochUnit = Literal["s", "ms", "us", "ns"]
-ColumnKind = Literal["time", "integer", "number", "boolean", "text", "epoch", "nothing"]
+ColumnKind = Literal["time", "integer", "number", "boolean", "text", "epoch", "nested", "nothing"]
 
 MAX_SAMPLED_ROWS = 20_000
 MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be of its kind
@@ -61,6 +62,8 @@ def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Co
     arrow_type = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if values.null_count == len(values):
         return ColumnProfile(name, "nothing", 1.0, True)
+    if pa.types.is_nested(arrow_type):
+        return ColumnProfile(name, "nested", 1.0, True)
     if pa.types.is_timestamp(arrow_type) or pa.types.is_date(arrow_type):
         return ColumnProfile(name, "time", 1.0, True)
     if pa.types.is_boolean(arrow_type):
@@ -74,10 +77,10 @@ def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Co
 
 
 def _profile_text(name: str, text: pd.Series, source: SourceSpec) -> ColumnProfile:
-    text = text[~text.str.strip().str.lower().isin(MISSING)]
+    text = text[~source.number_format.is_missing(text)]
     if text.empty:
         return ColumnProfile(name, "nothing", 1.0, False)
-    values, not_a_number, _ = parse_numbers(text, source.decimal)
+    values, not_a_number, _ = parse_numbers(text, source.number_format)
     if (share := float(1 - not_a_number.mean())) >= MIN_MATCHING_SHARE and not _are_compact_dates(text, name):
         return ColumnProfile(name, _kind_of_numbers(values.dropna(), name), share, False)
     if (share := float(parse_times(text, source).notna().mean())) >= MIN_MATCHING_SHARE:

@@ -52,7 +52,7 @@ def infer_covariates(
     """
     frame, _, ids, targets = table
     numeric = numeric_columns(others)
-    numeric += [name for name, profile in others.items() if profile.kind == "boolean" and profile.typed]
+    numeric += [name for name, profile in others.items() if profile.kind == "boolean"]
     excluded = {*targets, *redundant, *RESERVED_COLUMNS}
     static = tuple(name for name in others if name not in targets and _is_static(frame, name, ids, others[name]))
     candidates = [

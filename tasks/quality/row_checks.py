@@ -9,7 +9,9 @@ from tasks.quality.violations import Violation
 from tasks.sources.cleaning import is_dropped
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.names import format_name
-from tasks.sources.values import is_naive, parse_booleans, parse_numbers
+from tasks.sources.number_formats import describe_invalid_numbers
+from tasks.sources.numbers import parse_numbers
+from tasks.sources.values import is_naive, parse_booleans
 
 Check = tuple[str, str, str, pd.Series]  # rule, column, reason, which rows are at fault
 
@@ -74,8 +76,9 @@ def _parse_numbers(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec)
     promised = (name for name in reading.additional_columns if reading.column_type(name) in ("number", "integer"))
     numeric = dict.fromkeys((*reading.numeric_covariates, *promised))
     for name, column in (("y", reading.columns.target), *((name, name) for name in numeric)):
-        frame[name], not_a_number, infinite = parse_numbers(raw[name], reading.source.decimal)
-        checks.append((f"{name} is a number", column, "must be a number or empty", not_a_number))
+        frame[name], invalid, infinite = parse_numbers(raw[name], reading.source.number_format)
+        reason = describe_invalid_numbers(raw[name], invalid, reading.source.number_format)
+        checks.append((f"{name} is a number", column, reason, invalid))
         checks.append((f"{name} is finite", column, "must be finite", infinite))
         if reading.column_type(column) == "integer":
             checks.append((f"{name} is whole", column, "must be a whole number", frame[name] % 1 > 0))

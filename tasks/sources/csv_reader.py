@@ -6,7 +6,15 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from tasks.sources import limits
-from tasks.sources.csv_dialect import as_utf8, detect_delimiter, find_ragged_line, find_unclosed_quote
+from tasks.sources.csv_dialect import (
+    SAMPLE_BYTES,
+    Dialect,
+    as_utf8,
+    detect_dialect,
+    find_ragged_line,
+    find_unclosed_quote,
+)
+from tasks.sources.errors import translate_errors
 from tasks.sources.filesystem import decompress, hive_keys, list_source_files, open_file
 from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.spec import SourceSpec
@@ -46,34 +54,56 @@ def read_csv(source: SourceSpec, choose: ColumnChoice, optional: Collection[str]
     return _concatenate(parts, choose, optional, source)
 
 
+def sample_dialect(source: SourceSpec) -> Dialect:
+    """Return the dialect of the first file, as a reader of all its columns detects it."""
+    with translate_errors(source) as ready:
+        filesystem, path = open_file(ready)
+        with filesystem.open(list_source_files(filesystem, path, ready.kind)[0], "rb") as file:
+            data = decompress(file, SAMPLE_BYTES, ready)
+        text = data.decode(ready.encoding, "ignore").removeprefix("\ufeff")
+        return detect_dialect(text.encode(), ready, lambda header: header)
+
+
 def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str) -> pa.Table:
     data = as_utf8(data, source, where)
     if not data.strip():
         raise source_error(source, f"{where}the file is empty and has no header")
-    delimiter = source.delimiter or detect_delimiter(data, choose)
-    parsing = pcsv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    dialect = detect_dialect(data, source, choose)
     try:
-        header = pcsv.open_csv(pa.BufferReader(data), parse_options=parsing).schema.names
-        chosen = choose(header)
-        if set(chosen) - set(header):
-            return pa.table([pa.array([], pa.string())] * len(header), names=header)
-        repeated = len(set(header)) < len(header)
-        text = pcsv.ConvertOptions(
-            column_types={name: pa.string() for name in header},
-            include_columns=None if repeated else list(dict.fromkeys(chosen)),
-            strings_can_be_null=True,
-            quoted_strings_can_be_null=False,
-            null_values=[""],
-        )
-        table = pcsv.read_csv(pa.BufferReader(data), parse_options=parsing, convert_options=text)
+        table = _parse(data, dialect, choose)
     except pa.ArrowInvalid as broken:
         first = str(broken).splitlines()[0]
-        raise source_error(
-            source, f"{where}it can't be read as csv: {find_ragged_line(data, delimiter) or first}"
-        ) from broken
-    if unclosed := find_unclosed_quote(data, delimiter, table.num_rows):
+        reason = find_ragged_line(data, dialect) or first
+        raise source_error(source, f"{where}it can't be read as csv: {reason}") from broken
+    rows = table.num_rows + dialect.skip
+    if table.num_columns and (unclosed := find_unclosed_quote(data, dialect.delimiter, rows)):
         raise source_error(source, f"{where}it can't be read as csv: {unclosed}")
     return table
+
+
+def _parse(data: bytes, dialect: Dialect, choose: ColumnChoice) -> pa.Table:
+    """Return the chosen columns as text; every column if a name occurs twice, none if a chosen one is missing."""
+    buffer = pa.BufferReader(data)
+    parsing = pcsv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
+    header = list(dialect.names)
+    if not header:
+        reading = pcsv.ReadOptions(skip_rows=dialect.skip)
+        header = pcsv.open_csv(buffer, read_options=reading, parse_options=parsing).schema.names
+        buffer = pa.BufferReader(data)
+    reading = pcsv.ReadOptions(skip_rows=dialect.skip + bool(dialect.names), column_names=dialect.names or None)
+    visible = header[:-1] if dialect.names and not header[-1] else header  # each row ends with a delimiter
+    chosen = choose(visible)
+    if set(chosen) - set(visible):
+        return pa.table([pa.array([], pa.string())] * len(visible), names=visible)
+    repeated = len(set(visible)) < len(visible)
+    text = pcsv.ConvertOptions(
+        column_types={name: pa.string() for name in header},
+        include_columns=None if repeated else list(dict.fromkeys(chosen)),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        null_values=[""],
+    )
+    return pcsv.read_csv(buffer, read_options=reading, parse_options=parsing, convert_options=text)
 
 
 def _without_keys(keys: dict[str, str | None], choose: ColumnChoice, optional: Collection[str] | None) -> ColumnChoice:

@@ -8,21 +8,23 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PrivateAttr, field_serializer, field_validator, model_validator
 from sqlalchemy import text
 
 from data_contracts.column_types import known_zone
 from data_contracts.errors import redact
 from data_contracts.spec import Spec
+from tasks.sources.numbers import NumberFormat
 
 Scalar = str | bool | int | float | datetime | date | None
 
 FIELDS = {
-    "csv": ("path", "storage", "delimiter", "decimal", "encoding"),
+    "csv": ("path", "storage", "delimiter", "encoding", "skip"),
     "parquet": ("path", "storage"),
     "sql": ("url", "query", "table", "parameters", "incremental"),
     "python": ("callable", "arguments"),
 }
+COMMON_FIELDS = ("decimal", "thousands", "missing", "timezone", "epoch")  # how values of any kind are parsed
 REQUIRED_FIELD = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
 VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
 SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
@@ -58,7 +60,14 @@ class SourceSpec(Spec):
     """fsspec's storage options."""
     delimiter: Literal[",", ";", "\t", "|"] | None = None
     decimal: Literal[".", ","] = "."
+    """The decimal separator of numbers that are text."""
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    """What separates thousands in numbers that are text; a space also means the narrow and the fixed one."""
+    missing: tuple[str | float, ...] = ()
+    """Signs for a missing number beside the usual ones, such as [x, -999]."""
     encoding: str = "utf-8"
+    skip: NonNegativeInt | None = None
+    """Lines of a CSV file above its header; detected by default."""
     url: str = ""
     """A SQLAlchemy URL."""
     query: str | None = None
@@ -96,7 +105,7 @@ class SourceSpec(Spec):
         defaults = {
             name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
         }
-        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch"}
+        others = self.model_fields_set - {*allowed, *COMMON_FIELDS, "kind"}
         foreign = [name for name in others if getattr(self, name) != defaults[name]]
         if foreign:
             raise ValueError(
@@ -104,6 +113,8 @@ class SourceSpec(Spec):
             )
         if not getattr(self, REQUIRED_FIELD[self.kind]):
             raise ValueError(f"kind {self.kind} needs {REQUIRED_FIELD[self.kind]}")
+        if self.thousands == self.decimal:
+            raise ValueError(f"thousands and decimal are both {self.decimal!r}; set decimal to the other one")
         if self.kind == "python" and not re.fullmatch(r"[\w.]+:[\w.]+", self.callable or ""):
             raise ValueError(f"callable {self.callable!r} must be written module:function")
         if self.kind == "sql":
@@ -132,6 +143,11 @@ class SourceSpec(Spec):
                 f"source.parameters has {unused[0]!r}, but the query does not use it. "
                 f"Use it as :{unused[0]}, or remove it"
             )
+
+    @property
+    def number_format(self) -> NumberFormat:
+        """How the source writes numbers."""
+        return NumberFormat(self.decimal, self.thousands, self.missing)
 
     @property
     def label(self) -> str:
