@@ -97,7 +97,7 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     ]
     covariates = {*reading.numeric_covariates, *reading.features.static}
     findings += [
-        f"column {name!r}, the {role}, holds {table[name].type}; make columns of plain values of its parts in the source"
+        f"column {name!r}, the {role}, holds {table[name].type}; make columns of plain values of its parts"
         for role, name in needed
         if names.count(name) == 1
         and pa.types.is_nested(_value_type(table[name]))

@@ -1,6 +1,7 @@
 """Infers what each column of an unknown table holds, from its values: numbers, times, booleans or text."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,8 +12,8 @@ from data_contracts.contract import Column
 from models.data.features import FeatureSpec
 from tasks.profiling.vocabulary import TIME_WORDS
 from tasks.sources.dataset import ColumnsSpec, DatasetSpec
-from tasks.sources.spec import SourceSpec
 from tasks.sources.numbers import parse_numbers
+from tasks.sources.spec import SourceSpec
 from tasks.sources.values import parse_booleans
 
 EpochUnit = Literal["s", "ms", "us", "ns"]
@@ -22,6 +23,11 @@ MAX_SAMPLED_ROWS = 20_000
 MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be of its kind
 EPOCH_STARTS: dict[EpochUnit, float] = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # September 2001 in each unit
 EPOCH_SPAN = 4.2  # times the start: an epoch ends in 2103
+TYPED_KINDS: dict[ColumnKind, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "nested": (pa.types.is_nested,),  # structs, lists and maps are left out
+    "time": (pa.types.is_timestamp, pa.types.is_date),
+    "boolean": (pa.types.is_boolean,),
+}
 
 
 class ColumnProfile(NamedTuple):
@@ -62,12 +68,9 @@ def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Co
     arrow_type = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if values.null_count == len(values):
         return ColumnProfile(name, "nothing", 1.0, True)
-    if pa.types.is_nested(arrow_type):
-        return ColumnProfile(name, "nested", 1.0, True)
-    if pa.types.is_timestamp(arrow_type) or pa.types.is_date(arrow_type):
-        return ColumnProfile(name, "time", 1.0, True)
-    if pa.types.is_boolean(arrow_type):
-        return ColumnProfile(name, "boolean", 1.0, True)
+    for kind, tests in TYPED_KINDS.items():
+        if any(test(arrow_type) for test in tests):
+            return ColumnProfile(name, kind, 1.0, True)
     known = values.cast(arrow_type).to_pandas().dropna()
     if pa.types.is_integer(arrow_type):
         return ColumnProfile(name, "epoch" if detect_epoch_unit(known, name) else "integer", 1.0, True)

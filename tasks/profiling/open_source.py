@@ -25,6 +25,7 @@ COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
 TEXT_SUFFIXES, PARQUET_SUFFIXES = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 ENCODINGS = ("utf-8", "utf-16", "cp1252")  # in this order; the last reads almost any file
 MAX_SHOWN_NAMES = 3
+NO_HINTS = Hints()
 
 
 def infer_source(address: str, table: str | None = None) -> SourceSpec:
@@ -60,7 +61,7 @@ def infer_source(address: str, table: str | None = None) -> SourceSpec:
         raise spec_error from error
 
 
-def read_sample(source: SourceSpec, hints: Hints = Hints()) -> tuple[SourceSpec, pa.Table]:
+def read_sample(source: SourceSpec, hints: Hints = NO_HINTS) -> tuple[SourceSpec, pa.Table]:
     """Read the table, and infer the encoding of a CSV and how numbers are written.
 
     Args:

@@ -18,8 +18,8 @@ from tasks.profiling.series_column import infer_series_column
 from tasks.profiling.target_column import infer_target
 from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
 from tasks.profiling.timezone import infer_timezone
-from tasks.sources.spec import SourceSpec
 from tasks.sources.numbers import NumberFormat, parse_numbers
+from tasks.sources.spec import SourceSpec
 
 
 class TableProfile(Spec):

@@ -61,8 +61,8 @@ def _exceeds_float(chunk: pa.Array) -> bool:
 
 def _would_change(values: Sequence[Any]) -> bool:
     """Return whether a float64 would change one of the integers; fractions may lose digits."""
-    finite = (value for value in values if isinstance(value, int) or (isinstance(value, Decimal) and value.is_finite()))
-    large = (value for value in finite if abs(value) > MAX_EXACT_INTEGER)
+    exact: list[Any] = [value for value in values if isinstance(value, int | Decimal)]
+    large = [value for value in exact if Decimal(value).is_finite() and abs(value) > MAX_EXACT_INTEGER]
     return any(value == int(value) and int(float(value)) != value for value in large)
 
 

@@ -51,18 +51,22 @@ def format_name(value: Any, *, fixed_size: bool = False) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool | np.bool_):
-        return "true" if value else "false"
+        return str(value).lower()
     if isinstance(value, bytes | bytearray | memoryview):
-        try:
-            text = bytes(value).decode()
-        except UnicodeDecodeError:
-            return None
-        return text.rstrip("\0") if fixed_size else text
+        return _decode_bytes(bytes(value), fixed_size)
     if isinstance(value, float | np.floating | Decimal):
         return _format_number(value)
     if isinstance(value, datetime) and value.tzinfo is None and value.time() == time():
         return value.date().isoformat()  # the first moment of a date is the date
     return value.isoformat(*[" "] * isinstance(value, datetime)) if isinstance(value, date | time) else str(value)
+
+
+def _decode_bytes(value: bytes, fixed_size: bool) -> str | None:
+    try:
+        text = value.decode()
+    except UnicodeDecodeError:
+        return None
+    return text.rstrip("\0") if fixed_size else text
 
 
 def _format_number(value: Any) -> str | None:

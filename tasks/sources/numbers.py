@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-MISSING = frozenset(
-    " na n/a nan none null ? ?? - -- --- . .. ... … : – — #n/a #na n.a. n.a n/a. (null) <na> \\n nat -nan missing "
-    "#null! 1.#qnan -1.#ind".split(" ")
-) | {"#n/a n/a"}  # in lower case; the first is empty text
+MISSING = frozenset([  # in lower case
+    "", "na", "n/a", "n/a.", "n.a.", "n.a", "#n/a", "#n/a n/a", "#na", "nan", "-nan", "nat", "<na>", "none", "null",
+    "(null)", "#null!", r"\n", "missing", "?", "??", "-", "--", "---", ".", "..", "...", "…", ":", "–", "—",
+    "1.#qnan", "-1.#ind",
+])  # fmt: skip
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
 ALWAYS_BOOLEAN = {"true": 1.0, "false": 0.0}  # beside numbers, a lone t or n may mean something else
 
@@ -24,7 +25,8 @@ CURRENCIES = (
 )
 NUMBER = (  # body in groups of digits; at most one of the four ways to write a minus is accepted later
     rf"(?P<open>\()?\s*(?P<first>[-+])?\s*(?P<before>{CURRENCIES})?\s*(?P<second>[-+])?\s*"
-    rf"(?P<body>\d[\d., ']*|[.,]\d+)(?P<exponent>e[-+]?\d+)?\s*(?P<after>%|{CURRENCIES})?\s*(?P<last>-)?\s*(?P<close>\))?"
+    rf"(?P<body>\d[\d., ']*|[.,]\d+)(?P<exponent>e[-+]?\d+)?\s*"
+    rf"(?P<after>%|{CURRENCIES})?\s*(?P<last>-)?\s*(?P<close>\))?"
 )
 GROUPED = r"(?:\d+|[1-9]\d{{0,2}}(?:{0}\d{{3}})+|[1-9]\d?(?:{0}\d{{2}})+{0}\d{{3}})"  # 1,234,567 or 12,34,567
 
@@ -48,6 +50,9 @@ class NumberFormat(NamedTuple):
         return [float(number) for number in numbers]
 
 
+PLAIN_NUMBERS = NumberFormat()
+
+
 class ParsedNumbers(NamedTuple):
     """Numbers as float64; rows that hold other text; rows that are infinite: each on the index of the values."""
 
@@ -56,7 +61,7 @@ class ParsedNumbers(NamedTuple):
     infinite: pd.Series
 
 
-def parse_numbers(values: pd.Series, style: NumberFormat = NumberFormat()) -> ParsedNumbers:
+def parse_numbers(values: pd.Series, style: NumberFormat = PLAIN_NUMBERS) -> ParsedNumbers:
     """Parse numbers; text is parsed by its distinct values.
 
     Args:

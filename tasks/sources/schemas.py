@@ -12,7 +12,7 @@ MAX_EXACT_INTEGER = 1 << 53  # a float64 holds every integer up to here
 MIN_SHARED_SHARE = 0.5  # of the columns of the narrower of two files that hold the same table
 
 
-class InexactColumn(Exception):  # noqa: N818 - caught by the reader, which then reads the column as text
+class InexactColumn(Exception):  # caught by the reader, which then reads the column as text
     """A column whose values the common type of its files cannot hold."""
 
     def __init__(self, name: str) -> None:
@@ -82,6 +82,7 @@ def convert(values: pa.Array, kind: pa.DataType, name: str) -> pa.Array:
 
     Raises:
         InexactColumn: The type cannot hold a value without loss.
+        ArrowInvalid: A value that is not a number does not fit the type.
     """
     if values.type == kind:
         return values
@@ -110,7 +111,7 @@ def find_different_tables(headers: Mapping[str, Iterable[str]]) -> DifferentTabl
     Returns:
         The first such pair, or None.
     """
-    distinct = {frozenset(names): file for file, names in reversed(headers.items())}
+    distinct = {frozenset(names): file for file, names in reversed([*headers.items()])}
     for names, file in distinct.items():
         for other_names, other in distinct.items():
             shared, narrow = len(names & other_names), min(len(names), len(other_names))

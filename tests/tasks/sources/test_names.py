@@ -4,7 +4,7 @@ import datetime as dt
 import math
 import uuid
 from collections.abc import Callable
-from decimal import Decimal as D
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
 
 MakeSpec = Callable[..., DatasetSpec]
+D = Decimal
+MIDNIGHT = dt.datetime(2024, 1, 31)  # noqa: DTZ001 - naive
 UUID = uuid.UUID(int=5)
 
 
@@ -39,9 +41,9 @@ UUID = uuid.UUID(int=5)
         (pa.array([b"ab\0", b"abc"], pa.binary(3)), ["ab", "abc"]),
         (pa.array([True, None, False]), ["true", None, "false"]),
         (pa.array([dt.date(2024, 1, 31)]), ["2024-01-31"]),
-        (pa.array([dt.datetime(2024, 1, 31), dt.datetime(2024, 1, 31, 3)], pa.timestamp("ns")),
+        (pa.array([MIDNIGHT, MIDNIGHT.replace(hour=3)], pa.timestamp("ns")),
          ["2024-01-31", "2024-01-31 03:00:00"]),
-        (pa.array([dt.datetime(2024, 1, 31)], pa.timestamp("us", "UTC")), ["2024-01-31 00:00:00+00:00"]),
+        (pa.array([MIDNIGHT], pa.timestamp("us", "UTC")), ["2024-01-31 00:00:00+00:00"]),
         (pa.array(["0101", "101", " a ", None]), ["0101", "101", " a ", None]),
         (pa.array(["1.0", "2.0"]), ["1.0", "2.0"]),  # versions
         (pa.array(["1.0", "2.1", None]), ["1.0", "2.1", None]),

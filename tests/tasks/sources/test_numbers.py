@@ -49,7 +49,7 @@ def parsed(values: list[Any], style: NumberFormat = POINT) -> list[Any]:
         (DE, "1.234,50 €", 1234.5), (EN, "$1,234.50", 1234.5), (EN, "(1,234)", -1234.0), (CH, "CHF 1'234.50", 1234.5),
         (POINT, "1e3", 1000.0), (POINT, "1.5E-2", 0.015), (POINT, "5.", 5.0), (POINT, "12\u00b2", BAD),
         (POINT, "True", 1.0), (POINT, "false", 0.0), (POINT, "0x10", BAD), (POINT, "1_000", BAD), (POINT, "½", BAD),
-        (POINT, "12:30", BAD), (POINT, "2024-03-01", BAD), (POINT, "1e400", BAD), (POINT, "inf", BAD), (POINT, "e5", BAD),
+        (POINT, "12:30", BAD), (POINT, "2024-03-01", BAD), (POINT, "1e400", BAD), (POINT, "inf", BAD),
         (POINT, b"12.5", 12.5), (POINT, Decimal("1.10"), 1.1), (POINT, [1.0], BAD),
     ],
 )  # fmt: skip
@@ -118,7 +118,7 @@ def test_column_of_several_units_is_not_mixed_up(values: list[Any], numbers: lis
     style=st.sampled_from([*NUMBER_FORMATS, NumberFormat(missing=("?x", -999.0))]),
     texts=st.lists(st.text() | st.text("0123456789.,-+ '%()$€eE\u2212\u00a0_x٣", max_size=12), max_size=20),
 )
-@example(style=EN, texts=["٣", "１２", "1__0", "\x00", "0" * 400, "1" * 400, "1e" + "9" * 30, "infinity", "-nan"])
+@example(style=EN, texts=["٣", "\uff11\uff12", "1__0", "\x00", "0" * 400, "1" * 400, "1e" + "9" * 30, "infinity", "-nan"])
 def test_any_text_gives_a_number_or_a_fault(style: NumberFormat, texts: list[str]) -> None:
     result = parse_numbers(pd.Series(texts, dtype="str"), style)
     assert len(result.numbers) == len(texts)
@@ -187,7 +187,7 @@ def test_source_says_how_numbers_are_written() -> None:
         {"kind": "parquet", "path": "t", "decimal": ",", "thousands": ".", "missing": ["?", -999]}
     )
     assert source.number_format == NumberFormat(",", ".", ("?", -999.0))
-    with pytest.raises(ValidationError, match="thousands and decimal are both '.'"):
+    with pytest.raises(ValidationError, match=r"thousands and decimal are both '\.'"):
         SourceSpec(kind="csv", path="t", thousands=".")
 
 
