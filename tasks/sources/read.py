@@ -9,6 +9,8 @@ import pyarrow as pa
 from tasks.sources.csv_reader import read_csv
 from tasks.sources.errors import translate_errors
 from tasks.sources.filesystem import list_source_files, open_file
+from tasks.sources.lake_log import LAKE_PACKAGES, resolve_lake_table
+from tasks.sources.lake_reader import lake_fingerprint, read_lake_table
 from tasks.sources.parquet_reader import FORMATS, read_parquet
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
@@ -43,11 +45,14 @@ def read_source(
     """
     choose = columns if callable(columns) else _choose_fixed(columns)
     as_of = as_of or datetime.now(UTC)
-    with translate_errors(source) as ready:
+    with translate_errors(source) as resolved:
+        ready = resolve_lake_table(resolved)
         if ready.kind == "csv":
             return read_csv(ready, choose, optional)
         if ready.kind in FORMATS:
             return read_parquet(ready, choose, optional)
+        if ready.kind in LAKE_PACKAGES:
+            return read_lake_table(ready, choose)
         if ready.kind == "sql":
             return read_sql(ready, choose, as_of, since)
         return read_callable(ready, choose, as_of)
@@ -58,9 +63,12 @@ def fingerprint(source: SourceSpec) -> str | None:
 
     None for a database or a function, whose table must be read to tell.
     """
-    if source.kind not in ("csv", *FORMATS):
+    if source.kind in ("sql", "python"):
         return None
-    with translate_errors(source) as ready:
+    with translate_errors(source) as resolved:
+        ready = resolve_lake_table(resolved)
+        if ready.kind in LAKE_PACKAGES:
+            return lake_fingerprint(ready)
         filesystem, path = open_file(ready)
         digest = hashlib.sha256()
         for name in list_source_files(filesystem, path, ready.kind):

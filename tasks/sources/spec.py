@@ -21,11 +21,17 @@ Scalar = str | bool | int | float | datetime | date | None
 FIELDS = {
     "csv": ("path", "storage", "delimiter", "encoding", "skip"),
     "parquet": ("path", "storage"),
+    "arrow": ("path", "storage"),
+    "orc": ("path", "storage"),
+    "json": ("path", "storage", "encoding"),
+    "excel": ("path", "storage", "sheet", "range", "skip"),
+    "delta": ("path", "storage"),
+    "iceberg": ("path", "storage"),
     "sql": ("url", "query", "table", "parameters", "incremental"),
     "python": ("callable", "arguments"),
 }
 COMMON_FIELDS = ("decimal", "thousands", "missing", "timezone", "epoch")  # how values of any kind are parsed
-REQUIRED_FIELD = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
+REQUIRED_FIELD = dict.fromkeys(FIELDS, "path") | {"sql": "url", "python": "callable"}
 VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
 SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
 SQLITE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
@@ -54,7 +60,7 @@ class SourceSpec(Spec):
     `path` may be any fsspec URL, a folder or a glob. Dumps and representations contain no passwords.
     """
 
-    kind: Literal["csv", "parquet", "sql", "python"]
+    kind: Literal["csv", "parquet", "sql", "python", "excel", "json", "arrow", "orc", "delta", "iceberg"]
     path: str = ""
     storage: dict[str, Any] = Field(default_factory=dict)
     """fsspec's storage options."""
@@ -67,7 +73,11 @@ class SourceSpec(Spec):
     """Signs for a missing number beside the usual ones, such as [x, -999]."""
     encoding: str = "utf-8"
     skip: NonNegativeInt | None = None
-    """Lines of a CSV file above its header; detected by default."""
+    """Lines of a CSV file, or rows of a sheet, above the header; detected by default."""
+    sheet: str | None = None
+    """The sheet of a workbook; by default its only sheet that is not empty."""
+    range: str | None = None
+    """The cells of the sheet that hold the table with its header, such as B3:F400; all by default."""
     url: str = ""
     """A SQLAlchemy URL."""
     query: str | None = None

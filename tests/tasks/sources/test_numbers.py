@@ -118,7 +118,9 @@ def test_column_of_several_units_is_not_mixed_up(values: list[Any], numbers: lis
     style=st.sampled_from([*NUMBER_FORMATS, NumberFormat(missing=("?x", -999.0))]),
     texts=st.lists(st.text() | st.text("0123456789.,-+ '%()$€eE\u2212\u00a0_x٣", max_size=12), max_size=20),
 )
-@example(style=EN, texts=["٣", "\uff11\uff12", "1__0", "\x00", "0" * 400, "1" * 400, "1e" + "9" * 30, "infinity", "-nan"])
+@example(
+    style=EN, texts=["٣", "\uff11\uff12", "1__0", "\x00", "0" * 400, "1" * 400, "1e" + "9" * 30, "infinity", "-nan"]
+)
 def test_any_text_gives_a_number_or_a_fault(style: NumberFormat, texts: list[str]) -> None:
     result = parse_numbers(pd.Series(texts, dtype="str"), style)
     assert len(result.numbers) == len(texts)
