@@ -18,6 +18,7 @@ from tasks.engine.step import CacheInputs, step
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources import incremental, row_versions, unpivot
 from tasks.sources.dataset import RESERVED_COLUMNS, ColumnsSpec, DatasetSpec
+from tasks.sources.names import names_as_text
 from tasks.sources.read import fingerprint, read_source, table_digest
 from tasks.sources.series_names import join_names
 from tasks.storage import snapshots
@@ -87,7 +88,7 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     mapped = [("time (ds)", columns.ds), ("known_at", columns.known_at)]
     mapped += [("series (unique_id)", name) for name in columns.id_columns]
     mapped += [("target (y)", target) for target in reading.select_targets(names)]
-    needed = [(role, name) for role, name in mapped if name] + [
+    needed = [(role, name) for role, name in mapped if name is not None] + [
         (reading.describe_role(name), name) for name in reading.additional_columns
     ]
     findings = [_describe_missing(role, name, table) for role, name in needed if name not in names]
@@ -95,6 +96,14 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         f"column {name!r}, the {role}, occurs {names.count(name)} times"
         for role, name in needed
         if names.count(name) > 1
+    ]
+    covariates = {*reading.numeric_covariates, *reading.features.static}
+    findings += [
+        f"column {name!r}, the {role}, holds {table[name].type}; make columns of plain values of its parts"
+        for role, name in needed
+        if names.count(name) == 1
+        and pa.types.is_nested(_value_type(table[name]))
+        and ((role, name) in mapped or name in covariates)
     ]
     findings += [
         f"column {name!r} has a reserved name ({', '.join(RESERVED_COLUMNS)}); rename it in the source"
@@ -109,7 +118,7 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     canonical |= {"ds": table[columns.ds]} | ({"known_at": table[columns.known_at]} if columns.known_at else {})
     names_kept = set(reading.text_columns)
     others = {
-        name: _names_as_text(table[name]) if name in names_kept else table[name] for name in reading.additional_columns
+        name: names_as_text(table[name]) if name in names_kept else table[name] for name in reading.additional_columns
     }
     if isinstance(columns.y, str):
         rows = pa.array(range(table.num_rows), pa.int64())
@@ -123,19 +132,17 @@ def _decoded_table(columns: dict[str, Any]) -> pa.Table:
     return pa.table({name: _decode(values) for name, values in columns.items()})
 
 
+def _value_type(values: pa.ChunkedArray) -> pa.DataType:
+    return values.type.value_type if pa.types.is_dictionary(values.type) else values.type
+
+
 def _decode(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-
-
-def _names_as_text(values: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Convert integer names to text: in a column with a missing name, pandas would convert 7 to 7.0."""
-    names = _decode(values)
-    return names.cast(pa.string()) if pa.types.is_integer(names.type) else names
+    return values.cast(_value_type(values)) if pa.types.is_dictionary(values.type) else values
 
 
 def _series_names(table: pa.Table, columns: ColumnsSpec) -> pa.ChunkedArray:
     """Return the name of each row's series; the parts of a composite name are joined with a slash."""
-    parts = [_names_as_text(table[name]) for name in columns.id_columns]
+    parts = [names_as_text(table[name]) for name in columns.id_columns]
     return parts[0] if len(parts) == 1 else join_names([part.cast(pa.string()) for part in parts])
 
 
@@ -166,7 +173,9 @@ def known_table(reading: DatasetSpec, as_of: datetime, store: Store) -> pa.Table
     before = snapshots.snapshot_before(reading.pipeline, as_of, store) if reading.source.incremental else None
     table = _read_incrementally(reading, as_of, before, store)
     if table is None:
-        table = to_canonical_columns(read_source(reading.source, reading.select_columns, as_of), reading)
+        table = to_canonical_columns(
+            read_source(reading.source, reading.select_columns, as_of, None, reading.optional_columns), reading
+        )
     raw = filter_as_of(table, reading, as_of)
     if not raw.num_rows:
         raise SourceUnreadable(

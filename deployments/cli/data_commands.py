@@ -34,6 +34,8 @@ def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     repeated: Annotated[
         str | None, typer.Option(help="Rows with the same series and time: reject, first, last, mean, sum.")
     ] = None,
+    decimal: Annotated[str | None, typer.Option(help="Decimal separator of numbers that are text: . or ,")] = None,
+    thousands: Annotated[str | None, typer.Option(help="Their thousands separator: , or . or ' or a space.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of an earlier init.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
@@ -54,7 +56,7 @@ def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
         from deployments.commands.init import init_pipeline, parse_hints
 
         options = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
-        hints = parse_hints({**options, "repeated": repeated})
+        hints = parse_hints({**options, "repeated": repeated, "decimal": decimal, "thousands": thousands})
         return init_pipeline(request, hints)
 
     run_command(body, as_json, verbose)

@@ -47,7 +47,8 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         source_columns[:] = names
         return reading.select_columns(names)
 
-    table = to_canonical_columns(read_source(reading.source, choose_columns, moment), reading)
+    source_table = read_source(reading.source, choose_columns, moment, None, reading.optional_columns)
+    table = to_canonical_columns(source_table, reading)
     raw = filter_as_of(table, reading, moment).to_pandas()
     result = examine(raw, reading, moment)
     if result.stopping or result.clean is None or result.health is None or result.cutoff is None:

@@ -18,7 +18,7 @@ from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
 from models.data.windows import HistoryTooShort
 from tasks.profiling.inference import CannotInferPipeline, Hints
-from tasks.profiling.open_source import infer_source, read_sample
+from tasks.profiling.open_source import explain_source, infer_source, read_sample
 from tasks.profiling.profile import TableProfile, profile_table
 from tasks.sources.spec import SQLITE_URL, SourceSpec
 from tasks.storage import files
@@ -42,8 +42,10 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
     name = request.name or pipeline_name_from(requested_source.table or requested_source.path)
     folder = Path(request.folder)
     targets = refuse_existing(request, name)
-    source, sample = read_sample(requested_source)
+    source, sample = read_sample(requested_source, hints)
     profile = profile_table(sample, source, hints)
+    explained = (*explain_source(source, sample, hints), *profile.inferences)
+    profile = profile.model_copy(update={"inferences": explained})
     path_from_folder = _address_from(source, folder)
     texts = (
         render_pipeline(profile, name, path_from_folder, _schema_path_from(folder)),

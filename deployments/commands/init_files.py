@@ -105,10 +105,16 @@ def _source_fields(profile: TableProfile, path: str) -> dict[str, Any]:
     fields: dict[str, Any] = {"kind": source.kind}
     fields |= {"url": path, "table": source.table} if source.kind == "sql" else {"path": path}
     fields |= {"decimal": ","} if source.decimal == "," else {}
+    fields |= {"thousands": source.thousands} if source.thousands else {}
+    fields |= {"missing": [_whole(sign) for sign in source.missing]} if source.missing else {}
     fields |= {"encoding": source.encoding} if source.encoding != "utf-8" else {}
     fields |= {"epoch": source.epoch} if source.epoch else {}
     fields |= {"format": source.format} if source.format else {}
     return fields | ({"timezone": source.timezone} if source.timezone else {})
+
+
+def _whole(sign: str | float) -> str | float:
+    return int(sign) if isinstance(sign, float) and sign.is_integer() else sign
 
 
 def _column_fields(profile: TableProfile) -> dict[str, Any]:
@@ -140,7 +146,8 @@ def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
     columns = [
         column
         for column in profile.columns
-        if column.name in used or (column.name not in RESERVED_COLUMNS and column.name.strip())
+        if column.name in used
+        or (column.name not in RESERVED_COLUMNS and column.name.strip() and column.kind != "nested")
     ]
     return columns if len(columns) <= MAX_CONTRACT_COLUMNS else [column for column in columns if column.name in used]
 

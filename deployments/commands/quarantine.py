@@ -76,7 +76,7 @@ def _export(rows: pd.DataFrame, spec: PipelineSpec, export: str) -> list[str]:
     schema: pa.Schema | None = None
     warnings = []
     try:
-        schema = read_source(reading.source).schema
+        schema = read_source(reading.source, optional=None).schema
     except NightcastError as error:
         warnings.append(f"the source cannot be read now, so columns are in the order of the pipeline: {error}")
     table = to_source_rows(rows, reading, schema)

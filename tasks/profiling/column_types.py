@@ -1,6 +1,7 @@
 """Infers what each column of an unknown table holds, from its values: numbers, times, booleans or text."""
 
 import unicodedata
+from collections.abc import Callable
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -12,12 +13,13 @@ from models.data.features import FeatureSpec
 from tasks.profiling.vocabulary import TIME_WORDS
 from tasks.sources.column_text import numbers_to_text
 from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.numbers import parse_numbers
 from tasks.sources.periods import are_excel_days
 from tasks.sources.spec import SourceSpec
-from tasks.sources.values import MISSING, parse_booleans, parse_numbers
+from tasks.sources.values import parse_booleans
 
 EpochUnit = Literal["s", "ms", "us", "ns"]
-ColumnKind = Literal["time", "integer", "number", "boolean", "text", "epoch", "nothing"]
+ColumnKind = Literal["time", "integer", "number", "boolean", "text", "epoch", "nested", "nothing"]
 
 MAX_SAMPLED_ROWS = 20_000
 MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be of its kind
@@ -25,6 +27,11 @@ EPOCH_STARTS: dict[EpochUnit, float] = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 
 YEAR, MONTH, DAY = r"(?:1[89]|20)\d\d", "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 MINUTE_OF_DIGITS = rf"{YEAR}{MONTH}{DAY}(?:[01]\d|2[0-4])(?:[0-5]\d(?:[0-5]\d)?)?"  # 202401312000
 EPOCH_SPAN = 4.2  # times the start: an epoch ends in 2103
+TYPED_KINDS: dict[ColumnKind, tuple[Callable[[pa.DataType], bool], ...]] = {
+    "nested": (pa.types.is_nested,),  # structs, lists and maps are left out
+    "time": (pa.types.is_timestamp, pa.types.is_date),
+    "boolean": (pa.types.is_boolean,),
+}
 
 
 class ColumnProfile(NamedTuple):
@@ -65,10 +72,9 @@ def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Co
     arrow_type = values.type.value_type if pa.types.is_dictionary(values.type) else values.type
     if values.null_count == len(values):
         return ColumnProfile(name, "nothing", 1.0, True)
-    if pa.types.is_timestamp(arrow_type) or pa.types.is_date(arrow_type):
-        return ColumnProfile(name, "time", 1.0, True)
-    if pa.types.is_boolean(arrow_type):
-        return ColumnProfile(name, "boolean", 1.0, True)
+    for kind, tests in TYPED_KINDS.items():
+        if any(test(arrow_type) for test in tests):
+            return ColumnProfile(name, kind, 1.0, True)
     known = values.cast(arrow_type).to_pandas().dropna()
     if pa.types.is_integer(arrow_type) or pa.types.is_floating(arrow_type) or pa.types.is_decimal(arrow_type):
         numeric: ColumnKind = "integer" if pa.types.is_integer(arrow_type) else "number"
@@ -80,10 +86,10 @@ def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> Co
 
 
 def _profile_text(name: str, text: pd.Series, source: SourceSpec) -> ColumnProfile:
-    text = text[~text.str.strip().str.lower().isin(MISSING)]
+    text = text[~source.number_format.is_missing(text)]
     if text.empty:
         return ColumnProfile(name, "nothing", 1.0, False)
-    values, not_a_number, _ = parse_numbers(text, source.decimal)
+    values, not_a_number, _ = parse_numbers(text, source.number_format)
     if (share := float(1 - not_a_number.mean())) >= MIN_MATCHING_SHARE and not are_compact_dates(text, name):
         return ColumnProfile(name, _kind_of_numbers(values.dropna(), name), share, False)
     if (share := float(parse_times(text, source).notna().mean())) >= MIN_MATCHING_SHARE:

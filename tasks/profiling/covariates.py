@@ -48,7 +48,7 @@ def infer_covariates(
     """
     frame, series = table.frame, table.series
     numeric = numeric_columns(others)
-    numeric += [name for name, profile in others.items() if profile.kind == "boolean" and profile.typed]
+    numeric += [name for name, profile in others.items() if profile.kind == "boolean"]
     excluded = {*targets, *redundant, *RESERVED_COLUMNS}
     static = tuple(name for name in others if name not in targets and _is_static(frame, name, series, others[name]))
     candidates = [

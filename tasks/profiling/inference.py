@@ -30,6 +30,8 @@ class Hints(Spec):
     timezone: str | None = None
     horizon: PositiveInt | None = None
     repeated: Literal["reject", "first", "last", "mean", "sum"] | None = None
+    decimal: Literal[".", ","] | None = None
+    thousands: Literal[",", ".", " ", "'"] | None = None
 
     @field_validator("timezone")
     @classmethod

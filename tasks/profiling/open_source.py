@@ -12,18 +12,20 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import SourceUnreadable, SpecError, redact
 from data_contracts.yaml_reader import spec_error_from
-from tasks.profiling.inference import CannotInferPipeline, join_names
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, join_names
+from tasks.profiling.number_format import infer_number_format
+from tasks.sources.csv_reader import sample_dialect
 from tasks.sources.errors import translate_errors
 from tasks.sources.filesystem import SCHEMES
+from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
 from tasks.sources.spec import SECRET_NAME, VARIABLE_REFERENCE, SourceSpec
-from tasks.sources.values import MISSING, parse_numbers
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
 TEXT_SUFFIXES, PARQUET_SUFFIXES = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 ENCODINGS = ("utf-8", "utf-16", "cp1252")  # in this order; the last reads almost any file
 MAX_SHOWN_NAMES = 3
-MAX_SAMPLED_ROWS = 2000  # to infer how decimals are written
+NO_HINTS = Hints()
 
 
 def infer_source(address: str, table: str | None = None) -> SourceSpec:
@@ -59,14 +61,15 @@ def infer_source(address: str, table: str | None = None) -> SourceSpec:
         raise spec_error from error
 
 
-def read_sample(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
-    """Read the table, and infer encoding and decimal mark of a CSV.
+def read_sample(source: SourceSpec, hints: Hints = NO_HINTS) -> tuple[SourceSpec, pa.Table]:
+    """Read the table, and infer the encoding of a CSV and how numbers are written.
 
     Args:
         source: The source of the table.
+        hints: What the user states.
 
     Returns:
-        The source with encoding and decimal mark, and the whole table with all its columns.
+        The source with encoding and number format, and the whole table with all its columns; bytes as text.
 
     Raises:
         CannotInferPipeline: The table cannot be read, has no rows, or a CSV has no header.
@@ -74,10 +77,40 @@ def read_sample(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     source, table = _read_in_any_encoding(source)
     if not table.num_rows:
         raise CannotInferPipeline(f"{source.label} has columns but no rows.")
-    if source.kind != "csv":
-        return source, table
-    _check_header(table, source)
-    return source.model_copy(update={"decimal": _infer_decimal_mark(table)}), table
+    if source.kind == "csv":
+        _check_header(table, source)
+    table = _with_bytes_as_text(table)
+    style = infer_number_format(table, hints, semicolons=_has_semicolons(source)).style
+    return source.model_copy(update=style._asdict()), table
+
+
+def explain_source(source: SourceSpec, table: pa.Table, hints: Hints) -> tuple[Inference, ...]:
+    """Return the evidence for how the table is read: the line of the header, and how numbers are written.
+
+    Args:
+        source: The source of `read_sample`.
+        table: Its table.
+        hints: What the user states.
+
+    Returns:
+        The inferences; none for plain numbers below a header in the first line.
+    """
+    inferences = []
+    if source.kind == "csv" and (skip := sample_dialect(source).skip):
+        evidence = f"the {skip} above it {'are' if skip > 1 else 'is'} not part of the table; or set source.skip"
+        inferences.append(Inference("header", f"line {skip + 1}", "likely", evidence))
+    return (*inferences, *infer_number_format(table, hints, semicolons=_has_semicolons(source)).inferences)
+
+
+def _has_semicolons(source: SourceSpec) -> bool:
+    return source.kind == "csv" and sample_dialect(source).delimiter == ";"
+
+
+def _with_bytes_as_text(table: pa.Table) -> pa.Table:
+    for index, field in enumerate(table.schema):
+        if pa.types.is_binary(field.type) or pa.types.is_fixed_size_binary(field.type):
+            table = table.set_column(index, field.name, names_as_text(table.column(index)))
+    return table
 
 
 def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
@@ -86,7 +119,7 @@ def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     for encoding in ENCODINGS if source.kind == "csv" else ENCODINGS[:1]:
         encoded = source.model_copy(update={"encoding": encoding})
         try:
-            return encoded, read_source(encoded)
+            return encoded, read_source(encoded, optional=None)
         except SourceUnreadable as error:
             first_error = first_error or error
             if "encod" not in str(error) and "written in" not in str(error):
@@ -182,18 +215,3 @@ def _check_header(table: pa.Table, source: SourceSpec) -> None:
             f"the first line of {source.label} is {', '.join(names[:MAX_SHOWN_NAMES])} …: numbers instead of column "
             "names. Add a header such as time,y and a column with the time of each row."
         )
-
-
-def _infer_decimal_mark(table: pa.Table) -> str:
-    """Return a comma if a column is numeric only with it; 1,234 alone does not count, it may be a thousand."""
-    for name in dict.fromkeys(table.column_names):
-        if table.column_names.count(name) > 1:
-            continue
-        text = table[name].slice(0, MAX_SAMPLED_ROWS).to_pandas().dropna().astype(str).str.strip()
-        text = text[~text.str.lower().isin(MISSING)]
-        with_comma = text[text.str.contains(",", regex=False)]
-        if len(with_comma) and not parse_numbers(text, ",")[1].any():
-            digits_after = with_comma.str.split(",").str[-1].str.len()
-            if (digits_after != 3).any():
-                return ","
-    return "."

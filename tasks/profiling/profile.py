@@ -19,8 +19,8 @@ from tasks.profiling.series_column import infer_series_columns
 from tasks.profiling.target_column import infer_target
 from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
 from tasks.profiling.timezone import infer_timezone
+from tasks.sources.numbers import NumberFormat, parse_numbers
 from tasks.sources.spec import SourceSpec
-from tasks.sources.values import parse_numbers
 
 
 class TableProfile(Spec):
@@ -74,7 +74,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     times = infer_time_column(table, profiles, source, hints)
     source = source.model_copy(update={"epoch": times.epoch, "format": times.source_format})
     zone = infer_timezone(table, times, hints)
-    frame = _parse_table(table, profiles, times, source.decimal)
+    frame = _parse_table(table, profiles, times, source.number_format)
     ids, series_inference = infer_series_columns(frame, times.column, profiles, hints, name)
     key = [*ids, times.column]
     others = {column: profile for column, profile in profiles.items() if column not in key}
@@ -128,12 +128,17 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     )
 
 
-def _parse_table(table: pa.Table, profiles: dict[str, ColumnProfile], times: TimeColumn, decimal: str) -> pd.DataFrame:
+def _parse_table(
+    table: pa.Table, profiles: dict[str, ColumnProfile], times: TimeColumn, style: NumberFormat
+) -> pd.DataFrame:
     """Return the table with numbers as float64, the time column in UTC, and the other columns as read."""
-    columns = {name: to_pandas(table[name]) for name in profiles}
+    nested = [name for name, profile in profiles.items() if profile.kind == "nested"]
+    columns = {
+        name: pd.Series([None] * table.num_rows) if name in nested else to_pandas(table[name]) for name in profiles
+    }
     for name, profile in profiles.items():
-        if profile.kind in ("integer", "number", "epoch") or (profile.kind == "boolean" and profile.typed):
-            columns[name] = parse_numbers(columns[name], decimal)[0]
+        if profile.kind in ("integer", "number", "epoch", "boolean"):
+            columns[name] = parse_numbers(columns[name], style).numbers
     return pd.DataFrame(columns | {times.column: times.values})
 
 

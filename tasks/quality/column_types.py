@@ -13,7 +13,8 @@ from data_contracts.contract import Column
 from tasks.quality import wide_tables
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
-from tasks.sources.values import MISSING, format_value, parse_booleans, parse_numbers
+from tasks.sources.numbers import as_text, parse_numbers
+from tasks.sources.values import format_value, parse_booleans
 
 COMPATIBLE_TYPES: dict[ColumnType, tuple[ColumnType, ...]] = {
     "number": ("number", "integer"),
@@ -78,7 +79,7 @@ def _arrow_type(values: pd.Series) -> pa.DataType | None:
 
 def _text_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> str | None:
     """Describe a text column none of whose values can be parsed; a few unreadable values are violating rows."""
-    present = values[values.notna() & ~values.map(str).str.strip().str.lower().isin(MISSING)]
+    present = values[~reading.source.number_format.is_missing(as_text(values))]
     if len(present) < MIN_VALUES or not _is_unreadable(present, column, reading).all():
         return None
     return f"text: none of its {len(present):,} values can be parsed, the first is {format_value(present.iloc[0])}"
@@ -89,7 +90,7 @@ def _is_unreadable(text: pd.Series, column: Column, reading: DatasetSpec) -> pd.
         return parse_booleans(text)[1]
     if column.kind == "time":
         return reading.parse_times(text, column).isna()
-    return parse_numbers(text, reading.source.decimal)[1]
+    return parse_numbers(text, reading.source.number_format)[1]
 
 
 def _zone_mismatch(arrow_type: Any, column: Column) -> str | None:

@@ -6,7 +6,7 @@ from data_contracts.contract import Contract, ServiceLevel
 from tasks.quality import expectations, wide_tables
 from tasks.quality.violations import Violation, violating_rows
 from tasks.sources.dataset import DatasetSpec
-from tasks.sources.values import parse_numbers
+from tasks.sources.numbers import parse_numbers
 
 
 def to_source_columns(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
@@ -29,7 +29,7 @@ def to_source_columns(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSp
     others = {name: frame[name] if name in frame else raw[name] for name in reading.additional_columns}
     for name in reading.text_columns:  # these are text in the panel even if the contract promises numbers
         if reading.column_type(name) in ("number", "integer"):
-            others[name] = parse_numbers(raw[name], reading.source.decimal)[0]
+            others[name] = parse_numbers(raw[name], reading.source.number_format)[0]
     return pd.DataFrame({"row": frame["row"], **source, **others})
 
 

@@ -8,7 +8,10 @@ import pandas as pd
 from tasks.quality.violations import Violation
 from tasks.sources.cleaning import is_dropped
 from tasks.sources.dataset import DatasetSpec
-from tasks.sources.values import is_naive, parse_booleans, parse_numbers
+from tasks.sources.names import format_name
+from tasks.sources.number_formats import describe_invalid_numbers
+from tasks.sources.numbers import parse_numbers
+from tasks.sources.values import is_naive, parse_booleans
 
 Check = tuple[str, str, str, pd.Series]  # rule, column, reason, which rows are at fault
 
@@ -73,8 +76,9 @@ def _parse_numbers(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec)
     promised = (name for name in reading.additional_columns if reading.column_type(name) in ("number", "integer"))
     numeric = dict.fromkeys((*reading.numeric_covariates, *promised))
     for name, column in (("y", reading.columns.target), *((name, name) for name in numeric)):
-        frame[name], not_a_number, infinite = parse_numbers(raw[name], reading.source.decimal)
-        checks.append((f"{name} is a number", column, "must be a number or empty", not_a_number))
+        frame[name], invalid, infinite = parse_numbers(raw[name], reading.source.number_format)
+        reason = describe_invalid_numbers(raw[name], invalid, reading.source.number_format)
+        checks.append((f"{name} is a number", column, reason, invalid))
         checks.append((f"{name} is finite", column, "must be finite", infinite))
         if reading.column_type(column) == "integer":
             checks.append((f"{name} is whole", column, "must be a whole number", frame[name] % 1 > 0))
@@ -111,7 +115,7 @@ def find_duplicates(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation
 def _normalize_names(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
     """Return the names in NFC and which rows have no usable name; each distinct name is checked once."""
     codes, values = pd.factorize(ids)
-    names = [unicodedata.normalize("NFC", str(value)) for value in values]
+    names = [unicodedata.normalize("NFC", format_name(value) or "") for value in values]
     unfit = [not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name) for name in names]
     normalized = pd.Series([*names, None], dtype="str").take(codes).set_axis(ids.index)
     return normalized, pd.Series(np.array([*unfit, True])[codes], index=ids.index)

@@ -5,7 +5,10 @@ import contextlib
 import csv
 import io
 import itertools
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import NamedTuple
 
 from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
@@ -13,7 +16,19 @@ from tasks.sources.spec import SourceSpec
 DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES, SAMPLE_ROWS = 1 << 16, 100
 BLOCK_BYTES = 1 << 20
+MIN_BODY_ROWS = 3  # as wide as the header, before lines above it are skipped
+SEP_LINE = re.compile(r'"?sep=(.)"?\s*?\n', re.IGNORECASE)  # written for Excel
+NUMBER_OR_DATE = re.compile(r"\s*[-+(]?[$€£]?\d")
+YEAR = re.compile(r"(?:19|20)\d\d")  # a column of a wide table may be named like a year
 UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
+
+class Dialect(NamedTuple):
+    """How a CSV file is written: its delimiter, the lines above the header, and names if the header lacks one."""
+
+    delimiter: str
+    skip: int = 0
+    names: tuple[str, ...] = ()
 
 
 def as_utf8(data: bytes, source: SourceSpec, where: str) -> bytes:
@@ -44,10 +59,16 @@ def as_utf8(data: bytes, source: SourceSpec, where: str) -> bytes:
 
 
 def detect_delimiter(data: bytes, choose: Callable[[list[str]], list[str]]) -> str:
-    """Detect the delimiter: comma, semicolon, tab or bar.
+    """Detect the delimiter, as `detect_dialect` does."""
+    return detect_dialect(data, SourceSpec(kind="csv", path="any"), choose).delimiter
+
+
+def detect_dialect(data: bytes, source: SourceSpec, choose: Callable[[list[str]], list[str]]) -> Dialect:
+    """Detect the delimiter and the lines before the header.
 
     Args:
         data: The file in UTF-8.
+        source: Its settings `delimiter` and `skip` are not guessed again.
         choose: Picks among the column names of the header.
 
     Returns:
@@ -57,30 +78,93 @@ def detect_delimiter(data: bytes, choose: Callable[[list[str]], list[str]]) -> s
     text = data[:SAMPLE_BYTES].decode("utf-8", "replace")
     if len(data) > SAMPLE_BYTES:
         text = text[: text.rfind("\n") + 1] or text
-    return max(DELIMITERS, key=lambda delimiter: _score_delimiter(text, delimiter, choose))
+    declared = SEP_LINE.match(text) if source.skip is None else None
+    skip = text.count("\n", 0, declared.end()) if declared else source.skip
+    known = source.delimiter or (declared[1] if declared else None)
+    dialects = [_find_header(text, delimiter, skip) for delimiter in ([known] if known else DELIMITERS)]
+    return max(dialects, key=lambda item: _score(item, text, choose))
 
 
-def _score_delimiter(text: str, delimiter: str, choose: Callable[[list[str]], list[str]]) -> tuple[int, bool, int]:
+def _score(dialect: Dialect, text: str, choose: Callable[[list[str]], list[str]]) -> tuple[bool, bool, int, bool, int]:
+    rows = _sample_rows(text, dialect.delimiter, dialect.skip)
+    header = dialect.names or (rows[0][1] if rows else [])
+    regular = len(header) > 1 and all(len(row) == len(header) for _, row in rows[bool(dialect.names) :])
+    chosen = {*choose(list(header))}
+    return (chosen <= {*header}, regular, len(chosen & {*header}), not dialect.names, len(header))
+
+
+def _sample_rows(text: str, delimiter: str, skip: int = 0) -> list[tuple[int, list[str]]]:
+    """Return (number of lines before the row, fields) of the first rows that are not empty."""
+    rest = text.split("\n", skip)[-1] if skip else text
+    lines = csv.reader(io.StringIO(rest, newline=""), delimiter=delimiter)
+    rows, begin = [], skip
     try:
-        rows = list(itertools.islice(csv.reader(io.StringIO(text, newline=""), delimiter=delimiter), SAMPLE_ROWS))
+        for fields in itertools.islice(lines, SAMPLE_ROWS):
+            rows += [(begin, fields)] if fields else []
+            begin = skip + lines.line_num
     except csv.Error:
-        return (0, False, 0)
-    header = rows[0] if rows else []
-    regular = len(header) > 1 and all(len(row) == len(header) for row in rows if row)
-    return (len({*choose(header)} & {*header}), regular, len(header))
+        return []
+    return rows
 
 
-def find_ragged_line(data: bytes, delimiter: str) -> str | None:
+def _find_header(text: str, delimiter: str, skip: int | None) -> Dialect:
+    """Find the header below comments and titles: the first row with as many fields as the rows of the table."""
+    rows = _sample_rows(text, delimiter, skip or 0)
+    counts = Counter(len(row) for _, row in rows[len(rows) // 3 :])
+    width = counts.most_common(1)[0][0] if counts else 0
+    start = next((index for index, (_, row) in enumerate(rows) if len(row) == width), 0) if skip is None else 0
+    while skip is None and start + 1 < len(rows) and _is_above_header(rows[start][1], rows[start + 1][1]):
+        start += 1
+    if width < 2 or start >= len(rows) - 1 or sum(len(row) == width for _, row in rows[start:]) < MIN_BODY_ROWS:
+        return Dialect(delimiter, skip or 0)
+    (line, first), below = rows[start], [row for _, row in rows[start + 1 :]]
+    if start and _has_numbers(first) and _looks_like(first, below[0]):  # a row of the table: the header is above it
+        line, header = rows[start - 1]
+        return _shorter_header(delimiter, line, header, [first, *below]) or Dialect(delimiter, skip or 0)
+    if skip is not None and len(first) == width - 1:
+        return _shorter_header(delimiter, line, first, below) or Dialect(delimiter, line)
+    return Dialect(delimiter, line if skip is None else skip)
+
+
+def _shorter_header(delimiter: str, line: int, header: list[str], rows: list[list[str]]) -> Dialect | None:
+    """Return the dialect of a header that lacks one name: of a trailing delimiter, or of the first column, as in R."""
+    if any(len(row) != len(header) + 1 for row in rows):
+        return None
+    is_trailing = all(not row[-1].strip() for row in rows)
+    return Dialect(delimiter, line, tuple([*header, ""] if is_trailing else ["", *header]))
+
+
+def _is_above_header(row: list[str], below: list[str]) -> bool:
+    """Whether a row as wide as the table is a comment or a title above the header, padded with empty fields."""
+    if len(row) != len(below) or _has_numbers(below):
+        return False
+    padded = len(row) > 1 and not any(field.strip() for field in row[1:])
+    return padded or row[0].lstrip().startswith("#")
+
+
+def _has_numbers(row: list[str]) -> bool:
+    return any(NUMBER_OR_DATE.match(field) and not YEAR.fullmatch(field.strip()) for field in row)
+
+
+def _looks_like(row: list[str], other: list[str]) -> bool:
+    pairs = itertools.zip_longest(row, other, fillvalue="")
+    return all(bool(NUMBER_OR_DATE.match(first)) == bool(NUMBER_OR_DATE.match(second)) for first, second in pairs)
+
+
+def find_ragged_line(data: bytes, dialect: Dialect) -> str | None:
     """Describe the first line with more or fewer fields than the header; None if every line has the same number."""
-    lines = csv.reader(io.TextIOWrapper(io.BytesIO(data), "utf-8", newline=""), delimiter=delimiter)
+    text = io.TextIOWrapper(io.BytesIO(data), "utf-8", newline="")
+    above = sum(1 for _ in itertools.islice(text, dialect.skip))
+    delimiter, lines = dialect.delimiter, csv.reader(text, delimiter=dialect.delimiter)
     try:
-        header, begin = next(lines), lines.line_num + 1
+        own = next(lines)
+        header, begin = dialect.names or own, above + lines.line_num + 1
         for fields in lines:
             if fields and len(fields) != len(header):
                 shown = delimiter.join(fields)[:60]
                 plural = "s" if len(fields) != 1 else ""
                 return f"line {begin} has {len(fields)} field{plural}, the header has {len(header)}: {shown!r}"
-            begin = lines.line_num + 1
+            begin = above + lines.line_num + 1
     except (csv.Error, StopIteration):
         return None
     return None

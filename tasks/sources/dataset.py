@@ -50,7 +50,9 @@ class ColumnsSpec(Spec):
     @property
     def id_columns(self) -> tuple[str, ...]:
         """The columns that name a series: none, one or several."""
-        return self.unique_id if isinstance(self.unique_id, tuple) else tuple(filter(None, [self.unique_id]))
+        if isinstance(self.unique_id, tuple):
+            return self.unique_id
+        return () if self.unique_id is None else (self.unique_id,)
 
     @property
     def composite_ids(self) -> tuple[str, ...]:
@@ -141,6 +143,11 @@ class DatasetSpec(Spec):
         return tuple(name for name in listed if name not in mapped)
 
     @property
+    def optional_columns(self) -> tuple[str, ...]:
+        """Source columns that some files may lack: all but the keys and the targets."""
+        return self.additional_columns
+
+    @property
     def contract_columns(self) -> tuple[str, ...]:
         """The columns of the contract."""
         return tuple(column.name for column in self.contract.columns) if self.contract else ()
@@ -148,7 +155,7 @@ class DatasetSpec(Spec):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that hold the series and time of a row, and when it became known."""
-        return tuple(filter(None, (*self.columns.id_columns, self.columns.ds, self.columns.known_at)))
+        return tuple(name for name in (*self.columns.id_columns, self.columns.ds, self.columns.known_at) if name is not None)
 
     def select_targets(self, names: list[str]) -> list[str]:
         """Return the targets among the columns of the source, without columns that have another role."""

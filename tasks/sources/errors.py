@@ -13,7 +13,13 @@ from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 
 FORMAT_ERRORS = (pa.ArrowException, EOFError, UnicodeDecodeError, zlib.error, lzma.LZMAError)
-EXTRAS = {"s3fs": "s3", "psycopg": "postgresql"}
+EXTRAS = {
+    "s3fs": "s3",
+    "psycopg": "postgresql",
+    "deltalake": "delta",
+    "pyiceberg": "iceberg",
+    "python_calamine": "excel",
+}
 
 
 @contextlib.contextmanager

@@ -1,6 +1,7 @@
 """Files of a source at an fsspec URL: allowed addresses, listing, hive keys and decompression."""
 
 import bz2
+import fnmatch
 import gzip
 import ipaddress
 import lzma
@@ -23,6 +24,21 @@ SCHEMES = (
     "sftp", "ssh", "hdfs", "webhdfs", "oci", "oss", "hf", "zip", "tar", "simplecache", "filecache", "blockcache",
 )
 # fmt: on
+GLOB_CHARACTER = re.compile(r"[*?\[]")
+SUFFIXES = {
+    "csv": (".csv", ".tsv", ".txt"),
+    "parquet": (".parquet", ".pq"),
+    "json": (".jsonl", ".ndjson", ".json"),
+    "arrow": (".arrow", ".feather", ".ipc"),
+    "orc": (".orc",),
+    "excel": (".xlsx", ".xlsm", ".xlsb", ".xls", ".ods"),
+}
+COMPANION_SUFFIXES = (
+    *(".crc", ".json", ".avro", ".puffin", ".stats", ".text", ".md5", ".sha256", ".asc", ".lock", ".tmp", ".bak"),
+    *(".md", ".rst", ".html", ".htm", ".pdf", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".xml", ".log", ".sql"),
+    *(".py", ".ipynb", ".r", ".sh", ".png", ".jpg", ".jpeg", ".gif", ".svg"),
+)
+COMPANION_NAMES = {"readme", "license", "licence", "changelog", "thumbs"}
 HIVE_NULL = "__HIVE_DEFAULT_PARTITION__"
 MAGIC = (
     (b"\x1f\x8b", "gzip"),
@@ -68,14 +84,17 @@ def _find_private_address(url: str) -> str | None:
     return next((str(address) for address in mapped if not address.is_global), None)
 
 
-def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[str]:
+def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: str = "") -> list[str]:
     """List the files of a glob, a folder or a single path, sorted.
 
-    Files whose names start with . or _ are skipped: they are metadata of other tools, as _SUCCESS.
+    Bookkeeping of other tools below the path is skipped, as pyarrow and Spark skip it: folders and files whose names
+    start with . or _, such as _delta_log, .ipynb_checkpoints and _SUCCESS, but not a hive folder such as _x=1; and
+    files of a folder that are no tables, such as .crc and README.md. What the path itself names is read.
 
     Args:
         filesystem: The file system of `path`.
         path: A glob, a folder or a file.
+        kind: The kind of the source; its own suffixes are never skipped.
 
     Returns:
         The paths of the files; at least one.
@@ -83,15 +102,48 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str) -> list[
     Raises:
         FileNotFoundError: No file matches.
     """
-    globbed = re.search(r"[*?\[]", path) and not filesystem.exists(path)
-    if globbed:
+    if is_glob(filesystem, path):
+        base = fixed_folder(path)
         listed = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
+        explicit = [part for part in path.removeprefix(base).split("/") if part.startswith((".", "_"))]
+        names = [name for name in listed if not _is_hidden(name.removeprefix(base), explicit)]
+    elif filesystem.isfile(path):
+        names = [path]
     else:
-        listed = [path] if filesystem.isfile(path) else filesystem.find(path)
-    names = sorted(name for name in listed if name == path or not name.rsplit("/", 1)[-1].startswith((".", "_")))
+        listed = [name for name in filesystem.find(path) if not _is_hidden(name.removeprefix(path), [])]
+        names = [name for name in listed if not _is_companion(name, kind)] or listed
     if not names:
         raise FileNotFoundError(path)
-    return names
+    return sorted(names)
+
+
+def is_glob(filesystem: fsspec.AbstractFileSystem, path: str) -> bool:
+    """Return whether a path is a pattern and not the name of a file or folder."""
+    return GLOB_CHARACTER.search(path) is not None and not filesystem.exists(path)
+
+
+def fixed_folder(path: str) -> str:
+    """Return the folder of a glob above its first pattern."""
+    first = GLOB_CHARACTER.search(path)
+    return path[: first.start()].rpartition("/")[0] if first else path
+
+
+def _is_hidden(relative: str, explicit: list[str]) -> bool:
+    *folders, file = relative.strip("/").split("/")
+    hidden = [part for part in folders if part.startswith((".", "_")) and "=" not in part]
+    hidden += [file] if file.startswith((".", "_", "~")) else []
+    return any(not any(fnmatch.fnmatchcase(part, pattern) for pattern in explicit) for part in hidden)
+
+
+def _is_companion(name: str, kind: str) -> bool:
+    file = name.rsplit("/", 1)[-1].lower()
+    own = file.endswith(SUFFIXES.get(kind, ()))
+    return not own and (file.endswith(COMPANION_SUFFIXES) or file.partition(".")[0] in COMPANION_NAMES)
+
+
+def short_name(name: str) -> str:
+    """Return the last folder and the name of a file, for a message."""
+    return "/".join(name.rsplit("/", 2)[-2:])
 
 
 def hive_keys(name: str, path: str) -> dict[str, str | None]:

@@ -1,6 +1,6 @@
-"""Read Parquet files as one table, in batches and within limits; schemas are unified without loss, or an error."""
+"""Read Parquet, Arrow or ORC files as one table, in batches and within limits; types are unified without loss."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import fsspec
@@ -8,44 +8,64 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 
 from tasks.sources import limits
-from tasks.sources.filesystem import hive_keys, list_source_files, open_file
-from tasks.sources.limits import check_limit, source_error
+from tasks.sources.filesystem import hive_keys, list_source_files, open_file, short_name
+from tasks.sources.limits import check_limit, check_same_table, source_error
+from tasks.sources.schemas import InexactColumn, common_type, convert, plain_type
 from tasks.sources.spec import SourceSpec
 
+FORMATS = {"parquet": "parquet", "arrow": "ipc", "orc": "orc"}  # the kind of the source, and pyarrow's name
 
-def read_parquet(source: SourceSpec, choose: Callable[[list[str]], list[str]]) -> pa.Table:
+
+def read_parquet(
+    source: SourceSpec, choose: Callable[[list[str]], list[str]], optional: Collection[str] | None = ()
+) -> pa.Table:
     """Read one file, or several as one table.
 
     Args:
-        source: The source, with its secrets resolved.
+        source: The source, with its secrets resolved; of kind parquet, arrow or orc.
         choose: Picks among the column names of all files.
+        optional: Columns that a file may lack, whose values are then missing; None for all.
 
     Returns:
         The chosen columns; no rows if one of them is in no file. Raises SourceUnreadable, with the file, for a file
         that cannot be read, lacks a column that other files have, or has another type in it.
     """
     filesystem, path = open_file(source)
-    names = list_source_files(filesystem, path)
+    names = list_source_files(filesystem, path, source.kind)
     keys = list(dict.fromkeys(key for name in names for key in hive_keys(name, path)))
     parts = [(name, *_open_part(name, filesystem, keys, source, len(names) > 1)) for name in names]
     available = list(dict.fromkeys(column for _, _, schema in parts for column in schema.names))
     columns = list(dict.fromkeys(choose(available)))
     if set(columns) - set(available):
         return pa.table([pa.array([], pa.null())] * len(available), names=available)
-    schema = _unify_schemas([(name, part_schema) for name, _, part_schema in parts], columns, source)
+    schemas = [(name, part_schema) for name, _, part_schema in parts]
+    if optional is None:
+        check_same_table({short_name(name): part_schema.names for name, part_schema in schemas}, source)
+    schema = _unify_schemas(schemas, columns, columns if optional is None else optional, source)
     rows = sum(part.count_rows() for _, part, _ in parts)
     check_limit(rows * len(columns), limits.MAX_VALUES, "values", source)
-    return _read_parts([(name, part) for name, part, _ in parts], columns, schema, source)
+    while True:
+        try:
+            return _read_parts([(name, part) for name, part, _ in parts], schema, source)
+        except InexactColumn as column:  # integers that a float64 would change: their digits are kept as text
+            schema = schema.set(schema.get_field_index(column.name), pa.field(column.name, pa.string()))
 
 
-def _read_parts(parts: list[tuple[str, Any]], columns: list[str], schema: pa.Schema, source: SourceSpec) -> pa.Table:
+def _read_parts(parts: list[tuple[str, Any]], schema: pa.Schema, source: SourceSpec) -> pa.Table:
     batches, size = [], 0
     for name, part in parts:
+        present = [column for column in schema.names if column in part.schema.names]
         try:
-            for batch in part.scanner(columns=columns).to_batches():
+            for batch in part.scanner(columns=present).to_batches():
                 size += batch.nbytes
                 check_limit(size, limits.MAX_BYTES, "bytes", source)
-                batches.append(batch.cast(schema))
+                columns = [
+                    convert(batch.column(field.name), field.type, field.name)
+                    if field.name in present
+                    else pa.nulls(batch.num_rows, field.type)
+                    for field in schema
+                ]
+                batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
         except (pa.ArrowException, OSError) as broken:
             raise _file_error(name, broken, source, len(parts) > 1) from broken
     return pa.Table.from_batches(batches, schema)
@@ -55,57 +75,47 @@ def _open_part(
     name: str, filesystem: fsspec.AbstractFileSystem, keys: list[str], source: SourceSpec, many: bool
 ) -> tuple[Any, pa.Schema]:
     """Return one file as a dataset, and its schema; a column of the file wins over a key of its folders."""
+    format_name = FORMATS[source.kind]
     try:
-        part = pds.dataset([name], filesystem=filesystem, format="parquet")
+        part = pds.dataset([name], filesystem=filesystem, format=format_name)
         if new := [key for key in keys if key not in part.schema.names]:
             # keys are text: the folder series=007 is the series 007, not 7
             hive = pds.partitioning(pa.schema([(key, pa.string()) for key in new]), flavor="hive")
-            part = pds.dataset([name], filesystem=filesystem, format="parquet", partitioning=hive)
+            part = pds.dataset([name], filesystem=filesystem, format=format_name, partitioning=hive)
     except (pa.ArrowException, OSError) as broken:
         raise _file_error(name, broken, source, many) from broken
-    return part, pa.schema([_decode_field(field) for field in part.schema])
+    return part, pa.schema([pa.field(field.name, plain_type(field.type)) for field in part.schema])
 
 
-def _decode_field(field: pa.Field) -> pa.Field:
-    value_type = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
-    if pa.types.is_large_string(value_type) or pa.types.is_string_view(value_type):
-        value_type = pa.string()
-    return pa.field(field.name, value_type)
-
-
-def _unify_schemas(schemas: list[tuple[str, pa.Schema]], columns: list[str], source: SourceSpec) -> pa.Schema:
-    """Return a schema that holds every value of every file: int32 and int64 give int64, text and numbers an error."""
+def _unify_schemas(
+    schemas: list[tuple[str, pa.Schema]], columns: list[str], optional: Collection[str], source: SourceSpec
+) -> pa.Schema:
+    """Return a schema that holds every value of every file: int32 and int64 give int64, text and numbers text."""
     first, fields = schemas[0][0], []
     for column in columns:
         unified = None
         for name, schema in schemas:
             indices = schema.get_all_field_indices(column)
             if not indices:
+                if column in optional:
+                    continue
                 other = next(other for other, other_schema in schemas if column in other_schema.names)
                 raise source_error(
-                    source, f"{_short_name(name)}: column {column!r} is missing, and {_short_name(other)} has it"
+                    source, f"{short_name(name)}: column {column!r} is missing, and {short_name(other)} has it"
                 )
-            for index in indices:
-                field = schema.field(index)
-                try:
-                    pair = [pa.schema([item]) for item in (unified, field) if item is not None]
-                    unified = pa.unify_schemas(pair, promote_options="permissive").field(0)
-                except pa.ArrowException as differ:
-                    before = unified.type if unified is not None else "nothing"
-                    reason = f"column {column!r} is {field.type}, and {before} in {_short_name(first)}"
-                    raise source_error(source, f"{_short_name(name)}: {reason}; write them as one type") from differ
+            for kind in (schema.field(index).type for index in indices):
+                before, unified = unified, kind if unified is None else common_type(unified, kind)
+                if unified is None:
+                    reason = f"column {column!r} is {kind}, and {before} in {short_name(first)}"
+                    raise source_error(source, f"{short_name(name)}: {reason}; write them as one type")
             if len(indices) > 1:
-                raise source_error(source, f"{_short_name(name)}: column {column!r} occurs {len(indices)} times")
-        fields.append(unified)
+                raise source_error(source, f"{short_name(name)}: column {column!r} occurs {len(indices)} times")
+        fields.append(pa.field(column, unified))
     return pa.schema(fields)
 
 
 def _file_error(name: str, broken: Exception, source: SourceSpec, many: bool) -> Exception:
     if isinstance(broken, FileNotFoundError):
         return broken
-    where = f"{_short_name(name)}: " if many else ""
-    return source_error(source, f"{where}it can't be read as parquet: {str(broken).splitlines()[0]}")
-
-
-def _short_name(name: str) -> str:
-    return "/".join(name.rsplit("/", 2)[-2:])
+    where = f"{short_name(name)}: " if many else ""
+    return source_error(source, f"{where}it can't be read as {source.kind}: {str(broken).splitlines()[0]}")

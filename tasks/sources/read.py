@@ -9,7 +9,9 @@ import pyarrow as pa
 from tasks.sources.csv_reader import read_csv
 from tasks.sources.errors import translate_errors
 from tasks.sources.filesystem import list_source_files, open_file
-from tasks.sources.parquet_reader import read_parquet
+from tasks.sources.lake_log import LAKE_PACKAGES, resolve_lake_table
+from tasks.sources.lake_reader import lake_fingerprint, read_lake_table
+from tasks.sources.parquet_reader import FORMATS, read_parquet
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
 from tasks.sources.sql_reader import read_sql
@@ -19,7 +21,11 @@ Columns = Callable[[list[str]], list[str]] | Collection[str] | None
 
 
 def read_source(
-    source: SourceSpec, columns: Columns = None, as_of: datetime | None = None, since: Watermark | None = None
+    source: SourceSpec,
+    columns: Columns = None,
+    as_of: datetime | None = None,
+    since: Watermark | None = None,
+    optional: Collection[str] | None = (),
 ) -> pa.Table:
     """Read a source.
 
@@ -29,6 +35,8 @@ def read_source(
             default.
         as_of: Value of the parameter `as_of` of a query or a function; now by default.
         since: Read only rows of a database after this watermark.
+        optional: Columns that some of several files may lack, such as covariates that began later; None for all, in
+            which case the files must share half of their columns.
 
     Returns:
         The columns; no rows if one of them is missing. Values of CSV are text, so that `007` stays `007`. Raises
@@ -37,11 +45,14 @@ def read_source(
     """
     choose = columns if callable(columns) else _choose_fixed(columns)
     as_of = as_of or datetime.now(UTC)
-    with translate_errors(source) as ready:
+    with translate_errors(source) as resolved:
+        ready = resolve_lake_table(resolved)
         if ready.kind == "csv":
-            return read_csv(ready, choose)
-        if ready.kind == "parquet":
-            return read_parquet(ready, choose)
+            return read_csv(ready, choose, optional)
+        if ready.kind in FORMATS:
+            return read_parquet(ready, choose, optional)
+        if ready.kind in LAKE_PACKAGES:
+            return read_lake_table(ready, choose)
         if ready.kind == "sql":
             return read_sql(ready, choose, as_of, since)
         return read_callable(ready, choose, as_of)
@@ -52,12 +63,15 @@ def fingerprint(source: SourceSpec) -> str | None:
 
     None for a database or a function, whose table must be read to tell.
     """
-    if source.kind not in ("csv", "parquet"):
+    if source.kind in ("sql", "python"):
         return None
-    with translate_errors(source) as ready:
+    with translate_errors(source) as resolved:
+        ready = resolve_lake_table(resolved)
+        if ready.kind in LAKE_PACKAGES:
+            return lake_fingerprint(ready)
         filesystem, path = open_file(ready)
         digest = hashlib.sha256()
-        for name in list_source_files(filesystem, path):
+        for name in list_source_files(filesystem, path, ready.kind):
             digest.update(f"{name}\n".encode())
             with filesystem.open(name, "rb") as file:
                 while block := file.read(1 << 20):

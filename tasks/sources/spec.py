@@ -8,23 +8,31 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pandas as pd
-from pydantic import Field, PrivateAttr, field_serializer, field_validator, model_validator
+from pydantic import Field, NonNegativeInt, PrivateAttr, field_serializer, field_validator, model_validator
 from sqlalchemy import text
 
 from data_contracts.column_types import known_zone
 from data_contracts.errors import redact
 from data_contracts.spec import Spec
+from tasks.sources.numbers import NumberFormat
 from tasks.sources.time_formats import check_format
 
 Scalar = str | bool | int | float | datetime | date | None
 
 FIELDS = {
-    "csv": ("path", "storage", "delimiter", "decimal", "encoding"),
+    "csv": ("path", "storage", "delimiter", "encoding", "skip"),
     "parquet": ("path", "storage"),
+    "arrow": ("path", "storage"),
+    "orc": ("path", "storage"),
+    "json": ("path", "storage", "encoding"),
+    "excel": ("path", "storage", "sheet", "range", "skip"),
+    "delta": ("path", "storage"),
+    "iceberg": ("path", "storage"),
     "sql": ("url", "query", "table", "parameters", "incremental"),
     "python": ("callable", "arguments"),
 }
-REQUIRED_FIELD = {"csv": "path", "parquet": "path", "sql": "url", "python": "callable"}
+COMMON_FIELDS = ("decimal", "thousands", "missing", "timezone", "epoch")  # how values of any kind are parsed
+REQUIRED_FIELD = dict.fromkeys(FIELDS, "path") | {"sql": "url", "python": "callable"}
 VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
 SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
 SQLITE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
@@ -53,13 +61,24 @@ class SourceSpec(Spec):
     `path` may be any fsspec URL, a folder or a glob. Dumps and representations contain no passwords.
     """
 
-    kind: Literal["csv", "parquet", "sql", "python"]
+    kind: Literal["csv", "parquet", "sql", "python", "excel", "json", "arrow", "orc", "delta", "iceberg"]
     path: str = ""
     storage: dict[str, Any] = Field(default_factory=dict)
     """fsspec's storage options."""
     delimiter: Literal[",", ";", "\t", "|"] | None = None
     decimal: Literal[".", ","] = "."
+    """The decimal separator of numbers that are text."""
+    thousands: Literal[",", ".", " ", "'"] | None = None
+    """What separates thousands in numbers that are text; a space also means the narrow and the fixed one."""
+    missing: tuple[str | float, ...] = ()
+    """Signs for a missing number beside the usual ones, such as [x, -999]."""
     encoding: str = "utf-8"
+    skip: NonNegativeInt | None = None
+    """Lines of a CSV file, or rows of a sheet, above the header; detected by default."""
+    sheet: str | None = None
+    """The sheet of a workbook; by default its only sheet that is not empty."""
+    range: str | None = None
+    """The cells of the sheet that hold the table with its header, such as B3:F400; all by default."""
     url: str = ""
     """A SQLAlchemy URL."""
     query: str | None = None
@@ -104,7 +123,7 @@ class SourceSpec(Spec):
         defaults = {
             name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
         }
-        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch", "format"}
+        others = self.model_fields_set - {*allowed, *COMMON_FIELDS, "kind"}
         foreign = [name for name in others if getattr(self, name) != defaults[name]]
         if foreign:
             raise ValueError(
@@ -114,6 +133,8 @@ class SourceSpec(Spec):
             raise ValueError(f"kind {self.kind} needs {REQUIRED_FIELD[self.kind]}")
         if self.epoch and self.format:
             raise ValueError("epoch and format exclude each other; epoch is the unit of Unix times, remove one of them")
+        if self.thousands == self.decimal:
+            raise ValueError(f"thousands and decimal are both {self.decimal!r}; set decimal to the other one")
         if self.kind == "python" and not re.fullmatch(r"[\w.]+:[\w.]+", self.callable or ""):
             raise ValueError(f"callable {self.callable!r} must be written module:function")
         if self.kind == "sql":
@@ -142,6 +163,11 @@ class SourceSpec(Spec):
                 f"source.parameters has {unused[0]!r}, but the query does not use it. "
                 f"Use it as :{unused[0]}, or remove it"
             )
+
+    @property
+    def number_format(self) -> NumberFormat:
+        """How the source writes numbers."""
+        return NumberFormat(self.decimal, self.thousands, self.missing)
 
     @property
     def label(self) -> str:
