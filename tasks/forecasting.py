@@ -12,6 +12,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, NoChampion
+from models.data.time_steps import default_stamps, period_ends
 from tasks.engine.step import step
 from tasks.modeling import forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -121,7 +122,7 @@ def forecast(
         NightcastError: The error of the first model, if no model can forecast.
         ContractBroken: If the table does not pass the audit. Nothing is published then.
     """
-    frame = store.get(clean)
+    frame, freq = store.get(clean), setup.view.freq
     rows = window_cutoffs(frame, load_window_index(windows, store), "forecast")
     scores = store.get(options.evaluated.scores) if options.evaluated else pd.DataFrame()
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
@@ -141,6 +142,7 @@ def forecast(
         published=vintages.publish(stored, context.pipeline, context.as_of, store),
         rung=fallback,
         last=table["ds"].max(),
+        over=period_ends(table["ds"], freq, default_stamps(freq)).max(),
         series=len(rows),
         left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
     )

@@ -74,6 +74,7 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
             for inference in profile.inferences
         },
         "warnings": check["warnings"],
+        "notes": check["notes"],
         "windows": check["windows"],
         "cost": check["cost"],
         "next": f"nightcast nightly {_shell_quoted(targets[0])}",
@@ -141,6 +142,7 @@ def _shell_quoted(path: Path) -> str:
 def _format(facts: dict[str, Any], profile: TableProfile) -> str:
     lines = [f"Inferred from {profile.source.label}, {profile.rows:,} rows:"]
     lines += [f"  {inference.line}" for inference in profile.inferences]
+    lines += [f"note: {note}" for note in facts["notes"]]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     windows = facts["windows"]
     lines += [

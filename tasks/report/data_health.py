@@ -28,7 +28,7 @@ def health_rows(results: RunResults, cutoff: pd.Timestamp, view: InputSpec) -> t
         HealthRow(
             "Rows read", formatting.count(counts.read), f"plus {formatting.count(counts.known_ahead)} known ahead"
         ),
-        HealthRow("Rows used", formatting.count(counts.used), "read = used + quarantined", "good"),
+        HealthRow("Rows used", formatting.count(counts.used), _row_sum(counts), "good"),
         HealthRow("Rows in quarantine", formatting.count(counts.quarantined), "", rejected),
         HealthRow("Series", formatting.count(counts.series), ", ".join(left_out)),
         *_revisions(results.revised),
@@ -38,12 +38,17 @@ def health_rows(results: RunResults, cutoff: pd.Timestamp, view: InputSpec) -> t
             formatting.when(cutoff, "UTC" if dates else zone, dates),
             f"{formatting.duration(age.total_seconds())} before the as-of",
         ),
+        *(HealthRow("Note", note) for note in results.validated.notes),
         *(
             HealthRow("Contract changed", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
             for change in results.rewritten[:MAX_FINDINGS]
         ),
         *(HealthRow("Finding", finding, "", "watch") for finding in results.validated.findings[:MAX_FINDINGS]),
     )
+
+
+def _row_sum(counts: steps.RowCounts) -> str:
+    return "read = used + quarantined" + (f" + {formatting.count(counts.held_back)} held back" if counts.held_back else "")
 
 
 def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow, ...]:

@@ -72,6 +72,9 @@ class SourceSpec(Spec):
     """The time zone of naive times; UTC by default."""
     epoch: Literal["s", "ms", "us", "ns"] | None = None
     """The unit of times that are numbers: Unix time, in UTC."""
+    stamps: Literal["begin", "end"] | None = None
+    """Whether a stamp is the begin or the end of its period: `end` for hours 01:00 to 24:00. By default `end` for
+    frequencies of the last day (ME, QE, YE, BME), otherwise `begin`. Only periods that are over by the as-of count."""
 
     _folder: str = PrivateAttr("")
 
@@ -96,7 +99,7 @@ class SourceSpec(Spec):
         defaults = {
             name: field.get_default(call_default_factory=True) for name, field in type(self).model_fields.items()
         }
-        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch"}
+        others = self.model_fields_set - {*allowed, "kind", "timezone", "epoch", "stamps"}
         foreign = [name for name in others if getattr(self, name) != defaults[name]]
         if foreign:
             raise ValueError(
