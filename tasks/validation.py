@@ -144,7 +144,9 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
     panel = fill_missing_with_zero(panel, cutoff, reading.cleaning)
     clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading)
-    violations += check_freshness(newest_arrival(cutoff, held, reading), moment, reading) + time_grid.check_density(clean, cutoff, reading)
+    violations += check_freshness(newest_arrival(cutoff, held, reading), moment, reading) + time_grid.check_density(
+        clean, cutoff, reading
+    )
     ahead = int((~over).sum()) - len(held)
     health = RowCounts(
         read=len(table) - ahead,

@@ -15,6 +15,7 @@ from tasks.profiling.frequency import infer_frequency, mask_outlying_times
 from tasks.profiling.inference import Hints, Inference
 from tasks.profiling.seasonality import infer_seasonality
 from tasks.profiling.series_column import infer_series_column
+from tasks.profiling.stamps import infer_stamps
 from tasks.profiling.target_column import infer_target
 from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
 from tasks.profiling.timezone import infer_timezone
@@ -79,6 +80,8 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     dates = parse_times(to_pandas(table[times.column]), local, "D", contract_column)
     step = infer_frequency(times.values, series, dates, hints, name)
     calendar_step = is_calendar_step(step.freq)
+    clock = times.values if calendar_step else times.values.dt.tz_convert(zone.zone)
+    stamps_setting, stamps_inference = infer_stamps(clock, series, to_pandas(table[times.column]), step.freq, hints)
     stamps = mask_outlying_times(dates if calendar_step else times.values, step.freq)
 
     redundant = find_redundant(others, frame, times.column)
@@ -93,10 +96,11 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     y = pd.concat([frame[column] for column in target.columns]).dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
     inferences = [times.inference, series_inference, target.inference, step.inference, zone.inference]
-    optional = (step.gaps, version, repeats, bound)
+    optional = (stamps_inference, step.gaps, version, repeats, bound)
     inferences += [*seasonality.inferences, *filter(None, optional), *covariates.inferences]
+    source = local if calendar_step or hints.timezone else source
     return TableProfile(
-        source=local if calendar_step or hints.timezone else source, columns=tuple(profiles.values()),
+        source=source.model_copy(update={"stamps": stamps_setting}), columns=tuple(profiles.values()),
         rows=table.num_rows, unique_id=ids, ds=times.column, format=times.format, y=target.y, targets=target.columns,
         known_at=known_at, freq=step.freq, zone=zone.zone, horizon=seasonality.horizon, lookback=seasonality.lookback,
         season=seasonality.season, refresh=seasonality.refresh, observed=covariates.observed, static=covariates.static,

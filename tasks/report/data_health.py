@@ -48,7 +48,9 @@ def health_rows(results: RunResults, cutoff: pd.Timestamp, view: InputSpec) -> t
 
 
 def _row_sum(counts: steps.RowCounts) -> str:
-    return "read = used + quarantined" + (f" + {formatting.count(counts.held_back)} held back" if counts.held_back else "")
+    return "read = used + quarantined" + (
+        f" + {formatting.count(counts.held_back)} held back" if counts.held_back else ""
+    )
 
 
 def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow, ...]:
