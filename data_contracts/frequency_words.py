@@ -3,10 +3,29 @@
 import re
 
 OLD_ALIASES = {
-    **{"H": "h", "T": "min", "S": "s", "L": "ms", "U": "us", "N": "ns", "BH": "bh", "CBH": "cbh"},
-    **{"M": "ME", "BM": "BME", "CBM": "CBME", "SM": "SME"},
-    **{"Q": "QE", "BQ": "BQE", "Y": "YE", "A": "YE", "BY": "BYE", "BA": "BYE", "AS": "YS", "BAS": "BYS"},
-    **{"d": "D", "b": "B", "w": "W"},
+    "H": "h",
+    "T": "min",
+    "S": "s",
+    "L": "ms",
+    "U": "us",
+    "N": "ns",
+    "BH": "bh",
+    "CBH": "cbh",
+    "M": "ME",
+    "BM": "BME",
+    "CBM": "CBME",
+    "SM": "SME",
+    "Q": "QE",
+    "BQ": "BQE",
+    "Y": "YE",
+    "A": "YE",
+    "BY": "BYE",
+    "BA": "BYE",
+    "AS": "YS",
+    "BAS": "BYS",
+    "d": "D",
+    "b": "B",
+    "w": "W",
 }
 """What an alias means in pandas before 2.2."""
 

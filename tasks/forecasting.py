@@ -104,7 +104,7 @@ def forecast(
     setup: ForecastSetup,
     store: Store,
 ) -> ForecastResult:
-    """Forecast the horizon of every series that has not ended, audit the table and publish it.
+    """Forecast the open steps of the horizon of every series that has not ended, audit the table and publish it.
 
     Args:
         clean: The clean table.
@@ -136,13 +136,15 @@ def forecast(
     table["degraded_reason"] = pd.Series([fallback.degraded_reason] * len(table), dtype="str")
     table = table.sort_values(["unique_id", "ds"], ignore_index=True)
     forecasts.audit_forecasts(table, setup.view.horizon)
+    last = table["ds"].max()
+    table = forecasts.drop_closed_steps(table, frame, setup)
     stored = store.put(table, "forecasts")
     return ForecastResult(
         table=stored,
         published=vintages.publish(stored, context.pipeline, context.as_of, store),
         rung=fallback,
-        last=table["ds"].max(),
-        over=period_ends(table["ds"], freq, default_stamps(freq)).max(),
+        last=last,
+        over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
         series=len(rows),
         left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
     )

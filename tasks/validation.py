@@ -14,6 +14,7 @@ from data_contracts.errors import ContractBroken
 from models.data.time_steps import build_grid
 from tasks.engine.step import step
 from tasks.quality import expectations, time_grid, wide_tables
+from tasks.quality.closed_steps import closed_times_of, describe_closed
 from tasks.quality.column_types import check_column_types
 from tasks.quality.contract_checks import (
     check_freshness,
@@ -143,24 +144,27 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     grid = build_grid(kept["ds"], reading.freq, reading.horizon)
     panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
     panel = fill_missing_with_zero(panel, cutoff, reading.cleaning)
-    clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading)
-    violations += check_freshness(newest_arrival(cutoff, held, reading), moment, reading) + time_grid.check_density(
-        clean, cutoff, reading
-    )
+    closed = closed_times_of(panel, cutoff, reading)
+    clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading, closed)
+    violations += check_freshness(newest_arrival(cutoff, held, reading), moment, reading)
+    violations += time_grid.check_density(clean, cutoff, reading, closed)
+    gaps = clean.loc[(clean["ds"] <= cutoff) & clean["y"].isna(), ["unique_id", "ds"]]
     ahead = int((~over).sum()) - len(held)
     health = RowCounts(
         read=len(table) - ahead,
         used=len(kept) - ahead - len(held),
         quarantined=len(bad_rows),
         known_ahead=ahead,
-        gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
+        gaps=int((~closed.contains(gaps["unique_id"], gaps["ds"])).sum()),
         series=clean["unique_id"].nunique(),
         ended=tuple(sorted({*time_grid.ended_series(kept, cutoff, reading), *without_horizon})),
         set_aside=excluded,
         superseded=total - len(table),
         held_back=len(held),
+        closed=closed.common,
     )
     notes = (describe_held_back(held, moment, reading),) if len(held) else ()
+    notes += describe_closed(closed, reading)
     findings += _describe(violations, table)
     return ValidationResult(clean, cutoff, rejected, findings, _describe(_errors(violations), table), health, notes)
 

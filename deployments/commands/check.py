@@ -65,6 +65,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "gaps": result.health.gaps,
         "quarantined": result.health.quarantined,
         "held_back": result.health.held_back,
+        "closed": list(result.health.closed),
         "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
         "models": [recipe.model.name for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from data_contracts.spec import Spec
+from models.data.closed_times import ClosedSetting
 from models.data.panel import InputSpec
 
 METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
@@ -32,3 +33,4 @@ class ForecastSetup(Spec):
     view: InputSpec
     bounds: OutputSpec
     evaluation: EvaluationSpec
+    closed: ClosedSetting = "auto"

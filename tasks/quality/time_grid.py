@@ -7,6 +7,7 @@ grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known co
 import numpy as np
 import pandas as pd
 
+from models.data.closed_times import ClosedTimes
 from models.data.time_steps import DAY, step_width
 from tasks.quality.fitting_frequency import suggest_frequency
 from tasks.quality.violations import Violation
@@ -93,9 +94,12 @@ def reindex_to_grid(
     return filled
 
 
-def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> list[Violation]:
-    """Report a table with few values per step: freq or a time may be wrong, or a missing row may mean zero."""
+def check_density(
+    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes
+) -> list[Violation]:
+    """Report a table with few values per open step: freq or a time may be wrong, or a missing row may mean zero."""
     past = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    past = past[past["y"].notna() | ~closed.contains(past["unique_id"], past["ds"])]
     share = past["y"].isna().mean()
     if share <= MAX_GAP_SHARE:
         return []
@@ -110,20 +114,22 @@ def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpe
 
 
 def check_future_covariates(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec
+    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes | None = None
 ) -> tuple[pd.DataFrame, list[str], list[Violation]]:
-    """Check that the known covariates have values over the horizon.
+    """Check that the known covariates have values over the horizon, except at closed steps.
 
     Args:
         clean: The panel on its grid, with the horizon at the end of each series.
         cutoff: The last observation.
         reading: How the source is read.
+        closed: The closed times of each series.
 
     Returns:
         The panel without the horizon of series that lack values, these series, which are not forecast, and the
         violations: an error if every series lacks values, otherwise a warning.
     """
     ahead = clean[clean["ds"] > cutoff]
+    ahead = ahead if closed is None else ahead[~closed.contains(ahead["unique_id"], ahead["ds"])]
     incomplete = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
     if incomplete.empty:
         return clean, [], []

@@ -43,6 +43,8 @@ class RowCounts(Spec):
     """Older versions of rows of which a newer version is known. They do not count as rows read."""
     held_back: int = 0
     """Rows whose period is not over at the as-of, such as the day that has just begun. They are not observations."""
+    closed: tuple[str, ...] = ()
+    """Times of the week that are closed for every series, as `cleaning.closed` writes them. They are no gaps."""
 
 
 class ValidatedTable(Spec):

@@ -60,7 +60,7 @@ def night(frame: pd.DataFrame, dataset: DatasetSpec, as_of: str) -> tuple[Valida
         ("YE", None, "2015-12-31", "2023-08-10", "2022-12-31", 1),
     ],
 )
-def test_cutoff_is_the_last_period_that_is_over(
+def test_cutoff_is_the_last_period_that_is_over(  # noqa: PLR0917
     reading: MakeDataset, freq: str, stamps: str | None, first: str, as_of: str, cutoff: str, held: int
 ) -> None:
     times = pd.date_range(first, periods=40, freq=freq, tz="UTC").as_unit("us")
@@ -98,7 +98,9 @@ def test_a_date_runs_until_midnight_of_the_zone(reading: MakeDataset) -> None:
     assert night(table(times, "a"), dataset, "2024-07-18T04:00")[0].cutoff == pd.Timestamp("2024-07-17", tz="UTC")
 
 
-def test_row_of_today_keeps_only_its_known_covariates_and_is_the_first_step_of_the_horizon(reading: MakeDataset) -> None:
+def test_row_of_today_keeps_its_known_covariates_and_is_the_first_step_ahead(
+    reading: MakeDataset,
+) -> None:
     times = pd.date_range("2024-07-01", periods=24, tz="UTC").as_unit("us")
     dataset = plain(reading, "D", features={"known": ["price"], "observed": ["visits"]})
     result, raw = night(table(times, "a", price=2.0, visits=9.0), dataset, "2024-07-18T03:00")
@@ -122,7 +124,7 @@ def test_row_of_today_keeps_only_its_known_covariates_and_is_the_first_step_of_t
     dropped=st.sets(st.integers(0, 39), max_size=8),
     bad=st.sets(st.integers(0, 39), max_size=3),
 )
-def test_no_row_is_used_whose_period_ends_after_the_as_of(
+def test_no_row_is_used_whose_period_ends_after_the_as_of(  # noqa: PLR0917
     reading: MakeDataset,
     promise: Callable[..., Any],
     freq: str,
@@ -146,5 +148,7 @@ def test_no_row_is_used_whose_period_ends_after_the_as_of(
     health = result.health
     assert health.read == health.used + health.quarantined + health.held_back
     assert health.read + health.known_ahead == len(raw)
-    over = frame[(period_ends(frame["hour"], freq, stamps or default_stamps(freq)) <= moment) & np.isfinite(frame["sold"])]
+    over = frame[
+        (period_ends(frame["hour"], freq, stamps or default_stamps(freq)) <= moment) & np.isfinite(frame["sold"])
+    ]
     assert len(known) == len(over)
