@@ -6,6 +6,8 @@ from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 
+from data_contracts.frequency_words import modern_frequency, suggest_alias
+
 ColumnType = Literal["string", "number", "integer", "boolean", "time", "clock", "any"]
 
 
@@ -127,17 +129,19 @@ def kind_of(arrow: pa.DataType) -> ColumnType:
 
 
 def known_frequency(freq: str) -> str:
-    """Return `freq` if it is a pandas frequency with a positive step; raises ValueError for any other."""
+    """Return `freq` in the words of pandas today if it has a positive step; raises ValueError for any other."""
     from pandas.tseries.frequencies import to_offset  # imported here: a contract is compiled without pandas
 
     examples = "write one such as h, 30min, D, B, W-MON, MS"
+    modern = modern_frequency(freq)
     try:
-        steps = to_offset(freq).n
-    except ValueError as unknown:
-        raise ValueError(f"{freq!r} is not a pandas frequency; {examples}") from unknown
+        steps = to_offset(modern).n
+    except (ValueError, OverflowError) as unknown:
+        alias = suggest_alias(freq)
+        raise ValueError(f"{freq!r} is not a pandas frequency; {f'write {alias}' if alias else examples}") from unknown
     if steps < 1:
         raise ValueError(f"{freq!r} must be a positive frequency; {examples}")
-    return freq
+    return modern
 
 
 def known_zone(zone: str) -> str:

@@ -11,7 +11,7 @@ from models.data.panel import Panel
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import forecast_table, load_comparable
+from tasks.modeling.forecasts import drop_closed_steps, forecast_table, load_comparable
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.modeling.training_data import load_window_index, select_training_part, window_cutoffs
 from tasks.results.steps import EvaluationResult
@@ -53,7 +53,7 @@ def evaluate(
     tables = []
     for candidate in candidates:
         table = forecast_table(load_bundle(candidate, store), frame, origins, bounds)
-        tables.append(table.assign(model_name=candidate.label))
+        tables.append(drop_closed_steps(table, frame, setup).assign(model_name=candidate.label))
     backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
     scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths[0])
     backtest["scale"] = backtest["unique_id"].map(scales)

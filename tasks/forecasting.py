@@ -12,6 +12,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, NoChampion
+from models.data.time_steps import default_stamps, period_ends
 from tasks.engine.step import step
 from tasks.modeling import forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -105,7 +106,7 @@ def forecast(
     setup: ForecastSetup,
     store: Store,
 ) -> ForecastResult:
-    """Forecast the horizon of every series that has not ended, audit the table and publish it.
+    """Forecast the open steps of the horizon of every series that has not ended, audit the table and publish it.
 
     Args:
         clean: The clean table.
@@ -123,7 +124,7 @@ def forecast(
         NightcastError: The error of the first model, if no model can forecast.
         ContractBroken: If the table does not pass the audit. Nothing is published then.
     """
-    frame = store.get(clean)
+    frame, freq = store.get(clean), setup.view.freq
     rows = window_cutoffs(frame, load_window_index(windows, store), "forecast")
     scores = store.get(options.evaluated.scores) if options.evaluated else pd.DataFrame()
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
@@ -137,12 +138,15 @@ def forecast(
     table["degraded_reason"] = pd.Series([fallback.degraded_reason] * len(table), dtype="str")
     table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
+    last = table["ds"].max()
+    table = forecasts.drop_closed_steps(table, frame, setup)
     stored = store.put(table, "forecasts")
     return ForecastResult(
         table=stored,
         published=vintages.publish(stored, context.pipeline, context.as_of, store),
         rung=fallback,
-        last=table["ds"].max(),
+        last=last,
+        over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
         series=len(rows),
         left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
     )

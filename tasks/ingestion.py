@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from data_contracts.artifact import Artifact
 from data_contracts.errors import SourceUnreadable
 from tasks.engine.step import CacheInputs, step
+from tasks.quality.outlying_times import is_outlying
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources import incremental, row_versions, unpivot
 from tasks.sources.dataset import RESERVED_COLUMNS, ColumnsSpec, DatasetSpec
@@ -31,18 +32,19 @@ def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.T
     Args:
         table: The source with canonical columns.
         reading: How the source is read.
-        as_of: An instant; rows at or after it are in the future.
+        as_of: An instant; a row counts if its period is over by then.
 
     Returns:
-        The rows before `as_of`, and the rows of the horizon with only their known covariates. A row whose time cannot
-        be parsed is kept: validation reports it, and no model sees it.
+        The rows whose period is over; the rows of the period that runs, and of the horizon if covariates are known
+        ahead, with only their known covariates. A row whose time cannot be parsed, or lies far from all others, is
+        kept: validation reports it, and no model sees it.
     """
     ids = table["unique_id"].to_pandas() if "unique_id" in table.column_names else None
     times = reading.parse_times(table["ds"].to_pandas(), ids=ids)
     moment = reading.align_as_of(as_of)
     horizon_end = pd.date_range(moment, periods=reading.horizon + 1, freq=reading.freq)[-1]
-    later = times >= moment
-    kept = ~later
+    later = ~reading.has_ended(times, moment)
+    kept = ~later | reading.is_running(times, moment) | is_outlying(times, reading.freq)
     if reading.features.known_columns:
         kept |= times <= horizon_end
     kept |= _ambiguous_hours(table["ds"].to_pandas(), ids, times, reading, moment)

@@ -11,8 +11,10 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
+from models.data.time_steps import build_grid
 from tasks.engine.step import step
 from tasks.quality import expectations, time_grid, wide_tables
+from tasks.quality.closed_steps import closed_times_of, describe_closed
 from tasks.quality.column_types import check_column_types
 from tasks.quality.contract_checks import (
     check_freshness,
@@ -23,8 +25,10 @@ from tasks.quality.contract_checks import (
     stale_series,
     to_source_columns,
 )
+from tasks.quality.outlying_times import check_outlying_times
 from tasks.quality.quarantine import to_quarantine_table
 from tasks.quality.row_checks import find_duplicates, parse_rows
+from tasks.quality.running_periods import describe_held_back, has_arrived, newest_arrival
 from tasks.quality.violations import Violation, describe_violation, exclude_series, violating_rows
 from tasks.results.steps import RowCounts, ValidatedTable
 from tasks.sources import row_versions
@@ -43,6 +47,7 @@ class ValidationResult(NamedTuple):
     findings: tuple[str, ...]
     stopping: tuple[str, ...]
     health: RowCounts | None = None
+    notes: tuple[str, ...] = ()
 
 
 def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> tuple[pd.DataFrame, list[Violation]]:
@@ -61,11 +66,11 @@ def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) ->
     if wrong_types := check_column_types(raw, reading):
         return raw, wrong_types
     frame, violations = parse_rows(raw, reading)
-    violations += time_grid.check_outlying_times(frame, reading)
+    violations += check_outlying_times(frame, reading)
     observations = frame[~frame["row"].isin(violating_rows(violations))]  # no rule applies to the other rows
     duplicates = find_duplicates(observations, reading)
     if len(observations):
-        grid = time_grid.build_grid(observations["ds"], reading.freq, 0)
+        grid = build_grid(observations["ds"], reading.freq, 0)
         violations += time_grid.check_alignment(observations, grid, reading)
     violations = wide_tables.split_by_target(violations, raw, reading)
     if reading.contract:
@@ -81,7 +86,8 @@ def _contract_violations(
         return []
     moment = reading.align_as_of(as_of)
     table = to_source_columns(observations, raw.loc[observations.index], reading)
-    table = table[table[reading.columns.ds] < moment]
+    times = table[reading.columns.ds]
+    table = table[times.notna() & reading.has_ended(times, moment)]
     series = reading.columns.series_column
     violations = missing_required(table, reading.contract)
     violations += expectations.find_rule_violations(table, reading.contract, series)
@@ -90,7 +96,7 @@ def _contract_violations(
         *drop_covered_duplicates(duplicates, violations, reading),
         *violations,
         *wide_tables.to_cell_violations(check_key(table, reading), raw, reading),
-        *stale_series(observations[observations["ds"] < moment], moment, reading),
+        *stale_series(observations[has_arrived(observations, moment, reading)], moment, reading),
     ]
 
 
@@ -104,7 +110,7 @@ def drop_superseded(raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
 
 
 def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> ValidationResult:
-    """Check every row, put the good ones on the grid, and count them: read = used + quarantined.
+    """Check every row, put the good ones on the grid, and count them: read = used + quarantined + held back.
 
     Args:
         table: The rows as read, under canonical names, with `row`, which numbers them.
@@ -126,32 +132,41 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
         return ValidationResult(None, None, rejected, findings, stopping)
     kept = frame[~frame["row"].isin(bad_rows)]
     moment = reading.align_as_of(as_of)
-    observed = kept[(kept["ds"] < moment) & kept["y"].notna()]
+    over = reading.has_ended(kept["ds"], moment)
+    held = kept[reading.is_running(kept["ds"], moment)]
+    observed = kept[over & kept["y"].notna()]
     if observed.empty:
         reasons = _describe([violation for violation in violations if violation.severity != "info"], table)
         nothing = f"no row has a value of {reading.columns.target!r} before {moment:%Y-%m-%d %H:%M}"
         stopping = (*reasons, "no series is left to forecast" if excluded else nothing)
         return ValidationResult(None, None, rejected, findings, stopping)
     cutoff = observed["ds"].max()
-    grid = time_grid.build_grid(kept["ds"], reading.freq, reading.horizon)
+    grid = build_grid(kept["ds"], reading.freq, reading.horizon)
     panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
     panel = fill_missing_with_zero(panel, cutoff, reading.cleaning)
-    clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading)
-    violations += check_freshness(cutoff, moment, reading) + time_grid.check_density(clean, cutoff, reading)
-    ahead = int((kept["ds"] >= moment).sum())
+    closed = closed_times_of(panel, cutoff, reading)
+    clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading, closed)
+    violations += check_freshness(newest_arrival(cutoff, held, reading), moment, reading)
+    violations += time_grid.check_density(clean, cutoff, reading, closed)
+    gaps = clean.loc[(clean["ds"] <= cutoff) & clean["y"].isna(), ["unique_id", "ds"]]
+    ahead = int((~over).sum()) - len(held)
     health = RowCounts(
         read=len(table) - ahead,
-        used=len(kept) - ahead,
+        used=len(kept) - ahead - len(held),
         quarantined=len(bad_rows),
         known_ahead=ahead,
-        gaps=int(clean.loc[clean["ds"] <= cutoff, "y"].isna().sum()),
+        gaps=int((~closed.contains(gaps["unique_id"], gaps["ds"])).sum()),
         series=clean["unique_id"].nunique(),
         ended=tuple(sorted({*time_grid.ended_series(kept, cutoff, reading), *without_horizon})),
         set_aside=excluded,
         superseded=total - len(table),
+        held_back=len(held),
+        closed=closed.common,
     )
+    notes = (describe_held_back(held, moment, reading),) if len(held) else ()
+    notes += describe_closed(closed, reading)
     findings += _describe(violations, table)
-    return ValidationResult(clean, cutoff, rejected, findings, _describe(_errors(violations), table), health)
+    return ValidationResult(clean, cutoff, rejected, findings, _describe(_errors(violations), table), health, notes)
 
 
 def _errors(violations: list[Violation]) -> list[Violation]:
@@ -190,6 +205,7 @@ def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store)
         quarantine=quarantine,
         findings=result.findings,
         health=result.health,
+        notes=result.notes,
     )
 
 

@@ -30,6 +30,9 @@ def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     timezone: Annotated[
         str | None, typer.Option(metavar="ZONE", help="Time zone of times without an offset: Europe/Berlin.")
     ] = None,
+    stamps: Annotated[
+        str | None, typer.Option(help="Whether a time is the begin or the end of its period: begin, end.")
+    ] = None,
     horizon: Annotated[int | None, typer.Option(min=1, help="Steps to forecast.")] = None,
     repeated: Annotated[
         str | None, typer.Option(help="Rows with the same series and time: reject, first, last, mean, sum.")
@@ -56,7 +59,8 @@ def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
         from deployments.commands.init import init_pipeline, parse_hints
 
         options = {"time": time, "id": ids, "target": target, "freq": freq, "timezone": timezone, "horizon": horizon}
-        hints = parse_hints({**options, "repeated": repeated, "decimal": decimal, "thousands": thousands})
+        styles = {"decimal": decimal, "thousands": thousands}
+        hints = parse_hints({**options, **styles, "stamps": stamps, "repeated": repeated})
         return init_pipeline(request, hints)
 
     run_command(body, as_json, verbose)

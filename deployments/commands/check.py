@@ -66,10 +66,13 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "cutoff": result.cutoff.isoformat(),
         "gaps": result.health.gaps,
         "quarantined": result.health.quarantined,
+        "held_back": result.health.held_back,
+        "closed": list(result.health.closed),
         "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
         "models": [recipe.model.name for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],
         "warnings": [*result.findings, *([registry] if registry else [])],
+        "notes": list(result.notes),
         **({"cost": estimate_costs(panel, index, spec.recipes, read_seconds)} if timed else {}),
         "outcome": "good",
     }
@@ -87,4 +90,5 @@ def _format(facts: dict[str, Any]) -> str:
         more = len(facts["ignored"]) - MAX_LISTED_COLUMNS
         names = ", ".join(facts["ignored"][:MAX_LISTED_COLUMNS]) + (f" and {more:,} more" if more > 0 else "")
         lines.append(f"unused columns of the source: {names}")
+    lines += [f"note: {note}" for note in facts["notes"]]
     return "\n".join(lines + [f"warning: {warning}" for warning in facts["warnings"]])

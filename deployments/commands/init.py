@@ -17,7 +17,7 @@ from deployments.commands.schema import SCHEMA
 from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
 from models.data.windows import HistoryTooShort
-from tasks.profiling.inference import CannotInferPipeline, Hints
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference
 from tasks.profiling.open_source import explain_source, infer_source, read_sample
 from tasks.profiling.profile import TableProfile, profile_table
 from tasks.sources.spec import SQLITE_URL, SourceSpec
@@ -55,20 +55,22 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
     for path, text in zip(targets, texts, strict=True):
         if not files.write(str(folder), path.name, text.encode(), only_if_absent=not request.overwrite):
             raise SpecError(already_exists(path))
+    inferences = _with_closed_times(profile.inferences, check)
     facts = {
         "pipeline": name,
         "files": [str(path) for path in targets],
         "rows": profile.rows,
         "guesses": {
             inference.what: {"value": inference.value, "sure": inference.confidence, "why": inference.evidence}
-            for inference in profile.inferences
+            for inference in inferences
         },
         "warnings": check["warnings"],
+        "notes": check["notes"],
         "windows": check["windows"],
         "cost": check["cost"],
         "next": f"nightcast nightly {_shell_quoted(targets[0])}",
     }
-    return facts, _format(facts, profile)
+    return facts, _format(facts, profile, inferences)
 
 
 def parse_hints(options: dict[str, Any]) -> Hints:
@@ -124,9 +126,26 @@ def _shell_quoted(path: Path) -> str:
     return f"'{text}'" if " " in text else text
 
 
-def _format(facts: dict[str, Any], profile: TableProfile) -> str:
+def _with_closed_times(inferences: tuple[Inference, ...], check: dict[str, Any]) -> tuple[Inference, ...]:
+    """Add the closed times of the dry run, whose steps are no gaps."""
+    closed = check["closed"]
+    if not closed:
+        return inferences
+    evidence = "never has a row; if it is open, write cleaning: {closed: []}"
+    others = [
+        inference._replace(value=f"{check['gaps']:,}", evidence="steps at open times have no row")
+        if inference.what == "gaps"
+        else inference
+        for inference in inferences
+        if inference.what != "gaps" or check["gaps"]
+    ]
+    return (*others, Inference("closed", ", ".join(closed), "likely", evidence))
+
+
+def _format(facts: dict[str, Any], profile: TableProfile, inferences: tuple[Inference, ...]) -> str:
     lines = [f"Inferred from {profile.source.label}, {profile.rows:,} rows:"]
-    lines += [f"  {inference.line}" for inference in profile.inferences]
+    lines += [f"  {inference.line}" for inference in inferences]
+    lines += [f"note: {note}" for note in facts["notes"]]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     windows = facts["windows"]
     lines += [

@@ -110,6 +110,7 @@ def _source_fields(profile: TableProfile, path: str) -> dict[str, Any]:
     fields |= {"encoding": source.encoding} if source.encoding != "utf-8" else {}
     fields |= {"epoch": source.epoch} if source.epoch else {}
     fields |= {"format": source.format} if source.format else {}
+    fields |= {"stamps": source.stamps} if source.stamps else {}
     return fields | ({"timezone": source.timezone} if source.timezone else {})
 
 

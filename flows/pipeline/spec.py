@@ -18,6 +18,7 @@ from flows.pipeline.alerts import AlertSpec
 from flows.pipeline.files import find_pipeline, resolve_paths
 from flows.pipeline.schedule_spec import ScheduleSpec
 from models.data.calendar import default_lookback
+from models.data.closed_times import has_closed_times
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
 from models.data.windows import WindowSpec
@@ -97,6 +98,8 @@ class PipelineSpec(Spec):
                 f"cleaning.fill: column {unknown[0]!r} is not a numeric input of this pipeline. "
                 f"Numeric inputs: {', '.join(numeric)}"
             )
+        if self.cleaning.closed not in ("auto", ()) and not has_closed_times(self.freq):
+            raise ValueError(f"cleaning.closed applies to steps of a day or shorter, not to freq {self.freq!r}")
         if repeated := sorted({name for name in roles if roles.count(name) > 1}):
             raise ValueError(f"column {repeated[0]!r} has two roles; give it one of ds, y, known_at, known, observed")
         if self.source.incremental and not columns.known_at:
@@ -196,6 +199,7 @@ class PipelineSpec(Spec):
             bounds=bounds,
             evaluation=self.evaluation,
             id_columns=self.columns.composite_ids,
+            closed=self.cleaning.closed,
         )
 
     @property

@@ -15,6 +15,7 @@ from data_contracts.spec import Spec
 from models.data.calendar import calendar_features, seasons, steps_a_day, wall_clock_steps
 from models.data.features import FeatureSpec
 from models.data.imputation import Fill
+from models.data.time_steps import build_grid
 
 
 class InputSpec(Spec):
@@ -57,12 +58,12 @@ def last_observed(values: np.ndarray) -> np.ndarray:
 
 def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
     """Times from the first of `stamps` to `horizon` steps after the last, in the phase of `stamps`."""
-    inside = pd.date_range(stamps[0], stamps[-1], freq=freq)
-    if not stamps.isin(inside).all():
-        inside = stamps
-    anchor = pd.tseries.frequencies.to_offset(freq).rollback(inside[-1])
-    beyond = pd.date_range(anchor, periods=horizon + 1, freq=freq)[1:] + (inside[-1] - anchor)
-    return inside.append(beyond).as_unit("us")
+    grid = build_grid(stamps, freq, horizon)
+    if stamps.isin(grid).all():
+        return grid
+    anchor = pd.tseries.frequencies.to_offset(freq).rollback(stamps[-1])
+    beyond = pd.date_range(anchor, periods=horizon + 1, freq=freq)[1:] + (stamps[-1] - anchor)
+    return stamps.append(beyond).as_unit("us")
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveInt
 
 from data_contracts.spec import Spec
+from models.data.closed_times import ClosedSetting
 from models.data.panel import InputSpec
 
 METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
@@ -36,3 +37,4 @@ class ForecastSetup(Spec):
     bounds: OutputSpec
     evaluation: EvaluationSpec
     id_columns: tuple[str, ...] = ()
+    closed: ClosedSetting = "auto"

@@ -5,10 +5,11 @@ import pandas as pd
 
 from data_contracts.errors import ContractBroken, NightcastError
 from models.bundle import Bundle
+from models.data.closed_times import find_closed_times
 from models.data.panel import InputSpec, Panel
 from models.predict import predict
 from tasks.modeling.candidate import Candidate, load_bundle
-from tasks.modeling.forecast_setup import OutputSpec
+from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
 from tasks.storage.store import Store
 
@@ -49,6 +50,22 @@ def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, boun
     for column, level in enumerate(levels):
         table[quantile_name(level)] = predicted[:, :, column].reshape(-1)
     return table
+
+
+def drop_closed_steps(table: pd.DataFrame, clean: pd.DataFrame, setup: ForecastSetup) -> pd.DataFrame:
+    """Remove the steps of a forecast at which a series is closed; `step` keeps its number.
+
+    Args:
+        table: A forecast table with unique_id, ds (UTC) and cutoff.
+        clean: The clean table.
+        setup: Frequency, zone, and how closed times are known.
+
+    Returns:
+        The rows at open times, renumbered.
+    """
+    history = clean.loc[clean["ds"] <= table["cutoff"].max(), ["unique_id", "ds", "y"]]
+    closed = find_closed_times(history, setup.view.freq, setup.view.zone, setup.closed)
+    return table[~closed.contains(table["unique_id"], table["ds"])].reset_index(drop=True)
 
 
 def load_comparable(candidate: Candidate, view: InputSpec, bounds: OutputSpec, store: Store) -> Bundle:

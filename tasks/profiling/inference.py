@@ -28,6 +28,7 @@ class Hints(Spec):
     target: str | None = None
     freq: str | None = None
     timezone: str | None = None
+    stamps: Literal["begin", "end"] | None = None
     horizon: PositiveInt | None = None
     repeated: Literal["reject", "first", "last", "mean", "sum"] | None = None
     decimal: Literal[".", ","] | None = None

@@ -16,6 +16,7 @@ from tasks.profiling.inference import Hints, Inference
 from tasks.profiling.parsed_table import ParsedTable
 from tasks.profiling.seasonality import infer_seasonality
 from tasks.profiling.series_column import infer_series_columns
+from tasks.profiling.stamps import infer_stamps
 from tasks.profiling.target_column import infer_target
 from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
 from tasks.profiling.timezone import infer_timezone
@@ -86,6 +87,8 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     dates = parse_times(to_pandas(table[times.column]), local, "D", contract_column)
     step = infer_frequency(times.values, series, dates, hints, name)
     calendar_step = is_calendar_step(step.freq)
+    clock = times.values if calendar_step else times.values.dt.tz_convert(zone.zone)
+    stamps_setting, stamps_inference = infer_stamps(clock, series, to_pandas(table[times.column]), step.freq, hints)
     stamps = mask_outlying_times(dates if calendar_step else times.values, step.freq)
 
     redundant = find_redundant(others, frame, times.column)
@@ -100,10 +103,11 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     y = pd.concat([frame[column] for column in target.columns]).dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
     inferences = [times.inference, series_inference, target.inference, step.inference, zone.inference]
-    optional = (step.gaps, version, repeats, bound)
+    optional = (stamps_inference, step.gaps, version, repeats, bound)
     inferences += [*seasonality.inferences, *filter(None, optional), *covariates.inferences]
+    source = local if calendar_step or hints.timezone else source
     return TableProfile(
-        source=local if calendar_step or hints.timezone else source,
+        source=source.model_copy(update={"stamps": stamps_setting}),
         columns=tuple(profiles.values()),
         rows=table.num_rows,
         unique_id=ids if len(ids) > 1 else next(iter(ids), None),

@@ -7,8 +7,8 @@ import pandas as pd
 
 from models.data.autocorrelation import median_autocorrelation, seasonal_lags_of, unexpected_season
 from models.data.calendar import default_lookback, seasons, steps_a_day
+from models.data.time_steps import build_grid
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference
-from tasks.quality import time_grid
 
 MAX_SERIES = 8  # that are looked at: those with the most values
 MAX_RECENT_STEPS = 20_000
@@ -59,7 +59,7 @@ def infer_seasonality(
         CannotInferPipeline: The history has fewer than 12 steps.
     """
     known = panel.dropna(subset=["ds", "y"]).drop_duplicates(["series", "ds"])
-    grid = time_grid.build_grid(known["ds"], freq, 0) if len(known) else []
+    grid = build_grid(known["ds"], freq, 0) if len(known) else []
     if len(grid) < MIN_STEPS:
         raise CannotInferPipeline(
             f"{table} is too short: {len(grid)} steps of freq {freq!r} have a value. A model needs at least "

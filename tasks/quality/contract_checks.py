@@ -94,18 +94,18 @@ def drop_covered_duplicates(
     return [duplicate for duplicate in remaining if duplicate.rows]
 
 
-def check_freshness(cutoff: pd.Timestamp, moment: pd.Timestamp, reading: DatasetSpec) -> list[Violation]:
+def check_freshness(newest: pd.Timestamp, moment: pd.Timestamp, reading: DatasetSpec) -> list[Violation]:
     """Find service levels of the whole table that its newest observation is too old for."""
     return [
         Violation(
             level.property,
             reading.columns.ds,
             level.severity,
-            f"the newest observation is from {cutoff:%Y-%m-%d %H:%M}, older than the promised {level.value}",
+            f"the newest observation is from {newest:%Y-%m-%d %H:%M}, older than the promised {level.value}",
             [],
         )
         for level in _enforced_levels(reading)
-        if level.scope == "table" and moment - cutoff > pd.Timedelta(level.value)
+        if level.scope == "table" and moment - newest > pd.Timedelta(level.value)
     ]
 
 
@@ -113,14 +113,14 @@ def stale_series(known: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec
     """Find series whose newest observation is too old for a service level of each series.
 
     Args:
-        known: The parsed rows before `moment`: `row`, `unique_id`, `ds` (UTC) and `y`.
+        known: The parsed rows that have arrived by `moment`: `row`, `unique_id` and `ds` (UTC).
         moment: The as-of on the clock of `ds`.
         reading: How the source is read.
 
     Returns:
         One violation per service level; an error excludes the stale series, a warning is reported only.
     """
-    newest = known[known["y"].notna()].groupby("unique_id")["ds"].max()
+    newest = known.groupby("unique_id")["ds"].max()
     violations = []
     for level in _enforced_levels(reading):
         stale = newest[moment - newest > pd.Timedelta(level.value)]

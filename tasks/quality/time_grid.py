@@ -7,51 +7,14 @@ grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known co
 import numpy as np
 import pandas as pd
 
+from models.data.closed_times import ClosedTimes
+from models.data.time_steps import DAY, step_width
+from tasks.quality.fitting_frequency import suggest_frequency
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 
-MAX_STEPS = 10_000_000
+MAX_OFF_GRID_SHARE = 0.2  # of the rows: with more, freq is wrong rather than the rows
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
-
-
-def build_grid(times: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
-    """Build the grid that most of the times lie on.
-
-    The phase of the grid within a step, or within the day for calendar steps, is the most common one of `times`.
-
-    Args:
-        times: Times in UTC.
-        freq: The step as a pandas frequency.
-        extra: Number of steps to append after the last time.
-
-    Returns:
-        All steps from the first time to `extra` steps past the last, in UTC with microseconds.
-    """
-    offset = pd.tseries.frequencies.to_offset(freq)
-    width = step_width(freq)
-    epoch = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds would end in 2262
-    phase = ((times - epoch) % width).mode().iloc[0]
-    first, last = times.min() - phase, times.max() - phase
-    start = first.ceil(width) if isinstance(offset, pd.offsets.Tick) else offset.rollforward(first.normalize())
-    inside = pd.date_range(start, max(last, start), freq=offset)
-    beyond = pd.date_range(inside[-1], periods=extra + 1, freq=offset)[1:]
-    return (inside.append(beyond) + phase).astype("datetime64[us, UTC]")
-
-
-def step_width(freq: str) -> pd.Timedelta:
-    """Return the length of one step, or a day for calendar steps, whose length varies."""
-    offset = pd.tseries.frequencies.to_offset(freq)
-    return pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else pd.Timedelta(days=1)
-
-
-def check_outlying_times(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Find rows so long before the newest that the grid between them would not fit in memory, such as a year 202."""
-    early = (frame["ds"].max() - frame["ds"]) / step_width(reading.freq) > MAX_STEPS
-    if not early.any():
-        return []
-    reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} before the newest time"
-    rows = frame.loc[early, "row"].tolist()
-    return [Violation("ds is near the others", reading.columns.ds, reading.row_faults, reason, rows)]
 
 
 def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: DatasetSpec) -> list[Violation]:
@@ -59,8 +22,14 @@ def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Datase
     off_grid = frame["ds"].notna() & ~frame["ds"].isin(grid)
     if not off_grid.any():
         return []
-    examples = ", ".join(f"{step:%a %H:%M}" for step in grid[:2])
+    pattern = "%a %H:%M" if step_width(reading.freq) < DAY else "%a %Y-%m-%d"
+    pattern += " %H:%M" if step_width(reading.freq) >= DAY and (grid != grid.normalize()).any() else ""
+    examples = ", ".join(f"{step:{pattern}}" for step in grid[:2])
     reason = f"lies between two steps of freq {reading.freq!r} (steps are at {examples} …)"
+    if off_grid.sum() > MAX_OFF_GRID_SHARE * len(frame) and (
+        fitting := suggest_frequency(frame["ds"], frame["unique_id"])
+    ):
+        reason += f"; {fitting}"
     rows = frame.loc[off_grid, "row"].tolist()
     return [Violation("ds is on the grid", reading.columns.ds, reading.row_faults, reason, rows)]
 
@@ -125,9 +94,12 @@ def reindex_to_grid(
     return filled
 
 
-def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> list[Violation]:
-    """Report a table with few values per step: freq or a time may be wrong, or a missing row may mean zero."""
+def check_density(
+    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes
+) -> list[Violation]:
+    """Report a table with few values per open step: freq or a time may be wrong, or a missing row may mean zero."""
     past = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    past = past[past["y"].notna() | ~closed.contains(past["unique_id"], past["ds"])]
     share = past["y"].isna().mean()
     if share <= MAX_GAP_SHARE:
         return []
@@ -142,20 +114,22 @@ def check_density(clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpe
 
 
 def check_future_covariates(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec
+    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes | None = None
 ) -> tuple[pd.DataFrame, list[str], list[Violation]]:
-    """Check that the known covariates have values over the horizon.
+    """Check that the known covariates have values over the horizon, except at closed steps.
 
     Args:
         clean: The panel on its grid, with the horizon at the end of each series.
         cutoff: The last observation.
         reading: How the source is read.
+        closed: The closed times of each series.
 
     Returns:
         The panel without the horizon of series that lack values, these series, which are not forecast, and the
         violations: an error if every series lacks values, otherwise a warning.
     """
     ahead = clean[clean["ds"] > cutoff]
+    ahead = ahead if closed is None else ahead[~closed.contains(ahead["unique_id"], ahead["ds"])]
     incomplete = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
     if incomplete.empty:
         return clean, [], []

@@ -40,7 +40,7 @@ def health_rows(
         HealthRow(
             "Rows read", formatting.count(counts.read), f"plus {formatting.count(counts.known_ahead)} known ahead"
         ),
-        HealthRow("Rows used", formatting.count(counts.used), "read = used + quarantined", "good"),
+        HealthRow("Rows used", formatting.count(counts.used), _row_sum(counts), "good"),
         HealthRow("Rows in quarantine", formatting.count(counts.quarantined), "", rejected),
         HealthRow("Series", formatting.count(counts.series), ", ".join(left_out)),
         *_revisions(results.revised),
@@ -51,6 +51,7 @@ def health_rows(
             f"{formatting.duration(age.total_seconds())} before the as-of",
         ),
         *_known_ahead(clean, cutoff, view),
+        *(HealthRow("Note", note) for note in results.validated.notes),
         *(
             HealthRow("Contract changed", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
             for change in results.rewritten[:MAX_FINDINGS]
@@ -74,6 +75,12 @@ def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> 
         state: steps.Verdict = "watch" if lacking else "good"
         rows.append(HealthRow(f"Known ahead: {name}", f"{steps_ahead} of {view.horizon} steps", note, state))
     return tuple(rows)
+
+
+def _row_sum(counts: steps.RowCounts) -> str:
+    return "read = used + quarantined" + (
+        f" + {formatting.count(counts.held_back)} held back" if counts.held_back else ""
+    )
 
 
 def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow, ...]:

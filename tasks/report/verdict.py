@@ -1,11 +1,12 @@
 """The verdict on a run and the three sentences that explain it."""
 
 from collections.abc import Collection
+from datetime import datetime
 
 from models.diagnostics.effective_memory import explain_short_memory
 from tasks.results import steps
 from tasks.results.run import RunResults, trained_challengers
-from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, RegistrationResult
+from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, ForecastResult, RegistrationResult
 
 MAX_NAMES = 5
 
@@ -37,7 +38,7 @@ def _data_warnings(results: RunResults) -> list[str]:
     """Return warnings about stale data, quarantined rows, series without a forecast, and the contract."""
     warnings = []
     validated, forecasted = results.validated, results.forecasted
-    if forecasted and forecasted.last < results.night.as_of:
+    if forecasted and _is_over(forecasted, results.night.as_of):
         warnings.append(
             f"the source is stale: its newest observation is from {validated.cutoff:%Y-%m-%d %H:%M} UTC, "
             "and all times of the forecast have passed"
@@ -58,6 +59,11 @@ def _data_warnings(results: RunResults) -> list[str]:
             f"{len(silent)} series ended or lack future covariates and were not forecast: {_first_names(silent)}"
         )
     return warnings
+
+
+def _is_over(forecasted: ForecastResult, as_of: datetime) -> bool:
+    """Return whether the last period of the forecast has passed."""
+    return forecasted.over <= as_of if forecasted.over else forecasted.last < as_of
 
 
 def _plural(count: int) -> str:

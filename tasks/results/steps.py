@@ -25,7 +25,10 @@ class RunContext(Spec):
 
 
 class RowCounts(Spec):
-    """Counts of the rows of the source: read = used + quarantined. In a wide table each target cell is one row."""
+    """Counts of the rows of the source: read = used + quarantined + held back.
+
+    In a wide table each target cell is one row.
+    """
 
     read: int
     used: int
@@ -38,6 +41,10 @@ class RowCounts(Spec):
     """Series that a rule excluded from this night: all their rows are in quarantine."""
     superseded: int = 0
     """Older versions of rows of which a newer version is known. They do not count as rows read."""
+    held_back: int = 0
+    """Rows whose period is not over at the as-of, such as the day that has just begun. They are not observations."""
+    closed: tuple[str, ...] = ()
+    """Times of the week that are closed for every series, as `cleaning.closed` writes them. They are no gaps."""
 
 
 class ValidatedTable(Spec):
@@ -48,6 +55,8 @@ class ValidatedTable(Spec):
     quarantine: Artifact | None
     findings: tuple[str, ...]
     health: RowCounts
+    notes: tuple[str, ...] = ()
+    """Sentences that need no action: rows of a period that runs, closed times."""
 
     @property
     def sentence(self) -> str:
@@ -57,6 +66,7 @@ class ValidatedTable(Spec):
             f"{self.health.used:,} rows of {self.health.series} series",
             f"{excluded} series excluded" if excluded else "",
             f"{quarantined:,} in quarantine" if quarantined else "",
+            f"{self.health.held_back:,} held back" if self.health.held_back else "",
         )
         return ", ".join(filter(None, parts))
 
@@ -179,6 +189,8 @@ class ForecastResult(Spec):
     published: Artifact
     rung: Fallback
     last: datetime
+    over: datetime | None = None
+    """When the period of `last` ends."""
     series: int
     left_out: tuple[str, ...] = ()
 

@@ -3,10 +3,12 @@
 from typing import Literal
 
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from data_contracts.spec import Spec
+from models.data.closed_times import ClosedSetting
 from models.data.imputation import Fill
+from models.data.opening_hours import parse_closed
 
 KEY = ["unique_id", "ds"]
 
@@ -15,7 +17,8 @@ class CleaningSpec(Spec):
     """Policies for duplicates and gaps. `fill` maps y or a covariate to its policy.
 
     `zero` for y means that a step without a row is an observation of 0. Every other fill is an input of the models,
-    with a mask, and never a target.
+    with a mask, and never a target. `closed` says when no rows are expected: such steps are no gaps, are not scored
+    and are not forecast.
     """
 
     fill: dict[str, Fill] = Field(default_factory=dict, description="none, zero, forward, interpolate or season")
@@ -24,6 +27,18 @@ class CleaningSpec(Spec):
         description="rows of one series and time: reject all but the first as the contract says; keep the first or the "
         "last of the source, the others go to quarantine; or take their mean or sum, and use all",
     )
+    closed: ClosedSetting = Field(
+        "auto",
+        description="auto: weekdays and hours that never have a value in eight weeks or more; or a list such as [sun, "
+        "22-06, sat 14-24]; [] if always open",
+    )
+
+    @field_validator("closed")
+    @classmethod
+    def _check_closed(cls, closed: ClosedSetting) -> ClosedSetting:
+        if closed != "auto":
+            parse_closed(closed)
+        return closed
 
 
 def is_dropped(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:

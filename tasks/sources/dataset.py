@@ -9,6 +9,7 @@ from data_contracts.column_types import ColumnType
 from data_contracts.contract import Column, Contract
 from data_contracts.spec import Spec
 from models.data.features import FeatureSpec
+from models.data.time_steps import Stamps, default_stamps, period_begins, period_ends
 from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.spec import SourceSpec
@@ -98,6 +99,27 @@ class DatasetSpec(Spec):
         instant = pd.Timestamp(as_of).tz_convert("UTC")
         return instant.tz_convert(self.zone).tz_localize(None).tz_localize("UTC") if self.calendar_steps else instant
 
+    @property
+    def stamps(self) -> Stamps:
+        """Whether a stamp is the begin or the end of its period."""
+        return self.source.stamps or default_stamps(self.freq)
+
+    def has_ended(self, times: pd.Series, moment: pd.Timestamp) -> pd.Series:
+        """Return whether the period of each stamp is over: only then a row is an observation.
+
+        Args:
+            times: Stamps in UTC.
+            moment: The as-of on the clock of `ds`, as `align_as_of` returns it.
+
+        Returns:
+            True for a period that ends at or before `moment`, and for NaT, which validation reports.
+        """
+        return ~(period_ends(times, self.freq, self.stamps) > moment)
+
+    def is_running(self, times: pd.Series, moment: pd.Timestamp) -> pd.Series:
+        """Return whether the period of each stamp has begun before `moment` and is not over."""
+        return ~self.has_ended(times, moment) & (period_begins(times, self.freq, self.stamps) < moment)
+
     def parse_times(self, values: pd.Series, column: Column | None = None, ids: pd.Series | None = None) -> pd.Series:
         """Parse times of a column.
 
@@ -155,7 +177,9 @@ class DatasetSpec(Spec):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that hold the series and time of a row, and when it became known."""
-        return tuple(name for name in (*self.columns.id_columns, self.columns.ds, self.columns.known_at) if name is not None)
+        return tuple(
+            name for name in (*self.columns.id_columns, self.columns.ds, self.columns.known_at) if name is not None
+        )
 
     def select_targets(self, names: list[str]) -> list[str]:
         """Return the targets among the columns of the source, without columns that have another role."""

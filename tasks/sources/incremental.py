@@ -46,7 +46,7 @@ def plan_incremental_read(
         return None
     times = reading.parse_times(raw["ds"].to_pandas())
     known = reading.parse_known_at(raw["known_at"].to_pandas())
-    observed = times[times < reading.align_as_of(before.as_of)]
+    observed = times[reading.has_ended(times, reading.align_as_of(before.as_of)) & times.notna()]
     settled = known[known <= known.max() - pd.Timedelta(spec.reread)]
     sortable = _sorts_like_times(raw["ds"], times, reading) and _sorts_like_times(raw["known_at"], known, reading)
     if observed.empty or settled.empty or not sortable:

@@ -18,14 +18,14 @@ from tasks.sources.spec import SourceSpec
 METADATA_VERSION = re.compile(r"v?(\d+)[^/]*\.metadata\.json(?:\.gz)?$|v(\d+)\.gz\.metadata\.json$")
 DELTA_OPTIONS = {  # fsspec's options of a bucket, and the names that the libraries give them
     "key": "AWS_ACCESS_KEY_ID",
-    "secret": "AWS_SECRET_ACCESS_KEY",  # noqa: S105
-    "token": "AWS_SESSION_TOKEN",  # noqa: S105
+    "secret": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
     "endpoint_url": "AWS_ENDPOINT_URL",
 }
 ICEBERG_OPTIONS = {
     "key": "s3.access-key-id",
-    "secret": "s3.secret-access-key",  # noqa: S105
-    "token": "s3.session-token",  # noqa: S105
+    "secret": "s3.secret-access-key",
+    "token": "s3.session-token",
     "endpoint_url": "s3.endpoint",
 }
 

@@ -31,7 +31,15 @@ FIELDS = {
     "sql": ("url", "query", "table", "parameters", "incremental"),
     "python": ("callable", "arguments"),
 }
-COMMON_FIELDS = ("decimal", "thousands", "missing", "timezone", "epoch")  # how values of any kind are parsed
+COMMON_FIELDS = (
+    "decimal",
+    "thousands",
+    "missing",
+    "timezone",
+    "epoch",
+    "format",
+    "stamps",
+)  # how values of any kind are parsed
 REQUIRED_FIELD = dict.fromkeys(FIELDS, "path") | {"sql": "url", "python": "callable"}
 VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
 SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
@@ -94,6 +102,9 @@ class SourceSpec(Spec):
     """The unit of times that are numbers: Unix time, in UTC."""
     format: str | None = None
     """How the times of `columns.ds` are written: a strptime format, or excel, quarter, month, week, half, steps."""
+    stamps: Literal["begin", "end"] | None = None
+    """Whether a stamp is the begin or the end of its period: `end` for hours 01:00 to 24:00. By default `end` for
+    frequencies of the last day (ME, QE, YE, BME), otherwise `begin`. Only periods that are over by the as-of count."""
 
     _folder: str = PrivateAttr("")
 

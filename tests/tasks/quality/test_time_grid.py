@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.data.time_steps import build_grid
 from tasks.quality import time_grid
+from tasks.quality.outlying_times import check_outlying_times
 from tasks.sources.dataset import DatasetSpec
 
 MakeDataset = Callable[..., DatasetSpec]
@@ -42,7 +44,7 @@ def rows(*values: tuple[str, str, float | None, float | None], **more: Any) -> p
     ],
 )
 def test_grid_has_the_phase_of_most_times(times: str, freq: str, extra: int, grid: str) -> None:
-    result = time_grid.build_grid(at(*times.split(", ")), freq, extra)
+    result = build_grid(at(*times.split(", ")), freq, extra)
     assert ", ".join(result.strftime("%m-%d %H:%M")) == grid
 
 
@@ -55,7 +57,7 @@ def test_grid_has_the_phase_of_most_times(times: str, freq: str, extra: int, gri
 def test_grid_is_recovered_from_times_on_it(steps: set[int], freq: str, extra: int) -> None:
     whole = pd.date_range("2023-12-28", periods=61, freq=freq, tz="UTC").as_unit("us")
     times = whole[sorted(steps)]
-    grid = time_grid.build_grid(pd.Series(times), freq, extra)
+    grid = build_grid(pd.Series(times), freq, extra)
     assert times.isin(grid).all()
     assert len(grid) == max(steps) - min(steps) + 1 + extra
     assert grid.is_unique
@@ -65,25 +67,25 @@ def test_time_between_two_steps_is_reported(reading: MakeDataset) -> None:
     frame = rows(
         *((("a", f"2024-03-01 0{hour}:00", 1.0, 1.0)) for hour in range(5)), ("a", "2024-03-01 03:20", 1.0, 1.0)
     )
-    (violation,) = time_grid.check_alignment(frame, time_grid.build_grid(frame["ds"], "h", 0), reading())
+    (violation,) = time_grid.check_alignment(frame, build_grid(frame["ds"], "h", 0), reading())
     assert violation.rows == [5]
     assert "lies between two steps of freq 'h' (steps are at Fri 00:00, Fri 01:00 …)" in violation.reason
 
 
 def test_two_rows_off_one_grid_give_one_violation(reading: MakeDataset) -> None:
     frame = rows(("a", "2024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:30", 1.0, 1.0))
-    (violation,) = time_grid.check_alignment(frame, time_grid.build_grid(frame["ds"], "h", 0), reading())
+    (violation,) = time_grid.check_alignment(frame, build_grid(frame["ds"], "h", 0), reading())
     assert violation.rows == [1]
     single = frame.head(1)
-    assert time_grid.check_alignment(single, time_grid.build_grid(single["ds"], "h", 0), reading()) == []
+    assert time_grid.check_alignment(single, build_grid(single["ds"], "h", 0), reading()) == []
 
 
 def test_time_two_thousand_years_early_is_reported_before_a_grid_is_built(reading: MakeDataset) -> None:
     frame = rows(("a", "0024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-01 00:00", 1.0, 1.0))
-    (violation,) = time_grid.check_outlying_times(frame, reading(freq="min"))
+    (violation,) = check_outlying_times(frame, reading(freq="min"))
     assert (violation.rows, violation.rule) == ([0], "ds is near the others")
-    assert time_grid.check_outlying_times(frame, reading(freq="D")) == []
-    assert time_grid.check_outlying_times(frame.assign(ds=at("soon", "later")), reading(freq="min")) == []
+    assert check_outlying_times(frame, reading(freq="D")) == []
+    assert check_outlying_times(frame.assign(ds=at("soon", "later")), reading(freq="min")) == []
 
 
 def test_gaps_become_missing_values_and_series_begin_with_their_first_row(reading: MakeDataset) -> None:
@@ -95,7 +97,7 @@ def test_gaps_become_missing_values_and_series_begin_with_their_first_row(readin
     )
     dataset = reading(features={"known": [], "observed": ["visits"]})
     full = time_grid.reindex_to_grid(
-        frame, time_grid.build_grid(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), dataset
+        frame, build_grid(frame["ds"], "h", 3), pd.Timestamp("2024-03-01 03:00", tz="UTC"), dataset
     )
     assert full["unique_id"].tolist() == ["a"] * 4 + ["b"] * 2
     assert full["ds"].dt.hour.tolist() == [0, 1, 2, 3, 2, 3]
@@ -118,7 +120,7 @@ ENDS = (
 
 def test_horizon_is_appended_except_for_ended_series(reading: MakeDataset) -> None:
     frame = rows(*ENDS)
-    full = time_grid.reindex_to_grid(frame, time_grid.build_grid(frame["ds"], "h", 3), CUTOFF, reading())
+    full = time_grid.reindex_to_grid(frame, build_grid(frame["ds"], "h", 3), CUTOFF, reading())
     assert full.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "gone": 2}
     assert time_grid.ended_series(frame, CUTOFF, reading()) == ["gone"]
     assert full.loc[full["ds"] > CUTOFF, "price"].tolist() == [9.0, 9.0, 9.0]
@@ -126,7 +128,7 @@ def test_horizon_is_appended_except_for_ended_series(reading: MakeDataset) -> No
 
 
 def ahead(frame: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, list[str], list[Any]]:
-    full = time_grid.reindex_to_grid(frame, time_grid.build_grid(frame["ds"], "h", 3), CUTOFF, reading)
+    full = time_grid.reindex_to_grid(frame, build_grid(frame["ds"], "h", 3), CUTOFF, reading)
     return time_grid.check_future_covariates(full, CUTOFF, reading)
 
 
@@ -161,5 +163,5 @@ def test_one_series_without_known_covariates_loses_its_horizon_with_a_warning(re
 def test_static_value_is_the_newest_in_any_row_order(reading: MakeDataset) -> None:
     frame = rows(*ENDS[:5]).assign(town=["Bonn", "Köln", None, None, None])
     for rows_ in (frame, frame.iloc[::-1]):
-        full = time_grid.reindex_to_grid(rows_, time_grid.build_grid(rows_["ds"], "h", 3), CUTOFF, reading())
+        full = time_grid.reindex_to_grid(rows_, build_grid(rows_["ds"], "h", 3), CUTOFF, reading())
         assert set(full["town"]) == {"Köln"}

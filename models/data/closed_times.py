@@ -1,0 +1,140 @@
+"""Closed times of each series: slots of the week that never have a value in a long history, or those that are given.
+
+          Mon Tue Wed Thu Fri Sat Sun
+values     52  52  51  52  52  52   0     Sunday: 52 chances, no value: closed
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from models.data.calendar import is_calendar_step
+from models.data.opening_hours import DAY_HOURS, parse_closed, write_closed
+
+ClosedSetting = Literal["auto"] | tuple[str, ...]
+SLOTS = 7 * DAY_HOURS
+MIN_CHANCES = 8  # steps of a slot
+MIN_SPAN_DAYS = 55  # between the first and the last value: eight weeks
+MIN_SURPRISE = 14.0  # -log of the probability that an open slot has no value: below one in a million
+MAX_DENSITY = 0.999
+MAX_CLOSED_DAYS = 4  # of 7 for steps of a day: with more, freq is wrong
+MAX_CLOSED_SHARE = 0.9  # of the hours
+
+
+@dataclass(frozen=True)
+class ClosedTimes:
+    """Closed slots of each series, (S, 168), in the order of `ids`, and those that are closed for every series."""
+
+    ids: pd.Index
+    slots: np.ndarray
+    freq: str
+    zone: str
+
+    def contains(self, series: pd.Series, times: pd.Series) -> np.ndarray:
+        """Return whether each step is closed.
+
+        Args:
+            series: The series of each step.
+            times: The step in UTC.
+
+        Returns:
+            (n,) bool; false for a series that is not known.
+        """
+        codes = self.ids.get_indexer(series)
+        closed = (
+            self.slots[codes, week_slots(times, self.freq, self.zone)] if len(self.ids) else np.zeros(len(times), bool)
+        )
+        return np.asarray(closed & (codes >= 0))
+
+    @property
+    def common(self) -> tuple[str, ...]:
+        """Closed times of every series, as entries of the setting."""
+        return self._entries(self.slots.all(axis=0)) if len(self.ids) else ()
+
+    @property
+    def own(self) -> dict[str, tuple[str, ...]]:
+        """Closed times of single series, as entries of the setting, without those of every series."""
+        more = self.slots & ~self.slots.all(axis=0)
+        return {str(self.ids[code]): self._entries(more[code]) for code in np.flatnonzero(more.any(axis=1))}
+
+    def _entries(self, slots: np.ndarray) -> tuple[str, ...]:
+        grid = slots.reshape(7, DAY_HOURS)
+        return write_closed(np.repeat(grid[:, :1], DAY_HOURS, axis=1) if is_calendar_step(self.freq) else grid)
+
+
+def week_slots(times: pd.Series, freq: str, zone: str) -> np.ndarray:
+    """Return the slot of each time in a week, (n,): 24 times the weekday, plus the hour for steps within a day."""
+    if is_calendar_step(freq):
+        return np.asarray(times.dt.dayofweek, dtype=np.int64) * DAY_HOURS
+    local = times.dt.tz_convert(zone)
+    return np.asarray(local.dt.dayofweek * DAY_HOURS + local.dt.hour, dtype=np.int64)
+
+
+def has_closed_times(freq: str) -> bool:
+    """Return whether steps of this frequency can be closed: days, and steps within a day."""
+    offset = pd.tseries.frequencies.to_offset(freq)
+    if isinstance(offset, pd.offsets.Tick):
+        return pd.Timedelta(offset) < pd.Timedelta(days=1)
+    return isinstance(offset, pd.offsets.Day)
+
+
+def find_closed_times(clean: pd.DataFrame, freq: str, zone: str, setting: ClosedSetting) -> ClosedTimes:
+    """Find the closed times of each series.
+
+    A slot of the week without a value is closed if it had at least 8 chances in at least 8 weeks, and if the series
+    has so many values elsewhere that chance does not explain it. A series that is too short follows the others.
+
+    Args:
+        clean: The history of each series on its grid: unique_id, ds (UTC) and y, NaN for steps without a value.
+        freq: The step as a pandas frequency.
+        zone: Time zone of the wall clock.
+        setting: `auto`, or the closed times of all series.
+
+    Returns:
+        The closed slots.
+    """
+    codes, ids = pd.factorize(clean["unique_id"])
+    ids = pd.Index(ids)
+    if setting != "auto" or not has_closed_times(freq) or not len(ids):
+        given = parse_closed(() if setting == "auto" else setting).reshape(-1)
+        return ClosedTimes(ids, np.tile(given, (len(ids), 1)), freq, zone)
+    known = clean["y"].notna().to_numpy()
+    days = clean["ds"].dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
+    first, last = _first_and_last(codes, days, known, len(ids))
+    inside = (days >= first[codes]) & (days <= last[codes])
+    cell = codes * SLOTS + week_slots(clean["ds"], freq, zone)
+    shape = (len(ids), SLOTS)
+    chances = np.bincount(cell[inside], minlength=len(ids) * SLOTS).reshape(shape)
+    values = np.bincount(cell[known], minlength=len(ids) * SLOTS).reshape(shape)
+    surprise = _surprise(values, chances)
+    long = (last - first >= MIN_SPAN_DAYS)[:, None]
+    own = long & (chances >= MIN_CHANCES) & (surprise >= MIN_SURPRISE)
+    weeks = np.where(long, chances, 0).max(axis=0) >= MIN_CHANCES
+    shared = weeks & (values.sum(axis=0) == 0) & (np.where(long, surprise, 0).sum(axis=0) >= MIN_SURPRISE)
+    return ClosedTimes(ids, _plausible((values == 0) & (own | shared), freq), freq, zone)
+
+
+def _first_and_last(
+    codes: np.ndarray, days: np.ndarray, known: np.ndarray, count: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the times of the first and last value of each series, in days since 1970."""
+    first, last = np.full(count, np.inf), np.full(count, -np.inf)
+    np.minimum.at(first, codes[known], days[known])
+    np.maximum.at(last, codes[known], days[known])
+    return first, last
+
+
+def _surprise(values: np.ndarray, chances: np.ndarray) -> np.ndarray:
+    """Return -log of the probability that a slot as dense as those with values has no value, (S, 168)."""
+    open_slots = values > 0
+    steps = np.where(open_slots, chances, 0).sum(axis=1)
+    density = np.minimum(values.sum(axis=1) / np.maximum(steps, 1), MAX_DENSITY)
+    return -np.log1p(-density)[:, None] * np.where(open_slots, 0, chances)
+
+
+def _plausible(closed: np.ndarray, freq: str) -> np.ndarray:
+    """Discard the closed slots of a series that has hardly any open ones: freq is then finer than the data."""
+    most = MAX_CLOSED_DAYS if is_calendar_step(freq) else int(MAX_CLOSED_SHARE * SLOTS)
+    return closed & (closed.sum(axis=1) <= most)[:, None]

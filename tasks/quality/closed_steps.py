@@ -1,0 +1,54 @@
+"""Closed times of a source: steps without a row that are no gaps and are not forecast, and how they are named."""
+
+import pandas as pd
+
+from models.data.closed_times import ClosedTimes, find_closed_times
+from models.data.opening_hours import describe_entry
+from tasks.sources.dataset import DatasetSpec
+from tasks.sources.values import format_value
+
+MAX_NAMED_ENTRIES = 6
+MAX_NAMED_SERIES = 4
+
+
+def closed_times_of(panel: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> ClosedTimes:
+    """Find the closed times of a panel.
+
+    Args:
+        panel: Each series on its grid: unique_id, ds (UTC) and y, NaN for a step without a value.
+        cutoff: The last observation.
+        reading: How the source is read.
+
+    Returns:
+        The closed times of each series.
+    """
+    history = panel.loc[panel["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    return find_closed_times(history, reading.freq, reading.zone, reading.cleaning.closed)
+
+
+def describe_closed(closed: ClosedTimes, reading: DatasetSpec) -> tuple[str, ...]:
+    """Name the closed times, with the setting that changes them.
+
+    Args:
+        closed: The closed times of each series.
+        reading: How the source is read.
+
+    Returns:
+        A sentence on times that are closed for every series, and one on those of single series.
+    """
+    if reading.cleaning.closed != "auto":
+        return (f"closed as cleaning.closed says, and not forecast: {_join(closed.common)}",) if closed.common else ()
+    setting = "Such steps are no gaps and are not forecast. If they are open, write cleaning: {closed: []}"
+    notes = [f"no rows {_join(closed.common)}: closed? {setting}"] if closed.common else []
+    own = closed.own
+    if own:
+        named = [f"{_join(entries)} of {format_value(name)}" for name, entries in list(own.items())[:MAX_NAMED_SERIES]]
+        more = f" and of {len(own) - len(named)} more series" if len(own) > len(named) else ""
+        notes.append(f"no rows {'; '.join(named)}{more}: closed? {setting}")
+    return tuple(notes)
+
+
+def _join(entries: tuple[str, ...]) -> str:
+    """Join entries of the setting as text: on Sundays, from 22:00 to 06:00."""
+    more = f" and {len(entries) - MAX_NAMED_ENTRIES} more" if len(entries) > MAX_NAMED_ENTRIES else ""
+    return ", ".join(describe_entry(entry) for entry in entries[:MAX_NAMED_ENTRIES]) + more
