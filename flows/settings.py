@@ -26,6 +26,10 @@ class Settings(BaseSettings):
     mlflow_uri: str | None = Field(None, description="MLflow tracking and registry; by default SQLite inside the store")
     pipelines: Path | None = Field(None, description="folder of pipeline YAMLs, besides deployments/pipelines")
 
+    allow_file_store: bool = Field(
+        False, validation_alias="MLFLOW_ALLOW_FILE_STORE", description="MLflow's own variable: it may use a folder"
+    )
+
     mlflow_ui: str | None = Field(None, description="address of MLflow's UI for links, if not that of mlflow_uri")
     reports_url: str | None = Field(None, description="where the store's reports are served, for links to pages")
     lease_seconds: float = Field(
@@ -59,7 +63,7 @@ class Settings(BaseSettings):
     def registry_problem(self) -> str | None:
         """Why no model can be registered with these settings; None if the address is usable as far as it tells."""
         try:
-            return self.tracking.problem
+            return None if self.allow_file_store else self.tracking.problem
         except SpecError as error:
             return str(error)
 

@@ -28,7 +28,7 @@ def find_interleaved_series(
         candidates: Columns that may name series, best first.
 
     Returns:
-        The column, or none; the confidence, empty if there is no candidate; and the evidence. A column with the name
+        The column, or none; the confidence, empty without a candidate; and the evidence. A column with the name
         of an id is taken as the series even if its series follow each other, because merging them would be silent.
     """
     doubtful = ""
@@ -41,16 +41,16 @@ def find_interleaved_series(
         long = bool(counts.median() >= MIN_ROWS_OF_SERIES)
         if long and has_id_name and (regular or not interleaved):
             how = "each at times of its own" if interleaved else "one after the other"
-            return (name,), "unsure", f"{how}, so no time occurs twice; {_one_series_hint(name)}"
+            return (name,), "unsure", f"{how}, so no time occurs twice; {_merge_hint(name)}"
         if long and interleaved and regular:
             evidence = "each value has a regular step of its own, so no time occurs twice"
-            return (name,), "unsure", f"{evidence}; {_one_series_hint(name)}"
+            return (name,), "unsure", f"{evidence}; {_merge_hint(name)}"
         if has_id_name and long:
             doubtful = f"{name!r} has {len(counts)} values and may name series: --id {name}"
     return (), "unsure" if doubtful else "", doubtful
 
 
-def _one_series_hint(name: str) -> str:
+def _merge_hint(name: str) -> str:
     return f"if all rows are one series, remove {name} from columns.unique_id"
 
 

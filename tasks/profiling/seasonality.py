@@ -116,10 +116,10 @@ def _choose_calendar_horizon(offset: pd.DateOffset, steps: int) -> tuple[int, st
     letter = next((unit for unit in "DBWMQY" if unit in offset.name.split("-")[0].removeprefix("B")), "D")
     letter = "B" if offset.name == "B" else letter
     fitting = max(1, steps // (MIN_HORIZONS if letter in "DB" else MIN_LONG_HORIZONS))
-    for usual in CALENDAR_HORIZONS[letter]:
-        if (horizon := max(1, usual // offset.n)) <= fitting:
-            shorter = ", because the history is short" if usual != CALENDAR_HORIZONS[letter][0] else ""
-            return horizon, f"{HORIZON_NAMES[letter, usual]}{shorter}"
+    for typical in CALENDAR_HORIZONS[letter]:
+        if (horizon := max(1, typical // offset.n)) <= fitting:
+            shorter = ", because the history is short" if typical != CALENDAR_HORIZONS[letter][0] else ""
+            return horizon, f"{HORIZON_NAMES[letter, typical]}{shorter}"
     return fitting, "the most that the short history allows"
 
 

@@ -29,7 +29,7 @@ class TrackingSettings(Spec):
         """Why MLflow will not register a model at this URI, as far as the URI tells; None if it may."""
         scheme = self.uri.partition(":")[0]
         is_folder = scheme == "file" or (scheme == self.uri and scheme not in ("databricks", "databricks-uc", "uc"))
-        if not is_folder or os.environ.get("MLFLOW_ALLOW_FILE_STORE", "").lower() in ("true", "1"):
+        if not is_folder:
             return None
         return (
             f"NIGHTCAST_MLFLOW_URI is the folder {self.uri!r}, and MLflow does not register models in a file store: no "

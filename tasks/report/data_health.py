@@ -70,9 +70,9 @@ def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> 
         until = (
             f"until {formatting.when(known['ds'].max(), 'UTC' if dates else view.zone, dates)}" if len(known) else ""
         )
-        lacking = clean["unique_id"].nunique() - known["unique_id"].nunique()
-        note = "; ".join(filter(None, [until, f"{lacking} series lack it and are not forecast" if lacking else ""]))
-        state: steps.Verdict = "watch" if lacking else "good"
+        uncovered = clean["unique_id"].nunique() - known["unique_id"].nunique()
+        note = "; ".join(filter(None, [until, f"{uncovered} series lack it and are not forecast" if uncovered else ""]))
+        state: steps.Verdict = "watch" if uncovered else "good"
         rows.append(HealthRow(f"Known ahead: {name}", f"{steps_ahead} of {view.horizon} steps", note, state))
     return tuple(rows)
 

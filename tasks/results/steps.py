@@ -173,7 +173,7 @@ class Fallback(Spec):
 class ForecastOptions(Spec):
     """Input of `forecast`: the champion, the former champions (latest first), and this night's evaluation, if any.
 
-    `no_champion` is why there is no champion, if that is not that none has won yet.
+    `no_champion` is the reason for a missing champion, if it is another than that no model has won yet.
     """
 
     champion: Candidate | None

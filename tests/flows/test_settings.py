@@ -30,3 +30,10 @@ def test_store_in_a_bucket_needs_an_mlflow_address(monkeypatch):
     monkeypatch.delenv("NIGHTCAST_MLFLOW_URI", raising=False)
     with pytest.raises(SpecError, match="NIGHTCAST_MLFLOW_URI"):
         _ = Settings().tracking
+
+
+def test_file_store_that_mlflow_may_use_is_not_a_problem(monkeypatch):
+    monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "mlruns")
+    assert "is the folder 'mlruns'" in (Settings().registry_problem or "")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    assert Settings().registry_problem is None

@@ -142,8 +142,3 @@ def test_folder_is_named_as_a_registry_that_mlflow_refuses(uri, refused):
     if problem:
         assert f"NIGHTCAST_MLFLOW_URI is the folder {uri!r}" in problem
         assert "sqlite:///mlflow.db" in problem
-
-
-def test_file_store_that_mlflow_was_told_to_allow_is_not_a_problem(monkeypatch):
-    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
-    assert TrackingSettings(uri="mlruns").problem is None
