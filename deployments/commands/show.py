@@ -55,10 +55,16 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         "forecasts": published[0],
         "rows": len(forecasts),
         "manifest": newest.manifest,
+        "steps": [step.model_dump() for step in newest.steps],
     }
     zone = spec.schedule.timezone
     return facts, "\n".join(
-        (leaderboard_table(facts), plot(forecasts[forecasts["unique_id"] == name], zone), format_paths(facts, store))
+        (
+            leaderboard_table(facts),
+            plot(forecasts[forecasts["unique_id"] == name], zone),
+            format_steps(facts["steps"]),
+            format_paths(facts, store),
+        )
     )
 
 
@@ -102,6 +108,15 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
         band = [f"{name} {getattr(row, name):8.2f}" for name in outermost]
         lines.append("  ".join(["", f"{row.ds.tz_convert(zone):%d %b %H:%M}", f"y_hat {row.y_hat:8.2f}", *band]))
     return "\n".join(lines)
+
+
+def format_steps(steps: list[dict[str, Any]]) -> str:
+    """Return the wall-clock time of each step of the newest run; the names of cached steps stand at the end."""
+    cached = ", ".join(step["step"] for step in steps if step["outcome"] == "cached")
+    ran = ", ".join(f"{step['step']} {step['seconds']:.1f} s" for step in steps if step["outcome"] != "cached")
+    total = sum(step["seconds"] for step in steps)
+    parts = [f"{total:.1f} s in all", ran, f"cached: {cached}" if cached else ""]
+    return "\nSteps         " + "; ".join(filter(None, parts)) if steps else ""
 
 
 def format_paths(facts: dict[str, Any], store: Store) -> str:

@@ -15,6 +15,16 @@ from tasks.storage.store import Store
 QUARANTINE_KEYS = AliasChoices(AliasPath("story", "validated", "quarantine", "uri"), "quarantine")
 
 
+class StepTime(BaseModel):
+    """One step of a run: whether it ran, was cached or failed, and its wall-clock time in seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    step: str
+    outcome: str
+    seconds: float
+
+
 class RunManifest(BaseModel):
     """One run of one flow. Fields that a failed run does not have are None or empty."""
 
@@ -42,6 +52,7 @@ class RunManifest(BaseModel):
     decision: str | None = Field(None, validation_alias=AliasPath("story", "registered", "reason"))
     row_counts: dict[str, Any] = Field({}, validation_alias=AliasPath("story", "validated", "health"))
     quarantine: str | None = Field(None, validation_alias=QUARANTINE_KEYS)
+    steps: tuple[StepTime, ...] = ()
 
     @property
     def ended(self) -> float:

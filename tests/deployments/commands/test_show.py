@@ -1,6 +1,6 @@
 import pandas as pd
 
-from deployments.commands.show import leaderboard_table, plot
+from deployments.commands.show import format_steps, leaderboard_table, plot
 
 
 def test_plot_scales_bars_to_the_largest_median():
@@ -16,6 +16,16 @@ def test_plot_of_zeros_has_no_bars():
         {"unique_id": "a", "ds": times, "y_hat": [0.0, 0.0], "source": "linear", "model_name": "linear"}
     )
     assert "Series a" in plot(rows, "Europe/Berlin")
+
+
+def test_seconds_of_each_step_are_shown_and_cached_steps_are_named():
+    steps = [
+        {"step": "ingest", "outcome": "ran", "seconds": 0.664},
+        {"step": "train", "outcome": "ran", "seconds": 34.18},
+        {"step": "validate", "outcome": "cached", "seconds": 0.01},
+    ]
+    assert format_steps(steps) == "\nSteps         34.9 s in all; ingest 0.7 s, train 34.2 s; cached: validate"
+    assert format_steps([]) == ""
 
 
 def test_leaderboard_shows_missing_score_as_dash():
