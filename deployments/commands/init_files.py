@@ -134,7 +134,10 @@ def _source_fields(profile: TableProfile, path: str) -> dict[str, Any]:
 
 def _column_fields(profile: TableProfile) -> dict[str, Any]:
     fields: dict[str, Any] = {"unique_id": profile.unique_id} if profile.unique_id else {}
-    fields |= {"ds": profile.ds, "y": list(profile.y) if isinstance(profile.y, tuple) else profile.y}
+    fields |= {
+        "ds": list(profile.time_parts) or profile.ds,
+        "y": list(profile.y) if isinstance(profile.y, tuple) else profile.y,
+    }
     return fields | ({"known_at": profile.known_at} if profile.known_at else {})
 
 
@@ -150,7 +153,7 @@ def _models(profile: TableProfile) -> list[dict[str, Any]]:
 def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
     used = {
         profile.unique_id,
-        profile.ds,
+        *(profile.time_parts or (profile.ds,)),
         profile.known_at,
         *profile.targets,
         *profile.observed,
@@ -166,7 +169,7 @@ def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
 
 def _property_fields(column: ColumnProfile, profile: TableProfile) -> dict[str, Any]:
     """Return one ODCS property; its type is stated if the pipeline uses the column or the file declares the type."""
-    name, key = column.name, [key for key in (profile.unique_id, profile.ds) if key]
+    name, key = column.name, [key for key in (profile.unique_id, *(profile.time_parts or (profile.ds,))) if key]
     fields: dict[str, Any] = {"name": name}
     if logical_type := _logical_type(column, profile):
         fields["logicalType"] = logical_type

@@ -98,7 +98,7 @@ def _kind_of_numbers(values: pd.Series, name: str) -> ColumnKind:
 
 
 def are_compact_dates(text: pd.Series, name: str) -> bool:
-    """Whether digits alone are times.
+    """Return whether digits alone are times.
 
     20240131 and 202401312000 always are; 2024, 202401 and the day numbers of Excel only in a column that is named like
     a time, because they may as well be counts.

@@ -13,6 +13,7 @@ from tasks.profiling.covariates import ParsedTable, find_redundant, infer_covari
 from tasks.profiling.duplicates import infer_duplicate_policy, infer_version_column
 from tasks.profiling.frequency import infer_frequency, mask_outlying_times
 from tasks.profiling.inference import Hints, Inference
+from tasks.profiling.joint_time import join_time_columns
 from tasks.profiling.seasonality import infer_seasonality
 from tasks.profiling.series_column import infer_series_column
 from tasks.profiling.target_column import infer_target
@@ -30,6 +31,7 @@ class TableProfile(Spec):
     rows: int
     unique_id: str | None
     ds: str
+    time_parts: tuple[str, ...] = ()
     format: str | None
     y: str | tuple[str, ...]
     targets: tuple[str, ...]
@@ -63,7 +65,8 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         SpecError: A hint names a column that the table does not have.
         CannotInferPipeline: No pipeline can be inferred from the table.
     """
-    name, profiles = source.label, profile_columns(table, source)
+    name, all_profiles = source.label, profile_columns(table, source)
+    table, profiles, hints, parts = join_time_columns(table, all_profiles, source, hints)
     times = infer_time_column(table, profiles, source, hints)
     source = source.model_copy(update={"epoch": times.epoch, "format": times.source_format})
     zone = infer_timezone(table, times, hints)
@@ -96,8 +99,9 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     optional = (step.gaps, version, repeats, bound)
     inferences += [*seasonality.inferences, *filter(None, optional), *covariates.inferences]
     return TableProfile(
-        source=local if calendar_step or hints.timezone else source, columns=tuple(profiles.values()),
-        rows=table.num_rows, unique_id=ids, ds=times.column, format=times.format, y=target.y, targets=target.columns,
+        source=local if calendar_step or hints.timezone else source, columns=tuple(all_profiles.values()),
+        rows=table.num_rows, unique_id=ids, ds=times.column, time_parts=parts, format=times.format,
+        y=target.y, targets=target.columns,
         known_at=known_at, freq=step.freq, zone=zone.zone, horizon=seasonality.horizon, lookback=seasonality.lookback,
         season=seasonality.season, refresh=seasonality.refresh, observed=covariates.observed, static=covariates.static,
         repeated=policy, minimum=minimum, whole=bool((y % 1 == 0).all()), inferences=tuple(inferences),

@@ -1,9 +1,11 @@
 """DatasetSpec: which columns of a source mean what, and how their values become times, numbers and names."""
 
 from datetime import datetime
+from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import field_validator
+import pyarrow as pa
+from pydantic import BeforeValidator, WithJsonSchema, field_validator
 
 from data_contracts.column_types import ColumnType
 from data_contracts.contract import Column, Contract
@@ -12,20 +14,38 @@ from models.data.features import FeatureSpec
 from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_columns import joint_name, parts_of, with_joint_column
 from tasks.sources.timestamps import TimestampParser
 
 RESERVED_COLUMNS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
 
 
+def _join_time_columns(ds: Any) -> Any:
+    """Return the joint name of a list of columns; other values are returned as they are."""
+    if not isinstance(ds, list | tuple) or not all(isinstance(name, str) for name in ds):
+        return ds
+    return ds[0] if len(ds) == 1 else joint_name(ds)
+
+
+TimeColumnName = Annotated[
+    str,
+    BeforeValidator(_join_time_columns),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}),
+]
+
+
 class ColumnsSpec(Spec):
     """Columns of the source that hold the series, the time and the target. Without `unique_id` there is one series.
+
+    `ds` may be a list of columns: a date and a time of day, or year, month, day and hour, in this order. An empty name
+    is the column without a name, such as the index of a frame that pandas wrote.
 
     `y` may be a list of names or globs: each target then becomes its own series. `known_at` is the time at which a row
     became known: of several versions of one (series, time) the newest version known at the as-of is used.
     """
 
     unique_id: str | None = None
-    ds: str
+    ds: TimeColumnName
     y: str | tuple[str, ...]
     known_at: str | None = None
 
@@ -35,6 +55,11 @@ class ColumnsSpec(Spec):
         if not y or (isinstance(y, tuple) and (not all(y) or len(set(y)) < len(y))):
             raise ValueError("name at least one target, and each of them once")
         return y
+
+    @property
+    def time_parts(self) -> tuple[str, ...]:
+        """The columns that hold the time together; empty if a single column holds it."""
+        return parts_of(self.ds)
 
     @property
     def target(self) -> str:
@@ -104,7 +129,8 @@ class DatasetSpec(Spec):
     @property
     def additional_columns(self) -> tuple[str, ...]:
         """Source columns other than series, time and target: covariates, then columns of the contract alone."""
-        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns))
+        parts = [name for name in self.columns.time_parts if name not in RESERVED_COLUMNS]
+        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns, *parts))
         mapped = {*self.key_columns, *self.select_targets(list(listed))}
         return tuple(name for name in listed if name not in mapped)
 
@@ -116,19 +142,29 @@ class DatasetSpec(Spec):
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns that hold the series and time of a row, and when it became known."""
-        return tuple(name for name in (self.columns.unique_id, self.columns.ds, self.columns.known_at) if name)
+        return tuple(
+            name for name in (self.columns.unique_id, self.columns.ds, self.columns.known_at) if name is not None
+        )
 
     def select_targets(self, names: list[str]) -> list[str]:
         """Return the targets among the columns of the source, without columns that have another role."""
         if isinstance(self.columns.y, str):
             return [self.columns.y]
         return unpivot.match_columns(
-            self.columns.y, names, (*self.key_columns, *self.numeric_covariates, *self.features.static)
+            self.columns.y,
+            names,
+            (*self.key_columns, *self.columns.time_parts, *self.numeric_covariates, *self.features.static),
         )
 
     def select_columns(self, names: list[str]) -> list[str]:
         """Return every column of the source that is used, including those that the source lacks."""
-        return list(dict.fromkeys((*self.key_columns, *self.select_targets(names), *self.additional_columns)))
+        keys = [name for name in self.key_columns if name != self.columns.ds or name in names or not parts_of(name)]
+        keys += self.columns.time_parts
+        return list(dict.fromkeys((*keys, *self.select_targets(names), *self.additional_columns)))
+
+    def with_joint_time(self, table: pa.Table) -> pa.Table:
+        """Return the table of the source with the time that several columns hold together as a column of text."""
+        return with_joint_column(table, self.columns.ds)
 
     def parse_known_at(self, values: pd.Series) -> pd.Series:
         """Parse the times at which rows became known: UTC with microsecond precision, NaT if it cannot be parsed."""
@@ -148,6 +184,8 @@ class DatasetSpec(Spec):
         """Return the role of a column, other than series, time and target, as text for a message."""
         if name in {*self.numeric_covariates, *self.features.static}:
             return "covariate"
+        if name in self.columns.time_parts:
+            return "time (ds)"
         return f"column that contract {self.contract.label if self.contract else ''} promises"
 
     @property
