@@ -162,14 +162,17 @@ def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
     columns = [
         column
         for column in profile.columns
-        if column.name in used or (column.name not in RESERVED_COLUMNS and column.name.strip())
+        if column.name.strip() and (column.name in used or column.name not in RESERVED_COLUMNS)
     ]
     return columns if len(columns) <= MAX_CONTRACT_COLUMNS else [column for column in columns if column.name in used]
 
 
 def _property_fields(column: ColumnProfile, profile: TableProfile) -> dict[str, Any]:
     """Return one ODCS property; its type is stated if the pipeline uses the column or the file declares the type."""
-    name, key = column.name, [key for key in (profile.unique_id, *(profile.time_parts or (profile.ds,))) if key]
+    name, key = (
+        column.name,
+        [key for key in (profile.unique_id, *(profile.time_parts or (profile.ds,))) if key is not None],
+    )
     fields: dict[str, Any] = {"name": name}
     if logical_type := _logical_type(column, profile):
         fields["logicalType"] = logical_type

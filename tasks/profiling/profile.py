@@ -17,7 +17,13 @@ from tasks.profiling.joint_time import join_time_columns
 from tasks.profiling.seasonality import infer_seasonality
 from tasks.profiling.series_column import infer_series_column
 from tasks.profiling.target_column import infer_target
-from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
+from tasks.profiling.time_column import (
+    TimeColumn,
+    contract_time_column,
+    describe_joint_time,
+    infer_time_column,
+    to_pandas,
+)
 from tasks.profiling.timezone import infer_timezone
 from tasks.sources.spec import SourceSpec
 from tasks.sources.values import parse_numbers
@@ -66,8 +72,9 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         CannotInferPipeline: No pipeline can be inferred from the table.
     """
     name, all_profiles = source.label, profile_columns(table, source)
-    table, profiles, hints, parts = join_time_columns(table, all_profiles, source, hints)
-    times = infer_time_column(table, profiles, source, hints)
+    table, profiles, named, parts = join_time_columns(table, all_profiles, source, hints)
+    times = infer_time_column(table, profiles, source, named)
+    times = times if hints.time or not parts else describe_joint_time(times)
     source = source.model_copy(update={"epoch": times.epoch, "format": times.source_format})
     zone = infer_timezone(table, times, hints)
     frame = _parse_table(table, profiles, times, source.decimal)

@@ -80,6 +80,13 @@ def infer_time_column(
     return TimeColumn(name, times, inference, contract_format, None if contract_format else written)
 
 
+def describe_joint_time(times: TimeColumn) -> TimeColumn:
+    """Return a time that was inferred from several columns with the confidence and the option for it."""
+    confidence = "unsure" if times.inference.confidence == "unsure" else "likely"
+    evidence = f"these columns hold one time together, for others: --time; {times.inference.evidence}"
+    return times._replace(inference=times.inference._replace(confidence=confidence, evidence=evidence))
+
+
 def to_pandas(values: pa.ChunkedArray) -> pd.Series:
     """Convert a column to pandas, with dictionary values decoded."""
     arrow_type = values.type

@@ -3,6 +3,7 @@
 import pandas as pd
 import pyarrow as pa
 import pytest
+
 from tasks.sources.dataset import ColumnsSpec
 from tasks.sources.time_columns import join_columns, joint_name, parts_of, with_joint_column
 from tasks.sources.timestamps import TimestampParser
@@ -11,7 +12,8 @@ from tasks.sources.timestamps import TimestampParser
 @pytest.mark.parametrize(
     ("columns", "text"),
     [
-        ({"Date": ["31.01.2024", "1.2.2024"], "Time": ["13:00", "01:00:30"]}, ["31.01.2024 13:00", "1.2.2024 01:00:30"]),
+        ({"Date": ["31.01.2024", "1.2.2024"], "Time": ["13:00", "01:00:30"]},
+         ["31.01.2024 13:00", "1.2.2024 01:00:30"]),
         ({"Date": ["31.01.2024"], "Time": ["24:00"]}, ["31.01.2024 24:00"]),
         ({"Date": ["31.01.2024", None], "Time": [None, "1:00"]}, [None, None]),
         ({"date": ["2024-01-31", "2024-01-31"], "hr": [0, 24]}, ["2024-01-31 00:00", "2024-01-31 24:00"]),
@@ -21,17 +23,21 @@ from tasks.sources.timestamps import TimestampParser
         ({"date": ["2024-01-31"] * 2, "part": [0.0, 0.5]}, ["2024-01-31 00:00", "2024-01-31 12:00"]),
         ({"date": ["2024-01-31"] * 2, "hour": ["H01", "H24"]}, ["2024-01-31 01:00", "2024-01-31 24:00"]),
         ({"date": ["2024-01-31"] * 2, "hour": ["13h30", "7h"]}, ["2024-01-31 13:30", "2024-01-31 7:00"]),
-        ({"date": ["2024-01-31"] * 2, "hours": ["00:00-01:00", "01:00 - 02:00"]}, ["2024-01-31 00:00", "2024-01-31 01:00"]),
+        ({"date": ["2024-01-31"] * 2, "hours": ["00:00-01:00", "01:00 - 02:00"]},
+         ["2024-01-31 00:00", "2024-01-31 01:00"]),
         ({"date": ["2024-01-31 00:00:00"], "time": ["13:00:00"]}, ["2024-01-31 13:00:00"]),
         ({"date": ["1/31/2024 12:00:00 AM"], "time": ["1:00 PM"]}, ["1/31/2024 1:00 PM"]),
         ({"date": ["2024-01-31"], "time": ["1899-12-30 13:00:00"]}, ["2024-01-31 13:00:00"]),
-        ({"date": [pd.Timestamp("2024-01-31")], "time": [pd.Timestamp("2024-01-31 13:00").time()]}, ["2024-01-31 13:00:00"]),
+        ({"date": [pd.Timestamp("2024-01-31")], "time": [pd.Timestamp("2024-01-31 13:00").time()]},
+         ["2024-01-31 13:00:00"]),
         ({"date": [pd.Timestamp("2024-01-31").date()], "time": ["13:00"]}, ["2024-01-31 13:00"]),
         ({"date": ["2024-01-31"], "hour": [13], "minute": [5]}, ["2024-01-31 13:05"]),
         ({"year": ["2024"], "month": ["01"], "day": ["05"]}, ["2024-01-05"]),
-        ({"year": [2024, 2024], "month": [1, 12], "day": [5, 31], "hour": [0, 24]}, ["2024-01-05 00:00", "2024-12-31 24:00"]),
+        ({"year": [2024, 2024], "month": [1, 12], "day": [5, 31], "hour": [0, 24]},
+         ["2024-01-05 00:00", "2024-12-31 24:00"]),
         ({"year": [2024], "month": [1], "day": [5], "hour": [13], "minute": [15]}, ["2024-01-05 13:15"]),
-        ({"year": [2024], "month": [1], "day": [5], "hour": [13], "minute": [15], "second": [9]}, ["2024-01-05 13:15:09"]),
+        ({"year": [2024], "month": [1], "day": [5], "hour": [13], "minute": [15], "second": [9]},
+         ["2024-01-05 13:15:09"]),
         ({"Jahr": [2024.0, None], "Monat": [1, 2]}, ["2024-01", None]),
         ({"year": [2024, 2024], "month": ["Jan", "Dec"], "day": [5, 6]}, ["2024-Jan-05", "2024-Dec-06"]),
         ({"year": [2024, 2024], "week": [1, 9]}, ["2024-W01", "2024-W09"]),
@@ -59,7 +65,7 @@ def test_joint_text_is_read_as_one_time():
 
 @pytest.mark.parametrize("columns", [["a"] * 7, ["a", "a"], ["a", ""], ["a + b", "c"], []])
 def test_wrong_list_of_columns_is_refused(columns):
-    with pytest.raises(ValueError, match="list 2 to 6 columns|name each column once"):
+    with pytest.raises(ValueError, match=r"list 2 to 6 columns|name each column once"):
         joint_name(columns)
 
 
