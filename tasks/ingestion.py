@@ -50,7 +50,7 @@ def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.T
     kept |= _ambiguous_hours(table["ds"].to_pandas(), ids, times, reading, moment)
     if reading.columns.known_at:
         kept &= ~(reading.parse_known_at(table["known_at"].to_pandas()) >= pd.Timestamp(as_of))
-    known_ahead = {*RESERVED_COLUMNS, *reading.features.known_columns} - {"y"}
+    known_ahead = {*RESERVED_COLUMNS, *reading.features.known_columns, *reading.columns.time_parts} - {"y"}
     is_future = pa.array(later.to_numpy())
     for index, field in enumerate(table.schema):
         if field.name not in known_ahead:
@@ -86,12 +86,14 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     Raises:
         SourceUnreadable: A column is missing, repeated or has a reserved name; or the table is empty.
     """
+    table = reading.with_joint_time(table)
     columns, names = reading.columns, table.column_names
-    mapped = [("time (ds)", columns.ds), ("known_at", columns.known_at)]
-    mapped += [("series (unique_id)", name) for name in columns.id_columns]
+    mapped = [("series (unique_id)", name) for name in columns.id_columns]
+    mapped += [("time (ds)", name) for name in columns.time_parts or (columns.ds,)]
+    mapped += [("known_at", columns.known_at)]
     mapped += [("target (y)", target) for target in reading.select_targets(names)]
     needed = [(role, name) for role, name in mapped if name is not None] + [
-        (reading.describe_role(name), name) for name in reading.additional_columns
+        (reading.describe_role(name), name) for name in reading.additional_columns if name not in columns.key_parts
     ]
     findings = [_describe_missing(role, name, table) for role, name in needed if name not in names]
     findings += [

@@ -121,7 +121,10 @@ def _whole(sign: str | float) -> str | float:
 def _column_fields(profile: TableProfile) -> dict[str, Any]:
     ids = profile.unique_id
     fields: dict[str, Any] = {"unique_id": list(ids) if isinstance(ids, tuple) else ids} if ids else {}
-    fields |= {"ds": profile.ds, "y": list(profile.y) if isinstance(profile.y, tuple) else profile.y}
+    fields |= {
+        "ds": list(profile.time_parts) or profile.ds,
+        "y": list(profile.y) if isinstance(profile.y, tuple) else profile.y,
+    }
     return fields | ({"known_at": profile.known_at} if profile.known_at else {})
 
 
@@ -137,7 +140,7 @@ def _models(profile: TableProfile) -> list[dict[str, Any]]:
 def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
     used = {
         *profile.id_columns,
-        profile.ds,
+        *(profile.time_parts or (profile.ds,)),
         profile.known_at,
         *profile.targets,
         *profile.known,
@@ -147,15 +150,16 @@ def _contract_columns(profile: TableProfile) -> list[ColumnProfile]:
     columns = [
         column
         for column in profile.columns
-        if column.name in used
-        or (column.name not in RESERVED_COLUMNS and column.name.strip() and column.kind != "nested")
+        if column.name.strip()
+        and column.kind != "nested"
+        and (column.name in used or column.name not in RESERVED_COLUMNS)
     ]
     return columns if len(columns) <= MAX_CONTRACT_COLUMNS else [column for column in columns if column.name in used]
 
 
 def _property_fields(column: ColumnProfile, profile: TableProfile) -> dict[str, Any]:
     """Return one ODCS property; its type is stated if the pipeline uses the column or the file declares the type."""
-    name, key = column.name, [*profile.id_columns, profile.ds]
+    name, key = column.name, [*profile.id_columns, *(profile.time_parts or (profile.ds,))]
     fields: dict[str, Any] = {"name": name}
     if logical_type := _logical_type(column, profile):
         fields["logicalType"] = logical_type

@@ -90,7 +90,8 @@ class PipelineSpec(Spec):
             raise ValueError("models: list at least one model")
         columns, features = self.columns, self.features
         targets = [columns.y] if isinstance(columns.y, str) else list(columns.y)
-        roles = [columns.ds, *targets, *columns.id_columns, *filter(None, [columns.known_at])]
+        roles = [*(columns.time_parts or (columns.ds,)), *targets, *columns.id_columns]
+        roles += filter(None, [columns.known_at])
         roles += [*features.known_columns, *features.observed]
         numeric = ("y", *features.known_columns, *features.observed)
         if unknown := sorted(set(self.cleaning.fill) - set(numeric)):

@@ -52,19 +52,21 @@ def profile_columns(table: pa.Table, source: SourceSpec) -> dict[str, ColumnProf
         source: How the table is read.
 
     Returns:
-        The profiles by name, in the order of the table. Columns whose name is empty, has control characters or occurs
-        twice are left out.
+        The profiles by name, in the order of the table. Columns whose name has control characters, occurs twice, or is
+        empty without holding times are left out.
     """
     every = max(1, -(-table.num_rows // MAX_SAMPLED_ROWS))
     sample = table.take(pa.array(np.arange(0, table.num_rows, every))) if every > 1 else table
     names = table.column_names
-    usable = (name for name in names if names.count(name) == 1 and _is_usable_name(name))
-    return {name: profile_column(name, sample[name], source) for name in usable}
+    profiles = (profile_column(name, sample[name], source) for name in names if names.count(name) == 1)
+    return {profile.name: profile for profile in profiles if _is_usable(profile)}
 
 
-def _is_usable_name(name: str) -> bool:
-    """Whether a series may have the name: a table with one series gives it the name of the target."""
-    return bool(name.strip()) and not any(unicodedata.category(letter) == "Cc" for letter in name)
+def _is_usable(profile: ColumnProfile) -> bool:
+    # A table with one series is named after its target. A column of times may have an empty name, as pandas writes it.
+    if not profile.name.strip():
+        return profile.name == "" and profile.kind in ("time", "epoch")
+    return not any(unicodedata.category(letter) == "Cc" for letter in profile.name)
 
 
 def profile_column(name: str, values: pa.ChunkedArray, source: SourceSpec) -> ColumnProfile:
@@ -104,7 +106,7 @@ def _kind_of_numbers(values: pd.Series, name: str) -> ColumnKind:
 
 
 def are_compact_dates(text: pd.Series, name: str) -> bool:
-    """Whether digits alone are times.
+    """Return whether digits alone are times.
 
     20240131 and 202401312000 always are; 2024, 202401 and the day numbers of Excel only in a column that is named like
     a time, because they may as well be counts.

@@ -13,12 +13,19 @@ from tasks.profiling.covariates import find_redundant, infer_covariates
 from tasks.profiling.duplicates import infer_duplicate_policy, infer_version_column
 from tasks.profiling.frequency import infer_frequency, mask_outlying_times
 from tasks.profiling.inference import Hints, Inference
+from tasks.profiling.joint_time import join_time_columns
 from tasks.profiling.parsed_table import ParsedTable
 from tasks.profiling.seasonality import infer_seasonality
 from tasks.profiling.series_column import infer_series_columns
 from tasks.profiling.stamps import infer_stamps
 from tasks.profiling.target_column import infer_target
-from tasks.profiling.time_column import TimeColumn, contract_time_column, infer_time_column, to_pandas
+from tasks.profiling.time_column import (
+    TimeColumn,
+    contract_time_column,
+    describe_joint_time,
+    infer_time_column,
+    to_pandas,
+)
 from tasks.profiling.timezone import infer_timezone
 from tasks.sources.numbers import NumberFormat, parse_numbers
 from tasks.sources.spec import SourceSpec
@@ -32,6 +39,7 @@ class TableProfile(Spec):
     rows: int
     unique_id: str | tuple[str, ...] | None
     ds: str
+    time_parts: tuple[str, ...] = ()
     format: str | None
     y: str | tuple[str, ...]
     targets: tuple[str, ...]
@@ -71,8 +79,10 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         SpecError: A hint names a column that the table does not have.
         CannotInferPipeline: No pipeline can be inferred from the table.
     """
-    name, profiles = source.label, profile_columns(table, source)
-    times = infer_time_column(table, profiles, source, hints)
+    name, all_profiles = source.label, profile_columns(table, source)
+    table, profiles, named, parts = join_time_columns(table, all_profiles, source, hints)
+    times = infer_time_column(table, profiles, source, named)
+    times = times if hints.time or not parts else describe_joint_time(times)
     source = source.model_copy(update={"epoch": times.epoch, "format": times.source_format})
     zone = infer_timezone(table, times, hints)
     frame = _parse_table(table, profiles, times, source.number_format)
@@ -108,10 +118,11 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     source = local if calendar_step or hints.timezone else source
     return TableProfile(
         source=source.model_copy(update={"stamps": stamps_setting}),
-        columns=tuple(profiles.values()),
+        columns=tuple(all_profiles.values()),
         rows=table.num_rows,
         unique_id=ids if len(ids) > 1 else next(iter(ids), None),
         ds=times.column,
+        time_parts=parts,
         format=times.format,
         y=target.y,
         targets=target.columns,

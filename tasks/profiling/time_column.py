@@ -22,6 +22,7 @@ from tasks.profiling.column_types import (
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent, join_names, resolve_column
 from tasks.profiling.vocabulary import AUDIT_WORDS, TIME_WORDS
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_columns import parts_of
 from tasks.sources.time_recognition import RecognizedFormat, recognize_column
 from tasks.sources.values import format_value
 
@@ -73,9 +74,17 @@ def infer_time_column(
     share = float(times.notna().mean()) if len(times) else 0.0
     if share < MIN_MATCHING_SHARE:
         raise CannotInferPipeline(_unreadable_message(name, values, times, source, recognized))
-    contract_format = _contract_format(written) if recognized and recognized.uneven else None
+    in_contract = recognized and recognized.uneven and not parts_of(name)  # a contract has no joint column
+    contract_format = _contract_format(written) if in_contract else None
     inference = _inference(name, times, (share, recognized), profiles, hints)
     return TimeColumn(name, times, inference, contract_format, None if contract_format else written)
+
+
+def describe_joint_time(times: TimeColumn) -> TimeColumn:
+    """Return a time that was inferred from several columns with the confidence and the option for it."""
+    confidence = "unsure" if times.inference.confidence == "unsure" else "likely"
+    evidence = f"these columns hold one time together, for others: --time; {times.inference.evidence}"
+    return times._replace(inference=times.inference._replace(confidence=confidence, evidence=evidence))
 
 
 def to_pandas(values: pa.ChunkedArray) -> pd.Series:

@@ -7,6 +7,15 @@ def _words(text: str) -> frozenset[str]:
 
 TIME_WORDS = _words("time date datetime timestamp ds day hour week month period dt ts date_time index year")
 HOUR_WORDS = _words("hr hour hours minute time period")
+TIME_PART_WORDS = {
+    "year": _words("year yr yyyy jahr año ano anno année annee jaar rok år"),
+    "month": _words("month mon mnth mm mo monat mes mese mois maand miesiąc måned"),
+    "day": _words("day dd mday dayofmonth tag día dia giorno jour dag dzień"),
+    "hour": _words("hour hours hr hh std stunde hora ora heure uur"),
+    "minute": _words("minute min mi"),
+}
+WEEK_WORDS = _words("week isoweek weekofyear wk kw woche semaine semana")
+QUARTER_WORDS = _words("quarter qtr quartal trimester trimestre trim q")
 AUDIT_WORDS = _words("created updated modified loaded inserted ingested known exported local at")
 VERSION_WORDS = _words("known loaded inserted ingested updated modified created exported published revised")
 ID_NAMES = _words("unique_id series series_id id item_id")

@@ -98,14 +98,18 @@ def to_source_rows(rejected: pd.DataFrame, reading: DatasetSpec, schema: pa.Sche
     kept = rejected.sort_values("row", kind="stable")
     single_id = columns.unique_id if isinstance(columns.unique_id, str) else None  # several are columns of their own
     source_names = {"unique_id": single_id, "ds": columns.ds, "known_at": columns.known_at}
+    if columns.time_parts and all(name in kept for name in columns.time_parts):
+        source_names["ds"] = None  # the columns of the source are there
     if isinstance(columns.y, str):
         source_names["y"] = columns.y
     else:
         kept = _pivot_cells(kept, bool(columns.unique_id))
     kept = kept.drop(columns=list(QUARANTINE_COLUMNS))
     kept = kept.rename(columns={f"{name}{SOURCE_SUFFIX}": name for name in QUARANTINE_COLUMNS})
-    kept = kept.drop(columns=[canonical for canonical, name in source_names.items() if not name and canonical in kept])
-    kept = kept.rename(columns={canonical: name for canonical, name in source_names.items() if name})
+    kept = kept.drop(
+        columns=[canonical for canonical, name in source_names.items() if name is None and canonical in kept]
+    )
+    kept = kept.rename(columns={canonical: name for canonical, name in source_names.items() if name is not None})
     order = [name for name in schema.names if name in kept] if schema else []
     return kept[[*order, *(name for name in kept if name not in order)]].reset_index(drop=True)
 

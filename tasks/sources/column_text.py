@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
 from tasks.sources.time_formats import ParsedTimes
 
@@ -35,3 +36,8 @@ def numbers_to_text(values: pd.Series) -> pd.Series:
     codes, distinct = pd.factorize(values)
     text = [str(int(value)) if float(value).is_integer() else str(value) for value in distinct]
     return pd.Series([*text, None], dtype="str").take(codes).set_axis(values.index)
+
+
+def text_to_arrow(text: pd.Series) -> pa.Array:
+    """Return text as an Arrow array, with null for a missing value."""
+    return pa.array(text.astype(object).where(text.notna(), None).tolist(), pa.string())

@@ -1,9 +1,11 @@
 """DatasetSpec: which columns of a source mean what, and how their values become times, numbers and names."""
 
 from datetime import datetime
+from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import field_validator
+import pyarrow as pa
+from pydantic import BeforeValidator, WithJsonSchema, field_validator
 
 from data_contracts.column_types import ColumnType
 from data_contracts.contract import Column, Contract
@@ -13,22 +15,39 @@ from models.data.time_steps import Stamps, default_stamps, period_begins, period
 from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_columns import joint_name, parts_of, with_joint_column
 from tasks.sources.timestamps import TimestampParser
 
 RESERVED_COLUMNS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
+
+
+def _join_time_columns(ds: Any) -> Any:
+    """Return the joint name of a list of columns; other values are returned as they are."""
+    if not isinstance(ds, list | tuple) or not all(isinstance(name, str) for name in ds):
+        return ds
+    return ds[0] if len(ds) == 1 else joint_name(ds)
+
+
+TimeColumnName = Annotated[
+    str,
+    BeforeValidator(_join_time_columns),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"items": {"type": "string"}, "type": "array"}]}),
+]
 
 
 class ColumnsSpec(Spec):
     """Columns of the source that hold the series, the time and the target. Without `unique_id` there is one series.
 
     `unique_id` may be a list of columns that together name a series: store and item give `7/tea`, and every published
-    table keeps them beside `unique_id`. `y` may be a list of names or globs: each target then becomes its own series.
-    `known_at` is the time at which a row became known: of several versions of one (series, time) the newest version
-    known at the as-of is used.
+    table keeps them beside `unique_id`. `ds` may be a list of columns: a date and a time of day, or year, month, day and
+    hour, in this order. An empty name is the column without a name, such as the index of a frame that pandas wrote.
+
+    `y` may be a list of names or globs: each target then becomes its own series. `known_at` is the time at which a row
+    became known: of several versions of one (series, time) the newest version known at the as-of is used.
     """
 
     unique_id: str | tuple[str, ...] | None = None
-    ds: str
+    ds: TimeColumnName
     y: str | tuple[str, ...]
     known_at: str | None = None
 
@@ -47,6 +66,16 @@ class ColumnsSpec(Spec):
         if not y or (isinstance(y, tuple) and (not all(y) or len(set(y)) < len(y))):
             raise ValueError("name at least one target, and each of them once")
         return y
+
+    @property
+    def time_parts(self) -> tuple[str, ...]:
+        """The columns that hold the time together; empty if a single column holds it."""
+        return parts_of(self.ds)
+
+    @property
+    def key_parts(self) -> tuple[str, ...]:
+        """The columns that hold a time or a name together with others."""
+        return (*self.composite_ids, *self.time_parts)
 
     @property
     def id_columns(self) -> tuple[str, ...]:
@@ -158,16 +187,17 @@ class DatasetSpec(Spec):
 
     @property
     def additional_columns(self) -> tuple[str, ...]:
-        """Source columns other than series, time and target: covariates, columns of the contract, parts of a name."""
+        """Source columns other than series, time and target: covariates, columns of the contract, parts of a key."""
         composite = self.columns.composite_ids
-        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns, *composite))
+        parts = (*composite, *(name for name in self.columns.time_parts if name not in RESERVED_COLUMNS))
+        listed = dict.fromkeys((*self.numeric_covariates, *self.features.static, *self.contract_columns, *parts))
         mapped = {*self.key_columns, *self.select_targets(list(listed))} - {*composite}
         return tuple(name for name in listed if name not in mapped)
 
     @property
     def optional_columns(self) -> tuple[str, ...]:
         """Source columns that some files may lack: all but the keys and the targets."""
-        return self.additional_columns
+        return tuple(name for name in self.additional_columns if name not in self.columns.key_parts)
 
     @property
     def contract_columns(self) -> tuple[str, ...]:
@@ -186,12 +216,20 @@ class DatasetSpec(Spec):
         if isinstance(self.columns.y, str):
             return [self.columns.y]
         return unpivot.match_columns(
-            self.columns.y, names, (*self.key_columns, *self.numeric_covariates, *self.features.static)
+            self.columns.y,
+            names,
+            (*self.key_columns, *self.columns.time_parts, *self.numeric_covariates, *self.features.static),
         )
 
     def select_columns(self, names: list[str]) -> list[str]:
         """Return every column of the source that is used, including those that the source lacks."""
-        return list(dict.fromkeys((*self.key_columns, *self.select_targets(names), *self.additional_columns)))
+        keys = [name for name in self.key_columns if name != self.columns.ds or name in names or not parts_of(name)]
+        keys += self.columns.time_parts
+        return list(dict.fromkeys((*keys, *self.select_targets(names), *self.additional_columns)))
+
+    def with_joint_time(self, table: pa.Table) -> pa.Table:
+        """Return the table of the source with the time that several columns hold together as a column of text."""
+        return with_joint_column(table, self.columns.ds)
 
     def parse_known_at(self, values: pd.Series) -> pd.Series:
         """Parse the times at which rows became known: UTC with microsecond precision, NaT if it cannot be parsed."""
@@ -218,6 +256,8 @@ class DatasetSpec(Spec):
             return "series (unique_id)"
         if name in {*self.numeric_covariates, *self.features.static}:
             return "covariate"
+        if name in self.columns.time_parts:
+            return "time (ds)"
         return f"column that contract {self.contract.label if self.contract else ''} promises"
 
     @property

@@ -40,6 +40,8 @@ def plan_incremental_read(
     spec, columns = reading.source.incremental, reading.columns
     if spec is None or before is None or before.reading != dataset_spec_digest(reading) or reading.source.uses_as_of:
         return None
+    if columns.time_parts:
+        return None  # a database cannot compare a time that several columns hold
     try:
         raw = store.arrow(before.raw)
     except StoreDamaged:

@@ -1,4 +1,4 @@
-"""Times that strptime cannot express: quarters, half years, months such as 2024M01, weeks, numbers of days and steps."""
+"""Times that strptime cannot express: quarters, half years, months such as 2024M01, weeks, day and step numbers."""
 
 from collections.abc import Callable
 

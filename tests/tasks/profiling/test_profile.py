@@ -134,11 +134,11 @@ def test_column_without_later_values_is_observed(infer):
     assert (profile.known, profile.observed) == ((), ("price",))
 
 
-def test_day_and_hour_in_two_columns_are_an_error_with_a_fix(infer):
+def test_day_and_hour_in_two_columns_are_one_time(infer):
     hours = dates(480, "h")
     frame = pd.DataFrame({"dteday": hours.strftime("%m/%d/%Y"), "hr": hours.hour, "cnt": wave(480, 24).round()})
-    with pytest.raises(CannotInferPipeline, match=r"'hr' looks like the hour.*--id hr"):
-        infer(frame)
+    profile = infer(frame)
+    assert (profile.time_parts, profile.ds, profile.freq, profile.y) == (("dteday", "hr"), "dteday + hr", "h", "cnt")
 
 
 def test_repeated_rows_with_equal_numbers_are_not_series_and_the_first_is_used(infer):
