@@ -18,14 +18,14 @@ from tasks.sources.spec import SourceSpec
 METADATA_VERSION = re.compile(r"v?(\d+)[^/]*\.metadata\.json(?:\.gz)?$|v(\d+)\.gz\.metadata\.json$")
 DELTA_OPTIONS = {  # fsspec's options of a bucket, and the names that the libraries give them
     "key": "AWS_ACCESS_KEY_ID",
-    "secret": "AWS_SECRET_ACCESS_KEY",  # noqa: S105
-    "token": "AWS_SESSION_TOKEN",  # noqa: S105
+    "secret": "AWS_SECRET_ACCESS_KEY",
+    "token": "AWS_SESSION_TOKEN",
     "endpoint_url": "AWS_ENDPOINT_URL",
 }
 ICEBERG_OPTIONS = {
     "key": "s3.access-key-id",
-    "secret": "s3.secret-access-key",  # noqa: S105
-    "token": "s3.session-token",  # noqa: S105
+    "secret": "s3.secret-access-key",
+    "token": "s3.session-token",
     "endpoint_url": "s3.endpoint",
 }
 
@@ -62,10 +62,7 @@ def open_lake_table(source: SourceSpec) -> Any:
         source: The source, with its secrets resolved; of kind delta or iceberg.
 
     Returns:
-        A `DeltaTable`, or a `StaticTable` of pyiceberg.
-
-    Raises:
-        SourceUnreadable: The folder holds no Iceberg metadata.
+        A `DeltaTable`, or a `StaticTable` of pyiceberg. Raises SourceUnreadable for a folder without Iceberg metadata.
     """
     filesystem, path = open_file(source)
     address = source.path.rstrip("/") if "://" in source.path else path.rstrip("/")

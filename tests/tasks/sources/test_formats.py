@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.feather as feather
-import pyarrow.orc as orc
 import pytest
+from pyarrow import feather, orc
 
 from data_contracts.errors import SourceUnreadable, SpecError
 from tasks.sources.read import fingerprint, read_source
@@ -63,13 +62,13 @@ def test_json_files_of_a_folder_are_one_table_and_a_later_covariate_is_missing_b
     (tmp_path / "README.md").write_text("# sales\n")
     table = read_source(source("json", tmp_path), ["sku", "sold", "price"], optional=["price"])
     assert table.to_pydict() == {"sku": ["b", "7"], "sold": [2.5, 1.0], "price": [3, None]}
-    with pytest.raises(SourceUnreadable, match="column 'price' is missing, and .*b.jsonl has it"):
+    with pytest.raises(SourceUnreadable, match=r"column 'price' is missing, and .*b\.jsonl has it"):
         read_source(source("json", tmp_path), ["sku", "price"])
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "the file is empty"), (b"{", "can't be read as json"), (b"[1, 2]", "can't be read as json: it is not a list"),
+    [(b"", "the file is empty"), (b"{", "can't be read as json"), (b"[1, 2]", "it is not a list of objects"),
      (b'{"a": 1}\nx\n', "can't be read as json"), (b"\xff\xfe{", "UTF")],
 )  # fmt: skip
 def test_invalid_json_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
