@@ -56,13 +56,17 @@ def resolve_lake_table(source: SourceSpec) -> SourceSpec:
             if _is_partition(path, root)
             else f"install its reader with: pip install 'nightcast[{kind}]'"
         )
-        raise source_error(source, f"it is {title}, whose folder also holds rows that were replaced or deleted; {way}")
+        error = source_error(
+            source, f"it is {title}, whose folder also holds rows that were replaced or deleted; {way}"
+        )
+        raise error
     if _mentions_removal(filesystem, root, kind):
-        raise source_error(
+        error = source_error(
             source,
             f"its log of kind {kind} names removed files but cannot be read, so that deleted rows would come back; "
             "repair the log, or write the current rows to a new folder",
         )
+        raise error
     log.warning("%s: its folder of kind %s has a log that names no table; every file is read", source.label, kind)
     return source
 

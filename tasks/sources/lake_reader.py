@@ -77,7 +77,8 @@ def open_lake_table(source: SourceSpec) -> Any:
 
     metadata = find_metadata(filesystem, path.rstrip("/"))
     if metadata is None:
-        raise source_error(source, "its folder has no metadata/*.metadata.json; name the folder of an Iceberg table")
+        error = source_error(source, "its folder has no metadata/*.metadata.json; name the folder of an Iceberg table")
+        raise error
     scheme = f"{source.path.split('://', 1)[0]}://" if "://" in source.path else ""
     options = {ICEBERG_OPTIONS[name]: str(value) for name, value in source.storage.items() if name in ICEBERG_OPTIONS}
     return StaticTable.from_metadata(f"{scheme}{metadata.removeprefix(scheme)}", options)
