@@ -12,10 +12,10 @@ Name = typer.Option(help="Name of the pipeline; by default derived from the tabl
 
 
 def init(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
-    table_path: Annotated[
-        str, typer.Argument(metavar="TABLE", help="A CSV or Parquet file, a folder, a glob, a URL or a database.")
-    ],
-    table: Annotated[str | None, typer.Option(metavar="NAME", help="The table of a database.")] = None,
+    table_path: Annotated[str, typer.Argument(metavar="TABLE", help="A file, a folder, a glob, a URL or a database.")],
+    table: Annotated[
+        str | None, typer.Option(metavar="NAME", help="The table of a database, or the sheet of a workbook.")
+    ] = None,
     out: Annotated[str, typer.Option(metavar="FOLDER", help="Folder for the two files.")] = ".",
     name: Annotated[str | None, Name] = None,
     time: Annotated[

@@ -107,6 +107,7 @@ def _source_fields(profile: TableProfile, path: str) -> dict[str, Any]:
     fields |= {"decimal": ","} if source.decimal == "," else {}
     fields |= {"thousands": source.thousands} if source.thousands else {}
     fields |= {"missing": [_whole(sign) for sign in source.missing]} if source.missing else {}
+    fields |= {"sheet": source.sheet} if source.sheet else {}
     fields |= {"encoding": source.encoding} if source.encoding != "utf-8" else {}
     fields |= {"epoch": source.epoch} if source.epoch else {}
     fields |= {"format": source.format} if source.format else {}

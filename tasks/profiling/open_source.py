@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 from pydantic import ValidationError
 from sqlalchemy import create_engine, inspect
@@ -16,13 +17,13 @@ from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, joi
 from tasks.profiling.number_format import infer_number_format
 from tasks.sources.csv_reader import sample_dialect
 from tasks.sources.errors import translate_errors
-from tasks.sources.filesystem import SCHEMES
+from tasks.sources.filesystem import SCHEMES, SUFFIXES, list_source_files
+from tasks.sources.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
 from tasks.sources.spec import SECRET_NAME, VARIABLE_REFERENCE, SourceSpec
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
-TEXT_SUFFIXES, PARQUET_SUFFIXES = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 ENCODINGS = ("utf-8", "utf-16", "cp1252")  # in this order; the last reads almost any file
 MAX_SHOWN_NAMES = 3
 NO_HINTS = Hints()
@@ -33,7 +34,7 @@ def infer_source(address: str, table: str | None = None) -> SourceSpec:
 
     Args:
         address: A file, a folder, a glob, an fsspec URL, or the URL of a database.
-        table: The table of a database; may be omitted if it has only one.
+        table: The table of a database, or the sheet of a workbook; may be omitted if it has only one.
 
     Returns:
         The source as the pipeline will name it.
@@ -50,10 +51,13 @@ def infer_source(address: str, table: str | None = None) -> SourceSpec:
         raise SpecError(
             f"{address}: the scheme {scheme}:// is not supported. Use a file, a folder, s3://… or sqlite:///file.db."
         )
-    elif table:
-        raise SpecError(f"--table is for a database such as sqlite:///file.db; {address} is a file, folder or URL.")
     else:
         settings = _infer_files(address, bool(has_scheme))
+        if table and settings["kind"] != "excel":
+            raise SpecError(
+                f"--table is for a database such as sqlite:///file.db, or a sheet; {address} is a file, folder or URL."
+            )
+        settings |= {"sheet": table} if table else {}
     try:
         return SourceSpec.model_validate(settings)
     except ValidationError as error:
@@ -124,7 +128,7 @@ def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
             first_error = first_error or error
             if "encod" not in str(error) and "written in" not in str(error):
                 break
-    findings = first_error.findings if first_error else []
+    findings = [finding.replace("source.sheet", "--table") for finding in first_error.findings] if first_error else []
     raise CannotInferPipeline(f"{source.label}: {'; '.join(findings)}") from first_error
 
 
@@ -170,32 +174,49 @@ def _only_table(url: str) -> str:
 
 def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     """Return kind and path of a file source; a folder with other files beside its tables becomes a glob."""
-    is_glob = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
-    if not remote and not is_glob and not Path(address).exists():
+    is_pattern = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
+    if not remote and not is_pattern and not Path(address).exists():
         raise CannotInferPipeline(f"{address}: no such file or folder.")
-    if remote or is_glob or not Path(address).is_dir():
+    if remote or is_pattern or not Path(address).is_dir():
         return {"kind": _kind_of_files([address], address), "path": address}
-    files = [path for path in sorted(Path(address).rglob("*")) if path.is_file() and path.name[0] not in "._"]
-    tables = [path for path in files if _kind_of_suffix(path.name)]
-    kind = _kind_of_files([path.name for path in tables], address)
-    if len(tables) == len(files):
+    names = [name for name in _list_folder(address) if _kind_of_suffix(name)]
+    kind = _kind_of_files(names, address)
+    if kind == "parquet":
+        with translate_errors(SourceSpec(kind="parquet", path=address)) as ready:
+            kind = resolve_lake_table(ready).kind
+    others = [name for name in _list_folder(address, kind) if not _kind_of_suffix(name)]
+    if not others or kind in LAKE_PACKAGES:
         return {"kind": kind, "path": address}
-    suffixes = {"".join(path.suffixes[-2:]) if path.suffix in COMPRESSED_SUFFIXES else path.suffix for path in tables}
+    paths = [Path(name) for name in names]
+    suffixes = {"".join(path.suffixes[-2:]) if path.suffix in COMPRESSED_SUFFIXES else path.suffix for path in paths}
     if len(suffixes) > 1:
         raise SpecError(f"{address} has files of {join_names(sorted(suffixes))}; give one of them, or a glob.")
-    below = "" if all(path.parent == Path(address) for path in tables) else "**/"
+    below = "" if all(path.parent == Path(address).absolute() for path in paths) else "**/"
     glob = f"{address.rstrip('/')}/{below}*{suffixes.pop()}"
-    return {"kind": kind, "path": str(tables[0]) if len(tables) == 1 else glob}
+    only = str(Path(address) / paths[0].relative_to(Path(address).absolute())) if len(paths) == 1 else ""
+    return {"kind": kind, "path": only or glob}
+
+
+def _list_folder(address: str, kind: str = "") -> list[str]:
+    """Return the absolute paths of the files that a source of the folder reads; none if it is empty."""
+    try:
+        return list_source_files(fsspec.filesystem("file"), str(Path(address).absolute()), kind)
+    except FileNotFoundError:
+        return []
 
 
 def _kind_of_files(names: list[str], address: str) -> Any:
-    kinds = {kind for name in names if (kind := _kind_of_suffix(name))}
+    kinds = sorted({kind for name in names if (kind := _kind_of_suffix(name))})
     if len(kinds) == 1:
-        return kinds.pop()
+        return kinds[0]
     if kinds:
-        raise SpecError(f"{address} has both CSV and Parquet files; give a glob such as {address.rstrip('/')}/*.csv.")
+        raise SpecError(
+            f"{address} has files of several kinds, {join_names(kinds)}; give a glob such as "
+            f"{address.rstrip('/')}/*{SUFFIXES[kinds[0]][0]}."
+        )
+    known = [suffix for kind in ("csv", "parquet", "json", "arrow", "orc", "excel") for suffix in SUFFIXES[kind]]
     raise SpecError(
-        f"{address} has no table. The name of a table must end with .csv, .tsv, .txt or .parquet, or with that and a "
+        f"{address} has no table. The name of a table must end with {', '.join(known)}, or with that and a "
         "compression suffix such as .gz."
     )
 
@@ -204,7 +225,7 @@ def _kind_of_suffix(name: str) -> str | None:
     stem = name.lower()
     for suffix in COMPRESSED_SUFFIXES:
         stem = stem.removesuffix(suffix)
-    return "parquet" if stem.endswith(PARQUET_SUFFIXES) else "csv" if stem.endswith(TEXT_SUFFIXES) else None
+    return next((kind for kind, suffixes in SUFFIXES.items() if stem.endswith(suffixes)), None)
 
 
 def _check_header(table: pa.Table, source: SourceSpec) -> None:

@@ -89,7 +89,7 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: st
 
     Bookkeeping of other tools below the path is skipped, as pyarrow and Spark skip it: folders and files whose names
     start with . or _, such as _delta_log, .ipynb_checkpoints and _SUCCESS, but not a hive folder such as _x=1; and
-    files of a folder that are no tables, such as .crc and README.md. What the path itself names is read.
+    files of a folder that hold other things than tables, such as .crc and README.md. What the path names is read.
 
     Args:
         filesystem: The file system of `path`.
@@ -137,8 +137,10 @@ def _is_hidden(relative: str, explicit: list[str]) -> bool:
 
 def _is_companion(name: str, kind: str) -> bool:
     file = name.rsplit("/", 1)[-1].lower()
+    if file.partition(".")[0] in COMPANION_NAMES and file.endswith((".txt", ".md", ".rst")):
+        return True
     own = file.endswith(SUFFIXES.get(kind, ()))
-    return not own and (file.endswith(COMPANION_SUFFIXES) or file.partition(".")[0] in COMPANION_NAMES)
+    return not own and (file.endswith(COMPANION_SUFFIXES) or file in COMPANION_NAMES)
 
 
 def short_name(name: str) -> str:

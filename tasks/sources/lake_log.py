@@ -31,10 +31,8 @@ def resolve_lake_table(source: SourceSpec) -> SourceSpec:
         source: The source, with its secrets resolved.
 
     Returns:
-        The source that reads the table as its log says.
-
-    Raises:
-        SourceUnreadable: Files of the folder are not part of the table, and no library to tell them is installed.
+        The source that reads the table as its log says. Raises SourceUnreadable if files of the folder are not part of
+        the table and the library of the log is not installed.
     """
     if source.kind != "parquet":
         return source
@@ -46,8 +44,8 @@ def resolve_lake_table(source: SourceSpec) -> SourceSpec:
         _check_hudi(filesystem, root, source)
         return source
     package = LAKE_PACKAGES[kind]
-    address = source.path.replace(path, root) if path in source.path else source.path
-    lake = source.model_copy(update={"kind": kind, "path": address.rstrip("/")})
+    scheme = f"{source.path.split('://', 1)[0]}://" if "://" in source.path else ""
+    lake = source.model_copy(update={"kind": kind, "path": f"{scheme}{root}"})
     if importlib.util.find_spec(package) and not _is_partition(path, root):
         if lake_is_readable(lake):
             return lake
@@ -56,15 +54,19 @@ def resolve_lake_table(source: SourceSpec) -> SourceSpec:
         way = (
             f"give the folder of the table, {root}"
             if _is_partition(path, root)
-            else f"install its reader with: pip install 'nightcast[{kind if kind == 'iceberg' else 'delta'}]'"
+            else f"install its reader with: pip install 'nightcast[{kind}]'"
         )
-        raise source_error(source, f"it is {title}, whose folder also holds rows that were replaced or deleted; {way}")
+        error = source_error(
+            source, f"it is {title}, whose folder also holds rows that were replaced or deleted; {way}"
+        )
+        raise error
     if _mentions_removal(filesystem, root, kind):
-        raise source_error(
+        error = source_error(
             source,
             f"its log of kind {kind} names removed files but cannot be read, so that deleted rows would come back; "
             "repair the log, or write the current rows to a new folder",
         )
+        raise error
     log.warning("%s: its folder of kind %s has a log that names no table; every file is read", source.label, kind)
     return source
 
@@ -121,7 +123,8 @@ def _has_metadata(filesystem: fsspec.AbstractFileSystem, root: str, kind: str) -
 def _mentions_removal(filesystem: fsspec.AbstractFileSystem, root: str, kind: str) -> bool:
     if kind == "iceberg":
         return _has_metadata(filesystem, root, kind)
-    return any(entry.get("remove") for entry in _delta_entries(filesystem, root))
+    entries = _delta_entries(filesystem, root)
+    return any("remove" in entry or (entry.get("add") or {}).get("deletionVector") for entry in entries)
 
 
 def _delta_entries(filesystem: fsspec.AbstractFileSystem, root: str) -> list[dict[str, Any]]:

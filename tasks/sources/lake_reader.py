@@ -62,10 +62,7 @@ def open_lake_table(source: SourceSpec) -> Any:
         source: The source, with its secrets resolved; of kind delta or iceberg.
 
     Returns:
-        A `DeltaTable`, or a `StaticTable` of pyiceberg.
-
-    Raises:
-        SourceUnreadable: The folder holds no Iceberg metadata.
+        A `DeltaTable`, or a `StaticTable` of pyiceberg. Raises SourceUnreadable for a folder without Iceberg metadata.
     """
     filesystem, path = open_file(source)
     address = source.path.rstrip("/") if "://" in source.path else path.rstrip("/")
@@ -80,7 +77,8 @@ def open_lake_table(source: SourceSpec) -> Any:
 
     metadata = find_metadata(filesystem, path.rstrip("/"))
     if metadata is None:
-        raise source_error(source, "its folder has no metadata/*.metadata.json; name the folder of an Iceberg table")
+        error = source_error(source, "its folder has no metadata/*.metadata.json; name the folder of an Iceberg table")
+        raise error
     scheme = f"{source.path.split('://', 1)[0]}://" if "://" in source.path else ""
     options = {ICEBERG_OPTIONS[name]: str(value) for name, value in source.storage.items() if name in ICEBERG_OPTIONS}
     return StaticTable.from_metadata(f"{scheme}{metadata.removeprefix(scheme)}", options)

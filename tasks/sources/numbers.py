@@ -109,11 +109,25 @@ def _parse_text(text: pd.Series, style: NumberFormat) -> tuple[np.ndarray, np.nd
     numbers[booleans] = lower[booleans].map(ALWAYS_BOOLEAN)
     simple = stripped.str.translate(str.maketrans(",.", ".,")) if style.decimal == "," else stripped
     valid = present & pd.to_numeric(simple.where(present), errors="coerce").notna()
-    numbers[valid] = simple[valid].map(float)  # pandas' own parser is off by a bit in one of four numbers
+    numbers[valid] = simple[valid].map(float).astype("float64")  # pandas' own parser is off by a bit in one of four numbers
     unusual = present & ~valid & ~booleans
+    if style.thousands and unusual.any():
+        digits = _strip_thousands(stripped[unusual], style).dropna()
+        numbers[digits.index] = digits.map(float).astype("float64")
+        unusual &= numbers.isna()
     if unusual.any():
         numbers[unusual] = _parse_unusual(stripped[unusual], style, bool((numbers[valid] != 0).any()))
     return numbers.to_numpy(), (present & numbers.isna()).to_numpy()
+
+
+def _strip_thousands(text: pd.Series, style: NumberFormat) -> pd.Series:
+    """Return text with a decimal point and without thousands separators; missing where it has other characters."""
+    separator = str(style.thousands)
+    variants = {" ": SPACES, "'": APOSTROPHES}.get(separator, "")
+    plain = text.str.replace(rf"[{variants}]", separator, regex=True) if variants else text
+    pattern = rf"[-+]?{GROUPED.format(f'[{separator}]')}(?:[{style.decimal}]\d*)?"
+    digits = plain.str.replace(separator, "", regex=False).str.replace(style.decimal, ".", regex=False)
+    return digits.where(plain.str.fullmatch(pattern, na=False))
 
 
 def _parse_unusual(text: pd.Series, style: NumberFormat, has_plain: bool) -> pd.Series:

@@ -13,6 +13,7 @@ from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.schemas import InexactColumn, common_type, convert, plain_type
 from tasks.sources.spec import SourceSpec
 
+ARROW_FILE_MAGIC = b"ARROW1"
 FORMATS = {"parquet": "parquet", "arrow": "ipc", "orc": "orc"}  # the kind of the source, and pyarrow's name
 
 
@@ -77,6 +78,10 @@ def _open_part(
     """Return one file as a dataset, and its schema; a column of the file wins over a key of its folders."""
     format_name = FORMATS[source.kind]
     try:
+        if source.kind == "arrow" and (stream := _read_stream(name, filesystem)):
+            return pds.dataset(stream), pa.schema(
+                [pa.field(field.name, plain_type(field.type)) for field in stream.schema]
+            )
         part = pds.dataset([name], filesystem=filesystem, format=format_name)
         if new := [key for key in keys if key not in part.schema.names]:
             # keys are text: the folder series=007 is the series 007, not 7
@@ -85,6 +90,16 @@ def _open_part(
     except (pa.ArrowException, OSError) as broken:
         raise _file_error(name, broken, source, many) from broken
     return part, pa.schema([pa.field(field.name, plain_type(field.type)) for field in part.schema])
+
+
+def _read_stream(name: str, filesystem: fsspec.AbstractFileSystem) -> pa.Table | None:
+    """Return the table of a file in Arrow's streaming format, which a dataset does not read; None for other files."""
+    with filesystem.open(name, "rb") as file:
+        if file.read(len(ARROW_FILE_MAGIC)) == ARROW_FILE_MAGIC:
+            return None
+        file.seek(0)
+        with pa.ipc.open_stream(file) as stream:
+            return stream.read_all()
 
 
 def _unify_schemas(

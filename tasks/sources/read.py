@@ -8,7 +8,9 @@ import pyarrow as pa
 
 from tasks.sources.csv_reader import read_csv
 from tasks.sources.errors import translate_errors
+from tasks.sources.excel_reader import read_excel
 from tasks.sources.filesystem import list_source_files, open_file
+from tasks.sources.json_reader import read_json
 from tasks.sources.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.lake_reader import lake_fingerprint, read_lake_table
 from tasks.sources.parquet_reader import FORMATS, read_parquet
@@ -17,6 +19,12 @@ from tasks.sources.spec import SourceSpec
 from tasks.sources.sql_reader import read_sql
 from tasks.sources.sql_watermark import Watermark
 
+FILE_READERS: dict[str, Callable[..., pa.Table]] = {
+    "csv": read_csv,
+    "excel": read_excel,
+    "json": read_json,
+    **dict.fromkeys(FORMATS, read_parquet),
+}
 Columns = Callable[[list[str]], list[str]] | Collection[str] | None
 
 
@@ -47,10 +55,8 @@ def read_source(
     as_of = as_of or datetime.now(UTC)
     with translate_errors(source) as resolved:
         ready = resolve_lake_table(resolved)
-        if ready.kind == "csv":
-            return read_csv(ready, choose, optional)
-        if ready.kind in FORMATS:
-            return read_parquet(ready, choose, optional)
+        if ready.kind in FILE_READERS:
+            return FILE_READERS[ready.kind](ready, choose, optional)
         if ready.kind in LAKE_PACKAGES:
             return read_lake_table(ready, choose)
         if ready.kind == "sql":

@@ -45,7 +45,7 @@ def plain_type(kind: pa.DataType) -> pa.DataType:
 
 
 def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
-    """Return a type that holds the values of both types without loss; None if there is no such type.
+    """Return a type that holds the values of both types without loss; None if no type does.
 
     Args:
         first: The type of a column in one file.

@@ -130,3 +130,69 @@ def test_archive_with_two_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "torn.zip").write_bytes((tmp_path / "s.zip").read_bytes()[:40])
     with pytest.raises(SourceUnreadable, match="can't be unpacked"):
         read_source(SourceSpec(kind="csv", path=str(tmp_path / "torn.zip")))
+
+
+BOOKKEEPING = [
+    *("_SUCCESS", ".hidden.csv", "_temporary/0/s.csv", "_delta_log/0.csv", ".ipynb_checkpoints/s-checkpoint.csv"),
+    *("__MACOSX/._s.csv", ".hive-staging_1/s.csv", ".hoodie/s.csv", "deep/_tmp/x/s.csv", ".s.csv.crc", "s.csv.crc"),
+    *("README.md", "readme.txt", "LICENSE", "manifest.json", "metadata/v1.metadata.json", "metadata/snap-1.avro"),
+    *("notes.ipynb", "~$s.csv", "load.log", "deep/.git/s.csv"),
+]
+
+
+def fill(folder: Path, names: list[str]) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(TEXT if name.startswith("shop/") else b"bookkeeping")
+
+
+@pytest.mark.parametrize("name", BOOKKEEPING)
+def test_bookkeeping_is_passed_over_at_any_depth(tmp_path: Path, name: str) -> None:
+    fill(tmp_path, ["shop/deep/a.csv", f"shop/{name}"])
+    (tmp_path / "shop" / name).write_bytes(b"bookkeeping,of,others")
+    folder = SourceSpec(kind="csv", path=str(tmp_path / "shop"))
+    before = fingerprint(folder)
+    assert read_source(folder)["sku"].to_pylist() == ["a", "b"]
+    assert read_source(SourceSpec(kind="csv", path=f"{tmp_path}/shop/**/a.csv"))["sku"].to_pylist() == ["a", "b"]
+    (tmp_path / "shop" / name).write_bytes(b"changed")
+    assert fingerprint(folder) == before
+
+
+@pytest.mark.parametrize("path", ["_data", ".data", "_data/*.csv", "*/*.csv", "_data/.x/s.csv", ".data/**/s.csv"])
+def test_hidden_path_that_is_given_is_read(tmp_path: Path, path: str) -> None:
+    fill(tmp_path, ["shop/_data/s.csv", "shop/.data/s.csv", "shop/_data/.x/s.csv", "shop/plain/s.csv"])
+    assert read_source(SourceSpec(kind="csv", path=f"{tmp_path}/shop/{path}")).num_rows == 2
+
+
+def test_hive_folder_whose_key_begins_with_an_underscore_is_read(tmp_path: Path) -> None:
+    fill(tmp_path, ["shop/_day=1/s.csv", "shop/_day=2/s.csv"])
+    table = read_source(SourceSpec(kind="csv", path=str(tmp_path / "shop")))
+    assert table["_day"].to_pylist() == ["1", "1", "2", "2"]
+
+
+def test_folder_of_different_tables_is_named(tmp_path: Path) -> None:
+    (tmp_path / "sales.csv").write_text("store,ds,sold\n1,2024-03-01,5\n")
+    (tmp_path / "stores.csv").write_text("store,city,size\n1,Ulm,30\n")
+    folder = SourceSpec(kind="csv", path=str(tmp_path))
+    message = "different tables: sales.csv has 'ds', 'sold', and stores.csv has 'city', 'size' instead. Give one"
+    with pytest.raises(SourceUnreadable, match=message):
+        read_source(folder, optional=None)
+    with pytest.raises(SourceUnreadable, match="column 'ds' is missing, and 1 other files have it"):
+        read_source(folder, ["ds", "sold"])
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_covariate_that_older_files_lack_is_missing(tmp_path: Path, kind: str) -> None:
+    older, newer = pa.table({"sku": ["a"], "sold": ["1"]}), pa.table({"sku": ["a"], "sold": ["2"], "price": ["9"]})
+    for name, table in (("1", older), ("2", newer)):
+        if kind == "csv":
+            table.to_pandas().to_csv(tmp_path / f"{name}.csv", index=False)
+        else:
+            pq.write_table(table, tmp_path / f"{name}.parquet")
+    source = SourceSpec.model_validate({"kind": kind, "path": str(tmp_path)})
+    columns = ["sku", "sold", "price"]
+    assert read_source(source, columns, optional=["price"])["price"].to_pylist() == [None, "9"]
+    assert read_source(source, optional=None).column_names == columns
+    with pytest.raises(SourceUnreadable, match="column 'price' is missing"):
+        read_source(source, columns)
+    assert read_source(source, ["sku", "gone"], optional=["gone"]).num_rows == 0

@@ -118,14 +118,14 @@ def test_iceberg_table_that_cannot_be_read_is_refused(
     without("pyiceberg", monkeypatch)
     with pytest.raises(SourceUnreadable, match=r"it is an Iceberg table, .*pip install 'nightcast\[iceberg\]'"):
         read_source(source(iceberg))
+    (tmp_path / "empty").mkdir()
     with pytest.raises(SourceUnreadable, match="no metadata/"):
-        (tmp_path / "empty").mkdir()
         read_source(source(tmp_path / "empty", "iceberg"))
 
 
 def test_moved_iceberg_table_is_refused(iceberg: Path, tmp_path: Path) -> None:
     shutil.move(iceberg, tmp_path / "moved")
-    with pytest.raises(SourceUnreadable, match="names files below .* that do not exist; read the table where it was"):
+    with pytest.raises(SourceUnreadable, match=r"names files below .* that do not exist; read the table where it was"):
         read_source(source(tmp_path / "moved"))
 
 
