@@ -48,10 +48,14 @@ class ClosedTimes:
         )
         return np.asarray(closed & (codes >= 0))
 
+    def common_steps(self, times: pd.Series) -> np.ndarray:
+        """Return whether each time (UTC) is closed for every series, (n,) bool."""
+        return np.asarray(np.asarray(self.slots.all(axis=0))[week_slots(times, self.freq, self.zone)])
+
     @property
     def common(self) -> tuple[str, ...]:
         """Closed times of every series, as entries of the setting."""
-        return self._entries(self.slots.all(axis=0)) if len(self.ids) else ()
+        return self._entries(np.asarray(self.slots.all(axis=0))) if len(self.ids) else ()
 
     @property
     def own(self) -> dict[str, tuple[str, ...]]:

@@ -72,7 +72,7 @@ def collect_report_data(
         forecast=store.get(results.forecasted.table) if results.forecasted else pd.DataFrame(),
         yesterday=_last_forecast_with_actuals(results, clean, store),
         accuracy=_accuracy_by_night(results, store),
-        health=health_rows(results, cutoff, setup.view),
+        health=health_rows(results, clean.loc[clean["y"].notna(), "ds"].max(), setup.view),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,

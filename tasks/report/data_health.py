@@ -8,6 +8,7 @@ from tasks.charts import formatting
 from tasks.engine.failure import StepFailure
 from tasks.report.page_data import HealthRow
 from tasks.results import steps
+from tasks.results.row_counts import RowCounts
 from tasks.results.run import RunResults
 from tasks.results.steps import RevisionsResult
 
@@ -47,7 +48,7 @@ def health_rows(results: RunResults, cutoff: pd.Timestamp, view: InputSpec) -> t
     )
 
 
-def _row_sum(counts: steps.RowCounts) -> str:
+def _row_sum(counts: RowCounts) -> str:
     return "read = used + quarantined" + (
         f" + {formatting.count(counts.held_back)} held back" if counts.held_back else ""
     )
