@@ -88,7 +88,7 @@ def find_closed_times(clean: pd.DataFrame, freq: str, zone: str, setting: Closed
     """Find the closed times of each series.
 
     A slot of the week without a value is closed if it had at least 8 chances in at least 8 weeks, and if the series
-    has so many values elsewhere that chance does not explain it. A series that is too short follows the others.
+    has enough values elsewhere that chance cannot explain it. A series that is too short follows the others.
 
     Args:
         clean: The history of each series on its grid: unique_id, ds (UTC) and y, NaN for steps without a value.

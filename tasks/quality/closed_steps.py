@@ -1,4 +1,4 @@
-"""Closed times of a source: steps without a row that are no gaps and are not forecast, and how they are named."""
+"""Closed times of a source: steps without a row that do not count as gaps and are not forecast, and how they are named."""
 
 import pandas as pd
 
@@ -63,7 +63,7 @@ def describe_closed(closed: ClosedTimes, reading: DatasetSpec) -> tuple[str, ...
     """
     if reading.cleaning.closed != "auto":
         return (f"closed as cleaning.closed says, and not forecast: {_join(closed.common)}",) if closed.common else ()
-    setting = "Such steps are no gaps and are not forecast. If they are open, write cleaning: {closed: []}"
+    setting = "Such steps do not count as gaps and are not forecast. If they are open, write cleaning: {closed: []}"
     notes = [f"no rows {_join(closed.common)}: closed? {setting}"] if closed.common else []
     own = closed.own
     if own:
