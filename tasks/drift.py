@@ -28,7 +28,7 @@ from tasks.storage.store import Store
 
 MIN_THRESHOLD = 0.1  # standard deviations; Evidently's default
 MAX_EARLIER_WINDOWS = 6
-MIN_SPREAD = 1e-9  # of the largest value of a series; less is rounding error
+MIN_SPREAD = 1e-12  # of the largest value of a series; less is rounding error
 
 
 class DriftSpec(Spec):

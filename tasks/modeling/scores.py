@@ -11,8 +11,7 @@ import pandas as pd
 
 from models import metrics
 
-
-MIN_SCALE = 1e-9  # of the largest value of a series; less is rounding error, which would drown the other series
+MIN_SCALE = 1e-12  # of the largest value of a series; less is rounding error, which would drown the other series
 
 
 def quantile_columns(frame: pd.DataFrame) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Closed times of a source: steps without a row that do not count as gaps and are not forecast, and how they are named."""
+"""Closed times of a source: steps without a row that do not count as gaps, and how they are named."""
 
 import pandas as pd
 
