@@ -28,6 +28,7 @@ from tasks.storage.store import Store
 
 MIN_THRESHOLD = 0.1  # standard deviations; Evidently's default
 MAX_EARLIER_WINDOWS = 6
+MIN_SPREAD = 1e-12  # of the largest value of a series; less is rounding error
 
 
 class DriftSpec(Spec):
@@ -47,14 +48,18 @@ def scale_by_series(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) 
         view: The inputs of the models; only their columns are selected.
 
     Returns:
-        A row per series and time, indexed by age in steps (0 is the newest), with y divided by the absolute mean of
-        its series.
+        A row per series and time, indexed by age in steps (0 is the newest). Each column has the mean of its series
+        subtracted and is divided by the standard deviation of its series: a mean near zero magnifies nothing. A
+        constant is 0.
     """
     history = clean[clean["ds"] <= cutoff]
-    level = history.groupby("unique_id")["y"].mean().abs()
-    level = level.where(level > 0)
     columns = ["y", *view.features.observed, *view.features.known_columns]
-    scaled = history.assign(y=history["y"] / history["unique_id"].map(level))[columns]
+    values, series = history[columns].astype("float64"), history["unique_id"]
+    largest = values.abs().groupby(series).transform("max")
+    unit = values / largest.where(largest > 0, 1.0)  # the square of a very large or small value is not finite
+    mean, spread = (unit.groupby(series).transform(name) for name in ("mean", "std"))
+    scaled = (unit - mean) / spread.where(spread > MIN_SPREAD)
+    scaled = scaled.mask(values.notna() & ~(spread > MIN_SPREAD), 0.0)
     return scaled.set_axis(history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
 
 

@@ -14,7 +14,7 @@ from data_contracts.errors import ContractBroken
 from models.data.time_steps import build_grid
 from tasks.engine.step import step
 from tasks.quality import expectations, time_grid, wide_tables
-from tasks.quality.closed_steps import closed_times_of, describe_closed
+from tasks.quality.closed_steps import closed_times_of, describe_closed, skip_closed_steps
 from tasks.quality.column_types import check_column_types
 from tasks.quality.contract_checks import (
     check_freshness,
@@ -30,7 +30,8 @@ from tasks.quality.quarantine import to_quarantine_table
 from tasks.quality.row_checks import find_duplicates, parse_rows
 from tasks.quality.running_periods import describe_held_back, has_arrived, newest_arrival
 from tasks.quality.violations import Violation, describe_violation, exclude_series, violating_rows
-from tasks.results.steps import RowCounts, ValidatedTable
+from tasks.results.row_counts import RowCounts
+from tasks.results.steps import ValidatedTable
 from tasks.sources import row_versions
 from tasks.sources.cleaning import aggregate_duplicates, fill_missing_with_zero
 from tasks.sources.dataset import DatasetSpec
@@ -141,12 +142,13 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
         stopping = (*reasons, "no series is left to forecast" if excluded else nothing)
         return ValidationResult(None, None, rejected, findings, stopping)
     cutoff = observed["ds"].max()
-    grid = build_grid(kept["ds"], reading.freq, reading.horizon)
-    panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
-    panel = fill_missing_with_zero(panel, cutoff, reading.cleaning)
+    panel, newest = _to_panel(kept, cutoff, 0, reading), cutoff
     closed = closed_times_of(panel, cutoff, reading)
+    cutoff = skip_closed_steps(newest, moment, closed, reading)
+    if cutoff > newest:
+        panel = _to_panel(kept, cutoff, len(build_grid(pd.Series([newest, cutoff]), reading.freq, 0)), reading)
     clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading, closed)
-    violations += check_freshness(newest_arrival(cutoff, held, reading), moment, reading)
+    violations += check_freshness(newest_arrival(newest, held, reading), moment, reading)
     violations += time_grid.check_density(clean, cutoff, reading, closed)
     gaps = clean.loc[(clean["ds"] <= cutoff) & clean["y"].isna(), ["unique_id", "ds"]]
     ahead = int((~over).sum()) - len(held)
@@ -163,10 +165,16 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
         held_back=len(held),
         closed=closed.common,
     )
-    notes = (describe_held_back(held, moment, reading),) if len(held) else ()
-    notes += describe_closed(closed, reading)
+    notes = (*describe_held_back(held, moment, reading), *describe_closed(closed, reading))
     findings += _describe(violations, table)
     return ValidationResult(clean, cutoff, rejected, findings, _describe(_errors(violations), table), health, notes)
+
+
+def _to_panel(kept: pd.DataFrame, cutoff: pd.Timestamp, skipped: int, reading: DatasetSpec) -> pd.DataFrame:
+    """Put the rows on their grid up to the cutoff, which is at most `skipped` steps after the last row."""
+    grid = build_grid(kept["ds"], reading.freq, reading.horizon + skipped)
+    panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
+    return fill_missing_with_zero(panel, cutoff, reading.cleaning)
 
 
 def _errors(violations: list[Violation]) -> list[Violation]:

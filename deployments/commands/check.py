@@ -63,7 +63,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "rows": len(raw),
         "series": result.health.series,
         "first": result.clean["ds"].min().isoformat(),
-        "cutoff": result.cutoff.isoformat(),
+        "cutoff": result.clean.loc[result.clean["y"].notna(), "ds"].max().isoformat(),
         "gaps": result.health.gaps,
         "quarantined": result.health.quarantined,
         "held_back": result.health.held_back,

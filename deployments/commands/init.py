@@ -127,7 +127,7 @@ def _shell_quoted(path: Path) -> str:
 
 
 def _with_closed_times(inferences: tuple[Inference, ...], check: dict[str, Any]) -> tuple[Inference, ...]:
-    """Add the closed times of the dry run, whose steps are no gaps."""
+    """Add the closed times of the dry run, whose steps do not count as gaps."""
     closed = check["closed"]
     if not closed:
         return inferences

@@ -106,7 +106,8 @@ def _normalised_windows(
     last = last_observed(past)[:, None]
     shifted = np.where(np.isfinite(past), past - last, 0.0)
     scale = np.sqrt((shifted**2).mean(axis=1, keepdims=True))
-    scale = np.where(scale > 1e-9 * (1 + np.abs(last)), scale, 1.0 + np.abs(last))
+    varies = scale > np.maximum(1e-9 * np.abs(last), np.finfo(float).tiny)  # relative: a series may be as small as 1e-9
+    scale = np.where(varies, scale, 1.0 + np.abs(last))
     ahead = panel.take(panel.y, series, position, np.arange(1, view.horizon + 1))
     inputs = np.concatenate([shifted / scale, np.ones((len(past), 1))], axis=1)
     return inputs, (ahead - last) / scale, last, scale

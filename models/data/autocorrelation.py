@@ -13,6 +13,7 @@ MIN_RISE = 0.05  # of the correlation at a season above that at shorter lags
 MIN_UNEXPECTED_CORRELATION = 0.5  # at a lag that no calendar explains
 MIN_REPEATED_CORRELATION = 0.3  # at twice such a lag, where a random walk has none
 MIN_PAIRS = 12
+MIN_SPREAD = 1e-9  # of the largest value; a series that varies less is constant
 
 
 def autocorrelation(y: np.ndarray, lag: int, season: int | None = None) -> float:
@@ -35,7 +36,8 @@ def autocorrelation(y: np.ndarray, lag: int, season: int | None = None) -> float
         return np.nan
     a, b = now[known] - now[known].mean(), then[known] - then[known].mean()
     size = np.sqrt((a**2).sum() * (b**2).sum())
-    return float((a * b).sum() / size) if size > 1e-9 * max(1.0, float(np.nanmax(np.abs(y))) ** 2) else np.nan
+    spread, largest = np.sqrt(size / known.sum()), float(np.nanmax(np.abs(y)))
+    return float((a * b).sum() / size) if spread > MIN_SPREAD * largest else np.nan
 
 
 def median_autocorrelation(series: Sequence[np.ndarray], lag: int, season: int | None = None) -> float:

@@ -94,7 +94,8 @@ class WindowCollator:
         back, ahead = np.arange(1 - self.lookback, 1), np.arange(1, self.horizon + 1)
         y = panel.take(panel.y, series, position, back)
         seen = np.isfinite(y)
-        location, scale = self.scaling.window_scale(y, seen, self.normalisation)
+        ranges = panel.ranges[panel.starts[series] + position][:, None]
+        location, scale = self.scaling.window_scale(y, seen, self.normalisation, ranges)
         normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
         known = panel.take(panel.known, series, position, np.concatenate([back, ahead]))
         known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)

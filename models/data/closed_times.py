@@ -48,10 +48,14 @@ class ClosedTimes:
         )
         return np.asarray(closed & (codes >= 0))
 
+    def common_steps(self, times: pd.Series) -> np.ndarray:
+        """Return whether each time (UTC) is closed for every series, (n,) bool."""
+        return np.asarray(np.asarray(self.slots.all(axis=0))[week_slots(times, self.freq, self.zone)])
+
     @property
     def common(self) -> tuple[str, ...]:
         """Closed times of every series, as entries of the setting."""
-        return self._entries(self.slots.all(axis=0)) if len(self.ids) else ()
+        return self._entries(np.asarray(self.slots.all(axis=0))) if len(self.ids) else ()
 
     @property
     def own(self) -> dict[str, tuple[str, ...]]:
@@ -84,7 +88,7 @@ def find_closed_times(clean: pd.DataFrame, freq: str, zone: str, setting: Closed
     """Find the closed times of each series.
 
     A slot of the week without a value is closed if it had at least 8 chances in at least 8 weeks, and if the series
-    has so many values elsewhere that chance does not explain it. A series that is too short follows the others.
+    has enough values elsewhere that chance cannot explain it. A series that is too short follows the others.
 
     Args:
         clean: The history of each series on its grid: unique_id, ds (UTC) and y, NaN for steps without a value.

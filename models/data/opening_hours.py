@@ -34,9 +34,7 @@ def parse_closed(entries: tuple[str, ...]) -> np.ndarray:
         days = _days(match["first"], match["last"]) if match and entry.strip() else None
         hours = _hours(match["hours"]) if match else None
         if days is None or hours is None:
-            raise ValueError(
-                f"{entry!r} is not a closed time; write a weekday, whole hours or both: sun, 22-06, sat 14-24"
-            )
+            raise ValueError(f"{entry!r} is not a closed time; write a weekday, hours or both: sun, 22-06, sat 14-24")
         slots = [(day * DAY_HOURS + hour) % closed.size for day in days for hour in hours]
         closed.reshape(-1)[slots] = True
     return closed
@@ -46,10 +44,10 @@ def _days(first: str | None, last: str | None) -> list[int] | None:
     """Return the weekdays from `first` to `last`; all without a name, None for a name that is not a weekday."""
     if first is None:
         return list(range(7))
-    names = [first[:3], (last or first)[:3]]
-    if any(name not in WEEKDAYS for name in names):
+    names = (first, last or first)
+    if not all(any(day.lower().startswith(name) for day in NAMES) for name in names):
         return None
-    start, end = (WEEKDAYS.index(name) for name in names)
+    start, end = (WEEKDAYS.index(name[:3]) for name in names)
     return [day % 7 for day in range(start, end + (8 if end < start else 1))]
 
 
@@ -70,7 +68,7 @@ def write_closed(closed: np.ndarray) -> tuple[str, ...]:
     rest = closed[~whole]
     if not len(rest):
         return tuple(entries)
-    daily = rest.all(axis=0)
+    daily = np.asarray(rest.all(axis=0))
     entries += _spans(daily)
     for day in np.flatnonzero(~whole):
         entries += [f"{WEEKDAYS[day]} {span}" for span in _spans(closed[day] & ~daily, wrap=False)]

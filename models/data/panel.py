@@ -6,6 +6,7 @@ grid      0 1 2 3 4 5 6
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -121,6 +122,16 @@ class Panel:
         """Whether every observation is a whole number, so that forecasts are rounded."""
         known = self.y[np.isfinite(self.y)]
         return bool(len(known)) and bool((known == np.rint(known)).all())
+
+    @cached_property
+    def ranges(self) -> np.ndarray:
+        """Largest minus smallest observation of each series up to each row, (R,); 0 until two values differ."""
+        result = np.zeros(len(self.y))
+        for start, length in zip(self.starts, self.lengths, strict=True):
+            part = slice(start, start + length)
+            y = self.y[part]
+            result[part] = np.nan_to_num(np.fmax.accumulate(y) - np.fmin.accumulate(y), posinf=0.0)
+        return result
 
     def rows_until(self, series: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Return whether each row is at or before the last of these cutoffs of its series, (R,)."""

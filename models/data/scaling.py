@@ -13,6 +13,7 @@ from models.data.panel import Panel, last_observed
 
 Normalisation = Literal["standard", "last", "none"]
 MAX_ERROR_WEIGHT = 10.0
+MIN_RANGE = 1e-14  # of the scale of other series; a smaller range of values is rounding error
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,11 @@ class Scaling:
         return cls(_moments(panel.known[rows]), _moments(panel.observed[rows]), 0.05 * typical, target)
 
     def window_scale(
-        self, y: np.ndarray, seen: np.ndarray, normalisation: Normalisation = "standard"
+        self,
+        y: np.ndarray,
+        seen: np.ndarray,
+        normalisation: Normalisation = "standard",
+        ranges: np.ndarray | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
         """Compute location and scale of each window from its lookback.
 
@@ -58,6 +63,9 @@ class Scaling:
             normalisation: `standard`: mean and standard deviation of the lookback (RevIN without its affine map, Kim
                 et al. 2022). `last`: last observation and standard deviation. `none`: mean and standard deviation of
                 all training rows, the same for every window.
+            ranges: Largest minus smallest observation of the series of each window up to its cutoff, (b, 1). The scale
+                of a constant lookback follows it; without it, or if it is rounding error, the training rows of all
+                series decide.
 
         Returns:
             Location and scale, each (b, 1); the scale is never 0.
@@ -69,10 +77,12 @@ class Scaling:
         spread = np.sqrt((np.where(seen, y - mean, 0.0) ** 2).sum(axis=1, keepdims=True) / count)
         reach = np.abs(np.where(seen, y - mean, 0.0)).max(axis=1, keepdims=True)
         scale = np.maximum(spread, 0.2 * reach)  # else a second event in a quiet week has a huge normalised error
-        quiet = np.minimum(self.floor, 0.05 * np.abs(mean))
-        residue = 1e-15 * self.floor  # a scale this small is rounding error
+        own = np.zeros_like(mean) if ranges is None else ranges
+        floor = np.where(own > MIN_RANGE * self.floor, 0.05 * own, self.floor)
+        quiet = np.minimum(floor, 0.05 * np.abs(mean))
+        residue = 1e-15 * floor  # a scale this small is rounding error
         constant = scale <= np.maximum(1e-6 * np.abs(mean), residue)
-        scale = np.where(constant, np.where(quiet > residue, quiet, self.floor), scale)
+        scale = np.where(constant, np.where(quiet > residue, quiet, floor), scale)
         return (last_observed(y)[:, None] if normalisation == "last" else mean), scale
 
 

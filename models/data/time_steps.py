@@ -91,7 +91,16 @@ def period_ends(times: pd.Series, freq: str, stamps: Stamps) -> pd.Series:
 
 
 def period_begins(times: pd.Series, freq: str, stamps: Stamps) -> pd.Series:
-    """Compute the instant at which the period of each stamp begins, as `period_ends` computes its end."""
+    """Compute the instant at which the period of each stamp begins.
+
+    Args:
+        times: Stamps in UTC, NaT if a stamp is unknown.
+        freq: The step as a pandas frequency.
+        stamps: Whether a stamp is the begin or the end of its period, as for `period_ends`.
+
+    Returns:
+        Times in UTC on the index of `times`; NaT for NaT.
+    """
     if stamps == "begin":
         return times
     offset = pd.tseries.frequencies.to_offset(freq)

@@ -11,6 +11,8 @@ import pandas as pd
 
 from models import metrics
 
+MIN_SCALE = 1e-12  # of the largest value of a series; less is rounding error, which would drown the other series
+
 
 def quantile_columns(frame: pd.DataFrame) -> dict[str, float]:
     """Map the quantile columns of a forecast table to their levels, in rising order: q05 is 0.05, q975 is 0.975."""
@@ -37,8 +39,10 @@ def mase_scales_before(clean: pd.DataFrame, moment: pd.Timestamp, season: int) -
         Hyndman and Koehler 2006.
     """
     before = clean[clean["ds"] < moment]
-    scales = before.groupby("unique_id")["y"].agg(lambda y: metrics.mase_scale(y.to_numpy(), season))
-    return scales.where(scales > 0)
+    values = before.groupby("unique_id")["y"]
+    scales = values.agg(lambda y: metrics.mase_scale(y.to_numpy(), season))
+    largest = values.agg(lambda y: np.abs(y.to_numpy()[np.isfinite(y.to_numpy())]).max(initial=0.0))
+    return scales.where(scales > MIN_SCALE * largest)
 
 
 def score_forecasts(frame: pd.DataFrame) -> dict[str, float]:

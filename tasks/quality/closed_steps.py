@@ -1,9 +1,10 @@
-"""Closed times of a source: steps without a row that are no gaps and are not forecast, and how they are named."""
+"""Closed times of a source: steps without a row that do not count as gaps, and how they are named."""
 
 import pandas as pd
 
 from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.opening_hours import describe_entry
+from models.data.time_steps import build_grid, step_width
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.values import format_value
 
@@ -26,6 +27,30 @@ def closed_times_of(panel: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetS
     return find_closed_times(history, reading.freq, reading.zone, reading.cleaning.closed)
 
 
+def skip_closed_steps(
+    cutoff: pd.Timestamp, moment: pd.Timestamp, closed: ClosedTimes, reading: DatasetSpec
+) -> pd.Timestamp:
+    """Move the cutoff over closed steps that have passed, so that on Monday the forecast does not begin with Sunday.
+
+    Args:
+        cutoff: The last observation.
+        moment: The as-of on the clock of `ds`.
+        closed: The closed times of each series.
+        reading: How the source is read.
+
+    Returns:
+        The last step after `cutoff` that is over by `moment` such that all steps until then are closed for every
+        series; `cutoff` itself if the next step is open.
+    """
+    if not closed.common:
+        return cutoff
+    week = round(pd.Timedelta(days=7) / step_width(reading.freq))
+    steps = pd.Series(build_grid(pd.DatetimeIndex([cutoff]), reading.freq, week)[1:])
+    passed = closed.common_steps(steps) & reading.has_ended(steps, moment).to_numpy()
+    count = int(passed.cumprod().sum())
+    return steps.iloc[count - 1] if count else cutoff
+
+
 def describe_closed(closed: ClosedTimes, reading: DatasetSpec) -> tuple[str, ...]:
     """Name the closed times, with the setting that changes them.
 
@@ -38,7 +63,7 @@ def describe_closed(closed: ClosedTimes, reading: DatasetSpec) -> tuple[str, ...
     """
     if reading.cleaning.closed != "auto":
         return (f"closed as cleaning.closed says, and not forecast: {_join(closed.common)}",) if closed.common else ()
-    setting = "Such steps are no gaps and are not forecast. If they are open, write cleaning: {closed: []}"
+    setting = "Such steps do not count as gaps and are not forecast. If they are open, write cleaning: {closed: []}"
     notes = [f"no rows {_join(closed.common)}: closed? {setting}"] if closed.common else []
     own = closed.own
     if own:

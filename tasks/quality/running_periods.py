@@ -14,7 +14,7 @@ MAX_LISTED_STAMPS = 3
 MAX_NAMED_SERIES = 4
 
 
-def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec) -> str:
+def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec) -> tuple[str, ...]:
     """Describe the rows that are held back, for the page and for `nightcast check`.
 
     Args:
@@ -23,8 +23,11 @@ def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: Datase
         reading: How the source is read.
 
     Returns:
-        A sentence with the number of rows, their stamps and series, and the setting that decides when a period is over.
+        A sentence with the number of rows, their stamps and series, and the setting that decides when a period is over;
+        none without such rows.
     """
+    if held.empty:
+        return ()
     pattern = "%Y-%m-%d" if reading.calendar_steps else "%Y-%m-%d %H:%M"
     stamps = held["ds"].drop_duplicates().sort_values()
     listed = ", ".join(f"{stamp:{pattern}}" for stamp in stamps.head(MAX_LISTED_STAMPS))
@@ -32,11 +35,12 @@ def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: Datase
     more = len(names) - MAX_NAMED_SERIES
     series = ", ".join(format_value(name) for name in names.head(MAX_NAMED_SERIES))
     plural = "s" if len(held) > 1 else ""
-    return (
+    sentence = (
         f"{len(held):,} row{plural} of {reading.columns.ds} {listed}{' …' if len(stamps) > MAX_LISTED_STAMPS else ''} "
         f"held back, because the period is not over at the as-of {moment:%Y-%m-%d %H:%M}: series {series}"
         f"{f' and {more} more' if more > 0 else ''}. A stamp is the {reading.stamps} of its period (source.stamps)"
     )
+    return (sentence,)
 
 
 def has_arrived(frame: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec) -> pd.Series:

@@ -111,7 +111,8 @@ def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None
     if not isinstance(results.realised, AccuracyResult) or results.realised.accuracy is None:
         return None
     table = store.get(results.realised.accuracy)
-    means = {name: (name, "mean") for name in ("mae", "mase", "wql", "coverage")}
+    means = {name: (name, "mean") for name in ("mae", "mase", "coverage")}
+    means["wql"] = ("wql", "median")  # of a series with a sum near zero it has no limit
     nights = table.groupby("forecast_vintage", as_index=False).agg(**means, rows=("rows", "sum"))
     return nights.rename(columns={"forecast_vintage": "vintage"})
 

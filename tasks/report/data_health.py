@@ -8,6 +8,7 @@ from tasks.charts import formatting
 from tasks.engine.failure import StepFailure
 from tasks.report.page_data import HealthRow
 from tasks.results import steps
+from tasks.results.row_counts import RowCounts
 from tasks.results.run import RunResults
 from tasks.results.steps import RevisionsResult
 
@@ -23,7 +24,7 @@ def health_rows(
     Args:
         results: The results of the run.
         clean: The clean table, with the horizon if covariates are known ahead.
-        cutoff: The last observation.
+        cutoff: The last step of the history.
         view: The inputs of the models.
 
     Returns:
@@ -31,7 +32,8 @@ def health_rows(
     """
     zone, dates = view.zone, is_calendar_step(view.freq)
     counts = results.validated.health
-    age = pd.Timestamp(results.night.as_of) - cutoff
+    newest = clean.loc[clean["y"].notna(), "ds"].max()  # before the cutoff if closed steps have passed since
+    age = pd.Timestamp(results.night.as_of) - newest
     rejected: steps.Verdict = "watch" if counts.quarantined else "good"
     left_out = [
         f"{len(names)} {word}" for word, names in (("ended", counts.ended), ("excluded", counts.set_aside)) if names
@@ -47,7 +49,7 @@ def health_rows(
         HealthRow("Gaps", formatting.count(counts.gaps), "steps without an observation, masked for the models"),
         HealthRow(
             "Last observation",
-            formatting.when(cutoff, "UTC" if dates else zone, dates),
+            formatting.when(newest, "UTC" if dates else zone, dates),
             f"{formatting.duration(age.total_seconds())} before the as-of",
         ),
         *_known_ahead(clean, cutoff, view),
@@ -77,7 +79,7 @@ def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> 
     return tuple(rows)
 
 
-def _row_sum(counts: steps.RowCounts) -> str:
+def _row_sum(counts: RowCounts) -> str:
     return "read = used + quarantined" + (
         f" + {formatting.count(counts.held_back)} held back" if counts.held_back else ""
     )

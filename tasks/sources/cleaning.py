@@ -17,7 +17,7 @@ class CleaningSpec(Spec):
     """Policies for duplicates and gaps. `fill` maps y or a covariate to its policy.
 
     `zero` for y means that a step without a row is an observation of 0. Every other fill is an input of the models,
-    with a mask, and never a target. `closed` says when no rows are expected: such steps are no gaps, are not scored
+    with a mask, and never a target. `closed` says when no rows are expected: such steps are not gaps, not scored
     and are not forecast.
     """
 

@@ -79,7 +79,24 @@ def test_series_are_scaled_and_rows_after_the_cutoff_are_ignored() -> None:
     frame = clean()
     history = scale_by_series(frame, CUTOFF - pd.Timedelta(hours=5), view_of())
     assert len(history) == len(frame) - 10
-    assert history["y"].mean() == pytest.approx(1.0)
+    assert history["y"].mean() == pytest.approx(0.0, abs=1e-9)
+    assert history["y"].std() == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("disturbing", ["around zero", "constant", "zero", "tiny", "huge", "missing"])
+def test_no_series_drowns_the_jump_of_another(
+    store: Store, run_drift: Callable[..., DriftResult], disturbing: str
+) -> None:
+    frame = clean()
+    draw, count = np.random.default_rng(7), 70 * 24
+    noise_of = {"around zero": 1.0, "constant": 0.0, "zero": 0.0, "tiny": 1e-9, "huge": 1e12, "missing": np.nan}
+    other = frame[frame["unique_id"] == "a"].assign(unique_id="c")
+    values = noise_of[disturbing] * draw.normal(size=count)
+    other["y"] = values - values.mean() + (7.0 if disturbing == "constant" else 0.0)
+    jump = frame["y"] + np.where(frame["ds"] > CUTOFF - pd.Timedelta(days=7), frame["y"], 0.0)
+    for y, drifted in ((frame["y"], False), (jump, True)):
+        done = run_drift(pd.concat([frame.assign(y=y), other], ignore_index=True), view_of())
+        assert store.get(done.table)["drifted"].tolist() == [drifted]
 
 
 def test_distance_is_in_standard_deviations_of_the_reference() -> None:

@@ -1,6 +1,7 @@
 """Step 7: the first usable model of the fallback order forecasts, and every row names it and the reason."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,19 @@ def test_same_night_publishes_same_bytes(
     champion = model("gru", 0.1, "champion", "2")
     twice = [run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion) for _ in range(2)]
     assert twice[0] == twice[1]
+
+
+def test_closed_steps_are_not_forecast_and_steps_keep_their_numbers(
+    prepared: Any, model: Model, run_context: MakeContext, forecast_setup: ForecastSetup
+) -> None:
+    store = prepared.store
+    setup = forecast_setup.model_copy(update={"closed": ("01-02",)})
+    options = ForecastOptions(champion=model("gru", 0.5, role="champion"))
+    done = forecast.fn(prepared.clean, prepared.windows, options, run_context("2024-03-11"), setup, store)
+    table = store.get(done.table)
+    assert table.groupby("unique_id")["step"].agg(list).to_dict() == {"a": [1, 3], "b": [1, 3]}
+    assert table["ds"].dt.hour.tolist() == [0, 2, 0, 2]
+    assert done.over == datetime(2024, 3, 11, 3, tzinfo=UTC)
+    everything = setup.model_copy(update={"closed": ("00-24",)})
+    empty = forecast.fn(prepared.clean, prepared.windows, options, run_context("2024-03-12"), everything, store)
+    assert (empty.table.rows, empty.last) == (0, datetime(2024, 3, 11, 2, tzinfo=UTC))

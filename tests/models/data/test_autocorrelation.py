@@ -50,3 +50,9 @@ def test_unexpected_season_is_found_and_not_its_double():
     lag, correlation = unexpected_season([repeated([0, 2, 5, 9, 5, 1, -3, -7, -9, -4, -1], 40, 0.5)], 60)
     assert lag == 11
     assert correlation > 0.9
+
+
+@pytest.mark.parametrize(("size", "level"), [(1e-9, 0.0), (1.0, 1e6), (1e12, 0.0), (1e-9, 1e-3)])
+def test_season_is_seen_at_any_size_and_level(size: float, level: float) -> None:
+    y = level + size * np.sin(2 * np.pi * np.arange(400) / 7)
+    assert autocorrelation(y, 7) > 0.9

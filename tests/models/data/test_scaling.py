@@ -31,3 +31,18 @@ def test_series_std_uses_values_up_to_the_last_cutoff(build_panel) -> None:
     std = series_std(panel, np.array([0, 0, 1]), np.array([1, 3, 3]))
     assert std.tolist() == [1.0, 1.0, 1.0]  # b is constant, c has no window
     assert series_std(panel, np.array([2]), np.array([3]))[2] == 4.0
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e12])
+@pytest.mark.parametrize("level", [0.0, 3.0])
+def test_constant_lookback_has_the_scale_of_its_own_series(size: float, level: float) -> None:
+    y = np.full((1, 4), level * size)
+    _, scale = SCALING.window_scale(y, np.isfinite(y), ranges=np.array([[10.0 * size]]))
+    assert 0.01 * size < scale[0, 0] <= 0.5 * size
+    _, unknown = SCALING.window_scale(np.zeros((1, 4)), np.ones((1, 4), bool), ranges=np.zeros((1, 1)))
+    assert unknown.tolist() == [[0.1]]
+
+
+def test_ranges_grow_with_the_observations_of_each_series(build_panel) -> None:
+    panel = build_panel({"a": [np.nan, 2.0, np.nan, 5.0, 1.0], "b": [7.0] * 5})
+    assert panel.ranges.tolist() == [0.0, 0.0, 0.0, 3.0, 4.0] + [0.0] * 5
