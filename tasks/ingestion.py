@@ -88,7 +88,7 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     """
     table = reading.with_joint_time(table)
     columns, names = reading.columns, table.column_names
-    mapped = [("series (unique_id)", name) for name in columns.id_columns]
+    mapped: list[tuple[str, str | None]] = [("series (unique_id)", name) for name in columns.id_columns]
     mapped += [("time (ds)", name) for name in columns.time_parts or (columns.ds,)]
     mapped += [("known_at", columns.known_at)]
     mapped += [("target (y)", target) for target in reading.select_targets(names)]

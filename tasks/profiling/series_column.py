@@ -153,7 +153,7 @@ def _candidate_columns(
 
 
 def _is_code(rows: pd.DataFrame, time: str, name: str) -> bool:
-    """Whether whole numbers may be codes of series: most values occur at most times, and the column is not named like an hour."""
+    """Whether whole numbers may be codes of series: most values occur at most times. A column of hours is not."""
     if column_name_words(name) & HOUR_WORDS:
         return False
     counts = rows.groupby(name)[time].nunique()
