@@ -73,7 +73,7 @@ def render_pipeline(profile: TableProfile, name: str, path: str, schema: str | N
             schema=schema,
             source=_source_fields(profile, path),
             columns=_column_fields(profile),
-            known=list(default_calendar_features(profile.freq)),
+            known=[] if profile.source.format == "steps" else list(default_calendar_features(profile.freq)),
             windowing={"lookback": profile.lookback, "horizon": profile.horizon}
             | ({"refresh": profile.refresh} if profile.refresh else {}),
             models=_models(profile),

@@ -9,6 +9,7 @@ import pandas as pd
 
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.local_midnight import advise_zone
 
 MAX_STEPS = 10_000_000
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
@@ -61,6 +62,8 @@ def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Datase
         return []
     examples = ", ".join(f"{step:%a %H:%M}" for step in grid[:2])
     reason = f"lies between two steps of freq {reading.freq!r} (steps are at {examples} …)"
+    if advice := advise_zone(frame["ds"]) if reading.calendar_steps else "":
+        reason += f"; {advice}"
     rows = frame.loc[off_grid, "row"].tolist()
     return [Violation("ds is on the grid", reading.columns.ds, reading.row_faults, reason, rows)]
 

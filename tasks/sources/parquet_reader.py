@@ -11,6 +11,7 @@ from tasks.sources import limits
 from tasks.sources.filesystem import hive_keys, list_source_files, open_file
 from tasks.sources.limits import check_limit, source_error
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_types import advise_time_types, common_time_type
 
 
 def read_parquet(source: SourceSpec, choose: Callable[[list[str]], list[str]]) -> pa.Table:
@@ -89,11 +90,17 @@ def _unify_schemas(schemas: list[tuple[str, pa.Schema]], columns: list[str], sou
                 field = schema.field(index)
                 try:
                     pair = [pa.schema([item]) for item in (unified, field) if item is not None]
-                    unified = pa.unify_schemas(pair, promote_options="permissive").field(0)
+                    shared = common_time_type(unified.type, field.type) if unified is not None else None
+                    unified = (
+                        pa.field(column, shared)
+                        if shared
+                        else pa.unify_schemas(pair, promote_options="permissive").field(0)
+                    )
                 except pa.ArrowException as differ:
                     before = unified.type if unified is not None else "nothing"
                     reason = f"column {column!r} is {field.type}, and {before} in {_short_name(first)}"
-                    raise source_error(source, f"{_short_name(name)}: {reason}; write them as one type") from differ
+                    advice = advise_time_types(before, field.type) if unified is not None else "write them as one type"
+                    raise source_error(source, f"{_short_name(name)}: {reason}; {advice}") from differ
             if len(indices) > 1:
                 raise source_error(source, f"{_short_name(name)}: column {column!r} occurs {len(indices)} times")
         fields.append(unified)
