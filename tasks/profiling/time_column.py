@@ -22,7 +22,7 @@ from tasks.profiling.column_types import (
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent, join_names, resolve_column
 from tasks.profiling.vocabulary import AUDIT_WORDS, ROW_NUMBER_WORDS, STEP_WORDS, TIME_WORDS
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_advice import advise, are_steps
+from tasks.sources.time_advice import advise, are_steps, begins_with_step
 from tasks.sources.time_columns import parts_of
 from tasks.sources.time_recognition import RecognizedFormat, recognize_column
 from tasks.sources.values import format_value
@@ -71,7 +71,7 @@ def infer_time_column(
         return _parse_epoch(name, values, source, hints)
     recognized = recognize_column(values)
     written = recognized.format if recognized else None
-    steps = written is None and profiles[name].kind == "integer" and are_steps(values)
+    steps = written is None and profiles[name].kind in ("integer", "number") and are_steps(values)
     written = "steps" if steps else written
     plain = source.model_copy(update={"format": None})
     times = parse_times(values, plain.model_copy(update={"format": written}) if written else plain)
@@ -117,7 +117,8 @@ def _step_columns(table: pa.Table, profiles: dict[str, ColumnProfile]) -> list[s
     """Return integer columns that are named like a time or a row number, and count steps from each other."""
     words = TIME_WORDS | ROW_NUMBER_WORDS | STEP_WORDS
     integers = (name for name, profile in profiles.items() if profile.kind == "integer")
-    return [name for name in integers if column_name_words(name) & words and are_steps(to_pandas(table[name]))]
+    named = (name for name in integers if column_name_words(name) & words)
+    return [name for name in named if are_steps(numbers := to_pandas(table[name])) and begins_with_step(numbers)]
 
 
 def _rank(name: str, table: pa.Table, profiles: dict[str, ColumnProfile]) -> tuple[object, ...]:
@@ -182,7 +183,8 @@ def _describe_format(recognized: RecognizedFormat) -> str:
     if recognized.alternatives:
         other = recognized.alternatives[0]
         return f"{text}, {_order(recognized.format)}; if it is {_order(other)}, set source.format to {other!r}"
-    return f"{text}, because of {recognized.example!r}" if recognized.example else text
+    ordered = recognized.example and "%d" in recognized.format and "%m" in recognized.format
+    return f"{text}, because of {recognized.example!r}" if ordered else text
 
 
 def _order(written: str) -> str:

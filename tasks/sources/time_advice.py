@@ -22,6 +22,11 @@ def are_steps(values: pd.Series) -> bool:
     return bool(numbers.max() < MAX_STEP_COUNT and len(numbers) >= MIN_STEP_SHARE * count)
 
 
+def begins_with_step(values: pd.Series) -> bool:
+    """Return whether the smallest number is 0 or 1: only then a column is taken for steps without being named."""
+    return bool(pd.to_numeric(values, errors="coerce").min() <= 1)
+
+
 def advise(values: pd.Series, format_: str | None) -> str:
     """Explain values that are mostly not times.
 
