@@ -197,6 +197,6 @@ def _unreadable_message(name: str, values: pd.Series, times: pd.Series, source: 
     first = format_value(unreadable.iloc[0]) if len(unreadable) else "nothing"
     advice = advise(values, None) or "write times as 2024-01-31 13:00"
     return (
-        f"{problem}{len(unreadable):,} of {len(values):,} rows cannot be parsed, the first is {first}; {advice}. Or name "
-        "another column with --time."
+        f"{problem}{len(unreadable):,} of {len(values):,} rows cannot be parsed, the first is {first}; {advice}. Or "
+        "name another column with --time."
     )

@@ -142,7 +142,11 @@ def has_zone(values: pd.Series) -> pd.Series:
 
 
 def are_dates(values: pd.Series) -> pd.Series:
-    """Return which values are dates without a time of day, whose instant is the first moment of the day."""
+    """Return which values are dates without a time of day, whose instant is the first moment of the day.
+
+    Args:
+        values: Text, dates or timestamps.
+    """
     if pd.api.types.is_string_dtype(values):
         return ~values.str.strip().str.contains(TIME_OF_DAY, na=False)
     if pd.api.types.is_datetime64_any_dtype(values):
