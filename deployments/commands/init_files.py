@@ -52,7 +52,10 @@ def render_pipeline(profile: TableProfile, name: str, path: str, schema: str | N
             schema=schema,
             source=_source_fields(profile, path),
             columns=_column_fields(profile),
-            known=[*default_calendar_features(profile.freq), *profile.known],
+            known=[
+                *([] if profile.source.format == "steps" else default_calendar_features(profile.freq)),
+                *profile.known,
+            ],
             windowing={"lookback": profile.lookback, "horizon": profile.horizon}
             | ({"refresh": profile.refresh} if profile.refresh else {}),
             models=_models(profile),

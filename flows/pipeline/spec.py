@@ -33,6 +33,7 @@ from tasks.registry.promotion import PromotionSpec
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.dataset import ColumnsSpec, DatasetSpec
 from tasks.sources.spec import SourceSpec
+from tasks.sources.timestamps import are_dates
 
 
 class ForecastSpec(OutputSpec):
@@ -216,8 +217,8 @@ class PipelineSpec(Spec):
         """Convert an as-of to UTC.
 
         Args:
-            as_of: A date, which is its midnight, or a time; naive values are in the schedule's zone. None: the as-of
-                of the schedule, else now.
+            as_of: A date, which is its first moment, or a time; naive values are in the schedule's zone. None: the
+                as-of of the schedule, else now.
             option: The option that the value was given with, for messages.
 
         Returns:
@@ -228,7 +229,10 @@ class PipelineSpec(Spec):
         """
         as_of = self.schedule.as_of if as_of is None else as_of
         try:
+            # a date is its first moment, also where clocks skip or repeat midnight
             moment = (pd.Timestamp.now(tz="UTC") if as_of is None else pd.Timestamp(as_of)).floor("s")
+            if moment.tz is None and are_dates(pd.Series([str(as_of)], dtype="str")).item():
+                moment = moment.tz_localize(self.schedule.timezone, ambiguous=True, nonexistent="shift_forward")
             moment = moment.tz_localize(self.schedule.timezone) if moment.tz is None else moment
         except ValueError as error:
             raise SpecError(

@@ -26,6 +26,7 @@ MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be of its kind
 EPOCH_STARTS: dict[EpochUnit, float] = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 1e18}  # September 2001 in each unit
 YEAR, MONTH, DAY = r"(?:1[89]|20)\d\d", "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 MINUTE_OF_DIGITS = rf"{YEAR}{MONTH}{DAY}(?:[01]\d|2[0-4])(?:[0-5]\d(?:[0-5]\d)?)?"  # 202401312000
+DIGITS_BY_NAME = (YEAR, f"{YEAR}{MONTH}", rf"\d\d{MONTH}{DAY}", f"{DAY}{MONTH}{YEAR}", f"{MONTH}{DAY}{YEAR}")
 EPOCH_SPAN = 4.2  # times the start: an epoch ends in 2103
 TYPED_KINDS: dict[ColumnKind, tuple[Callable[[pa.DataType], bool], ...]] = {
     "nested": (pa.types.is_nested,),  # structs, lists and maps are left out
@@ -111,14 +112,14 @@ def are_compact_dates(text: pd.Series, name: str) -> bool:
     20240131 and 202401312000 always are; 2024, 202401 and the day numbers of Excel only in a column that is named like
     a time, because they may as well be counts.
     """
-    digits = pd.Series(text.str.strip().unique(), dtype="str")
+    digits = pd.Series(text.str.strip().str.replace(r"\.0+$", "", regex=True).unique(), dtype="str")
     if len(digits) < 2:
         return bool(digits.str.fullmatch(YEAR).all()) and _has_time_name(name)
     if digits.str.fullmatch(rf"{YEAR}{MONTH}{DAY}").all() or digits.str.fullmatch(MINUTE_OF_DIGITS).all():
         return True
     if not _has_time_name(name):
         return False
-    return any(digits.str.fullmatch(pattern).all() for pattern in (YEAR, rf"{YEAR}{MONTH}")) or are_excel_days(digits)
+    return any(digits.str.fullmatch(pattern).all() for pattern in DIGITS_BY_NAME) or are_excel_days(digits)
 
 
 def _has_time_name(name: str) -> bool:

@@ -60,7 +60,7 @@ class Inference(NamedTuple):
     def line(self) -> str:
         """The inference as a line of `nightcast init`."""
         reason = ": ".join(filter(None, (self.confidence, self.evidence)))
-        return f"{self.what + ':':<{LABEL_WIDTH}}{self.value}" + (f" ({reason})" if reason else "")
+        return f"{self.what + ':':<{LABEL_WIDTH}}{self.value or '(no name)'}" + (f" ({reason})" if reason else "")
 
 
 def resolve_column(name: str, names: Iterable[str], option: str, table: str) -> str:

@@ -9,6 +9,7 @@ from tasks.profiling.column_types import MIN_MATCHING_SHARE, ColumnProfile, colu
 from tasks.profiling.inference import Hints, resolve_column
 from tasks.profiling.vocabulary import AUDIT_WORDS, HOUR_WORDS, QUARTER_WORDS, TIME_PART_WORDS, WEEK_WORDS
 from tasks.sources.column_text import text_to_arrow
+from tasks.sources.month_names import MONTHS, translate_months
 from tasks.sources.spec import SourceSpec
 from tasks.sources.time_columns import join_columns, joint_name
 
@@ -99,7 +100,13 @@ def _is_part(sample: pa.Table, name: str, part: str, words: frozenset[str]) -> b
     if not column_name_words(name) & words:
         return False
     low, high = LIMITS[part]
+    if part == "month" and _are_month_names(_as_text(sample[name])):
+        return True
     return _is_within(sample, name, low, high)
+
+
+def _are_month_names(text: pd.Series) -> bool:
+    return len(text) > 0 and bool(translate_months(text).isin(MONTHS).mean() >= MIN_MATCHING_SHARE)
 
 
 def _is_within(sample: pa.Table, name: str, low: int, high: int) -> bool:

@@ -20,8 +20,9 @@ from tasks.profiling.column_types import (
     parse_times,
 )
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent, join_names, resolve_column
-from tasks.profiling.vocabulary import AUDIT_WORDS, TIME_WORDS
+from tasks.profiling.vocabulary import AUDIT_WORDS, ROW_NUMBER_WORDS, STEP_WORDS, TIME_WORDS
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_advice import advise, are_steps, begins_with_step
 from tasks.sources.time_columns import parts_of
 from tasks.sources.time_recognition import RecognizedFormat, recognize_column
 from tasks.sources.values import format_value
@@ -29,6 +30,7 @@ from tasks.sources.values import format_value
 CONTRACT_LETTERS = {"%d": "dd", "%m": "MM", "%Y": "yyyy", "%H": "HH", "%M": "mm", "%S": "ss"}
 ORDERS = {"%d": "day first", "%m": "month first", "%Y": "year first", "%y": "year first"}
 MAX_RANKED_ROWS = 100_000
+STEPS = "counts steps without dates, which become days from 1970-01-01; for another column: --time"
 
 
 class TimeColumn(NamedTuple):
@@ -69,14 +71,17 @@ def infer_time_column(
         return _parse_epoch(name, values, source, hints)
     recognized = recognize_column(values)
     written = recognized.format if recognized else None
+    steps = written is None and profiles[name].kind in ("integer", "number") and are_steps(values)
+    written = "steps" if steps else written
     plain = source.model_copy(update={"format": None})
     times = parse_times(values, plain.model_copy(update={"format": written}) if written else plain)
     share = float(times.notna().mean()) if len(times) else 0.0
     if share < MIN_MATCHING_SHARE:
-        raise CannotInferPipeline(_unreadable_message(name, values, times, source, recognized))
+        raise CannotInferPipeline(_unreadable_message(name, values, times, source))
     in_contract = recognized and recognized.uneven and not parts_of(name)  # a contract has no joint column
     contract_format = _contract_format(written) if in_contract else None
     inference = _inference(name, times, (share, recognized), profiles, hints)
+    inference = inference._replace(confidence="unsure", evidence=STEPS) if steps else inference
     return TimeColumn(name, times, inference, contract_format, None if contract_format else written)
 
 
@@ -98,6 +103,7 @@ def _choose_column(table: pa.Table, profiles: dict[str, ColumnProfile], source: 
         return resolve_column(hints.time, profiles, "--time", source.label)
     candidates = [profile.name for profile in profiles.values() if profile.kind == "time"]
     candidates = candidates or [profile.name for profile in profiles.values() if profile.kind == "epoch"]
+    candidates = candidates or _step_columns(table, profiles)
     if not candidates:
         columns = join_names([repr(name) for name in table.column_names], 12)
         raise CannotInferPipeline(
@@ -105,6 +111,14 @@ def _choose_column(table: pa.Table, profiles: dict[str, ColumnProfile], source: 
             "time such as 2024-01-31 or 2024-01-31 13:00: add such a column, or name it with --time."
         )
     return min(candidates, key=lambda name: _rank(name, table, profiles))
+
+
+def _step_columns(table: pa.Table, profiles: dict[str, ColumnProfile]) -> list[str]:
+    """Return integer columns that are named like a time or a row number, and count steps from each other."""
+    words = TIME_WORDS | ROW_NUMBER_WORDS | STEP_WORDS
+    integers = (name for name, profile in profiles.items() if profile.kind == "integer")
+    named = (name for name in integers if column_name_words(name) & words)
+    return [name for name in named if are_steps(numbers := to_pandas(table[name])) and begins_with_step(numbers)]
 
 
 def _rank(name: str, table: pa.Table, profiles: dict[str, ColumnProfile]) -> tuple[object, ...]:
@@ -169,25 +183,20 @@ def _describe_format(recognized: RecognizedFormat) -> str:
     if recognized.alternatives:
         other = recognized.alternatives[0]
         return f"{text}, {_order(recognized.format)}; if it is {_order(other)}, set source.format to {other!r}"
-    return f"{text}, because of {recognized.example!r}" if recognized.example else text
+    ordered = recognized.example and "%d" in recognized.format and "%m" in recognized.format
+    return f"{text}, because of {recognized.example!r}" if ordered else text
 
 
 def _order(written: str) -> str:
     return next((order for directive, order in ORDERS.items() if written.startswith(directive)), written)
 
 
-def _unreadable_message(
-    name: str, values: pd.Series, times: pd.Series, source: SourceSpec, recognized: RecognizedFormat | None
-) -> str:
+def _unreadable_message(name: str, values: pd.Series, times: pd.Series, source: SourceSpec) -> str:
     problem = f"column {name!r} of {source.label} does not hold times: "
-    if recognized and recognized.contradiction:
-        return (
-            f"{problem}its dates contradict each other, {recognized.contradiction}. Write them in one order in the "
-            "source, or set source.format and let the rows of the other order go to quarantine."
-        )
     unreadable = values[times.isna()]
     first = format_value(unreadable.iloc[0]) if len(unreadable) else "nothing"
+    advice = advise(values, None) or "write times as 2024-01-31 13:00"
     return (
-        f"{problem}{len(unreadable):,} of {len(values):,} rows cannot be parsed, the first is {first}. Write times as "
-        "2024-01-31 13:00, or name another column with --time."
+        f"{problem}{len(unreadable):,} of {len(values):,} rows cannot be parsed, the first is {first}; {advice}. Or "
+        "name another column with --time."
     )

@@ -1,4 +1,4 @@
-"""Infers the time zone: from the column's type, from offsets in text, or from the hour that a clock skips in spring."""
+"""Infers the time zone: from the type, offsets, midnights stored in UTC, or the hour that a clock skips in spring."""
 
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ import pyarrow as pa
 from tasks.profiling.column_types import MIN_MATCHING_SHARE
 from tasks.profiling.inference import Hints, Inference, join_names
 from tasks.profiling.time_column import TimeColumn, to_pandas
+from tasks.sources.local_midnight import find_midnight_zones
 from tasks.sources.timestamps import OFFSET
 
 ZONES = (  # of several zones with the same offsets, the first is taken
@@ -44,11 +45,9 @@ def infer_timezone(table: pa.Table, times: TimeColumn, hints: Hints) -> Timezone
     if hints.timezone:
         return TimezoneInference(hints.timezone, zone is not None, Inference("zone", hints.timezone, "given", ""))
     if zone and zone.upper() not in ("UTC", "+00:00", "ETC/UTC", "Z"):
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError):
-            return TimezoneInference("UTC", True, Inference("zone", "UTC", "sure", f"times are stored as {zone}"))
-        return TimezoneInference(zone, True, Inference("zone", zone, "sure", "the type of the column"))
+        return _zone_of_type(zone)
+    if midnights := find_midnight_zones(times.values):
+        return _zone_of_midnights(midnights)
     if zone or times.epoch:
         evidence = f"{'the type of the column' if zone else 'Unix timestamps'}; for days of another zone: --timezone"
         return TimezoneInference("UTC", True, Inference("zone", "UTC", "sure", evidence))
@@ -56,6 +55,20 @@ def infer_timezone(table: pa.Table, times: TimeColumn, hints: Hints) -> Timezone
     if pd.api.types.is_string_dtype(text) and text.str.contains(OFFSET, na=False).mean() > MIN_MATCHING_SHARE:
         return _infer_from_offsets(text, times.values)
     return _infer_from_clock_changes(times.values)
+
+
+def _zone_of_type(zone: str) -> TimezoneInference:
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError):
+        return TimezoneInference("UTC", True, Inference("zone", "UTC", "sure", f"times are stored as {zone}"))
+    return TimezoneInference(zone, True, Inference("zone", zone, "sure", "the type of the column"))
+
+
+def _zone_of_midnights(zones: tuple[str, ...]) -> TimezoneInference:
+    others = f"; the same as {join_names(zones[1:], 3)}, choose with --timezone" if len(zones) > 1 else ""
+    evidence = f"the times are midnights of this zone{others}"
+    return TimezoneInference(zones[0], True, Inference("zone", zones[0], "likely", evidence))
 
 
 def _infer_from_offsets(text: pd.Series, instants: pd.Series) -> TimezoneInference:

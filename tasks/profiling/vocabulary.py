@@ -6,6 +6,7 @@ def _words(text: str) -> frozenset[str]:
 
 
 TIME_WORDS = _words("time date datetime timestamp ds day hour week month period dt ts date_time index year")
+STEP_WORDS = _words("t step steps idx sequence seq tick round epoch observation obs")
 HOUR_WORDS = _words("hr hour hours minute time period")
 TIME_PART_WORDS = {
     "year": _words("year yr yyyy jahr año ano anno année annee jaar rok år"),

@@ -82,7 +82,9 @@ def _text_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> s
     present = values[~reading.source.number_format.is_missing(as_text(values))]
     if len(present) < MIN_VALUES or not _is_unreadable(present, column, reading).all():
         return None
-    return f"text: none of its {len(present):,} values can be parsed, the first is {format_value(present.iloc[0])}"
+    advice = f"; {text}" if column.name == reading.columns.ds and (text := reading.advise_time(present)) else ""
+    first = format_value(present.iloc[0])
+    return f"text: none of its {len(present):,} values can be parsed, the first is {first}{advice}"
 
 
 def _is_unreadable(text: pd.Series, column: Column, reading: DatasetSpec) -> pd.Series:

@@ -15,6 +15,7 @@ from tasks.sources.values import is_naive, parse_booleans
 
 Check = tuple[str, str, str, pd.Series]  # rule, column, reason, which rows are at fault
 
+MAX_UNREADABLE_SHARE = 0.1  # of the times: with more, the column rather than a row is at fault
 CLOCK_CHANGE = "occurs twice or never in {} on a night when clocks change; write it with its offset, or in UTC"
 
 
@@ -58,8 +59,10 @@ def _parse_times(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -
     column, unreadable = reading.columns.ds, frame["ds"].isna()
     ambiguous = unreadable & reading.find_clock_changes(raw["ds"]) if unreadable.any() else unreadable
     naive = is_naive(raw["ds"], reading.contract_column(column))
+    mostly = unreadable.mean() > MAX_UNREADABLE_SHARE
+    advice = f"; {text}" if mostly and (text := reading.advise_time(raw["ds"])) else ""
     checks: list[Check] = [
-        ("ds is a time", column, "must be a valid time", unreadable & ~ambiguous),
+        ("ds is a time", column, f"must be a valid time{advice}", unreadable & ~ambiguous),
         ("ds is one moment", column, CLOCK_CHANGE.format(reading.naive_time_zone), ambiguous),
         ("ds has a zone", column, "must have a time zone or an offset", naive),
     ]

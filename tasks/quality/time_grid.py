@@ -12,6 +12,7 @@ from models.data.time_steps import DAY, step_width
 from tasks.quality.fitting_frequency import suggest_frequency
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.local_midnight import advise_zone
 
 MAX_OFF_GRID_SHARE = 0.2  # of the rows: with more, freq is wrong rather than the rows
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
@@ -26,7 +27,9 @@ def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: Datase
     pattern += " %H:%M" if step_width(reading.freq) >= DAY and (grid != grid.normalize()).any() else ""
     examples = ", ".join(f"{step:{pattern}}" for step in grid[:2])
     reason = f"lies between two steps of freq {reading.freq!r} (steps are at {examples} …)"
-    if off_grid.sum() > MAX_OFF_GRID_SHARE * len(frame) and (
+    if advice := advise_zone(frame["ds"]) if reading.calendar_steps else "":
+        reason += f"; {advice}"
+    elif off_grid.sum() > MAX_OFF_GRID_SHARE * len(frame) and (
         fitting := suggest_frequency(frame["ds"], frame["unique_id"])
     ):
         reason += f"; {fitting}"

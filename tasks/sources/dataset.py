@@ -15,6 +15,7 @@ from models.data.time_steps import Stamps, default_stamps, period_begins, period
 from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_advice import advise
 from tasks.sources.time_columns import joint_name, parts_of, with_joint_column
 from tasks.sources.timestamps import TimestampParser
 
@@ -170,6 +171,11 @@ class DatasetSpec(Spec):
         zone = self.source.timezone or column.zone
         format_ = (self.source.format if is_ds else None) or column.format
         return TimestampParser(zone, self.source.epoch, format_, self.calendar_steps)
+
+    def advise_time(self, values: pd.Series) -> str:
+        """Return what to do about values of `ds` that are mostly not times, as the end of a sentence."""
+        parser = self.timestamp_parser()
+        return "" if parser.is_epoch(values) else advise(values, parser.format)
 
     @property
     def naive_time_zone(self) -> str:

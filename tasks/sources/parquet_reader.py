@@ -12,6 +12,7 @@ from tasks.sources.filesystem import hive_keys, list_source_files, open_file, sh
 from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.schemas import InexactColumn, common_type, convert, plain_type
 from tasks.sources.spec import SourceSpec
+from tasks.sources.time_types import advise_time_types, common_time_type
 
 ARROW_FILE_MAGIC = b"ARROW1"
 FORMATS = {"parquet": "parquet", "arrow": "ipc", "orc": "orc"}  # the kind of the source, and pyarrow's name
@@ -102,6 +103,10 @@ def _read_stream(name: str, filesystem: fsspec.AbstractFileSystem) -> pa.Table |
             return stream.read_all()
 
 
+def _shared_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
+    return common_time_type(first, second) or common_type(first, second)
+
+
 def _unify_schemas(
     schemas: list[tuple[str, pa.Schema]], columns: list[str], optional: Collection[str], source: SourceSpec
 ) -> pa.Schema:
@@ -119,10 +124,10 @@ def _unify_schemas(
                     source, f"{short_name(name)}: column {column!r} is missing, and {short_name(other)} has it"
                 )
             for kind in (schema.field(index).type for index in indices):
-                before, unified = unified, kind if unified is None else common_type(unified, kind)
+                before, unified = unified, kind if unified is None else _shared_type(unified, kind)
                 if unified is None:
                     reason = f"column {column!r} is {kind}, and {before} in {short_name(first)}"
-                    raise source_error(source, f"{short_name(name)}: {reason}; write them as one type")
+                    raise source_error(source, f"{short_name(name)}: {reason}; {advise_time_types(before, kind)}")
             if len(indices) > 1:
                 raise source_error(source, f"{short_name(name)}: column {column!r} occurs {len(indices)} times")
         fields.append(pa.field(column, unified))

@@ -87,8 +87,9 @@ def split_times(text: pd.Series) -> SplitTimes:
 
 
 def normalize_times(text: pd.Series) -> pd.Series:
-    """Replace compatibility characters, such as a narrow space before PM, and strip spaces and quotes."""
-    return text.str.normalize("NFKC").str.strip().str.strip("'\"").str.strip()
+    """Replace compatibility characters, such as a narrow space before PM; strip spaces, quotes and the .0 of floats."""
+    plain = text.str.normalize("NFKC").str.strip().str.strip("'\"").str.strip()
+    return plain.str.replace(r"^(\d+)\.0+$", r"\1", regex=True)
 
 
 def _begin(text: str) -> str:

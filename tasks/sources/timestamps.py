@@ -7,6 +7,7 @@ from typing import NamedTuple
 import pandas as pd
 
 from tasks.sources.column_text import map_distinct, numbers_to_text
+from tasks.sources.local_midnight import are_utc_midnights
 from tasks.sources.time_formats import ParsedTimes, parse_with_format
 from tasks.sources.time_recognition import parse_unformatted
 from tasks.sources.time_text import are_hour_intervals
@@ -25,7 +26,7 @@ class TimestampParser(NamedTuple):
     `zone` applies to naive times (None: UTC), `epoch` is the unit of numbers, `format` a format of
     `time_formats.check_format`, which applies to text and numbers; without it the format is recognized on the values.
     With `calendar_steps` the values are dates, kept as midnight UTC: a time with an offset keeps the date that is
-    written, or gets its date in `zone` if there is one.
+    written, or gets its date in `zone` if there is one; so does a naive time if all are midnights of `zone` in UTC.
     """
 
     zone: str | None
@@ -93,6 +94,8 @@ class TimestampParser(NamedTuple):
     def _to_utc(self, times: pd.Series, ids: pd.Series | None, values: pd.Series | None = None) -> pd.Series:
         """Convert parsed times; `values` are the values of the source, by which a date is told from a midnight."""
         if self.calendar_steps:
+            if times.dt.tz is None and self.zone and are_utc_midnights(times, self.zone):
+                times = times.dt.tz_localize("UTC")
             if times.dt.tz is not None:
                 times = (times.dt.tz_convert(self.zone) if self.zone else times).dt.tz_localize(None)
             times = times.dt.tz_localize("UTC")
@@ -139,7 +142,11 @@ def has_zone(values: pd.Series) -> pd.Series:
 
 
 def are_dates(values: pd.Series) -> pd.Series:
-    """Return which values are dates without a time of day, whose instant is the first moment of the day."""
+    """Return which values are dates without a time of day, whose instant is the first moment of the day.
+
+    Args:
+        values: Text, dates or timestamps.
+    """
     if pd.api.types.is_string_dtype(values):
         return ~values.str.strip().str.contains(TIME_OF_DAY, na=False)
     if pd.api.types.is_datetime64_any_dtype(values):
