@@ -120,7 +120,7 @@ def _with_bytes_as_text(table: pa.Table) -> pa.Table:
 def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     """Read in the first encoding that fits; if none fits, the error of the first is reported."""
     first_error: SourceUnreadable | None = None
-    for encoding in ENCODINGS if source.kind == "csv" else ENCODINGS[:1]:
+    for encoding in ENCODINGS if source.kind in ("csv", "json") else ENCODINGS[:1]:
         encoded = source.model_copy(update={"encoding": encoding})
         try:
             return encoded, read_source(encoded, optional=None)

@@ -109,7 +109,9 @@ def _parse_text(text: pd.Series, style: NumberFormat) -> tuple[np.ndarray, np.nd
     numbers[booleans] = lower[booleans].map(ALWAYS_BOOLEAN)
     simple = stripped.str.translate(str.maketrans(",.", ".,")) if style.decimal == "," else stripped
     valid = present & pd.to_numeric(simple.where(present), errors="coerce").notna()
-    numbers[valid] = simple[valid].map(float).astype("float64")  # pandas' own parser is off by a bit in one of four numbers
+    numbers[valid] = (
+        simple[valid].map(float).astype("float64")
+    )  # pandas' own parser is off by a bit in one of four numbers
     unusual = present & ~valid & ~booleans
     if style.thousands and unusual.any():
         digits = _strip_thousands(stripped[unusual], style).dropna()
