@@ -17,7 +17,7 @@ from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, joi
 from tasks.profiling.number_format import infer_number_format
 from tasks.sources.csv_reader import sample_dialect
 from tasks.sources.errors import translate_errors
-from tasks.sources.filesystem import SCHEMES, SUFFIXES, list_source_files
+from tasks.sources.filesystem import SCHEMES, SUFFIXES, is_hidden, list_source_files
 from tasks.sources.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
@@ -120,7 +120,7 @@ def _with_bytes_as_text(table: pa.Table) -> pa.Table:
 def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
     """Read in the first encoding that fits; if none fits, the error of the first is reported."""
     first_error: SourceUnreadable | None = None
-    for encoding in ENCODINGS if source.kind == "csv" else ENCODINGS[:1]:
+    for encoding in ENCODINGS if source.kind in ("csv", "json") else ENCODINGS[:1]:
         encoded = source.model_copy(update={"encoding": encoding})
         try:
             return encoded, read_source(encoded, optional=None)
@@ -184,8 +184,9 @@ def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     if kind == "parquet":
         with translate_errors(SourceSpec(kind="parquet", path=address)) as ready:
             kind = resolve_lake_table(ready).kind
-    others = [name for name in _list_folder(address, kind) if not _kind_of_suffix(name)]
-    if not others or kind in LAKE_PACKAGES:
+    visible = [path for path in Path(address).rglob("*") if path.is_file()]
+    visible = [path for path in visible if not is_hidden(path.relative_to(address).as_posix())]
+    if all(_kind_of_suffix(path.name) for path in visible) or kind in LAKE_PACKAGES:
         return {"kind": kind, "path": address}
     paths = [Path(name) for name in names]
     suffixes = {"".join(path.suffixes[-2:]) if path.suffix in COMPRESSED_SUFFIXES else path.suffix for path in paths}
@@ -197,10 +198,10 @@ def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     return {"kind": kind, "path": only or glob}
 
 
-def _list_folder(address: str, kind: str = "") -> list[str]:
+def _list_folder(address: str) -> list[str]:
     """Return the absolute paths of the files that a source of the folder reads; none if it is empty."""
     try:
-        return list_source_files(fsspec.filesystem("file"), str(Path(address).absolute()), kind)
+        return list_source_files(fsspec.filesystem("file"), str(Path(address).absolute()))
     except FileNotFoundError:
         return []
 

@@ -79,5 +79,12 @@ def describe_violation(violation: Violation, raw: pd.DataFrame) -> str:
         f"row{plural} {', '.join(str(row) for row in rows[:MAX_LISTED_ROWS])}"
         f"{' …' if len(rows) > MAX_LISTED_ROWS else ''}; "
         f"{'the first: ' if plural else ''}ds {format_value(first['ds'])}, y {format_value(first['y'])}"
+        f"{_covariate_value(violation.column, first)}"
         f"{'; not forecast tonight' if violation.severity == 'series' else ''}"
     )
+
+
+def _covariate_value(column: str, row: pd.Series) -> str:
+    """Return the value of a column other than series, time and target, as a part of the sentence."""
+    is_covariate = column in row.index and column not in ("row", "unique_id", "ds", "y", "source_row", "target")
+    return f", {column} {format_value(row[column])}" if is_covariate else ""

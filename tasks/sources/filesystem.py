@@ -8,6 +8,7 @@ import lzma
 import re
 import socket
 import zipfile
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -106,11 +107,11 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: st
         base = fixed_folder(path)
         listed = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
         explicit = [part for part in path.removeprefix(base).split("/") if part.startswith((".", "_"))]
-        names = [name for name in listed if not _is_hidden(name.removeprefix(base), explicit)]
+        names = [name for name in listed if not is_hidden(name.removeprefix(base), explicit)]
     elif filesystem.isfile(path):
         names = [path]
     else:
-        listed = [name for name in filesystem.find(path) if not _is_hidden(name.removeprefix(path), [])]
+        listed = [name for name in filesystem.find(path) if not is_hidden(name.removeprefix(path))]
         names = [name for name in listed if not _is_companion(name, kind)] or listed
     if not names:
         raise FileNotFoundError(path)
@@ -128,7 +129,8 @@ def fixed_folder(path: str) -> str:
     return path[: first.start()].rpartition("/")[0] if first else path
 
 
-def _is_hidden(relative: str, explicit: list[str]) -> bool:
+def is_hidden(relative: str, explicit: Sequence[str] = ()) -> bool:
+    """Return whether a file is bookkeeping by its name or by that of a folder, unless `explicit` names both."""
     *folders, file = relative.strip("/").split("/")
     hidden = [part for part in folders if part.startswith((".", "_")) and "=" not in part]
     hidden += [file] if file.startswith((".", "_", "~")) else []

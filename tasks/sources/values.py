@@ -15,7 +15,7 @@ def format_value(value: Any) -> str:
     """Format a value for a message: text in quotes and without line breaks, numbers plain, long values cut."""
     if isinstance(value, str):
         return repr(value if len(value) <= MAX_SHOWN_CHARACTERS else f"{value[:MAX_SHOWN_CHARACTERS]}…")
-    return "nothing" if pd.isna(value) else str(value)[:MAX_SHOWN_CHARACTERS]
+    return "nothing" if pd.api.types.is_scalar(value) and pd.isna(value) else str(value)[:MAX_SHOWN_CHARACTERS]
 
 
 def parse_booleans(values: pd.Series) -> tuple[pd.Series, pd.Series]:

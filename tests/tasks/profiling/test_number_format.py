@@ -122,10 +122,12 @@ def test_kind_is_inferred_from_the_suffix(tmp_path: Path, name: str, kind: str) 
 
 
 def test_folder_with_bookkeeping_is_a_table(tmp_path: Path) -> None:
-    for name in ("a.csv", "b.csv", ".ipynb_checkpoints/a-checkpoint.csv", "_delta_log/0.json", "README.md"):
+    for name in ("a.csv", "b.csv", ".ipynb_checkpoints/a-checkpoint.csv", "_delta_log/0.json"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("ds,y\n2024-01-01,1\n")
     assert infer_source(str(tmp_path)).path == str(tmp_path)
+    (tmp_path / "README.md").write_text("# sales")
+    assert infer_source(str(tmp_path)).path == f"{tmp_path}/*.csv"
     (tmp_path / "c.parquet").write_bytes(b"")
     with pytest.raises(NightcastError, match=r"files of several kinds, csv, parquet; give a glob such as .*/\*\.csv"):
         infer_source(str(tmp_path))

@@ -153,3 +153,10 @@ def test_missing_value_is_described_as_nothing() -> None:
     assert "series nothing, row 0; ds 2024-03-01 00:00:00+00:00, y nothing" in describe_violation(
         Violation("r", "y", "error", "why", [0]), rows
     )
+
+
+@pytest.mark.parametrize(("value", "shown"), [("dear", "'dear'"), ([1, 2], "[1, 2]"), (None, "nothing"), (2.5, "2.5")])
+def test_violation_of_a_covariate_shows_its_value(value: Any, shown: str) -> None:
+    rows = raw(y=[1.0]).assign(price=pd.Series([value], dtype=object))
+    sentence = describe_violation(Violation("r", "price", "error", "must be a number", [0]), rows)
+    assert sentence.endswith(f"y 1.0, price {shown}")
