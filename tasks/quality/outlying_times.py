@@ -66,8 +66,8 @@ def check_outlying_times(frame: pd.DataFrame, reading: DatasetSpec) -> list[Viol
     if alone.any():
         times = ", ".join(_format(time) for time in sorted(frame.loc[alone, "ds"].unique())[:MAX_LISTED_TIMES])
         reason = (
-            f"{times} lies far from the other times, {_format(others.min())} to {_format(others.max())}; a date that "
-            "stands for a missing date must be empty or corrected"
+            f"{times} lies far from the other times, {_format(others.min())} to {_format(others.max())}; correct the "
+            "date or remove the row in the source, or send such rows to quarantine with a contract (rowFaults: warning)"
         )
         violations.append(_violation(frame.loc[alone, "row"], reason, reading))
     if far.any():

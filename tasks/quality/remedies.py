@@ -34,7 +34,9 @@ REMEDIES: tuple[tuple[str, Remedy], ...] = (  # the rule's name as a regular exp
     (
         r"ds is near the others",
         Remedy(
-            "a time is near the newest one", "correct the time at the source; it may be a typo such as the year 202"
+            "a time is near the others",
+            "correct the time at the source or remove the row; it may stand for a missing date, such as 1900-01-01 or "
+            "2099-12-31, or be a typo such as the year 202",
         ),
     ),
     (

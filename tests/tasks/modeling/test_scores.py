@@ -110,3 +110,13 @@ def test_forecast_that_is_not_finite_gives_nan_score() -> None:
     part = table[table["model_name"] == "m"].reset_index(drop=True)
     part.loc[part["y"].first_valid_index(), "y_hat"] = np.nan
     assert np.isnan(score_forecasts(part)["mase"])
+
+
+@pytest.mark.parametrize(
+    ("level", "noise", "known"), [(0.1, 1e-17, False), (1e6, 1e-9, False), (0.0, 1e-9, True), (1e6, 1.0, True)]
+)
+def test_rounding_error_is_not_a_scale(level: float, noise: float, known: bool) -> None:
+    ds = pd.date_range("2024-01-01", periods=60, freq="D", tz="UTC")
+    y = level + noise * np.random.default_rng(2).normal(size=60)
+    scales = mase_scales_before(pd.DataFrame({"unique_id": "a", "ds": ds, "y": y}), ds[-1], 7)
+    assert scales.notna().tolist() == [known]
