@@ -64,17 +64,18 @@ def parse_with_format(text: pd.Series, written: str) -> ParsedTimes:
     Returns:
         The times; NaT for text that the format does not read.
     """
-    text = normalize_times(text)
     if written in ("excel", "steps"):
-        return _without_zone(PARSERS[written](text))
-    wall = pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
+        return _without_zone(PARSERS[written](normalize_times(text)))
+    wall = _without_times(text)
     if written not in PARSERS and not re.search("%[zZ]", written):
-        wall = parse_strptime(text, written)
+        wall = parse_strptime(text.str.strip(), written)
     offset = pd.Series(pd.NaT, index=text.index, dtype="timedelta64[us]")
     others = wall.isna() & text.notna()
     if others.any():
-        parsed = combine(split_times(text[others]), date_format(written) if written not in PARSERS else written)
-        wall, offset = wall.where(~others, parsed.wall), offset.where(~others, parsed.offset)
+        format_of_date = date_format(written) if written not in PARSERS else written
+        parsed = combine(split_times(normalize_times(text[others])), format_of_date)
+        wall = wall.where(~others, parsed.wall.reindex(text.index))
+        offset = offset.where(~others, parsed.offset.reindex(text.index))
     return ParsedTimes(wall, offset)
 
 

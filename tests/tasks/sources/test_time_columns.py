@@ -4,9 +4,16 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from tasks.sources.dataset import ColumnsSpec
+from data_contracts.contract import Contract
+from models.data.features import FeatureSpec
+from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.quality.quarantine import to_source_rows
+from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.read import read_source
+from tasks.sources.spec import SourceSpec
 from tasks.sources.time_columns import join_columns, joint_name, parts_of, with_joint_column
 from tasks.sources.timestamps import TimestampParser
+from tasks.validation import examine
 
 
 @pytest.mark.parametrize(
@@ -82,3 +89,27 @@ def test_table_without_a_part_is_unchanged():
     assert with_joint_column(table, "Date + Time") is table
     assert with_joint_column(table, "Date + Clock") is table
     assert with_joint_column(table, "Date") is table
+
+
+def test_rejected_rows_have_the_columns_of_the_source(tmp_path):
+    hours = pd.date_range("2024-01-01", periods=300, freq="h")
+    rows = pd.DataFrame({"Date": hours.strftime("%d/%m/%Y"), "Time": hours.strftime("%H:%M"), "load": "1"})
+    rows.loc[7, "Time"] = "never"
+    rows.to_csv(tmp_path / "t.csv", index=False)
+    reading = DatasetSpec(
+        pipeline="meter",
+        source=SourceSpec(kind="csv", path=str(tmp_path / "t.csv")),
+        columns=ColumnsSpec.model_validate({"ds": ["Date", "Time"], "y": "load"}),
+        features=FeatureSpec(),
+        freq="h",
+        zone="UTC",
+        horizon=3,
+        contract=Contract(id="meter", version="1.0.0", columns=(), row_faults="warning"),
+    )
+    moment = pd.Timestamp("2024-02-01", tz="UTC")
+    table = to_canonical_columns(read_source(reading.source, reading.select_columns, moment), reading)
+    result = examine(filter_as_of(table, reading, moment).to_pandas(), reading, moment)
+    assert "column 'Date + Time'" in result.findings[0]
+    assert (result.health.used, result.health.quarantined) == (299, 1)
+    rejected = to_source_rows(result.rejected, reading, read_source(reading.source).schema)
+    assert rejected.to_dict("records") == [{"Date": "01/01/2024", "Time": "never", "load": "1"}]
