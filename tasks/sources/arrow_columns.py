@@ -48,7 +48,8 @@ def table(batches: list[list[pa.Array]], names: list[str]) -> pa.Table:
 def _concatenate(chunks: list[pa.Array]) -> pa.ChunkedArray:
     types = {chunk.type for chunk in chunks if not pa.types.is_null(chunk.type)}
     if len(types) < 2:
-        return pa.chunked_array([chunk.cast(next(iter(types), pa.null())) for chunk in chunks])
+        kind = next(iter(types), pa.null())
+        return pa.chunked_array([chunk.cast(kind) for chunk in chunks], kind)
     if types <= {pa.int64(), pa.float64()} and not any(_exceeds_float(chunk) for chunk in chunks):
         return pa.chunked_array([chunk.cast(pa.float64()) for chunk in chunks])
     return pa.chunked_array([part for chunk in chunks for part in names_as_text(chunk).chunks], pa.string())

@@ -129,6 +129,8 @@ def _to_arrow(result: Any, source: SourceSpec) -> pa.Table:
     if not isinstance(result, pd.DataFrame):
         reason = f"it returned {type(result).__name__}; return a pandas DataFrame or an Arrow table"
         raise source_error(source, reason)
+    if isinstance(result.index, pd.DatetimeIndex) and result.index.name is None:
+        result = result.rename_axis("")  # as a CSV of the frame has it: the times are a column without a name
     frame = result.reset_index() if any(name is not None for name in result.index.names) else result
     columns = [_to_array(frame.iloc[:, index]) for index in range(frame.shape[1])]
     return pa.table(columns, names=[str(name) for name in frame.columns])

@@ -58,10 +58,12 @@ UUID = uuid.UUID(int=5)
         (pa.nulls(2), [None, None]),
         (pa.array([[1], [2]]), [None, None]),
         (pa.array([], pa.float64()), []),
+        (pa.chunked_array([], pa.string()), []),
+        (pa.chunked_array([], pa.binary()), []),
     ],
-    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+    ids=lambda value: str(getattr(value, "type", "")),
 )  # fmt: skip
-def test_names_are_text_whatever_the_type(values: pa.Array, names: list[str | None]) -> None:
+def test_names_are_text_whatever_the_type(values: pa.Array | pa.ChunkedArray, names: list[str | None]) -> None:
     assert names_as_text(values).to_pylist() == names
     assert names_as_text(values).type == pa.string()
 

@@ -26,6 +26,7 @@ def arrow(as_of, shop="a"):
     return pa.table({"sku": [shop], "at": [as_of.isoformat()]})
 
 def indexed(): return pd.DataFrame({"sold": [1.5]}, index=pd.Index(["2024-03-01"], name="day"))
+def timed(): return pd.DataFrame({"sold": [1.5]}, index=pd.to_datetime(["2024-03-01"]))
 def mixed(): return pd.DataFrame({"a": [1, "x", None], "b": [1.0, None, 2]}, dtype=object)
 def listed(): return [1]
 def broken(): raise RuntimeError("the till is locked\\nfor ever")
@@ -50,6 +51,7 @@ def test_data_frame_arrow_table_and_named_index_are_read(source: Any, capsys: An
     assert read_source(source("loader:Shop.frame", rows=2)).to_pydict() == {"sku": ["007"] * 2, "sold": [3, 3]}
     assert read_source(source("loader:arrow"), None, AS_OF).to_pylist() == [{"sku": "a", "at": AS_OF.isoformat()}]
     assert read_source(source("loader:indexed")).column_names == ["day", "sold"]
+    assert read_source(source("loader:timed")).column_names == ["", "sold"]
     assert read_source(source("loader:mixed")).to_pydict() == {"a": ["1", "x", None], "b": [1.0, None, 2.0]}
     assert "talking" not in capsys.readouterr().out  # stdout is reserved for the result of a command
 
