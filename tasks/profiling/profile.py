@@ -3,6 +3,8 @@
 columns ──► time ──► zone ──► series ──► step ──► target ──► duplicates, covariates ──► season, horizon, lookback
 """
 
+from typing import NamedTuple
+
 import pandas as pd
 import pyarrow as pa
 
@@ -11,7 +13,7 @@ from models.data.calendar import is_calendar_step
 from tasks.profiling.column_types import ColumnProfile, parse_times, profile_columns
 from tasks.profiling.covariates import find_redundant, infer_covariates
 from tasks.profiling.duplicates import infer_duplicate_policy, infer_version_column
-from tasks.profiling.frequency import infer_frequency, mask_outlying_times
+from tasks.profiling.frequency import FrequencyInference, infer_frequency, mask_outlying_times
 from tasks.profiling.inference import Hints, Inference
 from tasks.profiling.joint_time import join_time_columns
 from tasks.profiling.parsed_table import ParsedTable
@@ -26,7 +28,7 @@ from tasks.profiling.time_column import (
     infer_time_column,
     to_pandas,
 )
-from tasks.profiling.timezone import infer_timezone
+from tasks.profiling.timezone import TimezoneInference, infer_timezone
 from tasks.sources.numbers import NumberFormat, parse_numbers
 from tasks.sources.spec import SourceSpec
 
@@ -91,15 +93,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     others = {column: profile for column, profile in profiles.items() if column not in key}
     series = frame.groupby(list(ids), sort=False).ngroup().astype(str) if ids else pd.Series("one", index=frame.index)
 
-    in_zone = hints.timezone or (zone.zoned and zone.zone != "UTC")
-    local = source.model_copy(update={"timezone": zone.zone}) if in_zone else source
-    contract_column = contract_time_column(times.column, times.format)
-    dates = parse_times(to_pandas(table[times.column]), local, "D", contract_column)
-    step = infer_frequency(times.values, series, dates, hints, name)
-    calendar_step = is_calendar_step(step.freq)
-    clock = times.values if calendar_step else times.values.dt.tz_convert(zone.zone)
-    stamps_setting, stamps_inference = infer_stamps(clock, series, to_pandas(table[times.column]), step.freq, hints)
-    stamps = mask_outlying_times(dates if calendar_step else times.values, step.freq)
+    step = _infer_steps(table[times.column], times, zone, series, hints, source)
 
     redundant = find_redundant(others, frame, times.column)
     parsed = ParsedTable(frame, times.column, series if ids else None)
@@ -107,17 +101,16 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     known_at, version = infer_version_column(frame, key, profiles, source)
     policy, repeats = ("reject", None) if known_at else infer_duplicate_policy(frame, key, target.columns[0], hints)
     covariates = infer_covariates(parsed, target.columns, others, redundant)
-    panel = [pd.DataFrame({"series": series + f"/{y}", "ds": stamps, "y": frame[y]}) for y in target.columns]
+    panel = [pd.DataFrame({"series": series + f"/{y}", "ds": step.times, "y": frame[y]}) for y in target.columns]
     rows = pd.concat(panel, ignore_index=True)
-    seasonality = infer_seasonality(rows, step.freq, hints, name, covariates.steps_ahead)
+    seasonality = infer_seasonality(rows, step.inferred.freq, hints, name, covariates.steps_ahead)
     y = pd.concat([frame[column] for column in target.columns]).dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
-    inferences = [times.inference, series_inference, target.inference, step.inference, zone.inference]
-    optional = (stamps_inference, step.gaps, version, repeats, bound)
+    inferences = [times.inference, series_inference, target.inference, step.inferred.inference, zone.inference]
+    optional = (step.stamps, step.inferred.gaps, version, repeats, bound)
     inferences += [*seasonality.inferences, *filter(None, optional), *covariates.inferences]
-    source = local if calendar_step or hints.timezone else source
     return TableProfile(
-        source=source.model_copy(update={"stamps": stamps_setting}),
+        source=step.source,
         columns=tuple(all_profiles.values()),
         rows=table.num_rows,
         unique_id=ids if len(ids) > 1 else next(iter(ids), None),
@@ -127,7 +120,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         y=target.y,
         targets=target.columns,
         known_at=known_at,
-        freq=step.freq,
+        freq=step.inferred.freq,
         zone=zone.zone,
         horizon=seasonality.horizon,
         lookback=seasonality.lookback,
@@ -141,6 +134,37 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         whole=bool((y % 1 == 0).all()),
         inferences=tuple(inferences),
     )
+
+
+class _Steps(NamedTuple):
+    """The step, the times as a night reads them with it, and the source that reads them so."""
+
+    inferred: FrequencyInference
+    times: pd.Series
+    stamps: Inference | None
+    source: SourceSpec
+
+
+def _infer_steps(
+    column: pa.ChunkedArray,
+    times: TimeColumn,
+    zone: TimezoneInference,
+    series: pd.Series,
+    hints: Hints,
+    source: SourceSpec,
+) -> _Steps:
+    """Infer the step; with a calendar step the times are dates on the clock of the zone."""
+    written = to_pandas(column)
+    in_zone = hints.timezone or (zone.zoned and zone.zone != "UTC")
+    local = source.model_copy(update={"timezone": zone.zone}) if in_zone else source
+    dates = parse_times(written, local, "D", contract_time_column(times.column, times.format))
+    step = infer_frequency(times.values, series, dates, hints, source.label)
+    calendar_step = is_calendar_step(step.freq)
+    clock = times.values if calendar_step else times.values.dt.tz_convert(zone.zone)
+    setting, stamps = infer_stamps(clock, series, written, step.freq, hints)
+    stepped = mask_outlying_times(dates if calendar_step else times.values, step.freq)
+    read = local if calendar_step or hints.timezone else source
+    return _Steps(step, stepped, stamps, read.model_copy(update={"stamps": setting}))
 
 
 def _parse_table(
