@@ -15,7 +15,7 @@ import yaml
 from models.data.calendar import default_calendar_features, steps_a_day
 from tasks.profiling.column_types import ColumnProfile
 from tasks.profiling.profile import TableProfile
-from tasks.sources.dataset import RESERVED_COLUMNS
+from tasks.sources.columns_spec import RESERVED_COLUMNS
 
 MAX_CONTRACT_COLUMNS = 60  # the contract of a wider table has only the columns that the pipeline uses
 MAX_LOOKBACK_WITHOUT_SEGMENTS = 200  # steps; a network that reads more of them one at a time is slow

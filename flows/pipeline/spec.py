@@ -28,29 +28,13 @@ from models.training.recipe import Recipe
 from tasks.drift import DriftSpec
 from tasks.engine.code_digest import code_digest
 from tasks.memory import MemorySpec
-from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
+from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, ForecastSpec, OutputSpec
 from tasks.registry.promotion import PromotionSpec
 from tasks.sources.cleaning import CleaningSpec
-from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.columns_spec import ColumnsSpec
+from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
 from tasks.sources.timestamps import are_dates
-
-
-class ForecastSpec(OutputSpec):
-    """Quantiles to forecast, each between 0 and 1, and bounds of the forecasts. The median is always added."""
-
-    @field_validator("quantiles")
-    @classmethod
-    def _sort_quantiles(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
-        if any(not 0 < level < 1 for level in levels):
-            raise ValueError("every quantile must lie between 0 and 1")
-        return tuple(sorted({*levels, 0.5}))
-
-    @model_validator(mode="after")
-    def _check_bounds(self) -> "ForecastSpec":
-        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
-            raise ValueError(f"minimum {self.minimum} must be less than maximum {self.maximum}")
-        return self
 
 
 class PipelineSpec(Spec):

@@ -128,7 +128,7 @@ def _require_counts(panel: Panel) -> None:
         series = int(np.searchsorted(panel.starts, wrong[0], side="right")) - 1
         time = panel.grid[panel.first[series] + wrong[0] - panel.starts[series]]
         raise SpecError(
-            f"head: negative_binomial needs counts (0, 1, 2 …), but series {panel.ids[series]} has "
+            f"head: negative_binomial is for counts (0, 1, 2 …), but series {panel.ids[series]} has "
             f"{panel.y[wrong[0]]:g} at {time} ({len(wrong)} such values). Choose head: student_t or quantiles."
         )
 

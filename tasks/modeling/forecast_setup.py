@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from pydantic import Field, PositiveInt
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from data_contracts.spec import Spec
 from models.data.closed_times import ClosedSetting
@@ -25,6 +25,23 @@ class OutputSpec(Spec):
     quantiles: tuple[float, ...] = (0.05, 0.1, 0.5, 0.9, 0.95)
     minimum: float | None = None
     maximum: float | None = None
+
+
+class ForecastSpec(OutputSpec):
+    """Quantiles to forecast, each between 0 and 1, and bounds of the forecasts. The median is always added."""
+
+    @field_validator("quantiles")
+    @classmethod
+    def _sort_quantiles(cls, levels: tuple[float, ...]) -> tuple[float, ...]:
+        if any(not 0 < level < 1 for level in levels):
+            raise ValueError("every quantile must lie between 0 and 1")
+        return tuple(sorted({*levels, 0.5}))
+
+    @model_validator(mode="after")
+    def _check_bounds(self) -> "ForecastSpec":
+        if self.minimum is not None and self.maximum is not None and self.minimum >= self.maximum:
+            raise ValueError(f"minimum {self.minimum} must be less than maximum {self.maximum}")
+        return self
 
 
 class ForecastSetup(Spec):

@@ -13,7 +13,7 @@ from tasks.profiling.inference import Inference, join_names
 from tasks.profiling.parsed_table import ParsedTable
 from tasks.profiling.target_column import numeric_columns
 from tasks.profiling.vocabulary import ROW_NUMBER_WORDS
-from tasks.sources.dataset import RESERVED_COLUMNS
+from tasks.sources.columns_spec import RESERVED_COLUMNS
 
 MAX_OBSERVED = 12  # more columns make a network slower, and seldom better
 MAX_CATEGORIES = 100  # of a static column

@@ -23,7 +23,8 @@ from pathlib import Path
 from models.data.features import FeatureSpec
 from tasks.storage.store import Store
 from tasks.sources.spec import SourceSpec
-from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.columns_spec import ColumnsSpec
+from tasks.sources.dataset import DatasetSpec
 from tasks.ingestion import ingest
 from tasks.validation import validate
 import time, json, resource, sys

@@ -9,7 +9,8 @@ from data_contracts.errors import ContractBroken
 from models.data.features import FeatureSpec
 from tasks.ingestion import ingest
 from tasks.sources.cleaning import CleaningSpec
-from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.columns_spec import ColumnsSpec
+from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
 from tasks.validation import validate
 

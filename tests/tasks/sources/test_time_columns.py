@@ -8,7 +8,8 @@ from data_contracts.contract import Contract
 from models.data.features import FeatureSpec
 from tasks.ingestion import filter_as_of, to_canonical_columns
 from tasks.quality.quarantine import to_source_rows
-from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.columns_spec import ColumnsSpec
+from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
 from tasks.sources.time_columns import join_columns, joint_name, parts_of, with_joint_column

@@ -14,7 +14,8 @@ from data_contracts.errors import ContractBroken, SourceUnreadable
 from data_contracts.odcs_compiler import read_contract
 from tasks.ingestion import ingest
 from tasks.results.steps import ValidatedTable
-from tasks.sources.dataset import ColumnsSpec, DatasetSpec
+from tasks.sources.columns_spec import ColumnsSpec
+from tasks.sources.dataset import DatasetSpec
 from tasks.sources.unpivot import match_columns
 from tasks.storage.store import Store
 from tasks.validation import validate
