@@ -3,7 +3,7 @@
 A column with values after the last target is a plan, such as a price or a promotion: it is known ahead.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -29,6 +29,11 @@ class CovariateColumns(NamedTuple):
     observed: tuple[str, ...]
     static: tuple[str, ...]
     inferences: tuple[Inference, ...]
+
+    @property
+    def columns_by_role(self) -> dict[str, Any]:
+        """The columns by the names of their roles."""
+        return {"known": self.known, "observed": self.observed, "static": self.static}
 
 
 def infer_covariates(

@@ -84,7 +84,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     name, all_profiles = source.label, profile_columns(table, source)
     table, profiles, named, parts = join_time_columns(table, all_profiles, source, hints)
     times = infer_time_column(table, profiles, source, named)
-    times = times if hints.time or not parts else describe_joint_time(times)
+    times = describe_joint_time(times) if parts and not hints.time else times
     source = source.model_copy(update={"epoch": times.epoch, "format": times.source_format})
     zone = infer_timezone(table, times, hints)
     frame = _parse_table(table, profiles, times, source.number_format)
@@ -101,14 +101,12 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     known_at, version = infer_version_column(frame, key, profiles, source)
     policy, repeats = ("reject", None) if known_at else infer_duplicate_policy(frame, key, target.columns[0], hints)
     covariates = infer_covariates(parsed, target.columns, others, redundant)
-    panel = [pd.DataFrame({"series": series + f"/{y}", "ds": step.times, "y": frame[y]}) for y in target.columns]
-    rows = pd.concat(panel, ignore_index=True)
+    rows = _to_long_format(frame, series, step.times, target.columns)
     seasonality = infer_seasonality(rows, step.inferred.freq, hints, name, covariates.steps_ahead)
     y = pd.concat([frame[column] for column in target.columns]).dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
-    inferences = [times.inference, series_inference, target.inference, step.inferred.inference, zone.inference]
-    optional = (step.stamps, step.inferred.gaps, version, repeats, bound)
-    inferences += [*seasonality.inferences, *filter(None, optional), *covariates.inferences]
+    main = (times.inference, series_inference, target.inference, step.inferred.inference, zone.inference)
+    optional = filter(None, (step.stamps, step.inferred.gaps, version, repeats, bound))
     return TableProfile(
         source=step.source,
         columns=tuple(all_profiles.values()),
@@ -122,18 +120,18 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         known_at=known_at,
         freq=step.inferred.freq,
         zone=zone.zone,
-        horizon=seasonality.horizon,
-        lookback=seasonality.lookback,
-        season=seasonality.season,
-        refresh=seasonality.refresh,
-        known=covariates.known,
-        observed=covariates.observed,
-        static=covariates.static,
+        **seasonality.settings,
+        **covariates.columns_by_role,
         repeated=policy,
         minimum=minimum,
         whole=bool((y % 1 == 0).all()),
-        inferences=tuple(inferences),
+        inferences=(*main, *seasonality.inferences, *optional, *covariates.inferences),
     )
+
+
+def _to_long_format(frame: pd.DataFrame, series: pd.Series, times: pd.Series, targets: tuple[str, ...]) -> pd.DataFrame:
+    parts = [pd.DataFrame({"series": series + f"/{y}", "ds": times, "y": frame[y]}) for y in targets]
+    return pd.concat(parts, ignore_index=True)
 
 
 class _Steps(NamedTuple):

@@ -1,6 +1,6 @@
 """Infers season, horizon and lookback from the step, the length of the history and its autocorrelation."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -38,6 +38,11 @@ class SeasonalityInference(NamedTuple):
     refresh: str | None
     """None: a day, the default."""
     inferences: tuple[Inference, ...]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The values by the names of their settings."""
+        return {name: value for name, value in self._asdict().items() if name != "inferences"}
 
 
 def infer_seasonality(
