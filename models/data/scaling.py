@@ -80,7 +80,7 @@ class Scaling:
         own = np.zeros_like(mean) if ranges is None else ranges
         floor = np.where(own > MIN_RANGE * self.floor, 0.05 * own, self.floor)
         quiet = np.minimum(floor, 0.05 * np.abs(mean))
-        residue = 1e-15 * floor  # a scale this small is rounding error
+        residue = 1e-15 * np.minimum(floor, self.floor)  # a smaller scale is rounding error; one outlier widens a range
         constant = scale <= np.maximum(1e-6 * np.abs(mean), residue)
         scale = np.where(constant, np.where(quiet > residue, quiet, floor), scale)
         return (last_observed(y)[:, None] if normalisation == "last" else mean), scale

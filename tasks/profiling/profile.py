@@ -92,9 +92,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     key = [*ids, times.column]
     others = {column: profile for column, profile in profiles.items() if column not in key}
     series = frame.groupby(list(ids), sort=False).ngroup().astype(str) if ids else pd.Series("one", index=frame.index)
-
     step = _infer_steps(table[times.column], times, zone, series, hints, source)
-
     redundant = find_redundant(others, frame, times.column)
     parsed = ParsedTable(frame, times.column, series if ids else None)
     target = infer_target(parsed, others, redundant, hints, name)
@@ -103,7 +101,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     covariates = infer_covariates(parsed, target.columns, others, redundant)
     rows = _to_long_format(frame, series, step.times, target.columns)
     seasonality = infer_seasonality(rows, step.inferred.freq, hints, name, covariates.steps_ahead)
-    y = pd.concat([frame[column] for column in target.columns]).dropna()
+    y = rows["y"].dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
     main = (times.inference, series_inference, target.inference, step.inferred.inference, zone.inference)
     optional = filter(None, (step.stamps, step.inferred.gaps, version, repeats, bound))

@@ -114,6 +114,10 @@ TWICE = "rule 'one row a series and time', column 'shop, hour': repeats the key 
 GRID = (
     "rule 'ds is on the grid', column 'hour': lies between two steps of freq 'h' (steps are at Mon 00:00, Mon 01:00 …)"
 )
+FAR_OFF = (
+    "rule 'ds is near the others', column 'hour': {} lies far from the other times, 2024-01-01 to 2024-01-29; correct "
+    "the date or remove the row in the source, or send such rows to quarantine with a contract (rowFaults: warning)"
+)
 TIME = "rule 'ds is a time', column 'hour': must be a valid time"
 ZONE = "rule 'ds has a zone', column 'hour': must have a time zone or an offset"
 FINITE = "rule 'y is finite', column 'sold': must be finite"
@@ -210,11 +214,15 @@ MUTATIONS = {
     "off the grid": Mutation(
         put("hour", "2024-01-01T07:07:00Z"), GRID + TIMED.format("'2024-01-01T07:07:00Z'"), out=1, gaps=1
     ),
-    "the future": Mutation(put("hour", "2031-01-01T07:00:00Z"), lost=1, gaps=1),
+    "the future": Mutation(
+        put("hour", "2031-01-01T07:00:00Z"),
+        FAR_OFF.format("2031-01-01") + "; 1 row at fault, series 'a', row 7; ds '2031-01-01T07:00:00Z', y nothing",
+        out=1,
+        gaps=1,
+    ),
     "the year 202": Mutation(
         put("hour", "0202-01-01T07:00:00Z"),
-        "rule 'ds is near the others', column 'hour': lies more than 10,000,000 steps of freq 'h' before the newest "
-        "time" + TIMED.format("'0202-01-01T07:00:00Z'"),
+        FAR_OFF.format("0202-01-01") + TIMED.format("'0202-01-01T07:00:00Z'"),
         out=1,
         gaps=1,
     ),

@@ -58,7 +58,7 @@ def _read_rightly(case: TableCase, folder: Path) -> None:
     pd.testing.assert_frame_equal(left, right, check_dtype=False, rtol=0, atol=0)
 
 
-@settings(RELAXED, max_examples=25)
+@settings(RELAXED, max_examples=12)
 @given(table_cases())
 def test_random_table_is_read_as_it_was_written(case):
     read_rightly(case)
@@ -72,6 +72,7 @@ def test_two_thousand_random_tables_are_read_as_they_were_written(case):
     read_rightly(case)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("freq", sorted(STARTS))
 def test_every_spelling_of_times_is_read(freq):
     from tests.tasks.profiling.table_cases import SPELLINGS
