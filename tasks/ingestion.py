@@ -17,8 +17,9 @@ from data_contracts.errors import SourceUnreadable
 from tasks.engine.step import CacheInputs, step
 from tasks.quality.outlying_times import is_outlying
 from tasks.quality.rule_dry_run import dry_run_rules
-from tasks.sources import incremental, row_versions, unpivot
+from tasks.sources import row_versions, unpivot
 from tasks.sources.columns_spec import RESERVED_COLUMNS, ColumnsSpec
+from tasks.sources.databases import incremental
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.names import names_as_text
 from tasks.sources.read import fingerprint, read_source, table_digest

@@ -34,7 +34,7 @@ from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.columns_spec import ColumnsSpec
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
-from tasks.sources.timestamps import are_dates
+from tasks.sources.times.timestamps import are_dates
 
 
 class PipelineSpec(Spec):

@@ -26,7 +26,7 @@ from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
 from tasks.results.run import RunResults
 from tasks.results.steps import ReportResult, RunContext
-from tasks.sources import incremental
+from tasks.sources.databases import incremental
 from tasks.storage import contract_history, snapshots
 from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.lease import hold_lease

@@ -11,12 +11,12 @@ import pyarrow as pa
 from data_contracts.contract import Column
 from models.data.features import FeatureSpec
 from tasks.profiling.vocabulary import TIME_WORDS
-from tasks.sources.column_text import numbers_to_text
 from tasks.sources.columns_spec import ColumnsSpec
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.numbers import parse_numbers
-from tasks.sources.periods import are_excel_days
 from tasks.sources.spec import SourceSpec
+from tasks.sources.times.column_text import numbers_to_text
+from tasks.sources.times.periods import are_excel_days
 from tasks.sources.values import parse_booleans
 
 EpochUnit = Literal["s", "ms", "us", "ns"]

@@ -8,10 +8,10 @@ import pyarrow as pa
 from tasks.profiling.column_types import MIN_MATCHING_SHARE, ColumnProfile, column_name_words, parse_times
 from tasks.profiling.inference import Hints, resolve_column
 from tasks.profiling.vocabulary import AUDIT_WORDS, HOUR_WORDS, QUARTER_WORDS, TIME_PART_WORDS, WEEK_WORDS
-from tasks.sources.column_text import text_to_arrow
-from tasks.sources.month_names import MONTHS, translate_months
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_columns import join_columns, joint_name
+from tasks.sources.times.column_text import text_to_arrow
+from tasks.sources.times.month_names import MONTHS, translate_months
+from tasks.sources.times.time_columns import join_columns, joint_name
 
 CLOCK = r"\s*(?:\d{4}-\d\d-\d\d[ T]|0 days )?\d{1,2}:\d\d(?::\d\d(?:\.\d+)?)?(?:\s?[AaPp]\.?[Mm]\.?)?(?:\s*[-–].*)?\s*"
 MIN_TIMES_PER_DATE = 1.5  # distinct times for each distinct date, before a time of day belongs to the date

@@ -21,11 +21,11 @@ from tasks.profiling.column_types import (
 )
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, format_percent, join_names, resolve_column
 from tasks.profiling.vocabulary import AUDIT_WORDS, ROW_NUMBER_WORDS, STEP_WORDS, TIME_WORDS
-from tasks.sources.date_recognition import RecognizedFormat
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_advice import advise, are_steps, begins_with_step
-from tasks.sources.time_columns import parts_of
-from tasks.sources.time_recognition import recognize_column
+from tasks.sources.times.date_recognition import RecognizedFormat
+from tasks.sources.times.time_advice import advise, are_steps, begins_with_step
+from tasks.sources.times.time_columns import parts_of
+from tasks.sources.times.time_recognition import recognize_column
 from tasks.sources.values import format_value
 
 CONTRACT_LETTERS = {"%d": "dd", "%m": "MM", "%Y": "yyyy", "%H": "HH", "%M": "mm", "%S": "ss"}

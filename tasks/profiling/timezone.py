@@ -9,8 +9,8 @@ import pyarrow as pa
 from tasks.profiling.column_types import MIN_MATCHING_SHARE
 from tasks.profiling.inference import Hints, Inference, join_names
 from tasks.profiling.time_column import TimeColumn, to_pandas
-from tasks.sources.local_midnight import find_midnight_zones
-from tasks.sources.timestamps import OFFSET
+from tasks.sources.times.local_midnight import find_midnight_zones
+from tasks.sources.times.timestamps import OFFSET
 
 ZONES = (  # of several zones with the same offsets, the first is taken
     "Europe/Berlin", "Europe/London", "Europe/Athens", "America/New_York", "America/Chicago", "America/Denver",

@@ -12,7 +12,7 @@ from models.data.time_steps import DAY, step_width
 from tasks.quality.fitting_frequency import suggest_frequency
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
-from tasks.sources.local_midnight import advise_zone
+from tasks.sources.times.local_midnight import advise_zone
 
 MAX_OFF_GRID_SHARE = 0.2  # of the rows: with more, freq is wrong rather than the rows
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, WithJsonSchema, field_validator
 
 from data_contracts.spec import Spec
-from tasks.sources.time_columns import joint_name, parts_of
+from tasks.sources.times.time_columns import joint_name, parts_of
 
 RESERVED_COLUMNS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
 

@@ -14,9 +14,9 @@ from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.columns_spec import RESERVED_COLUMNS, ColumnsSpec
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_advice import advise
-from tasks.sources.time_columns import parts_of, with_joint_column
-from tasks.sources.timestamps import TimestampParser
+from tasks.sources.times.time_advice import advise
+from tasks.sources.times.time_columns import parts_of, with_joint_column
+from tasks.sources.times.timestamps import TimestampParser
 
 
 class DatasetSpec(Spec):

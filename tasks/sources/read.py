@@ -6,18 +6,18 @@ from datetime import UTC, datetime
 
 import pyarrow as pa
 
-from tasks.sources.csv_reader import read_csv
+from tasks.sources.databases.sql_reader import read_sql
+from tasks.sources.databases.sql_watermark import Watermark
 from tasks.sources.errors import translate_errors
-from tasks.sources.excel_reader import read_excel
-from tasks.sources.filesystem import list_source_files, open_file
-from tasks.sources.json_reader import read_json
-from tasks.sources.lake_log import LAKE_PACKAGES, resolve_lake_table
-from tasks.sources.lake_reader import lake_fingerprint, read_lake_table
-from tasks.sources.parquet_reader import FORMATS, read_parquet
+from tasks.sources.files.csv_reader import read_csv
+from tasks.sources.files.excel_reader import read_excel
+from tasks.sources.files.filesystem import list_source_files, open_file
+from tasks.sources.files.json_reader import read_json
+from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table
+from tasks.sources.files.lake_reader import lake_fingerprint, read_lake_table
+from tasks.sources.files.parquet_reader import FORMATS, read_parquet
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
-from tasks.sources.sql_reader import read_sql
-from tasks.sources.sql_watermark import Watermark
 
 FILE_READERS: dict[str, Callable[..., pa.Table]] = {
     "csv": read_csv,

@@ -15,7 +15,7 @@ from data_contracts.column_types import known_zone
 from data_contracts.errors import redact
 from data_contracts.spec import Spec
 from tasks.sources.numbers import NumberFormat
-from tasks.sources.time_formats import check_format
+from tasks.sources.times.time_formats import check_format
 
 Scalar = str | bool | int | float | datetime | date | None
 

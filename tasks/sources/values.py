@@ -6,7 +6,7 @@ import pandas as pd
 
 from data_contracts.contract import Column
 from tasks.sources.numbers import FALSE, MISSING, TRUE, as_text
-from tasks.sources.timestamps import has_zone
+from tasks.sources.times.timestamps import has_zone
 
 MAX_SHOWN_CHARACTERS = 60  # of one value in a message
 

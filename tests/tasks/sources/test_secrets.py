@@ -11,7 +11,7 @@ import pytest
 from data_contracts.errors import NightcastError, SourceUnreadable, SpecError
 from flows.pipeline.spec import PipelineSpec
 from tasks.ingestion import ingest
-from tasks.sources import sql_reader
+from tasks.sources.databases import sql_reader
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.secrets import Secrets, resolve_secrets

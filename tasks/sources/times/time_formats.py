@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.sources.periods import PARSERS
-from tasks.sources.time_text import SplitTimes, normalize_times, split_times
-from tasks.sources.written_zones import to_offsets
+from tasks.sources.times.periods import PARSERS
+from tasks.sources.times.time_text import SplitTimes, normalize_times, split_times
+from tasks.sources.times.written_zones import to_offsets
 
 CLOCK_DIRECTIVES = re.compile(r"[\sT,:_-]*%[HI](?:.?%M)?(?:.?%S)?(?:.?%f)?\s*(?:%p)?")
 ZONE_DIRECTIVES = re.compile(r"\s*%[zZ]")

@@ -4,11 +4,11 @@ import re
 
 import pandas as pd
 
-from tasks.sources.column_text import numbers_to_text
-from tasks.sources.date_recognition import MIN_SHARE_OF_FORMAT, RecognizedFormat, recognize
-from tasks.sources.periods import PARSERS
-from tasks.sources.time_formats import ParsedTimes, combine, parse_iso_dates, parse_strptime
-from tasks.sources.time_text import MICROSECONDS, SplitTimes, normalize_times, split_times
+from tasks.sources.times.column_text import numbers_to_text
+from tasks.sources.times.date_recognition import MIN_SHARE_OF_FORMAT, RecognizedFormat, recognize
+from tasks.sources.times.periods import PARSERS
+from tasks.sources.times.time_formats import ParsedTimes, combine, parse_iso_dates, parse_strptime
+from tasks.sources.times.time_text import MICROSECONDS, SplitTimes, normalize_times, split_times
 
 MAX_SAMPLED_TIMES = 5_000  # of which the format is recognized, if a column has more distinct times
 

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.sources.column_text import numbers_to_text, text_to_arrow
+from tasks.sources.times.column_text import numbers_to_text, text_to_arrow
 
 JOINT = " + "
 MAX_PARTS = 6  # year to second

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from tasks.sources.time_formats import ParsedTimes
+from tasks.sources.times.time_formats import ParsedTimes
 
 
 def map_distinct(values: pd.Series, parse: Callable[[pd.Series], ParsedTimes]) -> ParsedTimes:

@@ -12,8 +12,8 @@ from tasks.sources.columns_spec import ColumnsSpec
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_columns import join_columns, joint_name, parts_of, with_joint_column
-from tasks.sources.timestamps import TimestampParser
+from tasks.sources.times.time_columns import join_columns, joint_name, parts_of, with_joint_column
+from tasks.sources.times.timestamps import TimestampParser
 from tasks.validation import examine
 
 

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.sources.periods import PARSERS, are_excel_days
-from tasks.sources.time_formats import parse_strptime
-from tasks.sources.time_text import SplitTimes
+from tasks.sources.times.periods import PARSERS, are_excel_days
+from tasks.sources.times.time_formats import parse_strptime
+from tasks.sources.times.time_text import SplitTimes
 
 MIN_YEAR, MAX_YEAR = 1500, 2500  # of dates that are digits alone
 MIN_SHARE_OF_DIGITS = 0.9  # of all values of a column, before digits alone are dates

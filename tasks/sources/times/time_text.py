@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from tasks.sources.month_names import translate_months
-from tasks.sources.written_zones import ZonedText, split_zones
+from tasks.sources.times.month_names import translate_months
+from tasks.sources.times.written_zones import ZonedText, split_zones
 
 INTERVALS = (
     re.compile(r"[\[(]\s*(?P<begin>[^,;]*\d[^,;]*)[,;].*\d.*[\])]"),  # [2024-01-01, 2024-01-02)

@@ -14,8 +14,8 @@ from pydantic import ValidationError
 
 from data_contracts.errors import SourceUnreadable
 from tasks.ingestion import ingest, to_canonical_columns
-from tasks.sources.csv_dialect import detect_delimiter
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.files.csv_dialect import detect_delimiter
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
 from tasks.storage.store import Store

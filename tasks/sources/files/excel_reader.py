@@ -8,8 +8,8 @@ from typing import Any
 import pyarrow as pa
 
 from tasks.sources import arrow_columns, limits
-from tasks.sources.concatenation import concatenate
-from tasks.sources.filesystem import list_source_files, open_file, short_name
+from tasks.sources.files.concatenation import concatenate
+from tasks.sources.files.filesystem import list_source_files, open_file, short_name
 from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.spec import SourceSpec
 

@@ -6,12 +6,12 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from tasks.sources.column_text import map_distinct, numbers_to_text
-from tasks.sources.local_midnight import are_utc_midnights
-from tasks.sources.time_formats import ParsedTimes, parse_with_format
-from tasks.sources.time_recognition import parse_unformatted
-from tasks.sources.time_text import are_hour_intervals
-from tasks.sources.written_zones import has_written_zone
+from tasks.sources.times.column_text import map_distinct, numbers_to_text
+from tasks.sources.times.local_midnight import are_utc_midnights
+from tasks.sources.times.time_formats import ParsedTimes, parse_with_format
+from tasks.sources.times.time_recognition import parse_unformatted
+from tasks.sources.times.time_text import are_hour_intervals
+from tasks.sources.times.written_zones import has_written_zone
 
 OFFSET = r"(?:[Zz]|[Tt ]\d[^-+]*[+-]\d\d(?::?\d\d)?)\s*$"  # a time of day with its offset: Z, +02, -05:00
 TAIL = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)\s*$"  # the offset alone

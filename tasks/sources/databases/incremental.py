@@ -13,9 +13,9 @@ import pyarrow.compute as pc
 
 from data_contracts.errors import StoreDamaged
 from tasks.engine.code_digest import code_digest
+from tasks.sources.databases.sql_watermark import Watermark
 from tasks.sources.dataset import DatasetSpec
-from tasks.sources.sql_watermark import Watermark
-from tasks.sources.timestamps import same_format_pattern
+from tasks.sources.times.timestamps import same_format_pattern
 from tasks.storage.snapshots import Snapshot
 from tasks.storage.store import Store
 

@@ -11,8 +11,8 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from tasks.sources.filesystem import fixed_folder, is_glob, open_file
-from tasks.sources.lake_reader import find_metadata, open_lake_table
+from tasks.sources.files.filesystem import fixed_folder, is_glob, open_file
+from tasks.sources.files.lake_reader import find_metadata, open_lake_table
 from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
 

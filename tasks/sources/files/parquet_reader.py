@@ -8,11 +8,11 @@ import pyarrow as pa
 import pyarrow.dataset as pds
 
 from tasks.sources import limits
-from tasks.sources.filesystem import hive_keys, list_source_files, open_file, short_name
+from tasks.sources.files.filesystem import hive_keys, list_source_files, open_file, short_name
 from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.schemas import InexactColumn, common_type, convert, plain_type
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_types import advise_time_types, common_time_type
+from tasks.sources.times.time_types import advise_time_types, common_time_type
 
 ARROW_FILE_MAGIC = b"ARROW1"
 FORMATS = {"parquet": "parquet", "arrow": "ipc", "orc": "orc"}  # the kind of the source, and pyarrow's name

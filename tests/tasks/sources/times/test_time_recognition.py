@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.sources.time_formats import check_format
-from tasks.sources.time_recognition import recognize_column
-from tasks.sources.timestamps import TimestampParser, has_zone
+from tasks.sources.times.time_formats import check_format
+from tasks.sources.times.time_recognition import recognize_column
+from tasks.sources.times.timestamps import TimestampParser, has_zone
 
 WAYS = {  # values, the instants in UTC, and the format that init writes; None: read without a format
     "quarters": (["2024-Q1", "2024Q2", "2024 Q3"], ["2024-01-01", "2024-04-01", "2024-07-01"], "quarter"),

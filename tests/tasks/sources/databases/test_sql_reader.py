@@ -17,7 +17,8 @@ from data_contracts.contract import Contract
 from data_contracts.errors import SourceUnreadable, SpecError
 from data_contracts.odcs_compiler import read_contract
 from tasks.ingestion import ingest
-from tasks.sources import limits, sql_connection, sql_reader
+from tasks.sources import limits
+from tasks.sources.databases import sql_connection, sql_reader
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec

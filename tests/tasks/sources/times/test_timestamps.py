@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tasks.sources.timestamps import TimestampParser, has_offset, same_format_pattern
+from tasks.sources.times.timestamps import TimestampParser, has_offset, same_format_pattern
 
 
 def parsed(parser: TimestampParser, values: list[Any], **series: Any) -> list[str | None]:

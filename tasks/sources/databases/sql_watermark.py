@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnClause, ColumnElement, column, or_
 
-from tasks.sources.timestamps import same_format_pattern
+from tasks.sources.times.timestamps import same_format_pattern
 
 
 class Watermark(NamedTuple):

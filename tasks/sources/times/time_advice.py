@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from tasks.sources.time_recognition import recognize_column
+from tasks.sources.times.time_recognition import recognize_column
 
 MAX_STEP_COUNT = 20_000  # days since 1970: later steps would lie after the as-of of a night
 MIN_STEP_SHARE = 0.9  # of the numbers between the first and the last that occur

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from tasks.sources.local_midnight import advise_zone, find_midnight_zones
-from tasks.sources.timestamps import TimestampParser
+from tasks.sources.times.local_midnight import advise_zone, find_midnight_zones
+from tasks.sources.times.timestamps import TimestampParser
 
 
 def midnights(zone, freq="D", periods=400):

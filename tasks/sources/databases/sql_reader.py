@@ -25,10 +25,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 from data_contracts.errors import SpecError
 from tasks.engine.retry import retry
 from tasks.sources import arrow_columns, limits
+from tasks.sources.databases.sql_connection import is_odd_time, read_only_connection
+from tasks.sources.databases.sql_watermark import Watermark
 from tasks.sources.limits import check_limit
 from tasks.sources.spec import SourceSpec
-from tasks.sources.sql_connection import is_odd_time, read_only_connection
-from tasks.sources.sql_watermark import Watermark
 
 RETRY_DELAYS_S = (0.5, 2.0)
 CONNECT_TIMEOUT_S = 15

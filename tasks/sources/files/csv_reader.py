@@ -6,7 +6,8 @@ import pyarrow as pa
 import pyarrow.csv as pcsv
 
 from tasks.sources import limits
-from tasks.sources.csv_dialect import (
+from tasks.sources.errors import translate_errors
+from tasks.sources.files.csv_dialect import (
     SAMPLE_BYTES,
     Dialect,
     as_utf8,
@@ -14,8 +15,7 @@ from tasks.sources.csv_dialect import (
     find_ragged_line,
     find_unclosed_quote,
 )
-from tasks.sources.errors import translate_errors
-from tasks.sources.filesystem import decompress, hive_keys, list_source_files, open_file
+from tasks.sources.files.filesystem import decompress, hive_keys, list_source_files, open_file
 from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.spec import SourceSpec
 

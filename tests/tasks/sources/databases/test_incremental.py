@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from data_contracts.odcs_compiler import read_contract
 from tasks import ingestion
 from tasks.ingestion import ingest, known_table
-from tasks.sources import incremental as incremental_module
+from tasks.sources.databases import incremental as incremental_module
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage import snapshots
 from tasks.storage.store import Store

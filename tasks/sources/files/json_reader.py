@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.json as pjson
 
 from tasks.sources import arrow_columns, limits
-from tasks.sources.concatenation import concatenate
-from tasks.sources.csv_dialect import as_utf8
-from tasks.sources.filesystem import decompress, hive_keys, list_source_files, open_file, short_name
+from tasks.sources.files.concatenation import concatenate
+from tasks.sources.files.csv_dialect import as_utf8
+from tasks.sources.files.filesystem import decompress, hive_keys, list_source_files, open_file, short_name
 from tasks.sources.limits import check_limit, check_same_table, source_error
 from tasks.sources.spec import SourceSpec
 

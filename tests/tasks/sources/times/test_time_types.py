@@ -8,7 +8,7 @@ import pytest
 from data_contracts.errors import SourceUnreadable
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
-from tasks.sources.time_types import common_time_type
+from tasks.sources.times.time_types import common_time_type
 
 
 @pytest.mark.parametrize(

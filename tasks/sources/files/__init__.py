@@ -1,0 +1,1 @@
+"""Files of a source: listing, dialects, formats and lake tables, as one Arrow table."""
