@@ -14,7 +14,7 @@ up: .venv/.demo
 
 # Two processes, one per core: the first half starts servers and nights, the second is everything else. The second half is
 # defined by what it ignores, so that no folder of tests is left out. Threads wait without spinning, because both share the cores.
-FIRST_HALF := tests/deployments tests/flows tests/formats
+FIRST_HALF := tests/deployments tests/flows tests/formats tests/tasks/storage
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
 define RUN_TESTS
 @log=$$(mktemp); trap 'rm -f $$log' EXIT; \

@@ -3,9 +3,10 @@
 import hashlib
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated, Any
 
 import pandas as pd
-from pydantic import Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import Field, PrivateAttr, ValidationError, WithJsonSchema, field_validator, model_validator
 
 from data_contracts.artifact import Artifact
 from data_contracts.column_types import known_frequency
@@ -36,6 +37,8 @@ from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
 from tasks.sources.times.timestamps import are_dates
 
+Frequency = Annotated[str, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]})]
+
 
 class PipelineSpec(Spec):
     """One pipeline. Only name, source, columns, freq and windowing.horizon are required."""
@@ -44,7 +47,7 @@ class PipelineSpec(Spec):
     contract: str | None = None
     source: SourceSpec
     columns: ColumnsSpec
-    freq: str
+    freq: Frequency
     features: FeatureSpec = FeatureSpec()
     cleaning: CleaningSpec = CleaningSpec()
     windowing: WindowSpec
@@ -58,6 +61,16 @@ class PipelineSpec(Spec):
     schedule: ScheduleSpec = ScheduleSpec()
     alerts: AlertSpec = AlertSpec()
     _contract: Contract | None = PrivateAttr(None)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _read_counted_steps(cls, data: Any) -> Any:
+        """Read `freq: 1`, a step that is counted and has no date, as days from 1970-01-01 without a season."""
+        freq = data.get("freq") if isinstance(data, dict) else None
+        if isinstance(freq, bool) or not isinstance(freq, int) or freq < 1 or not isinstance(data.get("source"), dict):
+            return data
+        counted = {"freq": "D" if freq == 1 else f"{freq}D", "source": {"format": "steps"} | data["source"]}
+        return {"evaluation": {"season": 1}} | data | counted
 
     @field_validator("freq")
     @classmethod

@@ -151,3 +151,21 @@ def test_broken_contract_does_not_keep_a_pipeline_from_being_read(tmp_path):
     spec = PipelineSpec.model_validate(LEAST | {"contract": str(path)})
     with pytest.raises(SpecError, match=r"ports\.odcs\.yaml"):
         _ = spec.compiled_contract
+
+
+@pytest.mark.parametrize(("freq", "step"), [(1, "D"), (7, "7D")])
+def test_integer_freq_counts_steps_that_have_no_dates(freq, step):
+    spec = PipelineSpec.model_validate(LEAST | {"freq": freq})
+    assert (spec.freq, spec.source.format, spec.evaluation.season) == (step, "steps", 1)
+
+
+def test_counted_steps_are_read_and_forecast_continues_them(tmp_path, monkeypatch):
+    from deployments.commands.check import describe_check
+
+    lines = [f"{step},{100 + step % 5}" for step in range(200)]
+    (tmp_path / "t.csv").write_text("\n".join(["t,y", *lines]))
+    counted = {"source": {"kind": "csv", "path": str(tmp_path / "t.csv")}, "columns": {"ds": "t", "y": "y"}, "freq": 1}
+    spec = PipelineSpec.model_validate(LEAST | counted | {"windowing": {"horizon": 5}})
+    facts = describe_check(spec, None)
+    assert (facts["rows"], facts["gaps"], facts["quarantined"]) == (200, 0, 0)
+    assert facts["cutoff"] == "1970-07-19T00:00:00+00:00"  # step 199
