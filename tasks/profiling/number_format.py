@@ -10,9 +10,11 @@ from tasks.sources.number_formats import NUMBER_FORMATS, describe_settings, is_a
 from tasks.sources.numbers import NumberFormat, parse_numbers
 
 MAX_SAMPLED_ROWS = 20_000
+MAX_COMPARED_ROWS = 1000  # on which the formats are compared, spread over the sample
 MIN_MATCHING_SHARE = 0.9  # of the values of a column that must be numbers
 MIN_SHARE_BESIDE_SIGN = 0.5  # the same, if all other values are one sign
 MAX_SIGN_CHARACTERS = 12
+PLAIN_NUMBER = r"-?\d+(?:\.\d+)?"
 MIN_SIGN_ROWS = 2
 SENTINELS = (-999.0, -9999.0, -99999.0, -999.9, -9999.9)  # of files of measurements
 SENTINEL_GAP = 10  # a sentinel is at least so many times as far from 0 as every other negative value
@@ -40,10 +42,21 @@ def infer_number_format(table: pa.Table, hints: Hints, *, semicolons: bool = Fal
     names = [name for name in table.column_names if table.column_names.count(name) == 1]
     texts = {name: sample[name].to_pandas() for name in names if pa.types.is_string(sample[name].type)}
     allowed = [style for style in NUMBER_FORMATS if _fits_hints(style, hints)] or [_hinted(hints)]
-    signs = _find_signs(texts, allowed)
+    every = max(1, sample.num_rows // MAX_COMPARED_ROWS)
+    compared = {name: text.iloc[::every] for name, text in texts.items()}
+    plain = {name for name, text in compared.items() if _are_plain(text)}  # any format with a point reads these
+    written = {name: text for name, text in compared.items() if name not in plain and _may_be_numbers(text)}
+    signs = _find_signs(texts, written, allowed)
     styles = [style._replace(missing=signs) for style in allowed]
     fitting = {
-        style: [name for name, text in texts.items() if share_of_numbers(text, style) >= MIN_MATCHING_SHARE]
+        style: [
+            *(
+                name
+                for name in plain
+                if style.decimal == "." or not compared[name].str.contains(".", regex=False).any()
+            ),
+            *(name for name, text in written.items() if share_of_numbers(text, style) >= MIN_MATCHING_SHARE),
+        ]
         for style in styles
     }
     most = max(len(columns) for columns in fitting.values())
@@ -70,6 +83,20 @@ def infer_number_format(table: pa.Table, hints: Hints, *, semicolons: bool = Fal
     return FormatInference(final, tuple(inferences))
 
 
+def _are_plain(text: pd.Series) -> bool:
+    """Whether all values are numbers without any sign or separator that formats write differently."""
+    known = text.dropna()
+    return len(known) > 0 and bool(known.str.fullmatch(PLAIN_NUMBER).all()) and not is_ambiguous(known)
+
+
+def _may_be_numbers(text: pd.Series) -> bool:
+    """Whether at least some values have a digit, and most have no character that only dates and paths have."""
+    known = text.dropna()
+    if known.empty:
+        return False
+    return bool(known.str.contains(r"\d").any()) and float(known.str.contains(r"[:/]").mean()) < MIN_SHARE_BESIDE_SIGN
+
+
 def _fits_hints(style: NumberFormat, hints: Hints) -> bool:
     return hints.decimal in (None, style.decimal) and hints.thousands in (None, style.thousands)
 
@@ -79,12 +106,16 @@ def _hinted(hints: Hints) -> NumberFormat:
     return NumberFormat(decimal, hints.thousands)
 
 
-def _find_signs(texts: dict[str, pd.Series], styles: list[NumberFormat]) -> tuple[str, ...]:
+def _find_signs(
+    texts: dict[str, pd.Series], compared: dict[str, pd.Series], styles: list[NumberFormat]
+) -> tuple[str, ...]:
     """Return words that stand for missing values: the only text among the numbers of a column, more than once."""
     signs = []
-    for text in texts.values():
-        style = max(styles, key=lambda style: share_of_numbers(text, style))
-        if not MIN_SHARE_BESIDE_SIGN <= share_of_numbers(text, style) < 1:
+    for name, few in compared.items():
+        text = texts[name]
+        shares = {style: share_of_numbers(few, style) for style in styles}
+        style = max(styles, key=lambda style: shares[style])
+        if shares[style] < MIN_SHARE_BESIDE_SIGN or share_of_numbers(text, style) == 1:
             continue
         words = text[parse_numbers(text, style).invalid].str.strip()
         word = str(words.iloc[0])
