@@ -51,7 +51,7 @@ def infer_frequency(
             f"{table} has no series with two different times, so the length of a step is unknown. Bring more rows, or "
             "name the series column with --id."
         )
-    freq = hints.freq or frequency_of(frame["date"].dropna(), distances)
+    freq = hints.freq or _shared_frequency(frame, frequency_of(frame["date"].dropna(), distances))
     frame = frame[mask_outlying_times(frame["ds"], freq).notna()]
     stamps = frame["date"] if is_calendar_step(freq) else frame["ds"]
     grid = build_grid(stamps, freq, 0)
@@ -78,6 +78,21 @@ def infer_frequency(
     evidence += "" if on_grid == 1 else f", {format_percent(on_grid)} on the grid"
     inference = Inference("freq", freq, "given" if hints.freq else "sure" if certain else "likely", evidence)
     return FrequencyInference(freq, inference, _infer_gaps(step[step >= 0], frame["series"], grid))
+
+
+def _shared_frequency(frame: pd.DataFrame, freq: str) -> str:
+    """Return a finer step if the series have rows at different phases of `freq`, as shops on alternate days."""
+    if frame["series"].nunique() < 2 or _share_on_grid(frame, freq) >= MIN_ON_GRID_SHARE:
+        return freq
+    pooled = frame.drop_duplicates("ds").assign(series="all").sort_values("ds")
+    finer = frequency_of(pooled["date"].dropna(), neighbour_distances(pooled))
+    return finer if _share_on_grid(frame, finer) >= MIN_ON_GRID_SHARE else freq
+
+
+def _share_on_grid(frame: pd.DataFrame, freq: str) -> float:
+    near = frame[mask_outlying_times(frame["ds"], freq).notna()]
+    stamps = near["date"] if is_calendar_step(freq) else near["ds"]
+    return float(stamps.isin(build_grid(stamps, freq, 0)).mean())
 
 
 def mask_outlying_times(times: pd.Series, freq: str) -> pd.Series:

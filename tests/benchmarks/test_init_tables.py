@@ -151,7 +151,7 @@ def shapes() -> list[Shape]:
         Shape(
             "daily, shops on alternate days",
             csv(daily.assign(shop=np.where(np.arange(500) % 2, "a", "b"))),
-            {**at, "id": "shop", "freq": "2D"},
+            {**at, "id": "shop", "freq": "D"},
         ),
         Shape("daily, promotion plan", csv(plan), {**at, **one, **day, "known": "promo"}),
         Shape("business days", csv(frame("B", 500, 5)), {**at, **one, "freq": "B", "horizon": "10 steps"}),

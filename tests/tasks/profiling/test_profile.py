@@ -391,3 +391,10 @@ def test_pipeline_of_the_demo_is_inferred():
     assert (profile.minimum, profile.whole, profile.repeated) == (0, True, "reject")
     assert profile.static == ("origin", "carrier")
     assert profile.observed == ("scheduled", "cancelled", "temp", "wind_speed", "precip", "visib")
+
+
+def test_shops_on_alternate_days_share_the_step_of_a_day(infer):
+    frame = pd.DataFrame({"day": dates(200), "shop": ["a", "b"] * 100, "sold": wave(200, 14)})
+    profile = infer(frame)
+    assert (profile.unique_id, profile.freq) == ("shop", "D")
+    assert inference(profile, "freq").confidence == "likely"
