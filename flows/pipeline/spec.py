@@ -66,9 +66,13 @@ class PipelineSpec(Spec):
     @classmethod
     def _read_counted_steps(cls, data: Any) -> Any:
         """Read `freq: 1`, a step that is counted and has no date, as days from 1970-01-01 without a season."""
-        freq = data.get("freq") if isinstance(data, dict) else None
-        if isinstance(freq, bool) or not isinstance(freq, int) or freq < 1 or not isinstance(data.get("source"), dict):
+        freq = data.get("freq") if isinstance(data, dict) and isinstance(data.get("source"), dict) else None
+        if isinstance(freq, bool) or not isinstance(freq, int):
             return data
+        if freq < 1:
+            raise ValueError(
+                f"freq: {freq} is not a step; write 1 for steps that are counted, or a frequency such as D"
+            )
         counted = {"freq": "D" if freq == 1 else f"{freq}D", "source": {"format": "steps"} | data["source"]}
         return {"evaluation": {"season": 1}} | data | counted
 
@@ -193,12 +197,9 @@ class PipelineSpec(Spec):
     def forecast_setup(self) -> ForecastSetup:
         """Inputs, outputs and evaluation of the forecasts."""
         bounds = OutputSpec(**self.forecast.model_dump())
+        ids, closed = self.columns.composite_ids, self.cleaning.closed
         return ForecastSetup(
-            view=self.input_spec,
-            bounds=bounds,
-            evaluation=self.evaluation,
-            id_columns=self.columns.composite_ids,
-            closed=self.cleaning.closed,
+            view=self.input_spec, bounds=bounds, evaluation=self.evaluation, id_columns=ids, closed=closed
         )
 
     @property

@@ -28,7 +28,7 @@ class ColumnsSpec(Spec):
     """Columns of the source that hold the series, the time and the target. Without `unique_id` there is one series.
 
     `unique_id` may be a list of columns that together name a series: store and item give `7/tea`, and every published
-    table keeps them beside `unique_id`. `ds` may be a list of columns: a date and a time of day, or year, month, day
+    table keeps them next to `unique_id`. `ds` may be a list of columns: a date and a time of day, or year, month, day
     and hour, in this order. An empty name is the column without a name, such as the index of a frame that pandas wrote.
 
     `y` may be a list of names or globs: each target then becomes its own series. `known_at` is the time at which a row

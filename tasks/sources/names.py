@@ -24,7 +24,7 @@ def names_as_text(values: pa.Array | pa.ChunkedArray) -> pa.ChunkedArray:
     Returns:
         Text on the rows of `values`: `101` for 101, 101.0 and Decimal("101.00"); ISO 8601 for dates and times; `true`
         and `false`; the text of UTF-8 bytes. Missing for NaN, infinity, other bytes and nested values. Text stays as it
-        is, except for whole numbers that are partly written 101.0, as pandas writes them beside a missing value.
+        is, except for whole numbers of which some are written 101.0, as pandas does in a column with missing values.
     """
     column = values if isinstance(values, pa.ChunkedArray) else pa.chunked_array([values])
     kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type

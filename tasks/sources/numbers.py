@@ -12,7 +12,7 @@ MISSING = frozenset([  # in lower case
     "1.#qnan", "-1.#ind",
 ])  # fmt: skip
 TRUE, FALSE = {"true", "t", "yes", "y", "1", "1.0"}, {"false", "f", "no", "n", "0", "0.0"}
-ALWAYS_BOOLEAN = {"true": 1.0, "false": 0.0}  # beside numbers, a lone t or n may mean something else
+ALWAYS_BOOLEAN = {"true": 1.0, "false": 0.0}  # in a column of numbers, a single t or n may mean something else
 
 MINUS_SIGNS, SPACES, APOSTROPHES = "\u2212\ufe63\uff0d\u2013", "\u00a0\u202f\u2009\u2007", "\u2019\u02bc"
 PLAIN = str.maketrans({

@@ -52,7 +52,7 @@ def common_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:
         second: Its type in another file.
 
     Returns:
-        The wider type of two numbers or of two times; text for text beside a number, boolean, date or bytes. Integers
+        The wider type of two numbers or of two times; text for text and a number, boolean, date or bytes. Integers
         and floats give floats, which `convert` refuses for integers beyond 2**53.
     """
     kinds = (first, second)

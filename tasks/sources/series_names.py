@@ -1,4 +1,4 @@
-"""Series that several columns name together: one name from their parts, and the parts beside it in output tables."""
+"""Series that several columns name together: one name from their parts, and its parts as columns of output tables."""
 
 import re
 from collections.abc import Sequence

@@ -79,7 +79,7 @@ class SourceSpec(Spec):
     thousands: Literal[",", ".", " ", "'"] | None = None
     """What separates thousands in numbers that are text; a space also means the narrow and the fixed one."""
     missing: tuple[str | float, ...] = ()
-    """Signs for a missing number beside the usual ones, such as [x, -999]."""
+    """Signs for a missing number in addition to the default ones, such as [x, -999]."""
     encoding: str = "utf-8"
     skip: NonNegativeInt | None = None
     """Lines of a CSV file, or rows of a sheet, above the header; detected by default."""

@@ -88,7 +88,7 @@ def _to_table(rows: list[list[Any]], source: SourceSpec) -> pa.Table:
 
 
 def _column(values: list[Any]) -> pa.Array:
-    """Return a column; beside times of day, a date is its midnight, which a workbook does not tell from it."""
+    """Return a column; a date in a column with times of day is its midnight, because a workbook stores both alike."""
     if any(isinstance(value, datetime) for value in values):
         days = [isinstance(value, date) and not isinstance(value, datetime) for value in values]
         pairs = zip(values, days, strict=True)

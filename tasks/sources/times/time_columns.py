@@ -63,7 +63,7 @@ def join_columns(columns: Sequence[pa.ChunkedArray], names: Sequence[str]) -> pd
 
     Args:
         columns: A date and a time of day, or year, month, day, hour, minute and second in this order.
-        names: Their names, which tell weeks and quarters from months.
+        names: Their names, which distinguish weeks and quarters from months.
 
     Returns:
         Text that the parser of times reads.

@@ -92,7 +92,7 @@ class TimestampParser(NamedTuple):
         return naive.where(~aware, self._to_utc(instants, None))
 
     def _to_utc(self, times: pd.Series, ids: pd.Series | None, values: pd.Series | None = None) -> pd.Series:
-        """Convert parsed times; `values` are the values of the source, by which a date is told from a midnight."""
+        """Convert parsed times; `values` are the values of the source, which distinguish a date from a midnight."""
         if self.calendar_steps:
             if times.dt.tz is None and self.zone and are_utc_midnights(times, self.zone):
                 times = times.dt.tz_localize("UTC")

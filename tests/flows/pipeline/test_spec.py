@@ -169,3 +169,8 @@ def test_counted_steps_are_read_and_forecast_continues_them(tmp_path, monkeypatc
     facts = describe_check(spec, None)
     assert (facts["rows"], facts["gaps"], facts["quarantined"]) == (200, 0, 0)
     assert facts["cutoff"] == "1970-07-19T00:00:00+00:00"  # step 199
+
+
+def test_step_of_zero_is_refused_with_the_values_to_write():
+    with pytest.raises(ValueError, match="freq: 0 is not a step; write 1 for steps that are counted"):
+        PipelineSpec.model_validate(LEAST | {"freq": 0})
