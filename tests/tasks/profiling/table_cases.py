@@ -21,7 +21,7 @@ STARTS = {  # frequency: the first step and the number of steps
     "QS-JAN": ("1996-01-01", 60),
 }
 CLOCK_SPELLINGS = ("typed", "typed UTC", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %H:%M:%S UTC",
-                   "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d/%m/%y %H:%M", "epoch")  # fmt: skip
+                   "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d/%m/%y %H:%M", "epoch", "typed zone", "offset")  # fmt: skip
 DATE_SPELLINGS = ("typed", "typed date", "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%d-%b-%y", "%Y%m%d", "excel")
 SPELLINGS = {
     "15min": CLOCK_SPELLINGS,
@@ -45,7 +45,9 @@ NAMES = {
     "bytes": [(b"a1",), (b"b2",)],
     "two columns": [(1, "tea"), (1, "milk"), (2, "tea")],
 }
-TYPED = ("typed", "typed UTC", "typed date")
+TYPED = ("typed", "typed UTC", "typed date", "typed zone")
+MISTAKES = ("none", "repeated", "far off")
+ZONE = "America/New_York"  # its clocks change on 10 March 2024, within the hourly tables
 
 
 class TableCase(NamedTuple):
@@ -58,6 +60,8 @@ class TableCase(NamedTuple):
     container: str
     gaps: bool
     closed_sunday: bool
+    running: bool
+    mistake: str
     seed: int
 
 
@@ -66,12 +70,14 @@ def table_cases() -> st.SearchStrategy[TableCase]:
     return st.builds(
         TableCase,
         freq=st.sampled_from(sorted(STARTS)),
-        spelling=st.integers(0, 8),
+        spelling=st.integers(0, len(CLOCK_SPELLINGS) - 1),
         numbers=st.sampled_from(NUMBERS),
         ids=st.sampled_from(IDS),
         container=st.sampled_from(CONTAINERS),
         gaps=st.booleans(),
         closed_sunday=st.booleans(),
+        running=st.booleans(),
+        mistake=st.sampled_from(MISTAKES),
         seed=st.integers(0, 9),
     )
 
@@ -93,6 +99,14 @@ def truth(case: TableCase) -> pd.DataFrame:
     if case.gaps:
         rows = rows[(draw.random(len(rows)) > 0.04) | (rows["ds"] == steps[0])]
     return rows.reset_index(drop=True)
+
+
+def with_mistake(case: TableCase, rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with one that must not be used: a copy of another row, or a row of 1970."""
+    if case.mistake == "none":
+        return rows
+    extra = rows.iloc[[len(rows) // 2]]
+    return pd.concat([rows, extra.assign(ds=pd.Timestamp("1970-01-01")) if case.mistake == "far off" else extra])
 
 
 def write(case: TableCase, rows: pd.DataFrame, folder: Path) -> Path:
@@ -145,6 +159,8 @@ def _times(case: TableCase, times: pd.Series, typed: bool) -> pa.Array:
         spelling = "%Y-%m-%d %H:%M:%S"
     writers = {
         "typed UTC": lambda: pa.Array.from_pandas(times.dt.tz_localize("UTC")),
+        "typed zone": lambda: pa.Array.from_pandas(times.dt.tz_localize("UTC").dt.tz_convert(ZONE)),
+        "offset": lambda: pa.array([time.isoformat() for time in times.dt.tz_localize("UTC").dt.tz_convert(ZONE)]),
         "typed date": lambda: pa.array(times.dt.date),
         "typed": lambda: pa.Array.from_pandas(times),
         "epoch": lambda: pa.array(times.astype("datetime64[s]").astype("int64").tolist()),
