@@ -21,7 +21,8 @@ STARTS = {  # frequency: the first step and the number of steps
     "QS-JAN": ("1996-01-01", 60),
 }
 CLOCK_SPELLINGS = ("typed", "typed UTC", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %H:%M:%S UTC",
-                   "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d/%m/%y %H:%M", "epoch", "typed zone", "offset")  # fmt: skip
+                   "%d.%m.%Y %H:%M", "%m/%d/%Y %I:%M %p", "%d/%m/%y %H:%M", "epoch",
+                   "typed zone", "offset")  # fmt: skip
 DATE_SPELLINGS = ("typed", "typed date", "%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%y", "%d-%b-%y", "%Y%m%d", "excel")
 SPELLINGS = {
     "15min": CLOCK_SPELLINGS,
