@@ -3,6 +3,7 @@
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -126,8 +127,8 @@ def _skips_spring_hours(hours: pd.DatetimeIndex, zone: str) -> bool:
     """Whether the local hours that do not exist in `zone` are missing while the hours around them are present."""
     if len(hours) < 2:
         return False
-    days = pd.date_range(hours.min().ceil("D"), hours.max().floor("D"), freq="D")
-    night = days.repeat(5) + pd.to_timedelta(list(range(5)) * len(days), unit="h")
+    days = hours.floor("D").unique()
+    night = days.repeat(5) + np.tile(np.arange(5) * np.timedelta64(1, "h"), len(days))
     exists = night.tz_localize(zone, nonexistent="NaT", ambiguous=[True] * len(night)).notna()
     skipped = night[~exists]
     surrounded = skipped[(skipped - pd.Timedelta(hours=1)).isin(hours) & (skipped + pd.Timedelta(hours=1)).isin(hours)]
