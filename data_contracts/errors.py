@@ -7,6 +7,7 @@ NightcastError 1
 ├── NoChampion 4           no stored model can forecast
 ├── LeaseHeld 1            another run holds the lease of the pipeline; nothing ran
 ├── LeaseLost 1            another run took the lease; this run stopped writing
+├── RunInterrupted 1       a signal stopped the run; finished steps stay in the cache
 ├── NightsFailed 1         nights of a backfill failed; the exit code is that of the first one
 ├── TrainingFailed 1       one model could not be trained; the night continues without it
 │   └── MemoryTooShort 1   a trained model depends on less than one season
@@ -96,6 +97,26 @@ class LeaseLost(NightcastError):
             f"this run can no longer write to pipeline {pipeline!r}: its lease {why}. Nothing was written since. "
             "If the night is missing, run it again: finished steps are taken from the cache."
         )
+
+
+class RunInterrupted(NightcastError):
+    """A signal stopped the run. What it had written is complete."""
+
+    def __init__(self, signal: str, activity: str) -> None:
+        self.signal, self.activity = signal, activity
+        super().__init__(
+            f"{signal} stopped this run {activity}. What was published before is complete and unchanged. Run the same "
+            "command again: finished steps are taken from the cache."
+        )
+
+    @classmethod
+    def caused_by(cls, received: BaseException, activity: str) -> "RunInterrupted | None":
+        """Return the error for an exception that a signal handler raised; None if `received` has another cause."""
+        if isinstance(received, KeyboardInterrupt):
+            return cls(str(received) or "SIGINT", activity)
+        if type(received).__name__ == "TerminationSignal":  # of the handler that Prefect installs during a flow
+            return cls("SIGTERM", activity)
+        return None
 
 
 class NightsFailed(NightcastError):

@@ -12,9 +12,10 @@ from data_contracts.errors import redact
 from deployments.instance_lock import running_instance
 
 REQUEST_TIMEOUT_S = 10.0
+FIRST_SERVER_ERROR = 500  # HTTP status codes
 
 
-def configure(verbose: bool = False, quiet: bool = False, read_only: bool = False) -> None:
+def configure(verbose: bool = False, quiet: bool = False, read_only: bool = False, run: bool = False) -> None:
     """Set Prefect's home and log levels, and send Nightcast's log to stderr. Variables that are set already win.
 
     Prefect gets its own home because the user's home may belong to another Prefect version. The home lies next to
@@ -24,6 +25,7 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
         verbose: log Prefect's messages from INFO on.
         quiet: log only warnings of Nightcast.
         read_only: use a temporary home, which is deleted when the process ends.
+        run: this command runs a flow, which continues without Prefect if its server refuses calls for 15 seconds.
     """
     defaults = {
         "PREFECT_HOME": _temporary_home() if read_only else str(prefect_home()),
@@ -35,6 +37,7 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
         "PREFECT_CLI_PROMPT": "false",
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # default 20: too short if another night runs
     }
+    defaults |= {"PREFECT_CLIENT_MAX_RETRIES": "3"} if run else {}  # after 2, 4 and 8 seconds; Prefect's default is 5
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
     _use_server_of_up()
@@ -46,19 +49,27 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
     log.propagate = False
 
 
-def drop_unreachable_server() -> None:
-    """Unset PREFECT_API_URL if its server does not answer: Prefect then starts a server for this process."""
+def is_server_ready() -> bool:
+    """Return whether the Prefect server at PREFECT_API_URL answers and reaches its database; True if none is set.
+
+    A server that does not is named in a warning: the run continues without Prefect.
+    """
     url = os.environ.get("PREFECT_API_URL")
     if not url:
-        return
+        return True
     import httpx
 
     try:
-        httpx.get(f"{url.rstrip('/')}/health", timeout=REQUEST_TIMEOUT_S)
+        status = httpx.get(f"{url.rstrip('/')}/ready", timeout=REQUEST_TIMEOUT_S).status_code
     except (httpx.HTTPError, httpx.InvalidURL) as error:
-        del os.environ["PREFECT_API_URL"]
-        message = "the Prefect server at %s does not answer (%s): this run continues without it and is not in its UI"
-        logging.getLogger("nightcast").warning(message, redact(" ".join(url.split())), type(error).__name__)
+        problem = f"does not answer ({type(error).__name__})"
+    else:
+        if status < FIRST_SERVER_ERROR:
+            return True
+        problem = f"is not ready (HTTP {status})"
+    message = "the Prefect server at %s %s: this run continues without it and is not in its UI"
+    logging.getLogger("nightcast").warning(message, redact(" ".join(url.split())), problem)
+    return False
 
 
 def _use_server_of_up() -> None:

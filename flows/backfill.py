@@ -4,6 +4,7 @@ import logging
 from datetime import UTC, datetime
 
 from prefect import flow
+from prefect.context import FlowRunContext
 
 from data_contracts.errors import LeaseHeld, LeaseLost, NightcastError, NightsFailed, SpecError
 from data_contracts.spec import Spec
@@ -33,6 +34,7 @@ def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: Dr
     nights = backfill_range(spec, start, end, store, datetime.now(UTC))
     published, skipped, lines = list[datetime](), list[datetime](), list[str]()
     failed: dict[str, NightcastError] = {}
+    run_night = nightly if FlowRunContext.get() else nightly.fn
     for night in nights:
         name = f"{night.astimezone(spec.schedule.zone):%Y-%m-%d %H:%M}"
         if not missing_nights(spec, [night], store):
@@ -40,7 +42,7 @@ def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: Dr
             continue
         log.info("the night of %s", name)
         try:
-            outcome = nightly(pipeline, night, dry_run=dry_run)  # by name, since Prefect stores the parameters
+            outcome = run_night(pipeline, night, dry_run=dry_run)  # by name, since Prefect stores the parameters
         except (SpecError, LeaseHeld, LeaseLost):
             raise  # the next night would fail in the same way
         except NightcastError as error:  # as on the night itself: the next one runs nevertheless

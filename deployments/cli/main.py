@@ -9,6 +9,7 @@ from deployments.cli import data_commands, server_commands
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
+from flows.runs.interruption import end_within_grace, exit_at_once, raise_on_signals, was_interrupted
 
 app = typer.Typer(
     add_completion=False,
@@ -28,6 +29,9 @@ Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under 
 AsOf = Annotated[str | None, typer.Option(help="Only data before this instant are used; a date means its midnight.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Publish, promote and register nothing; results are under dry-runs/.")
+]
+Server = Annotated[
+    bool, typer.Option("--server/--no-server", help="Record the run on a Prefect server, or run without any.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings on stderr.")]
 
@@ -55,20 +59,22 @@ FLOW_COMMANDS = {
 
 
 def _flow_command(flow: str) -> Callable[..., None]:
-    def command(
+    def command(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
         pipeline: Pipeline,
         as_of: AsOf = None,
         dry_run: DryRun = False,
+        server: Server = True,
         as_json: Json = False,
         verbose: Verbose = False,
         quiet: Quiet = False,
     ) -> None:
-        configure(verbose, quiet)
+        configure(verbose, quiet, run=True)
 
         def body() -> tuple[dict[str, Any], str]:
             from deployments.commands.run_flow import run_flow
 
-            return run_flow(flow, pipeline, as_of, dry_run)
+            with end_within_grace():
+                return run_flow(flow, pipeline, as_of, dry_run, server)
 
         run_command(body, as_json, verbose)
 
@@ -89,17 +95,19 @@ def backfill(  # noqa: PLR0913, PLR0917 - each argument is an option of the comm
     ] = None,
     end: Annotated[str | None, typer.Option("--to", help="Last day or instant; by default now.")] = None,
     dry_run: DryRun = False,
+    server: Server = True,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
     """Run missed nights, oldest first, each with the data known at its time; published nights are skipped."""
-    configure(verbose, quiet)
+    configure(verbose, quiet, run=True)
 
     def body() -> tuple[dict[str, Any], str]:
         from deployments.commands.run_flow import run_backfill
 
-        return run_backfill(pipeline, start, end, dry_run)
+        with end_within_grace():
+            return run_backfill(pipeline, start, end, dry_run, server)
 
     run_command(body, as_json, verbose)
 
@@ -117,6 +125,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
         str | None,
         typer.Option(help="Write the best configuration here in any case; default: NAME-tuned.yaml, if it is better."),
     ] = None,
+    server: Server = True,
     as_json: Json = False,
     verbose: Verbose = False,
     quiet: Quiet = False,
@@ -125,13 +134,14 @@ def tune(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
 
     Ctrl-C ends the search and compares the best so far; the same command continues the search.
     """
-    configure(verbose, quiet)
+    configure(verbose, quiet, run=True)
 
     def body() -> tuple[dict[str, Any], str]:
         from deployments.commands.tune import write_tuned_pipeline
         from tasks.search.search import SearchBudget
 
-        return write_tuned_pipeline(pipeline, as_of, SearchBudget(trials=trials, minutes=minutes, seed=seed), out)
+        budget = SearchBudget(trials=trials, minutes=minutes, seed=seed)
+        return write_tuned_pipeline(pipeline, as_of, budget, out, server)
 
     run_command(body, as_json, verbose)
 
@@ -169,4 +179,10 @@ def show(
 
 def main() -> None:
     """Entry point of the `nightcast` command."""
-    app(prog_name="nightcast")
+    raise_on_signals()
+    try:
+        app(prog_name="nightcast")
+    except SystemExit as ended:
+        if was_interrupted(ended):
+            exit_at_once(1)
+        raise

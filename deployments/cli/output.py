@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, RunInterrupted
+from flows.runs.interruption import announced, current_activity
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Also show Prefect's log and tracebacks.")]
@@ -30,8 +31,13 @@ def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
     except NightcastError as error:
         message = "\n".join((str(error), *getattr(error, "__notes__", ())))
         _exit_with({"error": type(error).__name__, "message": message}, message, error.exit_code, as_json)
-    except Exception as error:
-        if verbose:
+    except BaseException as error:
+        interruption = RunInterrupted.caused_by(error, current_activity())
+        if interruption:
+            announced.set()
+            record = {"error": "RunInterrupted", "message": str(interruption)}
+            _exit_with(record, str(interruption), interruption.exit_code, as_json)
+        if verbose or not isinstance(error, Exception):
             raise
         hint = "Run the command again with --verbose to see the traceback."
         if "Failed to reach API" in str(error):

@@ -1,60 +1,119 @@
-"""Runs flows for the command line, with or without a Prefect server; the server may die during the run."""
+"""Runs flows for the command line, with or without a Prefect server; the server may refuse or die during the run."""
 
 import importlib
 import logging
+import traceback
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from data_contracts.errors import NightcastError
-from deployments.process_environment import drop_unreachable_server
+from data_contracts.errors import NightcastError, redact
+from deployments.process_environment import is_server_ready
 
 if TYPE_CHECKING:  # loads torch
+    from prefect import Flow
+
     from tasks.results.manifest import RunManifest
+
+PREFECT_MODULES = ("prefect", "httpx", "httpcore", "anyio", "websockets")
 
 log = logging.getLogger("nightcast")
 
 
-def run_flow(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> tuple[dict[str, Any], str]:
+def run_flow(
+    flow: str, pipeline: str, as_of: str | None, dry_run: bool, server: bool = True
+) -> tuple[dict[str, Any], str]:
     """Run a flow for one as-of.
 
     The manifest in the store decides: if Prefect fails after the manifest is written, the run has succeeded.
 
+    Args:
+        flow: Name of the flow.
+        pipeline: Name or path of the pipeline.
+        as_of: Only data before this instant are used.
+        dry_run: Write to an overlay of the store.
+        server: Record the run on a Prefect server.
+
     Returns:
         The outcome for `--json`, and the text.
     """
-    outcome = _run(flow, pipeline, as_of, dry_run)
+    outcome = _run(flow, pipeline, as_of, dry_run, server)
     return outcome, "\n".join((*outcome["lines"], last_line(outcome)))
 
 
-def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> dict[str, Any]:
-    drop_unreachable_server()
+def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool, server: bool) -> dict[str, Any]:
     from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
     Settings().opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once
     begun = datetime.now(UTC)
+
+    def completed() -> dict[str, Any] | None:
+        manifest = None if dry_run else _manifest_since(begun, flow, pipeline)
+        if not manifest:
+            return None
+        record = manifest.model_dump(mode="json", include=set(Outcome.model_fields))
+        return record | {"cached": False, "dry_run": False}
+
+    called = getattr(importlib.import_module(f"flows.{flow}"), flow)
+    parameters = {"pipeline": pipeline, "as_of": as_of, "dry_run": dry_run}
     try:
-        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(pipeline, as_of, dry_run=dry_run)
+        outcome: Outcome = call_flow(called, parameters, server)
     except NightcastError:
         raise
     except Exception as error:
-        manifest = None if dry_run else _manifest_since(begun, flow, pipeline)
-        if not manifest:
+        record = completed()
+        if not record:
             raise
         log.warning("Prefect failed during the run (%s); the run itself is complete", type(error).__name__)
-        completed = manifest.model_dump(mode="json", include=set(Outcome.model_fields))
-        return completed | {"cached": False, "dry_run": False}
+        return record
     return outcome.model_dump(mode="json")
 
 
-def run_backfill(pipeline: str, start: str | None, end: str | None, dry_run: bool) -> tuple[dict[str, Any], str]:
+def call_flow(flow: "Flow[..., Any]", parameters: dict[str, Any], server: bool = True) -> Any:
+    """Call a flow as a Prefect flow run, or as a plain function if there is no usable Prefect server.
+
+    Args:
+        flow: The flow.
+        parameters: Its parameters by name.
+        server: Use the server at PREFECT_API_URL, or start one for this process.
+
+    Returns:
+        What the flow returns. Steps that finished before Prefect failed are taken from the cache.
+
+    Raises:
+        NightcastError: The flow raised it.
+    """
+    if server and is_server_ready():
+        try:
+            return flow(**parameters)
+        except NightcastError:
+            raise
+        except Exception as error:
+            if not _is_error_of_prefect(error, flow):
+                raise
+            reason = f"{type(error).__name__}: {redact(str(error).strip().splitlines()[0] if str(error) else '')}"
+            log.warning("Prefect failed (%s): this run continues without it and is not in its UI", reason)
+    return flow.fn(**flow.validate_parameters(parameters))
+
+
+def _is_error_of_prefect(error: BaseException, flow: "Flow[..., Any]") -> bool:
+    """Return whether an error is of the server or the engine: it was raised outside the flow, or by their libraries."""
+    in_flow = any(frame.f_code is flow.fn.__code__ for frame, _ in traceback.walk_tb(error.__traceback__))
+    causes: list[BaseException] = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    return not in_flow or any(type(cause).__module__.split(".")[0] in PREFECT_MODULES for cause in causes)
+
+
+def run_backfill(
+    pipeline: str, start: str | None, end: str | None, dry_run: bool, server: bool = True
+) -> tuple[dict[str, Any], str]:
     """Run the missed nights from `start` to `end` and return (the result, the same as text)."""
-    drop_unreachable_server()
     from flows.backfill import backfill
     from flows.settings import Settings
 
     Settings().opened_store.check_writable()
-    result = backfill(pipeline, start, end, dry_run)
+    result = call_flow(backfill, {"pipeline": pipeline, "start": start, "end": end, "dry_run": dry_run}, server)
     counts = f"{len(result.published)} nights published, {len(result.skipped)} already published"
     state = "dry run" if dry_run else "done"
     return result.model_dump(mode="json"), "\n".join(

@@ -12,6 +12,7 @@ from rich.table import Table
 from data_contracts.errors import SpecError
 from data_contracts.yaml_editor import rewrite_yaml
 from data_contracts.yaml_reader import mapping, read_document
+from deployments.commands.run_flow import call_flow
 from deployments.commands.show import leaderboard_table
 from flows.pipeline.files import find_pipeline
 from flows.pipeline.spec import PipelineSpec
@@ -26,7 +27,7 @@ HEADER_START = "# Found by `nightcast tune`"
 
 
 def write_tuned_pipeline(
-    pipeline: str, as_of: str | None, budget: SearchBudget, out: str | None
+    pipeline: str, as_of: str | None, budget: SearchBudget, out: str | None, server: bool = True
 ) -> tuple[dict[str, Any], str]:
     """Search, then compare the best configuration on the test windows.
 
@@ -36,6 +37,7 @@ def write_tuned_pipeline(
         budget: trials, minutes and seed of the search.
         out: file for the best configuration, written in any case; if None, NAME-tuned.yaml next to the pipeline,
             written only if the configuration is better.
+        server: record the search on a Prefect server.
 
     Returns:
         The facts for `--json`, and the text.
@@ -48,7 +50,7 @@ def write_tuned_pipeline(
     target = Path(out) if out else path.with_name(f"{path.stem}-tuned.yaml")
     _check_target(target, overwrite=out is not None)
     settings.opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once
-    outcome = tune(pipeline, as_of, budget)
+    outcome = call_flow(tune, {"pipeline": pipeline, "as_of": as_of, "effort": budget}, server)
     written = outcome.better or (out is not None and outcome.found)
     if written:
         text = tuned_document(path, target, spec, outcome)

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from flows.pipeline.alerts import AlertSpec
@@ -58,7 +59,9 @@ def build_events(flow: str, results: RunResults, alerts: AlertSpec, store: Store
 
 
 def emit_events(pipeline: str, payloads: EventPayloads) -> None:
-    """Emit the events. An error is logged, since no listener may stop a night."""
+    """Emit the events of a flow run. An error is logged, since no listener may stop a night."""
+    if FlowRunContext.get() is None:  # without a server nobody listens
+        return
     resource = {"prefect.resource.id": pipeline_resource_id(pipeline), "prefect.resource.name": pipeline}
     try:
         for name, payload in payloads.items():

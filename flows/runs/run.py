@@ -10,10 +10,11 @@ from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
-from data_contracts.errors import LeaseLost, NightcastError, redact
+from data_contracts.errors import LeaseLost, NightcastError, RunInterrupted, redact
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
+from flows.runs.interruption import watch_signals
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
@@ -35,6 +36,7 @@ from tasks.storage.store import Store
 from tasks.storage.vintages import publish_latest
 
 log = logging.getLogger("nightcast")
+_open_runs: list["Run"] = []  # of this process; a backfill has no run of its own, so there is at most one
 
 
 # Left out of the manifest: large, and shown on the page.
@@ -150,12 +152,13 @@ class Run:
         """Write manifest and page of a run that raised an error. Those of a successful run are not overwritten."""
         # `refused-` is the stored name of every run that raised, whether the outcome is refused or failed
         name = f"refused-{self.flow}-{vintage_name(self.as_of)}"
+        is_refusal = isinstance(error, NightcastError) and not isinstance(error, RunInterrupted)
         record = {
             "pipeline": self.spec.name,
             "flow": self.flow,
             "as_of": self.as_of.isoformat(),
             "started": self.started.isoformat(),
-            "outcome": "refused" if isinstance(error, NightcastError) else "failed",
+            "outcome": "refused" if is_refusal else "failed",
             "error": type(error).__name__,
             "reason": redact(str(error)),
             "exit_code": getattr(error, "exit_code", 1),
@@ -222,6 +225,8 @@ def open_run(
     run.store.check_writable()
     with run.exclusive(), run_log.record_entries() as entries:
         run.entries = entries
+        _open_runs.append(run)
+        watch_signals()
         try:
             yield run
         except LeaseLost:
@@ -229,3 +234,16 @@ def open_run(
         except Exception as error:
             run.record_failure(error)
             raise
+        except BaseException as received:  # Prefect names the state of the run by the type
+            interruption = RunInterrupted.caused_by(received, run_log.describe_activity())
+            if interruption:
+                run.record_failure(interruption)
+            raise
+        finally:
+            _open_runs.remove(run)
+
+
+def record_interruption(interruption: RunInterrupted) -> None:
+    """Record that the open run of this process ends now. Called by another thread if the main thread hangs."""
+    for run in _open_runs:
+        run.record_failure(interruption)

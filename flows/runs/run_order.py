@@ -21,6 +21,7 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
+from prefect.context import FlowRunContext
 from prefect.exceptions import ObjectNotFound
 from prefect.runtime import flow_run
 from prefect.states import Crashed
@@ -44,6 +45,8 @@ def wait_for_earlier_runs(owner: ProcessIdentity, timeout: float) -> None:
         owner: This process.
         timeout: How long to wait, in seconds.
     """
+    if FlowRunContext.get() is None:  # a run without a server
+        return
     try:
         with get_client(sync_client=True) as client:
             if flow_run.id:
@@ -75,6 +78,8 @@ def mark_dead_runs(client: SyncPrefectClient, startup_timeout: timedelta = START
 
 def mark_crashed(run_id: str, reason: str) -> None:
     """Mark a run whose lease was taken over as crashed, so that no other run waits for it."""
+    if FlowRunContext.get() is None:  # a run without a server: `mark_dead_runs` of a later run marks it
+        return
     try:
         with get_client(sync_client=True) as client:
             run = client.read_flow_run(UUID(run_id))

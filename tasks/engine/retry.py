@@ -1,7 +1,7 @@
 """Repeat a call that fails for a passing reason, such as a dropped connection.
 
 A step as a whole is retried by Prefect, which shows the attempts in its UI and waits long enough for a server to
-restart. `retry` is for one call inside a step: it starts within a second, and works in a command without Prefect.
+restart. `retry` does it for a run without Prefect, and for one call inside a step, where it starts within a second.
 """
 
 import time

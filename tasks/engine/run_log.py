@@ -27,6 +27,7 @@ class Entry(Spec):
     text: str = ""
 
 
+_entered: list[str] = []  # the steps that are running now, innermost last; signals arrive in any context
 _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("entries", default=None)
 
 
@@ -39,6 +40,23 @@ def record_entries() -> Iterator[list[Entry]]:
         yield entries
     finally:
         _entries.reset(token)
+
+
+@contextlib.contextmanager
+def running_step(step: str) -> Iterator[None]:
+    """Name the step that runs now. A step that a signal interrupts stays named, since the process is about to end."""
+    _entered.append(step)
+    try:
+        yield
+    except Exception:
+        _entered.remove(step)
+        raise
+    _entered.remove(step)
+
+
+def describe_activity() -> str:
+    """Return which step runs now, as the end of a sentence."""
+    return f"during step {_entered[-1]!r}" if _entered else "between two steps"
 
 
 def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: float, text: str = "") -> None:

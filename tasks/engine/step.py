@@ -16,6 +16,7 @@ from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from prefect import task
 from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
 from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,6 +25,7 @@ from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import StepFailure
+from tasks.engine.retry import retry
 from tasks.storage.layout import cache_uri
 from tasks.storage.store import Store
 
@@ -38,6 +40,13 @@ class CacheInputs(NamedTuple):
 
     key: Any
     loaded: Any
+
+
+class StepRun(NamedTuple, Generic[R]):
+    """The result of a step, and whether it was taken from the cache."""
+
+    result: R
+    cached: bool
 
 
 class Step(Generic[P, R]):
@@ -55,14 +64,18 @@ class Step(Generic[P, R]):
             persist_result=False,
             retries=len(RETRY_DELAYS_S),
             retry_delay_seconds=list(RETRY_DELAYS_S),
-            retry_condition_fn=_connection_was_lost,
-        )(self._run_cached)
+            retry_condition_fn=_should_retry,
+        )(self._run_as_task)
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        """Run the step as a Prefect task, or return its cached result."""
-        state: State[Any] = self._task(dict(self._signature.bind(*args, **kwargs).arguments), return_state=True)
-        result: R = state.result()
-        return result
+        """Return the result of the step, cached or computed: as a Prefect task in a flow run, else as a plain call."""
+        inputs = dict(self._signature.bind(*args, **kwargs).arguments)
+        with run_log.running_step(self.name):
+            if FlowRunContext.get() is None:
+                return retry(lambda: self._run_cached(inputs).result, RETRY_DELAYS_S, _lost_connection)
+            state: State[Any] = self._task(inputs, return_state=True)
+            result: R = state.result()
+            return result
 
     def attempt(self, *args: Any, **kwargs: Any) -> R | StepFailure:
         """Run a step that the night can do without. Errors are logged and returned, not raised, except LeaseLost.
@@ -89,7 +102,11 @@ class Step(Generic[P, R]):
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
             return StepFailure(step=self.name, reason=redact(reason))
 
-    def _run_cached(self, inputs: dict[str, Any]) -> R | State[R]:
+    def _run_as_task(self, inputs: dict[str, Any]) -> R | State[R]:
+        result, cached = self._run_cached(inputs)
+        return Completed(name="Cached", message="same inputs, same bytes", data=result) if cached else result
+
+    def _run_cached(self, inputs: dict[str, Any]) -> "StepRun[R]":
         started = time.perf_counter()
         store: Store = inputs["store"]
         key: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
@@ -100,11 +117,11 @@ class Step(Generic[P, R]):
             cached = self._result.validate_python(record["result"])
             if all(store.contains(artifact) for artifact in _iterate_artifacts(record)):
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
-                return Completed(name="Cached", message="same inputs, same bytes", data=cached)
+                return StepRun(cached, cached=True)
         result = self.fn(**inputs, **loaded)
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
-        return result
+        return StepRun(result, cached=False)
 
     def _digest(self, key: Any) -> str:
         """Return the digest of the source code and of what the step depends on."""
@@ -112,9 +129,13 @@ class Step(Generic[P, R]):
         return hashlib.sha256("\n".join((self.name, code_digest(), text)).encode()).hexdigest()[:32]
 
 
-def _connection_was_lost(_task: Any, _run: Any, state: State[Any]) -> bool:
+def _should_retry(_task: Any, _run: Any, state: State[Any]) -> bool:
+    return _lost_connection(state.result(raise_on_failure=False))
+
+
+def _lost_connection(raised: BaseException) -> bool:
     """Return whether a retry may help: after a broken connection, but not after a refused request or invalid data."""
-    error: BaseException | None = state.result(raise_on_failure=False)
+    error: BaseException | None = raised
     while error is not None:
         if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "connection_invalidated", False):
             return True

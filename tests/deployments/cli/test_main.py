@@ -128,7 +128,7 @@ def test_show_names_the_command_to_run_first(run_in_process):
 
 
 def test_forecast_without_champion_exits_with_4(home):
-    result = nightcast(home, "forecast", "small.yaml", "--as-of", "2024-01-29")
+    result = nightcast(home, "forecast", "small.yaml", "--as-of", "2024-01-29", "--no-server")
     assert result.returncode == 4
     assert "no champion" in result.stderr
     assert "Traceback" not in result.stderr
@@ -149,7 +149,7 @@ def test_night_prints_one_json_object_and_show_reads_its_results(home, run_in_pr
 def test_night_on_broken_data_exits_with_3_and_publishes_nothing(home):
     panel = pd.read_parquet(home / "panel.parquet")
     pd.concat([panel, panel.iloc[[3]]]).to_parquet(home / "panel.parquet", index=False)
-    result = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29")
+    result = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29", "--no-server")
     assert result.returncode == 3
     assert "quarantine/pipeline=small/" in result.stderr
     assert "Traceback" not in result.stderr

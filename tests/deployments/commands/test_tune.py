@@ -18,7 +18,7 @@ from deployments.commands.tune import tuned_document
 from flows.pipeline.spec import PipelineSpec
 from tasks.search.conclusion import TuningOutcome
 
-COMMAND = (sys.executable, "-c", "from deployments.cli.main import main; main()", "tune", "small.yaml")
+COMMAND = (sys.executable, "-c", "from deployments.cli.main import main; main()", "tune", "small.yaml", "--no-server")
 PIPELINE_TEXT = """\
 # Two waves.
 name: small # as ever
@@ -172,22 +172,7 @@ def test_file_of_the_user_is_not_overwritten(home, run_in_process):
 
 
 def test_ctrl_c_ends_the_search_and_compares_the_best_so_far(home, tmp_path):
-    python, _, call, *words = COMMAND
-    # a background process ignores SIGINT unless it is restored
-    restore_sigint = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-    command = [
-        python,
-        "-c",
-        restore_sigint + call,
-        *words,
-        "--as-of",
-        "2024-01-29",
-        "--trials",
-        "500",
-        "--seed",
-        "3",
-        "--json",
-    ]
+    command = [*COMMAND, "--as-of", "2024-01-29", "--trials", "500", "--seed", "3", "--json"]
     command += ["--out", str(tmp_path / "best.yaml")]
     with subprocess.Popen(
         command, cwd=home, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
