@@ -1,5 +1,7 @@
 """A stored model and its role: champion, challenger or baseline."""
 
+from typing import Literal
+
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.bundle import Bundle
@@ -18,6 +20,14 @@ class Candidate(Spec):
     def label(self) -> str:
         """Name and version. The version tells a champion from a challenger with the same settings."""
         return f"{self.name} v{self.version}" if self.version else self.name
+
+
+class ExcludedCandidate(Spec):
+    """A model that was not compared, and why: its bundle is damaged, or made for another setup, or it gave NaN."""
+
+    candidate: Candidate
+    cause: Literal["damaged", "other setup", "not finite"]
+    reason: str
 
 
 def load_bundle(candidate: Candidate, store: Store) -> Bundle:

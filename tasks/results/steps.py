@@ -11,7 +11,7 @@ from pydantic import Field
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.diagnostics.memory import Memory
-from tasks.modeling.candidate import Candidate
+from tasks.modeling.candidate import Candidate, ExcludedCandidate
 from tasks.results.row_counts import RowCounts
 
 Verdict = Literal["good", "watch", "bad"]
@@ -117,9 +117,15 @@ class EvaluationResult(Spec):
     scores: Artifact
     candidates: tuple[Candidate, ...]
     passed_over: tuple[str, ...] = ()
+    excluded: tuple[ExcludedCandidate, ...] = ()
     lead: int = 1
     """Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap."""
     summary: str = ""
+
+    @property
+    def excluded_challengers(self) -> tuple[str, ...]:
+        """Labels of the challengers that were not compared."""
+        return tuple(model.candidate.label for model in self.excluded if model.candidate.role == "challenger")
 
     @property
     def sentence(self) -> str:
