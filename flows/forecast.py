@@ -30,7 +30,8 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) ->
         windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
         champion = champion_at(spec.name, run.as_of, store)
-        options = forecast_options(None, champion, list_former_champions(spec.name, run.as_of, store))
+        formers = list_former_champions(spec.name, run.as_of, store)
+        options = forecast_options(None, champion, formers, extreme=validated.extreme)
         forecasted = publish_forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)

@@ -45,7 +45,8 @@ def nightly(
             evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
         )
 
-        options = forecast_options(registered, incumbent, list_former_champions(spec.name, run.as_of, store), evaluated)
+        formers = list_former_champions(spec.name, run.as_of, store)
+        options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme)
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)

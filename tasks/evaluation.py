@@ -5,16 +5,15 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
-from models.baselines.seasonal import fit_baselines
-from models.data.calendar import seasons
-from models.data.panel import Panel
 from tasks.engine.step import step
+from tasks.modeling.baselines import season_lengths, store_baselines
 from tasks.modeling.candidate import Candidate, ExcludedCandidate, load_bundle
+from tasks.modeling.fallbacks import MODEL_ERRORS
 from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import NotComparable, drop_closed_steps, forecast_table, load_comparable
 from tasks.modeling.scores import mase_scales_before, score_forecasts
-from tasks.modeling.training_data import load_window_index, select_training_part, window_cutoffs
+from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 
@@ -42,15 +41,8 @@ def evaluate(
     Raises:
         NightcastError: If neither a model nor a baseline gives finite forecasts.
     """
-    view, bounds, spec = setup.view, setup.bounds, setup.evaluation
-    frame, index = store.get(clean), load_window_index(windows, store)
-    part, part_index = select_training_part(frame, index, view)
-    season_lengths = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
-    fitted = fit_baselines(Panel.from_frame(part, view), part_index, view, bounds.quantiles, season_lengths)
-    baselines = [
-        Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
-        for b in fitted
-    ]
+    spec, frame, index = setup.evaluation, store.get(clean), load_window_index(windows, store)
+    baselines = store_baselines(frame, index, setup, store)
     comparable, excluded = _split_comparable(models, setup, store)
     origins = window_cutoffs(frame, index, "test")
     candidates, tables = list[Candidate](), list[pd.DataFrame]()
@@ -65,7 +57,7 @@ def evaluate(
         reasons = "; ".join(exclusion.reason for exclusion in excluded)
         raise NightcastError(f"no model and no baseline gives finite forecasts, so nothing can be compared: {reasons}")
     backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-    scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths[0])
+    scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths(setup)[0])
     backtest["scale"] = backtest["unique_id"].map(scales)
     scores = _score_table(backtest, candidates)
     return EvaluationResult(
@@ -74,7 +66,7 @@ def evaluate(
         candidates=tuple(candidates),
         passed_over=tuple(f"{model.candidate.role} passed over: {model.reason}" for model in excluded),
         excluded=tuple(excluded),
-        lead=_origins_per_horizon(origins["cutoff"], frame, view.horizon),
+        lead=_origins_per_horizon(origins["cutoff"], frame, setup.view.horizon),
         summary=_describe_best(scores, spec.metric, origins["cutoff"].nunique()),
     )
 
@@ -102,7 +94,7 @@ def _backtest_model(
     """Forecast at all origins with one model, or return why it cannot be compared: the others do not need it."""
     try:
         table = forecast_table(load_bundle(candidate, store), frame, origins, setup.bounds)
-    except (NightcastError, RuntimeError, ValueError, LookupError, TypeError) as error:  # weights of another shape
+    except MODEL_ERRORS as error:
         reason = f"{candidate.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}"
         return ExcludedCandidate(candidate=candidate, cause="damaged", reason=reason)
     table = drop_closed_steps(table, frame, setup).assign(model_name=candidate.label)

@@ -13,7 +13,7 @@ from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry import champions
 from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
-from tasks.registry.promotion import PromotionDecision, PromotionSpec, decide_promotion
+from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
 from tasks.storage.store import Store
 
@@ -110,9 +110,12 @@ def _decide(
     label = champion.label if champion else None
     if excluded and excluded.cause == "not finite":
         label = excluded.candidate.label  # it has no column of losses, so a challenger with finite losses is better
-    no_champion = f"{excluded.candidate.label} could not be compared" if excluded else "there was no champion"
     challengers = [*labels["challenger"], *evaluated.excluded_challengers]
-    return decide_promotion(losses, challengers, label, labels["baseline"], promotion, evaluated.lead, no_champion)
+    decision = decide_promotion(losses, challengers, label, labels["baseline"], promotion, evaluated.lead)
+    if not excluded:
+        return decision
+    reason = decision.reason.replace(NO_CHAMPION, f"{excluded.candidate.label} could not be compared")
+    return decision.model_copy(update={"reason": reason})
 
 
 def _log_challengers(

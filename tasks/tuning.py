@@ -82,6 +82,9 @@ class NotFinite(NightcastError):
 def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup) -> float:
     """Compute the evaluation metric over `origins`, (unique_id, cutoff).
 
+    Returns:
+        The metric; NaN if it is undefined.
+
     Raises:
         NotFinite: A forecast or quantile is not finite; the message names series and origin.
     """

@@ -89,7 +89,7 @@ def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) ->
     runs = read_all(store, spec.name)
     newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
     if newest and newest.outcome == "degraded":
-        message = f"the newest forecasts are not the champion's; the page states the reason: {newest.page}"
+        message = f"not all of the newest forecasts are the champion's; the page states the reason: {newest.page}"
         yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
     refused = [run for run in runs if run.outcome in ("refused", "failed")]
     last = refused[-1] if refused else None

@@ -181,7 +181,7 @@ class Run:
         spec = self.spec.model_dump(mode="json")
         return {
             **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
-            "outcome": "degraded" if results.forecasted and results.forecasted.rung.degraded_reason else "done",
+            "outcome": "degraded" if results.forecasted and results.forecasted.is_degraded else "done",
             "token": self.token,
             "started": self.started.isoformat(),
             "finished": datetime.now(UTC).isoformat(),

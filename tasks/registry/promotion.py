@@ -13,6 +13,8 @@ from scipy import stats
 
 from data_contracts.spec import Spec
 
+NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
+
 
 class PromotionSpec(Spec):
     """`min_gain` is a share of the champion's loss; `significance` is the level of the one-sided test against it.
@@ -42,8 +44,8 @@ def diebold_mariano_p_value(challenger: np.ndarray, champion: np.ndarray, overla
         overlap: Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap.
 
     Returns:
-        The p-value; 1.0 if there are fewer pairs than the test needs, or a loss is not finite. Source: Diebold and Mariano 1995, with
-        the small-sample correction of Harvey, Leybourne and Newbold 1997.
+        The p-value; 1.0 if there are fewer pairs than the test needs, or a loss is not finite. Source: Diebold and
+        Mariano 1995, with the small-sample correction of Harvey, Leybourne and Newbold 1997.
     """
     gains = champion - challenger
     count = len(gains)
@@ -84,7 +86,6 @@ def decide_promotion(
     baselines: list[str],
     spec: PromotionSpec,
     overlap: int = 1,
-    no_champion: str = "there was no champion",
 ) -> PromotionDecision:
     """Decide whether the best challenger is promoted: it must beat every baseline, and the champion significantly.
 
@@ -95,7 +96,6 @@ def decide_promotion(
         baselines: Labels of the baselines. A baseline is compared at the origins where its loss is finite.
         spec: The smallest gain and the significance level.
         overlap: Number of origins that one horizon covers.
-        no_champion: Why `champion` is None, for the reason of a promotion.
 
     Returns:
         The decision. A challenger with a loss that is not finite is never promoted.
@@ -117,7 +117,7 @@ def decide_promotion(
             reason = f"{best} ({own:.4g}) does not beat {name} ({baseline_loss:.4g})"
             return PromotionDecision(winner=None, reason=_join(reason, disqualified))
     if champion is None:
-        reason = f"{best} ({best_loss:.4g}) beats every baseline, and {no_champion}"
+        reason = f"{best} ({best_loss:.4g}) beats every baseline, and {NO_CHAMPION}"
         return PromotionDecision(winner=best, reason=_join(reason, disqualified))
     corrected = spec.model_copy(update={"significance": spec.significance / len(finite)})
     decision = _compare_with_champion(champion, best, losses, corrected, overlap)

@@ -24,6 +24,11 @@ def _step_warnings(results: RunResults) -> list[str]:
     warnings = [f"{failure.step} failed: {failure.reason}" for failure in results.failures]
     if results.forecasted and results.forecasted.rung.degraded_reason:
         warnings.append(f"the champion did not forecast: {results.forecasted.rung.degraded_reason}")
+    warnings += [
+        f"{len(part.series)} series not forecast by the main model but by {part.candidate.label}: "
+        f"{_first_names(part.series)} ({part.reason})"
+        for part in (results.forecasted.fallbacks if results.forecasted else ())
+    ]
     if isinstance(results.drifted, DriftResult) and results.drifted.drifted:
         warnings.append(f"drift: {results.drifted.summary}")
     warnings += [
@@ -44,7 +49,8 @@ def _data_warnings(results: RunResults) -> list[str]:
             "and all times of the forecast have passed"
         )
     if validated.health.quarantined:
-        warnings.append(f"{validated.health.quarantined:,} rows are in quarantine")
+        count = validated.health.quarantined
+        warnings.append(f"{count:,} row{'s are' if count > 1 else ' is'} in quarantine")
     if excluded := validated.health.set_aside:
         warnings.append(
             f"{len(excluded)} series broke a rule and were excluded from the forecast: {_first_names(excluded)}"

@@ -12,8 +12,8 @@ from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
-from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
+from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.training_data import load_window_index, select_training_part
 from tasks.results.steps import TrialResult
 from tasks.tuning import TrialSpec, trial_cache_key, try_out, validation_loss, validation_origins
