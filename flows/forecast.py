@@ -29,15 +29,15 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) ->
         clean = validated.clean
         windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
-        champion = champion_at(spec.name, run.as_of, store)
+        champion = run.checked(champion_at(spec.name, run.as_of, store))
         formers = list_former_champions(spec.name, run.as_of, store)
-        options = forecast_options(None, champion, formers, extreme=validated.extreme)
+        options = forecast_options(None, champion, formers, None, validated.extreme, run.champion_fault)
         forecasted = publish_forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            past=past, realised=realised, revised=revised, rewritten=run.rewritten,
+            past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

@@ -26,13 +26,13 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> 
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
 
-        champion = champion_at(spec.name, run.as_of, store)
+        champion = run.checked(champion_at(spec.name, run.as_of, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift(validated.clean, validated.cutoff, spec.input_spec, spec.drift, night, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
-            drifted=drifted, revised=revised, rewritten=run.rewritten,
+            drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

@@ -36,7 +36,7 @@ def nightly(
         clean, cutoff = validated.clean, validated.cutoff
         windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
-        incumbent = champion_before(spec.name, run.as_of, store)
+        incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
         candidates = competing_candidates(trained, incumbent)
@@ -44,9 +44,8 @@ def nightly(
         registered = register.attempt(
             evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
         )
-
         formers = list_former_champions(spec.name, run.as_of, store)
-        options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme)
+        options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
@@ -55,6 +54,6 @@ def nightly(
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
-            realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten,
+            realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

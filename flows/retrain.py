@@ -34,7 +34,7 @@ def retrain(
             validated.clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store
         )
 
-        incumbent = champion_before(spec.name, run.as_of, store)
+        incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         trained = tuple(train.attempt(validated.clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(validated.clean, windows, trained_challengers(trained), spec.memory, store)
         evaluated = evaluate(
@@ -46,6 +46,7 @@ def retrain(
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            pictured=pictured, evaluated=evaluated, registered=registered, revised=revised, rewritten=run.rewritten,
+            pictured=pictured, evaluated=evaluated, registered=registered, revised=revised,
+            rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

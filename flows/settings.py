@@ -68,6 +68,14 @@ class Settings(BaseSettings):
             return str(error)
 
     @property
+    def readable_tracking(self) -> TrackingSettings | None:
+        """Where MLflow keeps models, to read from; None if no address is set and the store is remote."""
+        try:
+            return self.tracking
+        except SpecError:
+            return None
+
+    @property
     def tracking(self) -> TrackingSettings:
         """Where MLflow keeps models. Raises SpecError if the store is remote and no MLflow address is set."""
         if self.mlflow_uri:

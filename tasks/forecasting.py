@@ -150,10 +150,11 @@ def forecast(
     forecasts.audit_forecasts(table, setup.view.horizon)
     last = table["ds"].max()
     table = forecasts.drop_closed_steps(table, frame, setup)
-    stored = store.put(table, "forecasts")
+    earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
+    stored = earlier or store.put(table, "forecasts")  # a damaged champion is no reason to rewrite a vintage
     return ForecastResult(
         table=stored,
-        published=vintages.publish(stored, context.pipeline, context.as_of, store),
+        published=earlier or vintages.publish(stored, context.pipeline, context.as_of, store),
         rung=main,
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
@@ -161,4 +162,5 @@ def forecast(
         left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
+        kept=earlier is not None,
     )

@@ -73,6 +73,10 @@ def register(
     champion = next((model for model in evaluated.candidates if model.role == "champion"), None)
     challengers = {model.label: model for model in evaluated.candidates if model.role == "challenger"}
     promotion = _decide(losses, evaluated, champion, gate.promotion)
+    if _lost_champion(evaluated) and (kept := champions.decision_of(context.pipeline, context.as_of, store)):
+        reason = f"{_reason(promotion, evaluated)}; the decision that this night has already recorded stays"
+        decided = champions.champion_at(context.pipeline, context.as_of, store)
+        return RegistrationResult(champion=decided, moved=False, reason=reason, decision=kept)
     current_champion = champion or incumbent
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
     versions = dict.fromkeys(challengers, "none")
@@ -104,8 +108,8 @@ def _decide(
     """Decide the promotion. A champion that cannot be read is a fault: no challenger is promoted without comparing."""
     labels = {role: [model.label for model in evaluated.candidates if model.role == role] for role in ROLES}
     excluded = next((model for model in evaluated.excluded if model.candidate.role == "champion"), None)
-    if excluded and excluded.cause == "damaged":
-        reason = f"{excluded.candidate.label} could not be compared, so it stays champion and no challenger is promoted"
+    if lost := _lost_champion(evaluated):
+        reason = f"{lost.label} could not be compared, so it stays champion and no challenger is promoted"
         return PromotionDecision(winner=None, reason=reason)
     label = champion.label if champion else None
     if excluded and excluded.cause == "not finite":
@@ -116,6 +120,12 @@ def _decide(
         return decision
     reason = decision.reason.replace(NO_CHAMPION, f"{excluded.candidate.label} could not be compared")
     return decision.model_copy(update={"reason": reason})
+
+
+def _lost_champion(evaluated: EvaluationResult) -> Candidate | None:
+    """Return the champion if its bundle could not be read."""
+    damaged = (model.candidate for model in evaluated.excluded if model.cause == "damaged")
+    return next((candidate for candidate in damaged if candidate.role == "champion"), None)
 
 
 def _log_challengers(

@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from deployments.cli import data_commands, server_commands
+from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
@@ -23,6 +24,7 @@ app = typer.Typer(
 data_commands.add_to(app)
 server_commands.add_to(app)
 app.add_typer(contract, name="contract")
+app.add_typer(champion, name="champion")
 
 Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
 AsOf = Annotated[str | None, typer.Option(help="Only data before this instant are used; a date means its midnight.")]

@@ -7,6 +7,7 @@ from data_contracts.errors import StoreDamaged
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
+from tasks.registry.champion_repair import champion_fault
 from tasks.registry.champions import champion_at
 from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
@@ -89,7 +90,7 @@ def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) ->
     runs = read_all(store, spec.name)
     newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
     if newest and newest.outcome == "degraded":
-        message = f"not all of the newest forecasts are the champion's; the page states the reason: {newest.page}"
+        message = f"the newest forecasts are not the champion's, or not all; the page states the reason: {newest.page}"
         yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
     refused = [run for run in runs if run.outcome in ("refused", "failed")]
     last = refused[-1] if refused else None
@@ -122,9 +123,9 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
         champion = champion_at(spec.name, context.now, store)
         if not champion:
             continue
-        if not store.contains(champion.bundle):
-            message = f"the weights of champion {champion.label} are missing or damaged: {champion.bundle.uri}"
-            yield Finding("registry", "bad", message, f"nightcast retrain {context.argument_for(spec)}")
+        if fault := champion_fault(champion, store):
+            message = f"the weights of champion {champion.label} are missing or damaged: {fault}"
+            yield Finding("registry", "bad", message, f"nightcast champion restore {context.argument_for(spec)}")
             continue
         if context.settings.tracking.database_is_missing:
             message = f"the registry at {context.settings.tracking.uri} does not exist"

@@ -24,6 +24,7 @@ class Outcome(Spec):
     manifest: str
     cached: bool = False
     dry_run: bool = False
+    notices: tuple[str, ...] = ()
 
 
 def summarize(outcome: Outcome, page: ReportResult | None, zone: ZoneInfo, store: Store) -> RunSummary:

@@ -21,7 +21,9 @@ from flows.settings import Settings
 from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
+from tasks.modeling.candidate import Candidate
 from tasks.registration import RegistrationSpec
+from tasks.registry.champion_repair import ChampionGuard
 from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
 from tasks.results.run import RunResults
@@ -35,7 +37,6 @@ from tasks.storage.store import Store
 from tasks.storage.vintages import publish_latest
 
 log = logging.getLogger("nightcast")
-
 
 # Left out of the manifest: large, and shown on the page.
 PAGE_ONLY_FIELDS: Any = {
@@ -60,6 +61,7 @@ class Run:
         self.settings = settings = Settings()
         self.token = 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), request.dry_run
+        self.argument = str(request.pipeline) if isinstance(request.pipeline, str) else request.pipeline.name
         self.spec = request.overrides.applied_to(PipelineSpec.read(request.pipeline, settings.pipelines))
         self.as_of = self.spec.parse_as_of(request.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
         overlay = dry_run_dir(self.spec.name, self.as_of)
@@ -67,6 +69,7 @@ class Run:
         tracking = None if self.dry_run else settings.tracking
         self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
         self.entries: list[run_log.Entry] = []
+        self.guard: ChampionGuard | None = None
 
     def context(self, raw: Artifact) -> RunContext:
         """Return pipeline, run id and as-of, which all records of this run contain."""
@@ -84,6 +87,21 @@ class Run:
         """The clean table and the cutoff of the night before; None for a first night."""
         snapshot = snapshots.snapshot_before(self.spec.name, self.as_of, self.store)
         return (snapshot.clean, snapshot.cutoff) if snapshot else (None, None)
+
+    def checked(self, champion: Candidate | None) -> Candidate | None:
+        """Return the champion on record, after its bundle was checked and, if it is damaged, restored from a copy."""
+        self.guard = ChampionGuard(champion, self.argument, self.spec.name, self.settings.readable_tracking, self.store)
+        return champion
+
+    @property
+    def champion_fault(self) -> str:
+        """Why the champion cannot be read; empty if it can, or was restored."""
+        return self.guard.fault if self.guard else ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Faults of the store that this run met."""
+        return self.guard.notices if self.guard else ()
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -129,6 +147,7 @@ class Run:
             manifest=uri,
             cached=all(entry.outcome == "cached" for entry in self.entries),
             dry_run=self.dry_run,
+            notices=results.notices,
         )
         events = build_events(self.flow, results, self.spec.alerts, self.store)
         record = self._manifest(results, reported, outcome) | {"events": sorted(events)}

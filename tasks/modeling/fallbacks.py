@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, StoreDamaged
+from models.bundle import BundleDamaged
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -40,6 +41,11 @@ class ServedForecast(NamedTuple):
     errors: tuple[NightcastError, ...]
     fallbacks: tuple[SeriesFallback, ...]
     missing: tuple[str, ...]
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the bundle of a model before the main model could not be read."""
+        return any(isinstance(error, StoreDamaged | BundleDamaged) for error in self.errors)
 
 
 def serve_forecasts(

@@ -21,7 +21,7 @@ def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
 
 def _step_warnings(results: RunResults) -> list[str]:
     """Return warnings about failed steps, a fallback, drift and models with a short memory."""
-    warnings = [f"{failure.step} failed: {failure.reason}" for failure in results.failures]
+    warnings = [*results.notices, *(f"{failure.step} failed: {failure.reason}" for failure in results.failures)]
     if results.forecasted and results.forecasted.rung.degraded_reason:
         warnings.append(f"the champion did not forecast: {results.forecasted.rung.degraded_reason}")
     warnings += [
@@ -83,9 +83,12 @@ def _first_names(names: Collection[str]) -> str:
 def _published_line(results: RunResults) -> str:
     if results.forecasted is None:
         return f"This run makes no forecast; data are known up to {results.validated.cutoff:%Y-%m-%d %H:%M} UTC."
+    count, series = f"{results.forecasted.table.rows:,}", results.forecasted.series
+    if results.forecasted.kept:
+        return f"{count} forecasts for {series} series stay as an earlier run of this night has published them."
     model = results.forecasted.rung.candidate
     source = f"champion {model.label}" if model.role == "champion" else f"baseline {model.label} as a fallback"
-    return f"{results.forecasted.table.rows:,} forecasts for {results.forecasted.series} series, by {source}."
+    return f"{count} forecasts for {series} series, by {source}."
 
 
 def unregistered_reason(results: RunResults) -> str | None:

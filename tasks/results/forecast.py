@@ -27,6 +27,8 @@ class ForecastOptions(Spec):
     evaluated: EvaluationResult | None = None
     no_champion: str | None = None
     extreme: tuple[ExtremeValue, ...] = ()
+    champion_fault: str = ""
+    """Why the champion cannot be read: a part of the cache key, so that a restored champion forecasts again."""
 
 
 class ForecastResult(Spec):
@@ -44,6 +46,8 @@ class ForecastResult(Spec):
     """Series that another model than `rung` forecast."""
     not_finite: tuple[str, ...] = ()
     """Series for which no model gives a finite forecast."""
+    kept: bool = False
+    """Whether an earlier run of this night had published, and its vintage stays because the champion is damaged."""
 
     @property
     def is_degraded(self) -> bool:

@@ -43,6 +43,8 @@ class RunResults(Spec):
     realised: AccuracyResult | StepFailure | None = None
     drifted: DriftResult | StepFailure | None = None
     rewritten: tuple[Change, ...] = ()
+    notices: tuple[str, ...] = ()
+    """Faults of the store that the run met, each with what was done and what to do."""
 
     @property
     def failures(self) -> tuple[StepFailure, ...]:
@@ -103,6 +105,7 @@ def forecast_options(
     formers: tuple[Candidate, ...],
     evaluated: EvaluationResult | StepFailure | None = None,
     extreme: tuple[ExtremeValue, ...] = (),
+    champion_fault: str = "",
 ) -> ForecastOptions:
     """Collect the models that may forecast. Without a promotion decision the champion of the night before stays."""
     champion = registered.champion if isinstance(registered, RegistrationResult) else incumbent
@@ -110,5 +113,10 @@ def forecast_options(
     failed = isinstance(registered, StepFailure) and champion is None
     reason = "no model could be registered, so none could become champion" if failed else None
     return ForecastOptions(
-        champion=champion, formers=formers, evaluated=evaluation, no_champion=reason, extreme=extreme
+        champion=champion,
+        formers=formers,
+        evaluated=evaluation,
+        no_champion=reason,
+        extreme=extreme,
+        champion_fault=champion_fault,
     )

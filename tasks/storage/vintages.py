@@ -29,6 +29,14 @@ def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Ar
     return file
 
 
+def published_at(pipeline: str, as_of: datetime, store: Store) -> Artifact | None:
+    """Return the table that is published for this as-of; None if there is no table, or it is damaged."""
+    try:
+        return store.table_at(vintage_uri("forecasts", pipeline, as_of), "forecasts")
+    except StoreDamaged:
+        return None
+
+
 def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> None:
     """Publish a vintage at the stable path, unless a newer one exists. Restores the file if it was deleted."""
     moments = [parse_vintage(uri) for uri in store.list_files(forecasts_dir(pipeline))]
