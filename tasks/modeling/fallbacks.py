@@ -10,6 +10,7 @@ import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
 from models.bundle import BundleDamaged
+from models.golden import GoldenForecastDiffers
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -45,7 +46,7 @@ class ServedForecast(NamedTuple):
     @property
     def is_damaged(self) -> bool:
         """Whether the bundle of a model before the main model could not be read."""
-        return any(isinstance(error, StoreDamaged | BundleDamaged) for error in self.errors)
+        return any(isinstance(error, StoreDamaged | BundleDamaged | GoldenForecastDiffers) for error in self.errors)
 
 
 def serve_forecasts(
