@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
+from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
@@ -18,9 +18,9 @@ from tasks.windowing import cut_windows
 
 
 @flow(name="forecast", flow_run_name=run_name, persist_result=False)
-def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
+def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Publish the forecast of the champion. Raises NoChampion if the pipeline has no champion."""
-    with open_run("forecast", pipeline, as_of, dry_run=dry_run) as run:
+    with open_run("forecast", pipeline, as_of, dry_run=dry_run, force=force) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
         night = run.context(raw)

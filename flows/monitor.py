@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
+from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
@@ -17,9 +17,9 @@ from tasks.validation import validate
 
 
 @flow(name="monitor", flow_run_name=run_name, persist_result=False)
-def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
+def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Score published forecasts, detect drift, and write the page."""
-    with open_run("monitor", pipeline, as_of, dry_run=dry_run) as run:
+    with open_run("monitor", pipeline, as_of, dry_run=dry_run, force=force) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
         night = run.context(raw)

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Pipeline, RunOverrides, run_name
+from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Force, Pipeline, RunOverrides, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
@@ -24,10 +24,11 @@ from tasks.windowing import cut_windows
 
 @flow(name="nightly", flow_run_name=run_name, persist_result=False)
 def nightly(
-    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False
-) -> Outcome:
+    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False,
+    force: Force = False,
+) -> Outcome:  # fmt: skip
     """Run a night. If a step that the forecast needs fails, the night stops. Failures of others are on the page."""
-    with open_run("nightly", pipeline, as_of, overrides, dry_run) as run:
+    with open_run("nightly", pipeline, as_of, overrides, dry_run, force) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
         night = run.context(raw)
@@ -35,7 +36,6 @@ def nightly(
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         clean, cutoff = validated.clean, validated.cutoff
         windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
-
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
@@ -50,7 +50,6 @@ def nightly(
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift.attempt(clean, cutoff, spec.input_spec, spec.drift, night, store)
-
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,

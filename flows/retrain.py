@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Pipeline, RunOverrides, run_name
+from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Force, Pipeline, RunOverrides, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.evaluation import evaluate
@@ -20,10 +20,11 @@ from tasks.windowing import cut_windows
 
 @flow(name="retrain", flow_run_name=run_name, persist_result=False)
 def retrain(
-    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False
-) -> Outcome:
+    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False,
+    force: Force = False,
+) -> Outcome:  # fmt: skip
     """Register a new champion, if a challenger beats the current one and every baseline."""
-    with open_run("retrain", pipeline, as_of, overrides, dry_run) as run:
+    with open_run("retrain", pipeline, as_of, overrides, dry_run, force) as run:
         run.require_device()
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)

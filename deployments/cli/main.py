@@ -31,6 +31,7 @@ AsOf = Annotated[str | None, typer.Option(help="Only data before this instant ar
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Publish, promote and register nothing; results are under dry-runs/.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Run an as-of in the future; latest/ does not follow it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings on stderr.")]
 
 
@@ -57,10 +58,11 @@ FLOW_COMMANDS = {
 
 
 def _flow_command(flow: str) -> Callable[..., None]:
-    def command(
+    def command(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
         pipeline: Pipeline,
         as_of: AsOf = None,
         dry_run: DryRun = False,
+        force: Force = False,
         as_json: Json = False,
         verbose: Verbose = False,
         quiet: Quiet = False,
@@ -70,7 +72,7 @@ def _flow_command(flow: str) -> Callable[..., None]:
         def body() -> tuple[dict[str, Any], str]:
             from deployments.commands.run_flow import run_flow
 
-            return run_flow(flow, pipeline, as_of, dry_run)
+            return run_flow(flow, pipeline, as_of, dry_run, force)
 
         run_command(body, as_json, verbose)
 

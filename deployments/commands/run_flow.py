@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # loads torch
 log = logging.getLogger("nightcast")
 
 
-def run_flow(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> tuple[dict[str, Any], str]:
+def run_flow(flow: str, pipeline: str, as_of: str | None, dry_run: bool, force: bool) -> tuple[dict[str, Any], str]:
     """Run a flow for one as-of.
 
     The manifest in the store decides: if Prefect fails after the manifest is written, the run has succeeded.
@@ -22,11 +22,11 @@ def run_flow(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> tupl
     Returns:
         The outcome for `--json`, and the text.
     """
-    outcome = _run(flow, pipeline, as_of, dry_run)
+    outcome = _run(flow, pipeline, as_of, dry_run, force)
     return outcome, "\n".join((*outcome["lines"], last_line(outcome)))
 
 
-def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> dict[str, Any]:
+def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool, force: bool) -> dict[str, Any]:
     drop_unreachable_server()
     from flows.runs.outcome import Outcome
     from flows.settings import Settings
@@ -34,7 +34,8 @@ def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool) -> dict[str
     Settings().opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once
     begun = datetime.now(UTC)
     try:
-        outcome: Outcome = getattr(importlib.import_module(f"flows.{flow}"), flow)(pipeline, as_of, dry_run=dry_run)
+        run = getattr(importlib.import_module(f"flows.{flow}"), flow)
+        outcome: Outcome = run(pipeline, as_of, dry_run=dry_run, force=force)
     except NightcastError:
         raise
     except Exception as error:

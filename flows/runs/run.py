@@ -4,7 +4,7 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from prefect.runtime import flow_run
 
@@ -14,8 +14,10 @@ from data_contracts.errors import LeaseLost, NightcastError, redact
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
+from flows.runs.future import future_notices, refuse_future
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
+from flows.runs.request import RunRequest
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
 from flows.settings import Settings
 from models.devices import resolve_device
@@ -45,15 +47,6 @@ PAGE_ONLY_FIELDS: Any = {
 }
 
 
-class RunRequest(NamedTuple):
-    """The arguments of a flow."""
-
-    pipeline: PipelineSpec | str
-    as_of: str | datetime | None
-    overrides: OverridesForm = NO_OVERRIDES
-    dry_run: bool = False
-
-
 class Run:
     """One run of one flow: its spec, as-of and store, and the log entries of its steps."""
 
@@ -61,9 +54,10 @@ class Run:
         self.settings = settings = Settings()
         self.token = 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), request.dry_run
-        self.argument = str(request.pipeline) if isinstance(request.pipeline, str) else request.pipeline.name
-        self.spec = request.overrides.applied_to(PipelineSpec.read(request.pipeline, settings.pipelines))
-        self.as_of = self.spec.parse_as_of(request.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
+        self.argument, self.spec = request.argument, request.read_spec(settings)
+        self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
+        if not (request.force or self.dry_run or flow == "tune"):
+            refuse_future(self.as_of, self.started, settings.max_future_hours)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
@@ -101,7 +95,8 @@ class Run:
     @property
     def notices(self) -> tuple[str, ...]:
         """Faults of the store that this run met."""
-        return self.guard.notices if self.guard else ()
+        future = future_notices(self.spec.name, self.as_of, self.started, self.store)
+        return (*(self.guard.notices if self.guard else ()), *future)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -221,6 +216,7 @@ def open_run(
     as_of: str | datetime | None,
     overrides: OverridesForm = NO_OVERRIDES,
     dry_run: bool = False,
+    force: bool = False,
 ) -> Iterator[Run]:
     """Open a run: read the spec, check that the store is writable, take the lease, and record errors.
 
@@ -230,6 +226,7 @@ def open_run(
         as_of: The as-of; None: the as-of of the schedule, else the scheduled time of the run, else now.
         overrides: Settings that differ from the YAML file.
         dry_run: Write to an overlay of the store.
+        force: Accept an as-of in the future.
 
     Yields:
         The run, which the flow closes with its results.
@@ -237,7 +234,7 @@ def open_run(
     Raises:
         LeaseLost: Another run took over; nothing is recorded then.
     """
-    run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run))
+    run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
     with run.exclusive(), run_log.record_entries() as entries:
         run.entries = entries

@@ -14,7 +14,7 @@ from data_contracts.artifact import Artifact
 from tasks.modeling.candidate import Candidate
 from tasks.storage.layout import decisions_dir, parse_vintage, record_uri
 from tasks.storage.store import Store
-from tasks.storage.vintages import floor_to_second
+from tasks.storage.vintages import floor_to_second, is_newest
 
 
 def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
@@ -28,10 +28,9 @@ def decision_of(pipeline: str, as_of: datetime, store: Store) -> Artifact | None
     return store.artifact_at(uri) if store.read_json(uri) else None
 
 
-def is_latest_decision(pipeline: str, as_of: datetime, store: Store) -> bool:
-    """Return whether no later night has been decided. Only then may an alias move."""
-    moments = [parse_vintage(uri) for uri in store.list_files(decisions_dir(pipeline))]
-    return all(moment <= as_of for moment in moments if moment)
+def is_latest_decision(pipeline: str, as_of: datetime, store: Store, now: datetime | None = None) -> bool:
+    """Return whether no later night has been decided, except in the future. Only then may an alias move."""
+    return is_newest(as_of, store.list_files(decisions_dir(pipeline)), now)
 
 
 def champion_before(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
