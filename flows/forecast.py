@@ -9,6 +9,7 @@ from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
 from tasks.ingestion import ingest
 from tasks.registry.champions import champion_at, list_former_champions
+from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, forecast_options
 from tasks.revisions import list_revisions
@@ -39,5 +40,6 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
             past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

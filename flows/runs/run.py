@@ -143,6 +143,7 @@ class Run:
             cached=all(entry.outcome == "cached" for entry in self.entries),
             dry_run=self.dry_run,
             notices=results.notices,
+            without_forecast=results.without_forecast,
         )
         events = build_events(self.flow, results, self.spec.alerts, self.store)
         record = self._manifest(results, reported, outcome) | {"events": sorted(events)}

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from models.diagnostics.effective_memory import explain_short_memory
+from tasks.report.without_forecast import SILENT_CAUSES
 from tasks.results import steps
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, ForecastResult, RegistrationResult
@@ -64,6 +65,11 @@ def _data_warnings(results: RunResults) -> list[str]:
         warnings.append(
             f"{len(silent)} series ended or lack future covariates and were not forecast: {_first_names(silent)}"
         )
+    reported = {*silent, *excluded}
+    for cause in dict.fromkeys(entry.cause for entry in results.without_forecast if entry.cause not in SILENT_CAUSES):
+        names = [entry.series for entry in results.without_forecast if entry.cause == cause]
+        if remaining := [name for name in names if name not in reported]:
+            warnings.append(f"{len(remaining)} series not forecast, {cause}: {_first_names(remaining)}")
     return warnings
 
 

@@ -5,7 +5,7 @@ from data_contracts.contract_diff import Change
 from data_contracts.spec import Spec
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.series import ExtremeValue
+from tasks.modeling.series import ExtremeValue, SeriesWithoutForecast
 from tasks.results.steps import (
     AccuracyResult,
     DriftResult,
@@ -43,6 +43,7 @@ class RunResults(Spec):
     realised: AccuracyResult | StepFailure | None = None
     drifted: DriftResult | StepFailure | None = None
     rewritten: tuple[Change, ...] = ()
+    without_forecast: tuple[SeriesWithoutForecast, ...] = ()
     notices: tuple[str, ...] = ()
     """Faults of the store that the run met, each with what was done and what to do."""
 
