@@ -156,6 +156,7 @@ class StoreDamaged(NightcastError):
 
     def __init__(self, uri: str, reason: str) -> None:
         self.uri, self.reason = uri, reason
-        super().__init__(
-            f"{uri} in the store {reason}. Run the same night again: everything that can be recomputed is recomputed."
-        )
+        advice = "Run the same night again: everything that can be recomputed is recomputed."
+        if uri.startswith("artifacts/bundle/"):
+            advice = "If it is the champion's, run nightcast champion restore with the name of the pipeline."
+        super().__init__(f"{uri} in the store {reason}. {advice}")

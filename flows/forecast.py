@@ -2,13 +2,14 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
+from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
 from tasks.ingestion import ingest
 from tasks.registry.champions import champion_at, list_former_champions
+from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, forecast_options
 from tasks.revisions import list_revisions
@@ -18,9 +19,9 @@ from tasks.windowing import cut_windows
 
 
 @flow(name="forecast", flow_run_name=run_name, persist_result=False)
-def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
+def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Publish the forecast of the champion. Raises NoChampion if the pipeline has no champion."""
-    with open_run("forecast", pipeline, as_of, dry_run=dry_run) as run:
+    with open_run("forecast", pipeline, as_of, dry_run=dry_run, force=force) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
         night = run.context(raw)
@@ -29,14 +30,16 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) ->
         clean = validated.clean
         windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
-        champion = champion_at(spec.name, run.as_of, store)
-        options = forecast_options(None, champion, list_former_champions(spec.name, run.as_of, store))
+        champion = run.checked(champion_at(spec.name, run.as_of, store))
+        formers = list_former_champions(spec.name, run.as_of, store)
+        options = forecast_options(None, champion, formers, None, validated.extreme, run.champion_fault)
         forecasted = publish_forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            past=past, realised=realised, revised=revised, rewritten=run.rewritten,
+            past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

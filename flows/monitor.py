@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import AsOf, DryRun, Pipeline, run_name
+from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
@@ -17,22 +17,22 @@ from tasks.validation import validate
 
 
 @flow(name="monitor", flow_run_name=run_name, persist_result=False)
-def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False) -> Outcome:
+def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Score published forecasts, detect drift, and write the page."""
-    with open_run("monitor", pipeline, as_of, dry_run=dry_run) as run:
+    with open_run("monitor", pipeline, as_of, dry_run=dry_run, force=force) as run:
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
         night = run.context(raw)
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
 
-        champion = champion_at(spec.name, run.as_of, store)
+        champion = run.checked(champion_at(spec.name, run.as_of, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift(validated.clean, validated.cutoff, spec.input_spec, spec.drift, night, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
-            drifted=drifted, revised=revised, rewritten=run.rewritten,
+            drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

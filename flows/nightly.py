@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Pipeline, RunOverrides, run_name
+from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Force, Pipeline, RunOverrides, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
@@ -13,6 +13,7 @@ from tasks.ingestion import ingest
 from tasks.memory import draw_memory
 from tasks.registration import register
 from tasks.registry.champions import champion_before, list_former_champions
+from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
@@ -24,36 +25,35 @@ from tasks.windowing import cut_windows
 
 @flow(name="nightly", flow_run_name=run_name, persist_result=False)
 def nightly(
-    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False
-) -> Outcome:
+    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False,
+    force: Force = False,
+) -> Outcome:  # fmt: skip
     """Run a night. If a step that the forecast needs fails, the night stops. Failures of others are on the page."""
-    with open_run("nightly", pipeline, as_of, overrides, dry_run) as run:
+    with open_run("nightly", pipeline, as_of, overrides, dry_run, force) as run:
         spec, store = run.spec, run.store
-        raw = ingest(spec.dataset, run.as_of, store)
-        night = run.context(raw)
+        night = run.context(raw := ingest(spec.dataset, run.as_of, store))
         validated = validate(raw, spec.dataset, run.as_of, store)
-        revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         clean, cutoff = validated.clean, validated.cutoff
+        revised = list_revisions.attempt(clean, *run.last_night, store)
         windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
-
-        incumbent = champion_before(spec.name, run.as_of, store)
+        incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
-        candidates = competing_candidates(trained, incumbent)
-        evaluated = evaluate.attempt(clean, windows, candidates, spec.forecast_setup, store)
+        models = competing_candidates(trained, incumbent)
+        evaluated = evaluate.attempt(clean, windows, models, spec.forecast_setup, store)
         registered = register.attempt(
             evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
         )
-
-        options = forecast_options(registered, incumbent, list_former_champions(spec.name, run.as_of, store), evaluated)
+        formers = list_former_champions(spec.name, run.as_of, store)
+        options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift.attempt(clean, cutoff, spec.input_spec, spec.drift, night, store)
-
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
-            realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten,
+            realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Pipeline, RunOverrides, run_name
+from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Force, Pipeline, RunOverrides, run_name
 from flows.runs.outcome import Outcome
 from flows.runs.run import open_run
 from tasks.evaluation import evaluate
@@ -20,10 +20,11 @@ from tasks.windowing import cut_windows
 
 @flow(name="retrain", flow_run_name=run_name, persist_result=False)
 def retrain(
-    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False
-) -> Outcome:
+    pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False,
+    force: Force = False,
+) -> Outcome:  # fmt: skip
     """Register a new champion, if a challenger beats the current one and every baseline."""
-    with open_run("retrain", pipeline, as_of, overrides, dry_run) as run:
+    with open_run("retrain", pipeline, as_of, overrides, dry_run, force) as run:
         run.require_device()
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
@@ -34,7 +35,7 @@ def retrain(
             validated.clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store
         )
 
-        incumbent = champion_before(spec.name, run.as_of, store)
+        incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         trained = tuple(train.attempt(validated.clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(validated.clean, windows, trained_challengers(trained), spec.memory, store)
         evaluated = evaluate(
@@ -46,6 +47,7 @@ def retrain(
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            pictured=pictured, evaluated=evaluated, registered=registered, revised=revised, rewritten=run.rewritten,
+            pictured=pictured, evaluated=evaluated, registered=registered, revised=revised,
+            rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

@@ -3,6 +3,7 @@
 They are read in flows, not in deployments, because a flow that a Prefect worker starts has no caller above it.
 """
 
+from datetime import timedelta
 from pathlib import Path
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from tasks.registry.mlflow_registry import TrackingSettings
 from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.lease import LeaseSettings
 from tasks.storage.store import Store
+from tasks.storage.vintages import MAX_AHEAD
 
 LOCAL_SCHEMES = ("", "file")
 
@@ -34,6 +36,9 @@ class Settings(BaseSettings):
     reports_url: str | None = Field(None, description="where the store's reports are served, for links to pages")
     lease_seconds: float = Field(
         120.0, gt=0, description="a run that does not renew its lease for this long may no longer write"
+    )
+    max_future_hours: float = Field(
+        MAX_AHEAD / timedelta(hours=1), ge=0, description="an as-of farther ahead of the clock needs --force"
     )
     lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another run of the same pipeline")
 
@@ -66,6 +71,14 @@ class Settings(BaseSettings):
             return None if self.allow_file_store else self.tracking.problem
         except SpecError as error:
             return str(error)
+
+    @property
+    def readable_tracking(self) -> TrackingSettings | None:
+        """Where MLflow keeps models, to read from; None if no address is set and the store is remote."""
+        try:
+            return self.tracking
+        except SpecError:
+            return None
 
     @property
     def tracking(self) -> TrackingSettings:

@@ -7,6 +7,8 @@ GluonTS and Chronos, mean over the levels of 2 x pinball / sum of |y|.
 import numpy as np
 from numpy.typing import ArrayLike
 
+MAX_SQUARED = 1e150  # squares of larger errors can overflow
+
 
 def mase_scale(y: ArrayLike, season: int) -> float:
     """Compute the mean |y_t - y_{t-season}| of one series (n,), in the units of y; NaN if no such pair is observed."""
@@ -24,7 +26,9 @@ def mae(y: ArrayLike, y_hat: ArrayLike) -> float:
 def rmse(y: ArrayLike, y_hat: ArrayLike) -> float:
     """Compute the root mean squared error, in the units of y."""
     actual, forecast = np.asarray(y, dtype=float), np.asarray(y_hat, dtype=float)
-    return float(np.sqrt(_mean(((actual - forecast) ** 2)[np.isfinite(actual)])))
+    error = (actual - forecast)[np.isfinite(actual)]
+    unit = _power_of_two(error)
+    return unit * float(np.sqrt(_mean((error / unit) ** 2)))
 
 
 def smape(y: ArrayLike, y_hat: ArrayLike) -> float:
@@ -57,6 +61,14 @@ def coverage(y: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
     actual, below, above = (np.asarray(values, dtype=float) for values in (y, low, high))
     inside = ((actual >= below) & (actual <= above)).astype(float)
     return _mean(inside[~np.isnan(actual + below + above)])
+
+
+def _power_of_two(values: np.ndarray) -> float:
+    """Return a unit in which the squares of `values` do not overflow; 1 unless they would."""
+    largest = float(np.abs(values).max(initial=0.0))
+    if not np.isfinite(largest) or largest < MAX_SQUARED:
+        return 1.0
+    return float(2.0 ** np.floor(np.log2(largest)))
 
 
 def _mean(values: np.ndarray) -> float:

@@ -5,15 +5,15 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
-from models.baselines.seasonal import fit_baselines
-from models.data.calendar import seasons
-from models.data.panel import Panel
 from tasks.engine.step import step
-from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.baselines import season_lengths, store_baselines
+from tasks.modeling.candidate import Candidate, ExcludedCandidate, load_bundle
+from tasks.modeling.fallbacks import MODEL_ERRORS
+from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import drop_closed_steps, forecast_table, load_comparable
+from tasks.modeling.forecasts import NotComparable, drop_closed_steps, forecast_table, load_comparable
 from tasks.modeling.scores import mase_scales_before, score_forecasts
-from tasks.modeling.training_data import load_window_index, select_training_part, window_cutoffs
+from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 
@@ -24,8 +24,8 @@ def evaluate(
 ) -> EvaluationResult:
     """Score the models and the baselines on the test part.
 
-    Baselines are fitted on the part that models learn from. A model whose bundle is damaged, or was trained for
-    another setup, is not compared: `passed_over` says why.
+    Baselines are fitted on the part that models learn from. A model whose bundle is damaged, that was trained for
+    another setup, or that gives a forecast that is not finite, is not compared: `excluded` says why.
 
     Args:
         clean: The clean table.
@@ -37,50 +37,71 @@ def evaluate(
     Returns:
         The stored backtest (a row per model, series, origin and step) and scores (a row per model), and the
         candidates that were compared.
+
+    Raises:
+        NightcastError: If neither a model nor a baseline gives finite forecasts.
     """
-    view, bounds, spec = setup.view, setup.bounds, setup.evaluation
-    frame, index = store.get(clean), load_window_index(windows, store)
-    part, part_index = select_training_part(frame, index, view)
-    season_lengths = tuple(dict.fromkeys((spec.season or view.season, *seasons(view.freq))))
-    fitted = fit_baselines(Panel.from_frame(part, view), part_index, view, bounds.quantiles, season_lengths)
-    baselines = [
-        Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
-        for b in fitted
-    ]
-    comparable, passed_over = _split_comparable(models, setup, store)
-    candidates = [*comparable, *baselines]
+    spec, frame, index = setup.evaluation, store.get(clean), load_window_index(windows, store)
+    baselines = store_baselines(frame, index, setup, store)
+    comparable, excluded = _split_comparable(models, setup, store)
     origins = window_cutoffs(frame, index, "test")
-    tables = []
-    for candidate in candidates:
-        table = forecast_table(load_bundle(candidate, store), frame, origins, bounds)
-        tables.append(drop_closed_steps(table, frame, setup).assign(model_name=candidate.label))
+    candidates, tables = list[Candidate](), list[pd.DataFrame]()
+    for candidate in (*comparable, *baselines):
+        outcome = _backtest_model(candidate, frame, origins, setup, store)
+        if isinstance(outcome, ExcludedCandidate):
+            excluded.append(outcome)
+            continue
+        candidates.append(candidate)
+        tables.append(outcome)
+    if not tables:
+        reasons = "; ".join(exclusion.reason for exclusion in excluded)
+        raise NightcastError(f"no model and no baseline gives finite forecasts, so nothing can be compared: {reasons}")
     backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-    scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths[0])
+    scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths(setup)[0])
     backtest["scale"] = backtest["unique_id"].map(scales)
     scores = _score_table(backtest, candidates)
     return EvaluationResult(
         backtest=store.put(backtest, "backtest"),
         scores=store.put(scores, "scores"),
         candidates=tuple(candidates),
-        passed_over=tuple(passed_over),
-        lead=_origins_per_horizon(origins["cutoff"], frame, view.horizon),
+        passed_over=tuple(f"{model.candidate.role} passed over: {model.reason}" for model in excluded),
+        excluded=tuple(excluded),
+        lead=_origins_per_horizon(origins["cutoff"], frame, setup.view.horizon),
         summary=_describe_best(scores, spec.metric, origins["cutoff"].nunique()),
     )
 
 
 def _split_comparable(
     models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
-) -> tuple[list[Candidate], list[str]]:
-    """Return the models that can be compared, and a sentence for each of the others."""
-    comparable, passed_over = [], []
+) -> tuple[list[Candidate], list[ExcludedCandidate]]:
+    """Return the models that can be compared, and each of the others with the reason."""
+    comparable, excluded = [], []
     for model in models:
         try:
             load_comparable(model, setup.view, setup.bounds, store)
+        except NotComparable as error:
+            excluded.append(ExcludedCandidate(candidate=model, cause="other setup", reason=str(error)))
         except NightcastError as error:
-            passed_over.append(f"{model.role} passed over: {error}")
+            excluded.append(ExcludedCandidate(candidate=model, cause="damaged", reason=str(error)))
         else:
             comparable.append(model)
-    return comparable, passed_over
+    return comparable, excluded
+
+
+def _backtest_model(
+    candidate: Candidate, frame: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup, store: Store
+) -> pd.DataFrame | ExcludedCandidate:
+    """Forecast at all origins with one model, or return why it cannot be compared: the others do not need it."""
+    try:
+        table = forecast_table(load_bundle(candidate, store), frame, origins, setup.bounds)
+    except MODEL_ERRORS as error:
+        reason = f"{candidate.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}"
+        return ExcludedCandidate(candidate=candidate, cause="damaged", reason=reason)
+    table = drop_closed_steps(table, frame, setup).assign(model_name=candidate.label)
+    if problem := describe_nonfinite(table):
+        reason = f"{candidate.label}: {problem}"
+        return ExcludedCandidate(candidate=candidate, cause="not finite", reason=reason)
+    return table
 
 
 def _score_table(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame:

@@ -6,23 +6,26 @@ Every row names its model (`source`) and, if that is not the champion, the reaso
 """
 
 import math
+from collections.abc import Iterator
 
-import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError, NoChampion
+from data_contracts.errors import NoChampion
 from models.data.time_steps import default_stamps, period_ends
 from tasks.engine.step import step
 from tasks.modeling import forecasts
+from tasks.modeling.baselines import store_baselines
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.fallbacks import ServedForecast, serve_forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import forecast_table, load_comparable
-from tasks.modeling.scores import quantile_columns
 from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import Fallback, ForecastOptions, ForecastResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage import vintages
 from tasks.storage.store import Store
+
+NO_CHAMPION_FORECAST = "the champion can't forecast"
 
 
 def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) -> list[Fallback]:
@@ -55,7 +58,7 @@ def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) 
             )
             fallbacks.insert(0, Fallback(candidate=best, degraded_reason=reason))
     reason = options.no_champion or "no model has beaten every baseline yet"
-    reason = "the champion can't forecast" if champion else reason
+    reason = NO_CHAMPION_FORECAST if champion else reason
     return fallbacks + [Fallback(candidate=model, degraded_reason=reason) for model in (*options.formers, *baselines)]
 
 
@@ -63,38 +66,45 @@ def _inf_if_not_finite(value: float) -> float:
     return value if math.isfinite(value) else math.inf
 
 
-def first_usable_forecast(
-    fallbacks: list[Fallback], clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup, store: Store
-) -> tuple[Fallback, pd.DataFrame]:
-    """Forecast with the first model that gives a complete, finite table.
+def _models(
+    fallbacks: list[Fallback], clean: pd.DataFrame, windows: Artifact, setup: ForecastSetup, store: Store
+) -> Iterator[Candidate]:
+    """Yield the models of the fallback order; then baselines, fitted only if needed and if the run did not fit any."""
+    yield from (fallback.candidate for fallback in fallbacks)
+    if not any(fallback.candidate.role == "baseline" for fallback in fallbacks):
+        baselines = store_baselines(clean, load_window_index(windows, store), setup, store)
+        baselines.sort(key=lambda model: not model.name.startswith("seasonal"))
+        fallbacks += [Fallback(candidate=model, degraded_reason=NO_CHAMPION_FORECAST) for model in baselines]
+        yield from baselines
 
-    Args:
-        fallbacks: The models in the order of `fallback_order`, at least one.
-        clean: The clean table.
-        rows: (unique_id, cutoff) of every window to forecast.
-        setup: Inputs and outputs that the model must share.
-        store: The store that holds the bundles.
 
-    Returns:
-        The model that was used, its reason extended by the errors of the models before it, and the forecast table.
+def _distrusted(
+    options: ForecastOptions, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup
+) -> dict[str, str]:
+    """Return the series with a rejected extreme value in the lookback of their forecast or later, and the reason."""
+    cutoffs = dict(zip(rows["unique_id"], rows["cutoff"], strict=True))
+    reasons = {}
+    for extreme in options.extreme:
+        times = clean.loc[clean["unique_id"] == extreme.series, "ds"]
+        past = times[times <= cutoffs.get(extreme.series, pd.Timestamp.min.tz_localize("UTC"))]
+        if len(past) and extreme.ds >= past.tail(setup.view.lookback).iloc[0]:
+            reasons[extreme.series] = extreme.sentence
+    return reasons
 
-    Raises:
-        NightcastError: The error of the first model, if no model can forecast.
-    """
-    errors: list[NightcastError] = []
-    for fallback in fallbacks:
-        try:
-            bundle = load_comparable(fallback.candidate, setup.view, setup.bounds, store)
-            table = forecast_table(bundle, clean, rows, setup.bounds)
-        except NightcastError as error:
-            errors.append(error)
-            continue
-        if not np.isfinite(table[["y_hat", *quantile_columns(table)]]).all(axis=None):
-            errors.append(NightcastError(f"{fallback.candidate.label} gave a forecast that is not finite"))
-            continue
-        reason = "; ".join([*filter(None, [fallback.degraded_reason]), *map(str, errors)])
-        return fallback.model_copy(update={"degraded_reason": reason or None}), table
-    raise errors[0]
+
+def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallback, context: RunContext) -> pd.DataFrame:
+    """Add model, run, source and the reason of a fallback to every row."""
+    table, number = served.table.drop(columns="number"), served.table["number"]
+    models = {key: fallbacks[key].candidate for key in number.unique()}
+    table["model_name"] = number.map({key: model.name for key, model in models.items()})
+    table["model_version"] = number.map({key: model.version for key, model in models.items()})
+    table["run_id"] = context.run_id
+    sources = {key: "champion" if model.role == "champion" else model.name for key, model in models.items()}
+    table["source"] = number.map(sources)
+    reasons = {name: part.reason for part in served.fallbacks for name in part.series}
+    table["degraded_reason"] = [reasons.get(name, main.degraded_reason) for name in table["unique_id"]]
+    table["degraded_reason"] = table["degraded_reason"].astype("str")
+    return table
 
 
 @step
@@ -130,23 +140,27 @@ def forecast(
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
     if not fallbacks:
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
-    fallback, table = first_usable_forecast(fallbacks, frame, rows, setup, store)
-    model = fallback.candidate
-    table["model_name"], table["model_version"] = model.name, model.version
-    table["run_id"] = context.run_id
-    table["source"] = "champion" if model.role == "champion" else model.name
-    table["degraded_reason"] = pd.Series([fallback.degraded_reason] * len(table), dtype="str")
+    models = _models(fallbacks, frame, windows, setup, store)
+    served = serve_forecasts(models, frame, rows, _distrusted(options, frame, rows, setup), setup, store)
+    first = fallbacks[served.main]
+    reason = "; ".join([*filter(None, [first.degraded_reason]), *map(str, served.errors)])
+    main = first.model_copy(update={"degraded_reason": reason or None})
+    table = _label_rows(served, fallbacks, main, context)
     table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
     last = table["ds"].max()
     table = forecasts.drop_closed_steps(table, frame, setup)
-    stored = store.put(table, "forecasts")
+    earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
+    stored = earlier or store.put(table, "forecasts")  # a damaged champion is no reason to rewrite a vintage
     return ForecastResult(
         table=stored,
-        published=vintages.publish(stored, context.pipeline, context.as_of, store),
-        rung=fallback,
+        published=earlier or vintages.publish(stored, context.pipeline, context.as_of, store),
+        rung=main,
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
-        series=len(rows),
+        series=len(rows) - len(served.missing),
         left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
+        fallbacks=served.fallbacks,
+        not_finite=served.missing,
+        kept=earlier is not None,
     )

@@ -1,7 +1,9 @@
 """Step 6: log every challenger, decide the promotion, record the decision, and let the registry aliases follow it."""
 
 import json
-import math
+
+import numpy as np
+import pandas as pd
 
 from data_contracts.spec import Spec
 from models.diagnostics.effective_memory import memory_metrics
@@ -11,9 +13,11 @@ from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry import champions
 from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
-from tasks.registry.promotion import PromotionDecision, PromotionSpec, decide_promotion
+from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
 from tasks.storage.store import Store
+
+ROLES = ("champion", "challenger", "baseline")
 
 
 class RegistrationSpec(Spec):
@@ -68,15 +72,18 @@ def register(
     losses = losses_by_origin(store.get(evaluated.backtest), gate.evaluation.metric)
     champion = next((model for model in evaluated.candidates if model.role == "champion"), None)
     challengers = {model.label: model for model in evaluated.candidates if model.role == "challenger"}
-    baselines = [model.label for model in evaluated.candidates if model.role == "baseline"]
-    champion_label = champion.label if champion else None
-    promotion = decide_promotion(losses, list(challengers), champion_label, baselines, gate.promotion, evaluated.lead)
+    promotion = _decide(losses, evaluated, champion, gate.promotion)
+    if _lost_champion(evaluated) and (kept := champions.decision_of(context.pipeline, context.as_of, store)):
+        reason = f"{_reason(promotion, evaluated)}; the decision that this night has already recorded stays"
+        decided = champions.champion_at(context.pipeline, context.as_of, store)
+        return RegistrationResult(champion=decided, moved=False, reason=reason, decision=kept)
     current_champion = champion or incumbent
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
     versions = dict.fromkeys(challengers, "none")
     if registry:
         versions = _log_challengers(registry, evaluated, trained, context, store)
-    best = min(challengers, key=lambda name: float(losses[name].fillna(math.inf).mean()), default=None)
+    finite = [name for name in challengers if np.isfinite(losses[name]).all()]
+    best = min(finite, key=lambda name: float(losses[name].mean()), default=None)
     winner = challengers[promotion.winner] if promotion.winner else None
     new_champion = current_champion
     if winner:
@@ -93,6 +100,32 @@ def register(
             if new_champion and not registry.set_alias("champion", new_champion.version):
                 reason += f"; the registry has lost version {new_champion.version}, whose bundle is still in the store"
     return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
+
+
+def _decide(
+    losses: pd.DataFrame, evaluated: EvaluationResult, champion: Candidate | None, promotion: PromotionSpec
+) -> PromotionDecision:
+    """Decide the promotion. A champion that cannot be read is a fault: no challenger is promoted without comparing."""
+    labels = {role: [model.label for model in evaluated.candidates if model.role == role] for role in ROLES}
+    excluded = next((model for model in evaluated.excluded if model.candidate.role == "champion"), None)
+    if lost := _lost_champion(evaluated):
+        reason = f"{lost.label} could not be compared, so it stays champion and no challenger is promoted"
+        return PromotionDecision(winner=None, reason=reason)
+    label = champion.label if champion else None
+    if excluded and excluded.cause == "not finite":
+        label = excluded.candidate.label  # it has no column of losses, so a challenger with finite losses is better
+    challengers = [*labels["challenger"], *evaluated.excluded_challengers]
+    decision = decide_promotion(losses, challengers, label, labels["baseline"], promotion, evaluated.lead)
+    if not excluded:
+        return decision
+    reason = decision.reason.replace(NO_CHAMPION, f"{excluded.candidate.label} could not be compared")
+    return decision.model_copy(update={"reason": reason})
+
+
+def _lost_champion(evaluated: EvaluationResult) -> Candidate | None:
+    """Return the champion if its bundle could not be read."""
+    damaged = (model.candidate for model in evaluated.excluded if model.cause == "damaged")
+    return next((candidate for candidate in damaged if candidate.role == "champion"), None)
 
 
 def _log_challengers(

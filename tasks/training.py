@@ -4,6 +4,7 @@ import time
 
 from data_contracts.artifact import Artifact
 from models.data.panel import Panel
+from models.golden import with_golden_forecast
 from models.training.fit import EpochReport
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
@@ -47,6 +48,7 @@ def train(
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
 
         bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
+    bundle = with_golden_forecast(bundle)
     memory = measure_bundle_memory(bundle, panel, index)
     memory_warning = enforce_memory_rule(recipe.training.memory, bundle.name, memory)
     note = "; ".join(filter(None, (reason and f"began from scratch: {reason}", history.note, memory_warning)))

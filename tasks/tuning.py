@@ -15,6 +15,7 @@ import optuna
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.bundle import Bundle
 from models.data.panel import InputSpec, Panel
@@ -24,6 +25,7 @@ from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.engine import run_log
 from tasks.engine.step import step
+from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.scores import mase_scales_before, score_forecasts
@@ -45,7 +47,10 @@ class TrialSpec(Spec):
     def is_behind(self, losses: list[float]) -> bool:
         """Return whether to stop the trial: its best loss so far is above the median. Never after one epoch."""
         epoch = len(losses) - 1
-        return 0 < epoch < len(self.medians) and min(losses) > self.medians[epoch]
+        return (
+            0 < epoch < len(self.medians)
+            and not min(filter(np.isfinite, losses), default=np.inf) <= self.medians[epoch]
+        )
 
 
 def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, max_origins: int) -> pd.DataFrame:
@@ -70,9 +75,22 @@ def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, 
     return rows[rows["cutoff"].isin(chosen)].reset_index(drop=True)
 
 
+class NotFinite(NightcastError):
+    """A configuration gave a forecast that is not finite."""
+
+
 def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup) -> float:
-    """Compute the evaluation metric over `origins`, (unique_id, cutoff); NaN if a forecast is not finite."""
+    """Compute the evaluation metric over `origins`, (unique_id, cutoff).
+
+    Returns:
+        The metric; NaN if it is undefined.
+
+    Raises:
+        NotFinite: A forecast or quantile is not finite; the message names series and origin.
+    """
     table = forecast_table(bundle, part, origins, setup.bounds)
+    if problem := describe_nonfinite(table):
+        raise NotFinite(problem)
     table = table.merge(part[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
     season = setup.evaluation.season or setup.view.season
     table["scale"] = table["unique_id"].map(mase_scales_before(part, origins["cutoff"].min(), season))
@@ -124,7 +142,10 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
             state = "pruned"
         else:
             origins = validation_origins(part, index, recipe.view, setup.evaluation.windows)
-            metric, note = validation_loss(bundle, part, origins, setup), history.note
+            try:
+                metric, note = validation_loss(bundle, part, origins, setup), history.note
+            except NotFinite as error:
+                state, note = "failed", str(error)
     if metric is not None and not np.isfinite(metric):
         state, metric, note = "failed", None, f"its {setup.evaluation.metric} is not finite"
     seconds = round(time.perf_counter() - started, 2)

@@ -13,6 +13,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
 from models.data.time_steps import build_grid
 from tasks.engine.step import step
+from tasks.modeling.series import ExtremeValue
 from tasks.quality import expectations, time_grid, wide_tables
 from tasks.quality.closed_steps import closed_times_of, describe_closed, skip_closed_steps
 from tasks.quality.column_types import check_column_types
@@ -25,6 +26,7 @@ from tasks.quality.contract_checks import (
     stale_series,
     to_source_columns,
 )
+from tasks.quality.extreme_values import check_magnitudes, list_extreme_values
 from tasks.quality.outlying_times import check_outlying_times
 from tasks.quality.quarantine import to_quarantine_table
 from tasks.quality.row_checks import find_duplicates, parse_rows
@@ -49,6 +51,7 @@ class ValidationResult(NamedTuple):
     stopping: tuple[str, ...]
     health: RowCounts | None = None
     notes: tuple[str, ...] = ()
+    extreme: tuple[ExtremeValue, ...] = ()
 
 
 def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> tuple[pd.DataFrame, list[Violation]]:
@@ -67,6 +70,7 @@ def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) ->
     if wrong_types := check_column_types(raw, reading):
         return raw, wrong_types
     frame, violations = parse_rows(raw, reading)
+    violations += check_magnitudes(frame, reading)
     violations += check_outlying_times(frame, reading)
     observations = frame[~frame["row"].isin(violating_rows(violations))]  # no rule applies to the other rows
     duplicates = find_duplicates(observations, reading)
@@ -125,6 +129,7 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     total, table = len(table), drop_superseded(table, reading)
     frame, violations = find_violations(table, reading, as_of)
     findings = _describe(violations, table)
+    extreme = list_extreme_values(frame, violations)
     excluded, of_excluded_series = exclude_series(frame, violations)
     rejecting = [violation for violation in (*violations, *of_excluded_series) if violation.severity != "info"]
     bad_rows = violating_rows(rejecting)
@@ -167,7 +172,8 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     )
     notes = (*describe_held_back(held, moment, reading), *describe_closed(closed, reading))
     findings += _describe(violations, table)
-    return ValidationResult(clean, cutoff, rejected, findings, _describe(_errors(violations), table), health, notes)
+    stopping = _describe(_errors(violations), table)
+    return ValidationResult(clean, cutoff, rejected, findings, stopping, health, notes, extreme)
 
 
 def _to_panel(kept: pd.DataFrame, cutoff: pd.Timestamp, skipped: int, reading: DatasetSpec) -> pd.DataFrame:
@@ -214,6 +220,7 @@ def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store)
         findings=result.findings,
         health=result.health,
         notes=result.notes,
+        extreme=result.extreme,
     )
 
 

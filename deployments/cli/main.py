@@ -6,6 +6,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from deployments.cli import data_commands, server_commands
+from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
@@ -24,6 +25,7 @@ app = typer.Typer(
 data_commands.add_to(app)
 server_commands.add_to(app)
 app.add_typer(contract, name="contract")
+app.add_typer(champion, name="champion")
 
 Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
 AsOf = Annotated[str | None, typer.Option(help="Only data before this instant are used; a date means its midnight.")]
@@ -33,6 +35,7 @@ DryRun = Annotated[
 Server = Annotated[
     bool, typer.Option("--server/--no-server", help="Record the run on a Prefect server, or run without any.")
 ]
+Force = Annotated[bool, typer.Option("--force", help="Run an as-of in the future; latest/ does not follow it.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings on stderr.")]
 
 
@@ -64,6 +67,7 @@ def _flow_command(flow: str) -> Callable[..., None]:
         as_of: AsOf = None,
         dry_run: DryRun = False,
         server: Server = True,
+        force: Force = False,
         as_json: Json = False,
         verbose: Verbose = False,
         quiet: Quiet = False,
@@ -71,10 +75,10 @@ def _flow_command(flow: str) -> Callable[..., None]:
         configure(verbose, quiet, run=True)
 
         def body() -> tuple[dict[str, Any], str]:
-            from deployments.commands.run_flow import run_flow
+            from deployments.commands.run_flow import FlowRequest, run_flow
 
             with end_within_grace():
-                return run_flow(flow, pipeline, as_of, dry_run, server)
+                return run_flow(FlowRequest(flow, pipeline, as_of, dry_run, force, server))
 
         run_command(body, as_json, verbose)
 

@@ -3,8 +3,7 @@
 import importlib
 import logging
 import traceback
-from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_contracts.errors import NightcastError, redact
 from deployments.process_environment import is_server_ready
@@ -12,65 +11,50 @@ from deployments.process_environment import is_server_ready
 if TYPE_CHECKING:  # loads torch
     from prefect import Flow
 
-    from tasks.results.manifest import RunManifest
 
 PREFECT_MODULES = ("prefect", "httpx", "httpcore", "anyio", "websockets")
 
 log = logging.getLogger("nightcast")
 
 
-def run_flow(
-    flow: str, pipeline: str, as_of: str | None, dry_run: bool, server: bool = True
-) -> tuple[dict[str, Any], str]:
+class FlowRequest(NamedTuple):
+    """The arguments of a command that runs one flow for one as-of."""
+
+    flow: str
+    pipeline: str
+    as_of: str | None = None
+    dry_run: bool = False
+    force: bool = False
+    server: bool = True
+
+
+def run_flow(request: FlowRequest) -> tuple[dict[str, Any], str]:
     """Run a flow for one as-of.
 
-    The manifest in the store decides: if Prefect fails after the manifest is written, the run has succeeded.
-
     Args:
-        flow: Name of the flow.
-        pipeline: Name or path of the pipeline.
-        as_of: Only data before this instant are used.
-        dry_run: Write to an overlay of the store.
-        server: Record the run on a Prefect server.
+        request: Which flow, for which pipeline and as-of, and how.
 
     Returns:
         The outcome for `--json`, and the text.
     """
-    outcome = _run(flow, pipeline, as_of, dry_run, server)
+    outcome = _run(request)
     return outcome, "\n".join((*outcome["lines"], last_line(outcome)))
 
 
-def _run(flow: str, pipeline: str, as_of: str | None, dry_run: bool, server: bool) -> dict[str, Any]:
+def _run(request: FlowRequest) -> dict[str, Any]:
     from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
     Settings().opened_store.check_writable()  # before Prefect starts, so that a read-only store is reported at once
-    begun = datetime.now(UTC)
-
-    def completed() -> dict[str, Any] | None:
-        manifest = None if dry_run else _manifest_since(begun, flow, pipeline)
-        if not manifest:
-            return None
-        record = manifest.model_dump(mode="json", include=set(Outcome.model_fields))
-        return record | {"cached": False, "dry_run": False}
-
-    called = getattr(importlib.import_module(f"flows.{flow}"), flow)
-    parameters = {"pipeline": pipeline, "as_of": as_of, "dry_run": dry_run}
-    try:
-        outcome: Outcome = call_flow(called, parameters, server)
-    except NightcastError:
-        raise
-    except Exception as error:
-        record = completed()
-        if not record:
-            raise
-        log.warning("Prefect failed during the run (%s); the run itself is complete", type(error).__name__)
-        return record
+    called = getattr(importlib.import_module(f"flows.{request.flow}"), request.flow)
+    parameters = request._asdict()
+    del parameters["flow"], parameters["server"]
+    outcome: Outcome = call_flow(called, parameters, request.server)
     return outcome.model_dump(mode="json")
 
 
 def call_flow(flow: "Flow[..., Any]", parameters: dict[str, Any], server: bool = True) -> Any:
-    """Call a flow as a Prefect flow run, or as a plain function if there is no usable Prefect server.
+    """Call a flow as a Prefect flow run, or as a plain function without a usable Prefect server.
 
     Args:
         flow: The flow.
@@ -129,16 +113,3 @@ def last_line(outcome: dict[str, Any]) -> str:
     parts += [f"{key} {outcome[key]}" for key in ("champion", "published", "page") if outcome[key]]
     parts += [f"everything below {dry_runs_dir(outcome['pipeline'])}/ in the store"] if outcome["dry_run"] else []
     return ("dry run · " if outcome["dry_run"] else "done · ") + " · ".join(parts)
-
-
-def _manifest_since(begun: datetime, flow: str, pipeline: str) -> "RunManifest | None":
-    """Return the manifest of this flow's newest run if it finished after `begun`."""
-    from flows.pipeline.spec import PipelineSpec
-    from flows.settings import Settings
-    from tasks.results import manifest
-
-    settings = Settings()
-    store, name = settings.opened_store, PipelineSpec.read(pipeline, settings.pipelines).name
-    finished = (run for run in manifest.read_all(store, name) if run.flow == flow and run.finished)
-    last = manifest.newest(finished)
-    return last if last and last.ended >= begun.timestamp() else None

@@ -1,6 +1,7 @@
 """`nightcast show`: the leaderboard, the forecast of one series, and where the files are."""
 
 import io
+from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
@@ -13,6 +14,7 @@ from flows.settings import Settings
 from tasks.results.manifest import read_all
 from tasks.storage.layout import forecasts_dir, latest_dir
 from tasks.storage.store import Store
+from tasks.storage.vintages import MAX_AHEAD
 
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -36,7 +38,8 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
             f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "
             f"Run `nightcast nightly {pipeline}` first, or set NIGHTCAST_STORE to the store that has its forecasts."
         )
-    newest = runs[-1]
+    known = [run for run in runs if run.as_of <= datetime.now(UTC) + MAX_AHEAD]  # latest/ ignores nights of the future
+    newest = (known or runs)[-1]
     evaluated = next((run for run in reversed(runs) if run.leaderboard), newest)
     forecasts = store.get(store.table_at(published[0], "forecasts"))
     name = series or forecasts.groupby("unique_id")["y_hat"].sum().idxmax()

@@ -7,12 +7,14 @@ from data_contracts.errors import StoreDamaged
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
+from tasks.registry.champion_repair import champion_fault
 from tasks.registry.champions import champion_at
 from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
 from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
+from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
 REBUILD_STEP = "The next night that trains creates a new one; forecasts use the store and continue."
 MAX_LOOKBACK = timedelta(days=31)  # missed nights before it are not reported
@@ -37,8 +39,9 @@ def check(context: CheckContext) -> Iterator[Finding]:
 
 
 def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
-    published = list_vintages(spec.name, store)
+    published = {moment: uri for moment, uri in list_vintages(spec.name, store).items() if moment <= context.now}
     argument = context.argument_for(spec)
+    yield from _check_future_nights(spec, store, context)
     if not published:
         step = f"Run its first night: nightcast nightly {argument}"
         yield Finding(spec.name, "bad", "has published nothing yet", step)
@@ -51,9 +54,6 @@ def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckCont
         f"Older than {_format_age(context.max_age)}: read the findings below for the cause, "
         f"then run nightcast nightly {argument}"
     )
-    if age < timedelta(0):
-        state, message = "bad", f"newest forecasts are in the future: {newest:%Y-%m-%d %H:%M} UTC"
-        step = "Set the clock of the machine that wrote them, or delete that vintage."
     yield Finding(spec.name, state, message, step)
     latest = latest_uri(spec.name)
     try:
@@ -63,6 +63,15 @@ def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckCont
             yield Finding(spec.name, "bad", message, _rerun_command(argument, newest))
     except StoreDamaged as damaged:
         yield Finding(spec.name, "bad", str(damaged), _rerun_command(argument, newest))
+
+
+def _check_future_nights(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
+    """Report nights of the future with the files to delete."""
+    for moment, uris in sorted(nights_ahead(spec.name, context.now, store).items()):
+        message = f"the night as of {moment:%Y-%m-%d %H:%M} UTC is in the future; latest/ and later nights ignore it"
+        root = store.display_root.rstrip("/")
+        step = f"Check the clock of the machine that ran it, then delete: {' '.join(f'{root}/{uri}' for uri in uris)}"
+        yield Finding(spec.name, "bad", message, step)
 
 
 def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
@@ -86,10 +95,10 @@ def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext
 
 def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
     """Report a degraded newest night, and nights that were refused or failed after it."""
-    runs = read_all(store, spec.name)
+    runs = [run for run in read_all(store, spec.name) if run.as_of <= context.now + MAX_AHEAD]
     newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
     if newest and newest.outcome == "degraded":
-        message = f"the newest forecasts are not the champion's; the page states the reason: {newest.page}"
+        message = f"the newest forecasts are not the champion's, or not all; the page states the reason: {newest.page}"
         yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
     refused = [run for run in runs if run.outcome in ("refused", "failed")]
     last = refused[-1] if refused else None
@@ -122,9 +131,9 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
         champion = champion_at(spec.name, context.now, store)
         if not champion:
             continue
-        if not store.contains(champion.bundle):
-            message = f"the weights of champion {champion.label} are missing or damaged: {champion.bundle.uri}"
-            yield Finding("registry", "bad", message, f"nightcast retrain {context.argument_for(spec)}")
+        if fault := champion_fault(champion, store):
+            message = f"the weights of champion {champion.label} are missing or damaged: {fault}"
+            yield Finding("registry", "bad", message, f"nightcast champion restore {context.argument_for(spec)}")
             continue
         if context.settings.tracking.database_is_missing:
             message = f"the registry at {context.settings.tracking.uri} does not exist"

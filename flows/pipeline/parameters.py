@@ -69,6 +69,11 @@ DryRun = Annotated[
 ]
 
 
+Force = Annotated[
+    bool, _form_field("Force", "Run an as-of in the future. latest/ and the champion alias do not follow such a night.")
+]
+
+
 class NetworkForm(Spec):
     """Override for one recurrent network. Fields left empty keep their defaults."""
 

@@ -15,7 +15,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
@@ -25,6 +25,7 @@ GRACE_S = 7.0  # from the signal until the watching thread ends the process
 RECORD_TIMEOUT_S = 1.5  # for the record that the watching thread writes
 announced = threading.Event()  # set once the command has printed that it was interrupted
 _writers: list[socket.socket] = []
+_recorders: list[Callable[[RunInterrupted], None]] = []  # of the open run; a backfill has none of its own
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -52,6 +53,17 @@ def end_within_grace() -> Iterator[None]:
         signal.set_wakeup_fd(-1)
         _writers.remove(writer)
         writer.close()
+
+
+@contextlib.contextmanager
+def recorded_by(record: Callable[[RunInterrupted], None]) -> Iterator[None]:
+    """Call `record` if the process has to be ended while this context is open."""
+    _recorders.append(record)
+    watch_signals()
+    try:
+        yield
+    finally:
+        _recorders.remove(record)
 
 
 def watch_signals() -> None:
@@ -95,9 +107,8 @@ def _watch(reader: socket.socket) -> None:
 
 
 def _end(interruption: RunInterrupted) -> None:
-    runs = sys.modules.get("flows.runs.run")  # loads torch: not imported for a command that has not opened a run
-    if runs:
-        record = threading.Thread(target=runs.record_interruption, args=(interruption,), daemon=True)
+    for recorder in _recorders:
+        record = threading.Thread(target=recorder, args=(interruption,), daemon=True)
         record.start()
         record.join(RECORD_TIMEOUT_S)
     import psutil

@@ -5,6 +5,7 @@ from zoneinfo import ZoneInfo
 
 from data_contracts.spec import Spec
 from flows.runs.prefect_artifacts import RunSummary
+from tasks.modeling.series import SeriesWithoutForecast
 from tasks.results.steps import ReportResult
 from tasks.storage.store import Store
 
@@ -24,6 +25,8 @@ class Outcome(Spec):
     manifest: str
     cached: bool = False
     dry_run: bool = False
+    notices: tuple[str, ...] = ()
+    without_forecast: tuple[SeriesWithoutForecast, ...] = ()
 
 
 def summarize(outcome: Outcome, page: ReportResult | None, zone: ZoneInfo, store: Store) -> RunSummary:

@@ -4,25 +4,30 @@ import contextlib
 import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
-from data_contracts.errors import LeaseLost, NightcastError, RunInterrupted, redact
+from data_contracts.errors import LeaseLost, RunInterrupted
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
-from flows.runs.interruption import watch_signals
+from flows.runs.failure_record import describe_failure, first_missing_step
+from flows.runs.future import future_notices, refuse_future
+from flows.runs.interruption import recorded_by
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
+from flows.runs.request import RunRequest
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
 from flows.settings import Settings
 from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
+from tasks.modeling.candidate import Candidate
 from tasks.registration import RegistrationSpec
+from tasks.registry.champion_repair import ChampionGuard
 from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
 from tasks.results.run import RunResults
@@ -36,23 +41,12 @@ from tasks.storage.store import Store
 from tasks.storage.vintages import publish_latest
 
 log = logging.getLogger("nightcast")
-_open_runs: list["Run"] = []  # of this process; a backfill has no run of its own, so there is at most one
-
 
 # Left out of the manifest: large, and shown on the page.
 PAGE_ONLY_FIELDS: Any = {
     "trained": {"__all__": {"memory": {"forecast", "recurrence", "recall", "gates"}}},
     "pictured": {"references"},
 }
-
-
-class RunRequest(NamedTuple):
-    """The arguments of a flow."""
-
-    pipeline: PipelineSpec | str
-    as_of: str | datetime | None
-    overrides: OverridesForm = NO_OVERRIDES
-    dry_run: bool = False
 
 
 class Run:
@@ -62,13 +56,16 @@ class Run:
         self.settings = settings = Settings()
         self.token = 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), request.dry_run
-        self.spec = request.overrides.applied_to(PipelineSpec.read(request.pipeline, settings.pipelines))
-        self.as_of = self.spec.parse_as_of(request.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
+        self.argument, self.spec = request.argument, request.read_spec(settings)
+        self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
+        if not (request.force or self.dry_run or flow == "tune"):
+            refuse_future(self.as_of, self.started, settings.max_future_hours)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
         self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
         self.entries: list[run_log.Entry] = []
+        self.guard: ChampionGuard | None = None
 
     def context(self, raw: Artifact) -> RunContext:
         """Return pipeline, run id and as-of, which all records of this run contain."""
@@ -86,6 +83,22 @@ class Run:
         """The clean table and the cutoff of the night before; None for a first night."""
         snapshot = snapshots.snapshot_before(self.spec.name, self.as_of, self.store)
         return (snapshot.clean, snapshot.cutoff) if snapshot else (None, None)
+
+    def checked(self, champion: Candidate | None) -> Candidate | None:
+        """Return the champion on record, after its bundle was checked and, if it is damaged, restored from a copy."""
+        self.guard = ChampionGuard(champion, self.argument, self.spec.name, self.settings.readable_tracking, self.store)
+        return champion
+
+    @property
+    def champion_fault(self) -> str:
+        """Why the champion cannot be read; empty if it can, or was restored."""
+        return self.guard.fault if self.guard else ""
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Faults of the store that this run met."""
+        future = future_notices(self.spec.name, self.as_of, self.started, self.store)
+        return (*(self.guard.notices if self.guard else ()), *future)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
@@ -131,6 +144,8 @@ class Run:
             manifest=uri,
             cached=all(entry.outcome == "cached" for entry in self.entries),
             dry_run=self.dry_run,
+            notices=results.notices,
+            without_forecast=results.without_forecast,
         )
         events = build_events(self.flow, results, self.spec.alerts, self.store)
         record = self._manifest(results, reported, outcome) | {"events": sorted(events)}
@@ -152,39 +167,23 @@ class Run:
         """Write manifest and page of a run that raised an error. Those of a successful run are not overwritten."""
         # `refused-` is the stored name of every run that raised, whether the outcome is refused or failed
         name = f"refused-{self.flow}-{vintage_name(self.as_of)}"
-        is_refusal = isinstance(error, NightcastError) and not isinstance(error, RunInterrupted)
-        record = {
-            "pipeline": self.spec.name,
-            "flow": self.flow,
-            "as_of": self.as_of.isoformat(),
-            "started": self.started.isoformat(),
-            "outcome": "refused" if is_refusal else "failed",
-            "error": type(error).__name__,
-            "reason": redact(str(error)),
-            "exit_code": getattr(error, "exit_code", 1),
-            "quarantine": getattr(error, "quarantine", None),
-            "steps": [entry.model_dump() for entry in self.entries],
-        }
+        about = {"pipeline": self.spec.name, "flow": self.flow, "as_of": self.as_of.isoformat()}
+        record = about | {"started": self.started.isoformat(), **describe_failure(error, self.entries)}
         try:
             failed = RunContext(pipeline=self.spec.name, run_id=name, as_of=self.as_of)
-            page = render_failure_page(failed, self._failed_step(), error, self.spec.forecast_setup, self.store)
+            step = first_missing_step(self.entries)
+            page = render_failure_page(failed, step, error, self.spec.forecast_setup, self.store)
             self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
         except Exception as second:  # noqa: BLE001 - the first error matters more than the record of it
             error.add_note(f"(The page of this night could not be written: {second})")
 
-    def _failed_step(self) -> str:
-        """Return the first required step without a log entry; `report` if all have one."""
-        order = ("ingest", "validate", "cut_windows", "forecast")
-        done = {entry.step for entry in self.entries}
-        return next((step for step in order if step not in done), "report")
-
     def _manifest(self, results: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")
         return {
             **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
-            "outcome": "degraded" if results.forecasted and results.forecasted.rung.degraded_reason else "done",
+            "outcome": "degraded" if results.forecasted and results.forecasted.is_degraded else "done",
             "token": self.token,
             "started": self.started.isoformat(),
             "finished": datetime.now(UTC).isoformat(),
@@ -205,6 +204,7 @@ def open_run(
     as_of: str | datetime | None,
     overrides: OverridesForm = NO_OVERRIDES,
     dry_run: bool = False,
+    force: bool = False,
 ) -> Iterator[Run]:
     """Open a run: read the spec, check that the store is writable, take the lease, and record errors.
 
@@ -214,6 +214,7 @@ def open_run(
         as_of: The as-of; None: the as-of of the schedule, else the scheduled time of the run, else now.
         overrides: Settings that differ from the YAML file.
         dry_run: Write to an overlay of the store.
+        force: Accept an as-of in the future.
 
     Yields:
         The run, which the flow closes with its results.
@@ -221,12 +222,10 @@ def open_run(
     Raises:
         LeaseLost: Another run took over; nothing is recorded then.
     """
-    run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run))
+    run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
-    with run.exclusive(), run_log.record_entries() as entries:
+    with run.exclusive(), run_log.record_entries() as entries, recorded_by(run.record_failure):
         run.entries = entries
-        _open_runs.append(run)
-        watch_signals()
         try:
             yield run
         except LeaseLost:
@@ -239,11 +238,3 @@ def open_run(
             if interruption:
                 run.record_failure(interruption)
             raise
-        finally:
-            _open_runs.remove(run)
-
-
-def record_interruption(interruption: RunInterrupted) -> None:
-    """Record that the open run of this process ends now. Called by another thread if the main thread hangs."""
-    for run in _open_runs:
-        run.record_failure(interruption)

@@ -1,8 +1,11 @@
 """A stored model and its role: champion, challenger or baseline."""
 
+from typing import Literal
+
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.bundle import Bundle
+from models.golden import check_golden_forecast
 from tasks.storage.store import Store
 
 
@@ -20,6 +23,25 @@ class Candidate(Spec):
         return f"{self.name} v{self.version}" if self.version else self.name
 
 
+class ExcludedCandidate(Spec):
+    """A model that was not compared, and why: its bundle is damaged, or made for another setup, or it gave NaN."""
+
+    candidate: Candidate
+    cause: Literal["damaged", "other setup", "not finite"]
+    reason: str
+
+
 def load_bundle(candidate: Candidate, store: Store) -> Bundle:
-    """Load the bundle of a candidate. Raises StoreDamaged if it is missing or its digest differs."""
-    return Bundle.from_bytes(store.get_bytes(candidate.bundle))
+    """Load the bundle of a candidate, and replay its golden forecast.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        StoreDamaged: The file is missing or its digest differs.
+        BundleDamaged: The bytes are not a bundle.
+        GoldenForecastDiffers: The model does not give the forecast that it gave when it was trained.
+    """
+    bundle = Bundle.from_bytes(store.get_bytes(candidate.bundle))
+    check_golden_forecast(bundle)
+    return bundle

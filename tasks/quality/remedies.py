@@ -54,6 +54,7 @@ REMEDIES: tuple[tuple[str, Remedy], ...] = (  # the rule's name as a regular exp
     ),
     (r"(.+) is a number", Remedy("{0} is a number or empty", CORRECT_VALUE + ", or leave it empty")),
     (r"(.+) is finite", Remedy("{0} is finite", CORRECT_VALUE + ", or leave it empty")),
+    (r"(.+) is in range", Remedy("{0} is small enough to compute with", CORRECT_VALUE + ", or use a larger unit")),
     (r"(.+) is whole", Remedy("{0} is a whole number", CORRECT_VALUE + ", or promise a number in the contract")),
     (r"(.+) is a time", Remedy("{0} is a valid time or empty", CORRECT_VALUE + ", or leave it empty")),
     (r"(.+) is true or false", Remedy("{0} is true, false or empty", CORRECT_VALUE)),

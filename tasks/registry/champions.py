@@ -14,7 +14,7 @@ from data_contracts.artifact import Artifact
 from tasks.modeling.candidate import Candidate
 from tasks.storage.layout import decisions_dir, parse_vintage, record_uri
 from tasks.storage.store import Store
-from tasks.storage.vintages import floor_to_second
+from tasks.storage.vintages import floor_to_second, is_newest
 
 
 def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
@@ -22,10 +22,15 @@ def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: S
     return store.publish(decision, record_uri(decisions_dir(pipeline), as_of))
 
 
-def is_latest_decision(pipeline: str, as_of: datetime, store: Store) -> bool:
-    """Return whether no later night has been decided. Only then may an alias move."""
-    moments = [parse_vintage(uri) for uri in store.list_files(decisions_dir(pipeline))]
-    return all(moment <= as_of for moment in moments if moment)
+def decision_of(pipeline: str, as_of: datetime, store: Store) -> Artifact | None:
+    """Return the decision that a night has already recorded; None if it has none or the record is torn."""
+    uri = record_uri(decisions_dir(pipeline), as_of)
+    return store.artifact_at(uri) if store.read_json(uri) else None
+
+
+def is_latest_decision(pipeline: str, as_of: datetime, store: Store, now: datetime | None = None) -> bool:
+    """Return whether no later night has been decided, except in the future. Only then may an alias move."""
+    return is_newest(as_of, store.list_files(decisions_dir(pipeline)), now)
 
 
 def champion_before(pipeline: str, as_of: datetime, store: Store) -> Candidate | None:
@@ -47,10 +52,15 @@ def list_former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple
 
 
 def _champions(pipeline: str, store: Store, includes: Callable[[datetime], bool]) -> Iterator[Candidate]:
-    """Yield the champion of every decision that is included, the latest first; an unreadable record is skipped."""
+    """Yield the champion of every decision that is included, the latest first; an unreadable record is skipped.
+
+    A record with `dropped` ends the list: the champions before it were given up by `nightcast champion restore --drop`.
+    """
     for uri in reversed(store.list_files(decisions_dir(pipeline))):
         moment = parse_vintage(uri)
         decision = store.read_json(uri) if moment and includes(moment) else None
+        if decision and decision.get("dropped"):
+            return
         if decision and decision.get("champion"):
             with contextlib.suppress(ValidationError):
                 yield Candidate.model_validate(decision["champion"])

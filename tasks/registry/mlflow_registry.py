@@ -11,6 +11,7 @@ from pydantic import Field
 from data_contracts.spec import Spec
 
 MAX_METRICS_PER_CALL = 1000  # MLflow's own limit
+WEIGHTS_FILE = "weights.safetensors"  # the bundle of a version
 
 
 class TrackingSettings(Spec):
@@ -91,7 +92,7 @@ class ModelRegistry:
         for start in range(0, len(metrics), MAX_METRICS_PER_CALL):
             self.client.log_batch(key, metrics=metrics[start : start + MAX_METRICS_PER_CALL])
         with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / "weights.safetensors").write_bytes(model.weights)
+            (Path(folder) / WEIGHTS_FILE).write_bytes(model.weights)
             (Path(folder) / "settings.json").write_text(model.settings_json, encoding="utf-8")
             self.client.log_artifacts(key, folder, "model")
         with tempfile.TemporaryDirectory() as folder:
@@ -127,6 +128,15 @@ class ModelRegistry:
         tags = {"nightcast.digest": digest, "nightcast.run_id": run_id, "nightcast.source": source}
         created = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
         return str(created.version)
+
+    def read_weights(self, digest: str) -> bytes | None:
+        """Return the bundle of the version with this digest; None if no version has it."""
+        for version in self.client.search_model_versions(f"name = '{self.pipeline}'"):
+            if version.tags.get("nightcast.digest") == digest:
+                with tempfile.TemporaryDirectory() as folder:
+                    path = self.client.download_artifacts(version.run_id, f"model/{WEIGHTS_FILE}", folder)
+                    return Path(path).read_bytes()
+        return None
 
     def set_alias(self, alias: str, version: str) -> bool:
         """Set `champion` or `challenger` to a version. Returns False if the registry has no such version."""

@@ -1,6 +1,7 @@
 """The promotion test: a challenger replaces the champion only if it is significantly better on the same windows.
 
-Without a champion to compare with, the best challenger is promoted if it beats every baseline.
+Without a champion to compare with, the best challenger is promoted if it beats every baseline. A loss that is not
+finite, at any origin, disqualifies a model: a mean over the other origins would hide where it fails.
 """
 
 import math
@@ -11,6 +12,8 @@ from pydantic import Field
 from scipy import stats
 
 from data_contracts.spec import Spec
+
+NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
 
 
 class PromotionSpec(Spec):
@@ -41,14 +44,14 @@ def diebold_mariano_p_value(challenger: np.ndarray, champion: np.ndarray, overla
         overlap: Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap.
 
     Returns:
-        The p-value; 1.0 if there are fewer finite pairs than the test needs. Source: Diebold and Mariano 1995, with
-        the small-sample correction of Harvey, Leybourne and Newbold 1997.
+        The p-value; 1.0 if there are fewer pairs than the test needs, or a loss is not finite. Source: Diebold and
+        Mariano 1995, with the small-sample correction of Harvey, Leybourne and Newbold 1997.
     """
     gains = champion - challenger
-    gains = gains[np.isfinite(gains)]
-    count, mean = len(gains), float(gains.mean()) if len(gains) else 0.0
-    if count < max(3, overlap + 1):
+    count = len(gains)
+    if count < max(3, overlap + 1) or not (np.isfinite(champion) & np.isfinite(challenger)).all():
         return 1.0
+    mean = float(gains.mean())
     deviations = gains - mean
     variance = float(deviations @ deviations) / count
     variance += 2 * sum(float(deviations[lag:] @ deviations[:-lag]) / count for lag in range(1, overlap))
@@ -57,6 +60,23 @@ def diebold_mariano_p_value(challenger: np.ndarray, champion: np.ndarray, overla
     correction = (count + 1 - 2 * overlap + overlap * (overlap - 1) / count) / count
     statistic = mean / math.sqrt(variance / count) * math.sqrt(max(correction, 0.0))
     return float(stats.t.sf(statistic, df=count - 1))
+
+
+def nonfinite_origin(losses: pd.Series) -> str | None:
+    """Describe the first origin at which a model has no finite loss.
+
+    Args:
+        losses: Losses of one model by origin.
+
+    Returns:
+        The number of origins without a finite loss, and the first of them; None if every loss is finite.
+    """
+    failing = losses.index[~np.isfinite(losses.to_numpy(dtype=float))]
+    if not len(failing):
+        return None
+    first = failing[0]
+    name = f"{first:%Y-%m-%d %H:%M} UTC" if isinstance(first, pd.Timestamp) else str(first)
+    return f"{len(failing)} of {len(losses)} origins, the first {name}"
 
 
 def decide_promotion(
@@ -73,42 +93,65 @@ def decide_promotion(
         losses: Losses, (origins, models), with a column per label, as `losses_by_origin` returns them.
         challengers: Labels of this night's models.
         champion: Label of the champion, or None.
-        baselines: Labels of the baselines. A baseline without a finite loss is not compared.
+        baselines: Labels of the baselines. A baseline is compared at the origins where its loss is finite.
         spec: The smallest gain and the significance level.
         overlap: Number of origins that one horizon covers.
 
     Returns:
-        The decision. A challenger whose loss is not finite is never promoted.
+        The decision. A challenger with a loss that is not finite is never promoted.
     """
     # Every comparison below is written so that NaN loses.
     means = losses.mean()
-    finite = [name for name in challengers if math.isfinite(means.get(name, math.nan))]
+    finite = [name for name in challengers if name in losses and _is_finite(losses[name])]
+    partial = [name for name in challengers if name in losses and name not in finite and losses[name].notna().any()]
+    disqualified = "; ".join(f"{name} has no finite loss at {nonfinite_origin(losses[name])}" for name in partial)
     if not finite:
         missing = "has a finite loss" if challengers else "was trained"
-        return PromotionDecision(winner=None, reason=f"no challenger {missing}, so the champion stays")
+        reason = f"no challenger {missing}, so the champion stays"
+        return PromotionDecision(winner=None, reason=_join(reason, disqualified))
     best = min(finite, key=lambda name: float(means[name]))
+    best_loss = float(means[best])
     for name in baselines:
-        baseline_loss = float(means.get(name, math.nan))
-        if math.isfinite(baseline_loss) and not float(means[best]) < baseline_loss:
-            return PromotionDecision(
-                winner=None, reason=f"{best} ({means[best]:.4g}) does not beat {name} ({baseline_loss:.4g})"
-            )
+        own, baseline_loss = _compare_where_finite(losses, best, name)
+        if math.isfinite(baseline_loss) and not own < baseline_loss:
+            reason = f"{best} ({own:.4g}) does not beat {name} ({baseline_loss:.4g})"
+            return PromotionDecision(winner=None, reason=_join(reason, disqualified))
     if champion is None:
-        return PromotionDecision(
-            winner=best, reason=f"{best} ({means[best]:.4g}) beats every baseline, and there was no champion"
-        )
+        reason = f"{best} ({best_loss:.4g}) beats every baseline, and {NO_CHAMPION}"
+        return PromotionDecision(winner=best, reason=_join(reason, disqualified))
     corrected = spec.model_copy(update={"significance": spec.significance / len(finite)})
-    return _compare_with_champion(champion, best, losses, corrected, overlap)
+    decision = _compare_with_champion(champion, best, losses, corrected, overlap)
+    return decision.model_copy(update={"reason": _join(decision.reason, disqualified)})
+
+
+def _is_finite(losses: pd.Series) -> bool:
+    """Whether a model has a finite loss at every origin, and a finite mean: a sum of large losses can overflow."""
+    return nonfinite_origin(losses) is None and math.isfinite(float(losses.mean()))
+
+
+def _join(reason: str, disqualified: str) -> str:
+    return "; ".join(filter(None, [reason, disqualified]))
+
+
+def _compare_where_finite(losses: pd.DataFrame, challenger: str, baseline: str) -> tuple[float, float]:
+    """Return both mean losses over the origins at which the baseline has a finite loss; NaN if it has none."""
+    if baseline not in losses:
+        return math.nan, math.nan
+    rows = np.isfinite(losses[baseline].to_numpy(dtype=float))
+    means = losses.loc[rows, [challenger, baseline]].mean()
+    return float(means[challenger]), float(means[baseline])
 
 
 def _compare_with_champion(
     champion: str, best: str, losses: pd.DataFrame, spec: PromotionSpec, overlap: int
 ) -> PromotionDecision:
     best_loss = float(losses[best].mean())
-    champion_loss = float(losses[champion].mean()) if champion in losses else math.nan
-    if not math.isfinite(champion_loss):
-        reason = f"{best} ({best_loss:.4g}) has a finite loss, and {champion} has none"
+    failing = nonfinite_origin(losses[champion]) if champion in losses else "every origin"
+    if failing:
+        missing = "none" if champion not in losses or losses[champion].isna().all() else f"none at {failing}"
+        reason = f"{best} ({best_loss:.4g}) has a finite loss, and {champion} has {missing}"
         return PromotionDecision(winner=best, reason=reason)
+    champion_loss = float(losses[champion].mean())
     p_value = diebold_mariano_p_value(losses[best].to_numpy(), losses[champion].to_numpy(), overlap)
     comparison = f"{best} ({best_loss:.4g}) against {champion} ({champion_loss:.4g}), p = {p_value:.3f}"
     by = f" by {spec.min_gain:.0%}" if spec.min_gain else ""

@@ -6,13 +6,16 @@ from models.data.calendar import is_calendar_step
 from models.data.panel import InputSpec
 from tasks.charts import formatting
 from tasks.engine.failure import StepFailure
+from tasks.modeling.series import SeriesWithoutForecast
 from tasks.report.page_data import HealthRow
+from tasks.report.without_forecast import SILENT_CAUSES
 from tasks.results import steps
 from tasks.results.row_counts import RowCounts
 from tasks.results.run import RunResults
 from tasks.results.steps import RevisionsResult
 
 CHANGE_STATES: dict[str, steps.Verdict] = {"breaking": "watch", "unclear": "watch", "compatible": "good"}
+MAX_NAMED_SERIES = 200  # of a cause, on the page
 MAX_FINDINGS = 20  # on the page; the manifest has all of them
 
 
@@ -45,6 +48,7 @@ def health_rows(
         HealthRow("Rows used", formatting.count(counts.used), _row_sum(counts), "good"),
         HealthRow("Rows in quarantine", formatting.count(counts.quarantined), "", rejected),
         HealthRow("Series", formatting.count(counts.series), ", ".join(left_out)),
+        *_without_forecast(results.without_forecast),
         *_revisions(results.revised),
         HealthRow("Gaps", formatting.count(counts.gaps), "steps without an observation, masked for the models"),
         HealthRow(
@@ -76,6 +80,19 @@ def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> 
         note = "; ".join(filter(None, [until, f"{uncovered} series lack it and are not forecast" if uncovered else ""]))
         state: steps.Verdict = "watch" if uncovered else "good"
         rows.append(HealthRow(f"Known ahead: {name}", f"{steps_ahead} of {view.horizon} steps", note, state))
+    return tuple(rows)
+
+
+def _without_forecast(series: tuple[SeriesWithoutForecast, ...]) -> tuple[HealthRow, ...]:
+    """Return a row per cause with the names of all series that were not forecast."""
+    rows = []
+    for cause in dict.fromkeys(entry.cause for entry in series):
+        entries = [entry for entry in series if entry.cause == cause]
+        names = ", ".join(entry.series for entry in entries[:MAX_NAMED_SERIES])
+        names += f" and {len(entries) - MAX_NAMED_SERIES} more, in the manifest" if entries[MAX_NAMED_SERIES:] else ""
+        state: steps.Verdict = "good" if cause in SILENT_CAUSES else "watch"
+        label = f"Not forecast: {cause}"
+        rows.append(HealthRow(label, f"{len(entries)} series: {names}", f"the first: {entries[0].reason}", state))
     return tuple(rows)
 
 

@@ -4,6 +4,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from models.diagnostics.effective_memory import explain_short_memory
+from tasks.report.without_forecast import SILENT_CAUSES
 from tasks.results import steps
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, ForecastResult, RegistrationResult
@@ -21,9 +22,14 @@ def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
 
 def _step_warnings(results: RunResults) -> list[str]:
     """Return warnings about failed steps, a fallback, drift and models with a short memory."""
-    warnings = [f"{failure.step} failed: {failure.reason}" for failure in results.failures]
+    warnings = [*results.notices, *(f"{failure.step} failed: {failure.reason}" for failure in results.failures)]
     if results.forecasted and results.forecasted.rung.degraded_reason:
         warnings.append(f"the champion did not forecast: {results.forecasted.rung.degraded_reason}")
+    warnings += [
+        f"{len(part.series)} series not forecast by the main model but by {part.candidate.label}: "
+        f"{_first_names(part.series)} ({part.reason})"
+        for part in (results.forecasted.fallbacks if results.forecasted else ())
+    ]
     if isinstance(results.drifted, DriftResult) and results.drifted.drifted:
         warnings.append(f"drift: {results.drifted.summary}")
     warnings += [
@@ -44,7 +50,8 @@ def _data_warnings(results: RunResults) -> list[str]:
             "and all times of the forecast have passed"
         )
     if validated.health.quarantined:
-        warnings.append(f"{validated.health.quarantined:,} rows are in quarantine")
+        count = validated.health.quarantined
+        warnings.append(f"{count:,} row{'s are' if count > 1 else ' is'} in quarantine")
     if excluded := validated.health.set_aside:
         warnings.append(
             f"{len(excluded)} series broke a rule and were excluded from the forecast: {_first_names(excluded)}"
@@ -58,6 +65,11 @@ def _data_warnings(results: RunResults) -> list[str]:
         warnings.append(
             f"{len(silent)} series ended or lack future covariates and were not forecast: {_first_names(silent)}"
         )
+    reported = {*silent, *excluded}
+    for cause in dict.fromkeys(entry.cause for entry in results.without_forecast if entry.cause not in SILENT_CAUSES):
+        names = [entry.series for entry in results.without_forecast if entry.cause == cause]
+        if remaining := [name for name in names if name not in reported]:
+            warnings.append(f"{len(remaining)} series not forecast, {cause}: {_first_names(remaining)}")
     return warnings
 
 
@@ -77,9 +89,12 @@ def _first_names(names: Collection[str]) -> str:
 def _published_line(results: RunResults) -> str:
     if results.forecasted is None:
         return f"This run makes no forecast; data are known up to {results.validated.cutoff:%Y-%m-%d %H:%M} UTC."
+    count, series = f"{results.forecasted.table.rows:,}", results.forecasted.series
+    if results.forecasted.kept:
+        return f"{count} forecasts for {series} series stay as an earlier run of this night has published them."
     model = results.forecasted.rung.candidate
     source = f"champion {model.label}" if model.role == "champion" else f"baseline {model.label} as a fallback"
-    return f"{results.forecasted.table.rows:,} forecasts for {results.forecasted.series} series, by {source}."
+    return f"{count} forecasts for {series} series, by {source}."
 
 
 def unregistered_reason(results: RunResults) -> str | None:

@@ -5,6 +5,7 @@ from data_contracts.contract_diff import Change
 from data_contracts.spec import Spec
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.series import ExtremeValue, SeriesWithoutForecast
 from tasks.results.steps import (
     AccuracyResult,
     DriftResult,
@@ -42,6 +43,9 @@ class RunResults(Spec):
     realised: AccuracyResult | StepFailure | None = None
     drifted: DriftResult | StepFailure | None = None
     rewritten: tuple[Change, ...] = ()
+    without_forecast: tuple[SeriesWithoutForecast, ...] = ()
+    notices: tuple[str, ...] = ()
+    """Faults of the store that the run met, each with what was done and what to do."""
 
     @property
     def failures(self) -> tuple[StepFailure, ...]:
@@ -101,10 +105,19 @@ def forecast_options(
     incumbent: Candidate | None,
     formers: tuple[Candidate, ...],
     evaluated: EvaluationResult | StepFailure | None = None,
+    extreme: tuple[ExtremeValue, ...] = (),
+    champion_fault: str = "",
 ) -> ForecastOptions:
     """Collect the models that may forecast. Without a promotion decision the champion of the night before stays."""
     champion = registered.champion if isinstance(registered, RegistrationResult) else incumbent
     evaluation = evaluated if isinstance(evaluated, EvaluationResult) else None
     failed = isinstance(registered, StepFailure) and champion is None
     reason = "no model could be registered, so none could become champion" if failed else None
-    return ForecastOptions(champion=champion, formers=formers, evaluated=evaluation, no_champion=reason)
+    return ForecastOptions(
+        champion=champion,
+        formers=formers,
+        evaluated=evaluation,
+        no_champion=reason,
+        extreme=extreme,
+        champion_fault=champion_fault,
+    )

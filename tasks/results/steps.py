@@ -12,7 +12,12 @@ from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.diagnostics.memory import Memory
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.series import ExtremeValue
+from tasks.results.evaluation import EvaluationResult
+from tasks.results.forecast import Fallback, ForecastOptions, ForecastResult
 from tasks.results.row_counts import RowCounts
+
+__all__ = ["EvaluationResult", "Fallback", "ForecastOptions", "ForecastResult"]  # of their own files
 
 Verdict = Literal["good", "watch", "bad"]
 
@@ -35,6 +40,7 @@ class ValidatedTable(Spec):
     health: RowCounts
     notes: tuple[str, ...] = ()
     """Sentences that need no action: rows of a period that runs, closed times."""
+    extreme: tuple[ExtremeValue, ...] = ()
 
     @property
     def sentence(self) -> str:
@@ -110,23 +116,6 @@ class MemoryDrawings(Spec):
         return f"{len(self.drawings)} models drawn" + (f", for reference also {references}" if references else "")
 
 
-class EvaluationResult(Spec):
-    """Result of `evaluate`: the backtest, its scores, the candidates compared, and why others were not."""
-
-    backtest: Artifact
-    scores: Artifact
-    candidates: tuple[Candidate, ...]
-    passed_over: tuple[str, ...] = ()
-    lead: int = 1
-    """Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap."""
-    summary: str = ""
-
-    @property
-    def sentence(self) -> str:
-        """The three best candidates, for the run log."""
-        return self.summary
-
-
 class RegistrationResult(Spec):
     """Result of `register`: the champion after this night, whether it is new, why, and the decision record."""
 
@@ -139,44 +128,6 @@ class RegistrationResult(Spec):
     def sentence(self) -> str:
         """The reason of the decision, for the run log."""
         return self.reason
-
-
-class Fallback(Spec):
-    """A model that may forecast, and, unless it is the champion, why it has to."""
-
-    candidate: Candidate
-    degraded_reason: str | None = None
-
-
-class ForecastOptions(Spec):
-    """Input of `forecast`: the champion, the former champions (latest first), and this night's evaluation, if any.
-
-    `no_champion` is the reason for a missing champion, if it is another than that no model has won yet.
-    """
-
-    champion: Candidate | None
-    formers: tuple[Candidate, ...] = ()
-    evaluated: EvaluationResult | None = None
-    no_champion: str | None = None
-
-
-class ForecastResult(Spec):
-    """Result of `forecast`: the stored table, the published file, and the model that made them."""
-
-    table: Artifact
-    published: Artifact
-    rung: Fallback
-    last: datetime
-    over: datetime | None = None
-    """When the period of `last` ends."""
-    series: int
-    left_out: tuple[str, ...] = ()
-
-    @property
-    def sentence(self) -> str:
-        """Rows, model and the reason of a fallback, for the run log."""
-        summary = f"{self.table.rows:,} rows by {self.rung.candidate.label}"
-        return f"{summary} ({self.rung.degraded_reason})" if self.rung.degraded_reason else summary
 
 
 class AccuracyResult(Spec):

@@ -99,9 +99,13 @@ def compare_on_test(
     roles = dict(zip(scores["model_name"], scores["role"], strict=True))
     baselines = [name for name in ranked if roles[name] == "baseline"]
     current = next((name for name in ranked if roles[name] == "challenger" and name not in tuned), None)
+    own = [name for name in evaluated.excluded_challengers if not name.endswith(TUNED_SUFFIX)]
+    current = current or (own[0] if own else None)  # without finite losses, so a model that has them is better
+    tuned += [name for name in evaluated.excluded_challengers if name.endswith(TUNED_SUFFIX)]
     promotion = decide_promotion(losses, tuned, current, baselines, gate, evaluated.lead)
+    promotion = promotion.model_copy(update={"reason": "; ".join((promotion.reason, *evaluated.passed_over))})
     better = searched.is_new and promotion.winner is not None
-    compared = {name: ranked[name] for name in (*tuned, current, *baselines[:1]) if name is not None}
+    compared = {name: ranked[name] for name in (*tuned, current, *baselines[:1]) if name in ranked}
     columns = ["model_name", "role", *METRICS]
     return TuningOutcome(
         pipeline=context.pipeline,

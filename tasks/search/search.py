@@ -6,6 +6,7 @@ interrupted, or that is repeated with more trials, takes the finished trials fro
 
 import json
 import logging
+import math
 import statistics
 import time
 from collections.abc import Sequence
@@ -154,7 +155,7 @@ def median_losses(trials: Sequence[Trial], unit: str) -> tuple[float, ...]:
         unit: Only finished trials whose loss has this unit count.
 
     Returns:
-        Medians as far as MIN_FINISHED_TRIALS trials reached the epoch, (epochs,).
+        Medians as far as MIN_FINISHED_TRIALS trials reached the epoch with a finite loss, (epochs,).
     """
     finished = [
         trial.result.losses
@@ -162,7 +163,10 @@ def median_losses(trials: Sequence[Trial], unit: str) -> tuple[float, ...]:
         if trial.result.state == "done" and loss_unit(trial.recipe.model) == unit
     ]
     epochs = max(map(len, finished), default=0)
-    by_epoch = [[losses[epoch] for losses in finished if epoch < len(losses)] for epoch in range(epochs)]
+    by_epoch = [
+        [losses[epoch] for losses in finished if epoch < len(losses) and math.isfinite(losses[epoch])]
+        for epoch in range(epochs)
+    ]
     return tuple(statistics.median(losses) for losses in by_epoch if len(losses) >= MIN_FINISHED_TRIALS)
 
 
@@ -174,7 +178,8 @@ def _trial_result(recipe: Recipe, outcome: TrialResult | StepFailure) -> TrialRe
 
 def _best_trial(trials: list[Trial], own_count: int) -> tuple[float, float, Trial]:
     """Return the best loss, the best loss of the pipeline's own models (the first trials), and the best trial."""
-    losses = [trial.result.metric if trial.result.metric is not None else float("inf") for trial in trials]
+    metrics = [trial.result.metric for trial in trials]
+    losses = [metric if metric is not None and math.isfinite(metric) else math.inf for metric in metrics]
     best_loss = min(losses)
     if best_loss == float("inf"):
         raise NothingTrained(

@@ -87,6 +87,12 @@ def contracts_dir(pipeline: str) -> str:
     return f"contracts/pipeline={pipeline}"
 
 
+def record_dirs(pipeline: str) -> tuple[str, ...]:
+    """Return the folders of the records by night, besides the published forecasts."""
+    tables = (f"{table}/pipeline={pipeline}" for table in ("actuals", "accuracy"))
+    return (decisions_dir(pipeline), snapshots_dir(pipeline), contracts_dir(pipeline), *tables)
+
+
 def record_uri(folder: str, as_of: datetime) -> str:
     """Return the path of the record of one night in a folder of decisions, snapshots or contracts."""
     return f"{folder}/vintage={vintage_name(as_of)}.json"

@@ -4,15 +4,17 @@ audit ──> artifacts/forecasts/<digest>.parquet ──> forecasts/pipeline=�
 """
 
 import logging
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
-from tasks.storage.layout import forecasts_dir, latest_uri, parse_vintage, vintage_uri
+from tasks.storage.layout import forecasts_dir, latest_uri, parse_vintage, record_dirs, vintage_uri
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
+
+MAX_AHEAD = timedelta(days=1)  # of the clock: nights farther ahead come from a wrong clock, or from --force
 
 
 class Published(Spec):
@@ -29,11 +31,47 @@ def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Ar
     return file
 
 
-def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> None:
-    """Publish a vintage at the stable path, unless a newer one exists. Restores the file if it was deleted."""
-    moments = [parse_vintage(uri) for uri in store.list_files(forecasts_dir(pipeline))]
-    if all(moment <= as_of for moment in moments if moment):
+def published_at(pipeline: str, as_of: datetime, store: Store) -> Artifact | None:
+    """Return the table that is published for this as-of; None if it is missing or damaged."""
+    try:
+        return store.table_at(vintage_uri("forecasts", pipeline, as_of), "forecasts")
+    except StoreDamaged:
+        return None
+
+
+def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store, now: datetime | None = None) -> None:
+    """Publish a vintage at the stable path, if it is the newest. Restores the file if it was deleted."""
+    if is_newest(as_of, store.list_files(forecasts_dir(pipeline)), now):
         store.publish(table, latest_uri(pipeline))
+
+
+def is_newest(as_of: datetime, uris: list[str], now: datetime | None = None) -> bool:
+    """Return whether the records at `uris` have none of a later night. Records of the future do not count.
+
+    A night more than MAX_AHEAD in the future is never the newest.
+
+    Args:
+        as_of: The as-of of a night.
+        uris: Paths of vintages or decisions.
+        now: The current time; None reads the clock.
+
+    Returns:
+        Whether `latest/` and the aliases may follow this night.
+    """
+    now = now or datetime.now(UTC)
+    moments = [moment for uri in uris if (moment := parse_vintage(uri)) and moment <= now]
+    return as_of <= now + MAX_AHEAD and all(moment <= as_of for moment in moments)
+
+
+def nights_ahead(pipeline: str, now: datetime, store: Store) -> dict[datetime, list[str]]:
+    """Return the nights after `now` that a clock or `--as-of` in the future has left, with the files of each."""
+    nights: dict[datetime, list[str]] = {}
+    for folder in (forecasts_dir(pipeline), *record_dirs(pipeline)):
+        for uri in store.list_files(folder):
+            moment = parse_vintage(uri)
+            if moment and moment > now:
+                nights.setdefault(moment, []).append(uri)
+    return nights
 
 
 def list_published_before(pipeline: str, as_of: datetime, count: int, store: Store) -> tuple[Published, ...]:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from data_contracts.errors import ContractBroken, NoChampion, SpecError, StoreDamaged
+from data_contracts.errors import ContractBroken, NoChampion, SpecError
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
@@ -124,9 +124,10 @@ def test_latest_is_the_newest_vintage_and_the_page_loads_nothing(two_nights):
 
 @pytest.fixture
 def rotten(two_nights, tmp_path, monkeypatch):
-    """A copy of the store of two nights with a damaged champion."""
+    """A copy of the store of two nights with a damaged champion, of which the registry has no copy."""
     folder, outcomes = two_nights
     shutil.copytree(folder / "store", tmp_path / "store")
+    shutil.rmtree(tmp_path / "store" / "mlflow")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     champion = json.loads((tmp_path / "store" / outcomes[1].manifest).read_text())["story"]["registered"]["champion"]
     (tmp_path / "store" / champion["bundle"]["uri"]).write_bytes(b"rot")
@@ -148,10 +149,47 @@ def test_night_with_a_damaged_champion_publishes_a_degraded_forecast(rotten):
     assert "passed over" in (store / outcome.page).read_text()
 
 
-def test_forecast_with_only_a_damaged_champion_names_the_file(rotten):
-    folder, _ = rotten
-    with pytest.raises(StoreDamaged, match=r"artifacts/bundle/.*has digest"):
-        forecast(str(folder / "ports.yaml"), "2024-02-10")
+def test_forecast_with_only_a_damaged_champion_is_made_by_a_baseline_and_names_the_file(rotten):
+    folder, store = rotten
+    outcome = forecast(str(folder / "ports.yaml"), "2024-02-10")
+    table = pd.read_parquet(store / outcome.published)
+    assert len(table) == HORIZON * len(SERIES)
+    assert not set(table["source"]) & {"champion"}
+    assert table["degraded_reason"].str.contains(r"artifacts/bundle/.*has digest").all()
+    assert outcome.verdict == "watch"
+    assert outcome.notices[0].endswith(f"run nightcast champion restore {folder / 'ports.yaml'}")
+
+
+def test_rerun_with_a_damaged_champion_rewrites_neither_vintage_nor_decision(rotten):
+    folder, store = rotten
+    shutil.rmtree(store / "cache/train")  # else training has the bytes
+    text = (folder / "ports.yaml").read_text()
+    other = store.parent / "ports.yaml"
+    other.write_text(text.replace("max_epochs: 6", "max_epochs: 3"))
+    kept = {
+        name: digest for name, digest in bytes_of(store).items() if name.startswith(("forecasts", "latest", "deci"))
+    }
+    outcome = nightly(str(other), SECOND)
+    assert outcome.verdict == "watch"
+    assert "stay as an earlier run of this night has published them" in outcome.lines[0]
+    assert "no challenger is promoted" in outcome.lines[1]
+    assert {name: bytes_of(store)[name] for name in kept} == kept
+
+
+def test_damaged_champion_is_restored_from_the_registry_and_the_rerun_says_so(two_nights, tmp_path, monkeypatch):
+    folder, outcomes = two_nights
+    shutil.copytree(folder / "store", tmp_path / "store")
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    manifest = json.loads((tmp_path / "store" / outcomes[1].manifest).read_text())
+    (tmp_path / "store" / manifest["story"]["registered"]["champion"]["bundle"]["uri"]).unlink()
+    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    assert outcome.verdict == "watch"
+    assert "is restored from mlflow/artifacts/" in outcome.notices[0]
+    assert outcome.notices[0] in (tmp_path / "store" / outcome.page).read_text().replace("&#39;", "'")
+    assert not nightly(str(folder / "ports.yaml"), SECOND).notices
+    after, before = bytes_of(tmp_path / "store"), bytes_of(folder / "store")
+    assert {name: after[name] for name in before} == before
+    assert all(name.startswith("cache/report/") for name in set(after) - set(before))
 
 
 def test_failed_drift_report_does_not_stop_the_forecast(world, monkeypatch):

@@ -102,3 +102,9 @@ def test_naive_forecast_of_m4_weekly_scores_as_published() -> None:
         scaled.append(metrics.mae(future, np.full(13, known[-1])) / metrics.mase_scale(known, 1))
     assert round(np.mean(errors), 3) == 9.161
     assert round(np.mean(scaled), 3) == 2.777
+
+
+def test_squares_of_huge_errors_do_not_overflow() -> None:
+    assert metrics.rmse([0, 0], [3e300, 4e300]) == pytest.approx(12.5**0.5 * 1e300)
+    assert metrics.rmse([0, 0], [3, 4]) == float(np.sqrt(12.5))
+    assert not np.isfinite(metrics.rmse([0], [np.inf]))

@@ -134,3 +134,50 @@ def test_same_inputs_give_the_same_evaluation(prepared: Any, forecast_setup: For
 
 def test_sentence_ranks_the_best_three(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
     assert run_evaluation(prepared, forecast_setup, model("best", 0.0)).sentence.startswith("6 origins, mase: ")
+
+
+@pytest.mark.parametrize("nothing", [float("nan"), float("inf"), float("-inf")])
+def test_model_with_a_forecast_that_is_not_finite_is_excluded_and_the_others_are_scored(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, nothing: float
+) -> None:
+    done = run_evaluation(prepared, forecast_setup, model("bad", nothing), model("gru", 0.1))
+    assert "bad" not in [candidate.label for candidate in done.candidates]
+    (excluded,) = done.excluded
+    assert (excluded.candidate.label, excluded.cause) == ("bad", "not finite")
+    assert done.passed_over == (
+        "challenger passed over: bad: 36 of 36 forecasts are not finite, the first of series 'a' and 1 more series "
+        "at origin 2024-03-08 08:00 UTC",
+    )
+    scores = prepared.store.get(done.scores)
+    assert {"gru", "naive", "linear"} <= set(scores["model_name"])
+
+
+def test_quantile_that_is_not_finite_excludes_a_model_with_finite_medians(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_hole(bundle: Any, *rest: Any) -> pd.DataFrame:
+        table = forecast_table(bundle, *rest)
+        hole = (table["unique_id"] == "b") & (table["cutoff"] == table["cutoff"].max()) & (bundle.name == "gru")
+        return table.assign(q90=table["q90"].mask(hole, float("nan")))
+
+    monkeypatch.setattr("tasks.evaluation.forecast_table", with_hole)
+    (excluded,) = run_evaluation(prepared, forecast_setup, model("gru", 0.1), model("lstm", 0.2)).excluded
+    assert excluded.reason == (
+        "gru: 3 of 36 forecasts are not finite, the first of series 'b' at origin 2024-03-10 20:00 UTC"
+    )
+
+
+def test_model_that_raises_is_excluded_and_the_others_are_scored(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(bundle: Any, *rest: Any) -> pd.DataFrame:
+        if bundle.name == "gru":
+            raise RuntimeError("size mismatch for encoder.weight")
+        return forecast_table(bundle, *rest)
+
+    monkeypatch.setattr("tasks.evaluation.forecast_table", broken)
+    done = run_evaluation(prepared, forecast_setup, model("gru", 0.1), model("lstm", 0.2))
+    assert [model.reason for model in done.excluded] == [
+        "gru cannot forecast: RuntimeError: size mismatch for encoder.weight"
+    ]
+    assert "lstm" in [candidate.label for candidate in done.candidates]

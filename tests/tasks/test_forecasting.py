@@ -16,6 +16,8 @@ from tasks.evaluation import evaluate
 from tasks.forecasting import fallback_order, forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.series import ExtremeValue
 from tasks.results.run import forecast_options
 from tasks.results.steps import EvaluationResult, ForecastOptions, ForecastResult, RegistrationResult, RunContext
 
@@ -128,8 +130,10 @@ def test_forecast_that_is_not_finite_is_passed_over(
 
 
 def test_first_error_is_raised_if_no_model_can_forecast(
-    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
-) -> None:
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("tasks.forecasting.store_baselines", lambda *_: [])
     champion = model("gru", 0.1, "champion", "2")
     (Path(prepared.store.root) / champion.bundle.uri).unlink()
     with pytest.raises(StoreDamaged, match="is missing"):
@@ -168,3 +172,73 @@ def test_closed_steps_are_not_forecast_and_steps_keep_their_numbers(
     everything = setup.model_copy(update={"closed": ("00-24",)})
     empty = forecast.fn(prepared.clean, prepared.windows, options, run_context("2024-03-12"), everything, store)
     assert (empty.table.rows, empty.last) == (0, datetime(2024, 3, 11, 2, tzinfo=UTC))
+
+
+def holed(name: str, failing: str, series: str = "b") -> Callable[..., pd.DataFrame]:
+    """`forecast_table`, but the model `name` gives NaN for a series in the column `failing`."""
+
+    def forecast_with_hole(bundle: Any, *rest: Any) -> pd.DataFrame:
+        table = forecast_table(bundle, *rest)
+        hole = (table["unique_id"] == series) & (bundle.name == name)
+        return table.assign(**{failing: table[failing].mask(hole, NAN)})
+
+    return forecast_with_hole
+
+
+@pytest.mark.parametrize("failing", ["y_hat", "q90"])
+def test_series_without_a_finite_forecast_falls_back_alone(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch, failing: str,
+) -> None:  # fmt: skip
+    monkeypatch.setattr("tasks.modeling.fallbacks.forecast_table", holed("gru", failing))
+    champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, formers=(former,))
+    table = prepared.store.get(done.table)
+    assert table.groupby("unique_id")["model_name"].agg(set).to_dict() == {"a": {"gru"}, "b": {"lstm"}}
+    reasons = table.groupby("unique_id")["degraded_reason"].first()
+    assert reasons["b"] == "gru v2 gave a forecast that is not finite"
+    assert pd.isna(reasons["a"])
+    assert done.rung.degraded_reason is None
+    assert [(part.candidate.name, part.series) for part in done.fallbacks] == [("lstm", ("b",))]
+    assert (done.series, done.is_degraded, done.sentence) == (2, True, "6 rows by gru v2, 1 series by a fallback")
+
+
+def test_series_that_no_model_can_forecast_costs_the_others_nothing(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    def never_b(*arguments: Any) -> pd.DataFrame:
+        table = forecast_table(*arguments)
+        return table.assign(y_hat=table["y_hat"].mask(table["unique_id"] == "b", NAN))
+
+    monkeypatch.setattr("tasks.modeling.fallbacks.forecast_table", never_b)
+    done = run_forecast(
+        prepared, forecast_setup, run_context("2024-03-11"), champion=model("gru", 0.1, "champion", "2")
+    )
+    assert set(prepared.store.get(done.table)["unique_id"]) == {"a"}
+    assert (done.series, done.not_finite) == (1, ("b",))
+
+
+@pytest.mark.parametrize(("day", "by"), [("2024-03-10", "seasonal_naive_24"), ("2024-03-02", "gru")])
+def test_series_with_an_extreme_value_in_its_lookback_is_forecast_by_a_baseline(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext, day: str, by: str
+) -> None:
+    moment = datetime.fromisoformat(day).replace(hour=23, tzinfo=UTC)
+    extreme = (ExtremeValue(series="b", ds=moment, column="sold", value=1e300),)
+    champion = model("gru", 0.1, "champion", "2")
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, extreme=extreme)
+    table = prepared.store.get(done.table)
+    assert table.groupby("unique_id")["model_name"].agg(set).to_dict() == {"a": {"gru"}, "b": {by}}
+    if by != "gru":
+        reason = table.loc[table["unique_id"] == "b", "degraded_reason"].iloc[0]
+        assert reason == "sold is 1e+300 at 2024-03-10 23:00 UTC, too large to compute with"
+
+
+def test_damaged_champion_without_former_or_evaluation_is_replaced_by_a_baseline(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
+) -> None:
+    champion = model("gru", 0.1, "champion", "2")
+    (Path(prepared.store.root) / champion.bundle.uri).unlink()
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion)
+    assert done.rung.candidate.role == "baseline"
+    assert str(done.rung.degraded_reason).startswith(f"the champion can't forecast; {champion.bundle.uri} in the store")

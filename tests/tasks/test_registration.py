@@ -190,3 +190,48 @@ def test_night_without_challengers_keeps_the_champion(
     done = run_registration(context, (), old)
     assert (done.champion, done.moved) == (old, False)
     assert alias(tracking, "alone", "champion") == "1"
+
+
+NAN = float("nan")
+
+
+def test_challenger_that_is_not_finite_is_neither_promoted_nor_registered(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any, tracking: TrackingSettings
+) -> None:
+    done = run_registration(run_context("2024-03-11", "holes"), (model("gru", NAN),))
+    assert (done.champion, done.moved) == (None, False)
+    assert done.reason.startswith(
+        "no challenger has a finite loss, so the champion stays; challenger passed over: gru: "
+    )
+    assert "of series 'a' and 1 more series at origin 2024-03-08 08:00 UTC" in done.reason
+    old = model("old", BAD, "champion", "7")
+    second = run_registration(run_context("2024-03-12", "holes"), (model("gru", NAN),), old)
+    assert (second.champion, second.moved) == (old, False)
+
+
+def test_champion_that_is_not_finite_is_replaced_by_a_finite_challenger(
+    run_registration: Register, model: Model, run_context: MakeContext
+) -> None:
+    old, new = model("old", NAN, "champion", "7"), model("near", GOOD, kind="seasonal_mean")
+    done = run_registration(run_context("2024-03-11", "gap"), (new,), old)
+    assert done.moved
+    assert "has a finite loss, and old v7 has none" in done.reason
+
+
+def test_champion_that_cannot_be_read_stays_and_no_challenger_is_promoted(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any
+) -> None:
+    old, new = model("old", BAD, "champion", "7"), model("near", GOOD, kind="seasonal_mean")
+    (Path(prepared.store.root) / old.bundle.uri).write_bytes(b"rot")
+    done = run_registration(run_context("2024-03-11", "rot"), (new,), old)
+    assert (done.champion, done.moved) == (old, False)
+    assert done.reason.startswith("old v7 could not be compared, so it stays champion and no challenger is promoted")
+
+
+def test_reason_says_why_the_champion_was_not_compared(
+    run_registration: Register, model: Model, run_context: MakeContext
+) -> None:
+    old, new = model("old", BAD, "champion", "7", levels=(0.2, 0.5, 0.8)), model("near", GOOD, kind="seasonal_mean")
+    done = run_registration(run_context("2024-03-11", "other"), (new,), old)
+    assert done.moved
+    assert "beats every baseline, and old v7 could not be compared" in done.reason

@@ -1,5 +1,6 @@
 """Step 4: one network per recipe, trained from scratch or from the champion before this night."""
 
+import dataclasses
 import hashlib
 import os
 import signal
@@ -8,14 +9,17 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from models.bundle import Bundle
+from models.golden import GoldenForecastDiffers
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import EpochReport, TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key
+from tasks.registry.champion_repair import champion_fault
 from tasks.results.steps import TrainingResult
 from tasks.training import format_time_left, train
 
@@ -46,6 +50,17 @@ def test_result_has_losses_and_gradients_by_epoch(prepared, forecast_setup) -> N
     assert {len(norms) for norms in done.gradients.values()} == {2}
     assert "encoder.l0" in done.gradients
     assert TrainingResult.model_validate_json(done.model_dump_json()) == done
+
+
+def test_trained_model_replays_its_golden_forecast_when_it_is_loaded(prepared, forecast_setup) -> None:
+    candidate, store = run(prepared, recipe(forecast_setup)).candidate, prepared.store
+    bundle = load_bundle(candidate, store)
+    weights = {name: value + np.float32(0.5) for name, value in bundle.tensors.items() if "weight" in name}
+    other = dataclasses.replace(bundle, tensors=bundle.tensors | weights)
+    changed = candidate.model_copy(update={"bundle": store.put_bytes(other.to_bytes(), "bundle", "safetensors")})
+    with pytest.raises(GoldenForecastDiffers, match="does not reproduce its golden forecast"):
+        load_bundle(changed, store)
+    assert "does not reproduce its golden forecast" in champion_fault(changed, store)
 
 
 def test_training_starts_from_the_champion_only_if_the_spec_asks(prepared, forecast_setup) -> None:

@@ -13,6 +13,7 @@ from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
+from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.training_data import load_window_index, select_training_part
 from tasks.results.steps import TrialResult
 from tasks.tuning import TrialSpec, trial_cache_key, try_out, validation_loss, validation_origins
@@ -136,3 +137,23 @@ def test_metric_that_is_not_finite_fails_the_trial(
     flat = prepared.store.put(frame.assign(y=5.0), "clean")  # what never changes has no scale
     result = try_out.fn(flat, prepared.windows, TrialSpec(recipe=recipe), forecast_setup, prepared.store)
     assert (result.state, result.metric, result.note) == ("failed", None, "its mase is not finite")
+
+
+def test_trial_with_a_forecast_that_is_not_finite_fails_with_series_and_origin(
+    prepared: Any, forecast_setup: ForecastSetup, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def with_hole(*arguments: Any) -> pd.DataFrame:
+        table = forecast_table(*arguments)
+        return table.assign(q90=table["q90"].mask(table.index == len(table) - 1, np.inf))
+
+    monkeypatch.setattr("tasks.tuning.forecast_table", with_hole)
+    result = run_trial(prepared, recipe, forecast_setup)
+    assert (result.state, result.metric) == ("failed", None)
+    assert result.note == "1 of 36 forecasts are not finite, the first of series 'b' at origin 2024-03-06 20:00 UTC"
+
+
+def test_trial_whose_losses_are_not_finite_is_behind() -> None:
+    nan = float("nan")
+    spec = TrialSpec.model_construct(recipe=None, medians=(1.0, 1.0), label="")
+    assert spec.is_behind([nan, nan])
+    assert not spec.is_behind([nan, 0.5])

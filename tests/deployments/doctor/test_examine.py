@@ -146,6 +146,19 @@ def test_vintage_in_the_future_is_reported(world):
     assert "in the future" in problems("2024-01-28T12:00Z")[0][2]
 
 
+def test_way_out_of_a_night_in_the_future_works(world):
+    night = world / "store/forecasts/pipeline=small/vintage=2024-01-29T030000Z"
+    shutil.copytree(night, night.with_name("vintage=2031-01-01T000000Z"))
+    decision = next((world / "store/decisions/pipeline=small").glob("*.json"))
+    shutil.copy(decision, decision.with_name("vintage=2031-01-01T000000Z.json"))
+    _, state, message, step = only(problems())
+    assert state == "bad"
+    assert message == "the night as of 2031-01-01 00:00 UTC is in the future; latest/ and later nights ignore it"
+    for path in step.partition("then delete: ")[2].split():
+        Path(path).unlink()
+    assert [finding for finding in problems() if finding[0] == "small"] == []
+
+
 def test_read_only_store_is_a_finding_and_other_checks_run(world, monkeypatch):
     monkeypatch.setenv("NIGHTCAST_STORE", str(world / "panel.parquet"))
     findings = problems()

@@ -91,16 +91,10 @@ def test_sigint_before_the_run_changes_nothing(tmp_path):
 
 SWALLOWING = """
 import time
-from flows.runs import run
-from flows.runs.interruption import end_within_grace, raise_on_signals
-
-class OpenRun:
-    def record_failure(self, error):
-        print("recorded", error.signal, flush=True)
+from flows.runs.interruption import end_within_grace, raise_on_signals, recorded_by
 
 raise_on_signals()
-run._open_runs.append(OpenRun())
-with end_within_grace():
+with end_within_grace(), recorded_by(lambda error: print("recorded", error.signal, flush=True)):
     print("started", flush=True)
     while True:
         try:
@@ -120,7 +114,7 @@ def test_library_that_swallows_the_exception_is_ended_after_the_grace():
     process.send_signal(signal.SIGTERM)
     output, errors = process.communicate(timeout=60)
     assert (process.returncode, output) == (1, "recorded SIGTERM\n")
-    assert errors.startswith("error: SIGTERM stopped this run between two steps.")
+    assert errors.startswith("error: SIGTERM stopped this run before its first step.")
 
 
 @pytest.mark.slow

@@ -52,6 +52,8 @@ def test_p_value_is_diebold_mariano_with_the_harvey_correction() -> None:
         ([1.0, 1.0, 1.0], [1.0, 1.0, 1.0], 1.0),  # the same model
         ([NAN] * 4, [1.0] * 4, 1.0),
         ([math.inf] * 4, [1.0] * 4, 1.0),
+        ([0.1, 0.2, 0.1, NAN, 0.2], [2.0, 2.1, 2.0, 2.0, 2.2], 1.0),
+        ([0.1, 0.2, 0.1, 0.1, 0.2], [2.0, 2.1, math.inf, 2.0, 2.2], 1.0),
     ],
 )
 def test_p_value_of_edge_cases(challenger: list[float], champion: list[float], p_value: float) -> None:
@@ -94,6 +96,48 @@ def test_challenger_without_a_finite_loss_never_wins(nothing: float) -> None:
     assert (
         decide_promotion(losses(new=bad, good=BETTER, old=CHAMPION), ["new", "good"], "old", [], SPEC).winner == "good"
     )
+
+
+@pytest.mark.parametrize("nothing", [NAN, math.inf, -math.inf])
+@pytest.mark.parametrize("failing", [1, 4, 7])
+@pytest.mark.parametrize("champion", ["old", None])
+def test_challenger_that_fails_at_some_origins_never_wins(nothing: float, failing: int, champion: str | None) -> None:
+    half = [nothing] * failing + [0.01] * (8 - failing)  # far better than the champion wherever it is finite
+    table = losses(new=half, old=CHAMPION, naive=[2.0] * 8)
+    verdict = decide_promotion(table, ["new"], champion, ["naive"], SPEC)
+    assert verdict.winner is None
+    assert verdict.reason.startswith("no challenger has a finite loss, so the champion stays")
+    if failing < 8:
+        assert verdict.reason.endswith(f"new has no finite loss at {failing} of 8 origins, the first 0")
+    second = decide_promotion(losses(new=half, good=BETTER, old=CHAMPION), ["new", "good"], champion, [], SPEC)
+    assert second.winner == "good"
+    assert f"new has no finite loss at {failing} of 8 origins" in second.reason
+
+
+def test_reason_names_the_first_origin_by_its_time() -> None:
+    table = losses(new=[0.1, NAN, NAN], old=[1.0] * 3)
+    table.index = pd.date_range("2024-03-05 23:00", periods=3, freq="D", tz="UTC")
+    verdict = decide_promotion(table, ["new"], "old", [], SPEC)
+    assert verdict.reason.endswith("new has no finite loss at 2 of 3 origins, the first 2024-03-06 23:00 UTC")
+
+
+def test_challenger_whose_mean_loss_overflows_never_wins() -> None:
+    assert (
+        decide_promotion(losses(new=[1.7e308] * 3, naive=[math.inf] * 3), ["new"], None, ["naive"], SPEC).winner is None
+    )
+
+
+def test_champion_that_fails_at_some_origins_is_replaced_with_reason() -> None:
+    verdict = decide_promotion(losses(new=BETTER, old=[0.1, NAN, *[0.1] * 6]), ["new"], "old", [], SPEC)
+    assert verdict.winner == "new"
+    assert verdict.reason == "new (0.5625) has a finite loss, and old has none at 1 of 8 origins, the first 1"
+
+
+def test_baseline_that_fails_at_some_origins_is_compared_at_the_others() -> None:
+    table = losses(new=[9.0, 1.0, 1.0], naive=[NAN, 0.5, 0.5])
+    verdict = decide_promotion(table, ["new"], None, ["naive"], SPEC)
+    assert (verdict.winner, verdict.reason) == (None, "new (1) does not beat naive (0.5)")
+    assert decide_promotion(losses(new=[9.0, 0.1, 0.1], naive=[NAN, 0.5, 0.5]), ["new"], None, ["naive"], SPEC).winner
 
 
 def test_champion_without_a_finite_loss_is_replaced() -> None:

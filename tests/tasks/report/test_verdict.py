@@ -9,6 +9,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.series import SeriesFallback, SeriesWithoutForecast
 from tasks.report.verdict import verdict
 from tasks.results.run import RunResults
 from tasks.results.steps import (
@@ -67,6 +68,7 @@ def test_baseline_that_replaces_the_champion_is_named_with_the_reason() -> None:
     ("changes", "warning"),
     [
         ({"counts": {"quarantined": 1200}}, "1,200 rows are in quarantine"),
+        ({"counts": {"quarantined": 1}}, "1 row is in quarantine"),
         ({"counts": {"set_aside": ("b", "a")}}, "2 series broke a rule and were excluded from the forecast: a, b"),
         (
             {"counts": {"ended": tuple("fedcba")}},
@@ -109,3 +111,29 @@ def test_failed_registration_does_not_hide_that_models_were_evaluated() -> None:
     assert state == "watch"
     assert lines[1] == "2 models were evaluated and no promotion was decided, because step register failed."
     assert lines[2] == "Look at: register failed: the file store is refused."
+
+
+def test_series_of_a_fallback_are_named_with_the_reason() -> None:
+    champion = Candidate(name="gru-8", role="champion", bundle=artifact(), version="3")
+    naive = Candidate(name="naive", role="baseline", bundle=artifact())
+    fallback = SeriesFallback(candidate=naive, reason="y is 1e+300", series=("b", "a"))
+    forecasted = ForecastResult(
+        table=artifact(), published=artifact(), rung=Fallback(candidate=champion), last=AS_OF, series=2,
+        fallbacks=(fallback,),
+    )  # fmt: skip
+    state, lines = verdict(run_results(forecasted=forecasted))
+    assert state == "watch"
+    assert lines[2] == "Look at: 2 series not forecast by the main model but by naive: a, b (y is 1e+300)."
+
+
+def test_vanished_series_is_named_and_closed_series_is_no_warning() -> None:
+    gone = SeriesWithoutForecast(series="west", cause="vanished", reason="?")
+    assert verdict(run_results(without_forecast=(gone,)))[1][2] == "Look at: 1 series not forecast, vanished: west."
+    closed = gone.model_copy(update={"cause": "closed"})
+    assert verdict(run_results(without_forecast=(closed,)))[0] == "good"
+
+
+def test_excluded_series_is_named_once() -> None:
+    entry = SeriesWithoutForecast(series="a", cause="quarantined", reason="?")
+    line = verdict(run_results(counts={"set_aside": ("a",)}, without_forecast=(entry,)))[1][2]
+    assert line == "Look at: 1 series broke a rule and were excluded from the forecast: a."

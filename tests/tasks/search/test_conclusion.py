@@ -112,3 +112,23 @@ def test_finalist_that_could_not_be_trained_is_left_out(model: Model, recipes: A
     failed = StepFailure(step="train", reason="its loss is not finite")
     assert [c.name for c in contenders(searched(recipes[1]), (failed, result))] == ["gru-8"]
     assert [c.name for c in contenders(searched(recipes[1]), (result, failed))] == ["gru-8 (tuned)"]
+
+
+def test_configuration_that_is_not_finite_is_not_better(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, recipes: Any, searched: Any
+) -> None:
+    outcome = conclude(
+        prepared, forecast_setup, searched(recipes[1]), model("gru-8", float("nan")), model("gru-8", 4.0)
+    )
+    assert not outcome.better
+    assert outcome.reason.startswith("no challenger has a finite loss, so the champion stays")
+    assert "gru-8 (tuned): 36 of 36 forecasts are not finite, the first of series 'a'" in outcome.reason
+
+
+def test_own_model_that_is_not_finite_loses_with_reason(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, recipes: Any, searched: Any
+) -> None:
+    best = model("gru-8", 0.0, kind="seasonal_mean"), model("gru-8", float("nan"))
+    outcome = conclude(prepared, forecast_setup, searched(recipes[1]), *best)
+    assert outcome.better
+    assert "has a finite loss, and gru-8 has none" in outcome.reason

@@ -1,0 +1,40 @@
+"""Nights in the future: refused if a run asks for one, and reported if a store has one.
+
+A clock or `--as-of` in the future once froze `latest/` and the aliases: every later night was older than that one.
+"""
+
+from datetime import datetime, timedelta
+
+from data_contracts.errors import SpecError
+from tasks.storage.store import Store
+from tasks.storage.vintages import MAX_AHEAD, nights_ahead
+
+MAX_NAMED_NIGHTS = 3
+
+
+def refuse_future(as_of: datetime, now: datetime, max_hours: float) -> None:
+    """Raise SpecError if a night is farther in the future than the tolerance, in hours."""
+    if as_of - now <= timedelta(hours=max_hours):
+        return
+    raise SpecError(
+        f"--as-of {as_of:%Y-%m-%d %H:%M} UTC is in the future: the clock of this machine says "
+        f"{now:%Y-%m-%d %H:%M} UTC, and at most {max_hours:g} h ahead are accepted (NIGHTCAST_MAX_FUTURE_HOURS). "
+        "Choose an earlier as-of, or correct the clock. With --force the night runs, but latest/ and the alias do "
+        "not follow it."
+    )
+
+
+def future_notices(pipeline: str, as_of: datetime, now: datetime, store: Store) -> tuple[str, ...]:
+    """Describe the nights of a store that lie in the future, and this night if it does."""
+    notices = []
+    if as_of > now + MAX_AHEAD:
+        notices.append(f"this night is in the future ({now:%Y-%m-%d %H:%M} UTC is now): latest/ and the alias stay")
+    others = sorted(moment for moment in nights_ahead(pipeline, now, store) if moment != as_of.replace(microsecond=0))
+    if others:
+        names = ", ".join(f"{moment:%Y-%m-%d %H:%M} UTC" for moment in others[:MAX_NAMED_NIGHTS])
+        more = " …" if len(others) > MAX_NAMED_NIGHTS else ""
+        notices.append(
+            f"the store has {len(others)} night{'s' if len(others) > 1 else ''} in the future, which latest/ and the "
+            f"alias ignore: {names}{more}; nightcast doctor lists the files to delete"
+        )
+    return tuple(notices)

@@ -1,0 +1,40 @@
+"""Fit the baselines of a pipeline and store them as candidates."""
+
+import pandas as pd
+
+from models.baselines.seasonal import fit_baselines
+from models.data.calendar import seasons
+from models.data.panel import Panel
+from models.data.windows import WindowIndex
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.training_data import select_training_part
+from tasks.storage.store import Store
+
+
+def season_lengths(setup: ForecastSetup) -> tuple[int, ...]:
+    """Return the season lengths of the baselines, in steps; the first is that of the metric."""
+    view = setup.view
+    return tuple(dict.fromkeys((setup.evaluation.season or view.season, *seasons(view.freq))))
+
+
+def store_baselines(clean: pd.DataFrame, index: WindowIndex, setup: ForecastSetup, store: Store) -> list[Candidate]:
+    """Fit every baseline on the part that models are trained on, and store it.
+
+    Args:
+        clean: The clean table.
+        index: The windows over it.
+        setup: Inputs and outputs that the baselines share with the models.
+        store: The store that takes the bundles.
+
+    Returns:
+        A candidate per baseline: naive, seasonal naive, seasonal mean, linear.
+    """
+    view = setup.view
+    part, part_index = select_training_part(clean, index, view)
+    panel = Panel.from_frame(part, view)
+    fitted = fit_baselines(panel, part_index, view, setup.bounds.quantiles, season_lengths(setup))
+    return [
+        Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
+        for b in fitted
+    ]

@@ -1,0 +1,125 @@
+"""Forecast each series with the first model that can: one series that fails does not cost the others their model.
+
+champion ── not finite for series b ──> the next model forecasts b alone      champion ── damaged ──> the next for all
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import pandas as pd
+
+from data_contracts.errors import NightcastError, StoreDamaged
+from models.bundle import BundleDamaged
+from models.golden import GoldenForecastDiffers
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.finiteness import nonfinite_rows
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.forecasts import forecast_table, load_comparable
+from tasks.modeling.series import SeriesFallback
+from tasks.storage.store import Store
+
+MODEL_ERRORS = (NightcastError, RuntimeError, ValueError, LookupError, TypeError)  # also weights of another shape
+
+
+class ServedRows(NamedTuple):
+    """Rows of one model, and the series that they forecast."""
+
+    number: int
+    candidate: Candidate
+    table: pd.DataFrame
+    series: tuple[str, ...]
+
+
+class ServedForecast(NamedTuple):
+    """The forecasts of all models that were used, and what failed.
+
+    `main` is the number of the model that forecast first, `errors` are the errors of the models before it. `fallbacks`
+    are the series of other models, `missing` those for which no model gives a finite forecast.
+    """
+
+    main: int
+    table: pd.DataFrame
+    errors: tuple[NightcastError, ...]
+    fallbacks: tuple[SeriesFallback, ...]
+    missing: tuple[str, ...]
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether the bundle of a model before the main model could not be read."""
+        return any(isinstance(error, StoreDamaged | BundleDamaged | GoldenForecastDiffers) for error in self.errors)
+
+
+def serve_forecasts(
+    models: Iterable[Candidate],
+    clean: pd.DataFrame,
+    rows: pd.DataFrame,
+    distrusted: dict[str, str],
+    setup: ForecastSetup,
+    store: Store,
+) -> ServedForecast:
+    """Forecast every series with the first model that gives it a finite forecast.
+
+    Args:
+        models: The models, first choice first. Later ones are not loaded if they are not needed.
+        clean: The clean table.
+        rows: (unique_id, cutoff) of every window to forecast.
+        distrusted: Series whose newest values were rejected, with the reason: only baselines forecast them.
+        setup: Inputs and outputs that the model must share.
+        store: The store that holds the bundles.
+
+    Returns:
+        The forecasts, with a column `number` for the model of each row.
+
+    Raises:
+        NightcastError: The error of the first model, if no model can forecast any series.
+    """
+    served, errors = list[ServedRows](), list[NightcastError]()
+    reasons = {name: reason for name, reason in distrusted.items() if name in set(rows["unique_id"])}
+    pending, remaining = rows, enumerate(models)
+    while not pending.empty or not (served or errors):
+        number, model = next(remaining, (-1, None))
+        if model is None:
+            break
+        asked = pending if model.role == "baseline" else pending[~pending["unique_id"].isin(list(distrusted))]
+        if asked.empty and not rows.empty:
+            continue
+        outcome = _forecast(model, clean, asked, setup, store)
+        if isinstance(outcome, NightcastError):
+            errors.append(outcome)
+            continue
+        failing = set(outcome.loc[nonfinite_rows(outcome), "unique_id"])
+        if failing:
+            error = NightcastError(f"{model.label} gave a forecast that is not finite")
+            reasons |= {name: str(error) for name in failing - set(reasons)}
+            if failing == set(asked["unique_id"]):
+                errors.append(error)
+                continue
+        table = outcome[~outcome["unique_id"].isin(failing)].assign(number=number)
+        served.append(ServedRows(number, model, table, tuple(sorted(set(table["unique_id"])))))
+        pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
+    if not served:
+        raise errors[0]
+    main = next((part for part in served if not set(part.series) <= set(distrusted)), served[0])
+    return ServedForecast(
+        main=main.number,
+        table=pd.concat([part.table for part in served], ignore_index=True),
+        errors=tuple(errors),
+        fallbacks=tuple(_describe(part, reasons) for part in served if part is not main),
+        missing=tuple(sorted(set(pending["unique_id"]))),
+    )
+
+
+def _forecast(
+    model: Candidate, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup, store: Store
+) -> pd.DataFrame | NightcastError:
+    try:
+        return forecast_table(load_comparable(model, setup.view, setup.bounds, store), clean, rows, setup.bounds)
+    except NightcastError as error:
+        return error
+    except MODEL_ERRORS as error:
+        return NightcastError(f"{model.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}")
+
+
+def _describe(part: ServedRows, reasons: dict[str, str]) -> SeriesFallback:
+    series = {reasons.get(name, "") for name in part.series}
+    return SeriesFallback(candidate=part.candidate, reason="; ".join(sorted(filter(None, series))), series=part.series)
