@@ -14,7 +14,7 @@ from data_contracts.errors import LeaseLost, NightcastError, redact
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
-from flows.runs.future import future_notices, refuse_future
+from flows.runs.future import refuse_future, store_notices
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.request import RunRequest
@@ -95,8 +95,8 @@ class Run:
     @property
     def notices(self) -> tuple[str, ...]:
         """Faults of the store that this run met."""
-        future = future_notices(self.spec.name, self.as_of, self.started, self.store)
-        return (*(self.guard.notices if self.guard else ()), *future)
+        faults = store_notices(self.spec.name, self.as_of, self.started, self.store)
+        return (*(self.guard.notices if self.guard else ()), *faults)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:
