@@ -5,6 +5,7 @@ champion ── beaten tonight ──> the best baseline      champion ── da
 Every row names its model (`source`) and, if that is not the champion, the reason (`degraded_reason`).
 """
 
+import logging
 import math
 from collections.abc import Iterator
 
@@ -17,13 +18,15 @@ from tasks.engine.step import step
 from tasks.modeling import forecasts
 from tasks.modeling.baselines import store_baselines
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.fallbacks import ServedForecast, serve_forecasts
+from tasks.modeling.fallbacks import MODEL_ERRORS, ServedForecast, serve_forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import Fallback, ForecastOptions, ForecastResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage import vintages
 from tasks.storage.store import Store
+
+log = logging.getLogger("nightcast")
 
 NO_CHAMPION_FORECAST = "the champion can't forecast"
 
@@ -67,14 +70,18 @@ def _inf_if_not_finite(value: float) -> float:
 
 
 def _models(
-    fallbacks: list[Fallback], clean: pd.DataFrame, windows: Artifact, setup: ForecastSetup, store: Store
+    fallbacks: list[Fallback], reason: str, clean: pd.DataFrame, windows: Artifact, setup: ForecastSetup, store: Store
 ) -> Iterator[Candidate]:
     """Yield the models of the fallback order; then baselines, fitted only if needed and if the run did not fit any."""
     yield from (fallback.candidate for fallback in fallbacks)
     if not any(fallback.candidate.role == "baseline" for fallback in fallbacks):
-        baselines = store_baselines(clean, load_window_index(windows, store), setup, store)
+        try:
+            baselines = store_baselines(clean, load_window_index(windows, store), setup, store)
+        except MODEL_ERRORS as error:
+            log.warning("! no baseline can be fitted: %s", error)
+            return
         baselines.sort(key=lambda model: not model.name.startswith("seasonal"))
-        fallbacks += [Fallback(candidate=model, degraded_reason=NO_CHAMPION_FORECAST) for model in baselines]
+        fallbacks += [Fallback(candidate=model, degraded_reason=reason) for model in baselines]
         yield from baselines
 
 
@@ -138,9 +145,10 @@ def forecast(
     rows = window_cutoffs(frame, load_window_index(windows, store), "forecast")
     scores = store.get(options.evaluated.scores) if options.evaluated else pd.DataFrame()
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
-    if not fallbacks:
+    if not fallbacks and not options.no_champion:
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
-    models = _models(fallbacks, frame, windows, setup, store)
+    reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
+    models = _models(fallbacks, reason, frame, windows, setup, store)
     served = serve_forecasts(models, frame, rows, _distrusted(options, frame, rows, setup), setup, store)
     first = fallbacks[served.main]
     reason = "; ".join([*filter(None, [first.degraded_reason]), *map(str, served.errors)])

@@ -17,6 +17,9 @@ from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSp
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
 from tasks.storage.store import Store
 
+TORN_DECISION = (
+    "cannot be read, so the champion is unknown; restore that file from a backup, or delete it to continue without"
+)
 ROLES = ("champion", "challenger", "baseline")
 
 
@@ -39,7 +42,8 @@ def registration_cache_key(
     """Return what a decision depends on. A registry inside the store is left out, since it moves with the store."""
     external = None if not gate.tracking or gate.tracking.artifacts else gate.tracking.uri
     models = [result.candidate for result in trained]
-    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external
+    torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
+    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external, torn
 
 
 @step(cache_key=registration_cache_key)
@@ -73,6 +77,9 @@ def register(
     champion = next((model for model in evaluated.candidates if model.role == "champion"), None)
     challengers = {model.label: model for model in evaluated.candidates if model.role == "challenger"}
     promotion = _decide(losses, evaluated, champion, gate.promotion)
+    torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
+    if torn and not incumbent:
+        promotion = PromotionDecision(winner=None, reason=f"no model is promoted: {torn[-1]} {TORN_DECISION}")
     if _lost_champion(evaluated) and (kept := champions.decision_of(context.pipeline, context.as_of, store)):
         reason = f"{_reason(promotion, evaluated)}; the decision that this night has already recorded stays"
         decided = champions.champion_at(context.pipeline, context.as_of, store)

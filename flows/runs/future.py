@@ -6,6 +6,8 @@ A clock or `--as-of` in the future once froze `latest/` and the aliases: every l
 from datetime import datetime, timedelta
 
 from data_contracts.errors import SpecError
+from tasks.registration import TORN_DECISION
+from tasks.registry.champions import unreadable_decisions
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
@@ -38,3 +40,9 @@ def future_notices(pipeline: str, as_of: datetime, now: datetime, store: Store) 
             f"alias ignore: {names}{more}; nightcast doctor lists the files to delete"
         )
     return tuple(notices)
+
+
+def store_notices(pipeline: str, as_of: datetime, now: datetime, store: Store) -> tuple[str, ...]:
+    """Describe the faults of the store that concern a night: torn decision records, and nights in the future."""
+    torn = (f"decision record {uri} {TORN_DECISION}" for uri in unreadable_decisions(pipeline, as_of, store))
+    return (*torn, *future_notices(pipeline, as_of, now, store))

@@ -15,7 +15,7 @@ from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.failure_record import describe_failure, first_missing_step
-from flows.runs.future import future_notices, refuse_future
+from flows.runs.future import refuse_future, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
@@ -97,8 +97,8 @@ class Run:
     @property
     def notices(self) -> tuple[str, ...]:
         """Faults of the store that this run met."""
-        future = future_notices(self.spec.name, self.as_of, self.started, self.store)
-        return (*(self.guard.notices if self.guard else ()), *future)
+        faults = store_notices(self.spec.name, self.as_of, self.started, self.store)
+        return (*(self.guard.notices if self.guard else ()), *faults)
 
     @contextlib.contextmanager
     def exclusive(self) -> Iterator[None]:

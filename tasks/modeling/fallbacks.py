@@ -98,7 +98,7 @@ def serve_forecasts(
         served.append(ServedRows(number, model, table, tuple(sorted(set(table["unique_id"])))))
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
     if not served:
-        raise errors[0]
+        raise errors[0] if errors else NightcastError("no model and no baseline can forecast")
     main = next((part for part in served if not set(part.series) <= set(distrusted)), served[0])
     return ServedForecast(
         main=main.number,

@@ -7,12 +7,13 @@ before its as-of. So a night that is run again, or run late, uses the champion t
 import contextlib
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import Any
 
 from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from tasks.modeling.candidate import Candidate
-from tasks.storage.layout import decisions_dir, parse_vintage, record_uri
+from tasks.storage.layout import artifacts_dir, decisions_dir, parse_vintage, record_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import floor_to_second, is_newest
 
@@ -58,9 +59,28 @@ def _champions(pipeline: str, store: Store, includes: Callable[[datetime], bool]
     """
     for uri in reversed(store.list_files(decisions_dir(pipeline))):
         moment = parse_vintage(uri)
-        decision = store.read_json(uri) if moment and includes(moment) else None
+        decision = _read_decision(uri, pipeline, moment, store) if moment and includes(moment) else None
         if decision and decision.get("dropped"):
             return
         if decision and decision.get("champion"):
             with contextlib.suppress(ValidationError):
                 yield Candidate.model_validate(decision["champion"])
+
+
+def unreadable_decisions(pipeline: str, as_of: datetime, store: Store) -> tuple[str, ...]:
+    """Return the decision records before `as_of` that are torn and have no copy: a champion may be unknown."""
+    moments = {uri: parse_vintage(uri) for uri in store.list_files(decisions_dir(pipeline))}
+    earlier = {uri: moment for uri, moment in moments.items() if moment and moment < floor_to_second(as_of)}
+    return tuple(uri for uri, moment in earlier.items() if _read_decision(uri, pipeline, moment, store) is None)
+
+
+def _read_decision(uri: str, pipeline: str, moment: datetime, store: Store) -> dict[str, Any] | None:
+    """Read a decision record; if it is torn, its copy among the artifacts. None if neither can be read."""
+    decision = store.read_json(uri)
+    if decision is not None:
+        return decision
+    for copy in reversed(store.list_files(artifacts_dir("decision"))):
+        record = store.read_json(copy) or {}
+        if record.get("pipeline") == pipeline and record.get("as_of") == moment.isoformat():
+            return record
+    return None

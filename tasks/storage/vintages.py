@@ -32,7 +32,7 @@ def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Ar
 
 
 def published_at(pipeline: str, as_of: datetime, store: Store) -> Artifact | None:
-    """Return the table that is published for this as-of; None if it is missing or damaged."""
+    """Return the table that is published for this as-of; None if the file is missing or damaged."""
     try:
         return store.table_at(vintage_uri("forecasts", pipeline, as_of), "forecasts")
     except StoreDamaged:

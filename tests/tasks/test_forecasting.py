@@ -242,3 +242,14 @@ def test_damaged_champion_without_former_or_evaluation_is_replaced_by_a_baseline
     done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion)
     assert done.rung.candidate.role == "baseline"
     assert str(done.rung.degraded_reason).startswith(f"the champion can't forecast; {champion.bundle.uri} in the store")
+
+
+def test_baseline_publishes_if_the_evaluation_failed_and_there_is_no_champion(
+    prepared: Any, forecast_setup: ForecastSetup, run_context: MakeContext
+) -> None:
+    failed = StepFailure(step="evaluate", reason="out of memory")
+    options = forecast_options(StepFailure(step="register", reason="needs evaluate"), None, (), failed)
+    context = run_context("2024-03-11")
+    done = forecast.fn(prepared.clean, prepared.windows, options, context, forecast_setup, prepared.store)
+    assert (done.rung.candidate.role, done.table.rows) == ("baseline", 6)
+    assert done.rung.degraded_reason == "no model could be registered, so none could become champion"

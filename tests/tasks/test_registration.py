@@ -235,3 +235,17 @@ def test_reason_says_why_the_champion_was_not_compared(
     done = run_registration(run_context("2024-03-11", "other"), (new,), old)
     assert done.moved
     assert "beats every baseline, and old v7 could not be compared" in done.reason
+
+
+def test_no_model_is_promoted_while_a_decision_record_cannot_be_read(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any
+) -> None:
+    earlier = Path(prepared.store.root) / "decisions/pipeline=torn/vintage=2024-03-10T000000Z.json"
+    earlier.parent.mkdir(parents=True)
+    earlier.write_bytes(b"{")
+    new = model("near", GOOD, kind="seasonal_mean")
+    done = run_registration(run_context("2024-03-11", "torn"), (new,))
+    assert (done.champion, done.moved) == (None, False)
+    assert "vintage=2024-03-10T000000Z.json cannot be read, so the champion is unknown" in done.reason
+    earlier.unlink()
+    assert run_registration(run_context("2024-03-12", "torn"), (new,)).moved

@@ -112,3 +112,18 @@ def test_vintage_is_the_as_of_in_utc_and_sorts_as_text() -> None:
 )
 def test_vintage_is_parsed_from_a_path(uri: str, moment: datetime | None) -> None:
     assert layout.parse_vintage(uri) == moment
+
+
+@pytest.mark.parametrize("torn", [b"", b"{", b"\x00" * 40, b"[]"])
+def test_torn_decision_is_read_from_its_copy(store: Store, model: Model, torn: bytes) -> None:
+    record = f'{{"champion": {model("gru", 0.1, "champion").model_dump_json()}, "pipeline": "shop", "as_of": "%s"}}'
+    data = (record % SECOND.isoformat()).encode()
+    decision = champions.record_decision("shop", SECOND, store.put_bytes(data, "decision", "json"), store)
+    (Path(store.root) / decision.uri).write_bytes(torn)
+    assert name_of(champions.champion_before("shop", THIRD, store)) == "gru"
+    assert champions.unreadable_decisions("shop", THIRD, store) == ()
+    for copy in (Path(store.root) / "artifacts/decision").iterdir():
+        copy.unlink()
+    assert champions.champion_before("shop", THIRD, store) is None
+    assert champions.unreadable_decisions("shop", THIRD, store) == (decision.uri,)
+    assert champions.unreadable_decisions("shop", SECOND, store) == ()
