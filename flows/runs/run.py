@@ -12,6 +12,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
 from data_contracts.errors import LeaseLost, NightcastError, redact
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
+from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.outcome import Outcome, summarize
@@ -60,7 +61,7 @@ class Run:
         self.settings = settings = Settings()
         self.token = 0
         self.flow, self.started, self.dry_run = flow, datetime.now(UTC), request.dry_run
-        self.spec = request.overrides.applied_to(PipelineSpec.read(request.pipeline, settings.pipelines))
+        self.spec = request.overrides.applied_to(read_requested(request.pipeline, settings.pipelines))
         self.as_of = self.spec.parse_as_of(request.as_of or self.spec.schedule.as_of or flow_run.scheduled_start_time)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
