@@ -8,7 +8,7 @@ import typer
 from deployments.cli import data_commands, server_commands
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
-from deployments.process_environment import configure
+from deployments.process_environment import configure, drop_unreachable_server
 
 app = typer.Typer(
     add_completion=False,
@@ -128,6 +128,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     configure(verbose, quiet)
 
     def body() -> tuple[dict[str, Any], str]:
+        drop_unreachable_server()  # before Prefect is imported
         from deployments.commands.tune import write_tuned_pipeline
         from tasks.search.search import SearchBudget
 

@@ -3,7 +3,7 @@
 import sys
 import time
 
-from deployments.process_environment import configure
+from deployments.process_environment import configure, drop_unreachable_server
 
 PIPELINE = "nyc-delays"
 NIGHTS = ("2013-11-28", "2013-11-29", "2013-11-30")
@@ -21,6 +21,7 @@ def main() -> None:
     started = time.perf_counter()
     configure()
     sys.stderr.write("Nightcast demo: three nights over 27 series of late departures from New York, 2013.\n")
+    drop_unreachable_server()
     sys.stderr.write("Starting Prefect for this process …\n")
     from deployments.commands.show import newest_forecasts
     from flows.nightly import nightly

@@ -33,7 +33,7 @@ def find_pipeline(pipeline: str, folder: Path | None = None) -> Path:
 
 
 def _without_link_to_outside(file: Path) -> Path:
-    """Return `file`. Raises SpecError if it is a symbolic link that leaves its folder: a name stands for that folder."""
+    """Return `file`. Raises SpecError if it is a symbolic link that leaves its folder, which the name stands for."""
     target = file.resolve()
     if target.is_relative_to(file.parent.resolve()):
         return file

@@ -107,6 +107,7 @@ class SourceSpec(Spec):
     frequencies of the last day (ME, QE, YE, BME), otherwise `begin`. Only periods that are over by the as-of count."""
 
     _folder: str = PrivateAttr("")
+    _document: Path | None = PrivateAttr(None)
 
     @field_validator("timezone")
     @classmethod
@@ -197,13 +198,20 @@ class SourceSpec(Spec):
         """The folder of the YAML; empty for a source without a YAML."""
         return self._folder
 
-    def with_resolved_paths(self, resolve: Callable[[str], str], folder: Path) -> "SourceSpec":
-        """Return the source of a YAML in `folder`, with its local path resolved."""
+    @property
+    def document(self) -> Path | None:
+        """The YAML; None for a source without a YAML."""
+        return self._document
+
+    def with_resolved_paths(
+        self, resolve: Callable[[str], str], folder: Path, document: Path | None = None
+    ) -> "SourceSpec":
+        """Return the source of a YAML, `document` in `folder`, with its local path resolved."""
         changes = {"path": resolve(self.path)} if self.path else {}
         if local := SQLITE_URL.fullmatch(self.url):
             changes["url"] = f"{local[1]}{resolve(local[2])}{local[3]}"
         moved = self.model_copy(update=changes)
-        moved._folder = str(folder)
+        moved._folder, moved._document = str(folder), document
         return moved
 
     @field_serializer("path", "url")

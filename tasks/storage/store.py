@@ -20,6 +20,7 @@ from data_contracts.spec import Spec
 from tasks.storage import files
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
+from tasks.storage.local_paths import LinkOutside
 
 
 class StoreUnusable(NightcastError):
@@ -178,6 +179,8 @@ class Store(Spec):
             return self._read_file(uri)
         except FileNotFoundError as missing:
             raise StoreDamaged(uri, "is missing") from missing
+        except LinkOutside as link:
+            raise StoreDamaged(uri, f"is not a file of the store: {link}") from link
         except (OSError, ValueError, ImportError) as error:
             raise StoreUnusable(
                 f"cannot read {uri} from the store {self.display_root!r}: {error}. Check permissions, or set "

@@ -47,7 +47,7 @@ def test_run_of_a_deployment_refuses_a_pipeline_that_is_no_name_in_the_folder(fo
         with pytest.raises(SpecError, match="folder of pipelines") as refused:
             read_requested(request, folder)
         assert refused.value.exit_code == 2
-    with pytest.raises(SpecError, match="is a whole pipeline; .* one of: good, inside, linked, nyc-delays"):
+    with pytest.raises(SpecError, match=r"is a whole pipeline; .* one of: good, inside, linked, nyc-delays"):
         read_requested(PipelineSpec.model_validate(CODE), folder)
     assert [read_requested(name, folder).name for name in ("good", "inside")] == ["good", "good"]
 
@@ -79,7 +79,7 @@ def test_api_without_the_schema_check_starts_no_code(prefect_server, tmp_path, m
     with get_client(sync_client=True) as client:
         deployment = client.create_deployment(client.create_flow(nightly), "door", enforce_parameter_schema=False)
         made = client.create_flow_run_from_deployment(deployment, parameters={"pipeline": CODE})
-        with pytest.raises(SpecError, match="is a whole pipeline"):
+        with pytest.raises(SpecError, match=r"is a whole pipeline"):
             run_flow(nightly, flow_run=made, parameters=made.parameters)
         assert client.read_flow_run(made.id).name == "refused"
     assert not (tmp_path / "mark").exists()
