@@ -25,7 +25,7 @@ class BackfillResult(Spec):
     lines: tuple[str, ...]
 
 
-@flow(name="backfill", flow_run_name=backfill_name, persist_result=False)
+@flow(name="backfill", flow_run_name=backfill_name, persist_result=False, result_serializer="json")
 def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: DryRun = False) -> BackfillResult:
     """Run the nights that have no forecasts. Raises NightsFailed, after the last night, if some nights failed."""
     settings = Settings()
