@@ -19,6 +19,7 @@ from flows.pipeline.alerts import AlertSpec
 from flows.pipeline.contract_checks import check_contract
 from flows.pipeline.files import find_pipeline, resolve_paths
 from flows.pipeline.schedule_spec import ScheduleSpec
+from flows.settings import Settings
 from models.data.calendar import default_lookback
 from models.data.closed_times import has_closed_times
 from models.data.features import FeatureSpec
@@ -139,6 +140,7 @@ class PipelineSpec(Spec):
         """Return the spec with its local paths resolved, as `resolve_paths` does it for the YAML file at `path`."""
         source = self.source.with_resolved_paths(lambda local: resolve_paths(local, path), path.parent, path)
         contract = resolve_paths(self.contract, path) if self.contract else None
+        source = source.permit_private_addresses(Settings().allow_private_sources)
         resolved = self.model_copy(update={"source": source, "contract": contract})
         resolved._contract = None
         return resolved
