@@ -6,7 +6,11 @@ from typing import Any
 from data_contracts.errors import redact
 
 VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
-SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"pass|pwd|secret|token|credential|(^|_)key|(access|api)-?key|auth(?!or(?!i))|bearer|cookie|signature"
+    r"|(^|[_-])(sig|sas|pw)($|[_-])",
+    re.IGNORECASE,
+)
 
 
 def redact_url(url: str) -> str:
@@ -15,11 +19,18 @@ def redact_url(url: str) -> str:
 
 
 def redact_values(value: Any, name: str = "") -> Any:
-    """Replace the values of settings whose names mean a secret; a reference to a variable stays."""
+    """Replace the values of settings that `is_secret_name` names; references to a variable and booleans stay."""
     if isinstance(value, dict):
-        return {key: redact_values(item, str(key)) for key, item in value.items()}
+        return {key: redact_values(item, f"{name}/{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redact_values(item, name) for item in value]
-    if isinstance(value, str) and not VARIABLE_REFERENCE.fullmatch(value):
-        return "…" if SECRET_NAME.search(name) else redact_url(value) if "://" in value else value
-    return value
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and VARIABLE_REFERENCE.fullmatch(value)):
+        return value
+    if is_secret_name(name):
+        return "…"
+    return redact_url(value) if isinstance(value, str) and "://" in value else value
+
+
+def is_secret_name(path: str) -> bool:
+    """Return whether a setting is secret by its name, or by that of a setting above; names are separated by /."""
+    return any(SECRET_NAME.search(part) for part in path.split("/"))

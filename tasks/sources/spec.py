@@ -229,6 +229,10 @@ class SourceSpec(Spec):
     def _dump_address(self, address: str) -> str:
         return redact_url(address) if "://" in address else address
 
+    @field_serializer("query")
+    def _dump_query(self, query: str | None) -> str | None:
+        return redact(query) if query else query
+
     @field_serializer("storage", "parameters", "arguments")
     def _dump_values(self, values: dict[str, Any]) -> Any:
         return redact_values(values)
