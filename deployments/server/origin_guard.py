@@ -30,7 +30,7 @@ class OriginGuard:
             await JSONResponse({"detail": message}, 403)(scope, receive, send)
 
     def _foreign_origin(self, scope: Scope) -> str:
-        """Return the first origin that is not of this server; empty if there is none."""
+        """Return the first origin that is not of this server; empty if all are its own."""
         headers = [(name.lower(), value.decode("latin-1").lower()) for name, value in scope["headers"]]
         addressed = {value for name, value in headers if name == b"host" and value.partition(":")[0] in self.hosts}
         own = {f"{scheme}://{host}" for host in addressed for scheme in ("http", "https")}

@@ -15,8 +15,8 @@ from data_contracts.errors import SourceUnreadable, SpecError, redact
 from data_contracts.yaml_reader import spec_error_from
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, join_names
 from tasks.profiling.number_format import infer_number_format
+from tasks.sources.addresses import SCHEMES
 from tasks.sources.errors import translate_errors
-from tasks.sources.files.addresses import SCHEMES
 from tasks.sources.files.csv_reader import sample_dialect
 from tasks.sources.files.filesystem import SUFFIXES, is_hidden, list_source_files
 from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table

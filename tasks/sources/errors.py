@@ -9,7 +9,7 @@ import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import ContractBroken, NightcastError, SourceUnreadable, SpecError
-from tasks.sources.files.addresses import private_address_error, record_refusals
+from tasks.sources.addresses import private_address_error, record_refusals
 from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 

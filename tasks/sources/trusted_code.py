@@ -67,9 +67,9 @@ class TrustedImports:
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> ModuleSpec | None:
         """Return None, so that the next finder imports the module. Raises SpecError if its file is not trusted."""
-        found = PathFinder.find_spec(name, path)
-        if found and found.origin and found.has_location:
-            self.check(Path(found.origin))
+        module = PathFinder.find_spec(name, path)
+        if module and module.origin and module.has_location:
+            self.check(Path(module.origin))
         return None
 
     def check(self, file: Path) -> None:

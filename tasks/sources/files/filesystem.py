@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import fsspec
 import pyarrow as pa
 
-from tasks.sources.files.addresses import checked_address
+from tasks.sources.addresses import checked_address
 from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
 

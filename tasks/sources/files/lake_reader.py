@@ -10,7 +10,7 @@ import fsspec
 import pyarrow as pa
 
 from tasks.sources import limits
-from tasks.sources.files.addresses import HTTP_PROTOCOLS, PINNED_PROTOCOLS, UNCHECKED_PROTOCOLS
+from tasks.sources.addresses import HTTP_PROTOCOLS, PINNED_PROTOCOLS, UNCHECKED_PROTOCOLS
 from tasks.sources.files.filesystem import open_file
 from tasks.sources.limits import check_limit, source_error
 from tasks.sources.schemas import convert, plain_type

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from data_contracts.errors import SourceUnreadable, SpecError
-from tasks.sources.files import addresses
-from tasks.sources.files.addresses import checked_address, is_private
+from tasks.sources import addresses
+from tasks.sources.addresses import checked_address, is_private
 from tasks.sources.read import fingerprint, read_source
 from tasks.sources.spec import SourceSpec
 
