@@ -13,7 +13,9 @@ from contextvars import ContextVar
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from data_contracts.errors import SpecError
+from fsspec.registry import available_protocols
+
+from data_contracts.errors import SourceUnreadable, SpecError
 from tasks.sources.spec import SourceSpec
 
 LOCAL_PROTOCOLS = ("file", "local", "memory", "zip", "tar", "simplecache", "filecache", "blockcache")
@@ -23,7 +25,10 @@ PINNED_PROTOCOLS = ("ftp", "sftp", "ssh")  # one connection, to the address that
 UNCHECKED_PROTOCOLS = ("ftps", "hdfs", "webhdfs")  # they connect to hosts that another host names
 SCHEMES = (*LOCAL_PROTOCOLS, *BUCKET_PROTOCOLS, *HTTP_PROTOCOLS, *PINNED_PROTOCOLS, *UNCHECKED_PROTOCOLS)
 SUPPORTED = "file, s3, gs, abfs, https, sftp"
-OTHER_ADDRESS_OPTIONS = ("fo", "fs", "target_protocol", "target_options", "remote_protocol", "remote_options")
+# Options of fsspec that would open another address than that of the path.
+OTHER_ADDRESS_OPTIONS = frozenset(
+    ("protocol", "host", "fo", "fs", "target_protocol", "target_options", "remote_protocol", "remote_options")
+)
 CHAIN = re.compile(r"::(?![^\[\]]*\])")  # as fsspec splits a path, but not inside [::1]
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
 PERMIT = "To read it all the same, set NIGHTCAST_ALLOW_PRIVATE_SOURCES=true"
@@ -52,7 +57,7 @@ def checked_address(source: SourceSpec) -> tuple[str, dict[str, Any]]:
     protocols = [_protocol(part, chained=len(parts) > 1) for part in parts]
     if unknown := [name for name in protocols if name and name not in SCHEMES]:
         raise SpecError(_message(source, f"{unknown[0]}:// is not supported; use one of {SUPPORTED}"))
-    if hidden := [name for name in OTHER_ADDRESS_OPTIONS if name in source.storage]:
+    if hidden := sorted(_option_names(source.storage) & OTHER_ADDRESS_OPTIONS):
         reason = f"source.storage.{hidden[0]} names a second address; write both in path, as in zip://*.csv::s3://b/x"
         raise SpecError(_message(source, reason))
     if source.allows_private_addresses:
@@ -97,13 +102,20 @@ def is_private(address: str) -> bool:
     return any(item is not None and (not item.is_global or item.is_multicast) for item in embedded)
 
 
+def _option_names(storage: dict[str, Any]) -> set[str]:
+    """Return the names of the options, with those that are given for a single protocol of a chain."""
+    nested = [options for name, options in storage.items() if name in SCHEMES and isinstance(options, dict)]
+    return set(storage).union(*nested)
+
+
 def _protocol(part: str, chained: bool) -> str:
     """Return the protocol of a part of a path, as fsspec reads it; empty for a local path."""
     if "://" in part:
         return part.split("://", 1)[0].lower()
     if part.startswith("data:"):
         return "data"
-    return part if chained and part.isalpha() and part.islower() else ""
+    is_protocol = part in available_protocols() or (part.isalpha() and part.islower())
+    return part if chained and is_protocol else ""
 
 
 def _pinned(part: str, protocol: str, source: SourceSpec) -> str:
@@ -112,10 +124,12 @@ def _pinned(part: str, protocol: str, source: SourceSpec) -> str:
         return part
     addresses = _resolve(part)
     if refused := [address for address in addresses if is_private(address)]:
-        error = private_address_error(source, refused[0])
-        raise error
-    if protocol in HTTP_PROTOCOLS or not addresses:
+        private = private_address_error(source, refused[0])
+        raise private
+    if protocol in HTTP_PROTOCOLS:
         return part
+    if not addresses:
+        raise SourceUnreadable(f"the source {source.label}", ["the name of its host cannot be resolved"])
     url = urlsplit(part)
     login, at, _ = url.netloc.rpartition("@")
     host = f"[{addresses[0]}]" if ":" in addresses[0] else addresses[0]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import yaml
 from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
@@ -108,3 +109,27 @@ def test_reports_serve_no_link_that_leaves_the_store(up, tmp_path):
     for name in ("linked", "folder"):
         answer = httpx.get(f"{up.ready['prefect']}/reports/pipeline=small/{name}/index.html")
         assert (answer.status_code, "of another user" in answer.text) == (404, False)
+
+
+@pytest.mark.slow
+def test_run_of_the_api_starts_no_code_that_its_parameters_bring(up, tmp_path):
+    mark, spec = tmp_path / "mark", up.folder / "pipelines/small.yaml"
+    (tmp_path / "evil.py").write_text(f"def run():\n    open({str(mark)!r}, 'w').close()\n")
+    evil = yaml.safe_load(spec.read_text()) | {"source": {"kind": "python", "callable": "evil:run"}}
+    (tmp_path / "evil.yaml").write_text(yaml.safe_dump(evil))
+    requests = [
+        {"pipeline": evil},
+        {"pipeline": str(tmp_path / "evil.yaml")},
+        {"pipeline": f"../{tmp_path.name}/evil.yaml"},
+        {"pipeline": "small", "overrides": {"source": evil["source"]}},
+    ]
+    for parameters in requests:
+        body = {"parameters": parameters, "enforce_parameter_schema": False}
+        with up.client() as client:
+            deployment = client.get("/deployments/name/monitor/small").json()["id"]
+            made = client.post(f"/deployments/{deployment}/create_flow_run", json=body)
+        assert made.is_success, made.text
+        state = up.wait_for(made.json()["id"], "COMPLETED", "FAILED", "CRASHED")["state"]
+        assert state["type"] == "FAILED"
+        assert "folder of pipelines" in state["message"] or "Extra inputs are not permitted" in state["message"]
+    assert not mark.exists()

@@ -135,6 +135,8 @@ def test_protocol_whose_hosts_cannot_be_checked_needs_a_permission(protocol: str
         "simplecache::smb://host/s.csv",
         "git+ssh://host/s.csv",
         "arrow_hdfs://host/s.csv",
+        "simplecache::arrow_hdfs::s.csv",
+        "zip://*.csv::github::x",
         "data:text/csv;base64,c2t1",
         "generic://host/s.csv",
     ],
@@ -144,10 +146,28 @@ def test_protocol_outside_the_list_is_refused_also_in_a_chain(path: str) -> None
         read_source(csv(path))
 
 
-@pytest.mark.parametrize("option", ["fo", "target_protocol", "fs"])
-def test_second_address_in_the_options_is_refused(option: str) -> None:
+@pytest.mark.parametrize(
+    ("path", "option", "storage"),
+    [
+        ("127.0.0.1/s.csv", "protocol", {"protocol": "http"}),
+        ("simplecache://host/s.csv", "target_protocol", {"target_protocol": "http"}),
+        ("simplecache://x.csv", "fo", {"simplecache": {"fo": "http://127.0.0.1/s.csv"}}),
+        ("ftp://files.example/s.csv", "host", {"host": "127.0.0.1"}),
+        ("zip://*.csv::s3://b/a.zip", "protocol", {"s3": {"protocol": "http"}}),
+    ],
+)
+def test_second_address_in_the_options_is_refused(path: str, option: str, storage: dict[str, Any]) -> None:
     with pytest.raises(SpecError, match=rf"source.storage.{option} names a second address; write both in path"):
-        read_source(csv("simplecache://host/s.csv", storage={option: "http"}))
+        read_source(csv(path, storage=storage))
+
+
+def test_sftp_host_that_cannot_be_resolved_is_not_left_to_the_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(*_: Any) -> Any:
+        raise socket.gaierror
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(SourceUnreadable, match="the name of its host cannot be resolved"):
+        read_source(csv("sftp://files.example/s.csv"))
 
 
 def test_host_of_sftp_is_replaced_by_the_address_that_was_checked(monkeypatch: pytest.MonkeyPatch) -> None:
