@@ -11,6 +11,7 @@ SECRET_NAME = re.compile(
     r"|(^|[_-])(sig|sas|pw)($|[_-])",
     re.IGNORECASE,
 )
+SECRET_NUMBER_NAME = re.compile(r"pass(word|wd|code|phrase)|pwd|secret|token|credential|(^|_)pin$", re.IGNORECASE)
 
 
 def redact_url(url: str) -> str:
@@ -19,18 +20,22 @@ def redact_url(url: str) -> str:
 
 
 def redact_values(value: Any, name: str = "") -> Any:
-    """Replace the values of settings that `is_secret_name` names; references to a variable and booleans stay."""
+    """Replace the values of settings that `is_secret` names; references to a variable and booleans stay."""
     if isinstance(value, dict):
         return {key: redact_values(item, f"{name}/{key}") for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [redact_values(item, name) for item in value]
     if value is None or isinstance(value, bool) or (isinstance(value, str) and VARIABLE_REFERENCE.fullmatch(value)):
         return value
-    if is_secret_name(name):
+    if is_secret(name, value):
         return "…"
     return redact_url(value) if isinstance(value, str) and "://" in value else value
 
 
-def is_secret_name(path: str) -> bool:
-    """Return whether a setting is secret by its name, or by that of a setting above; names are separated by /."""
-    return any(SECRET_NAME.search(part) for part in path.split("/"))
+def is_secret(path: str, value: Any) -> bool:
+    """Return whether a setting is secret by its name, or by that of a setting above; names are separated by /.
+
+    A number is a secret under fewer names: `shop_key: 12` is the key of a row, and a change of it must be seen.
+    """
+    pattern = SECRET_NAME if isinstance(value, str) else SECRET_NUMBER_NAME
+    return any(pattern.search(part) for part in path.split("/"))

@@ -11,7 +11,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
 
 from data_contracts.errors import SpecError, redact, redact_settings
-from tasks.sources.redaction import SECRET_NAME, is_secret_name
+from tasks.sources.redaction import SECRET_NAME, is_secret
 from tasks.sources.spec import SourceSpec
 
 REFERENCE = re.compile(r"\$\$\{|\$\{([^}]*)\}?")
@@ -62,7 +62,7 @@ class Secrets:
                 self.keep_settings(item, name)
         elif isinstance(value, str | int | float) and not isinstance(value, bool):
             self.keep_url(str(value))
-            if is_secret_name(name) and len(str(value)) >= MIN_CHARACTERS:
+            if is_secret(name, value) and len(str(value)) >= MIN_CHARACTERS:
                 self.keep(str(value), "…")
                 self.keep(str(value).rpartition(" ")[2], "…")  # without Basic or Bearer
 

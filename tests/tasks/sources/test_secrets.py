@@ -132,6 +132,13 @@ def test_short_literals_leave_a_message_as_it_is(tmp_path: Path) -> None:
         read_source(source.with_resolved_paths(str, tmp_path))
 
 
+def test_number_is_hidden_under_names_of_secrets_and_shown_as_the_key_of_a_row() -> None:
+    arguments = {"password": 20131130, "pin": 1234, "shop_key": 12, "tokens": True, "secret": None}
+    source = SourceSpec(kind="python", callable="m:f", arguments=arguments)
+    shown = {"password": "…", "pin": "…", "shop_key": 12, "tokens": True, "secret": None}
+    assert source.model_dump()["arguments"] == shown
+
+
 def test_error_has_no_cause_with_the_driver_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql_reader, "RETRY_DELAYS_S", ())
     monkeypatch.setenv("PW", "hunter2")
