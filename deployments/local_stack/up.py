@@ -143,6 +143,7 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
             screen.add_message(f"the Prefect UI asks once for the key, which is the line in {key_path(stack.home)}")
             if as_json:
                 facts = {"ready": True, "seconds": round(seconds, 1), **stack.addresses, **stack.status}
+                facts["key_file"] = str(key_path(stack.home))
                 sys.stdout.write(json.dumps(facts) + "\n")
                 sys.stdout.flush()
         screen.update(states, stack.status, was_ready)

@@ -22,7 +22,7 @@ def check_trusted(file: Path, document: Path | None) -> None:
 
     Args:
         file: The file; links are followed.
-        document: The YAML of the pipeline. Its owner, root and the user of this process may own the code.
+        document: The YAML of the pipeline. The owner of its folder, root and the user of this process may own the code.
 
     Raises:
         SpecError: Other users can change the file, or it belongs to one.
@@ -33,18 +33,25 @@ def check_trusted(file: Path, document: Path | None) -> None:
             f"{file} brings code into this pipeline, but its mode is {stat.S_IMODE(facts.st_mode):04o}: other users "
             f"can change it. Read it, then run: chmod go-w {file}"
         )
-    owners = {ROOT_USER, os.geteuid(), *([document.stat().st_uid] if document else [])}
+    owners = {ROOT_USER, os.geteuid(), *([document.parent.stat().st_uid] if document else [])}
     if facts.st_uid not in owners:
         raise SpecError(
-            f"{file} brings code into this pipeline, but belongs to user {facts.st_uid}, and the pipeline does not. "
-            f"Read it, then run as root: chown {os.geteuid()} {file}"
+            f"{file} brings code into this pipeline, but belongs to user {facts.st_uid}, who is neither the owner "
+            f"of the folder of the pipeline nor of this process. Read it, then run as root: chown {os.geteuid()} {file}"
         )
 
 
 def check_document(document: Path | None) -> None:
-    """Check the YAML of a pipeline that names code. Raises SpecError if other users can change it."""
-    if document and document.is_file():
-        check_trusted(document, document)
+    """Check the YAML of a pipeline that names code, and its folder. Raises SpecError if other users can change it."""
+    if not document or not document.is_file():
+        return
+    mode = document.parent.stat().st_mode
+    if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:  # with the sticky bit, nobody replaces a file of another user
+        raise SpecError(
+            f"{document.parent} has mode {stat.S_IMODE(mode):04o}: other users can put files into it, and {document} "
+            f"names code. Read the files in it, then run: chmod go-w {document.parent}"
+        )
+    check_trusted(document, document)
 
 
 def check_contract_code(contract: Contract, path: Path, document: Path | None) -> None:

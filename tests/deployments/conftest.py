@@ -202,3 +202,12 @@ def restored_log(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("level", "propagate"):
         monkeypatch.setattr(log, name, getattr(log, name))
     monkeypatch.setattr(log, "handlers", list(log.handlers))
+
+
+@pytest.fixture(autouse=True)
+def restored_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the password of a temporary server after a command in this process: a later server would ask for it."""
+    for name in ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"):
+        if name not in os.environ:
+            monkeypatch.setenv(name, "")
+            monkeypatch.delenv(name)

@@ -91,6 +91,7 @@ def test_key_is_in_no_command_line_log_or_answer(up):
     key = up.key.partition(":")[2]
     assert len(key) >= 32
     assert key not in json.dumps(up.ready)
+    assert up.ready["key_file"] == str(up.folder / ".prefect/api-key")
     assert [process for process in up.family() if key in " ".join(process.cmdline())] == []
     texts = [*Path(up.folder / ".prefect").glob("up*"), up.folder / "up.err"]
     assert [path.name for path in texts if key in path.read_text(errors="replace")] == []

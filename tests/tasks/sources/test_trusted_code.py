@@ -71,7 +71,20 @@ def test_file_of_another_user_is_refused(folder: Path) -> None:
     os.chown(folder / "neighbour_of_the_door.py", 4242, -1)
     with pytest.raises(SpecError, match=r"neighbour_of_the_door.py .* belongs to user 4242"):
         read_source(source(folder, "loader:frame"))
-    os.chown(folder / "shop.yaml", 4242, -1)  # the pipeline is theirs too
+    os.chown(folder / "neighbour_of_the_door.py", 0, -1)
+    os.chown(folder / "shop.yaml", 4242, -1)  # a pipeline that someone put into the folder
+    with pytest.raises(SpecError, match=r"shop.yaml .* belongs to user 4242"):
+        read_source(source(folder, "loader:frame"))
+    os.chown(folder, 4242, -1)  # the whole folder is theirs, as if it is mounted into a container
+    assert read_source(source(folder, "loader:frame")).num_rows == 1
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o757, 0o777])
+def test_folder_that_others_can_write_is_refused_but_not_with_the_sticky_bit(folder: Path, mode: int) -> None:
+    folder.chmod(mode)
+    with pytest.raises(SpecError, match=rf"{folder} has mode {mode:04o}.* run: chmod go-w {folder}"):
+        read_source(source(folder, "loader:frame"))
+    folder.chmod(0o1777)
     assert read_source(source(folder, "loader:frame")).num_rows == 1
 
 
