@@ -20,10 +20,39 @@ from collections.abc import Mapping, Sequence
 # The credentials of a URL end at the last @ of the line or before the next URL: a password may hold /, @ and spaces.
 URL = re.compile(r"://((?:(?!\s[('\"<]*[a-z][\w+.-]*://).)*@)?([^\s?]*)(\?[^\s/=]+=\S*)?", re.IGNORECASE)
 
+# Values of settings that are written into a text: password=…, 'token': '…', Authorization: Bearer …; not ${NAME}.
+CREDENTIAL_WORDS = (
+    r"pass(?:word|wd|phrase)|pwd|secret|token|credential|signature|(?:api|access|account)[_-]?key|\bsig\b"
+)
+MIN_SECRET_CHARACTERS = 4
+ASSIGNED = re.compile(
+    rf"((?<![\w-])[\w-]*(?:{CREDENTIAL_WORDS})[\w-]*(?:\s*=\s*[\"']?|[\"']\s*[:=]\s*[\"']))(?!\$\{{)"
+    rf"[^\s\"'&;,)]{{{MIN_SECRET_CHARACTERS},}}",
+    re.IGNORECASE,
+)
+AUTHORIZATION = re.compile(
+    r"(authorization[\"']?\s*[:=]\s*[\"']?(?:basic |bearer |token )?|bearer )\S{8,}", re.IGNORECASE
+)
+# A name of a field that mixes letters and digits at this length is a key or a token that was written in its place.
+TOKEN = re.compile(r"(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])(?=[\w+/=-]*\d)[\w+/=-]{16,}|(?=(?:\w*\d){2})\w{16,}")
+MAX_NAME_CHARACTERS = 60
+
 
 def redact(text: str) -> str:
-    """Replace the credentials and the query of every URL in `text` by an ellipsis; what is in doubt is hidden too."""
-    return URL.sub(_redact_url, text)
+    """Hide the credentials and the query of every URL, and secret settings; what is in doubt is hidden too."""
+    return redact_settings(URL.sub(_redact_url, text))
+
+
+def redact_settings(text: str) -> str:
+    """Replace what follows password=, 'token': and the like by an ellipsis."""
+    return AUTHORIZATION.sub(r"\1…", ASSIGNED.sub(r"\1…", text))
+
+
+def redact_name(name: object) -> str:
+    """Return the name of a field for a message: a secret may have been written in its place."""
+    shown = TOKEN.sub("…", redact(str(name)))
+    shown = re.sub(rf"({CREDENTIAL_WORDS})[\s:=].*", r"\1 …", shown, flags=re.IGNORECASE | re.DOTALL)
+    return shown if len(shown) <= MAX_NAME_CHARACTERS else f"{shown[:MAX_NAME_CHARACTERS]}…"
 
 
 def _redact_url(match: re.Match[str]) -> str:

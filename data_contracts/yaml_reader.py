@@ -1,5 +1,6 @@
 """Read YAML documents: plain data only, and every error names file and line."""
 
+import re
 import textwrap
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from data_contracts.errors import SpecError, redact
+from data_contracts.errors import CREDENTIAL_WORDS, SpecError, redact, redact_name
 
 MAX_DOCUMENT_BYTES = 1_000_000  # a pipeline has a few kilobytes; a megabyte is an accident or an attack
 
@@ -28,7 +29,8 @@ class _PlainLoader(yaml.SafeLoader):
                 raise SpecError(f"line {key.start_mark.line + 1}: a field name must be plain text.")
             if key.value in seen:
                 line = key.start_mark.line + 1
-                raise SpecError(f"line {line}: the key {key.value!r} occurs twice. Keep one of them.")
+                name = redact_name(key.value)
+                raise SpecError(f"line {line}: the key {name!r} occurs twice. Keep one of them.")
             seen.add(key.value)
         return super().construct_mapping(node, deep)
 
@@ -94,9 +96,10 @@ def spec_error_from(path: Path | str, error: ValidationError) -> SpecError:
     """Convert a pydantic error to one line per field, named as in the YAML."""
     lines = []
     for finding in error.errors():
-        field = ".".join(str(part) for part in finding["loc"]) or "the document"
+        field = ".".join(redact_name(part) for part in finding["loc"]) or "the document"
         value = finding["input"]
         hidden = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden", "dict_type")
+        hidden = hidden or re.search(CREDENTIAL_WORDS, field, re.IGNORECASE) is not None
         shown = "" if hidden else f" (got {textwrap.shorten(redact(repr(value)), 80)})"
-        lines.append(f"  - {field}: {finding['msg']}{shown}")
+        lines.append(f"  - {field}: {redact(finding['msg'])}{shown}")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))

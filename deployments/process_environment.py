@@ -1,8 +1,10 @@
 """Sets environment variables and logging before Prefect and other heavy libraries are imported."""
 
 import atexit
+import contextlib
 import logging
 import os
+import secrets
 import shutil
 import sys
 import tempfile
@@ -10,6 +12,7 @@ from pathlib import Path
 
 from data_contracts.errors import redact
 from deployments.instance_lock import running_instance
+from deployments.private_home import KEY_BYTES, HomeNotPrivate, close_home, read_api_key
 
 REQUEST_TIMEOUT_S = 10.0
 FIRST_SERVER_ERROR = 500  # HTTP status codes
@@ -38,9 +41,15 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
         "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",  # default 20: too short if another night runs
     }
     defaults |= {"PREFECT_CLIENT_MAX_RETRIES": "3"} if run else {}  # after 2, 4 and 8 seconds; Prefect's default is 5
+    os.umask(os.umask(0o022) | 0o022)  # what runs write may be read by a group, and written by its owner only
     for name, value in defaults.items():
         os.environ.setdefault(name, value)
+    if not read_only and os.environ["PREFECT_HOME"] == defaults["PREFECT_HOME"]:
+        with contextlib.suppress(OSError, HomeNotPrivate):  # `up` refuses such a home, a night does not
+            close_home(Path(defaults["PREFECT_HOME"]))
     _use_server_of_up()
+    if run and "PREFECT_API_URL" not in os.environ:
+        _protect_temporary_server()
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(logging.Formatter("%(message)s"))
     log = logging.getLogger("nightcast")
@@ -75,8 +84,17 @@ def is_server_ready() -> bool:
 def _use_server_of_up() -> None:
     """Use the server of `nightcast up` if it runs on this store: two servers on one database block each other."""
     instance = running_instance(prefect_home())
-    if instance and "PREFECT_API_URL" not in os.environ:
-        os.environ["PREFECT_API_URL"] = f"{instance['prefect']}/api"
+    if not instance:
+        return
+    url, key = f"{instance['prefect']}/api", read_api_key(prefect_home())
+    if os.environ.setdefault("PREFECT_API_URL", url).rstrip("/") == url and key:
+        os.environ.setdefault("PREFECT_API_AUTH_STRING", key)
+
+
+def _protect_temporary_server() -> None:
+    """Give the server that Prefect starts for this process a password that no other user knows."""
+    password = os.environ.setdefault("PREFECT_API_AUTH_STRING", f"nightcast:{secrets.token_urlsafe(KEY_BYTES)}")
+    os.environ.setdefault("PREFECT_SERVER_API_AUTH_STRING", password)
 
 
 def prefect_home() -> Path:

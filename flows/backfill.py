@@ -10,8 +10,8 @@ from data_contracts.errors import LeaseHeld, LeaseLost, NightcastError, NightsFa
 from data_contracts.spec import Spec
 from flows.nightly import nightly
 from flows.pipeline.parameters import Day, DryRun, Pipeline, backfill_name
+from flows.pipeline.requested import read_requested
 from flows.pipeline.schedule import backfill_range, missing_nights
-from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 
 log = logging.getLogger("nightcast")
@@ -26,11 +26,11 @@ class BackfillResult(Spec):
     lines: tuple[str, ...]
 
 
-@flow(name="backfill", flow_run_name=backfill_name, persist_result=False)
+@flow(name="backfill", flow_run_name=backfill_name, persist_result=False, result_serializer="json")
 def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: DryRun = False) -> BackfillResult:
     """Run the nights that have no forecasts. Raises NightsFailed, after the last night, if some nights failed."""
     settings = Settings()
-    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
+    spec, store = read_requested(pipeline, settings.pipelines), settings.opened_store
     nights = backfill_range(spec, start, end, store, datetime.now(UTC))
     published, skipped, lines = list[datetime](), list[datetime](), list[str]()
     failed: dict[str, NightcastError] = {}

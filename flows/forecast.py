@@ -18,7 +18,7 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="forecast", flow_run_name=run_name, persist_result=False)
+@flow(name="forecast", flow_run_name=run_name, persist_result=False, result_serializer="json")
 def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Publish the forecast of the champion. Raises NoChampion if the pipeline has no champion."""
     with open_run("forecast", pipeline, as_of, dry_run=dry_run, force=force) as run:

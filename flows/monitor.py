@@ -16,7 +16,7 @@ from tasks.storage.vintages import list_published_before
 from tasks.validation import validate
 
 
-@flow(name="monitor", flow_run_name=run_name, persist_result=False)
+@flow(name="monitor", flow_run_name=run_name, persist_result=False, result_serializer="json")
 def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Score published forecasts, detect drift, and write the page."""
     with open_run("monitor", pipeline, as_of, dry_run=dry_run, force=force) as run:

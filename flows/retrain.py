@@ -18,7 +18,7 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="retrain", flow_run_name=run_name, persist_result=False)
+@flow(name="retrain", flow_run_name=run_name, persist_result=False, result_serializer="json")
 def retrain(
     pipeline: Pipeline, as_of: AsOf = None, overrides: RunOverrides = NO_OVERRIDES, dry_run: DryRun = False,
     force: Force = False,

@@ -42,6 +42,10 @@ class Settings(BaseSettings):
     )
     lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another run of the same pipeline")
 
+    allow_private_sources: bool = Field(
+        False, description="read http and sftp sources from hosts inside this machine or its network too"
+    )
+
     @property
     def mlflow_address(self) -> str | None:
         """Address of the MLflow UI; None if no server is known."""

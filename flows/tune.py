@@ -13,7 +13,7 @@ from tasks.validation import validate
 from tasks.windowing import cut_windows
 
 
-@flow(name="tune", flow_run_name=run_name, persist_result=False)
+@flow(name="tune", flow_run_name=run_name, persist_result=False, result_serializer="json")
 def tune(pipeline: Pipeline, as_of: AsOf = None, effort: SearchBudget = DEFAULT_BUDGET) -> TuningOutcome:
     """Return the best settings of a search, and whether they are better. Nothing is registered or published."""
     with open_run("tune", pipeline, as_of) as run:

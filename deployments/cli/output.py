@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from data_contracts.errors import NightcastError, RunInterrupted
+from data_contracts.errors import NightcastError, RunInterrupted, redact
 from flows.runs.interruption import announced, current_activity
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
@@ -42,9 +42,10 @@ def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
         hint = "Run the command again with --verbose to see the traceback."
         if "Failed to reach API" in str(error):
             hint = "Start that Prefect server, or unset PREFECT_API_URL: the run then starts its own server."
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else "no reason was given"
+        text = redact(str(error)).strip()
+        reason = text.splitlines()[0] if text else "no reason was given"
         message = f"{type(error).__name__}: {reason}. {hint}"
-        _exit_with({"error": type(error).__name__, "message": str(error)}, message, 1, as_json)
+        _exit_with({"error": type(error).__name__, "message": text}, message, 1, as_json)
     else:
         if result is not None:
             facts, text = result

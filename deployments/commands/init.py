@@ -16,6 +16,7 @@ from deployments.commands.init_request import InitRequest, already_exists, pipel
 from deployments.commands.schema import SCHEMA
 from flows.pipeline.files import ROOT
 from flows.pipeline.spec import PipelineSpec
+from flows.settings import Settings
 from models.data.windows import HistoryTooShort
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference
 from tasks.profiling.open_source import explain_source, infer_source, read_sample
@@ -42,6 +43,7 @@ def init_pipeline(request: InitRequest, hints: Hints) -> tuple[dict[str, Any], s
     name = request.name or pipeline_name_from(requested_source.table or requested_source.path)
     folder = Path(request.folder)
     targets = refuse_existing(request, name)
+    requested_source = requested_source.permit_private_addresses(Settings().allow_private_sources)
     source, sample = read_sample(requested_source, hints)
     profile = profile_table(sample, source, hints)
     explained = (*explain_source(source, sample, hints), *profile.inferences)

@@ -19,16 +19,17 @@ Try next:
 def main() -> None:
     """Run the three nights in one process, then print the leaderboard, one series, the paths and next steps."""
     started = time.perf_counter()
-    configure()
+    configure(run=True)
     sys.stderr.write("Nightcast demo: three nights over 27 series of late departures from New York, 2013.\n")
     sys.stderr.write("Starting Prefect for this process …\n")
+    from deployments.commands.run_flow import call_flow
     from deployments.commands.show import newest_forecasts
     from flows.nightly import nightly
     from flows.settings import Settings
 
     for night in NIGHTS:
         sys.stderr.write(f"\nThe night of {night}\n")
-        outcome = nightly(PIPELINE, night)
+        outcome = call_flow(nightly, {"pipeline": PIPELINE, "as_of": night})
         sys.stderr.write("".join(f"  {line}\n" for line in outcome.lines))
     text = newest_forecasts(PIPELINE, "JFK-all")[1]
     sys.stdout.write(f"\n{text}\n{NEXT_STEPS.format(store=Settings().store)}")

@@ -16,6 +16,7 @@ from data_contracts.errors import NightcastError, redact
 from deployments.instance_lock import single_instance
 from deployments.local_stack.status_screen import StatusScreen
 from deployments.local_stack.supervisor import SupervisedProcess, owner_of_port, stop
+from deployments.private_home import api_key, close_home, key_path
 from deployments.process_environment import child_environment, variable
 from deployments.server.prefect_server_settings import HOST, server_environment
 
@@ -106,13 +107,17 @@ def up(ports: Ports, as_json: bool) -> None:
         as_json: print one JSON object on stdout when everything is ready.
 
     Raises:
+        HomeNotPrivate: other users can read Prefect's home; nothing was started.
         AlreadyUp: another `up` runs on this store; nothing was started.
         PortBusy: a port is in use; nothing was started.
     """
     home = Path(variable("PREFECT_HOME"))
     stack, stopping = LocalStack(ports, home), threading.Event()
     screen = StatusScreen(stack.addresses, home)
+    close_home(home)
     with single_instance(home, stack.addresses):
+        key = api_key(home, variable("PREFECT_SERVER_API_AUTH_STRING"))
+        stack.environment |= {"PREFECT_SERVER_API_AUTH_STRING": key, "PREFECT_API_AUTH_STRING": key}
         for port in filter(None, ports):
             _require_free_port(port)
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -135,8 +140,10 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
             was_ready = True
             seconds = time.monotonic() - stack.begun
             screen.add_message(f"ready after {seconds:.0f} s: serving {stack.status['served']} deployments")
+            screen.add_message(f"the Prefect UI asks once for the key, which is the line in {key_path(stack.home)}")
             if as_json:
                 facts = {"ready": True, "seconds": round(seconds, 1), **stack.addresses, **stack.status}
+                facts["key_file"] = str(key_path(stack.home))
                 sys.stdout.write(json.dumps(facts) + "\n")
                 sys.stdout.flush()
         screen.update(states, stack.status, was_ready)

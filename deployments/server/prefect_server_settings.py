@@ -4,7 +4,7 @@ HOST = "127.0.0.1"
 
 
 def server_environment(port: int) -> dict[str, str]:
-    """Return the environment variables that the server, its UI and every client need."""
+    """Return the environment variables that the server, its UI and every client need, apart from the API's key."""
     api = f"http://{HOST}:{port}/api"
     return {
         "PREFECT_API_URL": api,

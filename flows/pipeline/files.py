@@ -9,15 +9,37 @@ ROOT = Path(__file__).parents[2]
 
 
 def find_pipeline(pipeline: str, folder: Path | None = None) -> Path:
-    """Return the file of a pipeline, given by path or by name. Raises SpecError if no pipeline has this name."""
+    """Return the file of a pipeline, given by path or by name.
+
+    Args:
+        pipeline: The path of a YAML file, or the name of a file in a folder of pipelines.
+        folder: Folder of pipelines, besides deployments/pipelines.
+
+    Returns:
+        The file.
+
+    Raises:
+        SpecError: No pipeline has this name, or its file is a link to a file outside its folder.
+    """
     if pipeline.endswith((".yaml", ".yml")) or "/" in pipeline:
         return Path(pipeline)
     known = list_pipelines(folder)
     if pipeline in known:
-        return known[pipeline]
+        return _without_link_to_outside(known[pipeline])
     names = ", ".join(sorted(known)) or "none"
     raise SpecError(
         f"unknown pipeline {pipeline!r}. Known pipelines: {names}. Give one of them, or the path of a YAML file."
+    )
+
+
+def _without_link_to_outside(file: Path) -> Path:
+    """Return `file`. Raises SpecError if it is a symbolic link that leaves its folder, which the name stands for."""
+    target = file.resolve()
+    if target.is_relative_to(file.parent.resolve()):
+        return file
+    raise SpecError(
+        f"the pipeline {file.stem!r} is a link from {file} to {target}, which is outside the folder of pipelines. Copy "
+        "the file into the folder, or give its path."
     )
 
 

@@ -13,6 +13,7 @@ from pydantic_core import CoreSchema
 from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
 from flows.pipeline.files import list_pipelines
+from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.networks.recurrent import RecurrentSpec
@@ -152,9 +153,9 @@ def run_name() -> str:
     parameters = flow_run.parameters
     pipeline = parameters.get("pipeline")
     try:
-        spec = PipelineSpec.read(pipeline or "", Settings().pipelines)
+        spec = read_requested(pipeline or "", Settings().pipelines)
         moment = spec.parse_as_of(parameters.get("as_of") or spec.schedule.as_of or flow_run.scheduled_start_time)
     except SpecError:
-        return f"{pipeline}"[:80]
+        return pipeline[:80] if isinstance(pipeline, str) else "refused"
     night = moment.astimezone(spec.schedule.zone)
     return f"{spec.name} {night:%Y-%m-%d %H:%M}{' dry run' if parameters.get('dry_run') else ''}"

@@ -16,8 +16,10 @@ from data_contracts.odcs_compiler import read_contract
 from data_contracts.spec import Spec
 from data_contracts.yaml_reader import read_document, spec_error_from
 from flows.pipeline.alerts import AlertSpec
+from flows.pipeline.contract_checks import check_contract
 from flows.pipeline.files import find_pipeline, resolve_paths
 from flows.pipeline.schedule_spec import ScheduleSpec
+from flows.settings import Settings
 from models.data.calendar import default_lookback
 from models.data.closed_times import has_closed_times
 from models.data.features import FeatureSpec
@@ -136,8 +138,9 @@ class PipelineSpec(Spec):
 
     def resolve_path(self, path: Path) -> "PipelineSpec":
         """Return the spec with its local paths resolved, as `resolve_paths` does it for the YAML file at `path`."""
-        source = self.source.with_resolved_paths(lambda local: resolve_paths(local, path), path.parent)
+        source = self.source.with_resolved_paths(lambda local: resolve_paths(local, path), path.parent, path)
         contract = resolve_paths(self.contract, path) if self.contract else None
+        source = source.permit_private_addresses(Settings().allow_private_sources)
         resolved = self.model_copy(update={"source": source, "contract": contract})
         resolved._contract = None
         return resolved
@@ -177,21 +180,12 @@ class PipelineSpec(Spec):
         It is not compiled in `read`, so that a run with a broken contract still leaves its failure page.
 
         Raises:
-            SpecError: The document is not a valid contract, or it and the source disagree on the time zone.
+            SpecError: The document is not a valid contract, or `check_contract` refuses it.
         """
         if self.contract and self._contract is None:
-            self._contract = self._compile(Path(self.contract))
+            path = Path(self.contract)
+            self._contract = check_contract(read_contract(path), path, self.columns.ds, self.source)
         return self._contract
-
-    def _compile(self, path: Path) -> Contract:
-        contract = read_contract(path)
-        zones = [column.zone for column in contract.columns if column.name == self.columns.ds]
-        if self.source.timezone and any(zone and zone != self.source.timezone for zone in zones):
-            raise SpecError(
-                f"the time zone of {self.columns.ds} is {zones[0]} in {self.contract} (defaultTimezone), but "
-                f"{self.source.timezone} in the pipeline (source.timezone). Change one of them."
-            )
-        return contract
 
     @property
     def forecast_setup(self) -> ForecastSetup:

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
+from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 
@@ -24,7 +25,7 @@ class RunRequest(NamedTuple):
 
     def read_spec(self, settings: Settings) -> PipelineSpec:
         """Return the pipeline with the overrides of this run."""
-        return self.overrides.applied_to(PipelineSpec.read(self.pipeline, settings.pipelines))
+        return self.overrides.applied_to(read_requested(self.pipeline, settings.pipelines))
 
     def parse_as_of(self, spec: PipelineSpec, scheduled: datetime | None) -> datetime:
         """Return the as-of in UTC: the given one, else that of the schedule, else the scheduled time, else now."""

@@ -62,6 +62,7 @@ class Step(Generic[P, R]):
             name=self.name,
             task_run_name=self.name,
             persist_result=False,
+            result_serializer="json",  # Prefect's default is pickle
             retries=len(RETRY_DELAYS_S),
             retry_delay_seconds=list(RETRY_DELAYS_S),
             retry_condition_fn=_should_retry,

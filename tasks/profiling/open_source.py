@@ -15,13 +15,15 @@ from data_contracts.errors import SourceUnreadable, SpecError, redact
 from data_contracts.yaml_reader import spec_error_from
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, join_names
 from tasks.profiling.number_format import infer_number_format
+from tasks.sources.addresses import SCHEMES
 from tasks.sources.errors import translate_errors
 from tasks.sources.files.csv_reader import sample_dialect
-from tasks.sources.files.filesystem import SCHEMES, SUFFIXES, is_hidden, list_source_files
+from tasks.sources.files.filesystem import SUFFIXES, is_hidden, list_source_files
 from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
-from tasks.sources.spec import SECRET_NAME, VARIABLE_REFERENCE, SourceSpec
+from tasks.sources.redaction import SECRET_NAME, VARIABLE_REFERENCE
+from tasks.sources.spec import SourceSpec
 
 COMPRESSED_SUFFIXES = (".gz", ".bz2", ".xz", ".zip", ".zst")
 ENCODINGS = ("utf-8", "utf-16", "cp1252")  # in this order; the last reads almost any file

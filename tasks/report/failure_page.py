@@ -3,7 +3,7 @@
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import ContractBroken
+from data_contracts.errors import ContractBroken, redact
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import page_data, render
 from tasks.report.assemble import rules_broken, versions
@@ -20,6 +20,7 @@ def render_failure_page(
     published = store.list_files(latest_dir(pipeline))
     latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
     contract_error = error if isinstance(error, ContractBroken) else None
+    reason = redact(str(error))
     published_line = "No earlier forecast has been published."
     if len(latest):
         published_line = (
@@ -37,12 +38,11 @@ def render_failure_page(
         verdict="bad",
         lines=(
             "Nothing new was published: the data broke its contract." if contract_error else "The night failed.",
-            "Fix the rows listed below, or the rule, and run the same night again." if contract_error else str(error),
+            "Fix the rows listed below, or the rule, and run the same night again." if contract_error else reason,
             published_line,
         ),
         failures=tuple(
-            page_data.FailureRow(step, reason)
-            for reason in (contract_error.findings if contract_error else [str(error)])
+            page_data.FailureRow(step, finding) for finding in (contract_error.findings if contract_error else [reason])
         ),
         leaderboard=pd.DataFrame(),
         metric=question.evaluation.metric,

@@ -9,6 +9,7 @@ import pyarrow as pa
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import ContractBroken, NightcastError, SourceUnreadable, SpecError
+from tasks.sources.addresses import private_address_error, record_refusals
 from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 
@@ -38,10 +39,13 @@ def translate_errors(source: SourceSpec) -> Iterator[SourceSpec]:
         NightcastError: SourceUnreadable or SpecError, without secrets.
     """
     resolved, secrets = source, Secrets()
+    refused: list[str] = []
     try:
         resolved, secrets = resolve_secrets(source)
-        yield resolved
+        with record_refusals() as refused:
+            yield resolved
     except Exception as error:  # noqa: BLE001 - file systems, drivers and user functions raise errors of any type
+        error = private_address_error(source, refused[0]) if refused else error
         translated = _redact(_to_nightcast_error(source, error), source, resolved, secrets)
         raise translated from None
 

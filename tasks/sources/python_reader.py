@@ -5,6 +5,7 @@ import hashlib
 import importlib
 import importlib.util
 import inspect
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -20,6 +21,7 @@ from data_contracts.errors import NightcastError, SpecError
 from tasks.sources import arrow_columns, limits
 from tasks.sources.limits import check_limit, source_error
 from tasks.sources.spec import SourceSpec
+from tasks.sources.trusted_code import TrustedImports, check_document, check_trusted
 
 
 def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], as_of: datetime) -> pa.Table:
@@ -35,9 +37,10 @@ def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], 
 
     Raises:
         SourceUnreadable: The function failed, or did not return a table.
-        SpecError: The function does not exist, or takes other arguments.
+        SpecError: The function does not exist, takes other arguments, or is in a file that other users can change.
     """
-    with _import_path(source.folder), contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the command
+    check_document(source.document)
+    with _import_path(source), contextlib.redirect_stdout(sys.stderr):  # stdout is for the result of the command
         function, arguments = _bind_function(source, as_of)
         table = _to_arrow(_call(function, arguments, source), source)
     names = table.column_names
@@ -54,31 +57,39 @@ def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], 
 def _call(function: Callable[..., Any], arguments: dict[str, Any], source: SourceSpec) -> Any:
     try:
         return function(**arguments)
+    except SpecError:
+        raise
     except (Exception, SystemExit) as error:
         raise source_error(source, _describe_failure(error)) from error
 
 
 @contextlib.contextmanager
-def _import_path(folder: str) -> Iterator[None]:
-    path, dont_write = list(sys.path), sys.dont_write_bytecode
+def _import_path(source: SourceSpec) -> Iterator[None]:
+    path, dont_write, prefix = list(sys.path), sys.dont_write_bytecode, sys.pycache_prefix
     sys.dont_write_bytecode = True  # no files next to the YAML; a module that changed within a second is read again
-    sys.path[:0] = [folder] if folder else []
+    sys.pycache_prefix = os.devnull  # bytecode next to a module may be of another user
+    sys.path[:0] = [source.folder] if source.folder else []
+    finder = TrustedImports(source.document)
+    sys.meta_path.insert(0, finder)
     try:
         yield
     finally:
-        sys.path[:], sys.dont_write_bytecode = path, dont_write
+        sys.meta_path.remove(finder)
+        sys.path[:], sys.dont_write_bytecode, sys.pycache_prefix = path, dont_write, prefix
 
 
 def _bind_function(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., Any], dict[str, Any]]:
     name, _, path = (source.callable or "").partition(":")
     try:
-        function: Any = _import_module(name, source.folder)
+        function: Any = _import_module(name, source)
         for part in path.split("."):
             function = getattr(function, part)
     except ModuleNotFoundError as missing:
         raise SpecError(
             f"the callable {source.label} can't be imported: {missing}; put its module next to the YAML, or install it."
         ) from missing
+    except SpecError:
+        raise
     except AttributeError as missing:
         raise SpecError(f"the module {name} has no {path}: {missing}") from missing
     except (Exception, SystemExit) as error:
@@ -98,11 +109,17 @@ def _bind_function(source: SourceSpec, as_of: datetime) -> tuple[Callable[..., A
     return function, arguments
 
 
-def _import_module(name: str, folder: str) -> ModuleType:
+def _import_module(name: str, source: SourceSpec) -> ModuleType:
     """Import the module next to the YAML, each time anew and under a unique name, or an installed module."""
-    file = Path(folder) / f"{name.replace('.', '/')}.py"
-    if not folder or not file.is_file():
+    file = Path(source.folder) / f"{name.replace('.', '/')}.py"
+    if not source.folder or not file.is_file():
         return importlib.import_module(name)
+    if not file.resolve().is_relative_to(Path(source.folder).resolve()):
+        raise SpecError(
+            f"the callable {source.label} is in {file.resolve()}, outside the folder of the pipeline. Copy that "
+            f"file to {source.folder}, or install its module."
+        )
+    check_trusted(file, source.document)
     unique_name = f"nightcast_source_{hashlib.sha256(str(file.resolve()).encode()).hexdigest()[:16]}"
     spec = importlib.util.spec_from_file_location(unique_name, file)
     if spec is None or spec.loader is None:

@@ -15,6 +15,7 @@ from data_contracts.column_types import known_zone
 from data_contracts.errors import redact
 from data_contracts.spec import Spec
 from tasks.sources.numbers import NumberFormat
+from tasks.sources.redaction import VARIABLE_REFERENCE, redact_url, redact_values
 from tasks.sources.times.time_formats import check_format
 
 Scalar = str | bool | int | float | datetime | date | None
@@ -41,8 +42,6 @@ COMMON_FIELDS = (
     "stamps",
 )  # how values of any kind are parsed
 REQUIRED_FIELD = dict.fromkeys(FIELDS, "path") | {"sql": "url", "python": "callable"}
-VARIABLE_REFERENCE = re.compile(r"\$\{\w+\}")  # a reference to a variable; its name is not secret
-SECRET_NAME = re.compile(r"pass|pwd|secret|token|credential|(^|_)key", re.IGNORECASE)
 SQLITE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
 
 
@@ -107,6 +106,8 @@ class SourceSpec(Spec):
     frequencies of the last day (ME, QE, YE, BME), otherwise `begin`. Only periods that are over by the as-of count."""
 
     _folder: str = PrivateAttr("")
+    _document: Path | None = PrivateAttr(None)
+    _allows_private: bool = PrivateAttr(False)
 
     @field_validator("timezone")
     @classmethod
@@ -184,7 +185,7 @@ class SourceSpec(Spec):
     def label(self) -> str:
         """The source in a message or record, without credentials."""
         if self.kind == "sql":
-            return f"{_redact_url(self.url)}{f' ({self.table})' if self.table else ''}"
+            return f"{redact_url(self.url)}{f' ({self.table})' if self.table else ''}"
         return self.callable or redact(self.path)
 
     @property
@@ -197,38 +198,44 @@ class SourceSpec(Spec):
         """The folder of the YAML; empty for a source without a YAML."""
         return self._folder
 
-    def with_resolved_paths(self, resolve: Callable[[str], str], folder: Path) -> "SourceSpec":
-        """Return the source of a YAML in `folder`, with its local path resolved."""
+    @property
+    def allows_private_addresses(self) -> bool:
+        """Whether hosts inside this machine or its network may be read."""
+        return self._allows_private
+
+    def permit_private_addresses(self, permitted: bool) -> "SourceSpec":
+        """Return the source, to be read also from hosts inside this machine or its network if `permitted`."""
+        permitting = self.model_copy()
+        permitting._allows_private = permitted
+        return permitting
+
+    @property
+    def document(self) -> Path | None:
+        """The YAML; None for a source without a YAML."""
+        return self._document
+
+    def with_resolved_paths(
+        self, resolve: Callable[[str], str], folder: Path, document: Path | None = None
+    ) -> "SourceSpec":
+        """Return the source of a YAML, `document` in `folder`, with its local path resolved."""
         changes = {"path": resolve(self.path)} if self.path else {}
         if local := SQLITE_URL.fullmatch(self.url):
             changes["url"] = f"{local[1]}{resolve(local[2])}{local[3]}"
         moved = self.model_copy(update=changes)
-        moved._folder = str(folder)
+        moved._folder, moved._document = str(folder), document
         return moved
 
     @field_serializer("path", "url")
     def _dump_address(self, address: str) -> str:
-        return _redact_url(address) if "://" in address else address
+        return redact_url(address) if "://" in address else address
+
+    @field_serializer("query")
+    def _dump_query(self, query: str | None) -> str | None:
+        return redact(query) if query else query
 
     @field_serializer("storage", "parameters", "arguments")
     def _dump_values(self, values: dict[str, Any]) -> Any:
-        return _redact_values(values, "")
+        return redact_values(values)
 
     def __repr_args__(self) -> Any:
         return list(self.model_dump().items())
-
-
-def _redact_url(url: str) -> str:
-    """Return a URL without credentials, and without all that follows a question mark."""
-    return redact(url).split("?", 1)[0]
-
-
-def _redact_values(value: Any, name: str) -> Any:
-    """Replace the values of settings whose names mean a secret; a reference to a variable stays."""
-    if isinstance(value, dict):
-        return {key: _redact_values(item, str(key)) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_redact_values(item, name) for item in value]
-    if isinstance(value, str) and not VARIABLE_REFERENCE.fullmatch(value):
-        return "…" if SECRET_NAME.search(name) else _redact_url(value) if "://" in value else value
-    return value

@@ -5,10 +5,13 @@ import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import fsspec
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
+
+from tasks.storage.local_paths import check_inside, forbid_others_to_write, make_folder
 
 
 class FileLocked(OSError):
@@ -16,15 +19,17 @@ class FileLocked(OSError):
 
 
 def read(root: str, uri: str) -> bytes:
-    """Return the bytes at `uri`. Raises FileNotFoundError if the file does not exist."""
+    """Return the bytes at `uri`. Raises FileNotFoundError if the file does not exist, LinkOutside for a link out."""
     filesystem, base = fsspec.core.url_to_fs(root)
+    _check_links(filesystem, base, uri)
     data: bytes = filesystem.cat_file(f"{base}/{uri}")
     return data
 
 
 def exists(root: str, uri: str) -> bool:
-    """Return whether there is a file at `uri`."""
+    """Return whether there is a file at `uri`. Raises LinkOutside if a link leads out of `root`."""
     filesystem, base = fsspec.core.url_to_fs(root)
+    _check_links(filesystem, base, uri)
     return bool(filesystem.isfile(f"{base}/{uri}"))
 
 
@@ -38,8 +43,9 @@ def list_files(root: str, folder: str) -> list[str]:
 
 
 def remove(root: str, uri: str) -> None:
-    """Delete the file at `uri`, if it exists."""
+    """Delete the file or link at `uri`, if it exists."""
     filesystem, base = fsspec.core.url_to_fs(root)
+    _check_links(filesystem, base, _folder_of(uri))
     with contextlib.suppress(FileNotFoundError):
         filesystem.rm_file(f"{base}/{uri}")
 
@@ -66,9 +72,10 @@ def locked(root: str, uri: str, timeout: float) -> Iterator[None]:
         yield
         return
     path = Path(f"{base}/{uri}")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    check_inside(path, Path(base))
+    make_folder(path.parent)
     # A lock file that merely exists would outlive a killed process, so file systems without flock are refused.
-    lock = FileLock(path, timeout=timeout, poll_interval=0.01, fallback_to_soft=False)
+    lock = FileLock(path, timeout=timeout, mode=0o644, poll_interval=0.01, fallback_to_soft=False)
     try:
         lock.acquire()
     except Timeout as busy:
@@ -93,10 +100,14 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
 
     Returns:
         False if the file existed and `only_if_absent` was set, otherwise True.
+
+    Raises:
+        LinkOutside: The folder of `uri` is a link out of `root`, on local disk.
     """
     filesystem, base = fsspec.core.url_to_fs(root)
     target = f"{base}/{uri}"
     if isinstance(filesystem, LocalFileSystem):
+        check_inside(Path(target).parent, Path(base))  # a link at `uri` itself is replaced, not followed
         return _write_local(Path(target), data, only_if_absent)
     filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
     try:
@@ -106,13 +117,23 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
     return True
 
 
+def _check_links(filesystem: Any, base: str, uri: str) -> None:
+    if isinstance(filesystem, LocalFileSystem):
+        check_inside(Path(f"{base}/{uri}"), Path(base))
+
+
+def _folder_of(uri: str) -> str:
+    return uri.rpartition("/")[0]
+
+
 def _write_local(target: Path, data: bytes, only_if_absent: bool) -> bool:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(target.parent)
     scratch = target.parent / f".{uuid.uuid4().hex}.part"  # list_files skips hidden files
     try:
         with scratch.open("xb") as file:
             file.write(data)
             file.flush()
+            forbid_others_to_write(file.fileno())
             os.fsync(file.fileno())
         if only_if_absent:
             try:

@@ -20,6 +20,7 @@ from data_contracts.spec import Spec
 from tasks.storage import files
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
+from tasks.storage.local_paths import LinkOutside
 
 
 class StoreUnusable(NightcastError):
@@ -168,8 +169,9 @@ class Store(Spec):
         try:
             return files.write(self.root, uri, data, only_if_absent=only_if_absent)
         except (OSError, ValueError, ImportError) as error:  # the last two: fsspec does not know the URL
+            reason = redact(str(error))
             raise StoreUnusable(
-                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {error}. Free disk "
+                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {reason}. Free disk "
                 "space or check permissions, or set NIGHTCAST_STORE to another location."
             ) from error
 
@@ -178,9 +180,12 @@ class Store(Spec):
             return self._read_file(uri)
         except FileNotFoundError as missing:
             raise StoreDamaged(uri, "is missing") from missing
+        except LinkOutside as link:
+            raise StoreDamaged(uri, f"is not a file of the store: {link}") from link
         except (OSError, ValueError, ImportError) as error:
+            reason = redact(str(error))
             raise StoreUnusable(
-                f"cannot read {uri} from the store {self.display_root!r}: {error}. Check permissions, or set "
+                f"cannot read {uri} from the store {self.display_root!r}: {reason}. Check permissions, or set "
                 "NIGHTCAST_STORE to another location."
             ) from error
 

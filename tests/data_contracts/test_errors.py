@@ -87,6 +87,12 @@ def test_damage_names_the_file_and_the_fix() -> None:
         # the address that `init` is given: a question mark in the password
         ("postgresql://bob:sec?ret@host/d", "postgresql://…"),
         ("postgresql://host/d?user=ann@example.com&password=secret", "postgresql://…"),
+        # settings in the message of a driver, and the signature of a presigned URL
+        ("login failed: user=ann password=hunter2 host=h", "login failed: user=ann password=… host=h"),
+        ("{'token': 'hunter2', 'rows': 3}", "{'token': '…', 'rows': 3}"),
+        ('{"aws_secret_access_key": "hunter2+/="}', '{"aws_secret_access_key": "…"}'),
+        ("401 for Authorization: Bearer eyJhbGciOi.x", "401 for Authorization: Bearer …"),
+        ("404, url='https://b.example/s.csv?X-Amz-Signature=ab12&x=1'", "404, url='https://b.example/s.csv?…"),
         # a value of a YAML document, in quotes
         (repr("mysql://bob:sec/ret word@host/d"), "'mysql://…@host/d'"),
     ],
@@ -114,7 +120,31 @@ def test_redact_is_as_strict_as_each_pattern_that_it_replaced(former: Any, passw
 
 
 @pytest.mark.parametrize(
-    "text", ["s3://bucket/sales_?.csv", "s3://bucket/day=?/shop=7/*", "mail ann@example.com", "a?b=c"]
+    "text",
+    [
+        *("s3://bucket/sales_?.csv", "s3://bucket/day=?/shop=7/*", "mail ann@example.com", "a?b=c"),
+        *("source.token: Extra inputs are not permitted", "password=${SHOP_PW}", "the token is wrong", "passes=many"),
+    ],
 )
 def test_redact_leaves_text_without_credentials_as_it_is(text: str) -> None:
     assert errors.redact(text) == text
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("learning_rate", "learning_rate"),
+        ("windows_per_epoch_2", "windows_per_epoch_2"),
+        ("departures of 2013, late", "departures of 2013, late"),
+        (3, "3"),
+        ("postgresql://me:hunter2@h/d", "postgresql://…@h/d"),
+        ("password hunter2", "password …"),
+        ("token: hunter2", "token …"),
+        ("AKIAIOSFODNN7EXAMPLE12", "…"),
+        ("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY", "…"),
+        ("9f86d081884c7d659a2feaa0c55ad015", "…"),
+        ("x" * 99, "x" * 60 + "…"),
+    ],
+)
+def test_name_of_a_field_shows_no_secret_that_was_written_in_its_place(name: object, shown: str) -> None:
+    assert errors.redact_name(name) == shown

@@ -130,6 +130,28 @@ def test_url_in_the_wrong_field_is_redacted(windowing: object, name: str, said: 
     assert "er2" not in told
 
 
+SMUGGLED = ("postgresql://me:hunter2@h/d", "password hunter2", "token=hunter2", "hunter2/K7MDENGbPxRfiCYEXAMPLEKEY")
+
+
+@pytest.mark.parametrize("name", SMUGGLED)
+def test_name_of_a_field_smuggles_no_secret_into_a_message(name: str) -> None:
+    with pytest.raises(ValidationError) as found:
+        Pipeline.model_validate({"name": "n", "windowing": {"horizon": 3, name: 1}})
+    assert "hunter2" not in str(spec_error_from("p.yaml", found.value))
+    with pytest.raises(SpecError, match="occurs twice") as twice:
+        mapping(f"'{name}': 1\n'{name}': 2\n", "p.yaml")
+    assert "hunter2" not in str(twice.value)
+
+
+def test_value_of_a_field_with_the_name_of_a_secret_is_not_shown() -> None:
+    class Login(Spec):
+        password: int
+
+    with pytest.raises(ValidationError) as found:
+        Login.model_validate({"password": "hunter2"})
+    assert "hunter2" not in str(spec_error_from("p.yaml", found.value))
+
+
 def test_long_value_is_shortened() -> None:
     with pytest.raises(ValidationError) as found:
         Windowing.model_validate({"horizon": "x" * 5000})

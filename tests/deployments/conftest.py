@@ -126,11 +126,18 @@ class Up:
             timeout=timeout,
         )
 
+    @property
+    def key(self) -> str:
+        """The key of the API, which `up` makes at its first start."""
+        return (self.folder / ".prefect/api-key").read_text().strip()
+
     def client(self) -> httpx.Client:
-        """Return a client of the REST API with the CSRF token that changes require."""
-        token = httpx.get(f"{self.api}/csrf-token", params={"client": "test"}, timeout=30).json()["token"]
-        headers = {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": token}
-        return httpx.Client(base_url=self.api, timeout=30, headers=headers)
+        """Return a client of the REST API with the key, and with the CSRF token that changes require."""
+        user, _, password = self.key.partition(":")
+        auth = httpx.BasicAuth(user, password)
+        answer = httpx.get(f"{self.api}/csrf-token", params={"client": "test"}, timeout=30, auth=auth)
+        headers = {"Prefect-Csrf-Client": "test", "Prefect-Csrf-Token": answer.json()["token"]}
+        return httpx.Client(base_url=self.api, timeout=30, headers=headers, auth=auth)
 
     def run(self, deployment: str, **parameters: Any) -> str:
         """Start a deployment through the REST API and return the id of the run."""
@@ -195,3 +202,12 @@ def restored_log(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("level", "propagate"):
         monkeypatch.setattr(log, name, getattr(log, name))
     monkeypatch.setattr(log, "handlers", list(log.handlers))
+
+
+@pytest.fixture(autouse=True)
+def restored_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the password of a temporary server after a command in this process: a later server would ask for it."""
+    for name in ("PREFECT_API_AUTH_STRING", "PREFECT_SERVER_API_AUTH_STRING"):
+        if name not in os.environ:
+            monkeypatch.setenv(name, "")
+            monkeypatch.delenv(name)

@@ -3,28 +3,20 @@
 import bz2
 import fnmatch
 import gzip
-import ipaddress
 import lzma
 import re
-import socket
 import zipfile
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 import fsspec
 import pyarrow as pa
 
-from data_contracts.errors import SpecError
+from tasks.sources.addresses import checked_address
 from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
 
-# fmt: off
-SCHEMES = (
-    "file", "local", "memory", "s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "http", "https", "ftp", "ftps",
-    "sftp", "ssh", "hdfs", "webhdfs", "oci", "oss", "hf", "zip", "tar", "simplecache", "filecache", "blockcache",
-)
-# fmt: on
 GLOB_CHARACTER = re.compile(r"[*?\[]")
 SUFFIXES = {
     "csv": (".csv", ".tsv", ".txt"),
@@ -52,37 +44,10 @@ MAGIC = (
 
 def open_file(source: SourceSpec) -> tuple[fsspec.AbstractFileSystem, str]:
     """Return (file system, path); raises SpecError for an address that must not be read."""
-    _check_address(source)
-    filesystem, path = fsspec.core.url_to_fs(source.path, **source.storage)
+    path, options = checked_address(source)
+    filesystem, path = fsspec.core.url_to_fs(path, **options)
     filesystem.invalidate_cache()  # a listing of last night is out of date
     return filesystem, path
-
-
-def _check_address(source: SourceSpec) -> None:
-    for part in re.split(r"::(?=\w+://)", source.path):
-        scheme = part.split("://", 1)[0].lower() if "://" in part else ""
-        if scheme and scheme not in SCHEMES:
-            supported = "file, s3, gs, abfs, https, sftp"
-            raise SpecError(
-                f"the source {source.label} can't be opened: {scheme}:// is not supported; use one of {supported}."
-            )
-        if scheme in ("http", "https") and (address := _find_private_address(part)):
-            raise SpecError(
-                f"the source {source.label} can't be opened: its host is {address}, an address inside this machine or "
-                "its network, which is not read over http; give the path of the file, or a bucket."
-            )
-
-
-def _find_private_address(url: str) -> str | None:
-    """Return an address of the host that is not public; None also for a host that cannot be resolved."""
-    try:
-        host = urlsplit(url).hostname or ""
-        resolved = {entry[4][0] for entry in socket.getaddrinfo(host, None)}
-    except (OSError, UnicodeError, ValueError):
-        return None
-    addresses = [ipaddress.ip_address(str(address).split("%")[0]) for address in sorted(map(str, resolved))]
-    mapped = [getattr(address, "ipv4_mapped", None) or address for address in addresses]
-    return next((str(address) for address in mapped if not address.is_global), None)
 
 
 def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: str = "") -> list[str]:

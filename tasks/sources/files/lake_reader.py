@@ -10,11 +10,13 @@ import fsspec
 import pyarrow as pa
 
 from tasks.sources import limits
+from tasks.sources.addresses import HTTP_PROTOCOLS, PINNED_PROTOCOLS, UNCHECKED_PROTOCOLS
 from tasks.sources.files.filesystem import open_file
 from tasks.sources.limits import check_limit, source_error
 from tasks.sources.schemas import convert, plain_type
 from tasks.sources.spec import SourceSpec
 
+NETWORK_PREFIXES = tuple(f"{protocol}://" for protocol in (*HTTP_PROTOCOLS, *PINNED_PROTOCOLS, *UNCHECKED_PROTOCOLS))
 METADATA_VERSION = re.compile(r"v?(\d+)[^/]*\.metadata\.json(?:\.gz)?$|v(\d+)\.gz\.metadata\.json$")
 DELTA_OPTIONS = {  # fsspec's options of a bucket, and the names that the libraries give them
     "key": "AWS_ACCESS_KEY_ID",
@@ -65,6 +67,9 @@ def open_lake_table(source: SourceSpec) -> Any:
         A `DeltaTable`, or a `StaticTable` of pyiceberg. Raises SourceUnreadable for a folder without Iceberg metadata.
     """
     filesystem, path = open_file(source)
+    if source.path.lower().startswith(NETWORK_PREFIXES):  # their libraries connect without the check of `open_file`
+        error = source_error(source, f"a table of kind {source.kind} is read from a folder or a bucket; copy it there")
+        raise error
     address = source.path.rstrip("/") if "://" in source.path else path.rstrip("/")
     if source.kind == "delta":
         from deltalake import DeltaTable

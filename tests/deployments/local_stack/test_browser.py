@@ -53,6 +53,9 @@ def keep(page) -> Callable[[str], None]:
 def test_run_started_by_the_form_completes_with_artifacts(up, page, keep):
     begun = datetime.now(UTC)
     page.goto(f"{up.ready['prefect']}/deployments")
+    page.locator("input[type=password]").fill(up.key)  # once: the browser keeps it
+    keep("0-login")
+    page.get_by_role("button", name="Login", exact=True).click()
     row = page.locator("tr", has_text="nightly").filter(has_text="small")
     keep("1-deployments")
     row.get_by_text("small", exact=True).first.click()
@@ -128,7 +131,8 @@ def test_mlflow_link_of_the_artifact_opens_the_run(up, page, keep):
 
 def test_prefect_command_line_starts_a_run(up):
     words = ("-m", "prefect", "deployment", "run", "nightly/small", "-p", "as_of=2024-01-29T03:00:00Z", "--watch")
-    env = user_environment(up.folder, PREFECT_API_URL=up.api, PREFECT_HOME=str(up.folder / "other-home"))
+    home, key = str(up.folder / "other-home"), up.key
+    env = user_environment(up.folder, PREFECT_API_URL=up.api, PREFECT_API_AUTH_STRING=key, PREFECT_HOME=home)
     result = subprocess.run([sys.executable, *words], env=env, capture_output=True, text=True, check=False, timeout=200)
     assert result.returncode == 0, result.stdout + result.stderr
     assert (up.folder / "store/forecasts/pipeline=small/vintage=2024-01-29T030000Z/forecasts.parquet").exists()

@@ -55,7 +55,7 @@ def test_doctor_finds_the_running_stack_without_configuration(up):
 
 
 def test_other_origins_can_neither_read_nor_start_runs(up):
-    start = {"json": {"flow_runs": {}}}
+    start = {"json": {"flow_runs": {}}, "auth": tuple(up.key.split(":"))}
     assert httpx.post(f"{up.api}/flow_runs/filter", **start).status_code == 403  # no CSRF token
     assert httpx.get(f"{up.api}/health", headers={"Host": "evil.example"}).status_code == 400  # DNS rebinding
     answer = httpx.get(f"{up.api}/health", headers={"Origin": "http://evil.example"})

@@ -76,6 +76,11 @@ def test_short_secret_is_replaced_as_a_word_only() -> None:
         ({"kind": "csv", "path": "s3://b/s.csv", "storage": {"secret": "hunter2", "key": "${K}"}}, "${K}"),
         ({"kind": "csv", "path": "s3://b/s", "storage": {"client_kwargs": {"aws_secret_key": "hunter2"}}}, "…"),
         ({"kind": "python", "callable": "m:f", "arguments": {"token": "hunter2", "rows": 3}}, "…"),
+        ({"kind": "python", "callable": "m:f", "arguments": {"auth": {"user": "x", "value": ["hunter2"]}}}, "…"),
+        ({"kind": "python", "callable": "m:f", "arguments": {"url": "https://h/x?Signature=hunter2"}}, "https://h/x"),
+        ({"kind": "csv", "path": "https://h/s.csv?X-Amz-Signature=hunter2&X-Amz-Date=1"}, "https://h/s.csv"),
+        ({"kind": "csv", "path": "abfs://c/s.csv", "storage": {"sas": "hunter2", "api-key": "hunter2"}}, "…"),
+        ({"kind": "sql", "url": "sqlite:///x.db", "query": "SELECT dblink('password=hunter2 host=h')"}, "password=…"),
     ],
 )
 def test_dump_and_repr_of_source_hide_secrets(fields: dict[str, Any], shown: str) -> None:
@@ -85,6 +90,53 @@ def test_dump_and_repr_of_source_hide_secrets(fields: dict[str, Any], shown: str
         assert "ter2" not in seen
         assert shown in seen
     assert "hunter2" not in source.label
+
+
+PRESIGNED = "https://b.example/s.csv?X-Amz-Credential=AKIAhunter2%2Feu&X-Amz-Signature=hunter2ab%2B12&sig=hunter2%3D"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"token": "hunter2"}, "bad token hunter2"),
+        ({"pin": {"password": 20131130}}, "login with 20131130"),
+        ({"headers": {"Authorization": "Basic hunter2=="}}, "sent Basic hunter2=="),
+        ({"headers": {"Authorization": "Bearer hunter2.eyJ"}}, "the token hunter2.eyJ has expired"),
+        ({"login": [{"api_key": "hunter2"}]}, "the key hunter2 is wrong"),
+        ({"url": PRESIGNED}, f"GET {PRESIGNED} gave 403"),
+        ({"url": PRESIGNED}, "the signature hunter2ab+12 of the credential AKIAhunter2/eu or hunter2= is wrong"),
+        ({"url": PRESIGNED}, "hunter2ab%2B12"),
+        ({"url": "https://ann:hunter2@h/x"}, "the header is YW5uOmh1bnRlcjI="),
+        ({"other": 1}, "connect with password=hunter2"),
+        ({"other": 1}, "GET https://me:hunter2@h/x failed"),
+        ({"other": 1}, f"a page that the source names: {PRESIGNED}"),
+        ({"token": 'hun"ter2'}, 'in JSON: "hun\\"ter2"'),
+    ],
+)
+def test_secret_that_is_written_in_the_spec_is_in_no_error(
+    tmp_path: Path, arguments: dict[str, Any], message: str
+) -> None:
+    (tmp_path / "loader.py").write_text(f"def load(**arguments): raise RuntimeError({message!r})\n")
+    source = SourceSpec(kind="python", callable="loader:load", arguments=arguments)
+    with pytest.raises(SourceUnreadable) as refused:
+        read_source(source.with_resolved_paths(str, tmp_path))
+    shown = f"{refused.value}{refused.value.args}{refused.value.findings}"
+    for part in ("hunter2", "hun", "20131130", "YW5uOmh1bnRlcjI="):
+        assert part not in shown
+
+
+def test_short_literals_leave_a_message_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "loader.py").write_text("def load(key): raise RuntimeError('no row a of 12')\n")
+    source = SourceSpec(kind="python", callable="loader:load", arguments={"key": "a"})
+    with pytest.raises(SourceUnreadable, match="no row a of 12"):
+        read_source(source.with_resolved_paths(str, tmp_path))
+
+
+def test_number_is_hidden_under_names_of_secrets_and_shown_as_the_key_of_a_row() -> None:
+    arguments = {"password": 20131130, "pin": 1234, "shop_key": 12, "tokens": True, "secret": None}
+    source = SourceSpec(kind="python", callable="m:f", arguments=arguments)
+    shown = {"password": "…", "pin": "…", "shop_key": 12, "tokens": True, "secret": None}
+    assert source.model_dump()["arguments"] == shown
 
 
 def test_error_has_no_cause_with_the_driver_message(monkeypatch: pytest.MonkeyPatch) -> None:
