@@ -28,6 +28,7 @@ EPOCH_STARTS: dict[EpochUnit, float] = {"s": 1e9, "ms": 1e12, "us": 1e15, "ns": 
 YEAR, MONTH, DAY = r"(?:1[89]|20)\d\d", "(?:0[1-9]|1[0-2])", r"(?:0[1-9]|[12]\d|3[01])"
 MINUTE_OF_DIGITS = rf"{YEAR}{MONTH}{DAY}(?:[01]\d|2[0-4])(?:[0-5]\d(?:[0-5]\d)?)?"  # 202401312000
 DIGITS_BY_NAME = (YEAR, f"{YEAR}{MONTH}", rf"\d\d{MONTH}{DAY}", f"{DAY}{MONTH}{YEAR}", f"{MONTH}{DAY}{YEAR}")
+MIN_EPOCH_SHARE = 0.95  # of the values that must be in this range; the others are far off
 EPOCH_SPAN = 4.2  # times the start: an epoch ends in 2103
 TYPED_KINDS: dict[ColumnKind, tuple[Callable[[pa.DataType], bool], ...]] = {
     "nested": (pa.types.is_nested,),  # structs, lists and maps are left out
@@ -157,15 +158,18 @@ def detect_epoch_unit(values: pd.Series, name: str) -> EpochUnit | None:
         name: The name of the column.
 
     Returns:
-        The unit if every value falls between 2001 and 2103 and either the column name suggests a time or the values
-        increase; otherwise None.
+        The unit if the values fall between 2001 and 2103 and either the column name suggests a time or the values
+        increase; otherwise None. If the name suggests a time, some values may lie elsewhere, such as 0 for 1970.
     """
     if len(values) < 2 or not pd.api.types.is_numeric_dtype(values):
         return None
-    low, high = float(values.min()), float(values.max())
-    unit = next((unit for unit, start in EPOCH_STARTS.items() if start <= low and high < EPOCH_SPAN * start), None)
     has_time_name = bool(column_name_words(name) & (TIME_WORDS | {"epoch", "unix"}))
-    return unit if unit and values.nunique() > 1 and (has_time_name or values.is_monotonic_increasing) else None
+    required = MIN_EPOCH_SHARE if has_time_name else 1.0
+    inside = {unit: values.between(start, EPOCH_SPAN * start, "left") for unit, start in EPOCH_STARTS.items()}
+    unit = next((unit for unit, within in inside.items() if within.mean() >= required), None)
+    if not unit or values[inside[unit]].nunique() < 2:
+        return None
+    return unit if has_time_name or values.is_monotonic_increasing else None
 
 
 def column_name_words(name: str) -> set[str]:
