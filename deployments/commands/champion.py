@@ -23,9 +23,10 @@ class ChampionLost(NoChampion):
         self.pipeline, self.reason = pipeline, fault
         super(NoChampion, self).__init__(
             f"champion {label} of pipeline {pipeline!r} cannot be read: {fault}. Neither the registry nor the store "
-            "has a copy, and no former champion is left. Run the night that trained it again, which gives the same "
-            f"bytes on the same release: nightcast nightly {pipeline} --as-of {night}. Or give it up: nightcast "
-            f"champion restore {pipeline} --drop; the next night then promotes the best model that beats all baselines."
+            "has a copy, and no former champion is left. Run the night that trained it again, and then this command: "
+            f"nightcast nightly {pipeline} --as-of {night} && nightcast champion restore {pipeline}. Or give it up: "
+            f"nightcast champion restore {pipeline} --drop; the next night then promotes the best model that beats "
+            "all baselines."
         )
 
 

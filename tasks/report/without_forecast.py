@@ -5,6 +5,7 @@ import unicodedata
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import StoreDamaged
 from tasks.modeling.series import Cause, SeriesWithoutForecast
 from tasks.results.steps import ForecastResult, ValidatedTable
 from tasks.sources.names import format_name
@@ -68,9 +69,10 @@ def list_without_forecast(
 
 def _series_of(vintage: Published, store: Store) -> dict[str, str]:
     """Return the night of a vintage by series; empty if the file was damaged meanwhile."""
-    if not store.contains(vintage.file):
+    try:
+        names = store.get(vintage.file, ["unique_id"])["unique_id"].unique()
+    except StoreDamaged:
         return {}
-    names = store.get(vintage.file, ["unique_id"])["unique_id"].unique()
     return dict.fromkeys(map(str, names), f"{vintage.as_of:%Y-%m-%d %H:%M} UTC")
 
 

@@ -47,6 +47,8 @@ class RunManifest(BaseModel):
     manifest: str = ""
     events: tuple[str, ...] = ()
     reason: str = ""
+    notices: tuple[str, ...] = ()
+    without_forecast: tuple[dict[str, Any], ...] = ()
     leaderboard: tuple[dict[str, Any], ...] | None = None
     metric: str = Field("", validation_alias=AliasPath("spec", "evaluation", "metric"))
     decision: str | None = Field(None, validation_alias=AliasPath("story", "registered", "reason"))

@@ -160,6 +160,7 @@ def test_forecast_with_only_a_damaged_champion_is_made_by_a_baseline_and_names_t
     assert outcome.notices[0].endswith(f"run nightcast champion restore {folder / 'ports.yaml'}")
 
 
+@pytest.mark.slow  # trains; the parts are tested in tests/tasks
 def test_rerun_with_a_damaged_champion_rewrites_neither_vintage_nor_decision(rotten):
     folder, store = rotten
     shutil.rmtree(store / "cache/train")  # else training has the bytes
