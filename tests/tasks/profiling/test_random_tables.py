@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 
 from data_contracts.yaml_reader import mapping
 from deployments.commands.init_files import render_contract, render_pipeline
@@ -66,6 +66,7 @@ def _read_rightly(case: TableCase, folder: Path) -> None:
 
 @settings(RELAXED, max_examples=12)
 @given(table_cases())
+@example(TableCase("15min", 8, "float", "none", "csv", False, False, False, "far off", 0))  # the Unix time 0
 def test_random_table_is_read_as_it_was_written(case):
     read_rightly(case)
 
