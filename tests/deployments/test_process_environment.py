@@ -1,6 +1,7 @@
 """Which Prefect server a command uses, and who else may use it."""
 
 import os
+import sys
 
 import pytest
 
@@ -20,6 +21,7 @@ def environment(monkeypatch):
 
 @pytest.mark.parametrize("server", ["none", "dead"])
 def test_temporary_server_has_a_password_of_this_process(monkeypatch, server):
+    monkeypatch.delitem(sys.modules, "prefect", raising=False)  # as in the process of a command
     if server == "dead":
         monkeypatch.setenv("PREFECT_API_URL", f"http://127.0.0.1:{free_port()}/api")
     process_environment.drop_unreachable_server()
@@ -27,6 +29,12 @@ def test_temporary_server_has_a_password_of_this_process(monkeypatch, server):
     user, _, password = os.environ["PREFECT_SERVER_API_AUTH_STRING"].partition(":")
     assert (user, len(password)) == ("nightcast", 32)
     assert os.environ["PREFECT_API_AUTH_STRING"] == os.environ["PREFECT_SERVER_API_AUTH_STRING"]
+
+
+def test_password_is_not_set_after_prefect_has_read_its_settings(monkeypatch):
+    monkeypatch.setitem(sys.modules, "prefect", sys)
+    process_environment.drop_unreachable_server()
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in os.environ
 
 
 @pytest.mark.parametrize(
