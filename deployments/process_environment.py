@@ -92,7 +92,12 @@ def _use_server_of_up() -> None:
 
 
 def _protect_temporary_server() -> None:
-    """Give the server that Prefect starts for this process a password that no other user knows."""
+    """Give the server that Prefect starts for this process a password that no other user knows.
+
+    Prefect reads its settings when it is imported: after that, its client would not know the password.
+    """
+    if "prefect" in sys.modules:
+        return
     password = os.environ.setdefault("PREFECT_API_AUTH_STRING", f"nightcast:{secrets.token_urlsafe(KEY_BYTES)}")
     os.environ.setdefault("PREFECT_SERVER_API_AUTH_STRING", password)
 

@@ -1,6 +1,7 @@
 """Which Prefect server a command uses, and who else may use it."""
 
 import os
+import sys
 
 import pytest
 
@@ -17,16 +18,30 @@ def environment(monkeypatch):
         del os.environ[name]
 
 
-def test_temporary_server_has_a_password_of_this_process(monkeypatch, tmp_path, restored_log):
-    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(os, "environ", dict(os.environ))
+@pytest.fixture
+def configured(monkeypatch, tmp_path, restored_log):
+    """The environment after `configure` for a run, which changes a copy."""
+
+    def configure():
+        monkeypatch.setattr(os, "environ", {**os.environ, "NIGHTCAST_STORE": str(tmp_path / "store")})
         process_environment.configure(run=True)
-        environment = os.environ
+        return os.environ
+
+    return configure
+
+
+def test_temporary_server_has_a_password_of_this_process(configured, monkeypatch):
+    monkeypatch.delitem(sys.modules, "prefect", raising=False)  # as in the process of a command
+    environment = configured()
     assert "PREFECT_API_URL" not in environment
     user, _, password = environment["PREFECT_SERVER_API_AUTH_STRING"].partition(":")
     assert (user, len(password)) == ("nightcast", 32)
     assert environment["PREFECT_API_AUTH_STRING"] == environment["PREFECT_SERVER_API_AUTH_STRING"]
+
+
+def test_password_is_not_set_after_prefect_has_read_its_settings(configured, monkeypatch):
+    monkeypatch.setitem(sys.modules, "prefect", sys)
+    assert "PREFECT_SERVER_API_AUTH_STRING" not in configured()
 
 
 @pytest.mark.parametrize(
