@@ -156,7 +156,7 @@ def test_search_without_result_writes_nothing_even_with_out(home):
     ],
 )
 def test_wrong_option_exits_with_2_and_is_named(run_in_process, words, message):
-    result = run_in_process("tune", "small.yaml", *words)
+    result = run_in_process("tune", "small.yaml", "--no-server", *words)
     assert result.exit_code == 2, result.stderr
     assert message in result.stderr
     assert "Traceback" not in result.stderr
