@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from data_contracts.errors import SpecError
 from tasks.registry.mlflow_registry import TrackingSettings
 from tasks.storage.layout import MLFLOW_DIR
-from tasks.storage.lease import LeaseSettings
+from tasks.storage.lease import MAX_LEASE_S, LeaseSettings
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD
 
@@ -35,7 +35,7 @@ class Settings(BaseSettings):
     mlflow_ui: str | None = Field(None, description="address of MLflow's UI for links, if not that of mlflow_uri")
     reports_url: str | None = Field(None, description="where the store's reports are served, for links to pages")
     lease_seconds: float = Field(
-        120.0, gt=0, description="a run that does not renew its lease for this long may no longer write"
+        120.0, gt=0, le=MAX_LEASE_S, description="a run that does not renew its lease for this long may no longer write"
     )
     max_future_hours: float = Field(
         MAX_AHEAD / timedelta(hours=1), ge=0, description="an as-of farther ahead of the clock needs --force"

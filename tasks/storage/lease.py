@@ -5,10 +5,10 @@ leases/pipeline=<name>/000000000007.json     the highest number is the lease; no
 acquire ──no lease, or its owner has exited──> create the next number, exclusively ──> delete the older ones
 write ──take the write lock── is the highest number still this lease, and in time? ──> write ──> release the lock
 
-An owner counts as gone when its process has exited, or when its lease was not renewed for its whole length while this
-process watched: clocks of other machines are not trusted. On a local store the write lock is a file lock, so no other
-run can take the lease between check and write. Object stores have no locks: one run wins by a conditional PUT, and an
-owner that is stopped exactly between its check and its PUT can still finish that one PUT.
+An owner counts as gone when its process has exited, or when its lease was not renewed for its length while this process
+watched: clocks of other machines are not trusted. On a local store the write lock is a file lock, so no other run can
+take the lease between check and write. Object stores have no locks: one run wins by a conditional PUT, and an owner
+that is stopped exactly between its check and its PUT can still finish that one PUT.
 """
 
 import contextlib
@@ -31,13 +31,14 @@ log = logging.getLogger("nightcast")
 
 POLL_INTERVAL_S = 0.5  # between two reads of another run's lease
 RENEWALS_PER_LEASE = 5
+MAX_LEASE_S = 3600.0  # also for a record that claims more: a damaged one must not stop every later night
 LOCK_TIMEOUT_S = 60.0  # a run that acquires a lease holds the write lock for an instant only
 
 
 class LeaseSettings(Spec):
     """How long a lease is valid without renewal, and how long a run waits for that of another run, in seconds."""
 
-    seconds: float = Field(120.0, gt=0)
+    seconds: float = Field(120.0, gt=0, le=MAX_LEASE_S)
     wait: float = Field(3600.0, ge=0)
 
 
@@ -81,8 +82,7 @@ class Lease:
     def __init__(
         self, root: str, pipeline: str, held: LeaseRecord, clock: TimeSource = SYSTEM_TIME, renewed: float | None = None
     ) -> None:
-        self.root, self.pipeline, self.clock = root, pipeline, clock
-        self.held = held
+        self.root, self.pipeline, self.clock, self.held = root, pipeline, clock, held
         self.before: LeaseRecord | None = None
         self._renewed = clock.steady() if renewed is None else renewed
         self._lost, self._lock, self._depth = "", threading.RLock(), 0
@@ -174,7 +174,8 @@ def acquire(
             if current and not last_seen and not has_exited(current.owner):
                 log.info("waiting for %s: %s", pipeline, current.description)
             last_seen, unchanged_since = current, clock.steady()
-        if not current or has_exited(current.owner) or clock.steady() - unchanged_since > current.seconds:
+        watched = clock.steady() - unchanged_since
+        if not current or has_exited(current.owner) or watched > min(current.seconds, MAX_LEASE_S):
             lease = _take(root, pipeline, Observation(newest, current), owner, settings, clock)
             if lease:
                 return lease
@@ -186,8 +187,7 @@ def acquire(
 
 def holder(root: str, pipeline: str) -> LeaseRecord | None:
     """Return the lease of a pipeline, whether its owner is alive or not; None if no run holds it."""
-    newest = max(lease_numbers(root, pipeline), default=0)
-    return read(root, pipeline, newest) if newest else None
+    return read(root, pipeline, max(lease_numbers(root, pipeline), default=0))
 
 
 def lease_numbers(root: str, pipeline: str) -> list[int]:

@@ -92,6 +92,16 @@ def test_lease_of_another_machine_is_taken_after_its_length_without_renewal(root
     assert 120 < time_.seconds < 122
 
 
+@pytest.mark.parametrize("claimed", ["1e12", "1e308"])
+def test_record_that_claims_an_endless_lease_is_believed_for_an_hour(root, claimed):
+    clock = Time()
+    acquire(root, "shop", elsewhere(), LONG, clock.clock)
+    path = Path(root) / "leases/pipeline=shop/000000000001.json"
+    path.write_text(path.read_text().replace('"seconds": 120.0', f'"seconds": {claimed}'))
+    acquire(root, "shop", current_process("nightly shop"), LeaseSettings(seconds=120, wait=4000), clock.clock)
+    assert 3600 < clock.seconds < 3602
+
+
 def test_renewed_lease_is_never_taken(root):
     time_ = Time()
     lease = acquire(root, "shop", elsewhere(), LONG, time_.clock)
