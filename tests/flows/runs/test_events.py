@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime
 
 import pytest
+from prefect import flow
 from pydantic import ValidationError
 
 from flows.pipeline.alerts import AlertSpec
@@ -53,13 +54,21 @@ def test_invalid_cooldown_is_refused(cooldown):
         AlertSpec(cooldown=cooldown)
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_error_while_emitting_events_is_logged(monkeypatch, caplog):
     def refused(*_, **__):
         raise ConnectionError("nobody there")
 
     monkeypatch.setattr(events, "emit_event", refused)
-    events.emit_events("shop", {DRIFT: {"told": "3 of 4 columns"}})
+    flow(persist_result=False)(events.emit_events)("shop", {DRIFT: {"told": "3 of 4 columns"}})
     assert "nobody there" in caplog.text
+
+
+def test_run_without_a_server_emits_nothing(monkeypatch, caplog):
+    heard = []
+    monkeypatch.setattr(events, "emit_event", lambda *words, **_: heard.append(words))
+    events.emit_events("shop", {DRIFT: {"told": "3 of 4 columns"}})
+    assert (heard, caplog.text) == ([], "")
 
 
 @pytest.mark.usefixtures("prefect_server")
