@@ -159,7 +159,7 @@ def forecast(
     last = table["ds"].max()
     table = forecasts.drop_closed_steps(table, frame, setup)
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
-    stored = earlier or store.put(table, "forecasts")  # a damaged champion is no reason to rewrite a vintage
+    stored = earlier or store.put(table, "forecasts")  # a damaged champion does not change a published vintage
     return ForecastResult(
         table=stored,
         published=earlier or vintages.publish(stored, context.pipeline, context.as_of, store),

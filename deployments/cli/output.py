@@ -35,8 +35,8 @@ def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
         interruption = RunInterrupted.caused_by(error, current_activity())
         if interruption:
             announced.set()
-            record = {"error": "RunInterrupted", "message": str(interruption)}
-            _exit_with(record, str(interruption), interruption.exit_code, as_json)
+            message = "\n".join((str(interruption), *getattr(error, "__notes__", ())))
+            _exit_with({"error": "RunInterrupted", "message": message}, message, interruption.exit_code, as_json)
         if verbose or not isinstance(error, Exception):
             raise
         hint = "Run the command again with --verbose to see the traceback."

@@ -237,4 +237,5 @@ def open_run(
             interruption = RunInterrupted.caused_by(received, run_log.describe_activity())
             if interruption:
                 run.record_failure(interruption)
+                received.__notes__ = interruption.__notes__  # where the page is
             raise

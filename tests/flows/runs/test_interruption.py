@@ -71,7 +71,10 @@ def test_sigterm_ends_a_night_within_a_step(tmp_path):
     wait_for(process, "cut_windows")
     errors, _ = stop(process, signal.SIGTERM)
     assert process.returncode == 1
-    assert errors.splitlines()[-1].startswith("error: SIGTERM stopped this run during step 'train'. What was published")
+    sentence, page = errors.splitlines()[-2:]
+    assert sentence.startswith("error: SIGTERM stopped this run during step 'train'. What was published")
+    assert page.startswith("The page of this night: ")
+    assert (folder / page.removeprefix("The page of this night: ")).is_file()
     assert "Traceback" not in errors
     record = record_of(folder)
     assert (record["outcome"], record["error"], record["exit_code"]) == ("failed", "RunInterrupted", 1)
@@ -90,17 +93,17 @@ def test_sigint_before_the_run_changes_nothing(tmp_path):
 
 
 SWALLOWING = """
-import time
+import threading, time
 from flows.runs.interruption import end_within_grace, raise_on_signals, recorded_by
 
 raise_on_signals()
 with end_within_grace(), recorded_by(lambda error: print("recorded", error.signal, flush=True)):
-    print("started", flush=True)
+    threading.Timer(0.5, print, ["started"], {"flush": True}).start()  # the loop below has begun by then
     while True:
         try:
             time.sleep(3600)
         except BaseException:
-            pass
+            pass  # what such a library does
 """
 
 
