@@ -69,6 +69,7 @@ def test_sigterm_ends_a_night_within_a_step(tmp_path):
     folder = small_world(tmp_path / "world", "small", epochs=400, end="2024-01-31")
     process = start(folder, *NIGHT, "--no-server")
     wait_for(process, "cut_windows")
+    time.sleep(1)  # the step has ended, and 400 epochs begin
     errors, _ = stop(process, signal.SIGTERM)
     assert process.returncode == 1
     sentence, page = errors.splitlines()[-2:]
@@ -138,7 +139,7 @@ def test_server_of_the_night_ends_with_it(tmp_path, number):
 def test_night_after_an_interrupted_one_is_complete(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
     process = start(folder, *NIGHT, "--no-server")
-    wait_for(process, "train")
+    wait_for(process, "✓ train")
     stop(process, signal.SIGTERM)
     again = start(folder, *NIGHT, "--no-server")
     _, errors = again.communicate(timeout=240)
