@@ -6,6 +6,7 @@ Source: Polyak and Juditsky 1992; for the last weights of deep networks Izmailov
 import copy
 
 import torch
+from torch import nn
 
 from models.networks.recurrent import RecurrentNetwork
 
@@ -16,6 +17,9 @@ class ExponentialMovingAverage:
     def __init__(self, source: RecurrentNetwork, decay: float) -> None:
         self.source, self.decay, self.steps_taken = source, decay, 0
         self.model = copy.deepcopy(source) if decay else source
+        for module in self.model.modules():
+            if isinstance(module, nn.RNNBase):  # cuDNN would pack the weights of a copy in every call
+                module.flatten_parameters()
 
     @torch.no_grad()
     def update(self) -> None:

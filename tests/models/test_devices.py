@@ -8,6 +8,7 @@ from models.data.panel import Panel
 from models.data.windows import WindowIndex
 from models.devices import NoSuchDevice, reproducible, resolve_device
 from models.networks.recurrent import RecurrentSpec
+from models.restore import restore_collator, restore_network
 from models.training.fit import TrainingSpec
 from models.training.precision import autocast, supports_bfloat16
 from models.training.recipe import Recipe
@@ -81,3 +82,27 @@ def test_same_seed_gives_same_bytes_on_cuda(waves: tuple[Panel, WindowIndex], ce
     recipe = Recipe(model=model, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
     first, again = (train_network(panel, index, recipe)[0].to_bytes() for _ in range(2))
     assert first == again
+
+
+@with_cuda
+@pytest.mark.filterwarnings("error:RNN module weights:UserWarning")
+def test_averaged_weights_stay_in_the_layout_of_cudnn(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    training = TrainingSpec(max_epochs=1, windows_per_epoch=256, device="cuda", average=0.98)
+    train_network(panel, index, Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view))
+
+
+@with_cuda
+@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
+def test_cuda_and_cpu_forecast_the_same(waves: tuple[Panel, WindowIndex], cell) -> None:
+    panel, index = waves
+    training = TrainingSpec(max_epochs=1, windows_per_epoch=256, device="cuda")
+    model = SMALL.model_copy(update={"cell": cell})
+    recipe = Recipe(model=model, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
+    bundle, _ = train_network(panel, index, recipe)
+    network = restore_network(bundle)
+    batch = restore_collator(bundle).collate(panel, *index.of("forecast"))
+    with torch.no_grad():
+        on_cpu = network.eval()(batch)
+        on_cuda = network.to("cuda")(batch.to(torch.device("cuda"))).cpu()
+    torch.testing.assert_close(on_cuda, on_cpu, rtol=0, atol=1e-5)

@@ -21,7 +21,7 @@ SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 
 
 def recipe(panel: Panel, **training: object) -> Recipe:
-    quick = {"max_epochs": 3, "windows_per_epoch": 512, "validation_windows": 128} | training
+    quick = {"max_epochs": 3, "windows_per_epoch": 512, "validation_windows": 128, "device": "cpu"} | training
     spec = TrainingSpec.model_validate(quick)
     return Recipe(model=SMALL, training=spec, quantiles=(0.1, 0.5, 0.9), view=panel.view)
 
