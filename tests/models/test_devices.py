@@ -102,7 +102,7 @@ def test_cuda_and_cpu_forecast_the_same(waves: tuple[Panel, WindowIndex], cell) 
     bundle, _ = train_network(panel, index, recipe)
     network = restore_network(bundle)
     batch = restore_collator(bundle).collate(panel, *index.of("forecast"))
-    with torch.no_grad():
+    with torch.no_grad(), reproducible(0, 1, torch.device("cuda")):  # without TF32
         on_cpu = network.eval()(batch)
         on_cuda = network.to("cuda")(batch.to(torch.device("cuda"))).cpu()
     torch.testing.assert_close(on_cuda, on_cpu, rtol=0, atol=1e-5)
