@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 INPUTS := pyproject.toml constraints.txt
 
-.PHONY: demo up test test-all lint bench bench-accuracy bench-ablation clean lock
+.PHONY: demo up test test-all test-faults lint audit bench bench-accuracy bench-ablation clean lock
 
 demo: .venv/.demo
 	$(BIN)/python -m deployments.demo
@@ -31,6 +31,10 @@ test: .venv/.test
 test-all: .venv/.test
 	$(call RUN_TESTS,-m "not benchmark")
 
+# Every named fault, each commit phase, random sequences and sixty nights; prints how each ended and the time to recover.
+test-faults: .venv/.test
+	$(PYTEST) -s -m "slow or not slow" tests/faults
+
 lint: .venv/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -46,10 +50,22 @@ bench-accuracy: .venv/.test
 bench-ablation: .venv/.test
 	$(BIN)/python -m pytest -m benchmark -s --timeout 7200 tests/benchmarks/test_ablation.py
 
+# Known vulnerabilities, hashes and SBOM of the locked packages. Without a network it says what was not looked up.
+audit: .venv/.audit
+	@mkdir -p build
+	-@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off --timeout 10 \
+	  --format json --output build/audit.json 2>build/pip-audit.log
+	-@$(INSTALL) --dry-run --ignore-installed --no-deps --requirement constraints.txt --report build/resolved.json
+	@$(BIN)/cyclonedx-py environment $(BIN)/python --pyproject pyproject.toml --output-reproducible --output-file build/sbom.json
+	@$(BIN)/python .ci/audit.py build/audit.json build/sbom.json build/resolved.json
+
 # constraints.txt: the versions that a fresh environment ends up with, checked by `make test` before they are committed.
 lock: .venv/.dev
 	( echo "# A full lock for pip, written by \`make lock\` from the environment that passed \`make test\`."; \
 	  $(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^torch( @ .*|==.*)$$/torch==2.13.0/' | grep -v '^nightcast' ) > constraints.txt
+	@mkdir -p build
+	$(INSTALL) --dry-run --ignore-installed --no-deps --requirement constraints.txt --report build/resolved.json
+	$(BIN)/python .ci/audit.py --write-hashes build/resolved.json
 
 clean:
 	rm -rf .venv store .prefect build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
@@ -67,6 +83,11 @@ $(BIN)/python:
 	$(INSTALL) torch
 	$(INSTALL) --editable ".[test]"
 	@touch $@ .venv/.demo
+
+.venv/.audit: $(INPUTS) | $(BIN)/python
+	$(INSTALL) torch
+	$(INSTALL) --editable ".[dev,audit]"
+	@touch $@ .venv/.dev .venv/.test .venv/.demo
 
 .venv/.dev: $(INPUTS) | $(BIN)/python
 	$(INSTALL) torch

@@ -1,13 +1,14 @@
 """Commands about servers: `up` on one machine, `deploy` to a Prefect server, `doctor` for health checks."""
 
 import json
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
 from data_contracts.errors import SpecError
 from deployments.cli.output import Json, Verbose, run_command
-from deployments.process_environment import configure, variable
+from deployments.process_environment import configure, prefect_home, variable
 
 
 def up(
@@ -74,10 +75,20 @@ def doctor(
     pipelines: Annotated[list[str] | None, typer.Argument(help="Pipelines to check; by default all.")] = None,
     max_age: Annotated[str, typer.Option(help="Older forecasts are an error.")] = "26h",
     as_of: Annotated[str | None, typer.Option(help="Instant of the check; by default now.")] = None,
+    notify: Annotated[
+        bool, typer.Option("--notify", help="Send problems that are new to the block nightcast-notify, for cron.")
+    ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check everything that nights need and print each problem with the next step. Exit code 1 if there is one."""
+    """Check everything that nights need and print each problem with the next step. Exit code 1 if there is one.
+
+    With --notify, problems go to the notification block of the Prefect server, also while that server is down.
+    \f
+
+    Raises:
+        typer.Exit: always; the exit code says whether a finding is bad.
+    """
     configure(verbose, read_only=True)
     codes = []
 
@@ -86,6 +97,11 @@ def doctor(
 
         facts, text = examine(list(pipelines or []), max_age, as_of)
         codes.append(facts["exit_code"])
+        if notify:
+            from deployments.doctor.notification import notify_changes
+
+            delivery = notify_changes(facts["findings"], prefect_home(), datetime.now(UTC))
+            facts["notified"], text = delivery._asdict(), f"{text}\n{delivery.text}"
         return facts, text
 
     run_command(body, as_json, verbose)

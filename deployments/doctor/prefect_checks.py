@@ -6,6 +6,8 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 import httpx
+import prefect
+from packaging.version import Version
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     DeploymentFilter,
@@ -31,6 +33,7 @@ from tasks.storage.process_identity import has_exited
 
 LATE_AFTER = timedelta(minutes=15)
 REQUEST_TIMEOUT_S = 10.0
+MIN_SERVER_VERSION = Version("3.8.7")  # before it, the server revoked leases of live runs (Prefect #22935)
 MAX_LATE_RUNS, MAX_RUNNING_RUNS = 20, 50  # runs that are read from the server
 START_SERVER = "Start it: nightcast up, or on a server: prefect server start"
 
@@ -57,6 +60,7 @@ def check(context: CheckContext) -> Iterator[Finding]:
             step = "Set PREFECT_API_AUTH_STRING to the server's user:password."
             yield Finding("server", "bad", f"{url} does not answer without a password", step)
             return
+        yield _check_version(client)
         for spec in context.pipelines:
             yield from _check_schedule(client, f"nightly/{spec.name}", deployments)
         yield from _check_workers(client, list(deployments.values()))
@@ -81,6 +85,18 @@ def _check_server(url: str, response: httpx.Response, now: float) -> Finding:
         step = "Set both from the same time server: the server's clock schedules the nights."
         return Finding("clock", "bad", message, step)
     return Finding("server", "good", f"{url} answers, and so does its database")
+
+
+def _check_version(client: SyncPrefectClient) -> Finding:
+    """Compare the server's version with the one of this process, and with the oldest that is supported."""
+    served, installed = client.api_version(), prefect.__version__
+    if Version(served) < MIN_SERVER_VERSION:
+        message = f"the server is Prefect {served}, which may take a concurrency slot from a run that still holds it"
+        return Finding("version", "bad", message, f"Upgrade it to {installed}: pip install prefect=={installed}")
+    if served != installed:
+        message = f"the server is Prefect {served}, and this machine has {installed}"
+        return Finding("version", "watch", message, "Install the same version on both, the one in constraints.txt.")
+    return Finding("version", "good", f"Prefect {served} on the server and on this machine")
 
 
 def _check_schedule(

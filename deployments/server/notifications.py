@@ -14,6 +14,7 @@ from prefect.client.orchestration import SyncPrefectClient
 from pydantic import Field
 
 BLOCK_NAME = "nightcast-notify"
+NOTICES_FILE = "notices.log"  # in Prefect's home
 
 
 class NotificationFile(NotificationBlock):

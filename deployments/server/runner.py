@@ -22,7 +22,7 @@ from prefect.settings import PREFECT_API_URL
 from deployments.process_environment import variable
 from deployments.server.automations import automations, register
 from deployments.server.deployment_catalogue import Catalogue, catalogue, registered
-from deployments.server.notifications import notification_block
+from deployments.server.notifications import NOTICES_FILE, notification_block
 from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.run_order import mark_dead_runs
@@ -43,7 +43,7 @@ def main() -> None:
     _wait_for_server()
     with get_client(sync_client=True) as client:
         dead_runs = mark_dead_runs(client, timedelta(0))
-        block = notification_block(client, home / "notices.log")
+        block = notification_block(client, home / NOTICES_FILE)
         register(client, automations(deployable.specs, block) if block else [])
     threading.Thread(target=_report_status, args=(deployable, settings, len(dead_runs)), daemon=True).start()
     prefect.serve(

@@ -14,7 +14,8 @@ import yaml
 from tests.deployments.server_files import FOLDER, ROOT, command_of, compose, environment_file, unit
 
 SECRETS = dict.fromkeys(("POSTGRES_PASSWORD", "PREFECT_PASSWORD", "MLFLOW_PASSWORD", "S3_PASSWORD"), "s" * 12)
-UNITS = ("prefect", "mlflow", "worker")
+SERVICES = ("prefect", "mlflow", "worker")  # always running
+UNITS = (*SERVICES, "doctor")
 OWN_SERVICES = ("prefect", "mlflow", "bucket", "deploy", "worker")
 
 
@@ -116,10 +117,22 @@ def test_systemd_analyze_accepts_the_units(name):
     assert lines == []
 
 
+@pytest.mark.parametrize("name", SERVICES)
+def test_services_always_restart(name):
+    assert unit(name)["Service"]["Restart"] == "always"
+
+
+def test_timer_starts_the_health_check_without_prefect():
+    timer = (FOLDER / "systemd/nightcast-doctor.timer").read_text(encoding="utf-8")
+    assert "OnUnitActiveSec=15min" in timer
+    service = unit("doctor")
+    assert service["Service"]["Type"] == "oneshot"
+    assert "nightcast-prefect.service" not in str(service["Unit"])  # it must run while Prefect's unit does not
+
+
 @pytest.mark.parametrize("name", UNITS)
-def test_units_always_restart_and_write_to_one_folder_only(name):
+def test_units_write_to_one_folder_only(name):
     service = unit(name)["Service"]
-    assert service["Restart"] == "always"
     assert (service["ProtectSystem"], service["ReadWritePaths"]) == ("strict", "/var/lib/nightcast")
     assert service["EnvironmentFile"] == "/etc/nightcast/nightcast.env"
     assert "0.0.0.0" not in service["ExecStart"]  # noqa: S104 - it must not be there

@@ -1,0 +1,210 @@
+"""Random sequences of nights, reruns, kills, rewritten history, damage and repair, against a model of the store.
+
+The model knows which nights are published, with which bytes, and which model is champion after each. A night is a
+function of its as-of, the table and the incumbent: whatever came before, it publishes the same bytes. All sequences
+share the content-addressed files, so that only the commits of a night are executed again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from tests.faults.failpoints import kill_at
+from tests.faults.harness import World
+from tests.faults.invariants import output_violations, violations
+
+DAYS = ("2024-02-06", "2024-02-07", "2024-02-08", "2024-02-09")
+SHARED = ("artifacts", "cache", "quarantine")
+MAX_POINTS = 260  # a night has about as many points at which it can be killed
+DAMAGES = (
+    "latest deleted",
+    "latest damaged",
+    "champion flipped",
+    "cache deleted",
+    "manifests torn",
+    "registry deleted",
+)
+
+
+class Night(NamedTuple):
+    """What a night depends on: its day, the version of the table, and the digest of the incumbent."""
+
+    day: int
+    version: int
+    incumbent: str
+
+
+class Result(NamedTuple):
+    """What a night leaves: the digest of the published table, and the digest of the champion."""
+
+    published: str
+    champion: str
+
+
+class Sequences:
+    """The world of all sequences, its empty start, the shared files, and the results of all nights so far."""
+
+    def __init__(self, world: World, versions: tuple[pd.DataFrame, ...]) -> None:
+        self.world, self.versions = world, versions
+        self.pool, self.results = world.folder.with_name("pool"), dict[Night, Result]()
+
+    def begin(self) -> None:
+        self.world.reset()
+        for kind in SHARED:
+            if (self.pool / kind).exists():
+                shutil.copytree(self.pool / kind, self.world.store / kind, copy_function=os.link, dirs_exist_ok=True)
+
+    def share(self) -> None:
+        for kind in SHARED:
+            for path in (self.world.store / kind).rglob("*"):
+                target = self.pool / path.relative_to(self.world.store)
+                if path.is_file() and not path.name.startswith(".") and not target.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    os.link(path, target)
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else ""
+
+
+def replace_bytes(path: Path, data: bytes) -> None:
+    path.unlink()  # the pool has a link to the same bytes
+    path.write_bytes(data)
+
+
+class StoreMachine(RuleBasedStateMachine):
+    """Commands and faults as rules; what the store and the registry must say as invariants."""
+
+    sequences: Sequences
+
+    @initialize()
+    def begin(self) -> None:
+        self.sequences.begin()
+        self.world, self.version = self.sequences.world, 0
+        self.results: dict[int, Result] = {}
+        self.uncertain: set[int] = set()
+        self.registry_is_complete = True
+
+    def incumbent(self, day: int) -> str:
+        return next(
+            (self.results[earlier].champion for earlier in sorted(self.results, reverse=True) if earlier < day), ""
+        )
+
+    def vintage(self, day: int) -> Path:
+        return self.world.store / f"forecasts/pipeline=ports/vintage={DAYS[day]}T000000Z/forecasts.parquet"
+
+    def decided(self, day: int) -> str:
+        path = self.world.store / f"decisions/pipeline=ports/vintage={DAYS[day]}T000000Z.json"
+        champion = json.loads(path.read_text())["champion"] if path.exists() else None
+        return champion["bundle"]["digest"] if champion else ""
+
+    @rule(day=st.integers(0, len(DAYS) - 1))
+    def run_night(self, day: int) -> None:
+        night = Night(day, self.version, self.incumbent(day))
+        ended = self.world.night(DAYS[day])
+        assert ended.code == 0, ended.output
+        assert output_violations(ended) == []
+        result = Result(digest(self.vintage(day)), self.decided(day))
+        assert self.sequences.results.setdefault(night, result) == result, f"{night} has another result than before"
+        self.results[day] = result
+        self.uncertain.discard(day)
+        self.sequences.share()
+
+    @rule(day=st.integers(0, len(DAYS) - 1), point=st.integers(0, MAX_POINTS))
+    def kill_night(self, day: int, point: int) -> None:
+        ended = self.world.night(DAYS[day], inject=kill_at(point, self.world.store))
+        assert ended.code in (-9, 0), ended.output
+        self.uncertain.add(day)
+        self.sequences.share()
+        self.run_night(day)  # the champion of later nights is known only then
+
+    @rule(version=st.integers(0, 2))
+    def rewrite_history(self, version: int) -> None:
+        self.version = version
+        self.world.write_table(self.sequences.versions[version])
+
+    @precondition(lambda self: self.results)
+    @rule(kind=st.sampled_from(DAMAGES))
+    def damage(self, kind: str) -> None:
+        store = self.world.store
+        latest = store / "latest/pipeline=ports/forecasts.parquet"
+        if kind == "latest deleted":
+            latest.unlink(missing_ok=True)
+        elif kind == "latest damaged" and latest.exists():
+            latest.write_bytes(latest.read_bytes()[:200])
+        elif kind == "cache deleted":
+            shutil.rmtree(store / "cache")
+        elif kind == "manifests torn":
+            for path in store.glob("runs/*/*.json"):
+                path.write_text(path.read_text()[:50])
+        elif kind == "registry deleted":
+            (store / "mlflow/mlflow.db").unlink(missing_ok=True)
+            self.registry_is_complete = False
+        elif kind == "champion flipped" and (champion := self.results[max(self.results)].champion):
+            path = store / f"artifacts/bundle/{champion}.safetensors"
+            data = bytearray(path.read_bytes())
+            data[-1] ^= 1
+            replace_bytes(path, bytes(data))
+        self.run_night(max(self.results))
+
+    @invariant()
+    def store_is_whole(self) -> None:
+        if hasattr(self, "world"):
+            found = violations(self.world)
+            assert [text for text in found if self.registry_is_complete or not text.startswith("9:")] == []
+
+    @invariant()
+    def store_says_what_the_model_says(self) -> None:
+        for day, result in getattr(self, "results", {}).items():
+            assert digest(self.vintage(day)) == result.published, f"the vintage of {DAYS[day]} changed"
+            assert self.decided(day) == result.champion, f"the decision of {DAYS[day]} changed"
+        for day in range(len(DAYS)):
+            if hasattr(self, "world") and day not in self.results and day not in self.uncertain:
+                assert not self.vintage(day).exists(), f"{DAYS[day]} was published, and no night of it ran"
+
+
+@pytest.fixture(scope="module")
+def sequences(build_world, panel) -> Sequences:
+    later = panel["hour_utc"] >= pd.Timestamp("2024-02-01T00:00Z")
+    changed = panel.assign(late=panel["late"].where(~later, panel["late"] + 1))
+    short = panel[panel["hour_utc"] >= pd.Timestamp("2024-01-04T00:00Z")]
+    world = build_world("sequences")
+    world.save()
+    return Sequences(world, (panel, changed, short))
+
+
+def run_sequences(sequences: Sequences, count: int, seed: int) -> None:
+    machine = type("Machine", (StoreMachine,), {"sequences": sequences})
+    case = machine.TestCase
+    case.settings = settings(
+        max_examples=count,
+        stateful_step_count=5,
+        deadline=None,
+        derandomize=False,
+        database=None,
+        phases=(Phase.generate, Phase.shrink),
+        suppress_health_check=list(HealthCheck),
+    )
+    from hypothesis import seed as with_seed
+
+    with_seed(seed)(case.runTest)(case())
+
+
+def test_four_sequences_keep_the_store_whole(sequences):
+    run_sequences(sequences, 2, 1)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(20_000)
+@pytest.mark.parametrize("seed", range(20))
+def test_a_hundred_sequences_keep_the_store_whole(sequences, seed):
+    run_sequences(sequences, 100, seed)
