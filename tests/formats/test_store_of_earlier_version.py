@@ -1,4 +1,4 @@
-"""The next night in a store that version 0.1.0 left: champion kept, vintages scored, page written."""
+"""The next night in a store that an earlier version left: champion kept, vintages scored, page written."""
 
 import shutil
 from datetime import UTC, datetime
@@ -11,28 +11,37 @@ from tasks.registry.champions import champion_at
 from tasks.storage.store import Store
 
 FORMATS = Path(__file__).parent
-CHAMPION = "843fa029f1460dbf6b4f25d6f5a48d6e3259c6cdcaa6a9b4956fb86c0e4a4f15"
+STORES = {  # the stores of the last two versions, with the digest of their champion
+    "night_store": "843fa029f1460dbf6b4f25d6f5a48d6e3259c6cdcaa6a9b4956fb86c0e4a4f15",
+    "night_store_2": "4747c62faec3e9ff2c5eaa02a0002a075890d926150cdd0612ad484b5a148546",
+}
+
+
+@pytest.fixture(params=STORES)
+def earlier(request: pytest.FixtureRequest) -> str:
+    """The folder of an earlier store."""
+    return str(request.param)
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shop(earlier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the pipeline, its source and its store."""
     shutil.copytree(FORMATS / "pipelines", tmp_path / "pipelines")
-    shutil.copytree(FORMATS / "night_store", tmp_path / "store")
+    shutil.copytree(FORMATS / earlier, tmp_path / "store")
     shutil.copy(FORMATS / "sales.parquet", tmp_path)
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     return tmp_path
 
 
 @pytest.mark.usefixtures("prefect_server")
-def test_next_night_continues_the_store(shop: Path) -> None:
+def test_next_night_continues_the_store(shop: Path, earlier: str) -> None:
     from flows.nightly import nightly
 
     outcome = nightly(str(shop / "pipelines/shop.yaml"), "2024-03-01")
     store = Store(root=str(shop / "store"))
     champion = champion_at("shop", datetime(2024, 3, 1, tzinfo=UTC), store)
     assert champion is not None
-    assert champion.bundle.digest == CHAMPION or "New champion" in " ".join(outcome.lines)
+    assert champion.bundle.digest == STORES[earlier] or "New champion" in " ".join(outcome.lines)
     assert "there was no champion" not in " ".join(outcome.lines)
     accuracy = pd.read_parquet(shop / "store/accuracy/pipeline=shop/vintage=2024-03-01T000000Z/accuracy.parquet")
     assert accuracy["forecast_vintage"].dt.strftime("%m-%d").unique().tolist() == ["02-28", "02-29"]
