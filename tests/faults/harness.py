@@ -147,6 +147,7 @@ def _become_command(
         sys.stdout, sys.stderr = (os.fdopen(os.dup(fd), "w", buffering=1) for fd in (1, 2))
         sys.__stdout__, sys.__stderr__ = sys.stdout, sys.stderr
         os.chdir(folder)
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored if the tests run under nohup
         os.environ.update({"PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore", **environment})
         sys.argv = ["nightcast", *arguments]
         if inject:

@@ -79,11 +79,15 @@ def _uncounted_rows(store: Path) -> Iterator[str]:
     for path in store.glob("runs/pipeline=*/*.json"):
         story = _read(path).get("story") or {}
         validated, raw = story.get("validated") or {}, story.get("raw") or {}
-        if not validated or "rows" not in raw:
+        health = validated.get("health")
+        if not health:
             continue
-        counted = validated["clean"]["rows"] if "clean" in validated else 0
-        if counted > raw["rows"] and not validated.get("filled"):
-            yield f"3: {path.name}: {counted} clean rows of {raw['rows']} read"
+        counted = health["used"] + health["quarantined"] + health["held_back"]
+        if health["read"] != counted or health["read"] > raw["rows"]:
+            yield f"3: {path.name}: of {raw['rows']} rows, {health['read']} are read and {counted} counted"
+        rejected = validated["quarantine"]
+        if rejected and pq.read_metadata(store / rejected["uri"]).num_rows < health["quarantined"]:
+            yield f"3: {path.name}: the quarantine lacks rows"
 
 
 def _wrong_champion(store: Path) -> Iterator[str]:
@@ -105,7 +109,7 @@ def _wrong_aliases(store: Path) -> Iterator[str]:
         try:
             rows = connection.execute("SELECT name, version FROM registered_model_aliases WHERE alias = 'champion'")
             aliases = {name: str(version) for name, version in rows}
-        except sqlite3.OperationalError as error:
+        except sqlite3.DatabaseError as error:
             yield f"9: the registry cannot be read: {error}"
             return
     for decision in _newest_decisions(store):

@@ -126,7 +126,7 @@ def beside(world):
 
 
 FAULTS = [
-    Fault("disk full from the first write on", (1,), ("No space left", "ports"), inject=refuse(errno.ENOSPC)),
+    Fault("disk full from the first write on", (1,), ("No space left",), inject=refuse(errno.ENOSPC)),
     Fault("disk full from the 40th change on", (1,), ("No space left",), inject=refuse(errno.ENOSPC, 40)),
     Fault("quota exceeded from the 80th change on", (1,), ("quota",), inject=refuse(errno.EDQUOT, 80)),
     Fault("read-only file system", (1,), ("Read-only",), inject=refuse(errno.EROFS)),
@@ -139,7 +139,7 @@ FAULTS = [
     Fault("champion emptied", (0,), ("restored",), prepare=lambda world: champion(world).write_bytes(b"")),
     Fault("latest deleted", (0,), prepare=change("latest/*/*", delete)),
     Fault("latest is garbage", (0,), prepare=change("latest/*/*", garbage)),
-    Fault("yesterday's vintage truncated", (0,), prepare=change("forecasts/*/*/*", truncate), same=False, intact=False),
+    Fault("yesterday's vintage truncated", (0,), prepare=change("forecasts/*/*/*", truncate), same=False, intact=False, leaves="vintage=2024-02-09"),
     Fault("yesterday's decision torn", (0,), prepare=change("decisions/*/*", truncate), same=False),
     Fault("yesterday's decision emptied", (0,), prepare=change("decisions/*/*", lambda path: path.write_bytes(b"")), same=False),
     Fault("yesterday's snapshot torn", (0,), prepare=change("snapshots/*/*", truncate), same=False),
@@ -149,9 +149,9 @@ FAULTS = [
     Fault("cache torn", (0,), prepare=change_all("cache/*/*", truncate)),
     Fault("cache is garbage", (0,), prepare=change_all("cache/*/*", garbage)),
     Fault("cache deleted", (0,), prepare=lambda world: shutil.rmtree(world.store / "cache")),
-    Fault("raw tables flipped", (0,), prepare=change_all("artifacts/raw*/*", flip), same=False, intact=False),
+    Fault("raw tables flipped", (0,), prepare=change_all("artifacts/raw*/*", flip), same=False, intact=False, leaves="artifacts/raw"),
     Fault("clean tables deleted", (0,), prepare=change_all("artifacts/clean*/*", delete), same=False),
-    Fault("window tables truncated", (0,), prepare=change_all("artifacts/windows*/*", truncate), same=False, intact=False),
+    Fault("window tables truncated", (0,), prepare=change_all("artifacts/windows*/*", truncate), same=False, intact=False, leaves="artifacts/windows"),
     Fault("pages deleted", (0,), prepare=lambda world: shutil.rmtree(world.store / "reports"), same=False),
     Fault("lease is garbage", (0,), prepare=write_lease("{torn")),
     Fault("lease of a dead process of another machine", (0,), ("taken over",), prepare=write_lease(json.dumps(DEAD | {"seconds": 1.0}))),
@@ -160,7 +160,7 @@ FAULTS = [
     Fault("half-written files are left", (0,), prepare=lambda world: garbage(world.store / "latest/pipeline=ports/.0123.part")),
     Fault("folder of a user in the store", (0,), prepare=beside, undo=lambda world: (world.store / "notes").rmdir(), intact=False),
     Fault("database of the registry deleted", (0,), prepare=change("mlflow/mlflow.db", delete), same=False, intact=False),
-    Fault("database of the registry is garbage", (0,), prepare=change("mlflow/mlflow.db", garbage), same=False, intact=False),
+    Fault("database of the registry is garbage", (0,), prepare=change("mlflow/mlflow.db", garbage), same=False, intact=False, leaves="the registry cannot be read"),
     Fault("database of the registry emptied", (0,), prepare=lambda world: (world.store / "mlflow/mlflow.db").write_bytes(b""), same=False, intact=False),
     Fault("database of the registry locked", (0,), ("database is locked",), prepare=lock_registry, undo=unlock_registry, intact=False),
     Fault("files of the registry deleted", (0,), prepare=lambda world: shutil.rmtree(world.store / "mlflow/artifacts")),
