@@ -9,21 +9,40 @@ from pathlib import Path
 from pydantic import Field
 
 from data_contracts.spec import Spec
+from tasks.registry.relocation import relocate_artifacts
 
 MAX_METRICS_PER_CALL = 1000  # MLflow's own limit
 WEIGHTS_FILE = "weights.safetensors"  # the bundle of a version
+SQLITE = "sqlite:///"
 
 
 class TrackingSettings(Spec):
-    """The tracking URI of MLflow, and the artifact location of a new experiment (MLflow's default if None)."""
+    """The tracking URI of MLflow, and the artifact location of a new experiment (MLflow's default if None).
+
+    `in_store` is whether both lie inside the store, and so move with it.
+    """
 
     uri: str
     artifacts: str | None = None
+    in_store: bool = False
+
+    @classmethod
+    def at_address(cls, uri: str) -> "TrackingSettings":
+        """Return the settings for an address: files of a SQLite database lie next to it, not in the current folder."""
+        database = cls(uri=uri).database
+        return cls(uri=uri, artifacts=(database.parent / f"{database.stem}-artifacts").as_uri() if database else None)
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file of the registry; None if it is a server or another database."""
+        if not self.uri.startswith(SQLITE):
+            return None
+        return Path(self.uri.removeprefix(SQLITE).partition("?")[0]).absolute()
 
     @property
     def database_is_missing(self) -> bool:
         """Whether the URI is a SQLite file that does not exist. MLflow would create an empty database there."""
-        return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
+        return self.database is not None and not self.database.exists()
 
     @property
     def problem(self) -> str | None:
@@ -60,10 +79,21 @@ class ModelRegistry:
         from mlflow.utils.logging_utils import disable_logging
 
         disable_logging()
-        if tracking.uri.startswith("sqlite:///"):
-            _ensure_database(Path(tracking.uri.removeprefix("sqlite:///")))
+        if tracking.database:
+            _ensure_database(tracking.database)
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
+        self._located = tracking.database is None or tracking.artifacts is None
+
+    def locate_artifacts(self) -> None:
+        """Let the recorded locations of files follow a registry that was copied or moved.
+
+        Every method that reads or writes files calls it first, so that opening a registry changes nothing.
+        """
+        if not self._located and self.tracking.database and self.tracking.artifacts:
+            shared_parts = 2 if self.tracking.in_store else 1
+            relocate_artifacts(self.tracking.database, self.tracking.artifacts, shared_parts)
+        self._located = True
 
     def log_model(self, model: LoggedModel, run_id: str) -> str:
         """Log a trained model as an MLflow run. The same weights of the same night are logged only once.
@@ -75,6 +105,7 @@ class ModelRegistry:
         Returns:
             The id of the MLflow run.
         """
+        self.locate_artifacts()
         experiment = self._experiment()
         tags = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
@@ -116,6 +147,7 @@ class ModelRegistry:
         """
         from mlflow.exceptions import MlflowException
 
+        self.locate_artifacts()
         try:
             self.client.get_registered_model(self.pipeline)
         except MlflowException:
@@ -131,6 +163,7 @@ class ModelRegistry:
 
     def read_weights(self, digest: str) -> bytes | None:
         """Return the bundle of the version with this digest; None if no version has it."""
+        self.locate_artifacts()
         for version in self.client.search_model_versions(f"name = '{self.pipeline}'"):
             if version.tags.get("nightcast.digest") == digest:
                 with tempfile.TemporaryDirectory() as folder:
