@@ -145,13 +145,8 @@ class ModelRegistry:
         Returns:
             The number of the version.
         """
-        from mlflow.exceptions import MlflowException
-
         self.locate_artifacts()
-        try:
-            self.client.get_registered_model(self.pipeline)
-        except MlflowException:
-            self.client.create_registered_model(self.pipeline)
+        self._ensure_model()
         for known in self.client.search_model_versions(f"name = '{self.pipeline}'"):
             if known.tags.get("nightcast.digest") == digest:
                 return str(known.version)
@@ -160,6 +155,12 @@ class ModelRegistry:
         tags = {"nightcast.digest": digest, "nightcast.run_id": run_id, "nightcast.source": source}
         created = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
         return str(created.version)
+
+    def skip_version(self) -> None:
+        """Use up the next version number, for a model that the registry has lost."""
+        self._ensure_model()
+        unused = self.client.create_model_version(self.pipeline, self.tracking.artifacts or self.tracking.uri)
+        self.client.delete_model_version(self.pipeline, unused.version)
 
     def read_weights(self, digest: str) -> bytes | None:
         """Return the bundle of the version with this digest; None if no version has it."""
@@ -203,6 +204,19 @@ class ModelRegistry:
         except MlflowException:
             run = None
         return f"{experiment}/runs/{run}" if run else f"{experiment}/runs"
+
+    def close(self) -> None:
+        """Close the connections of this process to the database, before its file is moved."""
+        for store in (self.client._tracking_client.store, self.client._get_registry_client().store):
+            store.engine.dispose()
+
+    def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_registered_model(self.pipeline)
+        except MlflowException:
+            self.client.create_registered_model(self.pipeline)
 
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)
