@@ -36,6 +36,27 @@ def fsck(
     raise typer.Exit(codes[0])
 
 
+def gc(
+    keep: Annotated[str, typer.Option(metavar="DURATION", help="Nights younger than this keep everything.")] = "90d",
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; by default nothing is deleted.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Free the space of old nights: tables, pages, cached results, models that never served. A dry run by default.
+
+    Published forecasts, actuals, accuracy, decisions, manifests and every champion are kept for ever.
+    """
+    configure(verbose, read_only=True)
+
+    def body() -> tuple[dict[str, Any], str]:
+        from deployments.maintenance.gc import collect_garbage
+
+        return collect_garbage(keep, apply)
+
+    run_command(body, as_json, verbose)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command(epilog="Example: nightcast fsck --repair")(fsck)
+    app.command(epilog="Example: nightcast gc --keep 90d --apply")(gc)

@@ -1,21 +1,18 @@
 """`nightcast fsck`: check every file of a store, and with `--repair` bring back what the bytes in it prove."""
 
 import contextlib
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
 
 from data_contracts.errors import SpecError, redact
 from deployments.maintenance import content_checks, file_checks, published_checks, record_checks, registry_checks
+from deployments.maintenance.exclusive import hold_all
 from deployments.maintenance.finding import Damage
 from deployments.maintenance.repair import Repairer
 from deployments.maintenance.store_index import StoreIndex
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
-from tasks.storage.lease import hold_lease
-from tasks.storage.process_identity import current_process
-from tasks.storage.store import Store
 
 CHECKS = (
     content_checks.check_digests,
@@ -52,13 +49,12 @@ def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
         LeaseHeld: Another run writes to a pipeline that has to be repaired.
     """
     settings = Settings()
-    store, arguments = settings.opened_store, _arguments(names, settings)
+    store, arguments = settings.opened_store, pipeline_arguments(names, settings)
     index = StoreIndex(store, arguments)
     selected = _select(names, index, settings)
     findings, repaired = _check(index, selected, settings), list[str]()
     if repair and any(finding.repair for finding in findings):
-        with contextlib.ExitStack() as leases:
-            stores = dict(_hold_leases(index.pipelines, store, settings, leases))
+        with hold_all(index.pipelines, "fsck --repair", store, settings.lease_settings) as stores:
             repairer = Repairer(store, stores, settings.readable_tracking)
             for _ in range(MAX_ROUNDS):
                 index = StoreIndex(store, arguments, exclusive=True)
@@ -67,6 +63,8 @@ def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
                 repaired += done
                 if not done:
                     break
+            else:
+                findings = _check(StoreIndex(store, arguments, exclusive=True), selected, settings)
     return _report(index, findings, repaired, repair)
 
 
@@ -90,16 +88,7 @@ def _confirm(finding: Damage, busy: list[str], index: StoreIndex) -> Damage:
     return finding
 
 
-def _hold_leases(
-    pipelines: tuple[str, ...], store: Store, settings: Settings, leases: contextlib.ExitStack
-) -> Iterator[tuple[str, Store]]:
-    for pipeline in sorted(pipelines):
-        owner = current_process(f"fsck --repair {pipeline}")
-        lease = leases.enter_context(hold_lease(store.root, pipeline, owner, settings.lease_settings))
-        yield pipeline, store.with_lease(lease)
-
-
-def _arguments(names: list[str], settings: Settings) -> dict[str, str]:
+def pipelinepipeline_arguments(names: list[str], settings: Settings) -> dict[str, str]:
     """Return how the command line names each pipeline, by the name that the store uses."""
     arguments = {}
     for argument in [*sorted(list_pipelines(settings.pipelines)), *names]:

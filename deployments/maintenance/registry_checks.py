@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from data_contracts.errors import redact
 from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.store_index import Record, StoreIndex
-from tasks.registry.inspection import RegistryState, database_fault, read_registry
+from tasks.registry.database import database_fault
+from tasks.registry.inspection import RegistryState, read_registry
 from tasks.registry.mlflow_registry import WEIGHTS_FILE, TrackingSettings
 from tasks.registry.rebuild import decided_models, unrestorable_versions
 from tasks.storage.layout import MLFLOW_DIR
@@ -20,7 +21,7 @@ def check_registry(index: StoreIndex, tracking: TrackingSettings | None) -> Iter
     if tracking is None or not decided:
         return
     name = f"{MLFLOW_DIR}/mlflow.db" if tracking.in_store else redact(tracking.uri)
-    if fault := database_fault(tracking):
+    if fault := database_fault(tracking.database):
         names = ", ".join(decided)
         step = "--repair moves it away and builds a new one from bundles and decisions, with the same version numbers."
         repair = Repair("registry", names) if tracking.in_store else None

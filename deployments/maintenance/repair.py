@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from data_contracts.errors import StoreDamaged
 from deployments.maintenance.finding import Damage, Repair
 from tasks.registry import champions
-from tasks.registry.inspection import database_fault
+from tasks.registry.database import database_fault
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.rebuild import restore_versions, unrestorable_versions
 from tasks.results.manifest import read_finished
@@ -97,7 +97,7 @@ class Repairer:
         tracking, pipelines = self.tracking, [name for name in names.split(", ") if name]
         if tracking is None:
             return False
-        fault = database_fault(tracking)
+        fault = database_fault(tracking.database)
         passed = not fault and any(unrestorable_versions(tracking, name, self.store) for name in pipelines)
         if fault or passed:
             if passed:

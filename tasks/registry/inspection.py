@@ -1,13 +1,12 @@
-"""What the registry holds, and why its database cannot be used, without changing either."""
+"""What the registry holds, without changing it."""
 
 import contextlib
 import sqlite3
 from typing import NamedTuple
 
+from tasks.registry.database import LOCK_TIMEOUT_S
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 
-SQLITE_HEADER = b"SQLite format 3\x00"
-LOCK_TIMEOUT_S = 30.0
 ALIASES = ("champion", "challenger")
 
 
@@ -25,28 +24,6 @@ class RegistryState(NamedTuple):
 
     versions: dict[str, RegisteredVersion]
     aliases: dict[str, str]
-
-
-def database_fault(tracking: TrackingSettings) -> str:
-    """Return why the SQLite database of the registry cannot be used; empty if it can, or if it is another database."""
-    path = tracking.database
-    if path is None:
-        return ""
-    if not path.exists():
-        return "is missing"
-    with path.open("rb") as file:
-        header = file.read(len(SQLITE_HEADER))
-    if header != SQLITE_HEADER:
-        return "is not a SQLite database" if header else "is empty"
-    try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
-            result = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
-            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError as damage:
-        return f"is damaged: {damage}"
-    if result != "ok":
-        return f"is damaged: {result.splitlines()[-1]}"
-    return "" if "registered_models" in tables else "has no tables of MLflow"
 
 
 def read_registry(tracking: TrackingSettings, pipeline: str) -> RegistryState:

@@ -1,14 +1,13 @@
 """The MLflow calls: one run per trained model, one registered version per challenger, two aliases."""
 
-import contextlib
-import os
 import tempfile
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
 
 from data_contracts.spec import Spec
+from tasks.registry.database import ensure_database
 from tasks.registry.relocation import relocate_artifacts
 
 MAX_METRICS_PER_CALL = 1000  # MLflow's own limit
@@ -80,7 +79,7 @@ class ModelRegistry:
 
         disable_logging()
         if tracking.database:
-            _ensure_database(tracking.database)
+            ensure_database(tracking.database)
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
         self._located = tracking.database is None or tracking.artifacts is None
@@ -205,6 +204,21 @@ class ModelRegistry:
             run = None
         return f"{experiment}/runs/{run}" if run else f"{experiment}/runs"
 
+    def list_runs(self) -> Iterator[tuple[str, float]]:
+        """Yield the id of every run of the pipeline, and when it started, a Unix timestamp."""
+        token: str | None = None
+        known = self.client.get_experiment_by_name(self.pipeline)
+        while known is not None:
+            page = self.client.search_runs([known.experiment_id], page_token=token)
+            yield from ((str(run.info.run_id), run.info.start_time / 1000) for run in page)
+            token = page.token
+            if not token:
+                return
+
+    def delete_run(self, run: str) -> None:
+        """Delete a run with its metrics and parameters, as `mlflow gc` does; its files stay."""
+        self.client._tracking_client.store._hard_delete_run(run)
+
     def close(self) -> None:
         """Close the connections of this process to the database, before its file is moved."""
         for store in (self.client._tracking_client.store, self.client._get_registry_client().store):
@@ -223,24 +237,3 @@ class ModelRegistry:
         if known is not None:
             return str(known.experiment_id)
         return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts))
-
-
-def _ensure_database(path: Path) -> None:
-    """Create the SQLite database of the registry under a temporary name, and link it to `path` when it is complete.
-
-    MLflow creates it table by table. A process that is killed meanwhile, or a second one that starts, would leave a
-    database that no later run can open.
-    """
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{uuid.uuid4().hex}.part"
-    client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
-    client.search_experiments(max_results=1)
-    client.search_registered_models(max_results=1)
-    client._tracking_client.store.engine.dispose()
-    with contextlib.suppress(FileExistsError):
-        os.link(temporary, path)
-    temporary.unlink()

@@ -1,5 +1,6 @@
 """Every file of a store with its facts: hidden ones, half-written ones and links included."""
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from fsspec.implementations.local import LocalFileSystem
 
 from tasks.storage.local_paths import OTHERS_WRITE
 
+SHARED_DEPTH = 2  # of folders that several processes write to, such as cache/train
 TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "created")  # of the file systems of fsspec
 
 
@@ -79,3 +81,18 @@ def _time(facts: dict[str, Any]) -> float | None:
         if isinstance(value, int | float):
             return float(value)
     return None
+
+
+def remove_empty_folders(root: str, uris: list[str]) -> None:
+    """Remove the folders that the removal of these files has left empty; local stores only.
+
+    Folders at the top of the store and those of artifacts and cached results stay: a search may be writing to them.
+    """
+    filesystem, base = fsspec.core.url_to_fs(root)
+    if not isinstance(filesystem, LocalFileSystem):
+        return
+    parents = {parent for uri in uris for parent in Path(uri).parents}
+    deep = (folder for folder in parents if len(folder.parts) > SHARED_DEPTH)
+    for folder in sorted(deep, key=lambda folder: len(folder.parts), reverse=True):
+        with contextlib.suppress(OSError):
+            (Path(base) / folder).rmdir()
