@@ -6,7 +6,7 @@ from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.store_index import StoreIndex
 from tasks.storage.kinds import RECORDS, kind_of
 
-CONTENT_KINDS = ("artifact", "quarantine")
+CONTENT_KINDS = ("artifact", "quarantine", "asset")
 
 
 def check_digests(index: StoreIndex) -> Iterator[Damage]:

@@ -18,7 +18,7 @@ from tasks.storage.layout import MLFLOW_DIR, report_dir
 
 MIN_AGE = timedelta(days=1)  # of a file that is deleted: a running night may be about to refer to a younger one
 SECOND_COPIES = ("forecasts", "actuals", "accuracy", "decision")  # fsck restores published files from them
-CONTENT_KINDS = ("artifact", "quarantine")
+CONTENT_KINDS = ("artifact", "quarantine", "asset")
 
 
 class Garbage(NamedTuple):

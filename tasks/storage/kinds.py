@@ -17,6 +17,7 @@ PATTERNS = {
     "decision": rf"decisions/{PIPELINE}/{VINTAGE}\.json",
     "snapshot": rf"snapshots/{PIPELINE}/{VINTAGE}\.json",
     "contract": rf"contracts/{PIPELINE}/{VINTAGE}\.json",
+    "asset": rf"reports/assets/{DIGEST}",
     "report": rf"reports/{PIPELINE}/(?P<run>[^/]+)/[^/]+",
     "manifest": rf"runs/{PIPELINE}/(?P<run>[^/]+)\.json",
     "retention": rf"retention/{PIPELINE}\.json",

@@ -7,6 +7,7 @@ forecasts|actuals|accuracy/pipeline=<name>/vintage=<as-of>/<the same word>.parqu
 latest/pipeline=<name>/forecasts.parquet               the newest published forecast
 decisions|snapshots|contracts/pipeline=<name>/vintage=<as-of>.json
 reports/pipeline=<name>/<run>/index.html               the morning page; drift.html, drift.json, forecast.svg
+reports/assets/<digest>.js                             what the drift pages of all runs share, named by content
 runs/pipeline=<name>/<run>.json                        manifest of a run
 leases/pipeline=<name>/<number>.json                   who may write; .door is the lock file
 dry-runs/pipeline=<name>/vintage=<as-of>/…             the same tree again, as a dry run leaves it
@@ -104,6 +105,11 @@ def record_uri(folder: str, as_of: datetime) -> str:
 def report_dir(pipeline: str, run_id: str) -> str:
     """Return the folder of the pages of a run: index.html and what lies next to it."""
     return f"{REPORTS_PREFIX}pipeline={pipeline}/{run_id}"
+
+
+def report_asset_uri(digest: str, suffix: str) -> str:
+    """Return the path of a file that the pages of many runs share."""
+    return f"{REPORTS_PREFIX}assets/{digest}.{suffix}"
 
 
 def runs_dir(pipeline: str) -> str:
