@@ -13,12 +13,13 @@ Pipelines = typer.Argument(metavar="[PIPELINE]...", help="Pipelines to check; by
 def fsck(
     pipelines: Annotated[list[str] | None, Pipelines] = None,
     repair: Annotated[
-        bool, typer.Option("--repair", help="Bring back what the bytes in the store prove, under the lease of each run.")
+        bool,
+        typer.Option("--repair", help="Bring back what the bytes in the store prove, under the lease of each run."),
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every file of the store: digests, tables, records, references, the registry. Exit code 1 if it is damaged.
+    """Check every file of the store: digests, tables, records, references, registry. Exit code 1 if it is damaged.
 
     Each finding names the file, what it affects and what to do. Nothing is changed without --repair.
     """

@@ -144,7 +144,12 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
             yield Finding("registry", "good", f"champion of {spec.name} is {champion.label}, its weights are intact")
         else:
             message = f"alias champion of {spec.name} is version {version}, but the store has {champion.version}"
-            yield Finding("registry", "watch", message, "The next night corrects it, or nightcast fsck --repair; forecasts use the store.")
+            yield Finding(
+                "registry",
+                "watch",
+                message,
+                "The next night corrects it, or nightcast fsck --repair; forecasts use the store.",
+            )
 
 
 def _rerun_command(argument: str, night: datetime) -> str:

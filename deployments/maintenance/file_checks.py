@@ -21,7 +21,9 @@ def check_half_written(index: StoreIndex) -> Iterator[Damage]:
         if (is_running and (modified is None or modified > oldest)) or not files.exists(index.store.root, uri):
             continue
         step = "--repair deletes it: its content was never part of the store."
-        yield Damage(uri, "bad", "was left by a process that was killed while it wrote", "", step, Repair("delete", uri))
+        yield Damage(
+            uri, "bad", "was left by a process that was killed while it wrote", "", step, Repair("delete", uri)
+        )
 
 
 def check_links(index: StoreIndex) -> Iterator[Damage]:

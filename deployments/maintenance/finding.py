@@ -3,7 +3,9 @@
 from typing import Any, Literal, NamedTuple
 
 DamageState = Literal["bad", "note"]
-RepairAction = Literal["restore", "delete", "set aside", "close", "publish latest", "rebuild snapshot", "alias", "registry"]
+RepairAction = Literal[
+    "restore", "delete", "set aside", "close", "publish latest", "rebuild snapshot", "alias", "registry"
+]
 
 
 class Repair(NamedTuple):

@@ -13,6 +13,7 @@ from deployments.maintenance.store_index import StoreIndex
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
+from tasks.storage.kinds import kind_of
 
 CHECKS = (
     content_checks.check_digests,
@@ -76,19 +77,20 @@ def _check(index: StoreIndex, selected: tuple[str, ...], settings: Settings) -> 
     findings += [finding for finding in file_checks.check_links(index) if finding.uri not in reported]
     wanted = [finding for finding in findings if not selected or finding.pipeline in ("", *selected)]
     busy = [pipeline for pipeline in index.pipelines if file_checks.is_busy(pipeline, index)]
-    return [_confirm(finding, busy, index) for finding in wanted]
+    return [_confirm(finding, busy) for finding in wanted]
 
 
-def _confirm(finding: Damage, busy: list[str], index: StoreIndex) -> Damage:
+def _confirm(finding: Damage, busy: list[str]) -> Damage:
     """Turn a finding about what a running night is about to write into a note."""
-    unsettled = ("is missing", "is not the newest vintage", "has the alias champion")
-    if finding.state == "bad" and finding.pipeline in busy and finding.message.startswith(unsettled):
+    is_state = kind_of(finding.uri).name in {"latest", "manifest", "snapshot"} and "is missing" in finding.message
+    is_behind = finding.message.startswith(("is not the newest vintage", "has the alias champion"))
+    if finding.state == "bad" and finding.pipeline in busy and (is_state or is_behind):
         now = f"{finding.message}; a run is writing to {finding.pipeline} now"
         return finding._replace(state="note", message=now, step="Check again when it has ended.", repair=None)
     return finding
 
 
-def pipelinepipeline_arguments(names: list[str], settings: Settings) -> dict[str, str]:
+def pipeline_arguments(names: list[str], settings: Settings) -> dict[str, str]:
     """Return how the command line names each pipeline, by the name that the store uses."""
     arguments = {}
     for argument in [*sorted(list_pipelines(settings.pipelines)), *names]:
@@ -106,9 +108,7 @@ def _select(names: list[str], index: StoreIndex, settings: Settings) -> tuple[st
     return selected
 
 
-def _report(
-    index: StoreIndex, findings: list[Damage], repaired: list[str], repair: bool
-) -> tuple[dict[str, Any], str]:
+def _report(index: StoreIndex, findings: list[Damage], repaired: list[str], repair: bool) -> tuple[dict[str, Any], str]:
     bad = [finding for finding in findings if finding.state == "bad"]
     size = sum(file.size for file in index.files.values())
     facts = {

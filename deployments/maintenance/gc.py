@@ -1,4 +1,4 @@
-"""`nightcast gc`: free the space of old nights, without touching what a kept night, a decision or a reader refers to."""
+"""`nightcast gc`: free the space of old nights. What a kept night, a decision or a reader refers to stays."""
 
 from collections import defaultdict
 from datetime import datetime, timedelta

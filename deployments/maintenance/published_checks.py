@@ -121,7 +121,9 @@ def _is_own(record: Record, uri: str) -> bool:
 def _damaged(uri: str, digest: str | None, claims: list[str], problem: str, index: StoreIndex) -> Damage:
     kind, night = kind_of(uri), parse_vintage(uri)
     copies = [copy for claim in claims for copy in index.copies(claim) if copy != uri]
-    message = problem or ("is missing" if digest is None else f"has digest {(digest or '')[:12]}…, not that of its night")
+    message = problem or (
+        "is missing" if digest is None else f"has digest {(digest or '')[:12]}…, not that of its night"
+    )
     message = index.describe_link(uri) or message
     affected = f"readers of {kind.table} of {kind.pipeline}" + (f" as of {night:%Y-%m-%d %H:%M} UTC" if night else "")
     if copies:

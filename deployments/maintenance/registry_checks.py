@@ -52,7 +52,9 @@ def _check_versions(
         message = f"has no version {number} of {pipeline}, which a decision names"
         step = "Nothing to do: the bundle is in the store."
         if known:
-            message = f"has another model as version {number} of {pipeline} than a decision, digest {known.digest[:12]}…"
+            message = (
+                f"has another model as version {number} of {pipeline} than a decision, digest {known.digest[:12]}…"
+            )
             yield Damage(name, "note", message, FORECASTS_GO_ON, step, None, pipeline)
             continue
         if not tracking.database or index.digest(candidate.bundle.uri) != candidate.bundle.digest:

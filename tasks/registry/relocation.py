@@ -9,7 +9,6 @@ file:///old/store/mlflow/artifacts/<run>/artifacts   ──>   file:///new/store
 
 import contextlib
 import logging
-import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -74,7 +73,7 @@ def _replace_prefix(db: sqlite3.Connection, table: str, column: str, former: str
 def _is_same(former: str, location: str) -> bool:
     """Whether two URIs lead to the same folder, for example through a mount: then both are right."""
     with contextlib.suppress(OSError):
-        return os.path.samefile(_path(former).parent, _path(location).parent)
+        return Path(_path(former).parent).samefile(_path(location).parent)
     return False
 
 

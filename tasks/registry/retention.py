@@ -11,7 +11,6 @@ from tasks.registry.inspection import read_registry
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 
 
-
 class ExpiredRun(NamedTuple):
     """One MLflow run of an old night, and the version that was registered from it; empty if none was."""
 

@@ -22,7 +22,7 @@ def with_checksum(record: dict[str, Any]) -> dict[str, Any]:
 def without_checksum(record: dict[str, Any]) -> dict[str, Any] | None:
     """Return a record that was read, without its checksum; None if it was altered. Older records have none."""
     content = {name: value for name, value in record.items() if name != CHECKSUM}
-    return content if record.get(CHECKSUM, None) in (None, _digest(content)) else None
+    return content if record.get(CHECKSUM) in (None, _digest(content)) else None
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""A store of a few nights, written by the functions of the steps in a tenth of a second a night, with a real registry."""
+"""A store of a few nights, written by the functions of the steps in tenths of a second, with a real registry."""
 
 import json
 import os
@@ -61,7 +61,13 @@ def dump(artifact: Artifact) -> dict[str, Any]:
 def forecasts_of(number: int, night: datetime) -> pd.DataFrame:
     cutoff = pd.Timestamp(night).as_unit("us")
     rows = [
-        {"unique_id": name, "ds": cutoff + pd.Timedelta(hours=step), "cutoff": cutoff, "step": step, "y_hat": 1.0 + number}
+        {
+            "unique_id": name,
+            "ds": cutoff + pd.Timedelta(hours=step),
+            "cutoff": cutoff,
+            "step": step,
+            "y_hat": 1.0 + number,
+        }
         for name in "ab"
         for step in range(1, HORIZON + 1)
     ]
@@ -88,7 +94,11 @@ def write_night(
         .assign(**dict.fromkeys(("mase", "wql", "mae", "rmse", "smape", "coverage"), 1.0)),
         "scores",
     )  # fmt: skip
-    loser = Candidate(name="lstm", role="challenger", bundle=store.put_bytes(bundle_of(1000 + number).to_bytes(), "bundle", "safetensors"))
+    loser = Candidate(
+        name="lstm",
+        role="challenger",
+        bundle=store.put_bytes(bundle_of(1000 + number).to_bytes(), "bundle", "safetensors"),
+    )
     table = store.put(forecasts_of(number, night), "forecasts")
     published = vintages.publish(table, PIPELINE, night, store)
     record = {
@@ -106,10 +116,13 @@ def write_night(
     cutoff = night - timedelta(hours=1)
     record_snapshot(Snapshot(as_of=night, reading="r", raw=raw, clean=clean, cutoff=cutoff), PIPELINE, store)
     if number == 0:
-        store.write_json(record_uri(contracts_dir(PIPELINE), night), {"name": "shop", "version": "1.0.0", "columns": []})
+        store.write_json(
+            record_uri(contracts_dir(PIPELINE), night), {"name": "shop", "version": "1.0.0", "columns": []}
+        )
     results = {
-        "ingest": dump(raw), "validate": {"clean": dump(clean), "quarantine": dump(quarantine)}, "cut_windows": dump(windows),
-        "train": loser.model_dump(mode="json"), "register": {"decision": dump(decision)}, "report": {"page": dump(page)},
+        "ingest": dump(raw), "validate": {"clean": dump(clean), "quarantine": dump(quarantine)},
+        "cut_windows": dump(windows), "train": loser.model_dump(mode="json"),
+        "register": {"decision": dump(decision)}, "report": {"page": dump(page)},
         "forecast": {"table": dump(table), "published": dump(published)}, "watch_drift": {"page": dump(drift)},
     }  # fmt: skip
     for step, result in results.items():
@@ -138,7 +151,13 @@ def register(root: Path, bundle: Bundle, number: int) -> str:
     registry = ModelRegistry(tracking_of(root), PIPELINE)
     artifact = Store(root=str(root)).put_bytes(bundle.to_bytes(), "bundle", "safetensors")
     model = LoggedModel(
-        name="gru", digest=artifact.digest, settings={}, metrics={}, curve=(), weights=bundle.to_bytes(), settings_json="{}"
+        name="gru",
+        digest=artifact.digest,
+        settings={},
+        metrics={},
+        curve=(),
+        weights=bundle.to_bytes(),
+        settings_json="{}",
     )
     version = registry.register_version(artifact.digest, registry.log_model(model, run_id(number)), run_id(number))
     registry.set_alias("champion", version)

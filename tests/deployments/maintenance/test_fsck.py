@@ -16,12 +16,13 @@ from tasks.registry.inspection import read_registry
 from tasks.storage.lease import LeaseSettings, hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
-
 from tests.deployments.maintenance.conftest import PIPELINE, bundle_of, tracking_of
 
 ReadBytes = Callable[[Path], dict[str, bytes]]
 VINTAGES = [f"vintage=2024-03-0{day}T000000Z" for day in (1, 2, 3)]
-VINTAGE, OLD_VINTAGE = (f"forecasts/pipeline={PIPELINE}/{name}/forecasts.parquet" for name in (VINTAGES[2], VINTAGES[0]))
+VINTAGE, OLD_VINTAGE = (
+    f"forecasts/pipeline={PIPELINE}/{name}/forecasts.parquet" for name in (VINTAGES[2], VINTAGES[0])
+)
 LATEST = f"latest/pipeline={PIPELINE}/forecasts.parquet"
 DECISION, OLD_DECISION = (f"decisions/pipeline={PIPELINE}/{name}.json" for name in (VINTAGES[2], VINTAGES[0]))
 SNAPSHOT = f"snapshots/pipeline={PIPELINE}/{VINTAGES[1]}.json"
@@ -101,7 +102,9 @@ class Corruption(NamedTuple):
 
 PUBLISHED_ARTIFACT = "artifacts/forecasts/"
 CORRUPTIONS = {
-    "artifact with a copy: bit": Corruption(lambda root: flip(file_of(root, "artifacts/forecasts/*")), PUBLISHED_ARTIFACT),
+    "artifact with a copy: bit": Corruption(
+        lambda root: flip(file_of(root, "artifacts/forecasts/*")), PUBLISHED_ARTIFACT
+    ),
     "artifact with a copy: truncated": Corruption(
         lambda root: truncate(file_of(root, "artifacts/forecasts/*")), PUBLISHED_ARTIFACT
     ),
@@ -135,9 +138,7 @@ CORRUPTIONS = {
     "snapshot: bit": Corruption(lambda root: change_json(root / SNAPSHOT, '"r"', '"s"'), SNAPSHOT, "repaired"),
     "snapshot: deleted": Corruption(lambda root: (root / SNAPSHOT).unlink(), SNAPSHOT, "repaired"),
     "manifest: torn": Corruption(lambda root: truncate(root / MANIFEST), MANIFEST, "moved away"),
-    "manifest: bit": Corruption(
-        lambda root: change_json(root / MANIFEST, '"good"', '"gooe"'), MANIFEST, "moved away"
-    ),
+    "manifest: bit": Corruption(lambda root: change_json(root / MANIFEST, '"good"', '"gooe"'), MANIFEST, "moved away"),
     "manifests swapped": Corruption(lambda root: swap(root / MANIFEST, root / OLD_MANIFEST), MANIFEST),
     "cache: torn": Corruption(lambda root: truncate(file_of(root, "cache/train/*")), "cache/train/", "repaired"),
     "cache: bit": Corruption(

@@ -40,8 +40,9 @@ def register(store: Path, digest: str) -> str:
 
 
 def locations(database: Path) -> set[str]:
+    queries = [f"SELECT {column} FROM {table}" for table, column in LOCATIONS]  # noqa: S608
     with sqlite3.connect(database) as db:
-        rows = [value for table, column in LOCATIONS for (value,) in db.execute(f"SELECT {column} FROM {table}")]
+        rows = [value for query in queries for (value,) in db.execute(query)]
     return {value for value in rows if value and value.startswith("file:")}
 
 
@@ -51,7 +52,8 @@ def test_only_locations_of_the_moved_store_change(tmp_path: Path) -> None:
         db.executescript(SCHEMA)
     assert relocate_artifacts(database, "file:///new/mlflow/artifacts", 2) == 3
     with sqlite3.connect(database) as db:
-        rows = [db.execute(f"SELECT * FROM {table}").fetchall() for table in ("experiments", "runs", "model_versions")]
+        queries = ("SELECT * FROM experiments", "SELECT * FROM runs", "SELECT * FROM model_versions")
+        rows = [db.execute(query).fetchall() for query in queries]
     assert rows == [
         [("file:///new/mlflow/artifacts",), ("/cwd/mlruns/0",), ("s3://bucket/mlflow/artifacts",),
          ("file:///home/me/artifacts",)],

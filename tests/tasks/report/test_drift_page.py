@@ -1,4 +1,4 @@
-"""Evidently's JavaScript is stored once, next to the pages of all runs, and a browser finds it there without network."""
+"""Evidently's JavaScript is stored once for the pages of all runs, and a browser finds it there without network."""
 
 import shutil
 from pathlib import Path

@@ -18,7 +18,9 @@ def test_record_is_read_as_it_was_written(store: Store) -> None:
     assert "checksum" in json.loads((Path(store.root) / "runs/a.json").read_text())
 
 
-@pytest.mark.parametrize(("old", "new"), [("2.5", "2.6"), ("ü", "u"), ('"a"', '"c"'), ("null", "true"), ("1e-09", "1e-08")])
+@pytest.mark.parametrize(
+    ("old", "new"), [("2.5", "2.6"), ("ü", "u"), ('"a"', '"c"'), ("null", "true"), ("1e-09", "1e-08")]
+)
 def test_altered_record_is_missing(store: Store, old: str, new: str) -> None:
     store.write_json("runs/a.json", RECORD)
     path = Path(store.root) / "runs/a.json"

@@ -27,7 +27,10 @@ DIGEST = "ab" * 32
         ("runs/pipeline=shop/r1.json", StoredKind("manifest", "shop", run="r1")),
         ("leases/pipeline=shop/.door", StoredKind("lease", "shop")),
         ("leases/pipeline=shop/000000000007.json", StoredKind("lease", "shop")),
-        ("dry-runs/pipeline=shop/vintage=x/runs/a.json", StoredKind("dry run", "shop", vintage="x", rest="runs/a.json")),
+        (
+            "dry-runs/pipeline=shop/vintage=x/runs/a.json",
+            StoredKind("dry run", "shop", vintage="x", rest="runs/a.json"),
+        ),
         ("mlflow/artifacts/r1/artifacts/model/weights.safetensors", StoredKind("weights", run="r1")),
         ("mlflow/mlflow.db", StoredKind("registry")),
         (f"artifacts/raw/.{'0' * 32}.part", StoredKind("half-written")),
