@@ -19,10 +19,7 @@ def fsck(
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every file of the store: digests, tables, records, references, registry. Exit code 1 if it is damaged.
-
-    Each finding names the file, what it affects and what to do. Nothing is changed without --repair.
-    """
+    """Check every file of the store, and print each problem with what to do. Exit code 1 if the store is damaged."""
     configure(verbose, read_only=True)
     codes = []
 
