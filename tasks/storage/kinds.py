@@ -25,7 +25,7 @@ PATTERNS = {
     "dry run": rf"dry-runs/{PIPELINE}/{VINTAGE}/(?P<rest>.+)",
     "weights": rf"{MLFLOW_DIR}/artifacts/(?P<run>[^/]+)/artifacts/model/weights\.safetensors",
     "registry": rf"{MLFLOW_DIR}/.+",
-    "lost": rf"{LOST_DIR}/.+",
+    "lost": rf"{re.escape(LOST_DIR)}/.+",
 }
 MATCHERS = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
 HALF_WRITTEN = re.compile(r"(?:.*/)?\.(?:[0-9a-f]{32}\.part|writable)")

@@ -14,6 +14,7 @@ import pandas as pd
 import pytest
 
 from data_contracts.artifact import Artifact
+from data_contracts.odcs_compiler import builtin_contract
 from models.bundle import BaselineSettings, Bundle
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
@@ -116,9 +117,8 @@ def write_night(
     cutoff = night - timedelta(hours=1)
     record_snapshot(Snapshot(as_of=night, reading="r", raw=raw, clean=clean, cutoff=cutoff), PIPELINE, store)
     if number == 0:
-        store.write_json(
-            record_uri(contracts_dir(PIPELINE), night), {"name": "shop", "version": "1.0.0", "columns": []}
-        )
+        contract = json.loads(builtin_contract("raw").model_dump_json())
+        store.write_json(record_uri(contracts_dir(PIPELINE), night), contract)
     results = {
         "ingest": dump(raw), "validate": {"clean": dump(clean), "quarantine": dump(quarantine)},
         "cut_windows": dump(windows), "train": loser.model_dump(mode="json"),

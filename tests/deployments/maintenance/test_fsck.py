@@ -1,7 +1,6 @@
 """`nightcast fsck` reports every planted corruption and nothing else, and `--repair` brings back what can be proved."""
 
 import json
-import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -56,7 +55,7 @@ def swap(first: Path, second: Path) -> None:
 
 
 def link_out(path: Path) -> None:
-    outside = path.parents[len(path.parents) - 2] / "tmp" / f"outside-{os.getpid()}-{path.name}"
+    outside = next(folder for folder in path.parents if folder.name == "store").with_name(f"outside-{path.name}")
     shutil.move(path, outside)
     path.symlink_to(outside)
 
@@ -169,7 +168,7 @@ def test_healthy_store_has_no_finding_and_is_not_touched(store: Store, bytes_of:
     before = bytes_of(Path(store.root))
     for arguments in ((), ("--repair",), (PIPELINE,)):
         code, facts = fsck(*arguments)
-        assert (code, facts["healthy"], facts["findings"], facts["repaired"]) == (0, True, [], [])
+        assert (code, facts["findings"], facts["repaired"]) == (0, [], [])
     assert bytes_of(Path(store.root)) == before
 
 
