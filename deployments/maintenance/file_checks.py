@@ -49,7 +49,7 @@ def check_names(index: StoreIndex) -> Iterator[Damage]:
         ("unknown", "not written by Nightcast"),
         ("lost", "moved away by fsck --repair; delete it when it is of no use"),
     ):
-        uris = index.of_kind(name)
+        uris = [uri for uri in index.of_kind(name) if not index.files[uri].link]
         for uri in uris[:MAX_LISTED_FILES]:
             yield Damage(uri, "note", message)
         if len(uris) > MAX_LISTED_FILES:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from data_contracts.errors import StoreDamaged
 from deployments.maintenance.finding import Damage, Repair
 from tasks.registry import champions
-from tasks.registry.database import database_fault
+from tasks.registry.database import close_connections, database_fault
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.rebuild import restore_versions, unrestorable_versions
 from tasks.results.manifest import read_finished
@@ -100,8 +100,7 @@ class Repairer:
         fault = database_fault(tracking.database)
         passed = not fault and any(unrestorable_versions(tracking, name, self.store) for name in pipelines)
         if fault or passed:
-            if passed:
-                ModelRegistry(tracking, pipelines[0]).close()
+            close_connections(tracking.uri)
             for name in DATABASE_FILES:
                 self._move_away(f"{MLFLOW_DIR}/{name}")
             pipelines = sorted(name for name in self.stores if self.store.list_files(decisions_dir(name)))

@@ -31,6 +31,17 @@ def ensure_database(path: Path) -> None:
     temporary.unlink()
 
 
+def close_connections(uri: str) -> None:
+    """Close the connections that MLflow keeps open in this process, before the file of a database is moved."""
+    from mlflow.store.model_registry import sqlalchemy_store as registered
+    from mlflow.store.tracking import sqlalchemy_store as tracked
+
+    for store in (registered.SqlAlchemyStore, tracked.SqlAlchemyStore):
+        engine = store._engine_map.get(uri)
+        if engine is not None:
+            engine.dispose()
+
+
 def database_fault(path: Path | None) -> str:
     """Return why the SQLite database of the registry cannot be used; empty if it can, or if it is another database."""
     if path is None:

@@ -219,11 +219,6 @@ class ModelRegistry:
         """Delete a run with its metrics and parameters, as `mlflow gc` does; its files stay."""
         self.client._tracking_client.store._hard_delete_run(run)
 
-    def close(self) -> None:
-        """Close the connections of this process to the database, before its file is moved."""
-        for store in (self.client._tracking_client.store, self.client._get_registry_client().store):
-            store.engine.dispose()
-
     def _ensure_model(self) -> None:
         from mlflow.exceptions import MlflowException
 
