@@ -1,5 +1,6 @@
 """`nightcast gc`: free the space of old nights. What a kept night, a decision or a reader refers to stays."""
 
+import re
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
@@ -52,7 +53,7 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
 
 def _parse_keep(keep: str) -> timedelta:
     try:
-        age = pd.Timedelta(keep)
+        age = pd.Timedelta(re.sub(r"(?<=\d)d\b", "D", keep))  # pandas deprecates the small letter
     except ValueError as error:
         raise SpecError(f"--keep {keep!r} is not a duration. Write one such as 90d or 26w.") from error
     if not age >= pd.Timedelta(0):
