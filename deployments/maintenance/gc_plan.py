@@ -102,9 +102,11 @@ def _tables(index: StoreIndex, kept: set[str]) -> Iterator[str]:
 def _records(index: StoreIndex, before: dict[str, datetime], kept: set[str], keep: timedelta) -> Iterator[str]:
     """Yield snapshots of collected nights, and cached results whose tables are collected or that are old."""
     for record in index.records:
+        if not _is_old(record.uri, MIN_AGE, index):
+            continue
         if record.kind == "snapshot" and _is_collected(record, before):
             yield record.uri
-        elif record.kind == "cache" and _is_old(record.uri, MIN_AGE, index):
+        elif record.kind == "cache":
             targets = [item.uri for item in index.targets[record.uri] if kind_of(item.uri).name in CONTENT_KINDS]
             if not all(uri in kept for uri in targets) or (not targets and _is_old(record.uri, keep, index)):
                 yield record.uri
