@@ -9,7 +9,8 @@ import pandas as pd
 
 from data_contracts.errors import SpecError
 from deployments.maintenance.exclusive import hold_all
-from deployments.maintenance.gc_plan import CollectionPlan, plan_collection
+from deployments.maintenance.gc_plan import MIN_AGE, CollectionPlan, plan_collection
+from deployments.maintenance.prefect_database import count_old_runs, delete_old_runs, prunable_database
 from deployments.maintenance.store_index import StoreIndex, parse_moment
 from flows.settings import Settings
 from tasks.registry.retention import delete_runs, shrink_database
@@ -37,8 +38,11 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
     """
     settings, age = Settings(), _parse_keep(keep)
     store, tracking = settings.opened_store, settings.readable_tracking
-    index = StoreIndex(store)
-    plan = plan_collection(index, age, tracking)
+    index, database = StoreIndex(store), prunable_database()
+    plan, expired = plan_collection(index, age, tracking), max(age, MIN_AGE)
+    old_runs = count_old_runs(database, expired) if database else 0
+    if apply and database and old_runs:
+        delete_old_runs(database, expired)
     if apply and (plan.files or plan.runs):
         with hold_all(index.pipelines, "gc", store, settings.lease_settings) as stores:
             plan = plan_collection(StoreIndex(store, exclusive=True), age, tracking)
@@ -48,7 +52,7 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
                 delete_runs(tracking, pipeline, runs)  # type: ignore[arg-type]
             if plan.runs and tracking:
                 shrink_database(tracking)
-    return _report(plan, keep, apply)
+    return _report(plan, keep, apply, old_runs)
 
 
 def _parse_keep(keep: str) -> timedelta:
@@ -78,7 +82,7 @@ def _delete(plan: CollectionPlan, store: Store) -> None:
     remove_empty_folders(store.root, [garbage.uri for garbage in plan.files])
 
 
-def _report(plan: CollectionPlan, keep: str, applied: bool) -> tuple[dict[str, Any], str]:
+def _report(plan: CollectionPlan, keep: str, applied: bool, prefect_runs: int) -> tuple[dict[str, Any], str]:
     kinds: dict[str, dict[str, int]] = defaultdict(lambda: {"files": 0, "bytes": 0})
     for garbage in plan.files:
         kinds[garbage.kind]["files"] += 1
@@ -91,6 +95,7 @@ def _report(plan: CollectionPlan, keep: str, applied: bool) -> tuple[dict[str, A
         "kept_from": {pipeline: before.isoformat() for pipeline, before in sorted(plan.before.items())},
         "kinds": dict(sorted(kinds.items())),
         "mlflow_runs": runs,
+        "prefect_runs": prefect_runs,
         "files": len(plan.files),
         "bytes": size,
     }
@@ -99,9 +104,11 @@ def _report(plan: CollectionPlan, keep: str, applied: bool) -> tuple[dict[str, A
         for kind, counts in sorted(kinds.items(), key=lambda item: -item[1]["bytes"])
     ]
     lines += [f"{'mlflow.db':<12} {runs:>8,} runs"] if runs else []
+    lines += [f"{'prefect.db':<12} {prefect_runs:>8,} runs"] if prefect_runs else []
     lines += [f"{pipeline}: kept from {_format(before)} on" for pipeline, before in sorted(plan.before.items())]
     total = f"{len(plan.files):,} files, {_format_size(size)}"
-    if not plan.files and not runs:
+    total += f", {runs + prefect_runs:,} runs of databases" if runs + prefect_runs else ""
+    if not plan.files and not runs and not prefect_runs:
         lines.append(f"nothing to delete: no night is older than {keep}, or its files are still needed")
     elif applied:
         lines.append(f"deleted: {total}")
