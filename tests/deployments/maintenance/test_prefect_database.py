@@ -33,7 +33,7 @@ def test_old_runs_are_deleted_with_their_logs(tmp_path: Path) -> None:
         logged(text)
     url = get_current_settings().server.database.connection_url
     assert url is not None
-    source, database = url.get_secret_value().rpartition("///")[2], tmp_path / "prefect.db"
+    source, database = url.get_secret_value().removeprefix("sqlite+aiosqlite:///"), tmp_path / "prefect.db"
     with sqlite3.connect(source) as original, sqlite3.connect(database) as copy:
         original.backup(copy)
         (old,) = copy.execute("SELECT id FROM flow_run WHERE parameters LIKE '%old%'").fetchone()
