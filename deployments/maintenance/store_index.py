@@ -55,6 +55,7 @@ class StoreIndex:
         for record in self.records:
             for artifact in self.targets[record.uri]:
                 self.references[artifact.uri].append(Reference(record, artifact))
+        self._superseded = set(self._list_superseded())
         self._copies: dict[str, list[str]] | None = None
 
     @property
@@ -122,9 +123,10 @@ class StoreIndex:
         return f"is a symbolic link to {file.link}, outside the store" if file and file.link else ""
 
     def was_collected(self, record: Record) -> bool:
-        """Whether `nightcast gc` may have removed what a manifest refers to."""
+        """Whether what a manifest refers to may be gone: `nightcast gc` collected it, or its night ran again since."""
         before = self.collected_before(record.pipeline)
-        return record.kind == "manifest" and bool(before and record.night and record.night < before)
+        is_collected = bool(before and record.night and record.night < before)
+        return record.kind == "manifest" and (is_collected or record.uri in self._superseded)
 
     def collected_before(self, pipeline: str) -> datetime | None:
         """Return the as-of from which on the tables and pages of a pipeline are kept; None if gc never ran."""
@@ -132,6 +134,16 @@ class StoreIndex:
         with contextlib.suppress(ValueError):
             return datetime.fromisoformat(str(record.get("before")))
         return None
+
+    def _list_superseded(self) -> Iterator[str]:
+        """Yield the manifests of which a later run of the same flow and night has finished."""
+        newest: dict[tuple[str, datetime | None, str], Record] = {}
+        finished = (record for record in self.records if record.kind == "manifest" and record.content.get("story"))
+        for record in sorted(finished, key=lambda record: record.moment):
+            key = (record.pipeline, record.night, record.flow)
+            if key in newest:
+                yield newest[key].uri
+            newest[key] = record
 
     def _read_records(self) -> Iterator[Record]:
         for uri in self.of_kind(*REFERRING_KINDS):

@@ -9,7 +9,7 @@ from flows.nightly import nightly
 from flows.settings import Settings
 from tasks.registry.inspection import read_registry
 
-NEXT, AFTER = "2024-02-10", "2024-02-12"
+NEXT, AFTER = "2024-02-10", "2024-02-11"
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
@@ -35,11 +35,14 @@ def test_copied_and_moved_stores_publish_the_same_bytes(
     shutil.rmtree(original)
     shutil.move(copy, moved)
     monkeypatch.setenv("NIGHTCAST_STORE", str(moved))
-    outcome = nightly(str(folder / "ports.yaml"), AFTER)
-    assert outcome.verdict in {"good", "watch"}
+    other = tmp_path / "ports.yaml"  # another model, so that it is registered
+    other.write_text((folder / "ports.yaml").read_text().replace("max_epochs: 6", "max_epochs: 3"))
+    before = read_registry(Settings().tracking, "ports").versions
+    nightly(str(other), AFTER)
     state = read_registry(Settings().tracking, "ports")
     for version in state.versions.values():
         assert (moved / "mlflow/artifacts" / version.run / "artifacts/model/weights.safetensors").exists()
+    assert len(state.versions) == len(before) + 1
     assert state.aliases["champion"]
     assert not copy.exists()
     assert not original.exists()

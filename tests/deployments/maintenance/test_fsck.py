@@ -256,6 +256,19 @@ def test_link_of_a_folder_and_rights_of_a_folder_are_reported(store: Store, tmp_
     assert messages["cache"] == "is a folder that other users may write to"
 
 
+def test_night_that_ran_again_makes_up_for_what_its_first_run_has_lost(store: Store) -> None:
+    root, record = Path(store.root), store.read_json(OLD_MANIFEST)
+    assert record
+    lost = record["story"]["windows"]["uri"]
+    (root / lost).unlink()
+    code, facts = fsck("--repair")  # deletes the cached result
+    assert (code, bad(facts)) == (1, [lost])
+    again = record | {"run_id": "again", "manifest": f"runs/pipeline={PIPELINE}/again.json"}
+    again |= {"story": record["story"] | {"windows": record["story"]["raw"]}, "finished": "2025-01-01T00:00:00+00:00"}
+    store.write_json(again["manifest"], again)
+    assert fsck()[0] == 0
+
+
 def test_unknown_files_and_orphans_are_notes(store: Store) -> None:
     (Path(store.root) / "notes.txt").write_text("mine")
     orphan = store.put_bytes(b"<svg/>", "drawing", "svg")
