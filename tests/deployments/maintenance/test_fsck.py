@@ -7,15 +7,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import fsspec
 import pytest
 from typer.testing import CliRunner
 
 from deployments.cli.main import app
+from tasks.modeling.candidate import Candidate
 from tasks.registry.inspection import read_registry
 from tasks.storage.lease import LeaseSettings, hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
-from tests.deployments.maintenance.conftest import PIPELINE, bundle_of, tracking_of
+from tests.deployments.maintenance.conftest import PIPELINE, bundle_of, tracking_of, write_night
 
 ReadBytes = Callable[[Path], dict[str, bytes]]
 VINTAGES = [f"vintage=2024-03-0{day}T000000Z" for day in (1, 2, 3)]
@@ -298,6 +300,24 @@ def test_repair_waits_for_a_running_night(store: Store, monkeypatch: pytest.Monk
     with hold_lease(store.root, PIPELINE, current_process("nightly shop"), LeaseSettings(seconds=60.0, wait=0.0)):
         code, facts = fsck("--repair")
     assert (code, facts["error"]) == (1, "LeaseHeld")
+
+
+def test_object_store_is_checked_and_repaired(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    store = Store(root="memory://checked/nights")
+    bundle = store.put_bytes(bundle_of(0).to_bytes(), "bundle", "safetensors")
+    write_night(store, 0, Candidate(name="gru", role="champion", bundle=bundle, version="1"), None)
+    monkeypatch.setenv("NIGHTCAST_STORE", store.root)
+    monkeypatch.setenv("NIGHTCAST_PIPELINES", str(tmp_path))
+    monkeypatch.delenv("NIGHTCAST_MLFLOW_URI", raising=False)
+    assert fsck("--repair")[1]["findings"] == []
+    memory = fsspec.filesystem("memory")
+    data = memory.cat_file(f"/checked/nights/{OLD_VINTAGE}")
+    memory.pipe_file(f"/checked/nights/{OLD_VINTAGE}", data[:100])
+    memory.rm_file(f"/checked/nights/{LATEST}")
+    assert sorted(bad(fsck()[1])) == [OLD_VINTAGE, LATEST]
+    code, facts = fsck("--repair")
+    assert (code, len(facts["repaired"])) == (0, 2)
+    assert memory.cat_file(f"/checked/nights/{LATEST}") == data
 
 
 def test_unknown_pipeline_has_exit_code_2(store: Store) -> None:
