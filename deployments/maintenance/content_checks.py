@@ -37,7 +37,7 @@ def check_dry_runs(index: StoreIndex) -> Iterator[Damage]:
     """Check the results of dry runs. Nothing refers to them from outside, so a damaged file is deleted."""
     for uri in index.of_kind("dry run"):
         inner = kind_of(index.kinds[uri].rest)
-        torn = inner.name in RECORDS and index.store.read_json(uri) is None
+        torn = inner.name in RECORDS and index.read_record(uri) is None
         if torn or (inner.digest and index.digest(uri) != inner.digest):
             message = "is damaged: a result of a dry run"
             step = "Run the dry run again."

@@ -27,10 +27,10 @@ def check_half_written(index: StoreIndex) -> Iterator[Damage]:
 
 
 def check_links(index: StoreIndex) -> Iterator[Damage]:
-    """Report symbolic links that leave the store: nothing is read or written through them."""
+    """Report symbolic links that leave the store, and pipes: nothing is read or written through them."""
     for uri, file in index.files.items():
-        if file.link:
-            step = f"Remove the link, or mount {file.link} at its path."
+        if file.link or file.is_special:
+            step = f"Remove the link, or mount {file.link} at its path." if file.link else "Remove it."
             yield Damage(uri, "bad", index.describe_link(uri), "every file below it", step, None)
 
 

@@ -14,6 +14,7 @@ from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.storage.kinds import kind_of
+from tasks.storage.store import StoreUnusable
 
 CHECKS = (
     content_checks.check_digests,
@@ -47,11 +48,16 @@ def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
 
     Raises:
         SpecError: A name is not a pipeline, and the store has no file of it.
+        StoreUnusable: The store has no files.
         LeaseHeld: Another run writes to a pipeline that has to be repaired.
     """
     settings = Settings()
     store, arguments = settings.opened_store, pipeline_arguments(names, settings)
     index = StoreIndex(store, arguments)
+    if not index.files:
+        raise StoreUnusable(
+            f"the store {store.display_root!r} has no files. Set NIGHTCAST_STORE, or run a first night."
+        )
     selected = _select(names, index, settings)
     findings, repaired = _check(index, selected, settings), list[str]()
     if repair and any(finding.repair for finding in findings):

@@ -65,7 +65,7 @@ def check_snapshots(index: StoreIndex) -> Iterator[Damage]:
 def check_contracts(index: StoreIndex) -> Iterator[Damage]:
     """Check that the contracts that nights ran under, and what gc has collected, can be read."""
     for uri in index.of_kind("contract", "retention"):
-        content = index.store.read_json(uri)
+        content = index.read_record(uri)
         if content is not None and (index.kinds[uri].name == "retention" or _is_valid(Contract, content)):
             continue
         affected = "what the next night reports as changed in the contract"
@@ -122,7 +122,7 @@ def _decided(index: StoreIndex) -> dict[str, list[str]]:
     copies: dict[str, list[str]] = {}
     for copy in index.of_kind("artifact"):
         if index.kinds[copy].table == "decision" and index.digest(copy) == index.kinds[copy].digest:
-            content = index.store.read_json(copy) or {}
+            content = index.read_record(copy) or {}
             if moment := parse_moment(content.get("as_of")):
                 copies.setdefault(record_uri(decisions_dir(str(content.get("pipeline"))), moment), []).append(copy)
     return copies

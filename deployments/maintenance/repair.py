@@ -40,7 +40,8 @@ class Repairer:
         for repair in sorted(repairs, key=lambda repair: ORDER.index(repair.action)):
             if repair.action in ("restore", "publish latest"):
                 if repair in data:
-                    self._owner_of(repair.uri).put_at(data[repair], "file", repair.uri)
+                    with self._owner_of(repair.uri).fenced_write():
+                        files.write(self.store.root, repair.uri, data[repair])
                     yield repair.sentence
             elif self._apply(repair):
                 yield repair.sentence

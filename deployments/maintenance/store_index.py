@@ -9,13 +9,15 @@ from typing import Any, NamedTuple
 from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact, iterate_artifacts
-from data_contracts.errors import StoreDamaged
+from tasks.storage import files
 from tasks.storage.inventory import list_stored
 from tasks.storage.kinds import StoredKind, kind_of
 from tasks.storage.layout import parse_vintage, retention_uri
-from tasks.storage.store import Store, StoreUnusable
+from tasks.storage.local_paths import NotInStore
+from tasks.storage.store import Store
 
 MAX_LISTED_NIGHTS = 3
+MAX_RECORD_BYTES = 64 * 2**20
 REFERRING_KINDS = ("manifest", "decision", "snapshot", "cache")
 
 
@@ -64,26 +66,34 @@ class StoreIndex:
         return tuple(sorted({kind.pipeline for kind in self.kinds.values() if kind.pipeline}))
 
     def of_kind(self, *names: str) -> list[str]:
-        """Return the paths of all files of these kinds, sorted."""
-        return [uri for uri, kind in self.kinds.items() if kind.name in names and not self.files[uri].is_folder]
+        """Return the paths of all regular files of these kinds, sorted."""
+        kinds = ((uri, kind.name, self.files[uri]) for uri, kind in self.kinds.items())
+        return [uri for uri, name, file in kinds if name in names and not (file.is_folder or file.is_special)]
 
     def digest(self, uri: str) -> str | None:
-        """Return the SHA-256 of a file; None if it is missing or a link out, empty if it cannot be read."""
+        """Return the SHA-256 of a file; None if it is missing or not in the store, empty if it cannot be read."""
         if uri not in self._digests:
+            file = self.files.get(uri)
             try:
-                self._digests[uri] = self.store.artifact_at(uri).digest
-            except StoreDamaged:
+                is_file = not (file and (file.is_special or file.is_folder))
+                self._digests[uri] = files.digest(self.store.root, uri) if is_file else None
+            except (FileNotFoundError, NotInStore):
                 self._digests[uri] = None
-            except StoreUnusable:
+            except (OSError, ValueError):
                 self._digests[uri] = ""
         return self._digests[uri]
+
+    def read_record(self, uri: str) -> dict[str, Any] | None:
+        """Return a JSON record; None if it is missing, torn, altered, or larger than any record."""
+        file = self.files.get(uri)
+        return None if file and file.size > MAX_RECORD_BYTES else self.store.read_json(uri)
 
     def copies(self, digest: str) -> list[str]:
         """Return the paths of all files with these bytes."""
         if self._copies is None:
             self._copies = defaultdict(list)
             for uri, kind in self.kinds.items():
-                if kind.name not in ("registry", "unknown", "half-written", "lease") and not self.files[uri].is_folder:
+                if kind.name not in ("registry", "unknown", "half-written", "lease"):
                     self._copies[self.digest(uri) or ""].append(uri)
         return self._copies.get(digest, []) if digest else []
 
@@ -118,8 +128,10 @@ class StoreIndex:
         return f"nightcast {flow or 'nightly'} {self.arguments.get(pipeline, pipeline)}{moment}"
 
     def describe_link(self, uri: str) -> str:
-        """Return where a symbolic link out of the store leads; empty for any other path."""
+        """Describe a symbolic link out of the store, or what is not a regular file; empty for any other path."""
         file = self.files.get(uri)
+        if file and file.is_special:
+            return "is a pipe, a device or a socket, and not a file"
         return f"is a symbolic link to {file.link}, outside the store" if file and file.link else ""
 
     def was_collected(self, record: Record) -> bool:
@@ -147,7 +159,7 @@ class StoreIndex:
 
     def _read_records(self) -> Iterator[Record]:
         for uri in self.of_kind(*REFERRING_KINDS):
-            content, kind = self.store.read_json(uri), self.kinds[uri]
+            content, kind = self.read_record(uri), self.kinds[uri]
             if content is None:
                 continue
             night = parse_vintage(uri) if kind.vintage else parse_moment(content.get("as_of"))

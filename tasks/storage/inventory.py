@@ -21,7 +21,8 @@ class StoredFile(NamedTuple):
     """One entry of a store. A folder is listed only if it is a link, or if other users may write to it.
 
     `modified` is a Unix timestamp, None if the store does not say. `link` is the real path that a symbolic link out of
-    the store leads to, else empty. `open_to_others` is whether other users may write to it.
+    the store leads to, else empty. `open_to_others` is whether other users may write to it, `is_special` whether it is
+    a pipe, a device or a socket, which must not be opened.
     """
 
     uri: str
@@ -30,6 +31,7 @@ class StoredFile(NamedTuple):
     link: str = ""
     open_to_others: bool = False
     is_folder: bool = False
+    is_special: bool = False
 
 
 def list_stored(root: str) -> list[StoredFile]:
@@ -66,7 +68,9 @@ def _walk(base: Path) -> Iterator[StoredFile]:
             if is_link and not link and path.is_dir():  # another name of a folder of the store
                 continue
             uri = path.relative_to(base).as_posix()
-            yield StoredFile(uri, 0 if is_folder else facts.st_size, facts.st_mtime, link, is_open, is_folder)
+            is_special = not (is_link or is_folder or stat.S_ISREG(facts.st_mode))
+            size = 0 if is_folder else facts.st_size
+            yield StoredFile(uri, size, facts.st_mtime, link, is_open, is_folder, is_special)
 
 
 def _size(facts: dict[str, Any]) -> int:

@@ -21,7 +21,7 @@ from tasks.storage import files
 from tasks.storage.checksums import to_text, with_checksum, without_checksum
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
-from tasks.storage.local_paths import LinkOutside
+from tasks.storage.local_paths import NotInStore
 
 
 class StoreUnusable(NightcastError):
@@ -181,7 +181,7 @@ class Store(Spec):
             return self._read_file(uri)
         except FileNotFoundError as missing:
             raise StoreDamaged(uri, "is missing") from missing
-        except LinkOutside as link:
+        except NotInStore as link:
             raise StoreDamaged(uri, f"is not a file of the store: {link}") from link
         except (OSError, ValueError, ImportError) as error:
             reason = redact(str(error))

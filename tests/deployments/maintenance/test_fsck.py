@@ -1,6 +1,7 @@
 """`nightcast fsck` reports every planted corruption and nothing else, and `--repair` brings back what can be proved."""
 
 import json
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -60,6 +61,11 @@ def link_out(path: Path) -> None:
     outside = next(folder for folder in path.parents if folder.name == "store").with_name(f"outside-{path.name}")
     shutil.move(path, outside)
     path.symlink_to(outside)
+
+
+def replace_by_pipe(path: Path) -> None:
+    path.unlink()
+    os.mkfifo(path)
 
 
 def change_json(path: Path, old: str, new: str) -> None:
@@ -161,6 +167,9 @@ CORRUPTIONS = {
     "alias moved": Corruption(set_alias, "mlflow/mlflow.db", "repaired"),
     "half-written file": Corruption(
         lambda root: (root / f"artifacts/raw/.{'0' * 32}.part").write_bytes(b"PAR1"), "artifacts/raw/.0000"
+    ),
+    "artifact replaced by a pipe": Corruption(
+        lambda root: replace_by_pipe(file_of(root, "artifacts/forecasts/*")), PUBLISHED_ARTIFACT
     ),
     "file writable by others": Corruption(lambda root: (root / VINTAGE).chmod(0o666), VINTAGE),
 }
@@ -318,6 +327,21 @@ def test_object_store_is_checked_and_repaired(monkeypatch: pytest.MonkeyPatch, t
     code, facts = fsck("--repair")
     assert (code, len(facts["repaired"])) == (0, 2)
     assert memory.cat_file(f"/checked/nights/{LATEST}") == data
+
+
+@pytest.mark.timeout(60)
+def test_pipes_in_any_folder_are_reported_and_not_opened(store: Store) -> None:
+    names = (f"runs/pipeline={PIPELINE}/x.json", "cache/train/00.json", "notes", LATEST)
+    for name in names:
+        (Path(store.root) / name).unlink(missing_ok=True)
+        os.mkfifo(Path(store.root) / name)
+    assert sorted(bad(fsck()[1])) == sorted(names)
+
+
+def test_store_without_files_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "typo"))
+    code, facts = fsck()
+    assert (code, facts["error"]) == (1, "StoreUnusable")
 
 
 def test_unknown_pipeline_has_exit_code_2(store: Store) -> None:
