@@ -39,6 +39,8 @@ def _check_growth(root: Path, files: list[StoredFile], context: CheckContext) ->
     recent = [file for file in files if file.modified and since <= file.modified <= context.now.timestamp()]
     nights = sum(kind_of(file.uri).name == "manifest" for file in recent)
     total = f"the store has {_format(sum(file.size for file in files))} ({_by_kind(files)})"
+    database = prefect_home() / "prefect.db"
+    total += f", prefect.db has {_format(database.stat().st_size)}" if database.exists() else ""
     if not nights:
         return Finding("growth", "good", f"{total}; no run wrote to it in the last {WINDOW.days} days")
     added = sum(file.size for file in recent)

@@ -70,6 +70,7 @@ def test_store_without_recent_runs_has_only_a_size(tmp_path: Path, monkeypatch: 
 def test_large_databases_are_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(root / "mlflow/mlflow.db", 2**31, 100)
     write(root.parent / ".prefect/prefect.db", 2**31, 100)
+    assert ", prefect.db has 2,048.0 MiB;" in findings(root, monkeypatch)[0].message
     states = {finding.message.split()[0]: finding.step for finding in findings(root, monkeypatch)[1:]}
     assert list(states) == [str(root / "mlflow/mlflow.db"), str(root.parent / ".prefect/prefect.db")]
 
