@@ -1,5 +1,8 @@
 """Reference to a stored file, which steps exchange instead of tables."""
 
+from collections.abc import Iterator
+from typing import Any
+
 from pydantic import Field
 
 from data_contracts.spec import Spec
@@ -16,3 +19,16 @@ class Artifact(Spec):
     uri: str = Field(description="path below the root of the store")
     digest: str = Field(pattern=r"^[0-9a-f]{64}$")
     rows: int = Field(ge=0, description="rows of a table; 0 for any other file")
+
+
+def iterate_artifacts(record: Any) -> Iterator[Artifact]:
+    """Yield every reference to a stored file in a JSON record, at any depth. Raises ValidationError for a bad one."""
+    if isinstance(record, dict):
+        if set(record) == set(Artifact.model_fields):
+            yield Artifact.model_validate(record)
+        else:
+            for value in record.values():
+                yield from iterate_artifacts(value)
+    elif isinstance(record, list):
+        for value in record:
+            yield from iterate_artifacts(value)

@@ -88,11 +88,12 @@ class Settings(BaseSettings):
     def tracking(self) -> TrackingSettings:
         """Where MLflow keeps models. Raises SpecError if the store is remote and no MLflow address is set."""
         if self.mlflow_uri:
-            return TrackingSettings(uri=self.mlflow_uri)
+            return TrackingSettings.at_address(self.mlflow_uri)
         if self.local_root is None:
             raise SpecError(
                 f"the store {self.store!r} is not a local folder, so MLflow cannot keep its database there. Set "
                 "NIGHTCAST_MLFLOW_URI to the address of an MLflow server or database."
             )
         home = self.local_root / MLFLOW_DIR
-        return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=(home / "artifacts").as_uri())
+        artifacts = (home / "artifacts").as_uri()
+        return TrackingSettings(uri=f"sqlite:///{home}/mlflow.db", artifacts=artifacts, in_store=True)

@@ -22,6 +22,7 @@ from data_contracts.spec import Spec
 from models.data.calendar import seasons
 from models.data.panel import InputSpec
 from tasks.engine.step import step
+from tasks.report.drift_page import refer_to_library, store_library
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
@@ -164,7 +165,7 @@ def detect_drift(
         for metric in record["metrics"]
         if "column" in metric["config"]
     ]
-    return pd.DataFrame(rows), record, _number_widgets(snapshot.get_html_str(as_iframe=False))
+    return pd.DataFrame(rows), record, _number_widgets(refer_to_library(snapshot.get_html_str(as_iframe=False)))
 
 
 def _number_widgets(page: str) -> str:
@@ -215,6 +216,7 @@ def watch_drift(
         table=store.put(table, "drift"),
         page=store.put_at(page.encode(), "page", f"{folder}/drift.html"),
         record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
+        scripts=store_library(page, store),
         share=share,
         drifted=share >= spec.share,
         summary=summary,

@@ -40,7 +40,7 @@ def registration_cache_key(
     store: Store,
 ) -> tuple[object, ...]:
     """Return what a decision depends on. A registry inside the store is left out, since it moves with the store."""
-    external = None if not gate.tracking or gate.tracking.artifacts else gate.tracking.uri
+    external = None if not gate.tracking or gate.tracking.in_store else gate.tracking.uri
     models = [result.candidate for result in trained]
     torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
     return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external, torn

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from data_contracts.errors import NightcastError, SpecError, redact
-from deployments.doctor import machine_checks, prefect_checks, store_checks
+from deployments.doctor import growth_checks, machine_checks, prefect_checks, store_checks
 from deployments.doctor.finding import CheckContext, Finding
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
@@ -18,6 +18,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("machine", machine_checks.check),
     ("store", store_checks.check),
     ("registry", store_checks.check_registry),
+    ("growth", growth_checks.check),
     ("prefect", prefect_checks.check),
 )
 MARKS = {"good": "✓", "watch": "!", "bad": "✗"}

@@ -16,7 +16,7 @@ from tasks.storage.process_identity import has_exited
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
-REBUILD_STEP = "The next night that trains creates a new one; forecasts use the store and continue."
+REBUILD_STEP = "Build it again with its version numbers: nightcast fsck --repair; forecasts use the store and continue."
 MAX_LOOKBACK = timedelta(days=31)  # missed nights before it are not reported
 MAX_LISTED_NIGHTS = 7
 NIGHT_DURATION = timedelta(hours=2)  # a night that was due more recently may still be running
@@ -144,7 +144,12 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
             yield Finding("registry", "good", f"champion of {spec.name} is {champion.label}, its weights are intact")
         else:
             message = f"alias champion of {spec.name} is version {version}, but the store has {champion.version}"
-            yield Finding("registry", "watch", message, "The next night corrects it; forecasts use the store.")
+            yield Finding(
+                "registry",
+                "watch",
+                message,
+                "The next night corrects it, or nightcast fsck --repair; forecasts use the store.",
+            )
 
 
 def _rerun_command(argument: str, night: datetime) -> str:

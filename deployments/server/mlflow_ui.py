@@ -15,7 +15,7 @@ from tasks.registry.mlflow_registry import ModelRegistry
 def main(port: int) -> None:
     """Create or migrate the registry's database, then replace this process by MLflow's server on `port`."""
     tracking = Settings().tracking
-    ModelRegistry(tracking, "any")
+    ModelRegistry(tracking, "any").locate_artifacts()
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.uri]
     command += ["--default-artifact-root", tracking.artifacts] if tracking.artifacts else []
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]

@@ -13,7 +13,8 @@ from starlette.types import Receive, Scope, Send
 from data_contracts.errors import NightcastError
 
 MEDIA_TYPES = {"html": "text/html; charset=utf-8", "svg": "image/svg+xml", "json": "application/json"}
-REPORT_PATH = re.compile(r"(pipeline=[a-z0-9-]+)/([A-Za-z0-9-]+)/([a-z]+)\.(html|svg|json)")
+MEDIA_TYPES["js"] = "text/javascript; charset=utf-8"
+REPORT_PATH = re.compile(r"pipeline=[a-z0-9-]+/[A-Za-z0-9-]+/[a-z]+\.(?:html|svg|json)|assets/[0-9a-f]{64}\.js")
 SECURITY_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups",
     "X-Content-Type-Options": "nosniff",
@@ -45,4 +46,4 @@ class ReportsApp:
             data = store.get_bytes(store.artifact_at(uri))
         except NightcastError as error:
             return PlainTextResponse(f"{error}\n", 404, headers=SECURITY_HEADERS)
-        return Response(data, media_type=MEDIA_TYPES[match.group(4)], headers=SECURITY_HEADERS)
+        return Response(data, media_type=MEDIA_TYPES[uri.rpartition(".")[2]], headers=SECURITY_HEADERS)

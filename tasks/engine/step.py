@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from prefect import task
@@ -20,7 +20,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
-from data_contracts.artifact import Artifact
+from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import run_log
 from tasks.engine.code_digest import code_digest
@@ -116,7 +116,7 @@ class Step(Generic[P, R]):
         with contextlib.suppress(KeyError, ValidationError):  # the record is of another release
             record = store.read_json(uri) or {}
             cached = self._result.validate_python(record["result"])
-            if all(store.contains(artifact) for artifact in _iterate_artifacts(record)):
+            if all(store.contains(artifact) for artifact in iterate_artifacts(record)):
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
                 return StepRun(cached, cached=True)
         result = self.fn(**inputs, **loaded)
@@ -169,15 +169,3 @@ def step(fn: Callable[P, R] | None = None, /, *, cache_key: Callable[..., Any] |
         The step, or a decorator that returns it.
     """
     return Step(fn, cache_key) if fn else lambda function: Step(function, cache_key)
-
-
-def _iterate_artifacts(record: Any) -> Iterator[Artifact]:
-    if isinstance(record, dict):
-        if set(record) == set(Artifact.model_fields):
-            yield Artifact.model_validate(record)
-        else:
-            for value in record.values():
-                yield from _iterate_artifacts(value)
-    elif isinstance(record, list):
-        for value in record:
-            yield from _iterate_artifacts(value)

@@ -1,29 +1,47 @@
 """The MLflow calls: one run per trained model, one registered version per challenger, two aliases."""
 
-import contextlib
-import os
 import tempfile
-import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from pydantic import Field
 
 from data_contracts.spec import Spec
+from tasks.registry.database import ensure_database
+from tasks.registry.relocation import relocate_artifacts
 
 MAX_METRICS_PER_CALL = 1000  # MLflow's own limit
 WEIGHTS_FILE = "weights.safetensors"  # the bundle of a version
+SQLITE = "sqlite:///"
 
 
 class TrackingSettings(Spec):
-    """The tracking URI of MLflow, and the artifact location of a new experiment (MLflow's default if None)."""
+    """The tracking URI of MLflow, and the artifact location of a new experiment (MLflow's default if None).
+
+    `in_store` is whether both lie inside the store, and so move with it.
+    """
 
     uri: str
     artifacts: str | None = None
+    in_store: bool = False
+
+    @classmethod
+    def at_address(cls, uri: str) -> "TrackingSettings":
+        """Return the settings for an address: files of a SQLite database lie next to it, not in the current folder."""
+        database = cls(uri=uri).database
+        return cls(uri=uri, artifacts=(database.parent / f"{database.stem}-artifacts").as_uri() if database else None)
+
+    @property
+    def database(self) -> Path | None:
+        """The SQLite file of the registry; None if it is a server or another database."""
+        if not self.uri.startswith(SQLITE):
+            return None
+        return Path(self.uri.removeprefix(SQLITE).partition("?")[0]).absolute()
 
     @property
     def database_is_missing(self) -> bool:
         """Whether the URI is a SQLite file that does not exist. MLflow would create an empty database there."""
-        return self.uri.startswith("sqlite:///") and not Path(self.uri.removeprefix("sqlite:///")).exists()
+        return self.database is not None and not self.database.exists()
 
     @property
     def problem(self) -> str | None:
@@ -60,10 +78,21 @@ class ModelRegistry:
         from mlflow.utils.logging_utils import disable_logging
 
         disable_logging()
-        if tracking.uri.startswith("sqlite:///"):
-            _ensure_database(Path(tracking.uri.removeprefix("sqlite:///")))
+        if tracking.database:
+            ensure_database(tracking.database)
         self.client = MlflowClient(tracking.uri, tracking.uri)
         self.pipeline, self.tracking = pipeline, tracking
+        self._located = tracking.database is None or tracking.artifacts is None
+
+    def locate_artifacts(self) -> None:
+        """Let the recorded locations of files follow a registry that was copied or moved.
+
+        Every method that reads or writes files calls it first, so that opening a registry changes nothing.
+        """
+        if not self._located and self.tracking.database and self.tracking.artifacts:
+            shared_parts = 2 if self.tracking.in_store else 1
+            relocate_artifacts(self.tracking.database, self.tracking.artifacts, shared_parts)
+        self._located = True
 
     def log_model(self, model: LoggedModel, run_id: str) -> str:
         """Log a trained model as an MLflow run. The same weights of the same night are logged only once.
@@ -75,6 +104,7 @@ class ModelRegistry:
         Returns:
             The id of the MLflow run.
         """
+        self.locate_artifacts()
         experiment = self._experiment()
         tags = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
@@ -114,12 +144,8 @@ class ModelRegistry:
         Returns:
             The number of the version.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
-            self.client.get_registered_model(self.pipeline)
-        except MlflowException:
-            self.client.create_registered_model(self.pipeline)
+        self.locate_artifacts()
+        self._ensure_model()
         for known in self.client.search_model_versions(f"name = '{self.pipeline}'"):
             if known.tags.get("nightcast.digest") == digest:
                 return str(known.version)
@@ -129,8 +155,15 @@ class ModelRegistry:
         created = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
         return str(created.version)
 
+    def skip_version(self) -> None:
+        """Use up the next version number, for a model that the registry has lost."""
+        self._ensure_model()
+        unused = self.client.create_model_version(self.pipeline, self.tracking.artifacts or self.tracking.uri)
+        self.client.delete_model_version(self.pipeline, unused.version)
+
     def read_weights(self, digest: str) -> bytes | None:
         """Return the bundle of the version with this digest; None if no version has it."""
+        self.locate_artifacts()
         for version in self.client.search_model_versions(f"name = '{self.pipeline}'"):
             if version.tags.get("nightcast.digest") == digest:
                 with tempfile.TemporaryDirectory() as folder:
@@ -171,29 +204,31 @@ class ModelRegistry:
             run = None
         return f"{experiment}/runs/{run}" if run else f"{experiment}/runs"
 
+    def list_runs(self) -> Iterator[tuple[str, float]]:
+        """Yield the id of every run of the pipeline, and when it started, a Unix timestamp."""
+        token: str | None = None
+        known = self.client.get_experiment_by_name(self.pipeline)
+        while known is not None:
+            page = self.client.search_runs([known.experiment_id], page_token=token)
+            yield from ((str(run.info.run_id), run.info.start_time / 1000) for run in page)
+            token = page.token
+            if not token:
+                return
+
+    def delete_run(self, run: str) -> None:
+        """Delete a run with its metrics and parameters, as `mlflow gc` does; its files stay."""
+        self.client._tracking_client.store._hard_delete_run(run)
+
+    def _ensure_model(self) -> None:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            self.client.get_registered_model(self.pipeline)
+        except MlflowException:
+            self.client.create_registered_model(self.pipeline)
+
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)
         if known is not None:
             return str(known.experiment_id)
         return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts))
-
-
-def _ensure_database(path: Path) -> None:
-    """Create the SQLite database of the registry under a temporary name, and link it to `path` when it is complete.
-
-    MLflow creates it table by table. A process that is killed meanwhile, or a second one that starts, would leave a
-    database that no later run can open.
-    """
-    if path.exists():
-        return
-    from mlflow import MlflowClient
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.parent / f".{uuid.uuid4().hex}.part"
-    client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
-    client.search_experiments(max_results=1)
-    client.search_registered_models(max_results=1)
-    client._tracking_client.store.engine.dispose()
-    with contextlib.suppress(FileExistsError):
-        os.link(temporary, path)
-    temporary.unlink()

@@ -78,3 +78,10 @@ def read_all(store: Store, pipeline: str) -> tuple[RunManifest, ...]:
 def newest(manifests: Iterable[RunManifest]) -> RunManifest | None:
     """Return the manifest of the run that ended last; None without manifests."""
     return max(manifests, key=lambda manifest: manifest.ended, default=None)
+
+
+def read_finished(store: Store, pipeline: str) -> list[dict[str, Any]]:
+    """Return the manifests of runs that ended with results, as they are stored, the newest first."""
+    records = [store.read_json(uri) for uri in store.list_files(runs_dir(pipeline))]
+    finished = [record for record in records if record and record.get("story")]
+    return sorted(finished, key=lambda record: str(record.get("finished")), reverse=True)

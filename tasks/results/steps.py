@@ -144,11 +144,15 @@ class AccuracyResult(Spec):
 
 
 class DriftResult(Spec):
-    """Result of `watch_drift`: a row per column, Evidently's page and record, and the share of drifted columns."""
+    """Result of `watch_drift`: a row per column, Evidently's page and record, and the share of drifted columns.
+
+    `scripts` are the files that the page shares with those of other nights.
+    """
 
     table: Artifact
     page: Artifact
     record: Artifact
+    scripts: tuple[Artifact, ...] = ()
     share: float
     drifted: bool
     summary: str

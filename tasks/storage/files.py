@@ -1,6 +1,7 @@
 """Read, write, list and lock files below one root, on local disk or any fsspec URL. Writes are atomic."""
 
 import contextlib
+import hashlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -11,7 +12,9 @@ import fsspec
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
-from tasks.storage.local_paths import check_inside, forbid_others_to_write, make_folder
+from tasks.storage.local_paths import check_inside, check_regular, forbid_others_to_write, make_folder
+
+BLOCK_BYTES = 2**22
 
 
 class FileLocked(OSError):
@@ -19,11 +22,22 @@ class FileLocked(OSError):
 
 
 def read(root: str, uri: str) -> bytes:
-    """Return the bytes at `uri`. Raises FileNotFoundError if the file does not exist, LinkOutside for a link out."""
+    """Return the bytes at `uri`. Raises FileNotFoundError if it does not exist, NotInStore for a link out or a pipe."""
     filesystem, base = fsspec.core.url_to_fs(root)
-    _check_links(filesystem, base, uri)
+    _check_file(filesystem, base, uri)
     data: bytes = filesystem.cat_file(f"{base}/{uri}")
     return data
+
+
+def digest(root: str, uri: str) -> str:
+    """Return the SHA-256 of the file at `uri`, in hex, whatever its size. Raises as `read` does."""
+    filesystem, base = fsspec.core.url_to_fs(root)
+    _check_file(filesystem, base, uri)
+    sha256 = hashlib.sha256()
+    with filesystem.open(f"{base}/{uri}", "rb") as file:
+        while block := file.read(BLOCK_BYTES):
+            sha256.update(block)
+    return sha256.hexdigest()
 
 
 def exists(root: str, uri: str) -> bool:
@@ -120,6 +134,12 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
 def _check_links(filesystem: Any, base: str, uri: str) -> None:
     if isinstance(filesystem, LocalFileSystem):
         check_inside(Path(f"{base}/{uri}"), Path(base))
+
+
+def _check_file(filesystem: Any, base: str, uri: str) -> None:
+    _check_links(filesystem, base, uri)
+    if isinstance(filesystem, LocalFileSystem):
+        check_regular(Path(f"{base}/{uri}"))
 
 
 def _folder_of(uri: str) -> str:

@@ -7,10 +7,13 @@ forecasts|actuals|accuracy/pipeline=<name>/vintage=<as-of>/<the same word>.parqu
 latest/pipeline=<name>/forecasts.parquet               the newest published forecast
 decisions|snapshots|contracts/pipeline=<name>/vintage=<as-of>.json
 reports/pipeline=<name>/<run>/index.html               the morning page; drift.html, drift.json, forecast.svg
+reports/assets/<digest>.js                             what the drift pages of all runs share, named by content
 runs/pipeline=<name>/<run>.json                        manifest of a run
 leases/pipeline=<name>/<number>.json                   who may write; .door is the lock file
 dry-runs/pipeline=<name>/vintage=<as-of>/…             the same tree again, as a dry run leaves it
 mlflow/                                                the registry's database and files, if no server is set
+retention/pipeline=<name>.json                         up to which night `nightcast gc` has collected tables and pages
+lost+found/<path>                                      damaged files that `nightcast fsck --repair` has moved away
 """
 
 import contextlib
@@ -19,6 +22,7 @@ from datetime import UTC, datetime
 REPORTS_PREFIX = "reports/"
 CONTENT_ADDRESSED = ("artifacts/", "cache/", "quarantine/", ".")  # two writers of one path write the same bytes
 MLFLOW_DIR = "mlflow"
+LOST_DIR = "lost+found"
 VINTAGE_FORMAT = "%Y-%m-%dT%H%M%SZ"
 
 
@@ -103,6 +107,11 @@ def report_dir(pipeline: str, run_id: str) -> str:
     return f"{REPORTS_PREFIX}pipeline={pipeline}/{run_id}"
 
 
+def report_asset_uri(digest: str, suffix: str) -> str:
+    """Return the path of a file that the pages of many runs share."""
+    return f"{REPORTS_PREFIX}assets/{digest}.{suffix}"
+
+
 def runs_dir(pipeline: str) -> str:
     """Return the folder of the manifests of a pipeline."""
     return f"runs/pipeline={pipeline}"
@@ -136,3 +145,13 @@ def dry_runs_dir(pipeline: str) -> str:
 def dry_run_dir(pipeline: str, as_of: datetime) -> str:
     """Return the root of the overlay store of one dry run."""
     return f"{dry_runs_dir(pipeline)}/vintage={vintage_name(as_of)}"
+
+
+def retention_uri(pipeline: str) -> str:
+    """Return the path of the record of what was collected of a pipeline."""
+    return f"retention/pipeline={pipeline}.json"
+
+
+def lost_uri(uri: str, digest: str) -> str:
+    """Return where a damaged file is moved to; the digest keeps two of them apart."""
+    return f"{LOST_DIR}/{uri}.{digest[:12]}"

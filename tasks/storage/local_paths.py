@@ -1,13 +1,19 @@
 """Paths of a store on local disk: no symbolic link leads out of it, and only its owner may write."""
 
+import contextlib
 import os
+import stat
 from pathlib import Path
 
 OTHERS_WRITE = 0o022
 FOLDER_MODE = 0o755
 
 
-class LinkOutside(OSError):
+class NotInStore(OSError):
+    """A path of the store is not a file of it."""
+
+
+class LinkOutside(NotInStore):
     """A path of the store leads through a symbolic link to a place outside the store."""
 
 
@@ -19,6 +25,14 @@ def check_inside(path: Path, root: Path) -> None:
             f"{path} is reached through a symbolic link to {real}, outside the store, and such links are not followed: "
             "remove the link, or mount that folder at its path"
         )
+
+
+def check_regular(path: Path) -> None:
+    """Raise NotInStore if `path` is a pipe, a device or a socket: to open it could take for ever."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+        mode = path.stat().st_mode
+        if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
+            raise NotInStore(f"{path} is a pipe, a device or a socket, and is not opened: remove it")
 
 
 def make_folder(folder: Path) -> None:

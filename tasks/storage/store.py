@@ -18,9 +18,10 @@ from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, 
 from data_contracts.odcs_compiler import builtin_contract
 from data_contracts.spec import Spec
 from tasks.storage import files
+from tasks.storage.checksums import to_text, with_checksum, without_checksum
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
-from tasks.storage.local_paths import LinkOutside
+from tasks.storage.local_paths import NotInStore
 
 
 class StoreUnusable(NightcastError):
@@ -136,16 +137,16 @@ class Store(Spec):
         return Artifact(contract=builtin_contract(contract).label, uri=uri, digest=digest, rows=rows)
 
     def read_json(self, uri: str) -> dict[str, Any] | None:
-        """Return the JSON object at `uri`; None if the file is missing or torn."""
+        """Return the JSON object at `uri`; None if the file is missing, torn or altered since it was written."""
         try:
             record = json.loads(self._read(uri))
         except (StoreDamaged, json.JSONDecodeError, UnicodeDecodeError, RecursionError):
             return None
-        return record if isinstance(record, dict) else None
+        return without_checksum(record) if isinstance(record, dict) else None
 
     def write_json(self, uri: str, record: dict[str, Any], *, only_if_absent: bool = False) -> bool:
-        """Write a JSON object with sorted keys. Returns False if it exists and `only_if_absent` is set."""
-        data = json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
+        """Write a JSON object with its checksum. Returns False if it exists and `only_if_absent` is set."""
+        data = to_text(with_checksum(record)).encode() + b"\n"
         return self._write(uri, data, only_if_absent=only_if_absent)
 
     def list_files(self, folder: str) -> list[str]:
@@ -180,7 +181,7 @@ class Store(Spec):
             return self._read_file(uri)
         except FileNotFoundError as missing:
             raise StoreDamaged(uri, "is missing") from missing
-        except LinkOutside as link:
+        except NotInStore as link:
             raise StoreDamaged(uri, f"is not a file of the store: {link}") from link
         except (OSError, ValueError, ImportError) as error:
             reason = redact(str(error))

@@ -142,7 +142,8 @@ def test_same_night_gives_same_bytes(store: Store, run_drift: Callable[..., Drif
     files = {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")}
     assert run_drift(frame, view) == first
     assert {uri: (Path(store.root) / uri).read_bytes() for uri in store.list_files("reports")} == files
-    assert sorted(files) == [f"reports/pipeline=shop/run-2024-04-29/drift.{suffix}" for suffix in ("html", "json")]
+    pages = [f"reports/pipeline=shop/run-2024-04-29/drift.{suffix}" for suffix in ("html", "json")]
+    assert sorted(files) == [first.scripts[0].uri, *pages]
 
 
 @pytest.mark.parametrize(

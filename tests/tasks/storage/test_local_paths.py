@@ -7,7 +7,7 @@ import pytest
 
 from data_contracts.errors import StoreDamaged
 from tasks.storage import files
-from tasks.storage.local_paths import LinkOutside
+from tasks.storage.local_paths import LinkOutside, NotInStore
 from tasks.storage.store import Store, StoreUnusable
 
 SECRET = b"of another user"
@@ -90,3 +90,15 @@ def test_no_file_or_folder_of_the_store_is_written_by_a_group_whatever_the_umask
     modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "store").rglob("*")}
     assert [(name, oct(mode)) for name, mode in modes.items() if mode & 0o022] == []
     assert (modes["run.json"], modes["runs"]) == (0o644, 0o755)
+
+
+@pytest.mark.timeout(20)
+def test_pipe_in_the_store_is_not_opened(tmp_path):
+    os.mkfifo(tmp_path / "a.json")
+    store = Store(root=str(tmp_path))
+    for read in (files.read, files.digest):
+        with pytest.raises(NotInStore, match="is a pipe, a device or a socket"):
+            read(str(tmp_path), "a.json")
+    assert store.read_json("a.json") is None
+    with pytest.raises(StoreDamaged, match="is not a file of the store"):
+        store.artifact_at("a.json")

@@ -1,0 +1,60 @@
+"""`nightcast fsck` and `nightcast gc`: check and repair a store, and free space in it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from deployments.cli.output import Json, Verbose, run_command
+from deployments.process_environment import configure
+
+Pipelines = typer.Argument(metavar="[PIPELINE]...", help="Pipelines to check; by default all that the store has.")
+
+
+def fsck(
+    pipelines: Annotated[list[str] | None, Pipelines] = None,
+    repair: Annotated[
+        bool,
+        typer.Option("--repair", help="Bring back what the bytes in the store prove, under the lease of each run."),
+    ] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Check every file of the store, and print each problem with what to do. Exit code 1 if the store is damaged."""
+    configure(verbose, read_only=True)
+    codes = []
+
+    def body() -> tuple[dict[str, Any], str]:
+        from deployments.maintenance.fsck import check_store
+
+        facts, text = check_store(list(pipelines or []), repair)
+        codes.append(facts["exit_code"])
+        return facts, text
+
+    run_command(body, as_json, verbose)
+    raise typer.Exit(codes[0])
+
+
+def gc(
+    keep: Annotated[str, typer.Option(metavar="DURATION", help="Nights younger than this keep everything.")] = "90d",
+    apply: Annotated[bool, typer.Option("--apply", help="Delete; by default nothing is deleted.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Free the space of old nights: tables, pages, cached results, models that never served. A dry run by default.
+
+    Published forecasts, actuals, accuracy, decisions, manifests and every champion are kept for ever.
+    """
+    configure(verbose, read_only=True)
+
+    def body() -> tuple[dict[str, Any], str]:
+        from deployments.maintenance.gc import collect_garbage
+
+        return collect_garbage(keep, apply)
+
+    run_command(body, as_json, verbose)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands of this file."""
+    app.command(epilog="Example: nightcast fsck --repair")(fsck)
+    app.command(epilog="Example: nightcast gc --keep 90d --apply")(gc)

@@ -1,0 +1,1 @@
+"""Keep a store healthy: `nightcast fsck` checks and repairs it, `nightcast gc` frees space."""

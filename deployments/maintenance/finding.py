@@ -1,0 +1,57 @@
+"""The types that checks and repairs of a store exchange."""
+
+from typing import Any, Literal, NamedTuple
+
+DamageState = Literal["bad", "note"]
+RepairAction = Literal[
+    "restore", "delete", "set aside", "close", "publish latest", "rebuild snapshot", "alias", "registry"
+]
+
+
+class Repair(NamedTuple):
+    """What `fsck --repair` does about a finding: an action on `uri`, from the bytes at `source` if it restores."""
+
+    action: RepairAction
+    uri: str
+    source: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """Describe the repair in the past tense."""
+        return {
+            "restore": f"{self.uri} is restored from {self.source}",
+            "delete": f"{self.uri} is deleted: nothing needs it",
+            "set aside": f"{self.uri} is moved to lost+found/",
+            "close": f"{self.uri} can be written by its owner only",
+            "publish latest": f"{self.uri} is the newest vintage again",
+            "rebuild snapshot": f"{self.uri} is written again from the manifest of its night",
+            "alias": f"the alias champion of {self.uri} follows the newest decision again",
+            "registry": f"the registry of {self.uri} is built again from bundles and decisions",
+        }[self.action]
+
+
+class Damage(NamedTuple):
+    """A finding about one file: what is wrong, what it affects, what to do, and how `--repair` brings it back.
+
+    A `note` is information: the store is healthy. `pipeline` is empty for a file that no pipeline refers to.
+    """
+
+    uri: str
+    state: DamageState
+    message: str
+    affects: str = ""
+    step: str = ""
+    repair: Repair | None = None
+    pipeline: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the finding with the keys of `nightcast fsck --json`."""
+        return {
+            "file": self.uri,
+            "state": self.state,
+            "message": self.message,
+            "affects": self.affects,
+            "step": self.step,
+            "repairable": self.repair is not None,
+            "pipeline": self.pipeline,
+        }

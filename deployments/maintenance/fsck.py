@@ -1,0 +1,138 @@
+"""`nightcast fsck`: check every file of a store, and with `--repair` bring back what the bytes in it prove."""
+
+import contextlib
+from datetime import UTC, datetime
+from typing import Any
+
+from data_contracts.errors import SpecError, redact
+from deployments.maintenance import content_checks, file_checks, published_checks, record_checks, registry_checks
+from deployments.maintenance.exclusive import hold_all
+from deployments.maintenance.finding import Damage
+from deployments.maintenance.repair import Repairer
+from deployments.maintenance.store_index import StoreIndex
+from flows.pipeline.files import list_pipelines
+from flows.pipeline.spec import PipelineSpec
+from flows.settings import Settings
+from tasks.storage.kinds import kind_of
+from tasks.storage.store import StoreUnusable
+
+CHECKS = (
+    content_checks.check_digests,
+    published_checks.check_published,
+    published_checks.check_latest,
+    record_checks.check_decisions,
+    record_checks.check_snapshots,
+    record_checks.check_contracts,
+    record_checks.check_manifests,
+    record_checks.check_pages,
+    content_checks.check_cache,
+    content_checks.check_dry_runs,
+    file_checks.check_half_written,
+    file_checks.check_rights,
+    file_checks.check_names,
+    content_checks.orphans,
+)
+MAX_ROUNDS = 4  # of repairs: a restored bundle lets the registry be rebuilt, a restored vintage lets latest/ follow
+MARKS = {"bad": "✗", "note": "·"}
+
+
+def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
+    """Check a store and return (facts, the same as text); facts["exit_code"] is 1 if it is damaged, else 0.
+
+    Args:
+        names: Pipelines to check, by name or YAML file; if empty, all that the store has.
+        repair: Carry out the repairs, under the lease of each pipeline concerned.
+
+    Returns:
+        Facts for `--json`, and the text.
+
+    Raises:
+        SpecError: A name is not a pipeline, and the store has no file of it.
+        StoreUnusable: The store has no files.
+        LeaseHeld: Another run writes to a pipeline that has to be repaired.
+    """
+    settings = Settings()
+    store, arguments = settings.opened_store, pipeline_arguments(names, settings)
+    index = StoreIndex(store, arguments)
+    if not index.files:
+        raise StoreUnusable(
+            f"the store {store.display_root!r} has no files. Set NIGHTCAST_STORE, or run a first night."
+        )
+    selected = _select(names, index, settings)
+    findings, repaired = _check(index, selected, settings), list[str]()
+    if repair and any(finding.repair for finding in findings):
+        with hold_all(index.pipelines, "fsck --repair", store, settings.lease_settings) as stores:
+            repairer = Repairer(store, stores, settings.readable_tracking)
+            for _ in range(MAX_ROUNDS):
+                index = StoreIndex(store, arguments, exclusive=True)
+                findings = _check(index, selected, settings)
+                done = [sentence for sentence in repairer.carry_out(findings) if sentence not in repaired]
+                repaired += done
+                if not done:
+                    break
+            else:
+                findings = _check(StoreIndex(store, arguments, exclusive=True), selected, settings)
+    return _report(index, findings, repaired, repair)
+
+
+def _check(index: StoreIndex, selected: tuple[str, ...], settings: Settings) -> list[Damage]:
+    """Run all checks. A link out of the store is reported once, by the check that knows what should be there."""
+    findings = [finding for check in CHECKS for finding in check(index)]
+    findings += registry_checks.check_registry(index, settings.readable_tracking)
+    reported = {finding.uri for finding in findings}
+    findings += [finding for finding in file_checks.check_links(index) if finding.uri not in reported]
+    wanted = [finding for finding in findings if not selected or finding.pipeline in ("", *selected)]
+    busy = [pipeline for pipeline in index.pipelines if file_checks.is_busy(pipeline, index)]
+    return [_confirm(finding, busy) for finding in wanted]
+
+
+def _confirm(finding: Damage, busy: list[str]) -> Damage:
+    """Turn a finding about what a running night is about to write into a note."""
+    is_state = kind_of(finding.uri).name in {"latest", "manifest", "snapshot"} and "is missing" in finding.message
+    is_behind = finding.message.startswith(("is not the newest vintage", "has the alias champion"))
+    if finding.state == "bad" and finding.pipeline in busy and (is_state or is_behind):
+        now = f"{finding.message}; a run is writing to {finding.pipeline} now"
+        return finding._replace(state="note", message=now, step="Check again when it has ended.", repair=None)
+    return finding
+
+
+def pipeline_arguments(names: list[str], settings: Settings) -> dict[str, str]:
+    """Return how the command line names each pipeline, by the name that the store uses."""
+    arguments = {}
+    for argument in [*sorted(list_pipelines(settings.pipelines)), *names]:
+        with contextlib.suppress(SpecError):
+            arguments[PipelineSpec.read(argument, settings.pipelines).name] = argument
+    return arguments
+
+
+def _select(names: list[str], index: StoreIndex, settings: Settings) -> tuple[str, ...]:
+    known = {argument: name for name, argument in index.arguments.items()}
+    selected = tuple(known.get(name, name) for name in names)
+    for name in selected:
+        if name not in index.pipelines and name not in index.arguments:
+            PipelineSpec.read(name, settings.pipelines)  # raises SpecError, with the names that exist
+    return selected
+
+
+def _report(index: StoreIndex, findings: list[Damage], repaired: list[str], repair: bool) -> tuple[dict[str, Any], str]:
+    bad = [finding for finding in findings if finding.state == "bad"]
+    size = sum(file.size for file in index.files.values())
+    facts = {
+        "healthy": not bad,
+        "as_of": datetime.now(UTC).isoformat(),
+        "files": len(index.files),
+        "bytes": size,
+        "findings": [finding.as_json() for finding in findings],
+        "repaired": repaired,
+        "exit_code": 1 if bad else 0,
+    }
+    lines = [f"✓ {sentence}" for sentence in repaired]
+    for finding in sorted(findings, key=lambda finding: (finding.state != "bad", finding.uri)):
+        lines.append(redact(f"{MARKS[finding.state]} {finding.uri} {finding.message}"))
+        lines += [f"  affects {finding.affects}"] if finding.affects else []
+        lines += [f"  → {finding.step}"] if finding.step else []
+    repairable = sum(finding.repair is not None for finding in bad)
+    hint = f"; nightcast fsck --repair brings {repairable} of them back" if repairable and not repair else ""
+    checked = f"{len(index.files):,} files, {size / 2**20:,.1f} MiB"
+    lines.append(f"damaged: {len(bad)} findings in {checked}{hint}" if bad else f"healthy: {checked}")
+    return facts, "\n".join(lines)

@@ -1,0 +1,103 @@
+"""Checks of the registry: its database opens, every decided model has its version and weights, the alias follows."""
+
+from collections.abc import Iterator
+
+from data_contracts.errors import redact
+from deployments.maintenance.finding import Damage, Repair
+from deployments.maintenance.store_index import Record, StoreIndex
+from tasks.registry.database import database_fault
+from tasks.registry.inspection import RegistryState, read_registry
+from tasks.registry.mlflow_registry import WEIGHTS_FILE, TrackingSettings
+from tasks.registry.rebuild import decided_models, unrestorable_versions
+from tasks.storage.layout import MLFLOW_DIR
+
+FORECASTS_GO_ON = "the registry's record of the models; forecasts use the bundles in the store"
+
+
+def check_registry(index: StoreIndex, tracking: TrackingSettings | None) -> Iterator[Damage]:
+    """Check the registry of every pipeline that has decided about a model."""
+    decisions = {pipeline: index.newest_decision(pipeline) for pipeline in index.pipelines}
+    decided = {pipeline: decision for pipeline, decision in decisions.items() if decision and _champion(decision)}
+    if tracking is None or not decided:
+        return
+    name = f"{MLFLOW_DIR}/mlflow.db" if tracking.in_store else redact(tracking.uri)
+    if fault := database_fault(tracking.database):
+        names = ", ".join(decided)
+        step = "--repair moves it away and builds a new one from bundles and decisions, with the same version numbers."
+        repair = Repair("registry", names) if tracking.in_store else None
+        if not repair:
+            step = "Restore it from a backup, or delete it: the next night that trains creates a new one."
+        yield Damage(name, "bad", fault, f"{FORECASTS_GO_ON} ({names})", step, repair)
+        return
+    for pipeline, decision in decided.items():
+        try:
+            state = read_registry(tracking, pipeline)
+        except Exception as error:  # noqa: BLE001 - whatever the registry answers
+            reason = (redact(str(error)).strip().splitlines() or [type(error).__name__])[0]
+            step = "Start the server of NIGHTCAST_MLFLOW_URI, or restore its database from a backup."
+            yield Damage(name, "bad", f"cannot be read: {reason}", FORECASTS_GO_ON, step, None, pipeline)
+            continue
+        yield from _check_versions(name, pipeline, state, tracking, index)
+        yield from _check_alias(name, pipeline, decision, state, tracking)
+        yield from _check_weights(pipeline, state, tracking, index)
+
+
+def _check_versions(
+    name: str, pipeline: str, state: RegistryState, tracking: TrackingSettings, index: StoreIndex
+) -> Iterator[Damage]:
+    for number, (candidate, _) in sorted(decided_models(pipeline, index.store).items()):
+        known = state.versions.get(str(number))
+        if known and known.digest == candidate.bundle.digest:
+            continue
+        message = f"has no version {number} of {pipeline}, which a decision names"
+        step = "Nothing to do: the bundle is in the store."
+        if known:
+            message = (
+                f"has another model as version {number} of {pipeline} than a decision, digest {known.digest[:12]}…"
+            )
+            yield Damage(name, "note", message, FORECASTS_GO_ON, step, None, pipeline)
+            continue
+        if not tracking.database or index.digest(candidate.bundle.uri) != candidate.bundle.digest:
+            yield Damage(name, "bad", message, FORECASTS_GO_ON, step, None, pipeline)
+        else:
+            is_passed = str(number) in unrestorable_versions(tracking, pipeline, index.store)
+            step = "--repair registers it again" + (", in a new database" if is_passed else "")
+            repair = None if is_passed and not tracking.in_store else Repair("registry", pipeline)
+            yield Damage(name, "bad", message, FORECASTS_GO_ON, step, repair, pipeline)
+
+
+def _check_alias(
+    name: str, pipeline: str, decision: Record, state: RegistryState, tracking: TrackingSettings
+) -> Iterator[Damage]:
+    version = str(_champion(decision).get("version"))
+    alias = state.aliases.get("champion")
+    if not version.isdecimal() or alias == version or version not in state.versions:
+        return
+    message = f"has the alias champion of {pipeline} at version {alias or 'none'}, the newest decision at {version}"
+    step = "--repair sets it; forecasts use the decision in the meantime."
+    affected = "whoever loads the champion from MLflow"
+    yield Damage(name, "bad", message, affected, step, Repair("alias", pipeline), pipeline)
+
+
+def _check_weights(
+    pipeline: str, state: RegistryState, tracking: TrackingSettings, index: StoreIndex
+) -> Iterator[Damage]:
+    """Check the registry's own copies of the bundles, if they lie in the store."""
+    for known in state.versions.values() if tracking.in_store else ():
+        uri = f"{MLFLOW_DIR}/artifacts/{known.run}/artifacts/model/{WEIGHTS_FILE}"
+        digest = index.digest(uri)
+        if not known.digest or digest == known.digest:
+            continue
+        copies = [copy for copy in index.copies(known.digest) if copy != uri]
+        message = index.describe_link(uri) or ("is missing" if digest is None else f"has digest {(digest or '')[:12]}…")
+        affected = f"version {known.version} of {pipeline} in MLflow"
+        step = "The store has no other copy: MLflow shows this version without its weights."
+        repair = None
+        if copies:
+            step, repair = f"--repair restores it from {copies[0]}", Repair("restore", uri, copies[0])
+        yield Damage(uri, "bad", message, affected, step, repair, pipeline)
+
+
+def _champion(decision: Record) -> dict[str, str]:
+    champion = decision.content.get("champion")
+    return champion if isinstance(champion, dict) else {}

@@ -1,0 +1,63 @@
+"""The SQLite database of the registry: created whole or not at all, and checked before MLflow opens it."""
+
+import contextlib
+import os
+import sqlite3
+import uuid
+from pathlib import Path
+
+SQLITE_HEADER = b"SQLite format 3\x00"
+LOCK_TIMEOUT_S = 30.0
+
+
+def ensure_database(path: Path) -> None:
+    """Create the SQLite database of the registry under a temporary name, and link it to `path` when it is complete.
+
+    MLflow creates it table by table. A process that is killed meanwhile, or a second one that starts, would leave a
+    database that no later run can open.
+    """
+    if path.exists():
+        return
+    from mlflow import MlflowClient
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.parent / f".{uuid.uuid4().hex}.part"
+    client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
+    client.search_experiments(max_results=1)
+    client.search_registered_models(max_results=1)
+    client._tracking_client.store.engine.dispose()
+    with contextlib.suppress(FileExistsError):
+        os.link(temporary, path)
+    temporary.unlink()
+
+
+def close_connections(uri: str) -> None:
+    """Close the connections that MLflow keeps open in this process, before the file of a database is moved."""
+    from mlflow.store.model_registry import sqlalchemy_store as registered
+    from mlflow.store.tracking import sqlalchemy_store as tracked
+
+    for store in (registered.SqlAlchemyStore, tracked.SqlAlchemyStore):
+        engine = store._engine_map.get(uri)
+        if engine is not None:
+            engine.dispose()
+
+
+def database_fault(path: Path | None) -> str:
+    """Return why the SQLite database of the registry cannot be used; empty if it can, or if it is another database."""
+    if path is None:
+        return ""
+    if not path.exists():
+        return "is missing"
+    with path.open("rb") as file:
+        header = file.read(len(SQLITE_HEADER))
+    if header != SQLITE_HEADER:
+        return "is not a SQLite database" if header else "is empty"
+    try:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
+            result = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
+            tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    except sqlite3.DatabaseError as damage:
+        return f"is damaged: {damage}"
+    if result != "ok":
+        return f"is damaged: {result.splitlines()[-1]}"
+    return "" if "registered_models" in tables else "has no tables of MLflow"

@@ -1,0 +1,48 @@
+"""What the registry holds, without changing it."""
+
+import contextlib
+import sqlite3
+from typing import NamedTuple
+
+from tasks.registry.database import LOCK_TIMEOUT_S
+from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
+
+ALIASES = ("champion", "challenger")
+
+
+class RegisteredVersion(NamedTuple):
+    """One version: the digest of its bundle, its MLflow run, and when it was created, a Unix timestamp."""
+
+    version: str
+    digest: str
+    run: str
+    created: float
+
+
+class RegistryState(NamedTuple):
+    """All versions of a pipeline by number, and the version of each alias that is set."""
+
+    versions: dict[str, RegisteredVersion]
+    aliases: dict[str, str]
+
+
+def read_registry(tracking: TrackingSettings, pipeline: str) -> RegistryState:
+    """Read versions and aliases of a pipeline. Raises an error of MLflow if the registry does not answer."""
+    registry = ModelRegistry(tracking, pipeline)
+    versions = {}
+    for known in registry.client.search_model_versions(f"name = '{pipeline}'"):
+        digest = str(known.tags.get("nightcast.digest") or "")
+        created = float(known.creation_timestamp or 0) / 1000
+        versions[str(known.version)] = RegisteredVersion(str(known.version), digest, str(known.run_id), created)
+    aliases = {alias: version for alias in ALIASES if (version := registry.get_alias(alias))}
+    return RegistryState(versions, aliases)
+
+
+def next_version(tracking: TrackingSettings, pipeline: str) -> int:
+    """Return the number that the next version of a pipeline gets; deleted versions keep theirs. SQLite only."""
+    path = tracking.database
+    if path is None or not path.exists():
+        return 1
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
+        query = "SELECT max(version) FROM model_versions WHERE name = ?"
+        return int(db.execute(query, (pipeline,)).fetchone()[0] or 0) + 1

@@ -1,0 +1,49 @@
+"""Pages of runs and what they share are served with their types, and nothing else of the store."""
+
+from pathlib import Path
+
+import pytest
+from starlette.applications import Starlette
+from starlette.routing import Mount
+from starlette.testclient import TestClient
+
+from deployments.server.prefect_server_settings import server_environment
+from deployments.server.reports_app import ReportsApp
+
+SCRIPT = f"assets/{'ab' * 32}.js"
+
+
+@pytest.fixture
+def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path))
+    for name in ("pipeline=shop/r1/drift.html", SCRIPT, "assets/other.js", "assets/notes.txt"):
+        path = tmp_path / "reports" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(name)
+    return TestClient(Starlette(routes=[Mount("/reports", app=ReportsApp())]))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "media"),
+    [
+        ("pipeline=shop/r1/drift.html", 200, "text/html; charset=utf-8"),
+        (SCRIPT, 200, "text/javascript; charset=utf-8"),
+        (f"pipeline=shop/r1/../../{SCRIPT}", 200, "text/javascript; charset=utf-8"),  # as a page refers to it
+        ("assets/other.js", 404, "text/plain; charset=utf-8"),
+        ("assets/notes.txt", 404, "text/plain; charset=utf-8"),
+    ],
+)
+def test_only_pages_and_their_scripts_are_served(client: TestClient, path: str, status: int, media: str) -> None:
+    answer = client.get(f"/reports/{path}")
+    assert (answer.status_code, answer.headers["content-type"]) == (status, media)
+    assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_server_of_up_deletes_old_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from prefect.settings.models.server.services import ServerServicesDBVacuumSettings
+
+    for name, value in server_environment(4200).items():
+        monkeypatch.setenv(name, value)
+    settings = ServerServicesDBVacuumSettings()
+    assert settings.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
+    assert settings.retention_period.days == 90
