@@ -9,6 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from data_contracts.errors import CREDENTIAL_WORDS, SpecError, redact, redact_name
+from data_contracts.regular_files import describe_obstacle
 
 MAX_DOCUMENT_BYTES = 1_000_000  # a pipeline has a few kilobytes; a megabyte is an accident or an attack
 
@@ -44,6 +45,8 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         SpecError: The file is missing, too large, not UTF-8, or not a plain YAML mapping; names file and line.
     """
+    if obstacle := describe_obstacle(path):
+        raise SpecError(f"{path} {obstacle}. Give the path of a YAML file.")
     try:
         with path.open("rb") as file:
             data = file.read(MAX_DOCUMENT_BYTES + 1)

@@ -4,6 +4,7 @@ The phase of a grid is that of most times: the time of day or within a step, the
 begin on the 14th), and for several steps at once (2W, 3D) the weeks or days that are counted.
 """
 
+import math
 import re
 import warnings
 from typing import Literal
@@ -12,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 Stamps = Literal["begin", "end"]
-DAY = pd.Timedelta(days=1)
+DAY, YEAR = pd.Timedelta(days=1), pd.Timedelta(days=365.25)
 EPOCH = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds would end in 2262
 MONTHS_PER_UNIT = {"M": 1, "Q": 3, "Y": 12}
 CALENDAR_YEARS = (pd.Timestamp("0010-01-01", tz="UTC"), pd.Timestamp("9900-01-01", tz="UTC"))  # of calendar arithmetic
@@ -54,6 +55,15 @@ def step_width(freq: str) -> pd.Timedelta:
     """Return the length of one step, or a day for calendar steps, whose length varies."""
     offset = pd.tseries.frequencies.to_offset(freq)
     return pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else DAY
+
+
+def span_years(freq: str, count: int) -> float:
+    """Return the length of `count` steps in years; infinity if a single step is longer than times can be."""
+    try:
+        step = EPOCH + pd.tseries.frequencies.to_offset(freq) - EPOCH
+    except (OverflowError, ValueError):
+        return math.inf
+    return float(count * (step / YEAR))
 
 
 def day_of_month(times: pd.Series | pd.DatetimeIndex, freq: str) -> int:
