@@ -11,11 +11,12 @@ SPECIAL_FILES = {
 }
 
 
-def describe_obstacle(path: str | os.PathLike[str]) -> str:
+def describe_obstacle(path: str | os.PathLike[str], *, allow_devices: bool = False) -> str:
     """Describe why `path` cannot be read as a file or a folder.
 
     Args:
         path: A local path; links are followed.
+        allow_devices: The caller opens it with `open_without_waiting`, and reads a limited number of bytes.
 
     Returns:
         A sentence part such as 'is a FIFO, not a file'; empty for a file, a folder or a path that does not exist.
@@ -26,5 +27,12 @@ def describe_obstacle(path: str | os.PathLike[str]) -> str:
         return ""
     except (OSError, ValueError) as error:  # links that loop, a folder without permission; a NUL in the path
         return f"cannot be read ({getattr(error, 'strerror', None) or error})"
+    if allow_devices and kind in (stat.S_IFCHR, stat.S_IFBLK):
+        return ""
     special = SPECIAL_FILES.get(kind)
     return f"is {special}, not a file" if special else ""
+
+
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file so that a read of a terminal fails instead of waiting: an `opener` of `open`."""
+    return os.open(path, flags | os.O_NONBLOCK)
