@@ -7,7 +7,6 @@ import pandas as pd
 import pyarrow as pa
 
 from data_contracts.errors import NightcastError, SpecError
-from data_contracts.regular_files import describe_obstacle
 from deployments.commands.show import NoForecastYet
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
@@ -30,8 +29,6 @@ def list_rejected(pipeline: str, as_of: str | None, export: str | None, force: b
     """
     settings = Settings()
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
-    if export and (obstacle := describe_obstacle(export)):
-        raise SpecError(f"{export} {obstacle}. Choose another name for --export.")
     if export and Path(export).exists() and not force:
         raise SpecError(
             f"{export} already exists and was not changed. Choose another name, or overwrite it with --force."

@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from data_contracts.errors import NightcastError, redact
 
 S3_PROTOCOLS = ("s3", "s3a")
-RETRIES = {"total_max_attempts": 3, "mode": "standard"}  # of botocore, after about one and two seconds
+DEFAULT_CONFIG = {"retries": {"total_max_attempts": 3, "mode": "standard"}}  # of botocore; the user's settings win
 NETWORK_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure", "requests", "urllib3")
 ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 
@@ -79,5 +79,5 @@ def opened_store(root: str) -> Iterator[tuple[Any, str]]:
 
 def _with_retries(options: dict[str, Any], protocol: str) -> dict[str, Any]:
     configured = fsspec.config.conf.get(protocol, {}).get("config_kwargs", {})
-    config = {"retries": RETRIES, **configured, **(options.get("config_kwargs") or {})}
+    config = {**DEFAULT_CONFIG, **configured, **(options.get("config_kwargs") or {})}
     return {**options, "config_kwargs": config}
