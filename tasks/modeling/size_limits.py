@@ -3,11 +3,8 @@
 Each estimate is a lower bound: what is refused here would have ended in an error of the operating system.
 """
 
-import torch
-
 from data_contracts.errors import SpecError
 from models.data.panel import Panel
-from models.networks.recurrent import NetworkShape, RecurrentNetwork
 from models.training.recipe import Recipe
 from tasks.engine.machine_memory import format_bytes, memory_limit
 
@@ -15,6 +12,7 @@ FLOAT64_BYTES, FLOAT32_BYTES = 8, 4
 FORECAST_COLUMNS = 8  # of a table of forecasts: times, numbers and names
 LINEAR_CANDIDATES = 31  # maps that the linear baseline compares at once
 WEIGHT_COPIES = 6  # weights, gradients, two moments of AdamW, the moving average, the best so far
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 MIN_INPUT_WIDTH = 2  # the target and its mask
 
 
@@ -59,22 +57,15 @@ def check_network_size(recipe: Recipe) -> None:
 
 
 def count_weights(recipe: Recipe) -> int:
-    """Return the number of weights of a network with the fewest inputs. Nothing is allocated."""
-    view = recipe.view
-    shape = NetworkShape(
-        lookback=view.lookback,
-        horizon=view.horizon,
-        past=MIN_INPUT_WIDTH,
-        future=0,
-        statics=(),
-        quantiles=recipe.quantiles,
-        season=view.season,
-    )
-    model = recipe.model.model_copy(update={"skip": False})  # its loop over the horizon writes single weights
-    with torch.device("meta"):
-        network = RecurrentNetwork(model, shape)
-    linear = (view.lookback + 1) * view.horizon if recipe.model.skip else 0
-    return sum(parameter.numel() for parameter in network.parameters()) + linear
+    """Return how many weights a network has at least: those of its encoder and of its linear map."""
+    model, view = recipe.model, recipe.view
+    directions, segment = 1 + model.bidirectional, min(model.segment or 1, view.lookback)
+    width = model.hidden if segment > 1 else MIN_INPUT_WIDTH
+    weights = segment * MIN_INPUT_WIDTH * model.hidden if segment > 1 else 0
+    for _ in range(model.layers):
+        weights += directions * GATES[model.cell] * model.hidden * (width + model.hidden + 2)
+        width = directions * model.hidden
+    return weights + ((view.lookback + 1) * view.horizon if model.skip else 0)
 
 
 def count_states(recipe: Recipe) -> int:

@@ -82,7 +82,7 @@ class SourceSpec(LimitsSpec):
     missing: tuple[str | float, ...] = ()
     """Signs for a missing number in addition to the default ones, such as [x, -999]."""
     encoding: str = "utf-8"
-    skip: NonNegativeInt | None = None
+    skip: NonNegativeInt | None = Field(None, le=1_000_000)
     """Lines of a CSV file, or rows of a sheet, above the header; detected by default."""
     sheet: str | None = None
     """The sheet of a workbook; by default its only sheet that is not empty."""

@@ -39,7 +39,7 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("a: " + "x" * 1_000_001, "has more than 1,000,000 bytes"),
         ("a: " + "[" * 51 + "]" * 51, r"p\.yaml is not valid YAML: in line 1, values are nested deeper than 50 levels"),
         ("a: " + "[" * 400_000 + "]" * 400_000, "nested deeper than 50 levels"),
-        ("a:\n" + "".join(f"{'  ' * depth}b:\n" for depth in range(1, 60)), "in line 52, .* deeper than 50 levels"),
+        ("a:\n" + "".join(f"{'  ' * depth}b:\n" for depth in range(1, 60)), "in line 51, .* deeper than 50 levels"),
     ],
 )
 def test_unsupported_yaml_is_rejected_with_file_and_line(tmp_path: Path, text: str, said: str) -> None:

@@ -74,7 +74,7 @@ def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str
     dialect = detect_dialect(data, source, choose)
     try:
         try:
-            table = _parse(data, dialect, choose)
+            table = _parse(data, dialect, choose, BLOCK_BYTES)
         except pa.ArrowInvalid as broken:
             if not _is_long_line(broken):
                 raise
@@ -93,10 +93,10 @@ def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str
 
 
 def _is_long_line(error: pa.ArrowInvalid) -> bool:
-    return "straddling" in str(error)
+    return "straddling" in str(error) or "Empty CSV file or block" in str(error)
 
 
-def _parse(data: bytes, dialect: Dialect, choose: ColumnChoice, block_bytes: int = BLOCK_BYTES) -> pa.Table:
+def _parse(data: bytes, dialect: Dialect, choose: ColumnChoice, block_bytes: int) -> pa.Table:
     """Return the chosen columns as text; every column if a name occurs twice, none if a chosen one is missing."""
     buffer = pa.BufferReader(data)
     parsing = pcsv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)

@@ -174,6 +174,6 @@ def test_grid_that_does_not_fit_the_memory_is_refused(reading: MakeDataset, monk
     spec, cutoff = reading(freq="s"), pd.Timestamp("2024-03-02", tz="UTC")
     grid = build_grid(frame["ds"], "s", 0)
     with pytest.raises(
-        SpecError, match=r"freq 's' gives 86,401 steps \(1 series of up to 86,401\).* Set freq to the dis"
+        SpecError, match=r"freq 's' gives 86,404 steps \(1 series of up to 86,404\).* Set freq to the dis"
     ):
         time_grid.reindex_to_grid(frame, grid, cutoff, spec)
