@@ -92,13 +92,12 @@ def _check_events(text: str) -> None:
         raise ValueError(f"special characters are not allowed: U+{ord(special[0]):04X} in line {line}")
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
         if isinstance(event, yaml.AliasEvent):
-            line = event.start_mark.line + 1
             raise SpecError(f"line {line}: anchors and aliases are not supported. Write the value out.")
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_NESTING:
-                line = event.start_mark.line + 1
                 raise ValueError(f"in line {line}, values are nested deeper than {MAX_NESTING} levels")
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1

@@ -21,7 +21,8 @@ import yaml
 from tests.faults import mutations
 
 FORMATS = Path(__file__).parents[1] / "formats"
-MAX_SECONDS = 10.0
+MAX_SECONDS = 10.0  # of computing: other tests may run on the same cores
+MAX_WALL_SECONDS = 120.0
 EXIT_CODES = {0, 1, 2, 3, 4}
 PYTHON_ERROR = re.compile(
     r"Traceback|--verbose to see the traceback|internal error"
@@ -47,35 +48,31 @@ class Ended(NamedTuple):
     code: object
     output: str
     seconds: float
+    wall_seconds: float
 
 
 CHECK = ("check", "{world}/pipelines/{name}.yaml", "--as-of", "2024-03-01")
+PIPELINES = "{world}/pipelines"
+SHOP = f"{PIPELINES}/shop.yaml"
+RUNS = "store/runs/*/*.json"
+CONTRACT = "pipelines/shop-contract.yaml"
 KINDS = {
-    "csv": Kind("sales.csv", mutations.table_mutation(mutations.to_csv), (*CHECK, "csv"), 2400),
-    "parquet": Kind("sales.parquet", mutations.table_mutation(mutations.to_parquet), (*CHECK, "parquet"), 1600),
-    "json": Kind("sales.jsonl", mutations.table_mutation(mutations.to_json), (*CHECK, "json"), 700),
-    "excel": Kind("sales.xlsx", mutations.table_mutation(mutations.to_excel), (*CHECK, "excel"), 300, 6),
-    "init csv": Kind("sales.csv", mutations.table_mutation(mutations.to_csv), ("init", "csv"), 300, 6),
-    "init parquet": Kind("sales.parquet", mutations.table_mutation(mutations.to_parquet), ("init", "parquet"), 200, 6),
-    "pipeline": Kind("pipelines/csv.yaml", mutations.mutate_yaml, (*CHECK, "csv"), 2000),
-    "contract": Kind("pipelines/shop-contract.yaml", mutations.mutate_yaml, (*CHECK, "shop"), 700),
-    "contract page": Kind(
-        "pipelines/shop-contract.yaml",
-        mutations.mutate_yaml,
-        ("contract", "page", "{world}/pipelines/shop-contract.yaml"),
-        500,
+    "csv": Kind("sales.csv", mutations.table_mutation(mutations.to_csv), (*CHECK, "csv"), 600),
+    "parquet": Kind("sales.parquet", mutations.table_mutation(mutations.to_parquet), (*CHECK, "parquet"), 450),
+    "json": Kind("sales.jsonl", mutations.table_mutation(mutations.to_json), (*CHECK, "json"), 150, 6),
+    "excel": Kind("sales.xlsx", mutations.table_mutation(mutations.to_excel), (*CHECK, "excel"), 100, 4),
+    "init csv": Kind("sales.csv", mutations.table_mutation(mutations.to_csv), ("init",), 60, 2),
+    "init parquet": Kind("sales.parquet", mutations.table_mutation(mutations.to_parquet), ("init",), 40, 2),
+    "pipeline": Kind("pipelines/csv.yaml", mutations.mutate_yaml, (*CHECK, "csv"), 2600, 25),
+    "contract": Kind(CONTRACT, mutations.mutate_yaml, (*CHECK, "shop"), 400, 8),
+    "contract page": Kind(CONTRACT, mutations.mutate_yaml, ("contract", "page", "{world}/" + CONTRACT), 1600, 15),
+    "contract diff": Kind(
+        CONTRACT, mutations.mutate_yaml, ("contract", "diff", "{world}/contract.yaml", "{world}/" + CONTRACT), 400, 8
     ),
-    "manifest": Kind("store/runs/*/*.json", mutations.mutate_json, ("show", "{world}/pipelines/shop.yaml"), 400),
-    "quarantine": Kind(
-        "store/runs/*/*.json", mutations.mutate_json, ("quarantine", "{world}/pipelines/shop.yaml"), 150, 6
-    ),
-    "decision": Kind(
-        "store/decisions/*/*.json", mutations.mutate_json, ("champion", "show", "{world}/pipelines/shop.yaml"), 300
-    ),
-    "bundle": Kind(
-        "store/artifacts/bundle/*", mutations.mutate_bytes, ("champion", "show", "{world}/pipelines/shop.yaml"), 150, 6
-    ),
-    "published": Kind("store/latest/*/*", mutations.mutate_bytes, ("show", "{world}/pipelines/shop.yaml"), 150, 6),
+    "manifest": Kind(RUNS, mutations.mutate_json, ("show", SHOP), 700),
+    "quarantine": Kind(RUNS, mutations.mutate_json, ("quarantine", SHOP), 200, 8),
+    "decision": Kind("store/decisions/*/*.json", mutations.mutate_json, ("champion", "show", SHOP), 600),
+    "published": Kind("store/latest/*/*", mutations.mutate_bytes, ("show", SHOP), 200, 6),
 }
 
 
@@ -90,11 +87,15 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     for name, write in {"csv": mutations.to_csv, "jsonl": mutations.to_json, "xlsx": mutations.to_excel}.items():
         (folder / f"sales.{name}").write_bytes(write(frame))
     shop = yaml.safe_load((folder / "pipelines/shop.yaml").read_text(encoding="utf-8"))
+    shutil.copy(folder / CONTRACT, folder / "contract.yaml")
     for kind, suffix in {"csv": "csv", "parquet": "parquet", "json": "jsonl", "excel": "xlsx"}.items():
         source = {"kind": kind, "path": f"../sales.{suffix}"}
-        plain = {field: value for field, value in shop.items() if field != "contract"}
-        text = yaml.safe_dump(plain | {"name": kind, "source": source}, sort_keys=False)
+        text = yaml.safe_dump(shop | {"name": kind, "source": source, "contract": "tolerant.yaml"}, sort_keys=False)
         (folder / f"pipelines/{kind}.yaml").write_text(text, encoding="utf-8")
+    contract = yaml.safe_load((folder / CONTRACT).read_text(encoding="utf-8"))
+    tolerant = [{"property": "rowFaults", "value": "warning"}]  # a bad row goes to quarantine, so later checks run too
+    contract["schema"] = [{"name": "sales", "logicalType": "object", "customProperties": tolerant, "properties": []}]
+    (folder / "pipelines/tolerant.yaml").write_text(yaml.safe_dump(contract), encoding="utf-8")
     with pytest.MonkeyPatch.context() as patch:
         from deployments.commands import check
 
@@ -103,6 +104,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.chdir(folder)
         free = {"read_seconds": 0.0, "training_seconds": [0.0, 0.0], "models": [{"model": "m", "epoch_seconds": 0.0}]}
         patch.setattr(check, "estimate_costs", lambda *_: free)  # it trains for a second
+        run_command("check", str(folder / "pipelines/shop.yaml"), "--as-of", "2024-03-01")  # imports take seconds
         yield folder
 
 
@@ -110,14 +112,14 @@ def run_command(*words: str) -> Ended:
     """Run `nightcast` with these arguments in this process."""
     from deployments.cli.main import app
 
-    streams, begun = io.StringIO(), time.monotonic()
+    streams, begun, wall = io.StringIO(), time.process_time(), time.monotonic()
     code: object = 0
     with contextlib.redirect_stdout(streams), contextlib.redirect_stderr(streams):
         try:
             app(list(words), prog_name="nightcast")
         except SystemExit as ended:
             code = ended.code or 0
-    return Ended(code, streams.getvalue(), time.monotonic() - begun)
+    return Ended(code, streams.getvalue(), time.process_time() - begun, time.monotonic() - wall)
 
 
 def run_input(world: Path, kind: str, number: int) -> Ended:
@@ -151,10 +153,10 @@ def defects(ended: Ended) -> list[str]:
         broken.append(
             f"a Python error: {match[0]!r} in {ended.output[max(0, match.start() - 300) : match.end() + 300]!r}"
         )
-    if ended.code and not re.search(r"error: \w|Error ─|Usage:", ended.output):
+    if ended.code and not re.search(r"error: \S|Error ─|Usage:|breaks readers of", ended.output):
         broken.append(f"no sentence: {ended.output[-300:]!r}")
-    if ended.seconds > MAX_SECONDS:
-        broken.append(f"{ended.seconds:.1f} s")
+    if ended.seconds > MAX_SECONDS or ended.wall_seconds > MAX_WALL_SECONDS:
+        broken.append(f"{ended.seconds:.1f} s of computing in {ended.wall_seconds:.1f} s")
     if len(ended.output) > 20_000:
         broken.append(f"{len(ended.output):,} characters of output")
     return broken

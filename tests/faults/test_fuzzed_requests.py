@@ -57,7 +57,11 @@ def request_of(draw: random.Random) -> httpx.Request:
     headers = {draw.choice(HEADERS): draw.choice((*PARTS, "null", "http://evil.example", "bytes=0-99999999999", "-1"))}
     headers = {name: value.encode("utf-8").replace(b"\0", b"") for name, value in headers.items()}
     body = draw.randbytes(draw.choice((0, 10, 5000)))
-    url: Any = httpx.URL("http://localhost/").copy_with(raw_path=b"/" + path.encode("utf-8"))
+    quoted = "".join(
+        letter if (letter.isascii() and letter.isprintable()) else "".join(f"%{byte:02x}" for byte in letter.encode())
+        for letter in path
+    )
+    url: Any = httpx.URL("http://localhost/").copy_with(raw_path=b"/" + quoted.encode("utf-8"))
     return httpx.Request(draw.choice(METHODS).encode("utf-8"), url, headers=headers, content=body)
 
 

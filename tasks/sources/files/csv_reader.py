@@ -111,10 +111,11 @@ def _parse(data: bytes, dialect: Dialect, choose: ColumnChoice, block_bytes: int
     chosen = choose(visible)
     if set(chosen) - set(visible):
         return pa.table([pa.array([], pa.string())] * len(visible), names=visible)
-    repeated = len(set(visible)) < len(visible)
+    columns = list(dict.fromkeys(chosen))
+    every = len(set(visible)) < len(visible) or columns == header  # choosing among n columns takes n² steps
     text = pcsv.ConvertOptions(
         column_types={name: pa.string() for name in header},
-        include_columns=None if repeated else list(dict.fromkeys(chosen)),
+        include_columns=None if every else columns,
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
         null_values=[""],

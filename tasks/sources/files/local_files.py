@@ -15,7 +15,7 @@ MAX_LISTED_FILES = 100_000  # files and folders below the path of a source
 LOCAL_SCHEMES = ("", "file", "local")
 
 
-class BoundedFileSystem(LocalFileSystem):
+class BoundedFileSystem(LocalFileSystem):  # type: ignore[misc]  # fsspec has no types
     """The local file system, of which one instance lists MAX_LISTED_FILES entries at most, whatever it walks."""
 
     cachable = False

@@ -62,7 +62,7 @@ def decoded_bytes(values: pa.Array) -> int:
 
 def _chunks(part: pds.Dataset) -> Iterator[Any]:
     for fragment in part.get_fragments():
-        metadata = getattr(fragment, "metadata", None)
+        metadata: Any = getattr(fragment, "metadata", None)
         for group in range(metadata.num_row_groups if metadata else 0):
             row_group = metadata.row_group(group)
             yield from (row_group.column(index) for index in range(row_group.num_columns))

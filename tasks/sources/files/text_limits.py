@@ -37,7 +37,7 @@ def check_header(data: bytes, delimiters: tuple[str, ...], source: SourceSpec, w
 
 
 def find_long_line(data: bytes, max_line_bytes: int = MAX_LINE_BYTES) -> str | None:
-    """Describe the first line that is longer than a parser reads; None if there is none."""
+    """Describe the first line that is longer than a parser reads; None if every line is shorter."""
     number, begin = 1, 0  # the number of the line that is open, and where it begins
     for start in range(0, len(data), SCAN_BYTES):
         ends = start + np.flatnonzero(np.frombuffer(data, np.uint8, min(SCAN_BYTES, len(data) - start), start) == 10)
@@ -52,7 +52,7 @@ def find_long_line(data: bytes, max_line_bytes: int = MAX_LINE_BYTES) -> str | N
 
 
 def find_deep_line(data: bytes) -> str | None:
-    """Describe the first line of JSON whose values are nested deeper than is read; None if there is none."""
+    """Describe the first line of JSON whose values are nested deeper than is read, or None."""
     number, begin = 1, 0
     for start in range(0, len(data), SCAN_BYTES):
         block = np.frombuffer(data, np.uint8, min(SCAN_BYTES, len(data) - start), start)

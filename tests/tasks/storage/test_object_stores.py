@@ -94,7 +94,7 @@ def test_bucket_that_does_not_answer_is_a_sentence(
         StoreUnreachable, match=r"the store 's3://bucket/store' does not answer \(.+\)\. Check its server"
     ):
         OPERATIONS[operation]("s3://bucket/store")
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 15
 
 
 def test_settings_of_the_user_win(monkeypatch: pytest.MonkeyPatch) -> None:
