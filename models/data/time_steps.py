@@ -12,11 +12,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from data_contracts.errors import SpecError
+
 Stamps = Literal["begin", "end"]
 DAY, YEAR = pd.Timedelta(days=1), pd.Timedelta(days=365.25)
 EPOCH = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds would end in 2262
 MONTHS_PER_UNIT = {"M": 1, "Q": 3, "Y": 12}
 CALENDAR_YEARS = (pd.Timestamp("0010-01-01", tz="UTC"), pd.Timestamp("9900-01-01", tz="UTC"))  # of calendar arithmetic
+MAX_GRID_STEPS = 100_000_000
 MONTH_END = 31  # as a day of the month: the last day of any month
 
 
@@ -36,12 +39,21 @@ def build_grid(times: pd.Series | pd.DatetimeIndex, freq: str, extra: int) -> pd
 
     Returns:
         All steps from the first time to `extra` steps past the last, in UTC with microseconds.
+
+    Raises:
+        SpecError: The times are more than MAX_GRID_STEPS steps apart.
     """
     offset = pd.tseries.frequencies.to_offset(freq)
     weights = _row_counts(times)
     width = step_width(freq)
     phase = _most_common((weights.index - EPOCH) % width, weights.to_numpy())
     shifted = weights.set_axis(weights.index - phase)
+    if (steps := (shifted.index[-1] - shifted.index[0]) / width) > MAX_GRID_STEPS:
+        raise SpecError(
+            f"freq {freq!r} gives {steps:,.0f} steps between {weights.index[0]:%Y-%m-%d %H:%M} and "
+            f"{weights.index[-1]:%Y-%m-%d %H:%M}, and at most {MAX_GRID_STEPS:,} are used. Set freq to the distance of "
+            "the rows, or shorten the history."
+        )
     if isinstance(offset, pd.offsets.Tick):
         start = shifted.index[0].ceil(width)
         inside = pd.date_range(start, max(shifted.index[-1], start), freq=offset)

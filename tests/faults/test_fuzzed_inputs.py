@@ -28,7 +28,7 @@ PYTHON_ERROR = re.compile(
     r"Traceback|--verbose to see the traceback|internal error"
     r"|\b(?:Key|Type|Value|Attribute|Index|ZeroDivision|Overflow|Recursion|Assertion|Unicode\w*|Memory|NotImplemented"
     r"|Lookup|Name|Runtime|Validation|Parser|Arrow\w*|OutOfBounds\w*|BadZip\w*|Safetensor)Error\b|\bArrowInvalid\b"
-    r"|\b\w+ object (?:is not|has no)\b|unhashable|NoneType"
+    r"|\b\w+ object (?:is not|has no)\b|unhashable|NoneType(?!, not a mapping)"
 )
 
 
@@ -180,6 +180,26 @@ def test_sample_of_broken_inputs_ends_in_a_sentence(world: Path, kind: str) -> N
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_broken_input_ends_in_a_sentence(world: Path, kind: str) -> None:
     assert run_many(world, kind, range(KINDS[kind].count)) == []
+
+
+def rows_without_a_role(manifest: dict[str, Any]) -> None:
+    manifest["leaderboard"] = [{"model_name": "gru-8"}]
+
+
+@pytest.mark.parametrize(("pattern", "change", "words"), [(RUNS, rows_without_a_role, ("show", SHOP))])
+def test_input_that_once_ended_in_a_python_error(
+    world: Path, pattern: str, change: Callable[[dict[str, Any]], None], words: tuple[str, ...]
+) -> None:
+    originals = {file: file.read_text(encoding="utf-8") for file in world.glob(pattern)}
+    try:
+        for file, text in originals.items():
+            document = json.loads(text)
+            change(document)
+            file.write_text(json.dumps(document), encoding="utf-8")
+        assert defects(run_command(*(word.format(world=world) for word in words))) == []
+    finally:
+        for file, text in originals.items():
+            file.write_text(text, encoding="utf-8")
 
 
 @pytest.mark.parametrize("kind", KINDS)

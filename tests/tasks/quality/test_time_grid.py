@@ -177,3 +177,11 @@ def test_grid_that_does_not_fit_the_memory_is_refused(reading: MakeDataset, monk
         SpecError, match=r"freq 's' gives 86,404 steps \(1 series of up to 86,404\).* Set freq to the dis"
     ):
         time_grid.reindex_to_grid(frame, grid, cutoff, spec)
+
+
+@pytest.mark.parametrize(("freq", "steps"), [("1ns", "86,400,000,000,000"), ("us", "86,400,000,000")])
+def test_freq_that_is_far_too_fine_is_refused_before_the_grid_is_built(freq: str, steps: str) -> None:
+    with pytest.raises(
+        SpecError, match=rf"freq '{freq}' gives {steps} steps between 2024-03-01 .* Set freq to the dist"
+    ):
+        build_grid(at("2024-03-01", "2024-03-02"), freq, 0)
