@@ -9,18 +9,18 @@ import yaml
 from pydantic import ValidationError
 
 from data_contracts.errors import CREDENTIAL_WORDS, SpecError, redact, redact_name
+from data_contracts.regular_files import describe_obstacle, open_without_waiting
 
 MAX_DOCUMENT_BYTES = 1_000_000  # a pipeline has a few kilobytes; a megabyte is an accident or an attack
+MAX_NESTING = 50
+MAX_LISTED_ERRORS = 20
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """SafeLoader that rejects repeated keys, aliases and keys that are not plain text."""
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: the other takes 20 seconds for a megabyte
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
-        if self.check_event(yaml.AliasEvent):
-            line = self.peek_event().start_mark.line + 1  # type: ignore[no-untyped-call]  # so in the stubs
-            raise SpecError(f"line {line}: anchors and aliases are not supported. Write the value out.")
-        return super().compose_node(parent, index)
+
+class _PlainLoader(_Loader):  # type: ignore[misc]
+    """SafeLoader that rejects repeated keys and keys that are not plain text."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -32,7 +32,8 @@ class _PlainLoader(yaml.SafeLoader):
                 name = redact_name(key.value)
                 raise SpecError(f"line {line}: the key {name!r} occurs twice. Keep one of them.")
             seen.add(key.value)
-        return super().construct_mapping(node, deep)
+        fields: dict[Any, Any] = super().construct_mapping(node, deep)
+        return fields
 
 
 def read_document(path: Path) -> dict[str, Any]:
@@ -44,9 +45,11 @@ def read_document(path: Path) -> dict[str, Any]:
     Raises:
         SpecError: The file is missing, too large, not UTF-8, or not a plain YAML mapping; names file and line.
     """
+    if obstacle := describe_obstacle(path, allow_devices=True):
+        raise SpecError(f"{path} {obstacle}. Give the path of a YAML file.")
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_DOCUMENT_BYTES + 1)
+        with open(path, "rb", opener=open_without_waiting) as file:
+            data = file.read(MAX_DOCUMENT_BYTES + 1) or b""
         text = data.decode("utf-8")
     except FileNotFoundError as missing:
         raise SpecError(f"{path} does not exist.") from missing
@@ -71,6 +74,7 @@ def mapping(text: str, where: str) -> dict[str, Any]:
         SpecError: The text is not a plain YAML mapping; names `where` and the line.
     """
     try:
+        _check_events(text)
         document = yaml.load(text, Loader=_PlainLoader)  # noqa: S506 - a SafeLoader, only stricter
     except SpecError as error:
         raise SpecError(f"{where}, {error}") from error
@@ -79,6 +83,24 @@ def mapping(text: str, where: str) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise SpecError(f"{where} holds {type(document).__name__}, not a mapping of fields to values.")
     return document
+
+
+def _check_events(text: str) -> None:
+    """Refuse characters that are not text, aliases, which may expand without end, and values nested too deeply."""
+    if special := yaml.reader.Reader.NON_PRINTABLE.search(text):
+        line = text.count("\n", 0, special.start()) + 1
+        raise ValueError(f"special characters are not allowed: U+{ord(special[0]):04X} in line {line}")
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        line = event.start_mark.line + 1 if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            raise SpecError(f"line {line}: anchors and aliases are not supported. Write the value out.")
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+            if depth > MAX_NESTING:
+                raise ValueError(f"in line {line}, values are nested deeper than {MAX_NESTING} levels")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
 
 
 def _message_without_text(error: Exception) -> str:
@@ -95,11 +117,14 @@ def _message_without_text(error: Exception) -> str:
 def spec_error_from(path: Path | str, error: ValidationError) -> SpecError:
     """Convert a pydantic error to one line per field, named as in the YAML."""
     lines = []
-    for finding in error.errors():
+    findings = error.errors()
+    for finding in findings[:MAX_LISTED_ERRORS]:
         field = ".".join(redact_name(part) for part in finding["loc"]) or "the document"
         value = finding["input"]
         hidden = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden", "dict_type")
         hidden = hidden or re.search(CREDENTIAL_WORDS, field, re.IGNORECASE) is not None
         shown = "" if hidden else f" (got {textwrap.shorten(redact(repr(value)), 80)})"
         lines.append(f"  - {field}: {redact(finding['msg'])}{shown}")
+    if len(findings) > MAX_LISTED_ERRORS:
+        lines.append(f"  - and {len(findings) - MAX_LISTED_ERRORS:,} more")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))

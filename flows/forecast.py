@@ -22,9 +22,9 @@ from tasks.windowing import cut_windows
 def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Publish the forecast of the champion. Raises NoChampion if the pipeline has no champion."""
     with open_run("forecast", pipeline, as_of, dry_run=dry_run, force=force) as run:
-        spec, store = run.spec, run.store
-        raw = ingest(spec.dataset, run.as_of, store)
-        night = run.context(raw)
+        spec = run.spec
+        raw = ingest(spec.dataset, run.as_of, run.store)
+        night, store = run.context(raw), run.leased_store()
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         clean = validated.clean

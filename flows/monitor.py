@@ -20,9 +20,9 @@ from tasks.validation import validate
 def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
     """Score published forecasts, detect drift, and write the page."""
     with open_run("monitor", pipeline, as_of, dry_run=dry_run, force=force) as run:
-        spec, store = run.spec, run.store
-        raw = ingest(spec.dataset, run.as_of, store)
-        night = run.context(raw)
+        spec = run.spec
+        raw = ingest(spec.dataset, run.as_of, run.store)
+        night, store = run.context(raw), run.leased_store()
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
 

@@ -30,8 +30,9 @@ def nightly(
 ) -> Outcome:  # fmt: skip
     """Run a night. If a step that the forecast needs fails, the night stops. Failures of others are on the page."""
     with open_run("nightly", pipeline, as_of, overrides, dry_run, force) as run:
-        spec, store = run.spec, run.store
-        night = run.context(raw := ingest(spec.dataset, run.as_of, store))
+        spec = run.spec
+        raw = ingest(spec.dataset, run.as_of, run.store)
+        night, store = run.context(raw), run.leased_store()
         validated = validate(raw, spec.dataset, run.as_of, store)
         clean, cutoff = validated.clean, validated.cutoff
         revised = list_revisions.attempt(clean, *run.last_night, store)

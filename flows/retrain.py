@@ -26,9 +26,9 @@ def retrain(
     """Register a new champion, if a challenger beats the current one and every baseline."""
     with open_run("retrain", pipeline, as_of, overrides, dry_run, force) as run:
         run.require_device()
-        spec, store = run.spec, run.store
-        raw = ingest(spec.dataset, run.as_of, store)
-        night = run.context(raw)
+        spec = run.spec
+        raw = ingest(spec.dataset, run.as_of, run.store)
+        night, store = run.context(raw), run.leased_store()
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         windows = cut_windows(

@@ -18,9 +18,10 @@ from scipy import stats
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from models.data.calendar import seasons
 from models.data.panel import InputSpec
+from models.data.windows import MAX_PART_STEPS
 from tasks.engine.step import step
 from tasks.report.drift_page import refer_to_library, store_library
 from tasks.results.steps import DriftResult, RunContext
@@ -32,12 +33,16 @@ MAX_EARLIER_WINDOWS = 6
 MIN_SPREAD = 1e-12  # of the largest value of a series; less is rounding error
 
 
-class DriftSpec(Spec):
+class DriftSpec(SettingsSpec):
     """Settings of the drift test: `share` of drifted columns that raises the alarm, and the lengths of both windows."""
 
     share: float = Field(0.3, gt=0, le=1)
-    current: PositiveInt | None = Field(None, description="newest steps; by default the longest season")
-    reference: PositiveInt | None = Field(None, description="steps before those; by default eight times as many")
+    current: PositiveInt | None = Field(
+        None, le=MAX_PART_STEPS, description="newest steps; by default the longest season"
+    )
+    reference: PositiveInt | None = Field(
+        None, le=MAX_PART_STEPS, description="steps before those; by default eight times as many"
+    )
 
 
 def scale_by_series(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> pd.DataFrame:

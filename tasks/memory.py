@@ -6,7 +6,7 @@ from pydantic import Field, NonNegativeInt
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import TrainingFailed
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.training.recipe import Recipe
@@ -29,14 +29,16 @@ CELLS = ("rnn", "lstm", "gru")
 REFERENCE_BATCH_SIZE = 64
 
 
-class MemorySpec(Spec):
+class MemorySpec(SettingsSpec):
     """Settings of the drawings.
 
     The gradient drawing compares all three cells. A cell that no model of the night uses is trained for
     `reference_steps` steps, only for this drawing.
     """
 
-    reference_steps: NonNegativeInt = Field(100, description="steps; less than an epoch of a model; 0: no references")
+    reference_steps: NonNegativeInt = Field(
+        100, le=100_000, description="steps; less than an epoch of a model; 0: no references"
+    )
 
 
 def missing_references(

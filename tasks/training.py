@@ -12,6 +12,7 @@ from tasks.engine import run_log
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
+from tasks.modeling.size_limits import check_network_size
 from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key, warm_start_bundle
 from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
@@ -37,7 +38,9 @@ def train(
         TrainingFailed: If training does not find finite weights.
         MemoryTooShort: If the network cannot see one season and `training.memory` is `fail`.
         NoSuchDevice: If the device of the settings does not exist on this machine.
+        SpecError: If the network would not fit the memory of the machine.
     """
+    check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
     part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)

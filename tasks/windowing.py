@@ -8,6 +8,7 @@ from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec, Panel
 from models.data.windows import SPLITS, WindowSpec, build_window_index
 from tasks.engine.step import step
+from tasks.modeling.size_limits import check_forecast_size
 from tasks.storage.store import Store
 
 
@@ -31,8 +32,10 @@ def cut_windows(
 
     Raises:
         HistoryTooShort: If the history is too short for the parts.
+        SpecError: If the forecasts would not fit the memory of the machine.
     """
     panel = Panel.from_frame(store.get(clean), view)
+    check_forecast_size(panel, origins)
     index = build_window_index(panel, windowing, pd.Timestamp(cutoff), origins)
     frame = pd.DataFrame({"series": index.series, "position": index.position})
     frame["split"] = pd.Series([SPLITS[code] for code in index.split], dtype="str")

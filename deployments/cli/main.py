@@ -11,6 +11,7 @@ from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 from flows.runs.interruption import end_within_grace, exit_at_once, raise_on_signals, was_interrupted
+from tasks.engine.deadline import has_abandoned_work
 
 app = typer.Typer(
     add_completion=False,
@@ -190,4 +191,6 @@ def main() -> None:
     except SystemExit as ended:
         if was_interrupted(ended):
             exit_at_once(1)
+        if has_abandoned_work():
+            exit_at_once(ended.code if isinstance(ended.code, int) else 1)
         raise

@@ -12,6 +12,7 @@ from models.data.panel import Panel
 from models.data.windows import SPLITS, build_window_index
 from models.devices import resolve_device
 from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.modeling.size_limits import check_forecast_size, check_network_size
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources.read import read_source
 from tasks.validation import contract_error, examine
@@ -54,6 +55,9 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
     if result.stopping or result.clean is None or result.health is None or result.cutoff is None:
         raise contract_error(reading, result.stopping, None)
     panel = Panel.from_frame(result.clean, spec.input_spec)
+    check_forecast_size(panel, spec.evaluation.windows)
+    for recipe in spec.recipes:
+        check_network_size(recipe)
     index = build_window_index(panel, spec.windowing, result.cutoff, spec.evaluation.windows)
     used = set(reading.select_columns(source_columns))
     registry = Settings().registry_problem

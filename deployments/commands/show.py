@@ -78,7 +78,7 @@ def leaderboard_table(facts: dict[str, Any]) -> str:
     for name in names:
         table.add_column(name, justify="left" if name in ("model_name", "role") else "right", no_wrap=True)
     for row in facts["leaderboard"]:
-        style = "bold" if row["role"] == "champion" else None
+        style = "bold" if row.get("role") == "champion" else None
         table.add_row(*(_cell(row.get(name)) for name in names), style=style)
     out = Console(file=io.StringIO(), width=100, force_terminal=False)
     out.print(table)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from data_contracts.errors import SpecError
+from data_contracts.regular_files import describe_obstacle
 from data_contracts.yaml_editor import rewrite_yaml
 from data_contracts.yaml_reader import mapping, read_document
 from deployments.commands.run_flow import call_flow
@@ -67,7 +68,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
     """Raise SpecError before the search if its result could not be written."""
     if not target.parent.is_dir() or not os.access(target.parent, os.W_OK):
         raise SpecError(f"{target.parent} is not a writable folder. Give another file with --out FILE.")
-    if target.is_dir() or target.suffix not in (".yaml", ".yml"):
+    if target.is_dir() or describe_obstacle(target) or target.suffix not in (".yaml", ".yml"):
         raise SpecError(f"{target} is not the name of a YAML file. Give a name that ends with .yaml with --out FILE.")
     if target.exists() and not overwrite and not target.read_text(encoding="utf-8").startswith(HEADER_START):
         raise SpecError(

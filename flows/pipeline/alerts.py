@@ -5,16 +5,18 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field, PositiveInt, field_validator
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 
 
-class AlertSpec(Spec):
+class AlertSpec(SettingsSpec):
     """Thresholds of notifications, and the run that drift starts."""
 
     quarantine: float = Field(
         0.05, ge=0, le=1, description="share of the rows read that may be in quarantine without a notification"
     )
-    promotion: PositiveInt = Field(30, description="nights without a new champion until a notification is sent")
+    promotion: PositiveInt = Field(
+        30, le=100_000, description="nights without a new champion until a notification is sent"
+    )
     retrain: Literal["always", "rehearse", "never"] = Field(
         "always", description="run that drift starts: retrain/<pipeline>, the same as a dry run, or none"
     )

@@ -1,9 +1,10 @@
 """Find a pipeline by name, and the local files that it names."""
 
-import glob
 from pathlib import Path
 
 from data_contracts.errors import SpecError
+from tasks.sources.files.local_files import has_match
+from tasks.sources.limits import UnsuitablePath
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,5 +58,9 @@ def resolve_paths(path: str, document: Path) -> str:
     if "://" in path or Path(path).is_absolute():
         return path
     candidates = (Path(path), document.parent / path, ROOT / path)
-    existing = (str(file) for file in candidates if file.exists() or glob.glob(str(file), recursive=True))  # noqa: PTH207
-    return next(existing, path)
+    try:
+        return next((str(file) for file in candidates if file.exists() or has_match(str(file))), path)
+    except (OSError, ValueError):  # links that loop, a name that is too long, a NUL: reported when the file is opened
+        return path
+    except UnsuitablePath as too_many:
+        raise SpecError(f"{document}: the path {path!r} cannot be resolved: {too_many}.") from too_many

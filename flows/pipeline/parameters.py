@@ -11,7 +11,7 @@ from pydantic import Field, GetJsonSchemaHandler, PositiveInt, ValidationError
 from pydantic_core import CoreSchema
 
 from data_contracts.errors import SpecError
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
@@ -75,7 +75,7 @@ Force = Annotated[
 ]
 
 
-class NetworkForm(Spec):
+class NetworkForm(SettingsSpec):
     """Override for one recurrent network. Fields left empty keep their defaults."""
 
     cell: Literal["lstm", "gru", "rnn"] = Field("lstm", title="Cell", description="The recurrent unit.")
@@ -96,7 +96,7 @@ class NetworkForm(Spec):
         return RecurrentSpec(**fields, readout="attention" if self.attention else "last")
 
 
-class OverridesForm(Spec):
+class OverridesForm(SettingsSpec):
     """Overrides of the YAML file for one run. Fields left empty keep the value of the file."""
 
     models: tuple[NetworkForm, ...] | None = Field(

@@ -7,10 +7,10 @@ from cronsim import CronSim, CronSimError
 from pydantic import Field, field_validator
 
 from data_contracts.column_types import known_zone
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 
 
-class ScheduleSpec(Spec):
+class ScheduleSpec(SettingsSpec):
     """When the night runs. The time zone also applies to `--as-of` dates and to hours of the day."""
 
     cron: str = "0 3 * * *"

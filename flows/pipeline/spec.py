@@ -1,6 +1,7 @@
 """PipelineSpec: all settings of one pipeline, composed of those of the packages, and the rules across packages."""
 
 import hashlib
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from data_contracts.column_types import known_frequency
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
 from data_contracts.odcs_compiler import read_contract
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from data_contracts.yaml_reader import read_document, spec_error_from
 from flows.pipeline.alerts import AlertSpec
 from flows.pipeline.contract_checks import check_contract
@@ -24,6 +25,7 @@ from models.data.calendar import default_lookback
 from models.data.closed_times import has_closed_times
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
+from models.data.time_steps import span_years
 from models.data.windows import WindowSpec
 from models.networks.recurrent import RecurrentSpec
 from models.training.fit import TrainingSpec
@@ -39,10 +41,11 @@ from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
 from tasks.sources.times.timestamps import are_dates
 
+MAX_HORIZON_YEARS = 1000  # times of Python end with the year 9999
 Frequency = Annotated[str, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 1}]})]
 
 
-class PipelineSpec(Spec):
+class PipelineSpec(SettingsSpec):
     """One pipeline. Only name, source, columns, freq and windowing.horizon are required."""
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
@@ -53,7 +56,7 @@ class PipelineSpec(Spec):
     features: FeatureSpec = FeatureSpec()
     cleaning: CleaningSpec = CleaningSpec()
     windowing: WindowSpec
-    models: tuple[RecurrentSpec, ...] = (RecurrentSpec(cell="lstm"), RecurrentSpec(cell="gru"))
+    models: tuple[RecurrentSpec, ...] = Field((RecurrentSpec(cell="lstm"), RecurrentSpec(cell="gru")), max_length=50)
     training: TrainingSpec = TrainingSpec()
     memory: MemorySpec = MemorySpec()
     evaluation: EvaluationSpec = EvaluationSpec()
@@ -88,7 +91,7 @@ class PipelineSpec(Spec):
         names = [
             model.with_default_segment(self.input_spec.phase, self.input_spec.lookback).name for model in self.models
         ]
-        if duplicates := sorted({name for name in names if names.count(name) > 1}):
+        if duplicates := sorted(name for name, count in Counter(names).items() if count > 1):
             raise ValueError(f"models: {', '.join(duplicates)} is listed twice; models must differ")
         if not names:
             raise ValueError("models: list at least one model")
@@ -103,9 +106,12 @@ class PipelineSpec(Spec):
                 f"cleaning.fill: column {unknown[0]!r} is not a numeric input of this pipeline. "
                 f"Numeric inputs: {', '.join(numeric)}"
             )
+        if span_years(self.freq, self.windowing.horizon) > MAX_HORIZON_YEARS:
+            span = f"{self.windowing.horizon:,} steps of {self.freq} are more than {MAX_HORIZON_YEARS} years"
+            raise ValueError(f"windowing.horizon: {span}; lower the horizon, or set a shorter freq")
         if self.cleaning.closed not in ("auto", ()) and not has_closed_times(self.freq):
             raise ValueError(f"cleaning.closed applies to steps of a day or shorter, not to freq {self.freq!r}")
-        if repeated := sorted({name for name in roles if roles.count(name) > 1}):
+        if repeated := sorted(name for name, count in Counter(roles).items() if count > 1):
             raise ValueError(f"column {repeated[0]!r} has two roles; give it one of ds, y, known_at, known, observed")
         if self.source.incremental and not columns.known_at:
             raise ValueError(

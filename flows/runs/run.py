@@ -1,7 +1,6 @@
 """One run from opening to manifest: what every flow shares, so that a flow file contains only its steps."""
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -10,17 +9,17 @@ from prefect.runtime import flow_run
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
-from data_contracts.errors import LeaseLost, RunInterrupted
+from data_contracts.errors import LeaseHeld, LeaseLost, RunInterrupted
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
+from flows.runs.exclusive import leased, wait_for_others
 from flows.runs.failure_record import describe_failure, first_missing_step
 from flows.runs.future import refuse_future, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.request import RunRequest
-from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
 from flows.settings import Settings
 from models.devices import resolve_device
 from tasks.engine import run_log
@@ -35,12 +34,10 @@ from tasks.results.steps import ReportResult, RunContext
 from tasks.sources.databases import incremental
 from tasks.storage import contract_history, snapshots
 from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
-from tasks.storage.lease import hold_lease
-from tasks.storage.process_identity import current_process
+from tasks.storage.object_stores import StoreUnreachable
+from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
 from tasks.storage.vintages import publish_latest
-
-log = logging.getLogger("nightcast")
 
 # Left out of the manifest: large, and shown on the page.
 PAGE_ONLY_FIELDS: Any = {
@@ -66,6 +63,7 @@ class Run:
         self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
         self.entries: list[run_log.Entry] = []
         self.guard: ChampionGuard | None = None
+        self.resources, self.is_waiting = contextlib.ExitStack(), False  # while it waits, it has changed nothing
 
     def context(self, raw: Artifact) -> RunContext:
         """Return pipeline, run id and as-of, which all records of this run contain."""
@@ -100,22 +98,27 @@ class Run:
         faults = store_notices(self.spec.name, self.as_of, self.started, self.store)
         return (*(self.guard.notices if self.guard else ()), *faults)
 
-    @contextlib.contextmanager
-    def exclusive(self) -> Iterator[None]:
-        """Hold the lease of the pipeline. Dry runs and searches need no lease: they write nothing that others read."""
-        if self.dry_run or self.flow == "tune":
-            yield
-            return
-        owner = current_process(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
-        wait_for_earlier_runs(owner, self.settings.lease_settings.wait)
-        with hold_lease(self.store.root, self.spec.name, owner, self.settings.lease_settings) as lease:
-            if lease.before:
-                previous = lease.before.owner
-                log.warning("lease taken over from %s, which is gone", previous.description)
-                reason = f"its process {previous.pid} on {previous.host} is gone; {owner.run} took over"
-                mark_crashed(previous.flow_run, reason)
-            self.store, self.token = self.store.with_lease(lease), lease.held.token
-            yield
+    def wait_for_others(self) -> None:
+        """Wait for other runs of the pipeline. Dry runs and searches write nothing that others read."""
+        if not (self.dry_run or self.flow == "tune"):
+            wait_for_others(self.spec.name, self._owner, self.settings.lease_settings, self.store)
+
+    def leased_store(self) -> Store:
+        """Take the lease until the run is closed. The source is read before: that may hang.
+
+        Returns:
+            The store whose writes the lease fences.
+        """
+        if not (self.dry_run or self.flow == "tune"):
+            self.is_waiting = True
+            lease = leased(self.spec.name, self._owner, self.settings.lease_settings, self.store)
+            self.store, self.token = self.resources.enter_context(lease)
+            self.is_waiting = False
+        return self.store
+
+    @property
+    def _owner(self) -> ProcessIdentity:
+        return current_process(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
 
     def require_device(self) -> None:
         """Raise NoSuchDevice before anything is read. `nightly` does not call it: it can forecast without training."""
@@ -142,7 +145,7 @@ class Run:
             published=results.forecasted.published.uri if results.forecasted else None,
             page=page.page.uri if page else None,
             manifest=uri,
-            cached=all(entry.outcome == "cached" for entry in self.entries),
+            cached=all(entry.outcome == "cached" for entry in self.entries if entry.step != "ingest"),
             dry_run=self.dry_run,
             notices=results.notices,
             without_forecast=results.without_forecast,
@@ -165,6 +168,8 @@ class Run:
 
     def record_failure(self, error: Exception) -> None:
         """Write manifest and page of a run that raised an error. Those of a successful run are not overwritten."""
+        if self.is_waiting:
+            return
         # `refused-` is the stored name of every run that raised, whether the outcome is refused or failed
         name = f"refused-{self.flow}-{vintage_name(self.as_of)}"
         about = {"pipeline": self.spec.name, "flow": self.flow, "as_of": self.as_of.isoformat()}
@@ -206,7 +211,7 @@ def open_run(
     dry_run: bool = False,
     force: bool = False,
 ) -> Iterator[Run]:
-    """Open a run: read the spec, check that the store is writable, take the lease, and record errors.
+    """Open a run: read the spec, check that the store is writable, wait for other runs, and record errors.
 
     Args:
         flow: Name of the flow.
@@ -220,15 +225,18 @@ def open_run(
         The run, which the flow closes with its results.
 
     Raises:
+        LeaseHeld: Another run has not ended in time; nothing is recorded then.
         LeaseLost: Another run took over; nothing is recorded then.
+        StoreUnreachable: The store does not answer; nothing can be recorded then.
     """
     run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
-    with run.exclusive(), run_log.record_entries() as entries, recorded_by(run.record_failure):
+    run.wait_for_others()
+    with run.resources, run_log.record_entries() as entries, recorded_by(run.record_failure):
         run.entries = entries
         try:
             yield run
-        except LeaseLost:
+        except (LeaseHeld, LeaseLost, StoreUnreachable):
             raise
         except Exception as error:
             run.record_failure(error)
@@ -237,5 +245,5 @@ def open_run(
             interruption = RunInterrupted.caused_by(received, run_log.describe_activity())
             if interruption:
                 run.record_failure(interruption)
-                received.__notes__ = interruption.__notes__  # where the page is
+                received.__notes__ = getattr(interruption, "__notes__", [])  # where the page is
             raise

@@ -1,10 +1,10 @@
 """The covariates that a model reads, and until when each is known."""
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from models.data.calendar import default_calendar_features, is_calendar_word
 
 
-class FeatureSpec(Spec):
+class FeatureSpec(SettingsSpec):
     """Covariates: `known` until the end of the horizon, `observed` until the cutoff, `static` one value per series.
 
     In `known`, names such as hour, dayofweek, month and `holidays:US` are computed from the timestamp; every other

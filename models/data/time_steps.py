@@ -4,6 +4,7 @@ The phase of a grid is that of most times: the time of day or within a step, the
 begin on the 14th), and for several steps at once (2W, 3D) the weeks or days that are counted.
 """
 
+import math
 import re
 import warnings
 from typing import Literal
@@ -11,11 +12,14 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from data_contracts.errors import SpecError
+
 Stamps = Literal["begin", "end"]
-DAY = pd.Timedelta(days=1)
+DAY, YEAR = pd.Timedelta(days=1), pd.Timedelta(days=365.25)
 EPOCH = pd.Timestamp(0, tz="UTC").as_unit("us")  # nanoseconds would end in 2262
 MONTHS_PER_UNIT = {"M": 1, "Q": 3, "Y": 12}
 CALENDAR_YEARS = (pd.Timestamp("0010-01-01", tz="UTC"), pd.Timestamp("9900-01-01", tz="UTC"))  # of calendar arithmetic
+MAX_GRID_STEPS = 100_000_000
 MONTH_END = 31  # as a day of the month: the last day of any month
 
 
@@ -35,12 +39,21 @@ def build_grid(times: pd.Series | pd.DatetimeIndex, freq: str, extra: int) -> pd
 
     Returns:
         All steps from the first time to `extra` steps past the last, in UTC with microseconds.
+
+    Raises:
+        SpecError: The times are more than MAX_GRID_STEPS steps apart.
     """
     offset = pd.tseries.frequencies.to_offset(freq)
     weights = _row_counts(times)
     width = step_width(freq)
     phase = _most_common((weights.index - EPOCH) % width, weights.to_numpy())
     shifted = weights.set_axis(weights.index - phase)
+    if (steps := (shifted.index[-1] - shifted.index[0]) / width) > MAX_GRID_STEPS:
+        raise SpecError(
+            f"freq {freq!r} gives {steps:,.0f} steps between {weights.index[0]:%Y-%m-%d %H:%M} and "
+            f"{weights.index[-1]:%Y-%m-%d %H:%M}, and at most {MAX_GRID_STEPS:,} are used. Set freq to the distance of "
+            "the rows, or shorten the history."
+        )
     if isinstance(offset, pd.offsets.Tick):
         start = shifted.index[0].ceil(width)
         inside = pd.date_range(start, max(shifted.index[-1], start), freq=offset)
@@ -54,6 +67,15 @@ def step_width(freq: str) -> pd.Timedelta:
     """Return the length of one step, or a day for calendar steps, whose length varies."""
     offset = pd.tseries.frequencies.to_offset(freq)
     return pd.Timedelta(offset) if isinstance(offset, pd.offsets.Tick) else DAY
+
+
+def span_years(freq: str, count: int) -> float:
+    """Return the length of `count` steps in years; infinity if a single step is longer than times can be."""
+    try:
+        step = EPOCH + pd.tseries.frequencies.to_offset(freq) - EPOCH
+    except (OverflowError, ValueError):
+        return math.inf
+    return float(count * (step / YEAR))
 
 
 def day_of_month(times: pd.Series | pd.DatetimeIndex, freq: str) -> int:

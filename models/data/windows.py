@@ -12,12 +12,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from pydantic import PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from data_contracts.errors import NightcastError
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from models.data.panel import Panel
 
+MAX_WINDOW_STEPS = 100_000  # of a lookback or a horizon; what fits the machine is checked once the series are known
+MAX_PART_STEPS = 100_000_000
 SPLITS = ("train", "validation", "test", "forecast")
 
 
@@ -28,15 +30,15 @@ def parse_duration(text: str) -> pd.Timedelta:
     return pd.Timedelta(re.sub(r"(?<![A-Za-z])[dw](?![A-Za-z])", lambda match: match[0].upper(), text))
 
 
-class WindowSpec(Spec):
+class WindowSpec(SettingsSpec):
     """Lengths of windows and parts. A part is a number of steps or a duration such as `28d`.
 
     By default, validation and test take 28 horizons each, and at most 15 % of the history. Their borders move once per
     `refresh`: with `7d` a model is trained once a week and evaluated every night.
     """
 
-    lookback: PositiveInt | None = None
-    horizon: PositiveInt
+    lookback: PositiveInt | None = Field(None, le=MAX_WINDOW_STEPS)
+    horizon: PositiveInt = Field(le=MAX_WINDOW_STEPS)
     validation: PositiveInt | str | None = None
     test: PositiveInt | str | None = None
     refresh: str = "1d"
@@ -51,6 +53,8 @@ class WindowSpec(Spec):
                 raise ValueError(f"{value!r} is not a duration; write 28d, 12h or a number of steps") from unclear
             if length <= pd.Timedelta(0):
                 raise ValueError(f"{value!r} is not a positive duration")
+        elif value and value > MAX_PART_STEPS:
+            raise ValueError(f"{value} steps are more than the limit of {MAX_PART_STEPS:,}")
         return value
 
 

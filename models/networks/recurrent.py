@@ -8,9 +8,10 @@ import torch
 from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec, Spec
 from models.data.batches import Batch
 from models.data.scaling import Normalisation
+from models.data.windows import MAX_WINDOW_STEPS
 from models.networks.cycle import Cycle
 from models.networks.decoders import CELLS, DECODERS, CellName, DecoderWidths, Decoding
 from models.networks.gates import chrono_init_
@@ -24,12 +25,12 @@ STATIC_DROPOUT = 0.05  # share of static values that training replaces by the un
 SPELLED_FIELDS = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}
 
 
-class RecurrentSpec(Spec):
+class RecurrentSpec(SettingsSpec):
     """The architecture of a network. `make bench-ablation` shows what each option gains; one without gain is off."""
 
     cell: CellName
-    hidden: PositiveInt = 64
-    layers: PositiveInt = 1
+    hidden: PositiveInt = Field(64, le=16_384)
+    layers: PositiveInt = Field(1, le=64)
     bidirectional: bool = Field(False, description="the encoder reads the lookback in both directions")
     readout: ReadoutName = "last"
     attention: AttentionScore = "additive"
@@ -39,12 +40,15 @@ class RecurrentSpec(Spec):
     )
     segment: PositiveInt | None = Field(
         None,
+        le=MAX_WINDOW_STEPS,
         description="steps that are read and decoded at a time (SegRNN, arXiv 2308.11200); default: a day if the "
         "lookback holds four days, else one step",
     )
     normalisation: Normalisation = "standard"
     cycle: NonNegativeInt = Field(
-        0, description="steps of a learned cycle that is subtracted (CycleNet, arXiv 2409.18479); 0: no cycle"
+        0,
+        le=MAX_WINDOW_STEPS,
+        description="steps of a learned cycle that is subtracted (CycleNet, arXiv 2409.18479); 0: no cycle",
     )
     skip: bool = Field(True, description="a linear map from lookback to horizon; the network learns the residual")
     blend: bool = Field(True, description="mix in the closed-form linear map, with a share set on the validation part")

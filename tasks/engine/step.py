@@ -27,6 +27,7 @@ from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import StepFailure
 from tasks.engine.retry import retry
 from tasks.storage.layout import cache_uri
+from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.store import Store
 
 P = ParamSpec("P")
@@ -90,13 +91,14 @@ class Step(Generic[P, R]):
 
         Raises:
             LeaseLost: Another run writes to the pipeline now.
+            StoreUnreachable: The store does not answer: every later step would wait for it too.
         """
         failed = [value.step for value in (*args, *kwargs.values()) if isinstance(value, StepFailure)]
         if failed:
             return StepFailure(step=self.name, reason=f"needs {', '.join(failed)}, which failed")
         try:
             return self(*args, **kwargs)
-        except LeaseLost:
+        except (LeaseLost, StoreUnreachable):
             raise
         except Exception as error:  # noqa: BLE001 - no error of a drift or page library may stop the forecast
             run_log.log_step(self.name, "failed", 0.0, redact(str(error)))

@@ -4,25 +4,28 @@ from typing import Literal
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec, Spec
 from models.data.closed_times import ClosedSetting
 from models.data.panel import InputSpec
+from models.data.windows import MAX_WINDOW_STEPS
 
 METRICS = ("mase", "wql", "mae", "rmse", "smape", "coverage")
 
 
-class EvaluationSpec(Spec):
+class EvaluationSpec(SettingsSpec):
     """Settings of the evaluation. `windows` rolling origins are spread over the test part."""
 
-    season: PositiveInt | None = Field(None, description="season length in steps; by default that of the frequency")
+    season: PositiveInt | None = Field(
+        None, le=MAX_WINDOW_STEPS, description="season length in steps; by default that of the frequency"
+    )
     metric: Literal["mase", "wql", "mae"] = "mase"
-    windows: PositiveInt = 28
+    windows: PositiveInt = Field(28, le=10_000)
 
 
-class OutputSpec(Spec):
+class OutputSpec(SettingsSpec):
     """Quantile levels of every forecast, and the smallest and largest value that a forecast may have."""
 
-    quantiles: tuple[float, ...] = (0.05, 0.1, 0.5, 0.9, 0.95)
+    quantiles: tuple[float, ...] = Field((0.05, 0.1, 0.5, 0.9, 0.95), max_length=199)
     minimum: float | None = None
     maximum: float | None = None
 

@@ -12,6 +12,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import SourceUnreadable, SpecError, redact
+from data_contracts.regular_files import describe_obstacle
 from data_contracts.yaml_reader import spec_error_from
 from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, join_names
 from tasks.profiling.number_format import infer_number_format
@@ -20,6 +21,8 @@ from tasks.sources.errors import translate_errors
 from tasks.sources.files.csv_reader import sample_dialect
 from tasks.sources.files.filesystem import SUFFIXES, is_hidden, list_source_files
 from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table
+from tasks.sources.files.local_files import BoundedFileSystem
+from tasks.sources.limits import UnsuitablePath
 from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
 from tasks.sources.redaction import SECRET_NAME, VARIABLE_REFERENCE
@@ -177,8 +180,9 @@ def _only_table(url: str) -> str:
 def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     """Return kind and path of a file source; a folder with other files beside its tables becomes a glob."""
     is_pattern = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
-    if not remote and not is_pattern and not Path(address).exists():
-        raise CannotInferPipeline(f"{address}: no such file or folder.")
+    obstacle = "" if remote or is_pattern else describe_obstacle(address)
+    if obstacle or (not remote and not is_pattern and not Path(address).exists()):
+        raise CannotInferPipeline(f"{address} {obstacle or 'is not a file or folder here'}; name a table.")
     if remote or is_pattern or not Path(address).is_dir():
         return {"kind": _kind_of_files([address], address), "path": address}
     names = [name for name in _list_folder(address) if _kind_of_suffix(name)]
@@ -186,9 +190,9 @@ def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     if kind == "parquet":
         with translate_errors(SourceSpec(kind="parquet", path=address)) as ready:
             kind = resolve_lake_table(ready).kind
-    visible = [path for path in Path(address).rglob("*") if path.is_file()]
-    visible = [path for path in visible if not is_hidden(path.relative_to(address).as_posix())]
-    if all(_kind_of_suffix(path.name) for path in visible) or kind in LAKE_PACKAGES:
+    root = str(Path(address).absolute())
+    visible = [name for name in BoundedFileSystem().find(root) if not is_hidden(name.removeprefix(root))]
+    if all(_kind_of_suffix(name) for name in visible) or kind in LAKE_PACKAGES:
         return {"kind": kind, "path": address}
     paths = [Path(name) for name in names]
     suffixes = {"".join(path.suffixes[-2:]) if path.suffix in COMPRESSED_SUFFIXES else path.suffix for path in paths}
@@ -206,6 +210,8 @@ def _list_folder(address: str) -> list[str]:
         return list_source_files(fsspec.filesystem("file"), str(Path(address).absolute()))
     except FileNotFoundError:
         return []
+    except UnsuitablePath as unsuitable:
+        raise CannotInferPipeline(f"{address}: {unsuitable}.") from unsuitable
 
 
 def _kind_of_files(names: list[str], address: str) -> Any:

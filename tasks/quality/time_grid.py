@@ -7,14 +7,17 @@ grid      a  a  ∅  a  a │ k k           history  cutoff│ horizon: known co
 import numpy as np
 import pandas as pd
 
+from data_contracts.errors import SpecError
 from models.data.closed_times import ClosedTimes
 from models.data.time_steps import DAY, step_width
+from tasks.engine.machine_memory import format_bytes, memory_limit
 from tasks.quality.fitting_frequency import suggest_frequency
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.times.local_midnight import advise_zone
 
 MAX_OFF_GRID_SHARE = 0.2  # of the rows: with more, freq is wrong rather than the rows
+VALUE_BYTES = 8
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
 
 
@@ -66,6 +69,9 @@ def reindex_to_grid(
     Returns:
         unique_id, ds, y, covariates and static columns: each step of each series from its first row to the cutoff, and
         the horizon if covariates are known ahead. A static value is the last one of its series.
+
+    Raises:
+        SpecError: The grid does not fit the memory of the machine.
     """
     newest = int(grid.get_loc(cutoff)) + 1
     end = newest + (reading.horizon if reading.features.known_columns else 0)
@@ -75,6 +81,7 @@ def reindex_to_grid(
     first = first[first < newest]  # a series that begins after the cutoff is not known yet
     begins = first.to_numpy()
     lengths = np.where(first.index.isin(ended_series(frame, cutoff, reading)), newest, end) - begins
+    _require_memory(lengths, reading)
     starts = np.cumsum(lengths) - lengths
     inside = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     filled = pd.DataFrame(
@@ -95,6 +102,17 @@ def reindex_to_grid(
         known = history.dropna(subset=[name]).groupby("unique_id")[name].last()
         filled[name] = filled["unique_id"].map(known).astype("str")
     return filled
+
+
+def _require_memory(lengths: np.ndarray, reading: DatasetSpec) -> None:
+    rows, columns = int(lengths.sum()), 3 + len(reading.numeric_covariates) + len(reading.text_columns)
+    size = rows * columns * VALUE_BYTES
+    if size > memory_limit():
+        raise SpecError(
+            f"freq {reading.freq!r} gives {rows:,} steps ({len(lengths):,} series of up to {lengths.max():,}), which "
+            f"need about {format_bytes(size)} of memory; there are {format_bytes(memory_limit())} here. Set freq to "
+            "the distance of the rows, shorten the history, or split the series into several pipelines."
+        )
 
 
 def check_density(

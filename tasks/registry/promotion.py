@@ -11,12 +11,12 @@ import pandas as pd
 from pydantic import Field
 from scipy import stats
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec, Spec
 
 NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
 
 
-class PromotionSpec(Spec):
+class PromotionSpec(SettingsSpec):
     """`min_gain` is a share of the champion's loss; `significance` is the level of the one-sided test against it.
 
     The level is divided by the number of challengers with a finite loss (Bonferroni), because the best of several equal

@@ -17,7 +17,7 @@ from pydantic import Field, NonNegativeFloat, PositiveInt
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec, Spec
 from models.training.recipe import Recipe
 from tasks.engine.failure import StepFailure
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -32,7 +32,7 @@ log = logging.getLogger("nightcast")
 MIN_FINISHED_TRIALS = 4  # finished trials that a median needs before a trial may be pruned
 
 
-class SearchBudget(Spec):
+class SearchBudget(SettingsSpec):
     """How long to search. The pipeline's own models are always the first trials, whatever the budget."""
 
     trials: PositiveInt = 20

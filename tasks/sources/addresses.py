@@ -31,6 +31,7 @@ OTHER_ADDRESS_OPTIONS = frozenset(
 )
 CHAIN = re.compile(r"::(?![^\[\]]*\])")  # as fsspec splits a path, but not inside [::1]
 NAT64 = ipaddress.ip_network("64:ff9b::/96")
+CONNECT_TIMEOUT_S, READ_TIMEOUT_S = 15.0, 60.0  # of http: until a connection, and without a byte
 PERMIT = "To read it all the same, set NIGHTCAST_ALLOW_PRIVATE_SOURCES=true"
 
 _refused: ContextVar[list[str] | None] = ContextVar("refused_addresses", default=None)
@@ -60,13 +61,14 @@ def checked_address(source: SourceSpec) -> tuple[str, dict[str, Any]]:
     if hidden := sorted(_option_names(source.storage) & OTHER_ADDRESS_OPTIONS):
         reason = f"source.storage.{hidden[0]} names a second address; write both in path, as in zip://*.csv::s3://b/x"
         raise SpecError(_message(source, reason))
+    storage = _with_timeouts(protocols, source.storage)
     if source.allows_private_addresses:
-        return source.path, source.storage
+        return source.path, storage
     if hosts := [name for name in protocols if name in UNCHECKED_PROTOCOLS]:
         reason = f"{hosts[0]}:// connects to hosts that are not checked. {PERMIT}, or copy it to a bucket"
         raise SpecError(_message(source, reason))
     opened = [_pinned(part, name, source) for part, name in zip(parts, protocols, strict=True)]
-    return "::".join(opened), _checked_options(protocols, source.storage)
+    return "::".join(opened), _checked_options(protocols, storage)
 
 
 @contextlib.contextmanager
@@ -142,6 +144,23 @@ def _resolve(url: str) -> list[str]:
         return sorted({str(entry[4][0]) for entry in socket.getaddrinfo(urlsplit(url).hostname or "", None)})
     except (OSError, UnicodeError, ValueError):
         return []
+
+
+def _with_timeouts(protocols: list[str], storage: dict[str, Any]) -> dict[str, Any]:
+    """Return storage options by which http connections end if a server does not answer; options that are set win."""
+    if not any(protocol in HTTP_PROTOCOLS for protocol in protocols):
+        return storage
+    import aiohttp  # only for sources of http
+
+    timeout = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S)
+    options = dict(storage)
+    for index, protocol in enumerate(protocols):
+        if protocol in HTTP_PROTOCOLS:
+            target = options if index == 0 else dict(options.get(protocol) or {})
+            target["client_kwargs"] = {"timeout": timeout, **(target.get("client_kwargs") or {})}
+            if index:
+                options[protocol] = target
+    return options
 
 
 def _checked_options(protocols: list[str], storage: dict[str, Any]) -> dict[str, Any]:

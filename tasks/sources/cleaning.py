@@ -5,7 +5,7 @@ from typing import Literal
 import pandas as pd
 from pydantic import Field, field_validator
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from models.data.closed_times import ClosedSetting
 from models.data.imputation import Fill
 from models.data.opening_hours import parse_closed
@@ -13,7 +13,7 @@ from models.data.opening_hours import parse_closed
 KEY = ["unique_id", "ds"]
 
 
-class CleaningSpec(Spec):
+class CleaningSpec(SettingsSpec):
     """Policies for duplicates and gaps. `fill` maps y or a covariate to its policy.
 
     `zero` for y means that a step without a row is an observation of 0. Every other fill is an input of the models,

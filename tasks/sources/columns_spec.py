@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, WithJsonSchema, field_validator
 
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
 from tasks.sources.times.time_columns import joint_name, parts_of
 
 RESERVED_COLUMNS = ("row", "unique_id", "ds", "y", "known_at", "source_row", "target")
@@ -24,7 +24,7 @@ TimeColumnName = Annotated[
 ]
 
 
-class ColumnsSpec(Spec):
+class ColumnsSpec(SettingsSpec):
     """Columns of the source that hold the series, the time and the target. Without `unique_id` there is one series.
 
     `unique_id` may be a list of columns that together name a series: store and item give `7/tea`, and every published

@@ -10,6 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import ContractBroken, NightcastError, SourceUnreadable, SpecError
 from tasks.sources.addresses import private_address_error, record_refusals
+from tasks.sources.limits import UnsuitablePath
 from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 
@@ -54,15 +55,26 @@ def _to_nightcast_error(source: SourceSpec, error: Exception) -> NightcastError:
     table = f"the source {source.label}"
     if isinstance(error, NightcastError):
         return error
-    if isinstance(error, FileNotFoundError):
-        return SourceUnreadable(table, ["the file does not exist"])
-    if isinstance(error, SQLAlchemyError):
-        return SourceUnreadable(table, [f"the database says: {_first_line(getattr(error, 'orig', None) or error)}"])
+    if sentence := _describe(error):
+        return SourceUnreadable(table, [sentence])
     if isinstance(error, ImportError):
         return SpecError(f"{table} can't be opened: {_first_line(error)}{_install_hint(error, source)}")
     if isinstance(error, (*FORMAT_ERRORS, OSError)) or not isinstance(error, ValueError | TypeError):
         return SourceUnreadable(table, [f"it can't be read as {source.kind}: {_first_line(error)}"])
     return SpecError(f"{table} can't be opened: {_first_line(error)}")  # fsspec: unknown protocol or option
+
+
+def _describe(error: Exception) -> str:
+    """Return what is wrong and what to do, for an error whose cause is known; else an empty text."""
+    if isinstance(error, UnsuitablePath):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "reading it takes more memory than there is; name fewer columns, or shorten the history"
+    if isinstance(error, FileNotFoundError):
+        return "the file does not exist"
+    if isinstance(error, SQLAlchemyError):
+        return f"the database says: {_first_line(getattr(error, 'orig', None) or error)}"
+    return ""
 
 
 def _install_hint(error: ImportError, source: SourceSpec) -> str:

@@ -18,8 +18,8 @@ import pandas as pd
 import pyarrow as pa
 
 from data_contracts.errors import NightcastError, SpecError
-from tasks.sources import arrow_columns, limits
-from tasks.sources.limits import check_limit, source_error
+from tasks.sources import arrow_columns
+from tasks.sources.limits import check_bytes, check_rows, source_error
 from tasks.sources.spec import SourceSpec
 from tasks.sources.trusted_code import TrustedImports, check_document, check_trusted
 
@@ -49,8 +49,8 @@ def read_callable(source: SourceSpec, choose: Callable[[list[str]], list[str]], 
         return table.slice(0, 0)
     indices = [index for index, name in enumerate(names) if name in set(chosen)]
     selected = pa.table([table.column(index) for index in indices], names=[names[index] for index in indices])
-    check_limit(selected.num_rows * selected.num_columns, limits.MAX_VALUES, "values", source)
-    check_limit(selected.nbytes, limits.MAX_BYTES, "bytes", source)
+    check_rows(selected.num_rows, selected.num_columns, source)
+    check_bytes(selected.nbytes, source)
     return selected
 
 

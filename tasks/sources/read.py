@@ -16,6 +16,7 @@ from tasks.sources.files.json_reader import read_json
 from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.files.lake_reader import lake_fingerprint, read_lake_table
 from tasks.sources.files.parquet_reader import FORMATS, read_parquet
+from tasks.sources.limits import within_timeout
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
 
@@ -48,11 +49,21 @@ def read_source(
 
     Returns:
         The columns; no rows if one of them is missing. Values of CSV are text, so that `007` stays `007`. Raises
-        SourceUnreadable for a table that cannot be read or is too large, and SpecError for an address, a secret or a
-        package that is missing.
+        SourceUnreadable for a table that cannot be read, is too large or takes longer than `source.timeout`, and
+        SpecError for an address, a secret or a package that is missing.
     """
     choose = columns if callable(columns) else _choose_fixed(columns)
-    as_of = as_of or datetime.now(UTC)
+    moment = as_of or datetime.now(UTC)
+    return within_timeout(lambda: _read(source, choose, moment, since, optional), source)
+
+
+def _read(
+    source: SourceSpec,
+    choose: Callable[[list[str]], list[str]],
+    as_of: datetime,
+    since: Watermark | None,
+    optional: Collection[str] | None,
+) -> pa.Table:
     with translate_errors(source) as resolved:
         ready = resolve_lake_table(resolved)
         if ready.kind in FILE_READERS:
@@ -69,8 +80,10 @@ def fingerprint(source: SourceSpec) -> str | None:
 
     None for a database or a function, whose table must be read to tell.
     """
-    if source.kind in ("sql", "python"):
-        return None
+    return None if source.kind in ("sql", "python") else within_timeout(lambda: _digest_files(source), source)
+
+
+def _digest_files(source: SourceSpec) -> str:
     with translate_errors(source) as resolved:
         ready = resolve_lake_table(resolved)
         if ready.kind in LAKE_PACKAGES:

@@ -13,7 +13,8 @@ from sqlalchemy import text
 
 from data_contracts.column_types import known_zone
 from data_contracts.errors import redact
-from data_contracts.spec import Spec
+from data_contracts.spec import SettingsSpec
+from tasks.sources.limits_spec import LimitsSpec
 from tasks.sources.numbers import NumberFormat
 from tasks.sources.redaction import VARIABLE_REFERENCE, redact_url, redact_values
 from tasks.sources.times.time_formats import check_format
@@ -40,12 +41,13 @@ COMMON_FIELDS = (
     "epoch",
     "format",
     "stamps",
-)  # how values of any kind are parsed
+    *LimitsSpec.model_fields,
+)  # how values of any kind are parsed, and limits
 REQUIRED_FIELD = dict.fromkeys(FIELDS, "path") | {"sql": "url", "python": "callable"}
 SQLITE_URL = re.compile(r"(sqlite(?:\+\w+)?:///)(?!:memory:|file:)([^/?$][^?$]*)(.*)")
 
 
-class IncrementalSpec(Spec):
+class IncrementalSpec(SettingsSpec):
     """Read only rows that became known since the last night, less `reread`; the others come from its raw table."""
 
     reread: str = "3d"
@@ -62,7 +64,7 @@ class IncrementalSpec(Spec):
         return span
 
 
-class SourceSpec(Spec):
+class SourceSpec(LimitsSpec):
     """Where the table comes from. `${NAME}` in text is an environment variable, resolved when the source is read.
 
     `path` may be any fsspec URL, a folder or a glob. Dumps and representations contain no passwords.
@@ -80,7 +82,7 @@ class SourceSpec(Spec):
     missing: tuple[str | float, ...] = ()
     """Signs for a missing number in addition to the default ones, such as [x, -999]."""
     encoding: str = "utf-8"
-    skip: NonNegativeInt | None = None
+    skip: NonNegativeInt | None = Field(None, le=1_000_000)
     """Lines of a CSV file, or rows of a sheet, above the header; detected by default."""
     sheet: str | None = None
     """The sheet of a workbook; by default its only sheet that is not empty."""

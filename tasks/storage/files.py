@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import fsspec
 from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.storage.local_paths import check_inside, check_regular, forbid_others_to_write, make_folder
+from tasks.storage.object_stores import open_filesystem, opened_store
 
 BLOCK_BYTES = 2**22
 
@@ -23,44 +23,46 @@ class FileLocked(OSError):
 
 def read(root: str, uri: str) -> bytes:
     """Return the bytes at `uri`. Raises FileNotFoundError if it does not exist, NotInStore for a link out or a pipe."""
-    filesystem, base = fsspec.core.url_to_fs(root)
-    _check_file(filesystem, base, uri)
-    data: bytes = filesystem.cat_file(f"{base}/{uri}")
-    return data
+    with opened_store(root) as (filesystem, base):
+        _check_file(filesystem, base, uri)
+        data: bytes = filesystem.cat_file(f"{base}/{uri}")
+        return data
 
 
 def digest(root: str, uri: str) -> str:
     """Return the SHA-256 of the file at `uri`, in hex, whatever its size. Raises as `read` does."""
-    filesystem, base = fsspec.core.url_to_fs(root)
-    _check_file(filesystem, base, uri)
     sha256 = hashlib.sha256()
-    with filesystem.open(f"{base}/{uri}", "rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            sha256.update(block)
+    with opened_store(root) as (filesystem, base):
+        _check_file(filesystem, base, uri)
+        with filesystem.open(f"{base}/{uri}", "rb") as file:
+            while block := file.read(BLOCK_BYTES):
+                sha256.update(block)
     return sha256.hexdigest()
 
 
 def exists(root: str, uri: str) -> bool:
     """Return whether there is a file at `uri`. Raises LinkOutside if a link leads out of `root`."""
-    filesystem, base = fsspec.core.url_to_fs(root)
-    _check_links(filesystem, base, uri)
-    return bool(filesystem.isfile(f"{base}/{uri}"))
+    with opened_store(root) as (filesystem, base):
+        _check_links(filesystem, base, uri)
+        try:
+            return bool(filesystem.info(f"{base}/{uri}")["type"] == "file")  # isfile of s3fs hides a dead server
+        except (FileNotFoundError, NotADirectoryError):
+            return False
 
 
 def list_files(root: str, folder: str) -> list[str]:
     """Return the sorted paths of all files below `folder`, without hidden ones; empty if the folder does not exist."""
-    filesystem, base = fsspec.core.url_to_fs(root)
-    filesystem.invalidate_cache()  # another process may have written since the last listing
-    paths = filesystem.find(f"{base}/{folder}")
+    with opened_store(root) as (filesystem, base):
+        filesystem.invalidate_cache()  # another process may have written since the last listing
+        paths = filesystem.find(f"{base}/{folder}")
     names = (str(path)[len(base) :].lstrip("/") for path in paths)
     return sorted(name for name in names if not name.rsplit("/", 1)[-1].startswith("."))
 
 
 def remove(root: str, uri: str) -> None:
     """Delete the file or link at `uri`, if it exists."""
-    filesystem, base = fsspec.core.url_to_fs(root)
-    _check_links(filesystem, base, _folder_of(uri))
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError), opened_store(root) as (filesystem, base):
+        _check_links(filesystem, base, _folder_of(uri))
         filesystem.rm_file(f"{base}/{uri}")
 
 
@@ -81,7 +83,7 @@ def locked(root: str, uri: str, timeout: float) -> Iterator[None]:
     Raises:
         FileLocked: Another process still held the lock after `timeout` seconds.
     """
-    filesystem, base = fsspec.core.url_to_fs(root)
+    filesystem, base = open_filesystem(root)
     if not isinstance(filesystem, LocalFileSystem):
         yield
         return
@@ -118,17 +120,17 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
     Raises:
         LinkOutside: The folder of `uri` is a link out of `root`, on local disk.
     """
-    filesystem, base = fsspec.core.url_to_fs(root)
-    target = f"{base}/{uri}"
-    if isinstance(filesystem, LocalFileSystem):
-        check_inside(Path(target).parent, Path(base))  # a link at `uri` itself is replaced, not followed
-        return _write_local(Path(target), data, only_if_absent)
-    filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
-    try:
-        filesystem.pipe_file(target, data, mode="create" if only_if_absent else "overwrite")
-    except FileExistsError:
-        return False
-    return True
+    with opened_store(root) as (filesystem, base):
+        target = f"{base}/{uri}"
+        if isinstance(filesystem, LocalFileSystem):
+            check_inside(Path(target).parent, Path(base))  # a link at `uri` itself is replaced, not followed
+            return _write_local(Path(target), data, only_if_absent)
+        filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        try:
+            filesystem.pipe_file(target, data, mode="create" if only_if_absent else "overwrite")
+        except FileExistsError:
+            return False
+        return True
 
 
 def _check_links(filesystem: Any, base: str, uri: str) -> None:

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.storage.local_paths import OTHERS_WRITE
+from tasks.storage.object_stores import open_filesystem
 
 SHARED_DEPTH = 2  # of folders that several processes write to, such as cache/train
 TIME_KEYS = ("LastModified", "last_modified", "updated", "mtime", "created")  # of the file systems of fsspec
@@ -36,7 +36,7 @@ class StoredFile(NamedTuple):
 
 def list_stored(root: str) -> list[StoredFile]:
     """List all files of a store by path; symbolic links are listed, and not followed."""
-    filesystem, base = fsspec.core.url_to_fs(root)
+    filesystem, base = open_filesystem(root)
     if isinstance(filesystem, LocalFileSystem):
         return sorted(_walk(Path(base)))
     filesystem.invalidate_cache()
@@ -46,7 +46,7 @@ def list_stored(root: str) -> list[StoredFile]:
 
 def forbid_others(root: str, uri: str) -> None:
     """Take the right to write to a file or folder from its group and from other users; local stores only."""
-    path = Path(fsspec.core.url_to_fs(root)[1]) / uri
+    path = Path(open_filesystem(root)[1]) / uri
     path.chmod(stat.S_IMODE(path.lstat().st_mode) & ~OTHERS_WRITE)
 
 
@@ -92,7 +92,7 @@ def remove_empty_folders(root: str, uris: list[str]) -> None:
 
     Folders at the top of the store and those of artifacts and cached results stay: a search may be writing to them.
     """
-    filesystem, base = fsspec.core.url_to_fs(root)
+    filesystem, base = open_filesystem(root)
     if not isinstance(filesystem, LocalFileSystem):
         return
     parents = {parent for uri in uris for parent in Path(uri).parents}

@@ -6,9 +6,9 @@ acquire ──no lease, or its owner has exited──> create the next number, e
 write ──take the write lock── is the highest number still this lease, and in time? ──> write ──> release the lock
 
 An owner counts as gone when its process has exited, or when its lease was not renewed for its length while this process
-watched: clocks of other machines are not trusted. On a local store the write lock is a file lock, so no other run can
-take the lease between check and write. Object stores have no locks: one run wins by a conditional PUT, and an owner
-that is stopped exactly between its check and its PUT can still finish that one PUT.
+watched: clocks of other machines are not trusted. On a local store a file lock holds between check and write. Object
+stores have no locks: one run wins by a conditional PUT, and an owner that is stopped exactly between its check and its
+PUT can still finish that PUT.
 """
 
 import contextlib
@@ -25,6 +25,7 @@ from data_contracts.errors import LeaseHeld, LeaseLost
 from data_contracts.spec import Spec
 from tasks.storage import files
 from tasks.storage.layout import lease_lock_uri, lease_uri, leases_dir
+from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
@@ -65,8 +66,8 @@ class LeaseRecord(Spec):
     @property
     def description(self) -> str:
         """Describe owner, start and expiry for a message."""
-        expiry = _utc(self.expires)
-        return f"{self.owner.description}, since {_utc(self.taken)}; its lease holds until {expiry} if not renewed"
+        since, expiry = _utc(self.taken), _utc(self.expires)
+        return f"{self.owner.description}, since {since}; its lease holds until {expiry} if not renewed"
 
 
 class Observation(NamedTuple):
@@ -132,7 +133,7 @@ class Lease:
 
     def release(self) -> None:
         """Delete the lease from the store, if this run still holds it."""
-        with contextlib.suppress(LeaseLost, OSError), self.fenced_write():
+        with contextlib.suppress(LeaseLost, OSError, StoreUnreachable), self.fenced_write():
             files.remove(self.root, lease_uri(self.pipeline, self.held.token))
 
 
@@ -165,6 +166,12 @@ def acquire(
     root: str, pipeline: str, owner: ProcessIdentity, settings: LeaseSettings, clock: TimeSource = SYSTEM_TIME
 ) -> Lease:
     """Acquire the lease once it is free. Raises LeaseHeld, with owner and expiry, after `settings.wait` seconds."""
+    moments = free_moments(root, pipeline, settings, clock)
+    return next(lease for seen in moments if (lease := _take(root, pipeline, seen, owner, settings, clock)))
+
+
+def free_moments(root: str, pipeline: str, settings: LeaseSettings, clock: TimeSource) -> Iterator[Observation]:
+    """Yield an observation whenever the lease is free. Raises LeaseHeld after `settings.wait` seconds."""
     started = unchanged_since = clock.steady()
     last_seen: LeaseRecord | None = None
     while True:
@@ -176,9 +183,7 @@ def acquire(
             last_seen, unchanged_since = current, clock.steady()
         watched = clock.steady() - unchanged_since
         if not current or has_exited(current.owner) or watched > min(current.seconds, MAX_LEASE_S):
-            lease = _take(root, pipeline, Observation(newest, current), owner, settings, clock)
-            if lease:
-                return lease
+            yield Observation(newest, current)
         waited = clock.steady() - started
         if waited >= settings.wait:
             raise LeaseHeld(pipeline, current.description if current else "a run that is starting", waited)
@@ -205,12 +210,7 @@ def read(root: str, pipeline: str, token: int) -> LeaseRecord | None:
 
 
 def _take(
-    root: str,
-    pipeline: str,
-    observed: Observation,
-    owner: ProcessIdentity,
-    settings: LeaseSettings,
-    clock: TimeSource,
+    root: str, pipeline: str, observed: Observation, owner: ProcessIdentity, settings: LeaseSettings, clock: TimeSource
 ) -> Lease | None:
     """Create the next lease; None if another run was faster, or is in the middle of a write."""
     newest, current = observed

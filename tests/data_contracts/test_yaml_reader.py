@@ -1,5 +1,6 @@
 """YAML that a person wrote: plain data or a sentence with file and line, never code and never a guess."""
 
+import os
 import re
 from pathlib import Path
 
@@ -36,6 +37,9 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("", "holds NoneType, not a mapping"),
         ("just text", "holds str, not a mapping"),
         ("a: " + "x" * 1_000_001, "has more than 1,000,000 bytes"),
+        ("a: " + "[" * 51 + "]" * 51, r"p\.yaml is not valid YAML: in line 1, values are nested deeper than 50 levels"),
+        ("a: " + "[" * 400_000 + "]" * 400_000, "nested deeper than 50 levels"),
+        ("a:\n" + "".join(f"{'  ' * depth}b:\n" for depth in range(1, 60)), "in line 51, .* deeper than 50 levels"),
     ],
 )
 def test_unsupported_yaml_is_rejected_with_file_and_line(tmp_path: Path, text: str, said: str) -> None:
@@ -67,6 +71,18 @@ def test_missing_binary_or_folder_path_is_named(tmp_path: Path) -> None:
 def test_endless_file_is_read_up_to_the_limit() -> None:
     with pytest.raises(SpecError, match="has more than 1,000,000 bytes"):
         read_document(Path("/dev/zero"))
+
+
+def test_fifo_is_refused_before_it_is_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.yaml")
+    with pytest.raises(SpecError, match=r"p\.yaml is a FIFO, not a file\. Give the path of a YAML file\."):
+        read_document(tmp_path / "p.yaml")
+
+
+def test_values_nested_as_deep_as_a_contract_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "p.yaml"
+    path.write_text("a: " + "[" * 49 + "]" * 49, encoding="utf-8")
+    assert read_document(path)["a"] == eval("[" * 49 + "]" * 49)  # noqa: S307 - a literal
 
 
 def test_plain_values_keep_their_types(tmp_path: Path) -> None:
@@ -113,6 +129,16 @@ def test_each_invalid_field_is_one_line() -> None:
     assert "  - windowing.horizon: Field required" in said
     assert "  - windowing.horizont: Extra inputs are not permitted" in said
     assert "hunter2" not in said
+
+
+def test_message_lists_twenty_errors() -> None:
+    with pytest.raises(ValidationError) as found:
+        Pipeline.model_validate(
+            {"name": "n", "windowing": {"horizon": 1, **{f"f{number}": 1 for number in range(100)}}}
+        )
+    lines = str(spec_error_from("p.yaml", found.value)).splitlines()
+    assert len(lines) == 22
+    assert lines[-1] == "  - and 80 more"
 
 
 @pytest.mark.parametrize(

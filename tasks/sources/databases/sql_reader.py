@@ -24,10 +24,10 @@ from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, NoSuchModu
 
 from data_contracts.errors import SpecError
 from tasks.engine.retry import retry
-from tasks.sources import arrow_columns, limits
+from tasks.sources import arrow_columns
 from tasks.sources.databases.sql_connection import is_odd_time, read_only_connection
 from tasks.sources.databases.sql_watermark import Watermark
-from tasks.sources.limits import check_limit
+from tasks.sources.limits import check_bytes, check_rows
 from tasks.sources.spec import SourceSpec
 
 RETRY_DELAYS_S = (0.5, 2.0)
@@ -141,14 +141,14 @@ def _read_table(engine: Engine, request: _Request, *, odd_times: bool = False) -
 def _fetch(result: CursorResult[Any], indices: list[int], source: SourceSpec) -> pa.Table:
     """Return the columns at `indices`, fetched in batches, within the limits."""
     names = list(result.keys())
-    batches, size, values = [], 0, 0
+    batches, size, count = [], 0, 0
     for rows in result.partitions(max(1, VALUES_PER_FETCH // max(1, len(names)))):
-        values += len(rows) * len(indices)
-        check_limit(values, limits.MAX_VALUES, "values", source)
+        count += len(rows)
+        check_rows(count, len(indices), source)
         columns = list(zip(*rows, strict=True))
         batches.append([arrow_columns.column(columns[index]) for index in indices])
         size += sum(array.nbytes for array in batches[-1])
-        check_limit(size, limits.MAX_BYTES, "bytes", source)
+        check_bytes(size, source)
     return arrow_columns.table(batches, [names[index] for index in indices])
 
 

@@ -5,9 +5,9 @@ from collections.abc import Callable, Collection
 import pyarrow as pa
 import pyarrow.csv as pcsv
 
-from tasks.sources import limits
 from tasks.sources.errors import translate_errors
 from tasks.sources.files.csv_dialect import (
+    DELIMITERS,
     SAMPLE_BYTES,
     Dialect,
     as_utf8,
@@ -16,9 +16,11 @@ from tasks.sources.files.csv_dialect import (
     find_unclosed_quote,
 )
 from tasks.sources.files.filesystem import decompress, hive_keys, list_source_files, open_file
-from tasks.sources.limits import check_limit, check_same_table, source_error
+from tasks.sources.files.text_limits import MAX_LINE_BYTES, check_header, find_long_line
+from tasks.sources.limits import check_bytes, check_rows, check_same_table, max_bytes, source_error
 from tasks.sources.spec import SourceSpec
 
+BLOCK_BYTES = 1 << 20  # that pyarrow parses at a time; a line must be shorter
 ColumnChoice = Callable[[list[str]], list[str]]
 
 
@@ -35,19 +37,19 @@ def read_csv(source: SourceSpec, choose: ColumnChoice, optional: Collection[str]
         line, for a file that cannot be read or lacks a column that other files have.
     """
     filesystem, path = open_file(source)
-    names, parts, size, values = list_source_files(filesystem, path, source.kind), [], 0, 0
+    names, parts, size, rows = list_source_files(filesystem, path, source.kind), [], 0, 0
     for name in names:
         file_name = name.rsplit("/", 1)[-1] if len(names) > 1 else ""  # a message about a single file needs no name
         with filesystem.open(name, "rb") as file:
-            data = decompress(file, limits.MAX_BYTES + 1, source)
+            data = decompress(file, max_bytes(source) + 1, source)
         size += len(data)
-        check_limit(size, limits.MAX_BYTES, "bytes", source)
+        check_bytes(size, source)
         keys = hive_keys(name, path)
         needed = _without_keys(keys, choose, optional if len(names) > 1 else ())
         part = _read_file(data, source, needed, f"{file_name}: " if file_name else "")
         part = _append_keys(keys, part, choose)
-        values += part.num_rows * part.num_columns
-        check_limit(values, limits.MAX_VALUES, "values", source)
+        rows += part.num_rows
+        check_rows(rows, part.num_columns, source)
         parts.append((file_name, part))
     if optional is None:
         check_same_table({file_name: part.column_names for file_name, part in parts}, source)
@@ -68,12 +70,21 @@ def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str
     data = as_utf8(data, source, where)
     if not data.strip():
         raise source_error(source, f"{where}the file is empty and has no header")
+    check_header(data, (source.delimiter,) if source.delimiter else DELIMITERS, source, where)
     dialect = detect_dialect(data, source, choose)
     try:
-        table = _parse(data, dialect, choose)
+        try:
+            table = _parse(data, dialect, choose, BLOCK_BYTES)
+        except pa.ArrowInvalid as broken:
+            if not _is_long_line(broken):
+                raise
+            table = _parse(data, dialect, choose, MAX_LINE_BYTES)
     except pa.ArrowInvalid as broken:
         first = str(broken).splitlines()[0]
-        reason = find_ragged_line(data, dialect) or first
+        long = (
+            (find_long_line(data) or find_unclosed_quote(data, dialect.delimiter, 0)) if _is_long_line(broken) else ""
+        )
+        reason = long or find_ragged_line(data, dialect) or first
         raise source_error(source, f"{where}it can't be read as csv: {reason}") from broken
     rows = table.num_rows + dialect.skip
     if table.num_columns and (unclosed := find_unclosed_quote(data, dialect.delimiter, rows)):
@@ -81,24 +92,30 @@ def _read_file(data: bytes, source: SourceSpec, choose: ColumnChoice, where: str
     return table
 
 
-def _parse(data: bytes, dialect: Dialect, choose: ColumnChoice) -> pa.Table:
+def _is_long_line(error: pa.ArrowInvalid) -> bool:
+    return "straddling" in str(error) or "Empty CSV file or block" in str(error)
+
+
+def _parse(data: bytes, dialect: Dialect, choose: ColumnChoice, block_bytes: int) -> pa.Table:
     """Return the chosen columns as text; every column if a name occurs twice, none if a chosen one is missing."""
     buffer = pa.BufferReader(data)
     parsing = pcsv.ParseOptions(delimiter=dialect.delimiter, newlines_in_values=True)
     header = list(dialect.names)
     if not header:
-        reading = pcsv.ReadOptions(skip_rows=dialect.skip)
+        reading = pcsv.ReadOptions(skip_rows=dialect.skip, block_size=block_bytes)
         header = pcsv.open_csv(buffer, read_options=reading, parse_options=parsing).schema.names
         buffer = pa.BufferReader(data)
-    reading = pcsv.ReadOptions(skip_rows=dialect.skip + bool(dialect.names), column_names=dialect.names or None)
+    skip, names = dialect.skip + bool(dialect.names), dialect.names or None
+    reading = pcsv.ReadOptions(skip_rows=skip, column_names=names, block_size=block_bytes)
     visible = header[:-1] if dialect.names and not header[-1] else header  # each row ends with a delimiter
     chosen = choose(visible)
     if set(chosen) - set(visible):
         return pa.table([pa.array([], pa.string())] * len(visible), names=visible)
-    repeated = len(set(visible)) < len(visible)
+    columns = list(dict.fromkeys(chosen))
+    every = len(set(visible)) < len(visible) or columns == header  # choosing among n columns takes n² steps
     text = pcsv.ConvertOptions(
         column_types={name: pa.string() for name in header},
-        include_columns=None if repeated else list(dict.fromkeys(chosen)),
+        include_columns=None if every else columns,
         strings_can_be_null=True,
         quoted_strings_can_be_null=False,
         null_values=[""],

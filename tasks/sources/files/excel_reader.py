@@ -7,10 +7,11 @@ from typing import Any
 
 import pyarrow as pa
 
-from tasks.sources import arrow_columns, limits
+from tasks.sources import arrow_columns
 from tasks.sources.files.concatenation import concatenate
 from tasks.sources.files.filesystem import list_source_files, open_file, short_name
-from tasks.sources.limits import check_limit, check_same_table, source_error
+from tasks.sources.files.workbook_sizes import check_workbook
+from tasks.sources.limits import check_rows, check_same_table, source_error
 from tasks.sources.spec import SourceSpec
 
 CELL_RANGE = re.compile(r"\$?([A-Za-z]+)\$?(\d+):\$?([A-Za-z]+)\$?(\d+)")
@@ -36,6 +37,7 @@ def read_excel(
     tables = {}
     for name in list_source_files(filesystem, path, source.kind):
         with filesystem.open(name, "rb") as file:
+            check_workbook(file, source)
             tables[short_name(name)] = _to_table(_read_cells(file, source), source)
     if optional is None:
         check_same_table({name: table.column_names for name, table in tables.items()}, source)
@@ -82,7 +84,7 @@ def _to_table(rows: list[list[Any]], source: SourceSpec) -> pa.Table:
     padded = [[*row, *[None] * (width - len(row))][first:width] for row in rows]
     header, *body = padded
     body = [row for row in body if any(value is not None for value in row)]
-    check_limit(len(body) * len(header), limits.MAX_VALUES, "values", source)
+    check_rows(len(body), len(header), source)
     columns = [_column([_plain(row[index]) for row in body]) for index in range(len(header))]
     return pa.table(columns, names=["" if name is None else str(_plain(name)) for name in header])
 

@@ -12,10 +12,13 @@ from urllib.parse import unquote
 
 import fsspec
 import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
 
 from tasks.sources.addresses import checked_address
+from tasks.sources.files.local_files import BoundedFileSystem, check_local_files, check_local_parts
 from tasks.sources.limits import source_error
 from tasks.sources.spec import SourceSpec
+from tasks.storage.object_stores import open_filesystem
 
 GLOB_CHARACTER = re.compile(r"[*?\[]")
 SUFFIXES = {
@@ -43,9 +46,10 @@ MAGIC = (
 
 
 def open_file(source: SourceSpec) -> tuple[fsspec.AbstractFileSystem, str]:
-    """Return (file system, path); raises SpecError for an address that must not be read."""
+    """Return (file system, path); raises SpecError for an address that must not be read, UnsuitablePath for a FIFO."""
     path, options = checked_address(source)
-    filesystem, path = fsspec.core.url_to_fs(path, **options)
+    check_local_parts(path)
+    filesystem, path = open_filesystem(path, **options)
     filesystem.invalidate_cache()  # a listing of last night is out of date
     return filesystem, path
 
@@ -67,10 +71,15 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: st
 
     Raises:
         FileNotFoundError: No file matches.
+        UnsuitablePath: A local path is neither a file nor a folder, or too many files lie below it.
     """
+    is_local = isinstance(filesystem, LocalFileSystem)
+    filesystem = BoundedFileSystem() if is_local else filesystem
     if is_glob(filesystem, path):
         base = fixed_folder(path)
-        listed = [name for name in filesystem.glob(path) if filesystem.isfile(name)]
+        matches = filesystem.glob(path)
+        check_local_files(matches if is_local else [])
+        listed = [name for name in matches if filesystem.isfile(name)]
         explicit = [part for part in path.removeprefix(base).split("/") if part.startswith((".", "_"))]
         names = [name for name in listed if not is_hidden(name.removeprefix(base), explicit)]
     elif filesystem.isfile(path):
@@ -80,6 +89,7 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: st
         names = [name for name in listed if not _is_companion(name, kind)] or listed
     if not names:
         raise FileNotFoundError(path)
+    check_local_files(names if is_local else [])
     return sorted(names)
 
 

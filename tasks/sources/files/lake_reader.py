@@ -9,10 +9,9 @@ from typing import Any
 import fsspec
 import pyarrow as pa
 
-from tasks.sources import limits
 from tasks.sources.addresses import HTTP_PROTOCOLS, PINNED_PROTOCOLS, UNCHECKED_PROTOCOLS
 from tasks.sources.files.filesystem import open_file
-from tasks.sources.limits import check_limit, source_error
+from tasks.sources.limits import check_bytes, check_rows, source_error
 from tasks.sources.schemas import convert, plain_type
 from tasks.sources.spec import SourceSpec
 
@@ -52,8 +51,8 @@ def read_lake_table(source: SourceSpec, choose: Callable[[list[str]], list[str]]
         arrays = [convert(batch.column(name), plain_type(batch.column(name).type), name) for name in columns]
         batches.append(pa.RecordBatch.from_arrays(arrays, names=columns))
         size += batches[-1].nbytes
-        check_limit(size, limits.MAX_BYTES, "bytes", source)
-        check_limit(sum(part.num_rows for part in batches) * len(columns), limits.MAX_VALUES, "values", source)
+        check_bytes(size, source)
+        check_rows(sum(part.num_rows for part in batches), len(columns), source)
     return pa.Table.from_batches(batches) if batches else pa.table([pa.nulls(0)] * len(columns), names=columns)
 
 

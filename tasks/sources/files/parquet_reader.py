@@ -7,9 +7,16 @@ import fsspec
 import pyarrow as pa
 import pyarrow.dataset as pds
 
-from tasks.sources import limits
 from tasks.sources.files.filesystem import hive_keys, list_source_files, open_file, short_name
-from tasks.sources.limits import check_limit, check_same_table, source_error
+from tasks.sources.files.parquet_sizes import NO_SIZES, FooterSizes, decoded_bytes, read_footer
+from tasks.sources.limits import (
+    check_bytes,
+    check_columns,
+    check_rows,
+    check_same_table,
+    max_bytes,
+    source_error,
+)
 from tasks.sources.schemas import InexactColumn, common_type, convert, plain_type
 from tasks.sources.spec import SourceSpec
 from tasks.sources.times.time_types import advise_time_types, common_time_type
@@ -36,19 +43,20 @@ def read_parquet(
     names = list_source_files(filesystem, path, source.kind)
     keys = list(dict.fromkeys(key for name in names for key in hive_keys(name, path)))
     parts = [(name, *_open_part(name, filesystem, keys, source, len(names) > 1)) for name in names]
-    available = list(dict.fromkeys(column for _, _, schema in parts for column in schema.names))
+    available = list(dict.fromkeys(column for _, _, schema, _ in parts for column in schema.names))
+    check_columns(len(available), source)
     columns = list(dict.fromkeys(choose(available)))
     if set(columns) - set(available):
         return pa.table([pa.array([], pa.null())] * len(available), names=available)
-    schemas = [(name, part_schema) for name, _, part_schema in parts]
+    schemas = [(name, part_schema) for name, _, part_schema, _ in parts]
     if optional is None:
         check_same_table({short_name(name): part_schema.names for name, part_schema in schemas}, source)
     schema = _unify_schemas(schemas, columns, columns if optional is None else optional, source)
-    rows = sum(part.count_rows() for _, part, _ in parts)
-    check_limit(rows * len(columns), limits.MAX_VALUES, "values", source)
+    check_rows(sum(part.count_rows() for _, part, _, _ in parts), len(columns), source)
+    check_bytes(sum(sizes.declared_bytes(columns) for _, _, _, sizes in parts), source)
     while True:
         try:
-            return _read_parts([(name, part) for name, part, _ in parts], schema, source)
+            return _read_parts([(name, part) for name, part, _, _ in parts], schema, source)
         except InexactColumn as column:  # integers that a float64 would change: their digits are kept as text
             schema = schema.set(schema.get_field_index(column.name), pa.field(column.name, pa.string()))
 
@@ -59,8 +67,8 @@ def _read_parts(parts: list[tuple[str, Any]], schema: pa.Schema, source: SourceS
         present = [column for column in schema.names if column in part.schema.names]
         try:
             for batch in part.scanner(columns=present).to_batches():
-                size += batch.nbytes
-                check_limit(size, limits.MAX_BYTES, "bytes", source)
+                size += sum(decoded_bytes(column) for column in batch.columns)
+                check_bytes(size, source)
                 columns = [
                     convert(batch.column(field.name), field.type, field.name)
                     if field.name in present
@@ -75,32 +83,45 @@ def _read_parts(parts: list[tuple[str, Any]], schema: pa.Schema, source: SourceS
 
 def _open_part(
     name: str, filesystem: fsspec.AbstractFileSystem, keys: list[str], source: SourceSpec, many: bool
-) -> tuple[Any, pa.Schema]:
-    """Return one file as a dataset, and its schema; a column of the file wins over a key of its folders."""
-    format_name = FORMATS[source.kind]
+) -> tuple[Any, pa.Schema, FooterSizes]:
+    """Return one file as a dataset, its schema and sizes; a column of the file wins over a key of its folders."""
+    format_name: Any = FORMATS[source.kind]
     try:
-        if source.kind == "arrow" and (stream := _read_stream(name, filesystem)):
-            return pds.dataset(stream), pa.schema(
-                [pa.field(field.name, plain_type(field.type)) for field in stream.schema]
-            )
+        if source.kind == "arrow" and (stream := _read_stream(name, filesystem, source)):
+            return pds.dataset(stream), _plain_schema(stream.schema), NO_SIZES
         part = pds.dataset([name], filesystem=filesystem, format=format_name)
+        sizes = read_footer(part) if source.kind == "parquet" else NO_SIZES
+        limit = max_bytes(source)
+        if repeated := [column for column in part.schema.names if sizes.expanded.get(column, 0.0) > limit]:
+            options = pds.ParquetReadOptions(dictionary_columns=repeated)
+            format_name = pds.ParquetFileFormat(read_options=options)
+            part = pds.dataset([name], filesystem=filesystem, format=format_name)
         if new := [key for key in keys if key not in part.schema.names]:
             # keys are text: the folder series=007 is the series 007, not 7
             hive = pds.partitioning(pa.schema([(key, pa.string()) for key in new]), flavor="hive")
             part = pds.dataset([name], filesystem=filesystem, format=format_name, partitioning=hive)
     except (pa.ArrowException, OSError) as broken:
         raise _file_error(name, broken, source, many) from broken
-    return part, pa.schema([pa.field(field.name, plain_type(field.type)) for field in part.schema])
+    return part, _plain_schema(part.schema), sizes
 
 
-def _read_stream(name: str, filesystem: fsspec.AbstractFileSystem) -> pa.Table | None:
+def _plain_schema(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([pa.field(field.name, plain_type(field.type)) for field in schema])
+
+
+def _read_stream(name: str, filesystem: fsspec.AbstractFileSystem, source: SourceSpec) -> pa.Table | None:
     """Return the table of a file in Arrow's streaming format, which a dataset does not read; None for other files."""
     with filesystem.open(name, "rb") as file:
         if file.read(len(ARROW_FILE_MAGIC)) == ARROW_FILE_MAGIC:
             return None
         file.seek(0)
         with pa.ipc.open_stream(file) as stream:
-            return stream.read_all()
+            batches, size = [], 0
+            for batch in stream:
+                size += batch.nbytes
+                check_bytes(size, source)
+                batches.append(batch)
+            return pa.Table.from_batches(batches, stream.schema)
 
 
 def _shared_type(first: pa.DataType, second: pa.DataType) -> pa.DataType | None:

@@ -1,6 +1,7 @@
 """`nightcast doctor --notify`: new problems, reminders and the end of problems are sent, also without a server."""
 
 import json
+import pathlib
 import stat
 from datetime import UTC, datetime, timedelta
 
@@ -26,7 +27,7 @@ class Pager(NotificationBlock):
     async def notify(self, body: str, subject: str | None = None) -> None:
         if self.fails:
             raise ConnectionError("no route to pager, token=s3cret-Token-99")
-        with open(self.sent, "a", encoding="utf-8") as file:
+        with pathlib.Path(self.sent).open("a", encoding="utf-8") as file:
             file.write(f"{subject}|{body}\n")
 
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from data_contracts.errors import SpecError
 from models.data.time_steps import build_grid
 from tasks.quality import time_grid
 from tasks.quality.outlying_times import check_outlying_times
@@ -165,3 +166,22 @@ def test_static_value_is_the_newest_in_any_row_order(reading: MakeDataset) -> No
     for rows_ in (frame, frame.iloc[::-1]):
         full = time_grid.reindex_to_grid(rows_, build_grid(rows_["ds"], "h", 3), CUTOFF, reading())
         assert set(full["town"]) == {"Köln"}
+
+
+def test_grid_that_does_not_fit_the_memory_is_refused(reading: MakeDataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time_grid, "memory_limit", lambda: 10_000)
+    frame = rows(("a", "2024-03-01 00:00", 1.0, 1.0), ("a", "2024-03-02 00:00", 1.0, 1.0))
+    spec, cutoff = reading(freq="s"), pd.Timestamp("2024-03-02", tz="UTC")
+    grid = build_grid(frame["ds"], "s", 0)
+    with pytest.raises(
+        SpecError, match=r"freq 's' gives 86,404 steps \(1 series of up to 86,404\).* Set freq to the dis"
+    ):
+        time_grid.reindex_to_grid(frame, grid, cutoff, spec)
+
+
+@pytest.mark.parametrize(("freq", "steps"), [("1ns", "86,400,000,000,000"), ("us", "86,400,000,000")])
+def test_freq_that_is_far_too_fine_is_refused_before_the_grid_is_built(freq: str, steps: str) -> None:
+    with pytest.raises(
+        SpecError, match=rf"freq '{freq}' gives {steps} steps between 2024-03-01 .* Set freq to the dist"
+    ):
+        build_grid(at("2024-03-01", "2024-03-02"), freq, 0)

@@ -3,6 +3,7 @@
 import http.server
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -197,3 +198,25 @@ def test_missing_file_of_a_public_server_is_not_taken_for_a_refusal(public: Serv
     public.server_close()
     with pytest.raises(SourceUnreadable):
         read_source(csv(public.url("table.csv")))
+
+
+@pytest.mark.parametrize("chain", ["", "simplecache::"])
+def test_server_that_stalls_is_given_up_before_the_timeout_of_the_source(
+    chain: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(addresses, "READ_TIMEOUT_S", 0.3)
+    with socket.socket() as stalled:  # accepts connections, and never answers
+        stalled.bind((PRIVATE, 0))
+        stalled.listen(8)
+        source = csv(f"{chain}http://{PRIVATE}:{stalled.getsockname()[1]}/s.csv").permit_private_addresses(True)
+        begun = time.monotonic()
+        with pytest.raises(SourceUnreadable, match="the source"):
+            read_source(source)
+    assert time.monotonic() - begun < 5
+
+
+def test_timeouts_of_the_user_win() -> None:
+    own = {"client_kwargs": {"timeout": "mine"}}
+    assert checked_address(csv("http://1.1.1.1/s.csv", storage=own))[1]["client_kwargs"] == own["client_kwargs"]
+    timeout = checked_address(csv("http://1.1.1.1/s.csv"))[1]["client_kwargs"]["timeout"]
+    assert (timeout.sock_connect, timeout.sock_read, timeout.total) == (15.0, 60.0, None)

@@ -1,0 +1,61 @@
+"""A call that does not return is abandoned at its deadline; everything else about it is as if it ran here."""
+
+import contextlib
+import contextvars
+import signal
+import sys
+import threading
+import time
+
+import pytest
+
+from tasks.engine.deadline import DeadlineExceeded, has_abandoned_work, run_within
+
+
+def test_result_and_error_of_the_call_are_those_of_the_caller() -> None:
+    assert run_within(lambda: 42, 10) == 42
+    with pytest.raises(ZeroDivisionError):
+        run_within(lambda: 1 // 0, 10)
+    with pytest.raises(TimeoutError, match="of the call itself"):
+        run_within(lambda: (_ for _ in ()).throw(TimeoutError("of the call itself")), 10)
+
+
+def test_call_sees_the_context_of_the_caller() -> None:
+    variable = contextvars.ContextVar("variable", default="elsewhere")
+    variable.set("here")
+    assert run_within(variable.get, 10) == "here"
+
+
+def test_call_that_hangs_is_abandoned_and_leaves_stdout_as_it_was() -> None:
+    end = threading.Event()
+
+    def hang() -> None:
+        with contextlib.redirect_stdout(sys.stderr):
+            end.wait()
+
+    stdout, begun = sys.stdout, time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        run_within(hang, 0.3)
+    assert 0.3 <= time.monotonic() - begun < 2
+    assert sys.stdout is stdout
+    assert has_abandoned_work()
+    end.set()
+
+
+def test_check_abandons_a_call() -> None:
+    end = threading.Event()
+
+    def refuse() -> None:
+        raise MemoryError
+
+    with pytest.raises(MemoryError):
+        run_within(end.wait, 60, refuse)
+    end.set()
+
+
+def test_signal_interrupts_the_wait() -> None:
+    end = threading.Event()
+    threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        run_within(end.wait, 60)
+    end.set()
