@@ -2,7 +2,7 @@
 
 <home>/notify-block.json   the block as the server last had it, mode 0600, since it may hold a password
 <home>/doctor.json         the problems that were sent last, and when
-<home>/notices.log         where problems are written if there is no block, or if the block fails
+<home>/notices.log         where problems are written without a block, or if the block fails
 
 A scheduler outside Prefect (cron, a systemd timer) calls the command: what watches a server must not live in it.
 """
