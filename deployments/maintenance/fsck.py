@@ -134,5 +134,6 @@ def _report(index: StoreIndex, findings: list[Damage], repaired: list[str], repa
     repairable = sum(finding.repair is not None for finding in bad)
     hint = f"; nightcast fsck --repair brings {repairable} of them back" if repairable and not repair else ""
     checked = f"{len(index.files):,} files, {size / 2**20:,.1f} MiB"
-    lines.append(f"damaged: {len(bad)} findings in {checked}{hint}" if bad else f"healthy: {checked}")
+    count = "1 finding" if len(bad) == 1 else f"{len(bad)} findings"
+    lines.append(f"damaged: {count} in {checked}{hint}" if bad else f"healthy: {checked}")
     return facts, "\n".join(lines)
