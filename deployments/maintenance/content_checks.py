@@ -22,7 +22,7 @@ def check_cache(index: StoreIndex) -> Iterator[Damage]:
     parsed = {record.uri: record for record in index.records if record.kind == "cache"}
     for uri in index.of_kind("cache"):
         step = "A night that needs this result computes it again."
-        if uri not in parsed:
+        if uri not in parsed or set(parsed[uri].content) != {"result"}:
             message = "is torn or was altered since it was written"
             yield Damage(uri, "bad", message, "", step, Repair("delete", uri))
             continue

@@ -1,6 +1,8 @@
 """`nightcast fsck`: check every file of a store, and with `--repair` bring back what the bytes in it prove."""
 
 import contextlib
+import functools
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,13 +79,25 @@ def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
 
 def _check(index: StoreIndex, selected: tuple[str, ...], settings: Settings) -> list[Damage]:
     """Run all checks. A link out of the store is reported once, by the check that knows what should be there."""
-    findings = [finding for check in CHECKS for finding in check(index)]
-    findings += registry_checks.check_registry(index, settings.readable_tracking)
+    registry = functools.partial(registry_checks.check_registry, tracking=settings.readable_tracking)
+    findings = [finding for check in (*CHECKS, registry) for finding in _run(check, index)]
     reported = {finding.uri for finding in findings}
     findings += [finding for finding in file_checks.check_links(index) if finding.uri not in reported]
     wanted = [finding for finding in findings if not selected or finding.pipeline in ("", *selected)]
     busy = [pipeline for pipeline in index.pipelines if file_checks.is_busy(pipeline, index)]
     return [_confirm(finding, busy) for finding in wanted]
+
+
+def _run(check: Callable[[StoreIndex], Iterable[Damage]], index: StoreIndex) -> list[Damage]:
+    """Run a check. If it fails, on a record of a shape that nobody foresaw, the others still run."""
+    try:
+        return list(check(index))
+    except StoreUnusable:
+        raise
+    except Exception as error:  # noqa: BLE001 - a check that fails is a finding too
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        step = "Repair the other findings first, and check again; otherwise report this as a defect of Nightcast."
+        return [Damage("the store", "bad", f"was not checked to the end: {redact(reason)}", "", step)]
 
 
 def _confirm(finding: Damage, busy: list[str]) -> Damage:
@@ -134,5 +148,6 @@ def _report(index: StoreIndex, findings: list[Damage], repaired: list[str], repa
     repairable = sum(finding.repair is not None for finding in bad)
     hint = f"; nightcast fsck --repair brings {repairable} of them back" if repairable and not repair else ""
     checked = f"{len(index.files):,} files, {size / 2**20:,.1f} MiB"
-    lines.append(f"damaged: {len(bad)} findings in {checked}{hint}" if bad else f"healthy: {checked}")
+    count = "1 finding" if len(bad) == 1 else f"{len(bad)} findings"
+    lines.append(f"damaged: {count} in {checked}{hint}" if bad else f"healthy: {checked}")
     return facts, "\n".join(lines)

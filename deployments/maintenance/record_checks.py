@@ -13,7 +13,15 @@ from deployments.maintenance.store_index import Record, StoreIndex, parse_moment
 from tasks.modeling.candidate import Candidate
 from tasks.results.manifest import RunManifest
 from tasks.storage.kinds import kind_of
-from tasks.storage.layout import decisions_dir, manifest_uri, parse_vintage, record_uri, report_dir, snapshots_dir
+from tasks.storage.layout import (
+    artifacts_dir,
+    decisions_dir,
+    manifest_uri,
+    parse_vintage,
+    record_uri,
+    report_dir,
+    snapshots_dir,
+)
 from tasks.storage.snapshots import Snapshot
 
 VINTAGE_CHARACTERS = len("2024-02-09T000000Z")
@@ -27,8 +35,14 @@ def check_decisions(index: StoreIndex) -> Iterator[Damage]:
     for uri in sorted({*index.of_kind("decision"), *_promised_decisions(index)}):
         kind, night, record = kind_of(uri), parse_vintage(uri), parsed.get(uri)
         digest, copies = index.digest(uri), decided.get(uri, [])
-        if record and (digest in [kind_of(copy).digest for copy in copies] or (not copies and _is_decision(record))):
-            continue  # without a copy: a store that keeps none, or a record of a person
+        if record and digest in [kind_of(copy).digest for copy in copies]:
+            continue
+        if record and not copies and _is_decision(record):  # a record of a person, or its copy is lost
+            if digest in claimed_digests(uri, index):
+                copy = f"{artifacts_dir('decision')}/{digest}.json"
+                step = f"--repair restores it from {uri}"
+                yield Damage(copy, "bad", "is missing", f"the second copy of {uri}", step, Repair("restore", copy, uri))
+            continue
         message = "is missing" if digest is None else TORN if record is None else "differs from what was decided"
         message = index.describe_link(uri) or message
         affected = f"the champion of {kind.pipeline} from {night:%Y-%m-%d %H:%M} UTC on" if night else kind.pipeline

@@ -6,6 +6,8 @@ so that the next model gets a new number.
 
 import json
 
+from pydantic import ValidationError
+
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from tasks.modeling.candidate import Candidate
@@ -25,7 +27,10 @@ def decided_models(pipeline: str, store: Store) -> dict[int, tuple[Candidate, st
     for uri in uris:
         record = store.read_json(uri) or {}
         for content in filter(None, (record.get("previous"), record.get("champion"))):
-            candidate = Candidate.model_validate(content)
+            try:
+                candidate = Candidate.model_validate(content)
+            except ValidationError:  # damaged: fsck reports the record
+                continue
             known = models.get(_number(candidate))
             is_same = known is not None and known[0].bundle.digest == candidate.bundle.digest
             if _number(candidate) and not is_same:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -141,6 +142,9 @@ CORRUPTIONS = {
     "decision: torn": Corruption(lambda root: truncate(root / DECISION), DECISION),
     "decision: deleted": Corruption(lambda root: (root / DECISION).unlink(), DECISION),
     "decisions swapped": Corruption(lambda root: swap(root / DECISION, root / OLD_DECISION), DECISION),
+    "second copy of a decision: deleted": Corruption(
+        lambda root: file_of(root, "artifacts/decision/*").unlink(), "artifacts/decision/"
+    ),
     "snapshot: torn": Corruption(lambda root: truncate(root / SNAPSHOT), SNAPSHOT, "repaired"),
     "snapshot: bit": Corruption(lambda root: change_json(root / SNAPSHOT, '"r"', '"s"'), SNAPSHOT, "repaired"),
     "snapshot: deleted": Corruption(lambda root: (root / SNAPSHOT).unlink(), SNAPSHOT, "repaired"),
@@ -230,6 +234,25 @@ def test_planted_corruption_is_reported_and_repaired(store: Store, bytes_of: Rea
     assert registry.versions["3"].digest == champion_bundle(root).stem
     code, again = fsck("--repair")
     assert (again["repaired"], bytes_of(root)) == ([], after)  # nothing is left to do
+
+
+@pytest.mark.slow
+def test_random_bit_flips_are_reported(store: Store) -> None:
+    """In every file from which anything is computed or read; not in drawings and settings that MLflow shows."""
+    root, draw = Path(store.root), random.Random(14)  # noqa: S311 - a seed, not a secret
+    files = sorted(path for path in root.rglob("*") if path.is_file() and path.name not in {".door", "mlflow.db"})
+    files = [path for path in files if path.stat().st_size and path.name != "settings.json"]
+    missed = []
+    for _ in range(60):
+        path = draw.choice(files)
+        data = bytearray(path.read_bytes())
+        before, index = bytes(data), draw.randrange(len(data))
+        data[index] ^= 1 << draw.randrange(8)
+        path.write_bytes(bytes(data))
+        if path.relative_to(root).as_posix() not in bad(fsck()[1]):
+            missed.append((path, index))
+        path.write_bytes(before)
+    assert missed == []
 
 
 @pytest.mark.slow
