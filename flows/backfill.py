@@ -13,6 +13,7 @@ from flows.pipeline.parameters import Day, DryRun, Pipeline, backfill_name
 from flows.pipeline.requested import read_requested
 from flows.pipeline.schedule import backfill_range, missing_nights
 from flows.settings import Settings
+from tasks.storage.object_stores import StoreUnreachable
 
 log = logging.getLogger("nightcast")
 
@@ -43,7 +44,7 @@ def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: Dr
         log.info("the night of %s", name)
         try:
             outcome = run_night(pipeline, night, dry_run=dry_run)  # by name, since Prefect stores the parameters
-        except (SpecError, LeaseHeld, LeaseLost):
+        except (SpecError, LeaseHeld, LeaseLost, StoreUnreachable):
             raise  # the next night would fail in the same way
         except NightcastError as error:  # as on the night itself: the next one runs nevertheless
             failed[name] = error

@@ -14,6 +14,7 @@ R = TypeVar("R")
 MAX_BYTES = memory_limit() // 4  # uncompressed: a file of 88 KB can hold 560 MB, and its footer does not say so
 MAX_VALUES = memory_limit() // 48  # rows x columns: a value takes 8 bytes in each of several tables of a night
 MAX_COLUMNS = 50_000
+UNPACKED_KINDS = ("csv", "json", "excel")  # whole files are unpacked, whichever columns are used
 MAX_GROWTH = memory_limit() // 4 * 3  # of the memory of this process during one read, whatever a library does
 COMPUTED_FROM = f"of the {format_bytes(memory_limit())} of memory here"
 
@@ -35,14 +36,11 @@ def max_bytes(source: SourceSpec) -> int:
 def check_bytes(size: float, source: SourceSpec) -> None:
     """Raise SourceUnreadable if `size` uncompressed bytes are more than are read."""
     if size > max_bytes(source):
-        origin = (
-            "source.max_bytes" if source.max_bytes else f"the default of source.max_bytes, a quarter {COMPUTED_FROM}"
-        )
-        raise source_error(
-            source,
-            f"it holds {size:,.0f} bytes or more, and at most {max_bytes(source):,} are read ({origin}); raise "
-            "source.max_bytes if that fits the memory, name fewer columns, or shorten the history",
-        )
+        setting = f"the default of source.max_bytes, a quarter {COMPUTED_FROM}"
+        reason = f"it holds {size:,.0f} bytes or more, and at most {max_bytes(source):,} are read"
+        columns = "" if source.kind in UNPACKED_KINDS else "name fewer columns, "
+        advice = f"raise source.max_bytes if that fits the memory, {columns}or shorten the history"
+        raise source_error(source, f"{reason} ({'source.max_bytes' if source.max_bytes else setting}); {advice}")
 
 
 def check_rows(rows: int, columns: int, source: SourceSpec) -> None:

@@ -12,7 +12,7 @@ from filelock import FileLock, Timeout
 from fsspec.implementations.local import LocalFileSystem
 
 from tasks.storage.local_paths import check_inside, check_regular, forbid_others_to_write, make_folder
-from tasks.storage.object_stores import open_filesystem, opened_store
+from tasks.storage.object_stores import is_bucket, open_filesystem, opened_store
 
 BLOCK_BYTES = 2**22
 
@@ -125,9 +125,14 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
         if isinstance(filesystem, LocalFileSystem):
             check_inside(Path(target).parent, Path(base))  # a link at `uri` itself is replaced, not followed
             return _write_local(Path(target), data, only_if_absent)
-        filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+        mode = "create" if only_if_absent else "overwrite"
         try:
-            filesystem.pipe_file(target, data, mode="create" if only_if_absent else "overwrite")
+            if is_bucket(filesystem):  # it has no folders, and asking for them costs requests
+                with contextlib.suppress(FileNotFoundError):
+                    filesystem.pipe_file(target, data, mode=mode)
+                    return True
+            filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
+            filesystem.pipe_file(target, data, mode=mode)
         except FileExistsError:
             return False
         return True

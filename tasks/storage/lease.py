@@ -13,6 +13,7 @@ PUT can still finish that PUT.
 
 import contextlib
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,8 +31,7 @@ from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
 
-POLL_INTERVAL_S = 0.5  # between two reads of another run's lease
-RENEWALS_PER_LEASE = 5
+POLL_INTERVAL_S, RENEWALS_PER_LEASE = 0.5, 5  # the interval between two reads of another run's lease
 MAX_LEASE_S = 3600.0  # also for a record that claims more: a damaged one must not stop every later night
 LOCK_TIMEOUT_S = 60.0  # a run that acquires a lease holds the write lock for an instant only
 
@@ -158,8 +158,9 @@ def hold_lease(root: str, pipeline: str, owner: ProcessIdentity, settings: Lease
         yield lease
     finally:
         done.set()
-        thread.join(LOCK_TIMEOUT_S)
-        lease.release()
+        if not isinstance(sys.exception(), StoreUnreachable):  # each call would wait: the lease expires instead
+            thread.join(LOCK_TIMEOUT_S)
+            lease.release()
 
 
 def acquire(
@@ -214,9 +215,8 @@ def _take(
 ) -> Lease | None:
     """Create the next lease; None if another run was faster, or is in the middle of a write."""
     newest, current = observed
-    started, now = clock.steady(), clock.now()
-    expires = now + timedelta(seconds=settings.seconds)
-    record = LeaseRecord(token=newest + 1, owner=owner, seconds=settings.seconds, taken=now, expires=expires)
+    started, now, length = clock.steady(), clock.now(), timedelta(seconds=settings.seconds)
+    record = LeaseRecord(token=newest + 1, owner=owner, seconds=settings.seconds, taken=now, expires=now + length)
     try:
         with _write_lock(root, pipeline, 0.0):
             if read(root, pipeline, newest) != current:  # renewed or released after it was observed

@@ -47,9 +47,14 @@ def open_filesystem(url: str, **options: Any) -> tuple[Any, str]:
         elif f"::{protocol}://" in url:
             options[protocol] = _with_retries(options.get(protocol) or {}, protocol)
     filesystem, path = fsspec.core.url_to_fs(url, **options)
-    if set(S3_PROTOCOLS) & {filesystem.protocol, *filesystem.protocol}:
+    if is_bucket(filesystem):
         filesystem.retries = 1  # of s3fs, around those of botocore
     return filesystem, path
+
+
+def is_bucket(filesystem: Any) -> bool:
+    """Return whether a file system is S3."""
+    return bool(set(S3_PROTOCOLS) & {filesystem.protocol, *filesystem.protocol})
 
 
 @contextlib.contextmanager
