@@ -145,6 +145,9 @@ CORRUPTIONS = {
     "second copy of a decision: deleted": Corruption(
         lambda root: file_of(root, "artifacts/decision/*").unlink(), "artifacts/decision/"
     ),
+    "second copy of actuals: deleted": Corruption(
+        lambda root: file_of(root, "artifacts/actuals/*").unlink(), "artifacts/actuals/"
+    ),
     "snapshot: torn": Corruption(lambda root: truncate(root / SNAPSHOT), SNAPSHOT, "repaired"),
     "snapshot: bit": Corruption(lambda root: change_json(root / SNAPSHOT, '"r"', '"s"'), SNAPSHOT, "repaired"),
     "snapshot: deleted": Corruption(lambda root: (root / SNAPSHOT).unlink(), SNAPSHOT, "repaired"),
