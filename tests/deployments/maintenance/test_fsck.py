@@ -337,6 +337,16 @@ def test_repair_waits_for_a_running_night(store: Store, monkeypatch: pytest.Monk
     assert (code, facts["error"]) == (1, "LeaseHeld")
 
 
+def test_damaged_file_without_references_is_moved_away(store: Store) -> None:
+    drawing = Path(store.root) / store.put_bytes(b"<svg/>", "drawing", "svg").uri
+    drawing.write_bytes(b"<svg>")
+    assert bad(fsck()[1]) == [drawing.relative_to(store.root).as_posix()]
+    code, facts = fsck("--repair")
+    assert (code, drawing.exists()) == (0, False)
+    (lost,) = (finding["file"] for finding in facts["findings"])
+    assert (Path(store.root) / lost).read_bytes() == b"<svg>"
+
+
 def test_object_store_is_checked_and_repaired(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     store = Store(root="memory://checked/nights")
     bundle = store.put_bytes(bundle_of(0).to_bytes(), "bundle", "safetensors")
