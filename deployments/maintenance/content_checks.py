@@ -77,12 +77,12 @@ def _damaged(uri: str, digest: str | None, expected: str, index: StoreIndex) -> 
         step = f"--repair restores it from {copies[0]}, which has the same bytes"
         yield Damage(uri, "bad", message, affected, step, Repair("restore", uri, copies[0]), pipeline)
     elif not index.references.get(uri) and digest is not None:
-        step = "Nothing refers to it: --repair deletes it."
-        yield Damage(uri, "bad", message, "", step, Repair("delete", uri), pipeline)
+        step = "Nothing refers to it: --repair moves it away."
+        yield Damage(uri, "bad", message, "", step, Repair("set aside", uri), pipeline)
     elif not nights:
         if digest is not None:
-            step = "Only cached results refer to it: --repair deletes it, and a night that needs it computes it again."
-            yield Damage(uri, "bad", message, "", step, Repair("delete", uri), pipeline)
+            step = "Only cached results refer to it: --repair moves it away; a night that needs it computes it again."
+            yield Damage(uri, "bad", message, "", step, Repair("set aside", uri), pipeline)
     else:
         decision = index.newest_decision(pipeline)
         step = f"No other copy is left. Run the night again: {index.rerun(pipeline, nights[0].night, nights[0].flow)}"

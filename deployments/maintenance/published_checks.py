@@ -23,9 +23,10 @@ def check_published(index: StoreIndex) -> Iterator[Damage]:
         digest, claims = index.digest(uri), claimed_digests(uri, index)
         if digest is None and not claims:
             continue
-        if digest in claims:
-            continue
         copy = f"{artifacts_dir(kind.table)}/{digest}.parquet"
+        if digest in claims:
+            yield from missing_copy(copy, uri, index)
+            continue
         belongs_elsewhere = any(
             reference.artifact.digest == digest
             for other, references in index.references.items()
@@ -101,6 +102,13 @@ def claimed_digests(uri: str, index: StoreIndex) -> list[str]:
     """Return the digests that records give for a path, those of the newest record first."""
     references = sorted(index.references.get(uri, []), key=lambda reference: -reference.record.moment)
     return list(dict.fromkeys(reference.artifact.digest for reference in references))
+
+
+def missing_copy(copy: str, uri: str, index: StoreIndex) -> Iterator[Damage]:
+    """Report that the artifact of an intact published file is missing: it is the second copy, for a later repair."""
+    if copy not in index.files and copy not in index.references:
+        step, repair = f"--repair restores it from {uri}", Repair("restore", copy, uri)
+        yield Damage(copy, "bad", "is missing", f"the second copy of {uri}", step, repair, kind_of(uri).pipeline)
 
 
 def _promised(index: StoreIndex) -> Iterator[str]:

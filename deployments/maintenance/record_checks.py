@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from data_contracts.contract import Contract
 from deployments.maintenance.finding import Damage, DamageState, Repair
-from deployments.maintenance.published_checks import claimed_digests, run_of
+from deployments.maintenance.published_checks import claimed_digests, missing_copy, run_of
 from deployments.maintenance.store_index import Record, StoreIndex, parse_moment
 from tasks.modeling.candidate import Candidate
 from tasks.results.manifest import RunManifest
@@ -39,9 +39,7 @@ def check_decisions(index: StoreIndex) -> Iterator[Damage]:
             continue
         if record and not copies and _is_decision(record):  # a record of a person, or its copy is lost
             if digest in claimed_digests(uri, index):
-                copy = f"{artifacts_dir('decision')}/{digest}.json"
-                step = f"--repair restores it from {uri}"
-                yield Damage(copy, "bad", "is missing", f"the second copy of {uri}", step, Repair("restore", copy, uri))
+                yield from missing_copy(f"{artifacts_dir('decision')}/{digest}.json", uri, index)
             continue
         message = "is missing" if digest is None else TORN if record is None else "differs from what was decided"
         message = index.describe_link(uri) or message

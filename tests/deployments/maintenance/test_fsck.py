@@ -145,6 +145,9 @@ CORRUPTIONS = {
     "second copy of a decision: deleted": Corruption(
         lambda root: file_of(root, "artifacts/decision/*").unlink(), "artifacts/decision/"
     ),
+    "second copy of actuals: deleted": Corruption(
+        lambda root: file_of(root, "artifacts/actuals/*").unlink(), "artifacts/actuals/"
+    ),
     "snapshot: torn": Corruption(lambda root: truncate(root / SNAPSHOT), SNAPSHOT, "repaired"),
     "snapshot: bit": Corruption(lambda root: change_json(root / SNAPSHOT, '"r"', '"s"'), SNAPSHOT, "repaired"),
     "snapshot: deleted": Corruption(lambda root: (root / SNAPSHOT).unlink(), SNAPSHOT, "repaired"),
@@ -332,6 +335,16 @@ def test_repair_waits_for_a_running_night(store: Store, monkeypatch: pytest.Monk
     with hold_lease(store.root, PIPELINE, current_process("nightly shop"), LeaseSettings(seconds=60.0, wait=0.0)):
         code, facts = fsck("--repair")
     assert (code, facts["error"]) == (1, "LeaseHeld")
+
+
+def test_damaged_file_without_references_is_moved_away(store: Store) -> None:
+    drawing = Path(store.root) / store.put_bytes(b"<svg/>", "drawing", "svg").uri
+    drawing.write_bytes(b"<svg>")
+    assert bad(fsck()[1]) == [drawing.relative_to(store.root).as_posix()]
+    code, facts = fsck("--repair")
+    assert (code, drawing.exists()) == (0, False)
+    (lost,) = (finding["file"] for finding in facts["findings"])
+    assert (Path(store.root) / lost).read_bytes() == b"<svg>"
 
 
 def test_object_store_is_checked_and_repaired(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
