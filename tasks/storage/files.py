@@ -15,6 +15,7 @@ from tasks.storage.local_paths import check_inside, check_regular, forbid_others
 from tasks.storage.object_stores import is_bucket, open_filesystem, opened_store
 
 BLOCK_BYTES = 2**22
+WRITE_TIMEOUT_S, MIN_BYTES_PER_S = 45.0, 1_000_000.0  # of one PUT
 
 
 class FileLocked(OSError):
@@ -129,7 +130,8 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
         try:
             if is_bucket(filesystem):  # it has no folders, and asking for them costs requests
                 with contextlib.suppress(FileNotFoundError):
-                    filesystem.pipe_file(target, data, mode=mode)
+                    timeout = WRITE_TIMEOUT_S + len(data) / MIN_BYTES_PER_S  # a PUT has no timeout of its own
+                    filesystem.pipe_file(target, data, mode=mode, timeout=timeout)
                     return True
             filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             filesystem.pipe_file(target, data, mode=mode)

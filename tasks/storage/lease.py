@@ -18,9 +18,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
-from pydantic import Field, ValidationError
+from pydantic import AwareDatetime, Field, ValidationError
 
 from data_contracts.errors import LeaseHeld, LeaseLost
 from data_contracts.spec import Spec
@@ -33,7 +33,8 @@ log = logging.getLogger("nightcast")
 
 POLL_INTERVAL_S, RENEWALS_PER_LEASE = 0.5, 5  # the interval between two reads of another run's lease
 MAX_LEASE_S = 3600.0  # also for a record that claims more: a damaged one must not stop every later night
-LOCK_TIMEOUT_S = 60.0  # a run that acquires a lease holds the write lock for an instant only
+LOCK_TIMEOUT_S = 60.0  # another run holds the write lock for an instant only
+Moment = Annotated[AwareDatetime, Field(gt=datetime(1970, 1, 1, tzinfo=UTC), lt=datetime(9999, 1, 1, tzinfo=UTC))]
 
 
 class LeaseSettings(Spec):
@@ -60,14 +61,14 @@ class LeaseRecord(Spec):
     token: int
     owner: ProcessIdentity
     seconds: float
-    taken: datetime
-    expires: datetime
+    taken: Moment
+    expires: Moment
 
     @property
     def description(self) -> str:
         """Describe owner, start and expiry for a message."""
-        since, expiry = _utc(self.taken), _utc(self.expires)
-        return f"{self.owner.description}, since {since}; its lease holds until {expiry} if not renewed"
+        since, until = _utc(self.taken), _utc(self.expires)
+        return f"{self.owner.description}, since {since}; its lease holds until {until} if not renewed"
 
 
 class Observation(NamedTuple):
@@ -125,8 +126,7 @@ class Lease:
     def renew(self) -> None:
         """Extend the lease by its length. Raises LeaseLost if it is too late."""
         with self.fenced_write():
-            renewed = self.clock.steady()
-            expires = self.clock.now() + timedelta(seconds=self.held.seconds)
+            renewed, expires = self.clock.steady(), self.clock.now() + timedelta(seconds=self.held.seconds)
             extended = self.held.model_copy(update={"expires": expires})
             files.write(self.root, lease_uri(self.pipeline, extended.token), _to_bytes(extended))
             self.held, self._renewed = extended, renewed

@@ -78,7 +78,7 @@ def opened_store(root: str) -> Iterator[tuple[Any, str]]:
     except Exception as error:
         is_network = type(error).__module__.split(".", 1)[0] in NETWORK_LIBRARIES
         if is_network or (isinstance(error, OSError) and not isinstance(filesystem, LocalFileSystem)):
-            raise StoreUnreachable(root, error) from error
+            raise StoreUnreachable(root, error) from None  # a step must not retry what was retried here
         raise
 
 

@@ -31,6 +31,7 @@ def endpoint(monkeypatch: pytest.MonkeyPatch) -> Any:
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
         monkeypatch.setattr(object_stores, "DEFAULT_CONFIG", {**object_stores.DEFAULT_CONFIG, **config})
+        monkeypatch.setattr(files, "WRITE_TIMEOUT_S", 1.0 if config else 45.0)
         fsspec.filesystem("s3").clear_instance_cache()
 
     return use
