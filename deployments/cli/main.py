@@ -1,5 +1,6 @@
 """The `nightcast` command. Results go to stdout, everything else to stderr; the exit code states the outcome."""
 
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple
 
@@ -11,7 +12,6 @@ from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 from flows.runs.interruption import end_within_grace, exit_at_once, raise_on_signals, was_interrupted
-from tasks.engine.deadline import has_abandoned_work
 
 app = typer.Typer(
     add_completion=False,
@@ -191,6 +191,7 @@ def main() -> None:
     except SystemExit as ended:
         if was_interrupted(ended):
             exit_at_once(1)
-        if has_abandoned_work():
+        deadline = sys.modules.get("tasks.engine.deadline")  # loaded once a source is read
+        if deadline and deadline.has_abandoned_work():
             exit_at_once(ended.code if isinstance(ended.code, int) else 1)
         raise

@@ -182,7 +182,7 @@ def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     is_pattern = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
     obstacle = "" if remote or is_pattern else describe_obstacle(address)
     if obstacle or (not remote and not is_pattern and not Path(address).exists()):
-        raise CannotInferPipeline(f"{address} {obstacle or 'is not a file or folder here'}; name a table.")
+        raise CannotInferPipeline(f"{address} {obstacle}." if obstacle else f"{address}: no such file or folder.")
     if remote or is_pattern or not Path(address).is_dir():
         return {"kind": _kind_of_files([address], address), "path": address}
     names = [name for name in _list_folder(address) if _kind_of_suffix(name)]

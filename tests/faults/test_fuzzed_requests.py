@@ -54,7 +54,6 @@ def request_of(draw: random.Random) -> httpx.Request:
     if draw.randrange(2):
         index = draw.randrange(len(path) + 1)
         path = path[:index] + draw.choice(string.printable) + path[index:]
-    path = path.replace("//", "/./") if path.startswith("/") else path  # httpx takes it for a host
     headers = {draw.choice(HEADERS): draw.choice((*PARTS, "null", "http://evil.example", "bytes=0-99999999999", "-1"))}
     headers = {name: value.encode("utf-8").replace(b"\0", b"") for name, value in headers.items()}
     body = draw.randbytes(draw.choice((0, 10, 5000)))
@@ -62,7 +61,10 @@ def request_of(draw: random.Random) -> httpx.Request:
         letter if (letter.isascii() and letter.isprintable()) else "".join(f"%{byte:02x}" for byte in letter.encode())
         for letter in path
     )
-    url: Any = httpx.URL("http://localhost/").copy_with(raw_path=b"/" + quoted.encode("utf-8"))
+    try:
+        url: Any = httpx.URL("http://localhost/").copy_with(raw_path=b"/" + quoted.encode("utf-8"))
+    except httpx.InvalidURL:  # this client does not send it
+        url = "http://localhost/"
     return httpx.Request(draw.choice(METHODS).encode("utf-8"), url, headers=headers, content=body)
 
 
