@@ -55,7 +55,11 @@ def test_check_abandons_a_call() -> None:
 
 def test_signal_interrupts_the_wait() -> None:
     end = threading.Event()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it for background jobs
     threading.Timer(0.3, signal.raise_signal, [signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
-        run_within(end.wait, 60)
-    end.set()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_within(end.wait, 60)
+    finally:
+        signal.signal(signal.SIGINT, before)
+        end.set()
