@@ -45,6 +45,7 @@ def run_within(work: Callable[[], R], timeout_s: float, check: Callable[[], None
             future.set_exception(error)
 
     context, stdout, path = contextvars.copy_context(), sys.stdout, list(sys.path)
+    bytecode = sys.dont_write_bytecode, sys.pycache_prefix
     thread = threading.Thread(target=context.run, args=(run,), name="work with a deadline", daemon=True)
     thread.start()
     try:
@@ -52,6 +53,7 @@ def run_within(work: Callable[[], R], timeout_s: float, check: Callable[[], None
     except BaseException:
         _abandoned.append(thread)
         sys.stdout, sys.path[:] = stdout, path  # a function of a user may have redirected these
+        sys.dont_write_bytecode, sys.pycache_prefix = bytecode
         raise
     return future.result()
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import contextvars
+import os
 import signal
 import sys
 import threading
@@ -26,10 +27,12 @@ def test_call_sees_the_context_of_the_caller() -> None:
     assert run_within(variable.get, 10) == "here"
 
 
-def test_call_that_hangs_is_abandoned_and_leaves_stdout_as_it_was() -> None:
+def test_call_that_hangs_is_abandoned_and_leaves_the_interpreter_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
     end = threading.Event()
+    monkeypatch.setattr(sys, "pycache_prefix", None)
 
     def hang() -> None:
+        sys.pycache_prefix = os.devnull
         with contextlib.redirect_stdout(sys.stderr):
             end.wait()
 
@@ -38,6 +41,7 @@ def test_call_that_hangs_is_abandoned_and_leaves_stdout_as_it_was() -> None:
         run_within(hang, 0.3)
     assert 0.3 <= time.monotonic() - begun < 2
     assert sys.stdout is stdout
+    assert sys.pycache_prefix is None
     assert has_abandoned_work()
     end.set()
 
