@@ -52,7 +52,7 @@ bench-ablation: .venv/.test
 
 # Known vulnerabilities, hashes and SBOM of the locked packages. Without a network it says what was not looked up.
 audit: .venv/.audit
-	@mkdir -p build
+	@mkdir -p build && rm -f build/audit.json build/resolved.json build/sbom.json
 	-@$(BIN)/pip-audit --requirement constraints.txt --no-deps --disable-pip --progress-spinner off --timeout 10 \
 	  --format json --output build/audit.json 2>build/pip-audit.log
 	-@$(INSTALL) --dry-run --ignore-installed --no-deps --requirement constraints.txt --report build/resolved.json
@@ -61,11 +61,12 @@ audit: .venv/.audit
 
 # constraints.txt: the versions that a fresh environment ends up with, checked by `make test` before they are committed.
 lock: .venv/.dev
-	( echo "# A full lock for pip, written by \`make lock\` from the environment that passed \`make test\`."; \
-	  $(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^torch( @ .*|==.*)$$/torch==2.13.0/' | grep -v '^nightcast' ) > constraints.txt
 	@mkdir -p build
-	$(INSTALL) --dry-run --ignore-installed --no-deps --requirement constraints.txt --report build/resolved.json
-	$(BIN)/python .ci/audit.py --write-hashes build/resolved.json
+	( echo "# A full lock for pip, written by \`make lock\` from the environment that passed \`make test\`."; \
+	  $(BIN)/python -m pip freeze --exclude-editable | sed -E 's/^torch( @ .*|==.*)$$/torch==2.13.0/' | grep -v '^nightcast' ) > build/lock.txt
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --dry-run --ignore-installed --no-deps \
+	  --requirement build/lock.txt --report build/resolved.json
+	$(BIN)/python .ci/audit.py --write-hashes build/resolved.json build/lock.txt constraints.txt
 
 clean:
 	rm -rf .venv store .prefect build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,6 +1,6 @@
 """`make audit`: known vulnerabilities of the locked packages, their hashes, and the SBOM, with a summary of all three.
 
-Usage: audit.py REPORT SBOM HASHES
+Usage: audit.py REPORT SBOM HASHES, or audit.py --write-hashes HASHES VERSIONS LOCK
     REPORT  pip-audit's JSON for constraints.txt
     SBOM    CycloneDX JSON of the environment
     HASHES  pip's JSON report of a dry run that resolves constraints.txt
@@ -71,21 +71,21 @@ def offered_hashes(resolved: Any) -> dict[str, str]:
     return {name: value for name, value in hashes.items() if value}
 
 
-def write_hashes(resolved: Any) -> None:
-    """Write the hash of each file into constraints.txt, behind the version (`make lock`)."""
+def write_hashes(resolved: Any, versions: Path, lock: Path) -> None:
+    """Write `lock`: each version of `versions` with the hash of its file behind it (`make lock`)."""
     offered = offered_hashes(resolved)
 
     def line(match: re.Match[str]) -> str:
         value = None if canonical(match["name"]) == "torch" else offered.get(canonical(match["name"]))  # a local file
         return f"{match['name']}=={match['version']}" + (f"  # sha256:{value}" if value else "")
 
-    LOCK.write_text(LOCKED.sub(line, LOCK.read_text(encoding="utf-8")), encoding="utf-8")
+    lock.write_text(LOCKED.sub(line, versions.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def main() -> int:
     """Print the summary; return the exit code."""
     if sys.argv[1] == "--write-hashes":
-        write_hashes(read_json(sys.argv[2]))
+        write_hashes(read_json(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
         return 0
     report, sbom, resolved = (read_json(file) for file in sys.argv[1:4])
     wrong = report_vulnerabilities(report) + report_hashes(resolved)

@@ -47,13 +47,18 @@ def api_key(home: Path, given: str = "") -> str:
     if stored and stored == (given or stored):
         return stored
     key = given or f"nightcast:{secrets.token_urlsafe(KEY_BYTES)}"
-    scratch = home / f".api-key-{os.getpid()}"
+    write_private(key_path(home), f"{key}\n")
+    return key
+
+
+def write_private(file: Path, text: str) -> None:
+    """Write a file that only this user can read (0600), whole or not at all."""
+    scratch = file.with_name(f".{file.name}-{os.getpid()}")
     scratch.unlink(missing_ok=True)
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(f"{key}\n")
-    scratch.replace(key_path(home))
-    return key
+    with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
+        opened.write(text)
+    scratch.replace(file)
 
 
 def read_api_key(home: Path) -> str:

@@ -14,7 +14,7 @@ def fsck(
     pipelines: Annotated[list[str] | None, Pipelines] = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Bring back what the bytes in the store prove, under the lease of each run."),
+        typer.Option("--repair", help="Restore damaged files from intact copies in the store, while no night runs."),
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,

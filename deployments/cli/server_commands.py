@@ -100,7 +100,9 @@ def doctor(
         if notify:
             from deployments.doctor.notification import notify_changes
 
-            delivery = notify_changes(facts["findings"], prefect_home(), datetime.now(UTC))
+            scope = ",".join(sorted(pipelines or [])) or "all"
+            delivery = notify_changes(facts["findings"], prefect_home(), datetime.now(UTC), scope)
+            codes[0] = 1 if delivery.error else codes[0]
             facts["notified"], text = delivery._asdict(), f"{text}\n{delivery.text}"
         return facts, text
 

@@ -4,9 +4,7 @@ from collections.abc import Iterator
 
 from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.store_index import StoreIndex
-from tasks.storage.kinds import RECORDS, kind_of
-
-CONTENT_KINDS = ("artifact", "quarantine", "asset")
+from tasks.storage.kinds import CONTENT_KINDS, RECORDS, kind_of
 
 
 def check_digests(index: StoreIndex) -> Iterator[Damage]:
@@ -49,9 +47,10 @@ def orphans(index: StoreIndex) -> Iterator[Damage]:
     unused = [uri for uri in index.of_kind(*CONTENT_KINDS) if uri not in index.references and not _is_copy(uri, index)]
     size = sum(index.files[uri].size for uri in unused)
     if unused:
-        message = f"and {len(unused) - 1:,} more files ({size:,} bytes)" if len(unused) > 1 else f"({size:,} bytes)"
-        step = "Nothing to do; nightcast gc deletes them when they are old."
-        yield Damage(unused[0], "note", f"{message} are not referred to by any record", "", step)
+        more = f", and neither to {len(unused) - 1:,} more files" if len(unused) > 1 else ""
+        message = f"is unused: no record refers to it{more}; {size:,} bytes in all"
+        step = "Nothing to do; nightcast gc deletes unused files when they are old."
+        yield Damage(unused[0], "note", message, "", step)
 
 
 def _is_copy(uri: str, index: StoreIndex) -> bool:
@@ -78,11 +77,11 @@ def _damaged(uri: str, digest: str | None, expected: str, index: StoreIndex) -> 
         yield Damage(uri, "bad", message, affected, step, Repair("restore", uri, copies[0]), pipeline)
     elif not index.references.get(uri) and digest is not None:
         step = "Nothing refers to it: --repair moves it away."
-        yield Damage(uri, "bad", message, "", step, Repair("set aside", uri), pipeline)
+        yield Damage(uri, "bad", message, "", step, Repair("move away", uri), pipeline)
     elif not nights:
         if digest is not None:
             step = "Only cached results refer to it: --repair moves it away; a night that needs it computes it again."
-            yield Damage(uri, "bad", message, "", step, Repair("set aside", uri), pipeline)
+            yield Damage(uri, "bad", message, "", step, Repair("move away", uri), pipeline)
     else:
         decision = index.newest_decision(pipeline)
         step = f"No other copy is left. Run the night again: {index.rerun(pipeline, nights[0].night, nights[0].flow)}"

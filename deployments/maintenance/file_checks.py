@@ -8,17 +8,16 @@ from deployments.maintenance.store_index import StoreIndex
 from tasks.storage import files, lease
 from tasks.storage.process_identity import has_exited
 
-MIN_AGE_BESIDE_A_RUN = timedelta(days=1)  # a younger half-written file may belong to the run that holds a lease
+MIN_AGE = timedelta(days=1)  # a younger half-written file may be one that a run writes now, with or without a lease
 MAX_LISTED_FILES = 3
 
 
 def check_half_written(index: StoreIndex) -> Iterator[Damage]:
-    """Report files that a killed process left while it wrote. A run that writes now has such files too."""
-    oldest = index.now.timestamp() - MIN_AGE_BESIDE_A_RUN.total_seconds()
-    is_running = any(is_busy(pipeline, index) for pipeline in index.pipelines)
+    """Report files that a killed process left while it wrote. Those of the last day may belong to a run."""
+    oldest = index.now.timestamp() - MIN_AGE.total_seconds()
     for uri in index.of_kind("half-written"):
         modified = index.files[uri].modified
-        if (is_running and (modified is None or modified > oldest)) or not files.exists(index.store.root, uri):
+        if modified is None or modified > oldest or not files.exists(index.store.root, uri):
             continue
         step = "--repair deletes it: its content was never part of the store."
         yield Damage(
@@ -47,7 +46,7 @@ def check_names(index: StoreIndex) -> Iterator[Damage]:
     """Report in a note the files that Nightcast does not write, and what an earlier repair has moved away."""
     for name, message in (
         ("unknown", "not written by Nightcast"),
-        ("lost", "moved away by fsck --repair; delete it when it is of no use"),
+        ("lost", "moved away by fsck --repair; gc deletes it when it is old"),
     ):
         uris = [uri for uri in index.of_kind(name) if not index.files[uri].link]
         for uri in uris[:MAX_LISTED_FILES]:

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple
 
 DamageState = Literal["bad", "note"]
 RepairAction = Literal[
-    "restore", "delete", "set aside", "close", "publish latest", "rebuild snapshot", "alias", "registry"
+    "restore", "delete", "move away", "close", "publish latest", "rebuild snapshot", "alias", "registry"
 ]
 
 
@@ -17,11 +17,11 @@ class Repair(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """Describe the repair in the past tense."""
+        """Describe what the repair has changed."""
         return {
             "restore": f"{self.uri} is restored from {self.source}",
-            "delete": f"{self.uri} is deleted: nothing needs it",
-            "set aside": f"{self.uri} is moved to lost+found/",
+            "delete": f"{self.uri} is deleted: it was unusable, and a night that needs it writes it again",
+            "move away": f"{self.uri} is moved to lost+found/",
             "close": f"{self.uri} can be written by its owner only",
             "publish latest": f"{self.uri} is the newest vintage again",
             "rebuild snapshot": f"{self.uri} is written again from the manifest of its night",

@@ -49,9 +49,9 @@ def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
         Facts for `--json`, and the text.
 
     Raises:
-        SpecError: A name is not a pipeline, and the store has no file of it.
+        SpecError: A name is not a pipeline, and the store has no file of that name.
         StoreUnusable: The store has no files.
-        LeaseHeld: Another run writes to a pipeline that has to be repaired.
+        LeaseHeld: Another run writes to a pipeline of the store, and something has to be repaired.
     """
     settings = Settings()
     store, arguments = settings.opened_store, pipeline_arguments(names, settings)
@@ -74,6 +74,10 @@ def check_store(names: list[str], repair: bool) -> tuple[dict[str, Any], str]:
                     break
             else:
                 findings = _check(StoreIndex(store, arguments, exclusive=True), selected, settings)
+            findings += [
+                Damage(name, "bad", f"could not be repaired: {reason}", "", "Remove the cause, and repair again.")
+                for name, reason in repairer.failures.items()
+            ]
     return _report(index, findings, repaired, repair)
 
 

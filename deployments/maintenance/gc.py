@@ -1,5 +1,6 @@
 """`nightcast gc`: free the space of old nights. What a kept night, a decision or a reader refers to stays."""
 
+import contextlib
 import re
 from collections import defaultdict
 from datetime import datetime, timedelta
@@ -7,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from data_contracts.errors import SpecError
+from data_contracts.errors import NightcastError, SpecError
 from deployments.maintenance.exclusive import hold_all
 from deployments.maintenance.gc_plan import MIN_AGE, CollectionPlan, plan_collection
 from deployments.maintenance.prefect_database import count_old_runs, delete_old_runs, prunable_database
@@ -19,7 +20,19 @@ from tasks.storage.inventory import remove_empty_folders
 from tasks.storage.layout import retention_uri
 from tasks.storage.store import Store
 
+FILES_PER_FENCE = 100
 ORDER = ("cache", "snapshots", "reports")  # first: what refers to the tables
+
+
+class RecordsUnreadable(NightcastError):
+    """A record cannot be read, so what it needs is not known."""
+
+    def __init__(self, uris: list[str]) -> None:
+        more = f" and {len(uris) - 1} more records" if len(uris) > 1 else ""
+        super().__init__(
+            f"{uris[0]}{more} cannot be read, so it is not known which files are still needed; nothing was deleted. "
+            "Run nightcast fsck --repair, then nightcast gc again."
+        )
 
 
 def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
@@ -34,24 +47,28 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
 
     Raises:
         SpecError: `keep` is not a duration.
+        RecordsUnreadable: It is not known what a record refers to; nothing was deleted.
         LeaseHeld: A run is writing; nothing was deleted.
     """
     settings, age = Settings(), _parse_keep(keep)
     store, tracking = settings.opened_store, settings.readable_tracking
     index, database = StoreIndex(store), prunable_database()
+    _require_readable(index)
     plan, expired = plan_collection(index, age, tracking), max(age, MIN_AGE)
     old_runs = count_old_runs(database, expired) if database else 0
-    if apply and database and old_runs:
-        delete_old_runs(database, expired)
-    if apply and (plan.files or plan.runs):
+    if apply and index.files:
         with hold_all(index.pipelines, "gc", store, settings.lease_settings) as stores:
-            plan = plan_collection(StoreIndex(store, exclusive=True), age, tracking)
+            index = StoreIndex(store, exclusive=True)
+            _require_readable(index)
+            plan = plan_collection(index, age, tracking)
             _record(plan, stores)
-            _delete(plan, store)
+            _delete(plan, stores, store)
             for pipeline, runs in plan.runs.items():
                 delete_runs(tracking, pipeline, runs)  # type: ignore[arg-type]
             if plan.runs and tracking:
                 shrink_database(tracking)
+    if apply and database and old_runs:
+        delete_old_runs(database, expired)
     return _report(plan, keep, apply, old_runs)
 
 
@@ -59,7 +76,7 @@ def _parse_keep(keep: str) -> timedelta:
     try:
         age = pd.Timedelta(re.sub(r"(?<=\d)d\b", "D", keep))  # pandas deprecates the small letter
     except ValueError as error:
-        raise SpecError(f"--keep {keep!r} is not a duration. Write one such as 90d or 26w.") from error
+        raise SpecError(f"--keep {keep!r} is not a duration. Write one such as 90d or 36h.") from error
     if not age >= pd.Timedelta(0):
         raise SpecError(f"--keep {keep!r} must not be negative. Write a duration such as 90d.")
     return age.to_pytimedelta()
@@ -75,10 +92,21 @@ def _record(plan: CollectionPlan, stores: dict[str, Store]) -> None:
             store.write_json(retention_uri(pipeline), {"pipeline": pipeline, "before": newest.isoformat()})
 
 
-def _delete(plan: CollectionPlan, store: Store) -> None:
+def _require_readable(index: StoreIndex) -> None:
+    if index.unreadable:
+        raise RecordsUnreadable(sorted(index.unreadable))
+
+
+def _delete(plan: CollectionPlan, stores: dict[str, Store], store: Store) -> None:
+    """Delete the files, a few at a time while all leases are proved: a gc that was suspended must not go on."""
     ranks = {kind: rank for rank, kind in enumerate(ORDER)}
-    for garbage in sorted(plan.files, key=lambda garbage: ranks.get(garbage.kind, len(ranks))):
-        files.remove(store.root, garbage.uri)
+    ordered = sorted(plan.files, key=lambda garbage: ranks.get(garbage.kind, len(ranks)))
+    for start in range(0, len(ordered), FILES_PER_FENCE):
+        with contextlib.ExitStack() as fences:
+            for fenced in stores.values():
+                fences.enter_context(fenced.fenced_write())
+            for garbage in ordered[start : start + FILES_PER_FENCE]:
+                files.remove(store.root, garbage.uri)
     remove_empty_folders(store.root, [garbage.uri for garbage in plan.files])
 
 

@@ -13,12 +13,11 @@ from typing import NamedTuple
 from deployments.maintenance.store_index import Record, StoreIndex
 from tasks.registry.mlflow_registry import TrackingSettings
 from tasks.registry.retention import ExpiredRun, expired_runs
-from tasks.storage.kinds import kind_of
+from tasks.storage.kinds import CONTENT_KINDS, kind_of
 from tasks.storage.layout import MLFLOW_DIR, report_dir
 
 MIN_AGE = timedelta(days=1)  # of a file that is deleted: a running night may be about to refer to a younger one
 SECOND_COPIES = ("forecasts", "actuals", "accuracy", "decision")  # fsck restores published files from them
-CONTENT_KINDS = ("artifact", "quarantine", "asset")
 
 
 class Garbage(NamedTuple):
@@ -74,7 +73,8 @@ def _first_kept_nights(index: StoreIndex, keep: timedelta) -> Iterator[tuple[str
     """Yield the newest night before `keep` of each pipeline: the next night reads its tables, so they are kept too."""
     nights = defaultdict[str, list[datetime]](list)
     for record in index.records:
-        if record.kind in ("manifest", "snapshot") and record.night and record.night < index.now - keep:
+        has_read = record.kind == "snapshot" or (record.kind == "manifest" and record.content.get("story"))
+        if has_read and record.night and record.night < index.now - keep:  # a night that failed has no tables
             nights[record.pipeline].append(record.night)
     for pipeline, moments in nights.items():
         yield pipeline, max(moments)

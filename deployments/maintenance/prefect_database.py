@@ -7,16 +7,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from deployments.instance_lock import running_instance
-from deployments.process_environment import prefect_home
+from deployments.process_environment import prefect_home, variable
 
 LOCK_TIMEOUT_S = 10.0
 
 
 def prunable_database() -> Path | None:
-    """Return Prefect's database of this store; None if it does not exist, or if `nightcast up` prunes it itself."""
+    """Return Prefect's database of this store; None if it does not exist, or if a server that runs may prune it."""
     home = prefect_home()
     path = home / "prefect.db"
-    return path if path.is_file() and not running_instance(home) else None
+    has_server = bool(running_instance(home) or variable("PREFECT_API_URL"))
+    return path if path.is_file() and not has_server else None
 
 
 def count_old_runs(database: Path, keep: timedelta) -> int:

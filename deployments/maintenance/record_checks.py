@@ -75,14 +75,19 @@ def check_snapshots(index: StoreIndex) -> Iterator[Damage]:
 
 
 def check_contracts(index: StoreIndex) -> Iterator[Damage]:
-    """Check that the contracts that nights ran under, and what gc has collected, can be read."""
-    for uri in index.of_kind("contract", "retention"):
+    """Check that the contracts that nights ran under, and the records of what gc has collected, can be read."""
+    for uri in index.of_kind("retention"):
+        if index.read_record(uri) is None:
+            affected = "which nights gc has collected: their tables and pages are reported as missing"
+            step = "Run nightcast gc --apply with the --keep of before, which writes it again."
+            yield Damage(uri, "bad", TORN, affected, step, None, index.kinds[uri].pipeline)
+    for uri in index.of_kind("contract"):
         content = index.read_record(uri)
-        if content is not None and (index.kinds[uri].name == "retention" or _is_valid(Contract, content)):
+        if content is not None and _is_valid(Contract, content):
             continue
         affected = "what the next night reports as changed in the contract"
         step = "--repair moves it away; the next night compares with the record before it."
-        yield Damage(uri, "bad", TORN, affected, step, Repair("set aside", uri), index.kinds[uri].pipeline)
+        yield Damage(uri, "bad", TORN, affected, step, Repair("move away", uri), index.kinds[uri].pipeline)
 
 
 def check_manifests(index: StoreIndex) -> Iterator[Damage]:
@@ -96,7 +101,7 @@ def check_manifests(index: StoreIndex) -> Iterator[Damage]:
         affected = "nightcast show, quarantine and doctor of this night"
         true_copy = next((other.uri for other in parsed.values() if other.uri != uri and _own_uri(other) == uri), None)
         step = f"--repair moves it away; then run the night again: {index.rerun(pipeline, _night_of(uri, index))}"
-        repair = Repair("set aside", uri)
+        repair = Repair("move away", uri)
         if true_copy:
             step, repair = f"--repair restores it from {true_copy}", Repair("restore", uri, true_copy)
         yield Damage(uri, "bad", message, affected, step, repair, pipeline)
@@ -173,11 +178,16 @@ def _agrees(record: Record, manifests: list[Record]) -> bool:
         snapshot = Snapshot.model_validate(record.content)
     except ValidationError:
         return False
-    tables = {(snapshot.raw.digest, snapshot.clean.digest)}
-    return not manifests or any(
-        (story["raw"]["digest"], story["validated"]["clean"]["digest"]) in tables
-        for story in (manifest.content["story"] for manifest in manifests)
-    )
+    tables = (snapshot.raw.digest, snapshot.clean.digest)
+    return not manifests or any(tables == _tables(manifest.content["story"]) for manifest in manifests)
+
+
+def _tables(story: dict[str, Any]) -> tuple[str, str] | None:
+    """Return the digests of the raw and the clean table; None for the manifest of another release."""
+    try:
+        return story["raw"]["digest"], story["validated"]["clean"]["digest"]
+    except (KeyError, TypeError):
+        return None
 
 
 def _is_valid(model: type[BaseModel], content: dict[str, Any]) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from data_contracts.errors import redact
 from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.store_index import Record, StoreIndex
-from tasks.registry.database import database_fault
+from tasks.registry.database import RegistryBusy, database_fault
 from tasks.registry.inspection import RegistryState, read_registry
 from tasks.registry.mlflow_registry import WEIGHTS_FILE, TrackingSettings
 from tasks.registry.rebuild import decided_models, unrestorable_versions
@@ -21,7 +21,12 @@ def check_registry(index: StoreIndex, tracking: TrackingSettings | None) -> Iter
     if tracking is None or not decided:
         return
     name = f"{MLFLOW_DIR}/mlflow.db" if tracking.in_store else redact(tracking.uri)
-    if fault := database_fault(tracking.database):
+    try:
+        fault = database_fault(tracking.database)
+    except RegistryBusy as busy:
+        yield Damage(name, "bad", "cannot be read now", FORECASTS_GO_ON, str(busy))
+        return
+    if fault:
         names = ", ".join(decided)
         step = "--repair moves it away and builds a new one from bundles and decisions, with the same version numbers."
         repair = Repair("registry", names) if tracking.in_store else None
@@ -50,7 +55,7 @@ def _check_versions(
         if known and known.digest == candidate.bundle.digest:
             continue
         message = f"has no version {number} of {pipeline}, which a decision names"
-        step = "Nothing to do: the bundle is in the store."
+        step = "Nothing to do in MLflow: the decision counts, and the bundle is checked with the other artifacts."
         if known:
             message = (
                 f"has another model as version {number} of {pipeline} than a decision, digest {known.digest[:12]}…"
@@ -59,11 +64,12 @@ def _check_versions(
             continue
         if not tracking.database or index.digest(candidate.bundle.uri) != candidate.bundle.digest:
             yield Damage(name, "bad", message, FORECASTS_GO_ON, step, None, pipeline)
+        elif str(number) in unrestorable_versions(tracking, pipeline, index.store):
+            step = f"Nothing to do: MLflow never uses number {number} again, and the bundle is in the store."
+            yield Damage(name, "note", message, FORECASTS_GO_ON, step, None, pipeline)
         else:
-            is_passed = str(number) in unrestorable_versions(tracking, pipeline, index.store)
-            step = "--repair registers it again" + (", in a new database" if is_passed else "")
-            repair = None if is_passed and not tracking.in_store else Repair("registry", pipeline)
-            yield Damage(name, "bad", message, FORECASTS_GO_ON, step, repair, pipeline)
+            step = "--repair registers it again"
+            yield Damage(name, "bad", message, FORECASTS_GO_ON, step, Repair("registry", pipeline), pipeline)
 
 
 def _check_alias(

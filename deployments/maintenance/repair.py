@@ -3,21 +3,23 @@
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
-from data_contracts.errors import StoreDamaged
+from data_contracts.errors import LeaseLost, StoreDamaged, redact
+from deployments.instance_lock import running_instance
 from deployments.maintenance.finding import Damage, Repair
+from deployments.process_environment import prefect_home
 from tasks.registry import champions
 from tasks.registry.database import close_connections, database_fault
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
-from tasks.registry.rebuild import restore_versions, unrestorable_versions
+from tasks.registry.rebuild import restore_versions
 from tasks.results.manifest import read_finished
 from tasks.storage import files
 from tasks.storage.inventory import forbid_others
 from tasks.storage.kinds import kind_of
 from tasks.storage.layout import MLFLOW_DIR, decisions_dir, lost_uri, parse_vintage
 from tasks.storage.snapshots import Snapshot, record_snapshot
-from tasks.storage.store import Store
+from tasks.storage.store import Store, StoreUnusable
 
-ORDER = ("restore", "close", "delete", "set aside", "rebuild snapshot", "publish latest", "registry", "alias")
+ORDER = ("restore", "close", "delete", "move away", "rebuild snapshot", "publish latest", "registry", "alias")
 DATABASE_FILES = ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db-journal")
 
 
@@ -26,6 +28,8 @@ class Repairer:
 
     def __init__(self, store: Store, stores: dict[str, Store], tracking: TrackingSettings | None) -> None:
         self.store, self.stores, self.tracking = store, stores, tracking
+        self.failures: dict[str, str] = {}
+        """Why a repair did not work, by the path or the name of what it was to repair."""
 
     def carry_out(self, findings: Sequence[Damage]) -> Iterator[str]:
         """Carry out the repair of every finding that has one; yield a sentence about each."""
@@ -38,13 +42,24 @@ class Repairer:
                 except StoreDamaged:
                     continue
         for repair in sorted(repairs, key=lambda repair: ORDER.index(repair.action)):
-            if repair.action in ("restore", "publish latest"):
-                if repair in data:
-                    with self._owner_of(repair.uri).fenced_write():
-                        files.write(self.store.root, repair.uri, data[repair])
-                    yield repair.sentence
-            elif self._apply(repair):
+            if self._try(repair, data.get(repair)):
                 yield repair.sentence
+
+    def _try(self, repair: Repair, data: bytes | None) -> bool:
+        """Carry out one repair. An error is kept for the report, and the other repairs go on."""
+        self.failures.pop(repair.uri, None)
+        try:
+            if repair.action not in ("restore", "publish latest"):
+                return self._apply(repair)
+            if data is not None:
+                with self._owner_of(repair.uri).fenced_write():
+                    files.write(self.store.root, repair.uri, data)
+        except LeaseLost:
+            raise
+        except Exception as error:  # noqa: BLE001 - of MLflow, SQLite or the disk
+            self.failures[repair.uri] = redact((str(error).strip().splitlines() or [type(error).__name__])[0])
+            return False
+        return data is not None
 
     def _owner_of(self, uri: str) -> Store:
         """Return the store that may write a path: with the lease of its pipeline, if it has one."""
@@ -55,7 +70,7 @@ class Repairer:
             forbid_others(self.store.root, repair.uri)
         elif repair.action == "delete":
             files.remove(self.store.root, repair.uri)
-        elif repair.action == "set aside":
+        elif repair.action == "move away":
             return self._move_away(repair.uri)
         elif repair.action == "rebuild snapshot":
             return self._rebuild_snapshot(repair.uri)
@@ -80,15 +95,11 @@ class Repairer:
         """Write the snapshot of a night from its newest manifest. The next incremental read then reads everything."""
         pipeline, night = kind_of(uri).pipeline, parse_vintage(uri)
         for manifest in read_finished(self.store, pipeline):
-            story = manifest["story"]
-            snapshot = Snapshot(
-                as_of=datetime.fromisoformat(story["night"]["as_of"]),
-                reading="",
-                raw=story["raw"],
-                clean=story["validated"]["clean"],
-                cutoff=story["validated"]["cutoff"],
-            )
-            if snapshot.as_of.replace(microsecond=0) == night:
+            as_of = datetime.fromisoformat(str(manifest["as_of"]))
+            if as_of.replace(microsecond=0) == night:
+                story = manifest["story"]
+                tables = {"raw": story["raw"], "clean": story["validated"]["clean"]}
+                snapshot = Snapshot(as_of=as_of, reading="", cutoff=story["validated"]["cutoff"], **tables)
                 record_snapshot(snapshot, pipeline, self._owner_of(uri))
                 return True
         return False
@@ -98,15 +109,16 @@ class Repairer:
         tracking, pipelines = self.tracking, [name for name in names.split(", ") if name]
         if tracking is None:
             return False
-        fault = database_fault(tracking.database)
-        passed = not fault and any(unrestorable_versions(tracking, name, self.store) for name in pipelines)
-        if fault or passed:
+        if running_instance(prefect_home()):
+            raise StoreUnusable("nightcast up serves this registry: stop it, and run nightcast fsck --repair again")
+        if database_fault(tracking.database):
             close_connections(tracking.uri)
             for name in DATABASE_FILES:
                 self._move_away(f"{MLFLOW_DIR}/{name}")
             pipelines = sorted(name for name in self.stores if self.store.list_files(decisions_dir(name)))
         for name in pipelines:
-            restore_versions(tracking, name, self.store)
+            if lost := restore_versions(tracking, name, self.store):
+                self.failures[name] = f"{', '.join(lost)} is not in the new registry: its bundle is damaged or missing"
             self._point_alias(name)
         return True
 

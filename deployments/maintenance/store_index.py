@@ -51,9 +51,11 @@ class StoreIndex:
         self.files = {file.uri: file for file in list_stored(store.root)}
         self.kinds: dict[str, StoredKind] = {uri: kind_of(uri) for uri in self.files}
         self._digests: dict[str, str | None] = {}
+        self.unreadable: list[str] = []
+        """Manifests, decisions and snapshots of which it is not known what they refer to."""
         self.records = list(self._read_records())
         self.references: dict[str, list[Reference]] = defaultdict(list)
-        self.targets = {record.uri: _artifacts(record.content) for record in self.records}
+        self.targets = {record.uri: self._artifacts(record) for record in self.records}
         for record in self.records:
             for artifact in self.targets[record.uri]:
                 self.references[artifact.uri].append(Reference(record, artifact))
@@ -147,6 +149,13 @@ class StoreIndex:
             return datetime.fromisoformat(str(record.get("before")))
         return None
 
+    def _artifacts(self, record: Record) -> list[Artifact]:
+        try:
+            return list(iterate_artifacts(record.content))
+        except (ValidationError, RecursionError):  # the record is of another release
+            self.unreadable += [record.uri] if record.kind != "cache" else []
+            return []
+
     def _list_superseded(self) -> Iterator[str]:
         """Yield the manifests of which a later run of the same flow and night has finished."""
         newest: dict[tuple[str, datetime | None, str], Record] = {}
@@ -161,19 +170,13 @@ class StoreIndex:
         for uri in self.of_kind(*REFERRING_KINDS):
             content, kind = self.read_record(uri), self.kinds[uri]
             if content is None:
+                self.unreadable += [uri] if kind.name != "cache" else []
                 continue
             night = parse_vintage(uri) if kind.vintage else parse_moment(content.get("as_of"))
             written = parse_moment(content.get("finished")) or parse_moment(content.get("started"))
             moment = written.timestamp() if written else self.files[uri].modified or 0.0
             flow = str(content.get("flow") or "")
             yield Record(uri, kind.name, kind.pipeline, night, moment, flow, content)
-
-
-def _artifacts(content: dict[str, Any]) -> list[Artifact]:
-    try:
-        return list(iterate_artifacts(content))
-    except (ValidationError, RecursionError):  # the record is of another release
-        return []
 
 
 def parse_moment(value: object) -> datetime | None:

@@ -25,6 +25,9 @@ class DeadlineExceeded(Exception):
 def run_within(work: Callable[[], R], timeout_s: float, check: Callable[[], None] = lambda: None) -> R:
     """Run `work` in a thread.
 
+    A call that is abandoned keeps its thread and its memory until it returns; `sys.stdout`, `sys.path` and the bytecode
+    settings are those of before again.
+
     Args:
         work: What to do. It sees the context variables of the caller.
         timeout_s: How long to wait for it, in seconds.

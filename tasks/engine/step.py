@@ -118,7 +118,10 @@ class Step(Generic[P, R]):
         with contextlib.suppress(KeyError, ValidationError):  # the record is of another release
             record = store.read_json(uri) or {}
             cached = self._result.validate_python(record["result"])
-            if all(store.contains(artifact) for artifact in iterate_artifacts(record)):
+            artifacts = list(iterate_artifacts(record))
+            if all(store.contains(artifact) for artifact in artifacts):
+                for artifact in artifacts:
+                    store.mark_used(artifact)
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
                 return StepRun(cached, cached=True)
         result = self.fn(**inputs, **loaded)

@@ -6,8 +6,21 @@ import sqlite3
 import uuid
 from pathlib import Path
 
+from data_contracts.errors import NightcastError
+
 SQLITE_HEADER = b"SQLite format 3\x00"
+DAMAGE_CODES = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 LOCK_TIMEOUT_S = 30.0
+
+
+class RegistryBusy(NightcastError):
+    """The registry's database cannot be read at the moment, which says nothing about its content."""
+
+    def __init__(self, path: Path, error: Exception) -> None:
+        super().__init__(
+            f"the database of the registry, {path}, cannot be read now: {error}. Run the command again when no other "
+            "process writes to it, and check its permissions."
+        )
 
 
 def ensure_database(path: Path) -> None:
@@ -43,21 +56,38 @@ def close_connections(uri: str) -> None:
 
 
 def database_fault(path: Path | None) -> str:
-    """Return why the SQLite database of the registry cannot be used; empty if it can, or if it is another database."""
+    """Return why the SQLite database of the registry is damaged; empty if it is not, or if it is another database.
+
+    A transaction of a process that was killed is rolled back, as by any process that opens the database.
+
+    Args:
+        path: The database; None if the registry is not in SQLite.
+
+    Returns:
+        What is wrong with it, as the end of a sentence.
+
+    Raises:
+        RegistryBusy: It is locked, or may not be read.
+    """
     if path is None:
         return ""
     if not path.exists():
         return "is missing"
-    with path.open("rb") as file:
-        header = file.read(len(SQLITE_HEADER))
+    try:
+        with path.open("rb") as file:
+            header = file.read(len(SQLITE_HEADER))
+    except OSError as refused:
+        raise RegistryBusy(path, refused) from refused
     if header != SQLITE_HEADER:
         return "is not a SQLite database" if header else "is empty"
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
+        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
             result = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    except sqlite3.DatabaseError as damage:
-        return f"is damaged: {damage}"
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode & 0xFF not in DAMAGE_CODES:
+            raise RegistryBusy(path, error) from error
+        return f"is damaged: {error}"
     if result != "ok":
         return f"is damaged: {result.splitlines()[-1]}"
     return "" if "registered_models" in tables else "has no tables of MLflow"

@@ -1,4 +1,4 @@
-"""What the registry holds, without changing it."""
+"""What the registry holds. A SQLite database that does not exist is created, as by every use of MLflow."""
 
 import contextlib
 import sqlite3
@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from tasks.registry.database import LOCK_TIMEOUT_S
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
-
-ALIASES = ("champion", "challenger")
 
 
 class RegisteredVersion(NamedTuple):
@@ -34,8 +32,7 @@ def read_registry(tracking: TrackingSettings, pipeline: str) -> RegistryState:
         digest = str(known.tags.get("nightcast.digest") or "")
         created = float(known.creation_timestamp or 0) / 1000
         versions[str(known.version)] = RegisteredVersion(str(known.version), digest, str(known.run_id), created)
-    aliases = {alias: version for alias in ALIASES if (version := registry.get_alias(alias))}
-    return RegistryState(versions, aliases)
+    return RegistryState(versions, registry.list_aliases())
 
 
 def next_version(tracking: TrackingSettings, pipeline: str) -> int:

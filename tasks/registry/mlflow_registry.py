@@ -193,6 +193,16 @@ class ModelRegistry:
         except MlflowException:
             return None
 
+    def list_aliases(self) -> dict[str, str]:
+        """Return the version of every alias of the model, also of those that a person has set."""
+        from mlflow.exceptions import MlflowException
+
+        try:
+            aliases = self.client.get_registered_model(self.pipeline).aliases
+        except MlflowException:
+            return {}
+        return {alias: str(version) for alias, version in aliases.items()}
+
     def model_url(self, version: str | None) -> str:
         """Return the address within MLflow's UI of the run of a version, or of all runs if it is unknown."""
         from mlflow.exceptions import MlflowException
@@ -205,12 +215,13 @@ class ModelRegistry:
         return f"{experiment}/runs/{run}" if run else f"{experiment}/runs"
 
     def list_runs(self) -> Iterator[tuple[str, float]]:
-        """Yield the id of every run of the pipeline, and when it started, a Unix timestamp."""
+        """Yield the id of every run that a night of the pipeline logged, and when it started, a Unix timestamp."""
         token: str | None = None
         known = self.client.get_experiment_by_name(self.pipeline)
         while known is not None:
             page = self.client.search_runs([known.experiment_id], page_token=token)
-            yield from ((str(run.info.run_id), run.info.start_time / 1000) for run in page)
+            own = (run for run in page if "nightcast.run_id" in run.data.tags)  # not those of people
+            yield from ((str(run.info.run_id), run.info.start_time / 1000) for run in own)
             token = page.token
             if not token:
                 return

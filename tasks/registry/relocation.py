@@ -14,9 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from tasks.registry.database import LOCK_TIMEOUT_S
+
 log = logging.getLogger("nightcast")
 
-LOCK_TIMEOUT_S = 30.0
 LOCATIONS = (
     ("experiments", "artifact_location"),
     ("runs", "artifact_uri"),
@@ -33,7 +34,8 @@ def relocate_artifacts(database: Path, location: str, shared_parts: int) -> int:
         database: The SQLite database of the registry.
         location: File URI of the folder of the registry's files.
         shared_parts: How many last parts of the path an earlier location must share with `location`. Experiments with
-            another location were made by a person and stay as they are.
+            another location were made by a person and stay as they are. So do those whose folder exists while
+            `location` does not: only the database was moved.
 
     Returns:
         The number of locations that were changed; 0 if the store was not moved.
@@ -58,7 +60,9 @@ def _former_locations(db: sqlite3.Connection, location: str, shared_parts: int) 
     expected = _path(location).parts[-shared_parts:]
     rows = db.execute("SELECT DISTINCT artifact_location FROM experiments WHERE artifact_location LIKE 'file:%'")
     for (former,) in rows.fetchall():
-        if former != location and _path(former).parts[-shared_parts:] == expected and not _is_same(former, location):
+        is_other = former != location and _path(former).parts[-shared_parts:] == expected
+        has_moved = _path(location).exists() or not _path(former).exists()
+        if is_other and has_moved and not _is_same(former, location):
             yield former
 
 

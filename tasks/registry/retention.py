@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tasks.registry.database import LOCK_TIMEOUT_S, database_fault
+from tasks.registry.database import LOCK_TIMEOUT_S, RegistryBusy, database_fault
 from tasks.registry.inspection import read_registry
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 
@@ -24,15 +24,15 @@ def expired_runs(
     """List the runs of a pipeline that are old, and whose model no record needs.
 
     Args:
-        tracking: Where MLflow is: a SQLite database.
+        tracking: Where MLflow is. Only runs of a registry inside the store expire.
         pipeline: Name of the pipeline.
         before: Younger runs are kept.
         kept: Digests of the bundles that records refer to.
 
     Returns:
-        The runs. A version that has an alias is kept with its run.
+        The runs that Nightcast made. A version that has an alias, whatever its name, is kept with its run.
     """
-    if not tracking.database or database_fault(tracking.database):
+    if not tracking.in_store or not _is_usable(tracking):
         return ()
     state, registry = read_registry(tracking, pipeline), ModelRegistry(tracking, pipeline)
     aliased = set(state.aliases.values())
@@ -57,9 +57,16 @@ def delete_runs(tracking: TrackingSettings, pipeline: str, runs: Sequence[Expire
 
 def shrink_database(tracking: TrackingSettings) -> None:
     """Give the space of deleted runs back to the disk, unless another process uses the database."""
-    if tracking.database and not database_fault(tracking.database):
+    if tracking.database and _is_usable(tracking):
         with (
             contextlib.suppress(sqlite3.OperationalError),
             contextlib.closing(sqlite3.connect(tracking.database, timeout=LOCK_TIMEOUT_S)) as db,
         ):
             db.execute("VACUUM")
+
+
+def _is_usable(tracking: TrackingSettings) -> bool:
+    try:
+        return not database_fault(tracking.database)
+    except RegistryBusy:
+        return False

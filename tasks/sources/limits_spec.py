@@ -29,7 +29,7 @@ class LimitsSpec(SettingsSpec):
             valid = False
         if not valid:
             raise ValueError(
-                f"{written!r} is not a time of up to {MAX_TIMEOUT.days} day; write one such as 30min or 2h"
+                f"{written!r} is not a duration above 0 and up to {MAX_TIMEOUT.days} day; write one such as 30min or 2h"
             )
         return written
 

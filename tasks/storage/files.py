@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from tasks.storage.local_paths import check_inside, check_regular, forbid_others
 from tasks.storage.object_stores import is_bucket, open_filesystem, opened_store
 
 BLOCK_BYTES = 2**22
+MAX_UNMARKED_AGE_S = 3600.0
 WRITE_TIMEOUT_S, MIN_BYTES_PER_S = 45.0, 1_000_000.0  # of one PUT
 
 
@@ -49,6 +51,16 @@ def exists(root: str, uri: str) -> bool:
             return bool(filesystem.info(f"{base}/{uri}")["type"] == "file")  # isfile of s3fs hides a dead server
         except (FileNotFoundError, NotADirectoryError):
             return False
+
+
+def mark_used(root: str, uri: str) -> None:
+    """Set the time of an old file to now, on local disk: `gc` deletes no young file, and a run relies on this one."""
+    filesystem, base = open_filesystem(root)
+    if isinstance(filesystem, LocalFileSystem):
+        with contextlib.suppress(OSError):  # a store that is only read
+            path = Path(f"{base}/{uri}")
+            if time.time() - path.stat().st_mtime > MAX_UNMARKED_AGE_S:
+                os.utime(path)
 
 
 def list_files(root: str, folder: str) -> list[str]:

@@ -29,6 +29,7 @@ PATTERNS = {
 }
 MATCHERS = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
 HALF_WRITTEN = re.compile(r"(?:.*/)?\.(?:[0-9a-f]{32}\.part|writable)")
+CONTENT_KINDS = ("artifact", "quarantine", "asset")  # named by the digest of their content
 RECORDS = ("cache", "snapshot", "contract", "manifest", "retention")  # JSON with a checksum
 
 

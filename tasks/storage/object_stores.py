@@ -16,6 +16,7 @@ from data_contracts.errors import NightcastError, redact
 S3_PROTOCOLS = ("s3", "s3a")
 DEFAULT_CONFIG = {"retries": {"total_max_attempts": 3, "mode": "standard"}}  # of botocore; the user's settings win
 NETWORK_LIBRARIES = ("botocore", "aiobotocore", "aiohttp", "google", "gcsfs", "azure", "requests", "urllib3")
+CREDENTIAL_ERRORS = ("NoCredentialsError", "PartialCredentialsError", "TokenRetrievalError", "ProfileNotFound")
 ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryError, IsADirectoryError)
 
 
@@ -28,6 +29,16 @@ class StoreUnreachable(NightcastError):
         super().__init__(
             f"the store {redact(root)!r} does not answer ({reason}). Check its server and the network, then run the "
             "same command again: finished steps are taken from the cache."
+        )
+
+
+class StoreRefused(NightcastError):
+    """The store was not asked, because this process has no credentials for it."""
+
+    def __init__(self, root: str, error: Exception) -> None:
+        super().__init__(
+            f"the store {redact(root)!r} cannot be opened: {redact(str(error))}. Set AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
         )
 
 
@@ -69,6 +80,7 @@ def opened_store(root: str) -> Iterator[tuple[Any, str]]:
 
     Raises:
         StoreUnreachable: Inside the block, a server did not answer.
+        StoreRefused: This process has no credentials.
     """
     filesystem, base = open_filesystem(root)
     try:
@@ -76,6 +88,8 @@ def opened_store(root: str) -> Iterator[tuple[Any, str]]:
     except ANSWERS:
         raise
     except Exception as error:
+        if type(error).__name__ in CREDENTIAL_ERRORS:
+            raise StoreRefused(root, error) from None
         is_network = type(error).__module__.split(".", 1)[0] in NETWORK_LIBRARIES
         if is_network or (isinstance(error, OSError) and not isinstance(filesystem, LocalFileSystem)):
             raise StoreUnreachable(root, error) from None  # a step must not retry what was retried here

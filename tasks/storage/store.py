@@ -96,6 +96,7 @@ class Store(Spec):
         artifact = Artifact(contract=f"{kind}@1.0.0", uri=uri, digest=digest, rows=0)
         if not self.contains(artifact):
             self._write(uri, data)
+        self.mark_used(artifact)
         return artifact
 
     def get_bytes(self, artifact: Artifact) -> bytes:
@@ -113,6 +114,12 @@ class Store(Spec):
         except StoreDamaged:
             return False
         return True
+
+    def mark_used(self, artifact: Artifact) -> None:
+        """Let `nightcast gc` count the file of an artifact as young: it was stored before, and is used again."""
+        if artifact.uri.startswith(CONTENT_ADDRESSED):
+            for root in filter(None, (self.root, self.base)):
+                files.mark_used(root, artifact.uri)
 
     def publish(self, artifact: Artifact, uri: str) -> Artifact:
         """Copy an artifact to `uri` atomically, so that readers see all of it or nothing."""

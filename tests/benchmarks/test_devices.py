@@ -13,11 +13,9 @@ import torch
 from models.devices import reproducible
 from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
 from models.training.gradient_norms import GradientNorms
-from models.training.precision import autocast
-from tests.benchmarks.test_precision import QUANTILES, SIZES, batch_of
+from tests.benchmarks.test_precision import CPU, QUANTILES, SIZES, batch_of, build_step
 
 pytestmark = pytest.mark.benchmark
-CPU = torch.device("cpu")
 MAX_SECONDS = 6.0  # of alternating steps for one row of the table
 
 
@@ -35,20 +33,6 @@ def seconds_of(work, device: torch.device) -> float:
     if device.type == "cuda":
         torch.cuda.synchronize()
     return time.perf_counter() - started
-
-
-def training_step(network: RecurrentNetwork, batch, precision, device: torch.device):
-    optimiser, gradients = torch.optim.AdamW(network.parameters(), 1e-3), GradientNorms(network)
-
-    def step() -> None:
-        with autocast(precision, device):
-            loss = network.loss(batch)
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        gradients.clip(1.0)
-        optimiser.step()
-
-    return step
 
 
 def medians_alternating(works: dict) -> dict:
@@ -85,9 +69,9 @@ def test_cuda_beside_cpu(cell, windows, capsys):
                 )
             for network in nets.values():
                 network.train()
-            steps = {"cpu": (training_step(nets[CPU], batch, "float32", CPU), CPU)}
+            steps = {"cpu": (build_step(nets[CPU], batch, "float32", GradientNorms(nets[CPU])), CPU)}
             for precision in ("float32", "bfloat16"):
-                steps[precision] = (training_step(nets[cuda], on_cuda, precision, cuda), cuda)
+                steps[precision] = (build_step(nets[cuda], on_cuda, precision, GradientNorms(nets[cuda]), cuda), cuda)
             training = medians_alternating(steps)
         gain = {name: training["cpu"] / training[name] for name in ("float32", "bfloat16")}
         rate, faster = windows / training["float32"], inference["cpu"] / inference["cuda"]

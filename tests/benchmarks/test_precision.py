@@ -23,6 +23,7 @@ from tasks.modeling.training_data import select_training_part
 pytestmark = pytest.mark.benchmark
 
 SIZES = [(64, 2, 24, 168), (128, 1, 24, 720), (64, 1, 1, 168), (128, 1, 1, 168)]
+CPU = torch.device("cpu")
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
 
 
@@ -35,11 +36,11 @@ def batch_of(lookback: int, windows: int = 128, columns: int = 12, horizon: int 
     return Batch(error_weights=torch.ones(windows, 1), **tensors)
 
 
-def build_step(network: RecurrentNetwork, batch: Batch, precision, gradients: GradientNorms):
+def build_step(network: RecurrentNetwork, batch: Batch, precision, gradients: GradientNorms, device=CPU):
     optimiser = torch.optim.AdamW(network.parameters(), 1e-3)
 
     def step() -> None:
-        with autocast(precision, torch.device("cpu")):
+        with autocast(precision, device):
             loss = network.loss(batch)
         optimiser.zero_grad(set_to_none=True)
         loss.backward()

@@ -44,6 +44,7 @@ def instrument(store: Path, act: Act) -> None:
     wrap(os, "link", 1)
     wrap(os, "replace", 1)
     wrap(os, "unlink")
+    wrap(os, "remove")  # fsspec deletes with it
     opened = io.open
 
     def open_file(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:

@@ -46,7 +46,7 @@ def notices(home):
 
 
 def use_pager(home, tmp_path, **data):
-    notification._write_private(
+    notification._write_json(
         home / "notify-block.json", {"slug": "test-pager", "data": {"sent": str(tmp_path / "pages"), **data}}
     )
 
@@ -75,6 +75,36 @@ def test_another_problem_is_sent_at_once_and_so_is_the_end(home):
 def test_healthy_first_check_sends_nothing(home):
     assert notify_changes([GOOD], home, NOW).subject == ""
     assert not (home / "notices.log").exists()
+
+
+def test_problems_of_two_pipelines_with_one_step_are_two(home):
+    late = {"part": "worker", "state": "bad", "step": "No worker takes them: start nightcast up."}
+    notify_changes([late | {"told": "2 runs of nightly/ports are late"}], home, NOW)
+    both = [late | {"told": "3 runs of nightly/ports are late"}, late | {"told": "1 runs of nightly/shops are late"}]
+    assert notify_changes(both[:1], home, NOW + timedelta(minutes=15)).subject == ""
+    assert notify_changes(both, home, NOW + timedelta(minutes=30)).subject == "Nightcast: 2 problems"
+
+
+def test_checks_of_other_pipelines_have_a_state_of_their_own(home):
+    notify_changes([MISSED], home, NOW, "ports")
+    assert notify_changes([GOOD], home, NOW, "shops").subject == ""
+    assert notify_changes([MISSED], home, NOW + timedelta(minutes=15), "ports").subject == ""
+
+
+def test_home_that_cannot_be_written_is_an_error_and_not_an_exception(tmp_path):
+    (tmp_path / "file").write_text("")
+    delivery = notify_changes([MISSED], tmp_path / "file", NOW)
+    assert "cannot be written" in delivery.error
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_copy_of_a_deleted_block_is_forgotten(home, tmp_path, monkeypatch):
+    from prefect.settings import PREFECT_API_URL
+
+    use_pager(home, tmp_path)
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+    assert notify_changes([MISSED], home, NOW).recipient == str(home / "notices.log")
+    assert not (home / "notify-block.json").exists()
 
 
 def test_age_in_a_message_does_not_make_a_problem_new(home):
@@ -109,12 +139,13 @@ def test_files_of_the_watcher_are_private(home, tmp_path):
     assert modes == {"notify-block.json": 0o600, "doctor.json": 0o600}
 
 
-@pytest.mark.parametrize("text", ["{torn", "[]", '{"problems": 3, "sent": "yesterday"}'])
+@pytest.mark.parametrize("text", ["{torn", "[]", '{"all": {"problems": 3, "sent": "yesterday"}}', '{"all": 1}'])
 def test_damaged_state_counts_as_none(home, text):
     home.mkdir()
     (home / "doctor.json").write_text(text)
     assert notify_changes([MISSED], home, NOW).subject == "Nightcast: 1 problem"
-    assert json.loads((home / "doctor.json").read_text())["problems"] == ["ports: nightcast backfill ports"]
+    (problem,) = json.loads((home / "doctor.json").read_text())["all"]["problems"]
+    assert problem == "ports: # nights were missed nightcast backfill ports"
 
 
 @pytest.mark.usefixtures("prefect_server")

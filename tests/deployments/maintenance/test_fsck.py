@@ -5,6 +5,7 @@ import os
 import random
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +31,14 @@ LATEST = f"latest/pipeline={PIPELINE}/forecasts.parquet"
 DECISION, OLD_DECISION = (f"decisions/pipeline={PIPELINE}/{name}.json" for name in (VINTAGES[2], VINTAGES[0]))
 SNAPSHOT = f"snapshots/pipeline={PIPELINE}/{VINTAGES[1]}.json"
 MANIFEST, OLD_MANIFEST = (f"runs/pipeline={PIPELINE}/{number:016x}.json" for number in (2, 0))
+
+
+def leave_half_written(root: Path) -> None:
+    """Leave what a process that was killed two days ago left."""
+    path = root / f"artifacts/raw/.{'0' * 32}.part"
+    path.write_bytes(b"PAR1")
+    then = time.time() - 2 * 86400
+    os.utime(path, (then, then))
 
 
 def fsck(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -172,9 +181,7 @@ CORRUPTIONS = {
     "weights in MLflow: bit": Corruption(lambda root: flip(champion_weights(root)), "mlflow/artifacts/"),
     "weights in MLflow: deleted": Corruption(lambda root: champion_weights(root).unlink(), "mlflow/artifacts/"),
     "alias moved": Corruption(set_alias, "mlflow/mlflow.db", "repaired"),
-    "half-written file": Corruption(
-        lambda root: (root / f"artifacts/raw/.{'0' * 32}.part").write_bytes(b"PAR1"), "artifacts/raw/.0000"
-    ),
+    "half-written file": Corruption(leave_half_written, "artifacts/raw/.0000"),
     "artifact replaced by a pipe": Corruption(
         lambda root: replace_by_pipe(file_of(root, "artifacts/forecasts/*")), PUBLISHED_ARTIFACT
     ),
