@@ -390,3 +390,48 @@ def test_store_without_files_is_an_error(tmp_path: Path, monkeypatch: pytest.Mon
 def test_unknown_pipeline_has_exit_code_2(store: Store) -> None:
     code, facts = fsck("shopp")
     assert (code, facts["error"]) == (2, "SpecError")
+
+
+def test_half_written_file_of_the_last_day_may_belong_to_a_run(store: Store) -> None:
+    path = Path(store.root) / f"artifacts/raw/.{'0' * 32}.part"
+    path.write_bytes(b"PAR1")
+    assert fsck("--repair")[0] == 0
+    assert path.exists()
+
+
+def test_torn_record_of_gc_is_named_with_the_way_out(store: Store) -> None:
+    uri = f"retention/pipeline={PIPELINE}.json"
+    store.write_json(uri, {"pipeline": PIPELINE, "before": "2024-03-02T00:00:00+00:00"})
+    truncate(Path(store.root) / uri)
+    code, facts = fsck()
+    (finding,) = [finding for finding in facts["findings"] if finding["file"] == uri]
+    assert (code, finding["state"], finding["repairable"]) == (1, "bad", False)
+    assert "nightcast gc --apply" in finding["step"]
+
+
+def test_locked_registry_is_not_moved_away(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.registry.database.LOCK_TIMEOUT_S", 0.1)
+    path = Path(store.root) / "mlflow/mlflow.db"
+    writer = sqlite3.connect(path, isolation_level=None)
+    writer.execute("BEGIN EXCLUSIVE")
+    before = path.read_bytes()
+    code, facts = fsck("--repair")
+    assert code == 1
+    assert [finding["message"] for finding in facts["findings"] if finding["state"] == "bad"] == ["cannot be read now"]
+    assert path.read_bytes() == before
+    writer.close()
+
+
+def test_one_repair_that_fails_does_not_stop_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = Path(store.root)
+    (root / "mlflow/mlflow.db").write_bytes(b"")
+    (root / LATEST).unlink()
+
+    def refuse(*_arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("deployments.maintenance.repair.restore_versions", refuse)
+    code, facts = fsck("--repair")
+    assert code == 1
+    assert (root / LATEST).exists()
+    assert any("No space left" in finding["message"] for finding in facts["findings"])

@@ -164,3 +164,58 @@ def test_collection_of_an_object_store(first_night: datetime) -> None:
 def test_wrong_duration_has_exit_code_2(store: Store, keep: str) -> None:
     code, facts = run("gc", f"--keep={keep}")
     assert (code, facts["error"]) == (2, "SpecError")
+
+
+@pytest.fixture
+def aged(store: Store) -> Store:
+    """Three nights of which every file is two days old."""
+    then = datetime.now(UTC) - timedelta(days=2)
+    for path in Path(store.root).rglob("*"):
+        os.utime(path, (then.timestamp(), then.timestamp()))
+    return store
+
+
+@pytest.mark.parametrize("folder", ["decisions", "runs", "snapshots"])
+def test_nothing_is_deleted_while_a_record_cannot_be_read(aged: Store, folder: str, bytes_of: ReadBytes) -> None:
+    root = Path(aged.root)
+    path = sorted((root / folder / f"pipeline={PIPELINE}").iterdir())[0]
+    path.write_bytes(path.read_bytes()[:40])
+    before = bytes_of(root)
+    code, facts = run("gc", "--keep", "1d", "--apply")
+    assert (code, facts["error"]) == (1, "RecordsUnreadable")
+    assert f"{path.relative_to(root)} cannot be read" in facts["message"]
+    assert "nightcast fsck --repair" in facts["message"]
+    assert bytes_of(root) == before
+
+
+def test_failed_night_is_not_the_night_that_the_next_compares_with(aged: Store) -> None:
+    later = night_of(5).isoformat()
+    failed = {"pipeline": PIPELINE, "flow": "nightly", "as_of": later, "started": later, "outcome": "refused"}
+    aged.write_json(f"runs/pipeline={PIPELINE}/refused-nightly-2024-03-06T000000Z.json", failed)
+    assert run("gc", "--keep", "1d", "--apply")[0] == 0
+    assert [path.name for path in Path(aged.root).glob("snapshots/*/*")] == ["vintage=2024-03-03T000000Z.json"]
+    for artifact in iterate_artifacts(aged.read_json(f"snapshots/pipeline={PIPELINE}/vintage=2024-03-03T000000Z.json")):
+        aged.get(artifact)
+
+
+def test_runs_and_aliases_of_people_are_kept(aged: Store) -> None:
+    from tasks.registry.mlflow_registry import ModelRegistry
+
+    registry = ModelRegistry(tracking_of(Path(aged.root)), PIPELINE)
+    experiment = registry.client.get_experiment_by_name(PIPELINE)
+    mine = registry.client.create_run(experiment.experiment_id, start_time=1).info.run_id
+    registry.client.set_registered_model_alias(PIPELINE, "production", "2")  # no decision names version 2
+    index, month = StoreIndex(aged), timedelta(days=30)
+    plan = plan_collection(index, month, tracking_of(Path(aged.root)))
+    expired = [run for runs in plan.runs.values() for run in runs]
+    assert mine not in [run.run for run in expired]
+    assert "2" not in [run.version for run in expired]
+
+
+def test_file_that_is_stored_again_counts_as_young(aged: Store) -> None:
+    data = b"<svg>drawn again</svg>"
+    stored = aged.put_bytes(data, "drawing", "svg")
+    path = Path(aged.root) / stored.uri
+    os.utime(path, (0, 0))
+    assert aged.put_bytes(data, "drawing", "svg") == stored
+    assert path.stat().st_mtime > datetime.now(UTC).timestamp() - 60

@@ -103,3 +103,15 @@ def test_files_of_a_database_outside_the_store_lie_next_to_it(tmp_path: Path, mo
     assert [path.read_bytes() for path in (tmp_path / "x-artifacts").rglob("weights.safetensors")] == [b"d1"]
     assert tracking.artifacts == (tmp_path / "x-artifacts").as_uri()
     assert not tracking.in_store
+
+
+def test_files_that_stayed_where_the_database_says_are_left_there(tmp_path: Path) -> None:
+    old, new = tmp_path / "old/mlflow", tmp_path / "new/mlflow"
+    (old / "artifacts").mkdir(parents=True)
+    new.mkdir(parents=True)
+    with sqlite3.connect(new / "mlflow.db") as db:
+        db.executescript(SCHEMA.replace("/old/store/mlflow", str(old)))
+    assert relocate_artifacts(new / "mlflow.db", (new / "artifacts").as_uri(), 2) == 0
+    with sqlite3.connect(new / "mlflow.db") as db:
+        recorded = [location for (location,) in db.execute("SELECT artifact_location FROM experiments")]
+    assert (old / "artifacts").as_uri() in recorded
