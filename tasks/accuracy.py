@@ -1,4 +1,4 @@
-"""Step 8: compare the forecasts of earlier nights with the actuals that have arrived, and publish both."""
+"""Compare the forecasts of earlier nights with the actuals that have arrived, and publish both."""
 
 import pandas as pd
 

@@ -1,4 +1,4 @@
-"""Step 9: compare the newest season with the seasons before it, and store Evidently's report.
+"""Compare the newest season with the seasons before it, and store Evidently's report.
 
    reference: whole seasons               current: the newest season
 ├───────┼───────┼─────────── … ───────┼───────┤ cutoff       so that a Monday is compared with Mondays

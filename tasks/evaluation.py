@@ -1,4 +1,4 @@
-"""Step 5: backtest every candidate and the baselines at the same rolling origins, and score them in source units."""
+"""Backtest every candidate and the baselines at the same rolling origins, and score them in source units."""
 
 import numpy as np
 import pandas as pd

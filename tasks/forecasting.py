@@ -1,4 +1,4 @@
-"""Step 7: forecast with the first usable model of the fallback order, audit the table, and publish it.
+"""Forecast with the first usable model of the fallback order, audit the table, and publish it.
 
 champion ── beaten tonight ──> the best baseline      champion ── damaged ──> a former champion ──> baselines
 

@@ -1,4 +1,4 @@
-"""Step 1 · source → raw: the table as it was known at the as-of, kept permanently.
+"""Read the source into the raw table: as it was known at the as-of, and kept.
 
        history: every column            as-of   the horizon: known covariates only
 ───────────────────────────────────────── │ ───────────────────── ┤   everything later: not read

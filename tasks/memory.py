@@ -1,4 +1,4 @@
-"""Step 4b: draw the memory of the trained networks: unrolled in time, gradient by lag, and a cell with its gates."""
+"""Draw the memory of the trained networks: unrolled in time, gradient by lag, and a cell with its gates."""
 
 import logging
 

@@ -1,4 +1,4 @@
-"""Step 6: log every challenger, decide the promotion, record the decision, and let the registry aliases follow it."""
+"""Log every challenger, decide the promotion, record the decision, and let the registry aliases follow it."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Step 10 · the results of a run → the morning page: what happened, and whether it needs attention."""
+"""Write the morning page of a run: what happened, and whether it needs attention."""
 
 from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup

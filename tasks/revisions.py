@@ -1,4 +1,4 @@
-"""Step 2b: compare this night's clean table with last night's and list late, rewritten and removed values.
+"""Compare this night's clean table with last night's and list late, rewritten and removed values.
 
 last night   1  2  ∅  4  5 │          tonight   1  9  3  ∅  5  6        revisions   2 → 9 rewritten
                     cutoff ┘                                                        ∅ → 3 late     4 → ∅ gone

@@ -1,4 +1,4 @@
-"""Step 4: train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
+"""Train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
 import time
 

@@ -1,4 +1,4 @@
-"""Step 2 · raw → clean: every row keeps the contract and is used, or goes to quarantine with the rule it broke.
+"""Check the raw table: every row keeps the contract and is used, or goes to quarantine with the rule it broke.
 
 raw ──► parse ──► check ──► quarantine      rows with a violation, and why
                     └─────► grid ──► clean  the other rows, one per series and step

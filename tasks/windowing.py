@@ -1,4 +1,4 @@
-"""Step 3: cut the clean table into windows. A window is an index into the table, never a copy of its values."""
+"""Cut the clean table into windows. A window is an index into the table, never a copy of its values."""
 
 from datetime import datetime
 

@@ -7,19 +7,23 @@ import typer
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 
-Pipelines = typer.Argument(metavar="[PIPELINE]...", help="Pipelines to check; by default all that the store has.")
+Pipelines = typer.Argument(metavar="PIPELINE", help="Pipelines to check. Default: all that the store has.")
 
 
 def fsck(
     pipelines: Annotated[list[str] | None, Pipelines] = None,
     repair: Annotated[
         bool,
-        typer.Option("--repair", help="Restore damaged files from intact copies in the store, while no night runs."),
+        typer.Option(
+            "--repair",
+            help="Restore damaged files from intact copies, move the rest to lost+found/, and rebuild the "
+            "registry. Waits until no night is running.",
+        ),
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Check every file of the store, and print each problem with what to do. Exit code 1 if the store is damaged."""
+    """Check files against their digests and records, and the registry. Exit code 1 if damaged; notes do not count."""
     configure(verbose, read_only=True)
     codes = []
 
@@ -35,14 +39,20 @@ def fsck(
 
 
 def gc(
-    keep: Annotated[str, typer.Option(metavar="DURATION", help="Nights younger than this keep everything.")] = "90d",
+    keep: Annotated[
+        str,
+        typer.Option(
+            metavar="DURATION", help="Keep everything of nights younger than this, and of the last night before them."
+        ),
+    ] = "90d",
     apply: Annotated[bool, typer.Option("--apply", help="Delete; by default nothing is deleted.")] = False,
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Free the space of old nights: tables, pages, cached results, models that never served. A dry run by default.
+    """Delete what old nights left behind: tables, pages, cached results, and models that never served.
 
-    Published forecasts, actuals, accuracy, decisions, manifests and every champion are kept for ever.
+    A dry run by default. Published forecasts, actuals, accuracy, decisions, manifests, contracts and every model that
+    ever was champion are kept for ever.
     """
     configure(verbose, read_only=True)
 

@@ -73,10 +73,13 @@ def _parse_job_variable(text: str) -> tuple[str, Any]:
 
 def doctor(
     pipelines: Annotated[list[str] | None, typer.Argument(help="Pipelines to check; by default all.")] = None,
-    max_age: Annotated[str, typer.Option(help="Older forecasts are an error.")] = "26h",
-    as_of: Annotated[str | None, typer.Option(help="Instant of the check; by default now.")] = None,
+    max_age: Annotated[str, typer.Option(help="Report an error if the newest forecast is older than this.")] = "26h",
+    as_of: Annotated[str | None, typer.Option(help="Check as if it were this time. Default: now.")] = None,
     notify: Annotated[
-        bool, typer.Option("--notify", help="Send problems that are new to the block nightcast-notify, for cron.")
+        bool,
+        typer.Option(
+            "--notify", help="Send problems not yet reported to the Prefect block nightcast-notify. Meant for cron."
+        ),
     ] = False,
     as_json: Json = False,
     verbose: Verbose = False,

@@ -43,6 +43,8 @@ class Damage(NamedTuple):
     step: str = ""
     repair: Repair | None = None
     pipeline: str = ""
+    is_unfinished: bool = False
+    """Whether a night that is still running leaves the file like this before it ends."""
 
     def as_json(self) -> dict[str, Any]:
         """Return the finding with the keys of `nightcast fsck --json`."""

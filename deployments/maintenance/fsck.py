@@ -8,14 +8,14 @@ from typing import Any
 
 from data_contracts.errors import SpecError, redact
 from deployments.maintenance import content_checks, file_checks, published_checks, record_checks, registry_checks
-from deployments.maintenance.exclusive import hold_all
 from deployments.maintenance.finding import Damage
+from deployments.maintenance.leases import hold_all
 from deployments.maintenance.repair import Repairer
 from deployments.maintenance.store_index import StoreIndex
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
-from tasks.storage.kinds import kind_of
+from tasks.engine.machine_memory import format_bytes
 from tasks.storage.store import StoreUnusable
 
 CHECKS = (
@@ -106,9 +106,7 @@ def _run(check: Callable[[StoreIndex], Iterable[Damage]], index: StoreIndex) -> 
 
 def _confirm(finding: Damage, busy: list[str]) -> Damage:
     """Turn a finding about what a running night is about to write into a note."""
-    is_state = kind_of(finding.uri).name in {"latest", "manifest", "snapshot"} and "is missing" in finding.message
-    is_behind = finding.message.startswith(("is not the newest vintage", "has the alias champion"))
-    if finding.state == "bad" and finding.pipeline in busy and (is_state or is_behind):
+    if finding.state == "bad" and finding.pipeline in busy and finding.is_unfinished:
         now = f"{finding.message}; a run is writing to {finding.pipeline} now"
         return finding._replace(state="note", message=now, step="Check again when it has ended.", repair=None)
     return finding
@@ -151,7 +149,7 @@ def _report(index: StoreIndex, findings: list[Damage], repaired: list[str], repa
         lines += [f"  → {finding.step}"] if finding.step else []
     repairable = sum(finding.repair is not None for finding in bad)
     hint = f"; nightcast fsck --repair brings {repairable} of them back" if repairable and not repair else ""
-    checked = f"{len(index.files):,} files, {size / 2**20:,.1f} MiB"
+    checked = f"{len(index.files):,} files, {format_bytes(size)}"
     count = "1 finding" if len(bad) == 1 else f"{len(bad)} findings"
     lines.append(f"damaged: {count} in {checked}{hint}" if bad else f"healthy: {checked}")
     return facts, "\n".join(lines)

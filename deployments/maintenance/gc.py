@@ -1,19 +1,18 @@
 """`nightcast gc`: free the space of old nights. What a kept night, a decision or a reader refers to stays."""
 
 import contextlib
-import re
 from collections import defaultdict
 from datetime import datetime, timedelta
 from typing import Any
 
-import pandas as pd
-
 from data_contracts.errors import NightcastError, SpecError
-from deployments.maintenance.exclusive import hold_all
 from deployments.maintenance.gc_plan import MIN_AGE, CollectionPlan, plan_collection
+from deployments.maintenance.leases import hold_all
 from deployments.maintenance.prefect_database import count_old_runs, delete_old_runs, prunable_database
 from deployments.maintenance.store_index import StoreIndex, parse_moment
 from flows.settings import Settings
+from models.data.windows import parse_duration
+from tasks.engine.machine_memory import format_bytes
 from tasks.registry.retention import delete_runs, shrink_database
 from tasks.storage import files
 from tasks.storage.inventory import remove_empty_folders
@@ -74,12 +73,12 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
 
 def _parse_keep(keep: str) -> timedelta:
     try:
-        age = pd.Timedelta(re.sub(r"(?<=\d)d\b", "D", keep))  # pandas deprecates the small letter
+        age = parse_duration(keep).to_pytimedelta()
     except ValueError as error:
         raise SpecError(f"--keep {keep!r} is not a duration. Write one such as 90d or 36h.") from error
-    if not age >= pd.Timedelta(0):
+    if not age >= timedelta(0):
         raise SpecError(f"--keep {keep!r} must not be negative. Write a duration such as 90d.")
-    return age.to_pytimedelta()
+    return age
 
 
 def _record(plan: CollectionPlan, stores: dict[str, Store]) -> None:
@@ -128,13 +127,13 @@ def _report(plan: CollectionPlan, keep: str, applied: bool, prefect_runs: int) -
         "bytes": size,
     }
     lines = [
-        f"{kind:<12} {counts['files']:>8,} files {_format_size(counts['bytes']):>12}"
+        f"{kind:<12} {counts['files']:>8,} files {format_bytes(counts['bytes']):>12}"
         for kind, counts in sorted(kinds.items(), key=lambda item: -item[1]["bytes"])
     ]
     lines += [f"{'mlflow.db':<12} {runs:>8,} runs"] if runs else []
     lines += [f"{'prefect.db':<12} {prefect_runs:>8,} runs"] if prefect_runs else []
     lines += [f"{pipeline}: kept from {_format(before)} on" for pipeline, before in sorted(plan.before.items())]
-    total = f"{len(plan.files):,} files, {_format_size(size)}"
+    total = f"{len(plan.files):,} files, {format_bytes(size)}"
     total += f", {runs + prefect_runs:,} runs of databases" if runs + prefect_runs else ""
     if not plan.files and not runs and not prefect_runs:
         lines.append(f"nothing to delete: no night is older than {keep}, or its files are still needed")
@@ -143,10 +142,6 @@ def _report(plan: CollectionPlan, keep: str, applied: bool, prefect_runs: int) -
     else:
         lines.append(f"would delete: {total}; run nightcast gc --keep {keep} --apply to delete it")
     return facts, "\n".join(lines)
-
-
-def _format_size(size: int) -> str:
-    return f"{size / 2**20:,.1f} MiB"
 
 
 def _format(moment: datetime) -> str:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from deployments.instance_lock import running_instance
 from deployments.process_environment import prefect_home, variable
+from tasks.registry.database import open_database
 
 LOCK_TIMEOUT_S = 10.0
 
@@ -26,7 +27,7 @@ def count_old_runs(database: Path, keep: timedelta) -> int:
     query = "SELECT count(*) FROM flow_run WHERE end_time < ? AND parent_task_run_id IS NULL"
     with (
         contextlib.suppress(sqlite3.Error),  # not Prefect's, or of a release with other tables
-        contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as db,
+        open_database(database, "ro", LOCK_TIMEOUT_S) as db,
     ):
         return int(db.execute(query, (before,)).fetchone()[0])
     return 0
@@ -53,8 +54,5 @@ def delete_old_runs(database: Path, keep: timedelta) -> None:
     }
     with temporary_settings(settings):
         asyncio.run(delete())
-    with (
-        contextlib.suppress(sqlite3.OperationalError),
-        contextlib.closing(sqlite3.connect(database, timeout=LOCK_TIMEOUT_S)) as db,
-    ):
+    with contextlib.suppress(sqlite3.OperationalError), open_database(database, "rw", LOCK_TIMEOUT_S) as db:
         db.execute("VACUUM")

@@ -57,11 +57,11 @@ def check_latest(index: StoreIndex) -> Iterator[Damage]:
             continue
         newest = max(past or near)
         message = "is missing" if digest is None else f"is not the newest vintage, {vintages[newest]}"
-        message = index.describe_link(uri) or message
+        link = index.describe_link(uri)
         step = f"--repair publishes the newest vintage there, or run {index.rerun(pipeline, newest)}"
         is_intact = index.digest(vintages[newest]) == _published_digest(vintages[newest], index)
         repair = Repair("publish latest", uri, vintages[newest]) if is_intact else None  # the vintage first
-        yield Damage(uri, "bad", message, "readers of latest/", step, repair, pipeline)
+        yield Damage(uri, "bad", link or message, "readers of latest/", step, repair, pipeline, is_unfinished=not link)
 
 
 def _vintages(pipeline: str, index: StoreIndex) -> dict[datetime, str]:

@@ -66,12 +66,13 @@ def check_snapshots(index: StoreIndex) -> Iterator[Damage]:
             continue
         if uri in parsed and _agrees(parsed[uri], own):
             continue
-        message = "is missing" if uri not in index.files else TORN
+        is_missing = uri not in index.files
+        message = "is missing" if is_missing else TORN
         affected = "the revisions and the incremental read of the next night"
         step, repair = f"Run the night again: {index.rerun(kind.pipeline, night)}", None
         if own:
             step, repair = "--repair writes it again from the manifest of the night", Repair("rebuild snapshot", uri)
-        yield Damage(uri, "bad", message, affected, step, repair, kind.pipeline)
+        yield Damage(uri, "bad", message, affected, step, repair, kind.pipeline, is_missing)
 
 
 def check_contracts(index: StoreIndex) -> Iterator[Damage]:
@@ -114,7 +115,7 @@ def check_manifests(index: StoreIndex) -> Iterator[Damage]:
         message = "is missing, but its night wrote a page" if has_page else "is missing: its night did not end"
         step = f"Run the night again: {index.rerun(record.pipeline, record.night)}"
         state: DamageState = "bad" if has_page else "note"
-        yield Damage(uri, state, message, "nightcast show of this night", step, None, record.pipeline)
+        yield Damage(uri, state, message, "nightcast show of this night", step, None, record.pipeline, has_page)
 
 
 def check_pages(index: StoreIndex) -> Iterator[Damage]:

@@ -82,7 +82,7 @@ def _check_alias(
     message = f"has the alias champion of {pipeline} at version {alias or 'none'}, the newest decision at {version}"
     step = "--repair sets it; forecasts use the decision in the meantime."
     affected = "whoever loads the champion from MLflow"
-    yield Damage(name, "bad", message, affected, step, Repair("alias", pipeline), pipeline)
+    yield Damage(name, "bad", message, affected, step, Repair("alias", pipeline), pipeline, is_unfinished=True)
 
 
 def _check_weights(

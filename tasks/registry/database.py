@@ -4,7 +4,9 @@ import contextlib
 import os
 import sqlite3
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal
 
 from data_contracts.errors import NightcastError
 
@@ -21,6 +23,15 @@ class RegistryBusy(NightcastError):
             f"the database of the registry, {path}, cannot be read now: {error}. Run the command again when no other "
             "process writes to it, and check its permissions."
         )
+
+
+@contextlib.contextmanager
+def open_database(
+    path: Path, mode: Literal["ro", "rw"], timeout: float = LOCK_TIMEOUT_S
+) -> Iterator[sqlite3.Connection]:
+    """Open a SQLite database that exists, and close it. A connection of `sqlite3` itself only ends the transaction."""
+    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout)) as connection:
+        yield connection
 
 
 def ensure_database(path: Path) -> None:
@@ -81,7 +92,7 @@ def database_fault(path: Path | None) -> str:
     if header != SQLITE_HEADER:
         return "is not a SQLite database" if header else "is empty"
     try:
-        with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=rw", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
+        with open_database(path, "rw") as db:
             result = str(db.execute("PRAGMA quick_check(1)").fetchone()[0])
             tables = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     except sqlite3.DatabaseError as error:

@@ -1,10 +1,8 @@
 """What the registry holds. A SQLite database that does not exist is created, as by every use of MLflow."""
 
-import contextlib
-import sqlite3
 from typing import NamedTuple
 
-from tasks.registry.database import LOCK_TIMEOUT_S
+from tasks.registry.database import open_database
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 
 
@@ -40,6 +38,6 @@ def next_version(tracking: TrackingSettings, pipeline: str) -> int:
     path = tracking.database
     if path is None or not path.exists():
         return 1
-    with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
+    with open_database(path, "ro") as db:
         query = "SELECT max(version) FROM model_versions WHERE name = ?"
         return int(db.execute(query, (pipeline,)).fetchone()[0] or 0) + 1

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from tasks.registry.database import LOCK_TIMEOUT_S
+from tasks.registry.database import open_database
 
 log = logging.getLogger("nightcast")
 
@@ -43,7 +43,7 @@ def relocate_artifacts(database: Path, location: str, shared_parts: int) -> int:
     Raises:
         sqlite3.Error: The database cannot be written, or is damaged.
     """
-    with contextlib.closing(sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=LOCK_TIMEOUT_S)) as db:
+    with open_database(database, "rw") as db:
         if not list(_former_locations(db, location, shared_parts)):
             return 0
         db.isolation_level = None

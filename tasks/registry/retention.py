@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from tasks.registry.database import LOCK_TIMEOUT_S, RegistryBusy, database_fault
+from tasks.registry.database import RegistryBusy, database_fault, open_database
 from tasks.registry.inspection import read_registry
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 
@@ -58,10 +58,7 @@ def delete_runs(tracking: TrackingSettings, pipeline: str, runs: Sequence[Expire
 def shrink_database(tracking: TrackingSettings) -> None:
     """Give the space of deleted runs back to the disk, unless another process uses the database."""
     if tracking.database and _is_usable(tracking):
-        with (
-            contextlib.suppress(sqlite3.OperationalError),
-            contextlib.closing(sqlite3.connect(tracking.database, timeout=LOCK_TIMEOUT_S)) as db,
-        ):
+        with contextlib.suppress(sqlite3.OperationalError), open_database(tracking.database, "rw") as db:
             db.execute("VACUUM")
 
 

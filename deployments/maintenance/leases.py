@@ -29,7 +29,8 @@ def hold_all(pipelines: Sequence[str], run: str, store: Store, settings: LeaseSe
     Raises:
         LeaseHeld: A run still held one of the leases when the waiting time was over.
     """
-    deadline = time.monotonic() + settings.wait
+    started = time.monotonic()
+    deadline = started + settings.wait
     while True:
         try:
             with contextlib.ExitStack() as leases:
@@ -43,9 +44,9 @@ def hold_all(pipelines: Sequence[str], run: str, store: Store, settings: LeaseSe
                     )
                 kept = leases.pop_all()
             break
-        except LeaseHeld:
+        except LeaseHeld as held:
             if time.monotonic() >= deadline:
-                raise
+                raise LeaseHeld(held.pipeline, held.holder, time.monotonic() - started) from held
             time.sleep(RETRY_DELAY_S)
     with kept:
         yield stores

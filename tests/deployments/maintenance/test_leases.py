@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from data_contracts.errors import LeaseHeld
-from deployments.maintenance.exclusive import hold_all
+from deployments.maintenance.leases import hold_all
 from tasks.storage.lease import LeaseSettings, hold_lease, holder
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
