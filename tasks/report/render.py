@@ -1,6 +1,7 @@
 """Render the morning page: one night as one HTML file. Pure: the same `ReportData` gives the same bytes."""
 
 import base64
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -74,6 +75,7 @@ def render_page(data: ReportData) -> str:
     return page.translate(CONTROL_CHARACTERS).encode("utf-8", "replace").decode("utf-8")
 
 
+@functools.cache
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),

@@ -5,6 +5,7 @@ judged from outside: exit code, output, store and registry.
 """
 
 import contextlib
+import functools
 import importlib
 import os
 import shutil
@@ -107,17 +108,42 @@ class World:
         }
 
 
-def import_heavy_libraries() -> None:
-    """Import what a night imports, once, so that forked processes start at once."""
+@functools.cache
+def warm_up() -> None:
+    """Import and compile what a night needs, once: forked processes inherit it and start at once."""
     for name in HEAVY:
         importlib.import_module(name)
+    from tasks.registry.database import close_connections
+    from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
+    from tasks.report.render import _template
+
+    from mlflow.store.db import utils
+
+    _template()
+    utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)  # it reads 70 files
+    model = LoggedModel(
+        name="warm-up",
+        digest="0" * 64,
+        settings={"a": "b"},
+        metrics={"a": 1.0},
+        curve=(1.0,),
+        weights=b"",
+        settings_json="{}",
+    )
+    with tempfile.TemporaryDirectory() as folder:  # the first use of MLflow's tables compiles its queries
+        tracking = TrackingSettings(uri=f"sqlite:///{folder}/mlflow.db", artifacts=f"{folder}/artifacts")
+        registry = ModelRegistry(tracking, "warm-up")
+        registry.set_alias(
+            "champion", registry.register_version(model.digest, registry.log_model(model, "warm-up"), "warm-up")
+        )
+        close_connections(tracking.uri)
 
 
 def run_forked(
     arguments: tuple[str, ...], folder: Path, inject: Inject | None, environment: Mapping[str, str]
 ) -> Ended:
     """Run the command line in a forked process. It is killed after MAX_NIGHT_S, which counts as exit code -9."""
-    import_heavy_libraries()
+    warm_up()
     started = time.monotonic()
     with tempfile.TemporaryFile() as output:
         child = os.fork()

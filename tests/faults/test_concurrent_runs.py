@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.harness import NIGHTS, import_heavy_libraries, run_forked
+from tests.faults.harness import NIGHTS, warm_up, run_forked
 from tests.faults.invariants import output_violations, violations
 from tests.faults.scenario import differences
 
@@ -15,7 +15,7 @@ NIGHT = NIGHTS[2]
 
 def start(world, *arguments):
     """Run a command in a process of its own; returns a function that waits for it and returns its exit code."""
-    import_heavy_libraries()
+    warm_up()
     log = world.folder.with_name(f"log-{time.monotonic_ns()}")
     child = os.fork()
     if child == 0:
@@ -69,7 +69,7 @@ def test_maintenance_beside_nights_loses_nothing(world, undisturbed):
 def test_holder_of_the_lease_that_is_stopped_cannot_write_later(world, undisturbed):
     """A suspended run (SIGSTOP) outlives its lease; another takes over, and the first may not write when it wakes."""
     environment = {"NIGHTCAST_STORE": str(world.store), "NIGHTCAST_LEASE_SECONDS": "2"}
-    import_heavy_libraries()
+    warm_up()
     log = world.folder.with_name("stopped.log")
     child = os.fork()
     if child == 0:

@@ -21,6 +21,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tasks.registry.database import ensure_database
 from tests.faults.failpoints import kill_at
 from tests.faults.harness import World
 from tests.faults.invariants import output_violations, violations
@@ -221,6 +222,8 @@ def sequences(build_world, panel) -> Sequences:
     changed = panel.assign(late=panel["late"].where(~later, panel["late"] + 1))
     short = panel[panel["hour_utc"] >= pd.Timestamp("2024-01-04T00:00Z")]
     world = build_world("sequences")
+    (world.store / "mlflow").mkdir(parents=True)
+    ensure_database(world.store / "mlflow/mlflow.db")  # killed while it is created: see the commit phases
     world.save()
     return Sequences(world, (panel, changed, short))
 
