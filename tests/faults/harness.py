@@ -113,11 +113,11 @@ def warm_up() -> None:
     """Import and compile what a night needs, once: forked processes inherit it and start at once."""
     for name in HEAVY:
         importlib.import_module(name)
+    from mlflow.store.db import utils
+
     from tasks.registry.database import close_connections
     from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
     from tasks.report.render import _template
-
-    from mlflow.store.db import utils
 
     _template()
     utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)  # it reads 70 files

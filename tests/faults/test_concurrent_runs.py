@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from tests.faults.harness import NIGHTS, warm_up, run_forked
+from tests.faults.harness import NIGHTS, run_forked, warm_up
 from tests.faults.invariants import output_violations, violations
 from tests.faults.scenario import differences
 
