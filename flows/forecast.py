@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
 from flows.runs.outcome import Outcome
+from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
@@ -42,4 +43,5 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
             past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
-        return run.close(results, report.attempt(results, spec.forecast_setup, store))
+        about = collect_page_context(spec, run.as_of, run.settings)
+        return run.close(results, report.attempt(results, spec.forecast_setup, about, store))

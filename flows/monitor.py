@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
 from flows.runs.outcome import Outcome
+from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
@@ -29,10 +30,11 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         champion = run.checked(champion_at(spec.name, run.as_of, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
-        drifted = watch_drift(validated.clean, validated.cutoff, spec.input_spec, spec.drift, night, store)
+        drifted = watch_drift(validated.clean, validated.cutoff, spec.forecast_setup, spec.drift, night, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
             drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
-        return run.close(results, report.attempt(results, spec.forecast_setup, store))
+        about = collect_page_context(spec, run.as_of, run.settings)
+        return run.close(results, report.attempt(results, spec.forecast_setup, about, store))

@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Force, Pipeline, RunOverrides, run_name
 from flows.runs.outcome import Outcome
+from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
@@ -50,11 +51,12 @@ def nightly(
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
-        drifted = watch_drift.attempt(clean, cutoff, spec.input_spec, spec.drift, night, store)
+        drifted = watch_drift.attempt(clean, cutoff, spec.forecast_setup, spec.drift, night, store)
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
             realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
-        return run.close(results, report.attempt(results, spec.forecast_setup, store))
+        about = collect_page_context(spec, run.as_of, run.settings)
+        return run.close(results, report.attempt(results, spec.forecast_setup, about, store))

@@ -4,6 +4,7 @@ from prefect import flow
 
 from flows.pipeline.parameters import NO_OVERRIDES, AsOf, DryRun, Force, Pipeline, RunOverrides, run_name
 from flows.runs.outcome import Outcome
+from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.evaluation import evaluate
 from tasks.ingestion import ingest
@@ -50,4 +51,5 @@ def retrain(
             pictured=pictured, evaluated=evaluated, registered=registered, revised=revised,
             rewritten=run.rewritten, notices=run.notices,
         )  # fmt: skip
-        return run.close(results, report.attempt(results, spec.forecast_setup, store))
+        about = collect_page_context(spec, run.as_of, run.settings)
+        return run.close(results, report.attempt(results, spec.forecast_setup, about, store))

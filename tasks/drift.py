@@ -23,7 +23,8 @@ from models.data.calendar import seasons
 from models.data.panel import InputSpec
 from models.data.windows import MAX_PART_STEPS
 from tasks.engine.step import step
-from tasks.report.drift_page import refer_to_library, store_library
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.report.drift_page import finish_page, store_shared
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
@@ -129,7 +130,7 @@ def drift_thresholds(history: pd.DataFrame, view: InputSpec, spec: DriftSpec) ->
 
 
 def detect_drift(
-    current: pd.DataFrame, reference: pd.DataFrame, thresholds: dict[str, float], share: float
+    current: pd.DataFrame, reference: pd.DataFrame, thresholds: dict[str, float], share: float, target: str = "y"
 ) -> tuple[pd.DataFrame, dict[str, Any], str]:
     """Test each column for drift with Evidently.
 
@@ -138,6 +139,7 @@ def detect_drift(
         reference: The rows to compare with, with the same columns.
         thresholds: Distance from which a column counts as drifted, by column.
         share: Share of drifted columns that raises the alarm.
+        target: What Evidently's page and record call the column y: its name in the source.
 
     Returns:
         A table with a row per column (column, test, statistic, threshold, drifted), Evidently's record, and its HTML
@@ -147,7 +149,9 @@ def detect_drift(
     from evidently.presets import DataDriftPreset
 
     logging.getLogger("evidently").setLevel(logging.ERROR)
-    safe = {name: html.escape(name) for name in current.columns}  # Evidently writes names raw into its page
+    names = {name: target if name == "y" and target not in current.columns else name for name in current.columns}
+    safe = {name: html.escape(shown) for name, shown in names.items()}  # Evidently writes names raw into its page
+    columns = {shown: name for name, shown in safe.items()}
     definition = DataDefinition(numerical_columns=list(safe.values()))
     now, before = (Dataset.from_pandas(part.rename(columns=safe), definition) for part in (current, reference))
     preset = DataDriftPreset(
@@ -161,7 +165,7 @@ def detect_drift(
     status = {test["metric_config"]["metric_id"]: test["status"] for test in record["tests"]}
     rows = [
         {
-            "column": html.unescape(metric["config"]["column"]),
+            "column": columns[metric["config"]["column"]],
             "test": metric["config"]["method"],
             "statistic": float(metric["value"]),
             "threshold": float(metric["config"]["threshold"]),
@@ -170,7 +174,7 @@ def detect_drift(
         for metric in record["metrics"]
         if "column" in metric["config"]
     ]
-    return pd.DataFrame(rows), record, _number_widgets(refer_to_library(snapshot.get_html_str(as_iframe=False)))
+    return pd.DataFrame(rows), record, snapshot.get_html_str(as_iframe=False)
 
 
 def _number_widgets(page: str) -> str:
@@ -182,14 +186,14 @@ def _number_widgets(page: str) -> str:
 
 @step
 def watch_drift(
-    clean: Artifact, cutoff: datetime, view: InputSpec, spec: DriftSpec, context: RunContext, store: Store
+    clean: Artifact, cutoff: datetime, setup: ForecastSetup, spec: DriftSpec, context: RunContext, store: Store
 ) -> DriftResult:
     """Compare the newest season with the seasons before it, and store drift.html and drift.json with the morning page.
 
     Args:
         clean: The clean table.
         cutoff: The last observation that is known, in UTC.
-        view: The inputs of the models; their columns are tested.
+        setup: The inputs of the models, whose columns are tested, and the name of the target in the source.
         spec: The alarm level and the lengths of the windows.
         context: Pipeline and run id, which name the folder of the reports.
         store: The store that holds the table and takes the reports.
@@ -200,6 +204,7 @@ def watch_drift(
     Raises:
         NightcastError: If no column has values in both windows.
     """
+    view = setup.view
     history = scale_by_series(store.get(clean), pd.Timestamp(cutoff), view)
     current, reference = split_windows(history, view, spec)
     usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
@@ -210,18 +215,20 @@ def watch_drift(
             "drift.reference, or wait until there is more history."
         )
     thresholds = drift_thresholds(history, view, spec)
-    table, record, page = detect_drift(current[usable], reference[usable], thresholds, spec.share)
+    target = setup.target if setup.target and setup.target not in usable else "y"
+    table, record, page = detect_drift(current[usable], reference[usable], thresholds, spec.share, target)
+    page, shared = finish_page(page, context.pipeline, f"as of {context.as_of:%Y-%m-%d %H:%M} UTC")
     share = float(table["drifted"].mean())
     folder = report_dir(context.pipeline, context.run_id)
-    names = table.loc[table["drifted"], "column"]
+    names = table.loc[table["drifted"], "column"].replace("y", target)
     summary = (
         f"{len(names)} of {len(table)} columns drifted ({', '.join(names) or 'none'}); the alarm is at {spec.share:.0%}"
     )
     return DriftResult(
         table=store.put(table, "drift"),
-        page=store.put_at(page.encode(), "page", f"{folder}/drift.html"),
+        page=store.put_at(_number_widgets(page).encode(), "page", f"{folder}/drift.html"),
         record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
-        scripts=store_library(page, store),
+        scripts=store_shared(shared, store),
         share=share,
         drifted=share >= spec.share,
         summary=summary,

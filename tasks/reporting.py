@@ -5,6 +5,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import render
 from tasks.report.assemble import collect_report_data, leaderboard
 from tasks.report.forecast_image import render_forecast_image
+from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults
 from tasks.results.steps import ReportResult
 from tasks.storage.layout import report_dir
@@ -12,10 +13,10 @@ from tasks.storage.store import Store
 
 
 @step
-def report(results: RunResults, setup: ForecastSetup, store: Store) -> ReportResult:
+def report(results: RunResults, setup: ForecastSetup, about: PageContext, store: Store) -> ReportResult:
     """Write the morning page and the image of the forecast to the folder of the run."""
     board = leaderboard(results, setup.evaluation.metric, store)
-    data = collect_report_data(results, setup, board, store)
+    data = collect_report_data(results, setup, board, about, store)
     page = render.render_page(data)
     folder = report_dir(results.night.pipeline, results.night.run_id)
     rows = board.drop(columns=["bundle"], errors="ignore")

@@ -17,7 +17,7 @@ import deployments.server.notifications  # noqa: F401 - registers the default no
 from deployments.process_environment import variable
 from deployments.server.origin_guard import OriginGuard
 from deployments.server.prefect_server_settings import HOST
-from deployments.server.reports_app import ReportsApp
+from deployments.server.reports_app import SERVED_PATHS, ReportsApp
 
 
 def main(port: int) -> None:
@@ -26,7 +26,8 @@ def main(port: int) -> None:
         raise SystemExit("PREFECT_SERVER_API_AUTH_STRING is not set: start this server with nightcast up.")
     os.umask(0o077)  # the database and all that lies next to it
     app = create_app(final=True)
-    app.router.routes.insert(0, Mount("/reports", app=ReportsApp()))  # before the UI, which takes all other paths
+    for folder in SERVED_PATHS:  # before the UI, which takes all other paths
+        app.router.routes.insert(0, Mount(f"/{folder}", app=ReportsApp(folder)))
     hosts = [HOST, "localhost"]
     guarded = TrustedHostMiddleware(OriginGuard(app, hosts), allowed_hosts=hosts)
     uvicorn.run(guarded, host=HOST, port=port, log_level="warning", timeout_graceful_shutdown=5, server_header=False)

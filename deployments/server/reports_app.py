@@ -1,4 +1,4 @@
-"""Serves the pages under reports/ of the store read-only: an ASGI app inside the server of `nightcast up`.
+"""Serves pages and published forecasts of the store read-only: an ASGI app inside the server of `nightcast up`.
 
 Browsers open no file:// link from a page of the Prefect UI. The CSP sandbox gives each page its own origin, so that
 nothing in a page, such as the name of a series, can reach the Prefect API on the same port.
@@ -13,10 +13,16 @@ from starlette.types import Receive, Scope, Send
 from data_contracts.errors import NightcastError
 
 MEDIA_TYPES = {"html": "text/html; charset=utf-8", "svg": "image/svg+xml", "json": "application/json"}
-MEDIA_TYPES["js"] = "text/javascript; charset=utf-8"
-REPORT_PATH = re.compile(r"pipeline=[a-z0-9-]+/[A-Za-z0-9-]+/[a-z]+\.(?:html|svg|json)|assets/[0-9a-f]{64}\.js")
+MEDIA_TYPES |= {"js": "text/javascript; charset=utf-8", "css": "text/css; charset=utf-8"}
+MEDIA_TYPES |= {"parquet": "application/vnd.apache.parquet"}
+SERVED_PATHS = {
+    "reports": re.compile(
+        r"pipeline=[a-z0-9-]+/[\w-]+/[a-z]+\.(?:html|svg|json)|assets/[0-9a-f]{64}\.(?:js|css)", re.A
+    ),
+    "forecasts": re.compile(r"pipeline=[a-z0-9-]+/vintage=[0-9TZ-]+/forecasts\.parquet"),
+}
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "sandbox allow-scripts allow-popups",
+    "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cache-Control": "no-cache",
@@ -24,7 +30,10 @@ SECURITY_HEADERS = {
 
 
 class ReportsApp:
-    """Answers GET and HEAD of pipeline=…/<run>/<file>, and nothing outside reports/."""
+    """Answers GET and HEAD of the files in `folder` of the store that match its pattern, and of nothing else."""
+
+    def __init__(self, folder: str = "reports") -> None:
+        self.folder, self.pattern = folder, SERVED_PATHS[folder]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI defines it."""
@@ -32,17 +41,16 @@ class ReportsApp:
         await response(scope, receive, send)
 
     def _respond(self, method: str, path: str, root: str) -> Response:
-        match = REPORT_PATH.fullmatch(path.removeprefix(root).lstrip("/"))
+        match = self.pattern.fullmatch(path.removeprefix(root).lstrip("/"))
         if method not in ("GET", "HEAD"):
-            return PlainTextResponse("method not allowed: reports are read-only\n", 405, headers=SECURITY_HEADERS)
+            return PlainTextResponse("method not allowed: the store is read-only\n", 405, headers=SECURITY_HEADERS)
         if not match:
             return PlainTextResponse("page not found\n", 404, headers=SECURITY_HEADERS)
         from flows.settings import Settings  # takes a second: imported here, so that the server starts without it
-        from tasks.storage.layout import REPORTS_PREFIX
 
         store = Settings().opened_store
         try:
-            uri = f"{REPORTS_PREFIX}{match.group(0)}"
+            uri = f"{self.folder}/{match.group(0)}"
             data = store.get_bytes(store.artifact_at(uri))
         except NightcastError as error:
             return PlainTextResponse(f"{error}\n", 404, headers=SECURITY_HEADERS)

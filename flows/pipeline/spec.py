@@ -196,11 +196,10 @@ class PipelineSpec(SettingsSpec):
     @property
     def forecast_setup(self) -> ForecastSetup:
         """Inputs, outputs and evaluation of the forecasts."""
+        target = self.columns.y if isinstance(self.columns.y, str) else ""
+        extra = {"id_columns": self.columns.composite_ids, "target": target, "closed": self.cleaning.closed}
         bounds = OutputSpec(**self.forecast.model_dump())
-        ids, closed = self.columns.composite_ids, self.cleaning.closed
-        return ForecastSetup(
-            view=self.input_spec, bounds=bounds, evaluation=self.evaluation, id_columns=ids, closed=closed
-        )
+        return ForecastSetup(view=self.input_spec, bounds=bounds, evaluation=self.evaluation, **extra)
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:

@@ -75,7 +75,7 @@ def percent(share: Any, signed: bool = False) -> str:
 
 
 def duration(seconds: Any) -> str:
-    """Format seconds: 0.4 s, 12 s, 3 min 05 s, 1 h 02 min."""
+    """Format seconds: 0.4 s, 12 s, 3 min 05 s, 1 h 02 min, 2 d 03 h."""
     amount = number(seconds)
     if not math.isfinite(amount):
         return MISSING
@@ -86,7 +86,9 @@ def duration(seconds: Any) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
-    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+    return f"{whole // 86400} d {whole % 86400 // 3600:02d} h"
 
 
 def when(moment: datetime | None, zone: str, dates_only: bool = False) -> str:

@@ -50,11 +50,13 @@ class ForecastSpec(OutputSpec):
 class ForecastSetup(Spec):
     """Inputs, outputs and evaluation of one run. Models are compared only if they share inputs and outputs.
 
-    `id_columns` are the columns that together name a series, which published tables keep.
+    `id_columns` are the columns that together name a series, which published tables keep; `target` is the column of the
+    source that is forecast, empty if there are several.
     """
 
     view: InputSpec
     bounds: OutputSpec
     evaluation: EvaluationSpec
     id_columns: tuple[str, ...] = ()
+    target: str = ""
     closed: ClosedSetting = "auto"

@@ -7,11 +7,15 @@ import pandas as pd
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
 from tasks.report import page_data
+from tasks.report.changes import list_changes, published_series
 from tasks.report.data_health import health_rows
+from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
 from tasks.report.verdict import unregistered_reason, verdict
+from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
+from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
@@ -44,12 +48,16 @@ def leaderboard(results: RunResults, metric: str, store: Store) -> pd.DataFrame:
 
 
 def collect_report_data(
-    results: RunResults, setup: ForecastSetup, board: pd.DataFrame, store: Store
+    results: RunResults, setup: ForecastSetup, board: pd.DataFrame, about: PageContext, store: Store
 ) -> page_data.ReportData:
     """Collect everything the page of a run shows; `board` is its leaderboard."""
     clean = store.get(results.validated.clean)
     cutoff = pd.Timestamp(results.validated.cutoff)
-    state, lines = verdict(results)
+    state, (published, *others) = verdict(results)
+    newest = clean.loc[clean["y"].notna(), "ds"].max()
+    freshness = describe_freshness(newest, results.night.as_of, setup.view.freq) if pd.notna(newest) else ""
+    forecast = store.get(results.forecasted.table) if results.forecasted else pd.DataFrame()
+    before = store.get(results.past[-1].file) if results.past else None
     drifted = results.drifted if isinstance(results.drifted, DriftResult) else None
     registered = results.registered if isinstance(results.registered, RegistrationResult) else None
     rejected = results.validated.quarantine.uri if results.validated.quarantine else None
@@ -63,14 +71,18 @@ def collect_report_data(
         freq=setup.view.freq,
         season=setup.evaluation.season or setup.view.season,
         verdict=state,
-        lines=lines,
+        lines=(write_headline(published, results, board, setup.evaluation.metric, freshness), *others),
         failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
         leaderboard=board,
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
         history=_recent_history(clean, cutoff, setup),
-        forecast=store.get(results.forecasted.table) if results.forecasted else pd.DataFrame(),
-        yesterday=_last_forecast_with_actuals(results, clean, store),
+        changes=list_changes(results, published_series(forecast), None if before is None else published_series(before)),
+        target=setup.target,
+        about=about,
+        previous_href=_previous_page(before, results, store),
+        forecast=forecast,
+        yesterday=_match_actuals(before, clean),
         accuracy=_accuracy_by_night(results, store),
         health=health_rows(results, clean, cutoff, setup.view),
         quarantine=rules_broken(rejected, store),
@@ -100,11 +112,20 @@ def _recent_history(clean: pd.DataFrame, cutoff: pd.Timestamp, setup: ForecastSe
     return history.groupby("unique_id").tail(steps)
 
 
-def _last_forecast_with_actuals(results: RunResults, clean: pd.DataFrame, store: Store) -> pd.DataFrame | None:
-    if not results.past:
+def _match_actuals(before: pd.DataFrame | None, clean: pd.DataFrame) -> pd.DataFrame | None:
+    """Return the rows of the last forecast that have an actual by now."""
+    if before is None:
         return None
-    table = store.get(results.past[-1].file)
-    return table.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
+    return before.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
+
+
+def _previous_page(before: pd.DataFrame | None, results: RunResults, store: Store) -> str | None:
+    """Return the page of the night before, relative to the folder of this one; None if it has no page."""
+    if before is None or before.empty:
+        return None
+    run_id = str(before["run_id"].iloc[0])
+    page = f"{report_dir(results.night.pipeline, run_id)}/index.html"
+    return f"../{run_id}/index.html" if page in store.list_files(report_dir(results.night.pipeline, run_id)) else None
 
 
 def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None:

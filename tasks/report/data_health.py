@@ -1,20 +1,18 @@
-"""The section on data health: row counts, findings of the contract, and changes of it since the last night."""
+"""The section on data health: row counts, series without a forecast, age of the data, and findings of the contract."""
 
 import pandas as pd
 
 from models.data.calendar import is_calendar_step
 from models.data.panel import InputSpec
 from tasks.charts import formatting
-from tasks.engine.failure import StepFailure
 from tasks.modeling.series import SeriesWithoutForecast
+from tasks.report.headline import describe_freshness
 from tasks.report.page_data import HealthRow
 from tasks.report.without_forecast import SILENT_CAUSES
 from tasks.results import steps
 from tasks.results.row_counts import RowCounts
 from tasks.results.run import RunResults
-from tasks.results.steps import RevisionsResult
 
-CHANGE_STATES: dict[str, steps.Verdict] = {"breaking": "watch", "unclear": "watch", "compatible": "good"}
 MAX_NAMED_SERIES = 200  # of a cause, on the page
 MAX_FINDINGS = 20  # on the page; the manifest has all of them
 
@@ -31,12 +29,11 @@ def health_rows(
         view: The inputs of the models.
 
     Returns:
-        One row per count and known covariate, then one per change of the contract and one per finding.
+        One row per count and known covariate, then one per finding.
     """
     zone, dates = view.zone, is_calendar_step(view.freq)
     counts = results.validated.health
     newest = clean.loc[clean["y"].notna(), "ds"].max()  # before the cutoff if closed steps have passed since
-    age = pd.Timestamp(results.night.as_of) - newest
     rejected: steps.Verdict = "watch" if counts.quarantined else "good"
     left_out = [
         f"{len(names)} {word}" for word, names in (("ended", counts.ended), ("excluded", counts.set_aside)) if names
@@ -49,19 +46,14 @@ def health_rows(
         HealthRow("Rows in quarantine", formatting.count(counts.quarantined), "", rejected),
         HealthRow("Series", formatting.count(counts.series), ", ".join(left_out)),
         *_without_forecast(results.without_forecast),
-        *_revisions(results.revised),
         HealthRow("Gaps", formatting.count(counts.gaps), "steps without an observation, masked for the models"),
         HealthRow(
             "Last observation",
             formatting.when(newest, "UTC" if dates else zone, dates),
-            f"{formatting.duration(age.total_seconds())} before the as-of",
+            describe_freshness(newest, results.night.as_of, view.freq) if pd.notna(newest) else "",
         ),
         *_known_ahead(clean, cutoff, view),
         *(HealthRow("Note", note) for note in results.validated.notes),
-        *(
-            HealthRow("Contract changed", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
-            for change in results.rewritten[:MAX_FINDINGS]
-        ),
         *(HealthRow("Finding", finding, "", "watch") for finding in results.validated.findings[:MAX_FINDINGS]),
     )
 
@@ -100,12 +92,3 @@ def _row_sum(counts: RowCounts) -> str:
     return "read = used + quarantined" + (
         f" + {formatting.count(counts.held_back)} held back" if counts.held_back else ""
     )
-
-
-def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow, ...]:
-    """Return a row on past values that the source has changed since the night before, if it has changed any."""
-    if not isinstance(revised, RevisionsResult) or revised.table is None:
-        return ()
-    state: steps.Verdict = "watch" if revised.rewritten or revised.gone else "good"
-    note = f"since the night before; all in {revised.table.uri}, the first: {revised.first}"
-    return (HealthRow("Past values", revised.sentence, note, state),)

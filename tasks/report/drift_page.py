@@ -1,17 +1,24 @@
-"""The JavaScript of Evidently's page, stored once for all nights: it is nine tenths of the page.
+"""Finish Evidently's page: a title, a way back to the morning page, less data, and code that all nights share.
 
-reports/assets/<digest>.js   <──  reports/pipeline=<name>/<run>/drift.html, which opens from a disk without network
+reports/assets/<digest>.js, .css  <──  reports/pipeline=<name>/<run>/drift.html, which opens from disk without network
 """
 
 import hashlib
+import html
+import json
+import re
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from data_contracts.artifact import Artifact
 from tasks.storage.layout import REPORTS_PREFIX, report_asset_uri
 from tasks.storage.store import Store
 
 FROM_RUN = "../.."  # reports/, from the folder of a run
+MAX_DIGITS = 5  # of a number in a drawing
+STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+DATA = re.compile(r"var metric_\w+ = (?=\{)")
 
 
 @cache
@@ -23,22 +30,60 @@ def library() -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def refer_to_library(page: str) -> str:
-    """Replace the JavaScript within a page of Evidently by a reference to its file."""
-    script = f"<script>{library()}</script>"
-    return page.replace(script, f'<script src="{_href()}"></script>') if library() else page
+def finish_page(page: str, pipeline: str, night: str) -> tuple[str, dict[str, str]]:
+    """Give Evidently's page a title and a way back, and take out of it what all pages share.
+
+    Args:
+        page: Evidently's HTML.
+        pipeline: Name of the pipeline, for the title.
+        night: The as-of as text, for the title.
+
+    Returns:
+        The page, and the shared files by their path. A part of the page that is not as expected stays in it.
+    """
+    page, shared = _shrink_data(page), dict[str, str]()
+    if library() and (script := f"<script>{library()}</script>") in page:
+        uri = _shared_uri(library(), "js")
+        page, shared[uri] = page.replace(script, f'<script src="{_href(uri)}"></script>'), library()
+    if style := STYLE.search(page):
+        uri = _shared_uri(style[1], "css")
+        page, shared[uri] = page.replace(style[0], f'<link rel="stylesheet" href="{_href(uri)}">', 1), style[1]
+    title = html.escape(f"Drift · {pipeline} · {night}")
+    bar = (
+        '<p style="margin:16px 24px;font:15px system-ui,sans-serif">'
+        f'<a href="index.html">← The page of this night</a> · {title}</p>'
+    )
+    page = page.replace("<head>", f"<head><title>{title}</title>", 1)
+    return page.replace("<body>", f"<body>{bar}", 1), shared
 
 
-def store_library(page: str, store: Store) -> tuple[Artifact, ...]:
-    """Store the JavaScript to which a page refers; nothing if the page contains it."""
-    if not library() or _href() not in page:
-        return ()
-    return (store.put_at(library().encode(), "script", _uri()),)
+def store_shared(shared: dict[str, str], store: Store) -> tuple[Artifact, ...]:
+    """Store the files that the pages of all nights refer to."""
+    kinds = {"js": "script", "css": "style"}
+    return tuple(store.put_at(text.encode(), kinds[uri.rpartition(".")[2]], uri) for uri, text in shared.items())
 
 
-def _uri() -> str:
-    return report_asset_uri(hashlib.sha256(library().encode()).hexdigest(), "js")
+def _shrink_data(page: str) -> str:
+    """Write the data of the drawings with few digits, and without Plotly's template, which each of them repeats."""
+    match = DATA.search(page)
+    if not match:
+        return page
+    data, end = json.JSONDecoder().raw_decode(page, match.end())
+    text = json.dumps(_reduce(data), separators=(",", ":")).replace("</", "<\\/")
+    return page[: match.end()] + text + page[end:]
 
 
-def _href() -> str:
-    return f"{FROM_RUN}/{_uri().removeprefix(REPORTS_PREFIX)}"
+def _reduce(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _reduce(item) for key, item in value.items() if key != "template"}
+    if isinstance(value, list):
+        return [_reduce(item) for item in value]
+    return float(f"{value:.{MAX_DIGITS}g}") if isinstance(value, float) else value
+
+
+def _shared_uri(text: str, suffix: str) -> str:
+    return report_asset_uri(hashlib.sha256(text.encode()).hexdigest(), suffix)
+
+
+def _href(uri: str) -> str:
+    return f"{FROM_RUN}/{uri.removeprefix(REPORTS_PREFIX)}"

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView
+from tasks.results.page_context import PageContext
 from tasks.results.steps import Verdict
 
 
@@ -74,6 +75,10 @@ class ReportData:
     leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage; best first
     metric: str
     decision: str
+    changes: tuple[HealthRow, ...] = ()  # since the night before
+    target: str = ""
+    about: PageContext = field(default_factory=PageContext)
+    previous_href: str | None = None
 
     history: pd.DataFrame  # unique_id, ds, y
     forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason

@@ -18,6 +18,7 @@ from tasks.charts.gradient_norms import draw_gradient_norms
 from tasks.modeling.scores import quantile_columns
 from tasks.report import memory_section, series_charts
 from tasks.report.page_data import FailureRow, ReportData
+from tasks.storage.layout import vintage_uri
 
 FOLDER = Path(__file__).parent
 SECTION_OF_STEP = {
@@ -37,6 +38,13 @@ SECTION_OF_STEP = {
 VERDICT_LABELS = {"good": "All is well", "watch": "Worth a look", "bad": "Needs a person"}
 CONTROL_CHARACTERS = {code: "\ufffd" for code in [*range(32), *range(127, 160)] if code not in (9, 10, 13)}
 MAX_NUMBERS = 48  # steps in the table of the forecast
+
+
+class Link(NamedTuple):
+    """A link below the figures; without an address it is plain text."""
+
+    text: str
+    href: str = ""
 
 
 class Tile(NamedTuple):
@@ -59,6 +67,7 @@ def render_page(data: ReportData) -> str:
         clock=clock,
         state=VERDICT_LABELS[data.verdict],
         tiles=_tiles(data, scores),
+        links=_links(data, clock.zone),
         main=series_charts.draw_main_card(series, clock),
         groups=groups,
         left_out=left_out,
@@ -116,6 +125,17 @@ def _tiles(data: ReportData, scores: pd.DataFrame) -> list[Tile]:
         Tile("Forecast rows", formatting.count(rows), f"{series} series, horizon {data.horizon}"),
         Tile("Rows in quarantine", formatting.count(rejected), f"rules broken: {len(data.quarantine)}"),
     ]
+
+
+def _links(data: ReportData, zone: str) -> list[Link]:
+    """Return where to go from the page: the tables, the servers, and the nights before and after."""
+    table = f"../../../{vintage_uri('forecasts', data.pipeline, data.as_of)}"
+    published = [] if data.forecast.empty else [Link("Forecasts (Parquet)", table)]
+    previous = [Link("Previous night", data.previous_href)] if data.previous_href else []
+    servers = [Link("Prefect", data.about.prefect_url), Link("MLflow", data.about.mlflow_url)]
+    following = data.about.next_night
+    schedule = [Link(f"Next night by the schedule: {formatting.when(following, zone)}")] if following else []
+    return [*published, *previous, *(link for link in servers if link.href), *schedule]
 
 
 def _champion_tile(data: ReportData) -> list[Tile]:

@@ -27,7 +27,7 @@ def _step_warnings(results: RunResults) -> list[str]:
         warnings.append(f"the champion did not forecast: {results.forecasted.rung.degraded_reason}")
     warnings += [
         f"{len(part.series)} series not forecast by the main model but by {part.candidate.label}: "
-        f"{_first_names(part.series)} ({part.reason})"
+        f"{first_names(part.series)} ({part.reason})"
         for part in (results.forecasted.fallbacks if results.forecasted else ())
     ]
     if isinstance(results.drifted, DriftResult) and results.drifted.drifted:
@@ -54,7 +54,7 @@ def _data_warnings(results: RunResults) -> list[str]:
         warnings.append(f"{count:,} row{'s are' if count > 1 else ' is'} in quarantine")
     if excluded := validated.health.set_aside:
         warnings.append(
-            f"{len(excluded)} series broke a rule and were excluded from the forecast: {_first_names(excluded)}"
+            f"{len(excluded)} series broke a rule and were excluded from the forecast: {first_names(excluded)}"
         )
     if breaking := sum(change.effect == "breaking" for change in results.rewritten):
         warnings.append(f"the contract changed since the last night: {breaking} breaking change{_plural(breaking)}")
@@ -63,13 +63,13 @@ def _data_warnings(results: RunResults) -> list[str]:
     silent = {*validated.health.ended, *(forecasted.left_out if forecasted else ())}
     if silent:
         warnings.append(
-            f"{len(silent)} series ended or lack future covariates and were not forecast: {_first_names(silent)}"
+            f"{len(silent)} series ended or lack future covariates and were not forecast: {first_names(silent)}"
         )
     reported = {*silent, *excluded}
     for cause in dict.fromkeys(entry.cause for entry in results.without_forecast if entry.cause not in SILENT_CAUSES):
         names = [entry.series for entry in results.without_forecast if entry.cause == cause]
         if remaining := [name for name in names if name not in reported]:
-            warnings.append(f"{len(remaining)} series not forecast, {cause}: {_first_names(remaining)}")
+            warnings.append(f"{len(remaining)} series not forecast, {cause}: {first_names(remaining)}")
     return warnings
 
 
@@ -82,7 +82,8 @@ def _plural(count: int) -> str:
     return "s" if count > 1 else ""
 
 
-def _first_names(names: Collection[str]) -> str:
+def first_names(names: Collection[str]) -> str:
+    """List the first names in order, with … if there are more."""
     return ", ".join(sorted(names)[:MAX_NAMES]) + (" …" if len(names) > MAX_NAMES else "")
 
 

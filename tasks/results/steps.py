@@ -146,7 +146,7 @@ class AccuracyResult(Spec):
 class DriftResult(Spec):
     """Result of `watch_drift`: a row per column, Evidently's page and record, and the share of drifted columns.
 
-    `scripts` are the files that the page shares with those of other nights.
+    `scripts` are the files, of JavaScript and CSS, that the page shares with those of other nights.
     """
 
     table: Artifact

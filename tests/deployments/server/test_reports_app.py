@@ -8,19 +8,20 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from deployments.server.prefect_server_settings import server_environment
-from deployments.server.reports_app import ReportsApp
+from deployments.server.reports_app import SERVED_PATHS, ReportsApp
 
 SCRIPT = f"assets/{'ab' * 32}.js"
+TABLE = "forecasts/pipeline=shop/vintage=2024-02-06T000000Z/forecasts.parquet"
 
 
 @pytest.fixture
 def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TestClient:
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path))
-    for name in ("pipeline=shop/r1/drift.html", SCRIPT, "assets/other.js", "assets/notes.txt"):
+    for name in ("pipeline=shop/r1/drift.html", SCRIPT, "assets/other.js", "assets/notes.txt", f"../{TABLE}"):
         path = tmp_path / "reports" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(name)
-    return TestClient(Starlette(routes=[Mount("/reports", app=ReportsApp())]))
+    return TestClient(Starlette(routes=[Mount(f"/{folder}", app=ReportsApp(folder)) for folder in SERVED_PATHS]))
 
 
 @pytest.mark.parametrize(
@@ -37,6 +38,14 @@ def test_only_pages_and_their_scripts_are_served(client: TestClient, path: str, 
     answer = client.get(f"/reports/{path}")
     assert (answer.status_code, answer.headers["content-type"]) == (status, media)
     assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_published_table_is_a_download_and_other_tables_are_not_served(client: TestClient) -> None:
+    page = "/reports/pipeline=shop/r1/index.html"
+    answer = client.get(f"{page}/../../../../{TABLE}")  # as the page refers to it
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/vnd.apache.parquet")
+    assert "allow-downloads" in answer.headers["content-security-policy"]
+    assert client.get("/forecasts/pipeline=shop/vintage=2024-02-06T000000Z/secrets.json").status_code == 404
 
 
 def test_server_of_up_deletes_old_runs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,7 +166,8 @@ def test_page_loads_nothing() -> None:
     read = Reader(render_page(report_data()))
     assert not [name for name, _ in read.attributes if name in ("src", "srcset", "data", "action")]
     assert {value for name, value in read.attributes if name == "href" and not str(value).startswith("#")} == {
-        "drift.html"
+        "drift.html",
+        "../../../forecasts/pipeline=nyc-delays/vintage=2013-11-30T050000Z/forecasts.parquet",
     }
     assert {"script", "link", "img", "iframe", "object"}.isdisjoint(read.tags)
 

@@ -1,0 +1,44 @@
+"""Collect what the morning page shows besides the results of the steps."""
+
+from datetime import datetime, timedelta
+from urllib.parse import quote
+
+from prefect.runtime import deployment
+from prefect.settings import get_current_settings
+
+from flows.pipeline.schedule import scheduled_times
+from flows.pipeline.spec import PipelineSpec
+from flows.settings import Settings
+from tasks.results.page_context import PageContext
+
+MAX_WAIT = timedelta(days=400)  # for the next night: a schedule may fire once a year
+
+
+def collect_page_context(spec: PipelineSpec, as_of: datetime, settings: Settings) -> PageContext:
+    """Return unit, next night and links of a run.
+
+    Prefect's link leads to the deployment, not to the run: a night that was killed and run again writes the same page.
+    """
+    columns = spec.compiled_contract.columns if spec.compiled_contract else ()
+    unit = next((column.unit for column in columns if column.name == spec.forecast_setup.target), None)
+    address = (get_current_settings().ui_url or "").rstrip("/")
+    runs = f"/deployments/deployment/{deployment.id}" if deployment.id else "/runs"
+    registry = (settings.mlflow_address or "").rstrip("/")
+    return PageContext(
+        unit=unit or "",
+        next_night=_find_next_night(spec, as_of),
+        prefect_url=f"{address}{runs}" if address else "",
+        mlflow_url=f"{registry}/#/models/{quote(spec.name)}" if registry else "",
+    )
+
+
+def _find_next_night(spec: PipelineSpec, as_of: datetime) -> datetime | None:
+    """Return when the schedule fires next; None for data that have ended. Midnight stands for the night of its date."""
+    if spec.schedule.as_of is not None:
+        return None
+    local = as_of.astimezone(spec.schedule.zone)
+    is_date = (local.hour, local.minute, local.second) == (0, 0, 0)
+    for moment in scheduled_times(spec, as_of, as_of + MAX_WAIT):
+        if not (is_date and moment.astimezone(spec.schedule.zone).date() == local.date()):
+            return moment
+    return None

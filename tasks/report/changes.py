@@ -1,0 +1,77 @@
+"""The section on what changed since the night before: champion, contract, history and series, each with the reason."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from tasks.engine.failure import StepFailure
+from tasks.report.page_data import HealthRow
+from tasks.report.verdict import first_names, unregistered_reason
+from tasks.results import steps
+from tasks.results.run import RunResults
+from tasks.results.steps import RegistrationResult, RevisionsResult
+
+CHANGE_STATES: dict[str, steps.Verdict] = {"breaking": "watch", "unclear": "watch", "compatible": "good"}
+MAX_CHANGES = 20  # of the contract, on the page; the manifest has all of them
+
+
+def list_changes(results: RunResults, forecast: Sequence[str], before: Sequence[str] | None) -> tuple[HealthRow, ...]:
+    """Describe what is different from the night before.
+
+    Args:
+        results: The results of the run.
+        forecast: Series that were forecast tonight.
+        before: Series of the newest earlier vintage; None for a first night.
+
+    Returns:
+        One row for the champion, then one per change of the forecasting model, series, history and contract.
+    """
+    return (
+        _champion(results),
+        *_forecasting_model(results),
+        *_new_series(forecast, before),
+        *_revisions(results.revised),
+        *(
+            HealthRow("Contract", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
+            for change in results.rewritten[:MAX_CHANGES]
+        ),
+    )
+
+
+def _champion(results: RunResults) -> HealthRow:
+    registered = results.registered
+    if not isinstance(registered, RegistrationResult):
+        label = results.champion.label if results.champion else "none"
+        return HealthRow("Champion", label, unregistered_reason(results) or "No promotion was decided in this run.")
+    label = registered.champion.label if registered.champion else "none"
+    value = f"{label} is new" if registered.moved else f"{label} stays" if registered.champion else "none yet"
+    return HealthRow("Champion", value, registered.reason, "good")
+
+
+def _forecasting_model(results: RunResults) -> tuple[HealthRow, ...]:
+    """Return a row if another model than the champion forecast."""
+    main = results.forecasted.rung if results.forecasted else None
+    if main is None or not main.degraded_reason:
+        return ()
+    return (HealthRow("Forecast by", f"{main.candidate.label}, a fallback", main.degraded_reason, "watch"),)
+
+
+def _new_series(forecast: Sequence[str], before: Sequence[str] | None) -> tuple[HealthRow, ...]:
+    added = sorted(set(forecast) - set(before)) if before is not None else []
+    if not added:
+        return ()
+    return (HealthRow("Series", f"{len(added)} forecast for the first time: {first_names(added)}"),)
+
+
+def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow, ...]:
+    """Return a row on past values that the source has changed since the night before, if it has changed any."""
+    if not isinstance(revised, RevisionsResult) or revised.table is None:
+        return ()
+    state: steps.Verdict = "watch" if revised.rewritten or revised.gone else "good"
+    note = f"since the night before; all in {revised.table.uri}, the first: {revised.first}"
+    return (HealthRow("Past values", revised.sentence, note, state),)
+
+
+def published_series(table: pd.DataFrame) -> list[str]:
+    """Return the names of the series in a forecast table, sorted."""
+    return sorted(table["unique_id"].unique()) if len(table) else []

@@ -1,0 +1,17 @@
+"""What the morning page shows besides the results of the steps: units, the next night, and links."""
+
+from datetime import datetime
+
+from data_contracts.spec import Spec
+
+
+class PageContext(Spec):
+    """Facts for the page that no step computes. They depend on spec and environment only: a rerun has the same.
+
+    `unit` is the unit of the target by the contract. Links are empty if no address is known.
+    """
+
+    unit: str = ""
+    next_night: datetime | None = None
+    prefect_url: str = ""
+    mlflow_url: str = ""
