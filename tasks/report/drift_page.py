@@ -18,7 +18,7 @@ from tasks.storage.store import Store
 FROM_RUN = "../.."  # reports/, from the folder of a run
 MAX_DIGITS = 5  # of a number in a drawing
 STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
-DATA = re.compile(r"var metric_\w+ = (?=\{)")
+DATA = re.compile(r"var (?:additional_graphs_)?metric_\w+ = (?=\{)")
 
 
 @cache
@@ -65,12 +65,12 @@ def store_shared(shared: dict[str, str], store: Store) -> tuple[Artifact, ...]:
 
 def _shrink_data(page: str) -> str:
     """Write the data of the drawings with few digits, and without Plotly's template, which each of them repeats."""
-    match = DATA.search(page)
-    if not match:
-        return page
-    data, end = json.JSONDecoder().raw_decode(page, match.end())
-    text = json.dumps(_reduce(data), separators=(",", ":")).replace("</", "<\\/")
-    return page[: match.end()] + text + page[end:]
+    parts, end = list[str](), 0
+    while match := DATA.search(page, end):
+        parts.append(page[end : match.end()])
+        data, end = json.JSONDecoder().raw_decode(page, match.end())
+        parts.append(json.dumps(_reduce(data), separators=(",", ":")).replace("</", "<\\/"))
+    return "".join([*parts, page[end:]])
 
 
 def _reduce(value: Any) -> Any:

@@ -28,7 +28,7 @@ def describe_skill(board: pd.DataFrame, metric: str, digest: str) -> str:
         return ""
     best = baselines.loc[baselines[metric].idxmin()]
     if best["bundle"] == digest:
-        return f"its {metric.upper()} of {formatting.figure(own)} is the lowest of all models tonight"
+        return f"its {metric.upper()} of {formatting.figure(own)} is the lowest of all baselines"
     change = own / float(best[metric]) - 1
     side = "below" if change < 0 else "above"
     return f"its {metric.upper()} is {formatting.percent(abs(change))} {side} the best baseline, {best['model_name']}"

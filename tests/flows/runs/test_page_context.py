@@ -1,0 +1,47 @@
+"""The page names the unit of the target, and the next night of the schedule."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from flows.pipeline.spec import PipelineSpec
+from flows.runs.page_context import collect_page_context
+from flows.settings import Settings
+
+
+def spec_of(**schedule: Any) -> PipelineSpec:
+    return PipelineSpec.model_validate(
+        {
+            "name": "shop",
+            "source": {"kind": "csv", "path": "shop.csv"},
+            "columns": {"ds": "day", "y": "sold"},
+            "freq": "D",
+            "windowing": {"horizon": 7},
+            "schedule": {"timezone": "Europe/Berlin", **schedule},
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "as_of", "following"),
+    [
+        ({}, datetime(2024, 2, 5, 23, tzinfo=UTC), datetime(2024, 2, 7, 2, tzinfo=UTC)),  # midnight of Berlin: a date
+        ({}, datetime(2024, 2, 6, 2, tzinfo=UTC), datetime(2024, 2, 7, 2, tzinfo=UTC)),
+        ({"cron": "0 * * * *"}, datetime(2024, 2, 6, 10, 20, tzinfo=UTC), datetime(2024, 2, 6, 11, tzinfo=UTC)),
+        ({"as_of": "2024-02-06"}, datetime(2024, 2, 6, 2, tzinfo=UTC), None),  # data that have ended
+    ],
+)
+def test_next_night_is_that_of_the_schedule(
+    schedule: dict[str, Any], as_of: datetime, following: datetime | None
+) -> None:
+    assert collect_page_context(spec_of(**schedule), as_of, Settings()).next_night == following
+
+
+def test_links_are_empty_without_servers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NIGHTCAST_MLFLOW_UI", raising=False)
+    about = collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings())
+    assert (about.unit, about.mlflow_url) == ("", "")
+    monkeypatch.setenv("NIGHTCAST_MLFLOW_UI", "http://127.0.0.1:5000/")
+    about = collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings())
+    assert about.mlflow_url == "http://127.0.0.1:5000/#/models/shop"

@@ -1,0 +1,50 @@
+"""What changed since the night before is named with its reason: champion, fallback, series, history, contract."""
+
+from data_contracts.artifact import Artifact
+from data_contracts.contract_diff import Change
+from tasks.modeling.candidate import Candidate
+from tasks.report.changes import list_changes
+from tasks.report.page_data import HealthRow
+from tasks.results.steps import Fallback, ForecastResult, RegistrationResult, RevisionsResult
+from tests.tasks.report.test_verdict import AS_OF, artifact, run_results
+
+BASELINE = Candidate(name="linear", role="baseline", bundle=artifact())
+GRU = Candidate(name="gru-8", role="champion", bundle=artifact(), version="4")
+
+
+def test_champion_that_stays_is_the_only_row_of_an_ordinary_night() -> None:
+    (row,) = list_changes(run_results(), ["a", "b"], ["a", "b"])
+    assert row == HealthRow("Champion", "gru-8 v3 stays", "gru-8 stays", "good")
+
+
+def test_new_champion_is_named_with_the_reason() -> None:
+    new = RegistrationResult(champion=GRU, moved=True, reason="p = 0.01", decision=artifact())
+    assert list_changes(run_results(registered=new), [], None)[0] == HealthRow(
+        "Champion", "gru-8 v4 is new", "p = 0.01", "good"
+    )
+
+
+def test_fallback_is_named_with_the_reason() -> None:
+    rung = Fallback(candidate=BASELINE, degraded_reason="the champion can't forecast")
+    served = ForecastResult(table=artifact(), published=artifact(), rung=rung, last=AS_OF, series=2)
+    rows = list_changes(run_results(forecasted=served), [], None)
+    assert rows[1] == HealthRow("Forecast by", "linear, a fallback", "the champion can't forecast", "watch")
+
+
+def test_series_are_new_only_if_a_night_before_is_known() -> None:
+    assert list_changes(run_results(), ["a", "b"], None)[1:] == ()
+    assert list_changes(run_results(), ["a", "b"], ["a"])[1:] == (
+        HealthRow("Series", "1 forecast for the first time: b"),
+    )
+
+
+def test_changes_of_history_and_contract_are_listed() -> None:
+    table = Artifact(contract="revisions@1.0.0", uri="artifacts/revisions/1.parquet", digest="1" * 64, rows=1)
+    revised = RevisionsResult(rewritten=3, table=table, first="a at noon")
+    change = Change(where="y", what="is required now", effect="breaking")
+    rows = list_changes(run_results(revised=revised, rewritten=(change,)), [], None)
+    note = "since the night before; all in artifacts/revisions/1.parquet, the first: a at noon"
+    assert rows[1:] == (
+        HealthRow("Past values", "3 rewritten", note, "watch"),
+        HealthRow("Contract", "y: is required now", "breaking", "watch"),
+    )
