@@ -6,6 +6,7 @@ import pandas as pd
 from pydantic import Field, PositiveInt, field_validator
 
 from data_contracts.spec import SettingsSpec
+from models.data.windows import parse_duration
 
 
 class AlertSpec(SettingsSpec):
@@ -26,7 +27,7 @@ class AlertSpec(SettingsSpec):
     @classmethod
     def _parse_cooldown(cls, cooldown: str) -> str:
         try:
-            length = pd.Timedelta(cooldown)
+            length = parse_duration(cooldown)
         except ValueError as error:
             raise ValueError(f"{cooldown!r} is not a duration; write for example 7d or 12h") from error
         if not length >= pd.Timedelta(0):

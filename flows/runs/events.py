@@ -10,11 +10,11 @@ import logging
 from datetime import datetime
 from typing import Any
 
-import pandas as pd
 from prefect.context import FlowRunContext
 from prefect.events import emit_event
 
 from flows.pipeline.alerts import AlertSpec
+from models.data.windows import parse_duration
 from tasks.results.manifest import read_all
 from tasks.results.run import RunResults
 from tasks.results.steps import DriftResult, RegistrationResult
@@ -83,5 +83,5 @@ def _nights_without_promotion(pipeline: str, as_of: datetime, store: Store) -> i
 
 
 def _drifted_recently(pipeline: str, as_of: datetime, alerts: AlertSpec, store: Store) -> bool:
-    since = as_of - pd.Timedelta(alerts.cooldown).to_pytimedelta()
+    since = as_of - parse_duration(alerts.cooldown).to_pytimedelta()
     return any(DRIFT in run.events and since < run.as_of < as_of for run in read_all(store, pipeline))

@@ -65,6 +65,18 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
     raise AssertionError(f"the process ended before it printed {text!r}")
 
 
+def wait_until_handled(pid: int, number: signal.Signals) -> None:
+    """Wait until the process has a handler for a signal that Python leaves alone."""
+    for _ in range(600):
+        caught = next(
+            line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt")
+        )
+        if int(caught.split()[1], 16) >> (number - 1) & 1:
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"process {pid} does not handle {number.name}")
+
+
 def test_sigterm_ends_a_night_within_a_step(tmp_path):
     folder = small_world(tmp_path / "world", "small", epochs=400, end="2024-01-31")
     process = start(folder, *NIGHT, "--no-server")
@@ -86,7 +98,7 @@ def test_sigterm_ends_a_night_within_a_step(tmp_path):
 def test_sigint_before_the_run_changes_nothing(tmp_path):
     folder = small_world(tmp_path / "world", "small", end="2024-01-31")
     process = start(folder, *NIGHT, "--no-server")
-    time.sleep(0.7)  # it imports libraries now
+    wait_until_handled(process.pid, signal.SIGTERM)  # it imports libraries now
     errors, _ = stop(process, signal.SIGINT)
     assert process.returncode == 1
     assert errors.startswith("error: SIGINT stopped this run before its first step.")
