@@ -11,7 +11,7 @@ from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
-from flows.runs.interruption import end_within_grace, exit_at_once, raise_on_signals, was_interrupted
+from flows.runs.interruption import announce, end_within_grace, exit_at_once, interruption_of, raise_on_signals
 
 app = typer.Typer(
     add_completion=False,
@@ -185,11 +185,12 @@ def show(
 
 def main() -> None:
     """Entry point of the `nightcast` command."""
-    raise_on_signals()
     try:
+        raise_on_signals()
         app(prog_name="nightcast")
-    except SystemExit as ended:
-        if was_interrupted(ended):
+    except (SystemExit, KeyboardInterrupt) as ended:
+        if interruption := interruption_of(ended):
+            announce(interruption)  # outside a command, as while it is parsed, nobody else has
             exit_at_once(1)
         deadline = sys.modules.get("tasks.engine.deadline")  # loaded once a source is read
         if deadline and deadline.has_abandoned_work():

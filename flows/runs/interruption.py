@@ -72,12 +72,21 @@ def watch_signals() -> None:
         signal.set_wakeup_fd(_writers[-1].fileno(), warn_on_full_buffer=False)
 
 
-def was_interrupted(error: BaseException) -> bool:
-    """Return whether a signal is among the causes of an exception."""
+def interruption_of(error: BaseException) -> RunInterrupted | None:
+    """Return the error for the signal among the causes of an exception; None if a signal is not the cause."""
     cause: BaseException | None = error
-    while cause and not RunInterrupted.caused_by(cause, ""):
+    while cause:
+        if interruption := RunInterrupted.caused_by(cause, current_activity()):
+            return interruption
         cause = cause.__context__
-    return cause is not None
+    return None
+
+
+def announce(interruption: RunInterrupted) -> None:
+    """Print the sentence about a signal, unless the command has done so."""
+    if not announced.is_set():
+        announced.set()
+        sys.stderr.write(f"error: {interruption}\n")
 
 
 def exit_at_once(code: int) -> NoReturn:
@@ -116,7 +125,6 @@ def _end(interruption: RunInterrupted) -> None:
     for child in psutil.Process().children(recursive=True):
         with contextlib.suppress(psutil.Error):
             child.kill()
-    if not announced.is_set():
-        sys.stderr.write(f"error: {interruption}\n")
-        sys.stderr.flush()
+    announce(interruption)
+    sys.stderr.flush()
     os._exit(interruption.exit_code)

@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 from data_contracts.errors import RunInterrupted
-from flows.runs.interruption import was_interrupted
+from flows.runs.interruption import interruption_of
 from tests.deployments.conftest import NIGHTCAST, small_world, user_environment
 
 NIGHT = ("nightly", "small", "--as-of", "2024-01-29T03:00Z")
@@ -33,8 +33,8 @@ def test_exceptions_of_signals_are_described():
 def test_signal_is_recognised_behind_the_exceptions_of_others():
     error = StubbornLibrary()
     error.__context__ = KeyboardInterrupt("SIGTERM")
-    assert was_interrupted(error)
-    assert not was_interrupted(StubbornLibrary())
+    assert interruption_of(error)
+    assert interruption_of(StubbornLibrary()) is None
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[str]:
