@@ -37,7 +37,7 @@ from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
-from tasks.storage.vintages import publish_latest
+from tasks.storage.vintages import publish_latest, publish_latest_history
 
 # Left out of the manifest: large, and shown on the page.
 PAGE_ONLY_FIELDS: Any = {
@@ -127,6 +127,7 @@ class Run:
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, unless the run has one, and return how the run ended."""
         if results.forecasted:  # a cached night also restores latest/ if it was deleted
+            publish_latest_history(results.validated.clean, self.spec.name, self.as_of, self.store)
             publish_latest(results.forecasted.table, self.spec.name, self.as_of, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)

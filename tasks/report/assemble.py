@@ -108,9 +108,9 @@ def _last_forecast_with_actuals(results: RunResults, clean: pd.DataFrame, store:
 
 
 def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None:
-    if not isinstance(results.realised, AccuracyResult) or results.realised.accuracy is None:
+    if not isinstance(results.realised, AccuracyResult) or results.realised.scores is None:
         return None
-    table = store.get(results.realised.accuracy)
+    table = store.get(results.realised.scores)
     means = {name: (name, "mean") for name in ("mae", "mase", "coverage")}
     means["wql"] = ("wql", "median")  # of a series with a sum near zero it has no limit
     nights = table.groupby("forecast_vintage", as_index=False).agg(**means, rows=("rows", "sum"))

@@ -13,7 +13,7 @@ PATTERNS = {
     "quarantine": rf"quarantine/{PIPELINE}/{DIGEST}",
     "cache": r"cache/(?P<table>[^/]+)/[0-9a-f]+\.json",
     "published": rf"(?P<table>forecasts|actuals|accuracy)/{PIPELINE}/{VINTAGE}/(?P=table)\.parquet",
-    "latest": rf"latest/{PIPELINE}/forecasts\.parquet",
+    "latest": rf"latest/{PIPELINE}/(?:forecasts|history)\.parquet",
     "decision": rf"decisions/{PIPELINE}/{VINTAGE}\.json",
     "snapshot": rf"snapshots/{PIPELINE}/{VINTAGE}\.json",
     "contract": rf"contracts/{PIPELINE}/{VINTAGE}\.json",
