@@ -114,4 +114,4 @@ def require_published(table: str, pipeline: str, store: Store) -> dict[datetime,
 def nearest(name: str, known: list[str]) -> str:
     """Return a question with the name in `known` that is most like `name`; empty if none is similar."""
     close = difflib.get_close_matches(name, known, 1, 0.6)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f" (did you mean {close[0]!r}?)" if close else ""

@@ -123,7 +123,7 @@ def test_files_of_an_earlier_release_are_read_with_their_as_of(shop: Store, read
         (lambda reader: reader().forecasts(Selection(("abel",))), "series 'abel' has no row.*It has 3 series: a, b, c"),
         (
             lambda reader: reader().model_copy(update={"pipeline": "shp"}).forecasts(),
-            "'shp' has published nothing.*forecasts of shop; did you mean 'shop'",
+            "'shp' has published nothing.*forecasts of shop \\(did you mean 'shop'",
         ),
     ],
 )
