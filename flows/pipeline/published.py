@@ -23,7 +23,7 @@ from tasks.history.selection import Selection
 from tasks.storage.layout import forecasts_dir
 from tasks.storage.store import Store
 
-TABLES = ("forecasts", "actuals", "accuracy", "comparison", "history")
+TABLES = ("forecasts", "actuals", "accuracy", "comparison", "history", "changes")
 VINTAGES = ("newest", "all")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -62,7 +62,7 @@ def read(  # noqa: PLR0913 - one keyword for each thing that a reader may ask
     Args:
         pipeline: The path of its YAML file or its name.
         table: forecasts, actuals, accuracy, comparison (each forecast beside its actual) or history (the clean table
-            that a forecast was made from).
+            that a forecast was made from), or changes (levels, columns and series that differ from the vintage before).
         as_of: Only what was published for nights at or before this time; None: everything.
         vintages: Of forecasts, `newest` or `all`. Quantile levels that a vintage does not have are null.
         ds: Only these times: a date, a time, or FROM..TO with both ends included.
@@ -98,6 +98,8 @@ def read_table(request: ReadRequest, store: Store) -> pa.Table:
         raise SpecError(f"vintages {request.vintages!r} is unknown; write newest or all.")
     if request.table == "accuracy" and request.ds:
         raise SpecError("accuracy has one row per forecast and series, and no ds; leave ds out, or read comparison.")
+    if request.table == "changes" and (request.ds or request.series):
+        raise SpecError("changes has one row per change of a vintage; leave ds and series out.")
     pipeline = identify_pipeline(request.pipeline, store)
     reader = PublishedReader(pipeline=pipeline.name, store=store, as_of=_parse_as_of(request.as_of, pipeline.zone))
     selection = Selection(request.series, *_parse_range(request.ds, pipeline.zone))

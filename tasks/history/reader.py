@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
+from tasks.history.changes import list_changes
 from tasks.history.columns import AS_OF, concat_vintages
 from tasks.history.published import NotPublished, nearest, read_rows, read_vintage, require_published
 from tasks.history.selection import ALL_ROWS, Selection
@@ -127,6 +128,15 @@ class PublishedReader(Spec):
                 f"vintage, or run nightcast nightly {self.pipeline} --as-of {as_of:%Y-%m-%dT%H:%M:%SZ} again."
             )
         return self._require_series(read_rows(snapshot.clean.uri, self.store, selection), uri, selection)
+
+    def changes(self, _selection: Selection = ALL_ROWS) -> pa.Table:
+        """Return what differs from one vintage to the next: quantile levels, columns, series.
+
+        Returns:
+            A row per change: as_of, change, names.
+        """
+        self._vintages("forecasts")
+        return list_changes(self.pipeline, self.store, self.as_of)
 
     def _vintages(self, table: str) -> dict[datetime, str]:
         """Return the paths of a table by as-of. Nights of the future, which a wrong clock left, do not count."""

@@ -20,6 +20,7 @@ PATTERNS = {
     "asset": rf"reports/assets/{DIGEST}",
     "report": rf"reports/{PIPELINE}/(?P<run>[^/]+)/[^/]+",
     "manifest": rf"runs/{PIPELINE}/(?P<run>[^/]+)\.json",
+    "changes": rf"changes/{PIPELINE}\.md",
     "retention": rf"retention/{PIPELINE}\.json",
     "lease": rf"leases/{PIPELINE}/(?:\d+\.json|\.door)",
     "dry run": rf"dry-runs/{PIPELINE}/{VINTAGE}/(?P<rest>.+)",

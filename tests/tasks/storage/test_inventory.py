@@ -23,6 +23,7 @@ DIGEST = "ab" * 32
         ),
         ("latest/pipeline=shop/forecasts.parquet", StoredKind("latest", "shop")),
         ("latest/pipeline=shop/history.parquet", StoredKind("latest", "shop")),
+        ("changes/pipeline=shop.md", StoredKind("changes", "shop")),
         ("decisions/pipeline=shop/vintage=x.json", StoredKind("decision", "shop", vintage="x")),
         ("reports/pipeline=shop/r1/index.html", StoredKind("report", "shop", run="r1")),
         ("runs/pipeline=shop/r1.json", StoredKind("manifest", "shop", run="r1")),
