@@ -59,18 +59,18 @@ def load_past(
     """Load what the earlier nights published, which decides what this night adds: its digests are in the cache key."""
     forecasts = {pd.Timestamp(published.as_of): store.get(published.file) for published in past}
     first = min((table["ds"].min() for table in forecasts.values()), default=None)
-    known, tables = [], {}
+    known, tables = list[str](), dict[str, pd.DataFrame]()
     for kind, key in (("actuals", ACTUALS_KEY), ("accuracy", ACCURACY_KEY)):
         # a night before the first forecast time had none of these actuals
         earlier = published_between(kind, context.pipeline, first, context.as_of, store) if past else []
         known += [artifact.digest for artifact in earlier]
         tables[kind] = load_newest_versions(earlier, key, store)
-    key = {"clean": clean, "past": past, "context": context, "setup": setup, "known": known}
-    return CacheInputs(key, PastNights(forecasts, tables["actuals"], tables["accuracy"]))
+    inputs = {"clean": clean, "past": past, "context": context, "setup": setup, "known": known}
+    return CacheInputs(inputs, PastNights(forecasts, tables["actuals"], tables["accuracy"]))
 
 
 @step(cache_key=load_past)
-def score_past(  # noqa: PLR0913, PLR0917 - the last is loaded for the cache key
+def score_past(
     clean: Artifact,
     past: tuple[Published, ...],
     context: RunContext,

@@ -43,7 +43,9 @@ def test_file_of_the_user_that_hides_a_package_is_named(tmp_path: Path, hidden: 
     path.write_text("x = 1\n")
     result = run("import nightcast", tmp_path)
     last = result.stderr.strip().splitlines()[-1]
-    assert last.startswith(f"ImportError: {path} hides the package {hidden.split('/')[0].removesuffix('.py')!r}"), last
+    assert last.startswith(
+        f"ImportError: {path} hides the package {hidden.split('/', maxsplit=1)[0].removesuffix('.py')!r}"
+    ), last
     assert f"Rename it, or start Python in another folder; the package of Nightcast is in {ROOT}." in last
 
 

@@ -43,7 +43,9 @@ def reader_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     publish_accuracy(9, [(8, "a", 7.0), (8, "b", 6.0)], store)
     publish_actuals(10, [("a", 8, 1.5)], store)  # a correction
     draw, days = np.random.default_rng(1), pd.date_range("2023-01-01", periods=200, freq="D").strftime("%Y-%m-%d")
-    parts = [pd.DataFrame({"shop": name, "day": days, "sold": draw.poisson(9, len(days))}) for name in ("north", "south")]
+    parts = [
+        pd.DataFrame({"shop": name, "day": days, "sold": draw.poisson(9, len(days))}) for name in ("north", "south")
+    ]
     pd.concat(parts).to_csv(folder / "sales.csv", index=False)
     return folder
 

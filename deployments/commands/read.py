@@ -25,7 +25,7 @@ def read_published(
         file_format: csv, parquet or json; None: that of the suffix of `output`, else csv.
         output: The file; None: stdout.
         force: Overwrite the file.
-        as_json: The facts are printed, with the rows if there is no file.
+        as_json: The facts are printed, with the rows unless they go to a file.
 
     Returns:
         Facts and the same as text; None if the table was written to stdout.

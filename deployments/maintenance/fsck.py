@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from data_contracts.errors import SpecError, redact
-from deployments.maintenance import content_checks, file_checks, latest_checks, published_checks, record_checks, registry_checks
+from deployments.maintenance import (
+    content_checks,
+    file_checks,
+    latest_checks,
+    published_checks,
+    record_checks,
+    registry_checks,
+)
 from deployments.maintenance.exclusive import hold_all
 from deployments.maintenance.finding import Damage
 from deployments.maintenance.repair import Repairer

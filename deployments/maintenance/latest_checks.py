@@ -10,6 +10,7 @@ from deployments.maintenance.store_index import StoreIndex
 from tasks.history.columns import AS_OF
 from tasks.history.published import read_rows
 from tasks.history.selection import Selection
+from tasks.storage.kinds import kind_of
 from tasks.storage.layout import latest_history_uri, latest_uri
 from tasks.storage.vintages import MAX_AHEAD
 
@@ -50,12 +51,14 @@ def check_latest_history(index: StoreIndex) -> Iterator[Damage]:
         digest = index.digest(uri)
         if not nights and uri not in index.files:
             continue
-        if digest and (digest in {table.rpartition("/")[2].partition(".")[0] for table in tables} or not tables):
+        if digest and (digest in {kind_of(table).digest for table in tables} or not tables):
             continue
-        intact = [table for table in tables if index.digest(table) and index.digest(table) in table]
+        intact = [table for table in tables if index.digest(table) == kind_of(table).digest]
         if digest is None and uri not in index.files and not intact:
             continue
-        message = index.describe_link(uri) or ("is missing" if digest is None else "is not the newest vintage's history")
+        message = index.describe_link(uri) or (
+            "is missing" if digest is None else "is not the newest vintage's history"
+        )
         rerun = index.rerun(pipeline, max(nights, default=None))
         step = f"--repair publishes it from {intact[0]}" if intact else f"Run the night again: {rerun}"
         repair = Repair("publish latest", uri, intact[0]) if intact else None

@@ -152,12 +152,12 @@ def _parse_time(value: str | datetime, zone: str, option: str) -> datetime:
     """Convert a time to UTC. A date is its first moment; a time without an offset is in the zone of the schedule."""
     try:
         moment = pd.Timestamp(value)
-        if moment is pd.NaT:
-            raise ValueError("it is empty")
-        if moment.tz is None:
+        if moment is not pd.NaT and moment.tz is None:
             moment = moment.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
     except (ValueError, TypeError) as error:
         raise SpecError(f"{option} {value!r} is not a time: {error}. Write 2013-11-30 or an ISO time.") from error
+    if moment is pd.NaT:
+        raise SpecError(f"{option} {value!r} is not a time: it is empty. Write 2013-11-30 or an ISO time.")
     return moment.tz_convert(UTC).to_pydatetime()
 
 

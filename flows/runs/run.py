@@ -1,7 +1,6 @@
 """One run from opening to manifest: what every flow shares, so that a flow file contains only its steps."""
 
 import contextlib
-import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -20,12 +19,12 @@ from flows.runs.future import refuse_future, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
+from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
 from flows.settings import Settings
 from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
-from tasks.history.changes import record_changes
 from tasks.modeling.candidate import Candidate
 from tasks.registration import RegistrationSpec
 from tasks.registry.champion_repair import ChampionGuard
@@ -39,9 +38,6 @@ from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
-from tasks.storage.vintages import publish_latest, publish_latest_history
-
-log = logging.getLogger("nightcast")
 
 # Left out of the manifest: large, and shown on the page.
 PAGE_ONLY_FIELDS: Any = {
@@ -131,10 +127,7 @@ class Run:
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, unless the run has one, and return how the run ended."""
         if results.forecasted:  # a cached night also restores latest/ if it was deleted
-            publish_latest_history(results.validated.clean, self.spec.name, self.as_of, self.store)
-            publish_latest(results.forecasted.table, self.spec.name, self.as_of, self.store)
-            for sentence in record_changes(self.spec.name, self.as_of, self.store):
-                log.info("· the forecasts have changed since the vintage before: %s", sentence)
+            publish_for_readers(results, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)
         uri = manifest_uri(self.spec.name, results.night.run_id)

@@ -163,7 +163,15 @@ def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int)
 
 
 def forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
-    """One window at the cutoff for each series with an observation in the lookback and known covariates ahead."""
+    """One window at the cutoff for each series with an observation in the lookback and known covariates ahead.
+
+    Args:
+        panel: The series.
+        now: Step of the cutoff on the grid of the panel.
+
+    Returns:
+        Series code and position of the cutoff within its series, (n,) each.
+    """
     windows = []
     ahead = panel.view.horizon if panel.known.shape[1] else 0
     for code, (first, start, length) in enumerate(zip(panel.first, panel.starts, panel.lengths, strict=True)):

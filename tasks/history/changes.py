@@ -78,8 +78,8 @@ def describe_level_change(published: Collection[str], levels: Iterable[float]) -
     if not before or not texts:
         return ""
     return (
-        f"the quantile levels differ from the newest published vintage: {'; '.join(texts)}. Readers of all vintages need "
-        "the lines of tasks/history/README.md"
+        f"the quantile levels differ from the newest published vintage: {'; '.join(texts)}. Readers of all vintages "
+        "need the lines of tasks/history/README.md"
     )
 
 
@@ -95,12 +95,12 @@ def list_changes(pipeline: str, store: Store, until: datetime | None = None) -> 
         A row per change: as_of, change, names.
     """
     rows: list[dict[str, object]] = []
-    before = None
+    before: VintageShape | None = None
     for as_of, shape in _shapes(pipeline, store):
         if until and as_of > until:
             break
-        changes = diff_vintages(before, shape) if before else ()
-        rows += [{AS_OF: as_of, "change": item.change, "names": ", ".join(item.names)} for item in changes]
+        for item in diff_vintages(before, shape) if before else ():
+            rows.append({AS_OF: as_of, "change": item.change, "names": ", ".join(item.names)})
         before = shape
     return pa.Table.from_pylist(rows, SCHEMA)
 

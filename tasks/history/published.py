@@ -17,9 +17,6 @@ from tasks.storage.vintages import floor_to_second
 
 log = logging.getLogger("nightcast")
 
-PUBLISHED_TABLES = ("forecasts", "actuals", "accuracy")
-MAX_LISTED = 5
-
 
 class NotPublished(NightcastError):
     """The store has no table of the pipeline, the vintage or the series that is asked for."""
@@ -66,7 +63,7 @@ def read_vintage(uri: str, store: Store, selection: Selection = ALL_ROWS) -> pa.
 
 
 def read_rows(uri: str, store: Store, selection: Selection = ALL_ROWS) -> pa.Table:
-    """Read the selected rows of a Parquet file of the store. Raises StoreDamaged if it is missing or torn.
+    """Read the selected rows of a Parquet file of the store.
 
     Args:
         uri: The path of the file.
@@ -75,6 +72,9 @@ def read_rows(uri: str, store: Store, selection: Selection = ALL_ROWS) -> pa.Tab
 
     Returns:
         The rows with all columns.
+
+    Raises:
+        StoreDamaged: The file is missing or not a complete table.
     """
     source = pa.BufferReader(store.bytes_at(uri))
     try:

@@ -41,7 +41,7 @@ class PublishedReader(Spec):
             One row per (unique_id, ds).
 
         Raises:
-            NotPublished: There is no such vintage, or a series has no forecast in it.
+            NotPublished: No such vintage was published, or a series has no forecast in it.
         """
         vintages = self._vintages("forecasts")
         latest = self._latest() if self.as_of is None else None
@@ -58,7 +58,7 @@ class PublishedReader(Spec):
             One row per (unique_id, ds, as_of).
 
         Raises:
-            NotPublished: There is no vintage, or a series has no forecast in any.
+            NotPublished: No vintage was published, or a series has no forecast in any.
         """
         return self._all("forecasts", selection)
 
@@ -113,7 +113,7 @@ class PublishedReader(Spec):
             at the end, with an empty y.
 
         Raises:
-            NotPublished: There is no such vintage, or its table was collected by `nightcast gc`.
+            NotPublished: No such vintage was published, or its table was collected by `nightcast gc`.
         """
         vintages = self._vintages("forecasts")
         uri = latest_history_uri(self.pipeline)
@@ -123,9 +123,9 @@ class PublishedReader(Spec):
         snapshot = self._snapshot(as_of)
         if snapshot is None or not self.store.contains(snapshot.clean):
             raise NotPublished(
-                f"the history behind the forecast of {self.pipeline!r} as of {as_of:%Y-%m-%dT%H:%M:%SZ} is no longer in "
-                f"the store {self.store.display_root!r}: nightcast gc deletes the tables of old nights. Read a later "
-                f"vintage, or run nightcast nightly {self.pipeline} --as-of {as_of:%Y-%m-%dT%H:%M:%SZ} again."
+                f"the history behind the forecast of {self.pipeline!r} as of {as_of:%Y-%m-%dT%H:%M:%SZ} was deleted "
+                f"from the store {self.store.display_root!r}: nightcast gc deletes the tables of old nights. Read a "
+                f"later vintage, or run nightcast nightly {self.pipeline} --as-of {as_of:%Y-%m-%dT%H:%M:%SZ} again."
             )
         return self._require_series(read_rows(snapshot.clean.uri, self.store, selection), uri, selection)
 

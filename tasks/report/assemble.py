@@ -124,7 +124,9 @@ def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.Healt
         return ()
     before, after = (shape_of(store.arrow(table)) for table in (results.past[-1].file, results.forecasted.table))
     changes = diff_vintages(before, after._replace(series=before.series))
-    return tuple(page_data.HealthRow("Forecast columns", change.sentence, "since the vintage before") for change in changes)
+    return tuple(
+        page_data.HealthRow("Forecast columns", change.sentence, "since the vintage before") for change in changes
+    )
 
 
 def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:

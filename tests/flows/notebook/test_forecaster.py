@@ -44,7 +44,9 @@ def test_forecast_has_a_row_per_series_and_step_with_ordered_quantiles(fitted: F
     assert table.columns.tolist() == [
         "unique_id", "ds", "cutoff", "step", "y_hat", "q10", "q50", "q90", "model_name",
     ]  # fmt: skip
-    assert table.groupby("unique_id")["step"].apply(list).to_dict() == {name: [*range(1, 8)] for name in ("north", "south")}
+    assert table.groupby("unique_id")["step"].apply(list).to_dict() == {
+        name: [*range(1, 8)] for name in ("north", "south")
+    }
     assert table["cutoff"].unique().tolist() == [pd.Timestamp("2024-05-29", tz="UTC")]
     assert ((table["q10"] <= table["q50"]) & (table["q50"] <= table["q90"])).all()
     assert (table["y_hat"] == table["q50"]).all()

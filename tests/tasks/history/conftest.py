@@ -25,7 +25,9 @@ def forecasts_of(day: int, names: str = "ab") -> pd.DataFrame:
     parts = []
     for name in names:
         ds = pd.date_range(night(day), periods=HORIZON, freq="D").as_unit("us")
-        part = pd.DataFrame({"unique_id": name, "ds": ds, "as_of": night(day), "cutoff": night(day) - timedelta(days=1)})
+        part = pd.DataFrame(
+            {"unique_id": name, "ds": ds, "as_of": night(day), "cutoff": night(day) - timedelta(days=1)}
+        )
         part["step"] = np.arange(1, HORIZON + 1, dtype=np.int16)
         part["y_hat"] = ds.day.astype(float)
         for number, level in enumerate(LEVELS[day]):
@@ -39,7 +41,9 @@ def history_of(day: int) -> pd.DataFrame:
     """Clean history up to the day before the night, and the plan of a price for the horizon."""
     ds = pd.date_range(night(1), night(day) + timedelta(days=HORIZON - 1), freq="D").as_unit("us")
     known = ds < night(day)
-    parts = [pd.DataFrame({"unique_id": name, "ds": ds, "y": np.where(known, ds.day, np.nan), "price": 2.0}) for name in "ab"]
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": ds, "y": np.where(known, ds.day, np.nan), "price": 2.0}) for name in "ab"
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -47,7 +51,9 @@ def publish_actuals(day: int, rows: list[tuple[str, int, float]], store: Store) 
     """Publish values as (series, day of March, y) as the night of `day`."""
     table = pd.DataFrame(rows, columns=["unique_id", "ds", "y"]).assign(as_of=night(day))
     table["ds"] = pd.to_datetime([night(number) for number in table["ds"]]).as_unit("us")
-    store.publish(store.put(table[["unique_id", "ds", "as_of", "y"]], "actuals"), vintage_uri("actuals", "shop", night(day)))
+    store.publish(
+        store.put(table[["unique_id", "ds", "as_of", "y"]], "actuals"), vintage_uri("actuals", "shop", night(day))
+    )
 
 
 def publish_accuracy(day: int, rows: list[tuple[int, str, float]], store: Store) -> None:

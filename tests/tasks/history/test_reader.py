@@ -1,5 +1,6 @@
 """One reader for every published table: latest, as of, every vintage, beside the actual, accuracy, history."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,8 @@ from tasks.history.published import NotPublished
 from tasks.history.reader import PublishedReader
 from tasks.history.selection import Selection
 from tasks.storage.layout import latest_uri, vintage_uri
+from tasks.storage.snapshots import restore_latest_history
 from tasks.storage.store import Store
-
 from tests.tasks.history.conftest import night
 
 Read = Callable[..., PublishedReader]
@@ -102,7 +103,7 @@ def test_history_is_that_of_the_newest_forecast_or_of_a_vintage(reader: Read) ->
 def test_history_that_gc_has_deleted_is_named(shop: Store, reader: Read) -> None:
     for path in (Path(shop.root) / "artifacts/clean").iterdir():
         path.unlink()
-    with pytest.raises(NotPublished, match="as of 2024-03-08T00:00:00Z is no longer in the store.*nightcast gc"):
+    with pytest.raises(NotPublished, match=r"as of 2024-03-08T00:00:00Z was deleted from the store.*nightcast gc"):
         reader(8).history()
     assert len(reader().history()) > 0  # the newest has a path of its own
 
@@ -136,14 +137,14 @@ def test_pipeline_without_actuals_says_when_they_come(store: Store) -> None:
     from tests.tasks.history.conftest import publish_forecasts
 
     publish_forecasts(8, store)
-    with pytest.raises(NotPublished, match="published no actuals .* yet: the first night after"):
+    with pytest.raises(NotPublished, match=r"published no actuals .* yet: the first night after"):
         PublishedReader(pipeline="shop", store=store).actuals()
 
 
 def test_damaged_vintage_is_not_left_out_in_silence(shop: Store, reader: Read) -> None:
     path = Path(shop.root) / vintage_uri("forecasts", "shop", night(9))
     path.write_bytes(path.read_bytes()[:-9])
-    with pytest.raises(StoreDamaged, match="vintage=2024-03-09T000000Z/forecasts.parquet"):
+    with pytest.raises(StoreDamaged, match=r"vintage=2024-03-09T000000Z/forecasts.parquet"):
         reader().all_forecasts()
 
 
@@ -155,3 +156,12 @@ def test_store_in_memory_is_read_like_a_folder() -> None:
     reader = PublishedReader(pipeline="shop", store=store)
     assert len(reader.forecasts()) == 6
     assert len(reader.history(Selection(("a",)))) == 10
+
+
+def test_history_moves_back_with_the_newest_vintage(shop: Store, reader: Read) -> None:
+    shutil.rmtree(Path(shop.root) / "forecasts/pipeline=shop/vintage=2024-03-10T000000Z")  # retracted
+    restore_latest_history("shop", night(9), shop)
+    assert reader().history().filter(reader().history()["y"].is_valid())["ds"].to_pylist()[-1] == night(8)
+    shutil.rmtree(Path(shop.root) / "artifacts/clean")
+    restore_latest_history("shop", night(9), shop)
+    assert not (Path(shop.root) / "latest/pipeline=shop/history.parquet").exists()
