@@ -161,11 +161,12 @@ def forecast(
     last = table["ds"].max()
     table = forecasts.drop_closed_steps(table, frame, setup)
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
-    vintages.publish_latest_history(clean, context.pipeline, context.as_of, store)
     stored = earlier or store.put(table, "forecasts")  # a damaged champion does not change a published vintage
+    published = earlier or vintages.publish(stored, context.pipeline, context.as_of, store)
+    vintages.publish_latest_history(clean, context.pipeline, context.as_of, store)
     return ForecastResult(
         table=stored,
-        published=earlier or vintages.publish(stored, context.pipeline, context.as_of, store),
+        published=published,
         rung=main,
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],

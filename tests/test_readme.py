@@ -15,7 +15,11 @@ import pytest
 
 from flows.notebook.forecaster import Forecaster
 from tasks.storage.store import Store
+from tests.faults.harness import World
+from tests.flows.conftest import panel
 from tests.tasks.history.conftest import publish_accuracy, publish_actuals, publish_forecasts
+
+__all__ = ["panel"]  # a fixture
 
 ROOT = Path(__file__).parent.parent
 READMES = ("README.md", "tasks/history/README.md")
@@ -101,3 +105,33 @@ def test_line_that_drops_levels_is_detected(reader_folder: Path, monkeypatch: py
     """The line of earlier releases takes the columns of the first file."""
     block = 'import pandas\nall_vintages = pandas.read_parquet("store/forecasts")'
     assert counts(run_block(block, reader_folder, monkeypatch)["all_vintages"]) != LEVELS
+
+
+@pytest.mark.slow
+def test_every_line_reads_every_level_after_two_real_nights(
+    tmp_path: Path, panel: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = World(tmp_path / "world", panel, forecast={"quantiles": [0.1, 0.5, 0.9], "minimum": 0})
+    assert world.night("2024-02-08").code == 0
+    world.write_spec(forecast={"quantiles": [0.05, 0.5, 0.95], "minimum": 0})
+    checked = world.run("check", str(world.spec), "--as-of", "2024-02-09")
+    assert "note: the quantile levels differ from the newest published vintage: q05, q95 added; q10, q90 dropped" in (
+        checked.output
+    )
+    second = world.night("2024-02-09")
+    assert "changed since the vintage before: quantile levels added: q05, q95" in second.output
+    changes = (world.store / "changes/pipeline=ports.md").read_text()
+    assert "- quantile levels dropped: q10, q90" in changes
+    page = max(world.store.glob("reports/*/*/index.html"), key=lambda path: path.stat().st_mtime).read_text()
+    assert "quantile levels added: q05, q95" in page
+    rows = 2 * 24
+    for block in BLOCK.findall((ROOT / "tasks/history/README.md").read_text(encoding="utf-8")):
+        if "all_vintages" in block:
+            namespace = run_block(block.replace("shop", "ports"), world.folder, monkeypatch)
+            levels = {"q05": rows, "q10": rows, "q50": 2 * rows, "q90": rows, "q95": rows}
+            assert counts(namespace["all_vintages"]) == levels, block
+    listed = world.run("read", "ports", "--vintages", "all")
+    assert listed.code == 0
+    assert len(listed.output.splitlines()) == 1 + 2 * rows
+    joined = world.run("read", "ports", "--table", "comparison", "--json")
+    assert '"rows": 48,' in joined.output

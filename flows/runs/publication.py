@@ -24,7 +24,7 @@ def publish_for_readers(results: RunResults, store: Store) -> None:
     if results.forecasted is None:
         return
     pipeline, as_of = results.night.pipeline, results.night.as_of
-    publish_latest_history(results.validated.clean, pipeline, as_of, store)
     publish_latest(results.forecasted.table, pipeline, as_of, store)
+    publish_latest_history(results.validated.clean, pipeline, as_of, store)
     for sentence in record_changes(pipeline, as_of, store):
         log.info("· changed since the vintage before: %s", sentence)

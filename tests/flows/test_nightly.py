@@ -48,6 +48,7 @@ def test_published_table_has_the_documented_columns_and_types(two_nights):
     assert types == {
         "unique_id": "str",
         "ds": "datetime64[us, UTC]",
+        "as_of": "datetime64[us, UTC]",
         "cutoff": "datetime64[us, UTC]",
         "step": "int16",
         "y_hat": "float64",
