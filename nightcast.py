@@ -91,3 +91,5 @@ def __dir__() -> list[str]:
 
 
 require_own_packages()
+if __name__ == "__main__":
+    main()

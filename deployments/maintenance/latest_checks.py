@@ -8,8 +8,7 @@ from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.published_checks import published_digest, vintages_of
 from deployments.maintenance.store_index import StoreIndex
 from tasks.history.columns import AS_OF
-from tasks.history.published import read_rows
-from tasks.history.selection import Selection
+from tasks.history.published import column_names
 from tasks.storage.kinds import kind_of
 from tasks.storage.layout import latest_history_uri, latest_uri
 from tasks.storage.vintages import MAX_AHEAD
@@ -78,7 +77,7 @@ def _near(vintages: dict[datetime, str], index: StoreIndex) -> list[datetime]:
 def _is_of_this_release(uri: str, index: StoreIndex) -> bool:
     """Whether the night of a vintage has published its history too: its forecasts have the column `as_of`."""
     try:
-        return AS_OF in read_rows(uri, index.store, Selection(series=("",))).column_names
+        return AS_OF in column_names(uri, index.store)
     except StoreDamaged:
         return False
 

@@ -77,7 +77,7 @@ def load_champion(pipeline: str, store: str | None = None, version: str | int | 
         NoChampion: No night has promoted a model.
         SpecError: No champion has or had this version.
     """
-    opened = Store(root=store) if store else Settings().opened_store
+    opened = Store(root=str(store)) if store else Settings().opened_store
     name, now = identify_pipeline(str(pipeline), opened).name, datetime.now(UTC)
     champion = champion_at(name, now, opened)
     if champion is None:

@@ -75,7 +75,7 @@ def read(  # noqa: PLR0913 - one keyword for each thing that a reader may ask
     """
     names = (series,) if isinstance(series, str) else tuple(series)
     request = ReadRequest(str(pipeline), table, as_of, vintages, ds, names)
-    return to_library(read_table(request, Store(root=store) if store else Settings().opened_store), library)
+    return to_library(read_table(request, Store(root=str(store)) if store else Settings().opened_store), library)
 
 
 def read_table(request: ReadRequest, store: Store) -> pa.Table:

@@ -87,6 +87,15 @@ def read_rows(uri: str, store: Store, selection: Selection = ALL_ROWS) -> pa.Tab
         raise StoreDamaged(uri, f"is not a complete Parquet table: {reason}") from torn
 
 
+def column_names(uri: str, store: Store) -> list[str]:
+    """Return the columns of a Parquet file of the store. Raises StoreDamaged if it is missing or torn."""
+    try:
+        names: list[str] = pq.read_schema(pa.BufferReader(store.bytes_at(uri))).names
+    except (pa.ArrowException, OSError) as torn:
+        raise StoreDamaged(uri, f"is not a complete Parquet table: {str(torn).splitlines()[0]}") from torn
+    return names
+
+
 def list_published_pipelines(store: Store) -> list[str]:
     """Return the names of the pipelines that have published a forecast in the store."""
     parts = (uri.split("/") for uri in store.list_files("forecasts"))

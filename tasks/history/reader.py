@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 
+import numpy as np
 import pyarrow as pa
 from pydantic import ValidationError
 
@@ -9,7 +10,7 @@ from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
 from tasks.history.changes import list_changes
 from tasks.history.columns import AS_OF, concat_vintages
-from tasks.history.published import NotPublished, nearest, read_rows, read_vintage, require_published
+from tasks.history.published import NotPublished, column_names, nearest, read_rows, read_vintage, require_published
 from tasks.history.selection import ALL_ROWS, Selection
 from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, newest_versions
 from tasks.storage.layout import latest_history_uri, latest_uri, parse_vintage, snapshots_dir
@@ -97,7 +98,7 @@ class PublishedReader(Spec):
         actuals = self.actuals(selection).select(["unique_id", "ds", "y", AS_OF])
         forecasts = newest_versions(self.all_forecasts(selection), FORECAST_KEY)
         columns = [*forecasts.column_names, "y", "actual_as_of"]
-        forecasts = forecasts.append_column("row", pa.array(range(len(forecasts)), pa.int64()))
+        forecasts = forecasts.append_column("row", pa.array(np.arange(len(forecasts))))
         joined = forecasts.join(actuals.rename_columns(["unique_id", "ds", "y", "actual_as_of"]), ["unique_id", "ds"],
                                 join_type="inner")  # fmt: skip
         return joined.sort_by("row").select(columns).combine_chunks()
@@ -155,7 +156,7 @@ class PublishedReader(Spec):
         """Return the path under latest/; None if it is missing or of an earlier release, which has no as-of in it."""
         uri = latest_uri(self.pipeline)
         try:
-            return uri if AS_OF in read_rows(uri, self.store, Selection(series=("",))).column_names else None
+            return uri if AS_OF in column_names(uri, self.store) else None
         except StoreDamaged:
             return None
 

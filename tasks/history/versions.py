@@ -27,7 +27,7 @@ def newest_versions(table: pa.Table, key: Sequence[str]) -> pa.Table:
     Returns:
         One row per key, in the order of the table; of several with one as-of the last.
     """
-    numbered = table.select([*key, AS_OF]).append_column("row", pa.array(range(len(table)), pa.int64()))
+    numbered = table.select([*key, AS_OF]).append_column("row", pa.array(np.arange(len(table))))
     ordered = numbered.sort_by([(AS_OF, "ascending"), ("row", "ascending")])
     kept = ordered.group_by(list(key), use_threads=False).aggregate([("row", "last")])["row_last"]
     return table.take(kept.take(pc.sort_indices(kept)))
