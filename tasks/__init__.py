@@ -16,6 +16,7 @@ for name, value in {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     "PREFECT_LOGGING_EXTRA_LOGGERS": "nightcast",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",  # in a notebook, steps run outside of a flow
 }.items():
     os.environ.setdefault(name, value)
 

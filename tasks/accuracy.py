@@ -1,14 +1,22 @@
-"""Compare the forecasts of earlier nights with the actuals that have arrived, and publish both."""
+"""Compare the forecasts of earlier nights with the actuals that have arrived, and publish both.
+
+A night publishes the actuals and scores that are new or have changed: each row is one version with its own as-of.
+"""
+
+from typing import NamedTuple
 
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from tasks.engine.step import step
+from tasks.engine.step import CacheInputs, step
+from tasks.history.columns import AS_OF
+from tasks.history.published import published_between
+from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, load_newest_versions
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.results.steps import AccuracyResult, RunContext
 from tasks.sources.series_names import add_id_columns
-from tasks.storage.layout import vintage_uri
+from tasks.storage.layout import artifacts_dir, vintage_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
 
@@ -37,11 +45,40 @@ def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFra
     return pd.DataFrame(rows)
 
 
-@step
-def score_past(
+class PastNights(NamedTuple):
+    """What earlier nights published: their forecasts by as-of, and the newest version of each actual and score."""
+
+    forecasts: dict[pd.Timestamp, pd.DataFrame]
+    actuals: pd.DataFrame
+    accuracy: pd.DataFrame
+
+
+def load_past(
     clean: Artifact, past: tuple[Published, ...], context: RunContext, setup: ForecastSetup, store: Store
+) -> CacheInputs:
+    """Load what the earlier nights published, which decides what this night adds: its digests are in the cache key."""
+    forecasts = {pd.Timestamp(published.as_of): store.get(published.file) for published in past}
+    first = min((table["ds"].min() for table in forecasts.values()), default=None)
+    known, tables = list[str](), dict[str, pd.DataFrame]()
+    for kind, key in (("actuals", ACTUALS_KEY), ("accuracy", ACCURACY_KEY)):
+        # a night before the first forecast time had none of these actuals
+        earlier = published_between(kind, context.pipeline, first, context.as_of, store) if past else []
+        known += [artifact.digest for artifact in earlier]
+        tables[kind] = load_newest_versions(earlier, key, store)
+    inputs = {"clean": clean, "past": past, "context": context, "setup": setup, "known": known}
+    return CacheInputs(inputs, PastNights(forecasts, tables["actuals"], tables["accuracy"]))
+
+
+@step(cache_key=load_past)
+def score_past(
+    clean: Artifact,
+    past: tuple[Published, ...],
+    context: RunContext,
+    setup: ForecastSetup,
+    store: Store,
+    read: PastNights | None = None,
 ) -> AccuracyResult:
-    """Score every earlier vintage that has actuals by now, and publish the actuals and the accuracy.
+    """Score every earlier vintage that has actuals by now, and publish what no earlier night has published.
 
     Args:
         clean: The clean table of this night.
@@ -49,26 +86,39 @@ def score_past(
         context: Pipeline and as-of, which name the vintage of the published tables.
         setup: The season length for the scale of MASE.
         store: The store that holds the forecasts and takes the tables.
+        read: What `load_past` has loaded; None loads it.
 
     Returns:
-        The published tables; None for both if no earlier forecast has an actual.
+        All scores of this night, and the published tables: None if no earlier forecast has an actual, or none is new.
     """
     frame = store.get(clean)
-    vintages = {pd.Timestamp(published.as_of): store.get(published.file) for published in past}
-    accuracy = score_vintages(vintages, frame, setup.evaluation.season or setup.view.season)
+    earlier: PastNights = read or load_past(clean, past, context, setup, store).loaded
+    accuracy = score_vintages(earlier.forecasts, frame, setup.evaluation.season or setup.view.season)
     if accuracy.empty:
         return AccuracyResult()
-    forecast_times = pd.concat([table[["unique_id", "ds"]] for table in vintages.values()]).drop_duplicates()
-    actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]].dropna()
-    actuals = actuals.reset_index(drop=True)
+    accuracy.insert(2, AS_OF, _as_of_column(context, len(accuracy)))
+    forecast_times = pd.concat([table[["unique_id", "ds"]] for table in earlier.forecasts.values()]).drop_duplicates()
+    actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]]
+    actuals = actuals.dropna().reset_index(drop=True)
+    actuals.insert(2, AS_OF, _as_of_column(context, len(actuals)))
+    new_actuals = changed_rows(actuals, earlier.actuals, ACTUALS_KEY, exact=True)
+    new_accuracy = changed_rows(accuracy, earlier.accuracy, ACCURACY_KEY, exact=False)
     return AccuracyResult(
-        actuals=_publish(add_id_columns(actuals, frame, setup.id_columns), "actuals", context, store),
-        accuracy=_publish(add_id_columns(accuracy, frame, setup.id_columns), "accuracy", context, store),
+        actuals=_publish(add_id_columns(new_actuals, frame, setup.id_columns), "actuals", context, store),
+        accuracy=_publish(add_id_columns(new_accuracy, frame, setup.id_columns), "accuracy", context, store),
+        scores=store.put(accuracy, "accuracy", artifacts_dir("vintage-scores")),
         summary=_describe_newest(accuracy),
     )
 
 
-def _publish(table: pd.DataFrame, kind: str, context: RunContext, store: Store) -> Artifact:
+def _as_of_column(context: RunContext, rows: int) -> pd.Series:
+    return pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=range(rows))
+
+
+def _publish(table: pd.DataFrame, kind: str, context: RunContext, store: Store) -> Artifact | None:
+    """Publish the new rows of a night; a night without any publishes no file."""
+    if table.empty:
+        return None
     return store.publish(store.put(table, kind), vintage_uri(kind, context.pipeline, context.as_of))
 
 

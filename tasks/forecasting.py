@@ -100,9 +100,11 @@ def _distrusted(
 
 
 def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallback, context: RunContext) -> pd.DataFrame:
-    """Add model, run, source and the reason of a fallback to every row."""
+    """Add as-of, model, run, source and the reason of a fallback to every row."""
     table, number = served.table.drop(columns="number"), served.table["number"]
     models = {key: fallbacks[key].candidate for key in number.unique()}
+    as_of = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
+    table.insert(table.columns.get_loc("cutoff"), "as_of", as_of)
     table["model_name"] = number.map({key: model.name for key, model in models.items()})
     table["model_version"] = number.map({key: model.version for key, model in models.items()})
     table["run_id"] = context.run_id
@@ -160,9 +162,11 @@ def forecast(
     table = forecasts.drop_closed_steps(table, frame, setup)
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
     stored = earlier or store.put(table, "forecasts")  # a damaged champion does not change a published vintage
+    published = earlier or vintages.publish(stored, context.pipeline, context.as_of, store)
+    vintages.publish_latest_history(clean, context.pipeline, context.as_of, store)
     return ForecastResult(
         table=stored,
-        published=earlier or vintages.publish(stored, context.pipeline, context.as_of, store),
+        published=published,
         rung=main,
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],

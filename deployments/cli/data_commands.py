@@ -1,4 +1,4 @@
-"""Commands about incoming data: `init` writes a pipeline, `schema` prints its JSON schema, `quarantine` lists rows."""
+"""Commands about data: `init` writes a pipeline, `schema` its JSON schema, `quarantine` and `read` print rows."""
 
 import sys
 from typing import Annotated, Any
@@ -100,8 +100,47 @@ def quarantine(
     run_command(body, as_json, verbose)
 
 
+def read(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
+    pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name, also of a folder in the store alone.")],
+    table: Annotated[
+        str, typer.Option(help="forecasts, actuals, accuracy, comparison (forecast beside actual), history, changes.")
+    ] = "forecasts",
+    as_of: Annotated[
+        str | None, typer.Option(help="Only what was published for nights at or before this instant.")
+    ] = None,
+    vintages: Annotated[str, typer.Option(help="Of forecasts: newest or all.")] = "newest",
+    ds: Annotated[
+        str | None, typer.Option(metavar="FROM..TO", help="Only these times, both ends included; or one date.")
+    ] = None,
+    series: Annotated[list[str] | None, typer.Option(metavar="NAME", help="Only this series; may be repeated.")] = None,
+    file_format: Annotated[
+        str | None, typer.Option("--format", help="csv, parquet or json; by default that of FILE, else csv.")
+    ] = None,
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="Write here instead of to stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Print what a pipeline has published: forecasts of any vintage, actuals, accuracy, the history behind a forecast.
+
+    Vintages with different quantile levels are unified by name. Dates are in the time zone of the pipeline's YAML, or
+    in UTC if there is only the store.
+    """
+    configure(verbose, read_only=True)
+
+    def body() -> tuple[dict[str, Any], str] | None:
+        from deployments.commands.read import read_published
+        from flows.pipeline.published import ReadRequest
+
+        request = ReadRequest(pipeline, table, as_of, vintages, ds, tuple(series or ()))
+        return read_published(request, file_format, output, force, as_json)
+
+    run_command(body, as_json, verbose)
+
+
 def add_to(app: typer.Typer) -> None:
     """Register the commands of this file."""
     app.command(epilog="Example: nightcast init sales.csv --name shops")(init)
     app.command(epilog="Example: nightcast schema > pipeline.schema.json")(schema)
+    app.command(epilog="Example: nightcast read nyc-delays --vintages all --ds 2013-11-30 --series JFK/AA")(read)
     app.command(epilog="Example: nightcast quarantine shops --export rejected.csv")(quarantine)

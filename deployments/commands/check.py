@@ -5,12 +5,15 @@ from typing import Any
 
 import pandas as pd
 
+from data_contracts.errors import NightcastError
 from deployments.commands.cost_estimate import estimate_costs, format_costs
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.data.panel import Panel
 from models.data.windows import SPLITS, build_window_index
 from models.devices import resolve_device
+from tasks.history.changes import describe_level_change
+from tasks.history.reader import PublishedReader
 from tasks.ingestion import filter_as_of, to_canonical_columns
 from tasks.modeling.size_limits import check_forecast_size, check_network_size
 from tasks.quality.rule_dry_run import dry_run_rules
@@ -76,10 +79,21 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "models": [recipe.model.name for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],
         "warnings": [*result.findings, *([registry] if registry else [])],
-        "notes": list(result.notes),
+        "notes": [*result.notes, *_level_change(spec)],
         **({"cost": estimate_costs(panel, index, spec.recipes, read_seconds)} if timed else {}),
         "outcome": "good",
     }
+
+
+def _level_change(spec: PipelineSpec) -> list[str]:
+    """Say how the quantile levels differ from those of the newest vintage, if there is one that can be read."""
+    reader = PublishedReader(pipeline=spec.name, store=Settings().opened_store)
+    try:
+        columns = reader.forecasts().column_names
+    except NightcastError:  # nothing is published yet, or the store cannot be read, which other checks say
+        return []
+    change = describe_level_change(columns, spec.forecast.quantiles)
+    return [change] if change else []
 
 
 def _format(facts: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from data_contracts.errors import NightcastError
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.results.manifest import read_all
-from tasks.storage.layout import forecasts_dir, latest_dir
+from tasks.storage.layout import forecasts_dir, latest_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD
 
@@ -32,7 +32,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
     settings = Settings()
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
     runs = [run for run in read_all(store, spec.name) if run.leaderboard is not None]
-    published = store.list_files(latest_dir(spec.name))
+    published = store.list_files(latest_uri(spec.name))
     if not runs or not published:
         raise NoForecastYet(
             f"pipeline {spec.name!r} has published nothing in the store {settings.store!r}. "

@@ -23,7 +23,7 @@ class Repair(NamedTuple):
             "delete": f"{self.uri} is deleted: it was unusable, and a night that needs it writes it again",
             "move away": f"{self.uri} is moved to lost+found/",
             "close": f"{self.uri} can be written by its owner only",
-            "publish latest": f"{self.uri} is the newest vintage again",
+            "publish latest": f"{self.uri} is that of the newest vintage again",
             "rebuild snapshot": f"{self.uri} is written again from the manifest of its night",
             "alias": f"the alias champion of {self.uri} follows the newest decision again",
             "registry": f"the registry of {self.uri} is built again from bundles and decisions",

@@ -7,7 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 from data_contracts.errors import SpecError, redact
-from deployments.maintenance import content_checks, file_checks, published_checks, record_checks, registry_checks
+from deployments.maintenance import (
+    content_checks,
+    file_checks,
+    latest_checks,
+    published_checks,
+    record_checks,
+    registry_checks,
+)
 from deployments.maintenance.finding import Damage
 from deployments.maintenance.leases import hold_all
 from deployments.maintenance.repair import Repairer
@@ -21,7 +28,8 @@ from tasks.storage.store import StoreUnusable
 CHECKS = (
     content_checks.check_digests,
     published_checks.check_published,
-    published_checks.check_latest,
+    latest_checks.check_latest,
+    latest_checks.check_latest_history,
     record_checks.check_decisions,
     record_checks.check_snapshots,
     record_checks.check_contracts,

@@ -1,4 +1,4 @@
-"""Checks of published tables: the bytes that the night published, whole and within their contract; `latest/` newest."""
+"""Checks of published tables: the bytes that the night published, whole and within their contract."""
 
 import io
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from data_contracts.errors import StoreDamaged
 from data_contracts.odcs_compiler import builtin_contract
 from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.store_index import Record, StoreIndex
+from tasks.history.columns import with_as_of
 from tasks.storage.kinds import kind_of
-from tasks.storage.layout import artifacts_dir, forecasts_dir, latest_uri, parse_vintage
-from tasks.storage.vintages import MAX_AHEAD
+from tasks.storage.layout import artifacts_dir, forecasts_dir, parse_vintage
 
 
 def check_published(index: StoreIndex) -> Iterator[Damage]:
@@ -39,32 +39,7 @@ def check_published(index: StoreIndex) -> Iterator[Damage]:
         yield _damaged(uri, digest, claims, problem or ("holds another vintage" if belongs_elsewhere else ""), index)
 
 
-def check_latest(index: StoreIndex) -> Iterator[Damage]:
-    """Check that `latest/` is the newest vintage that is not in the future."""
-    for pipeline in index.pipelines:
-        uri, vintages = latest_uri(pipeline), _vintages(pipeline, index)
-        past = [moment for moment in vintages if moment <= index.now]
-        near = [moment for moment in vintages if index.now < moment <= index.now + MAX_AHEAD]
-        digest = index.digest(uri)
-        if not past and not near:
-            if uri in index.files:
-                message = "exists, but the pipeline has no published vintage"
-                step = f"Restore forecasts/ from a backup, or run {index.rerun(pipeline, None)}"
-                yield Damage(uri, "bad", message, "readers of latest/", step, None, pipeline)
-            continue
-        expected = [_published_digest(vintages[moment], index) for moment in [*near, *([max(past)] if past else [])]]
-        if digest and digest in expected:
-            continue
-        newest = max(past or near)
-        message = "is missing" if digest is None else f"is not the newest vintage, {vintages[newest]}"
-        link = index.describe_link(uri)
-        step = f"--repair publishes the newest vintage there, or run {index.rerun(pipeline, newest)}"
-        is_intact = index.digest(vintages[newest]) == _published_digest(vintages[newest], index)
-        repair = Repair("publish latest", uri, vintages[newest]) if is_intact else None  # the vintage first
-        yield Damage(uri, "bad", link or message, "readers of latest/", step, repair, pipeline, is_unfinished=not link)
-
-
-def _vintages(pipeline: str, index: StoreIndex) -> dict[datetime, str]:
+def vintages_of(pipeline: str, index: StoreIndex) -> dict[datetime, str]:
     """Return the vintages of a pipeline that exist, or that can be restored."""
     lost = [uri for uri in _promised(index) if any(map(index.copies, claimed_digests(uri, index)))]
     paths = {*index.of_kind("published"), *lost}
@@ -72,7 +47,7 @@ def _vintages(pipeline: str, index: StoreIndex) -> dict[datetime, str]:
     return {moment: uri for uri in paths if uri.startswith(folder) and (moment := parse_vintage(uri))}
 
 
-def _published_digest(uri: str, index: StoreIndex) -> str | None:
+def published_digest(uri: str, index: StoreIndex) -> str | None:
     """Return the digest that a vintage should have: its own if a record claims it, else the newest claim."""
     claims, digest = claimed_digests(uri, index), index.digest(uri)
     return digest if digest in claims or not claims else claims[0]
@@ -85,7 +60,8 @@ def table_problem(uri: str, table: str, index: StoreIndex) -> str:
         rows = pq.read_table(io.BytesIO(data), page_checksum_verification=True)
     except (StoreDamaged, pa.ArrowException, OSError) as torn:
         return f"is not a complete Parquet table: {str(torn).splitlines()[0]}"
-    return "; ".join(builtin_contract(table).violations(rows))
+    night = parse_vintage(uri)
+    return "; ".join(builtin_contract(table).violations(with_as_of(rows, night) if night else rows))
 
 
 def run_of(uri: str, index: StoreIndex) -> str:

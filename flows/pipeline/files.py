@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from data_contracts.errors import SpecError
-from tasks.sources.files.local_files import has_match
-from tasks.sources.limits import UnsuitablePath
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +53,9 @@ def list_pipelines(folder: Path | None = None) -> dict[str, Path]:
 
 def resolve_paths(path: str, document: Path) -> str:
     """Resolve a path of a YAML file: relative to the current folder, that file or the repository, whichever exists."""
+    from tasks.sources.files.local_files import has_match  # imports SQLAlchemy, which a reader of tables does not need
+    from tasks.sources.limits import UnsuitablePath
+
     if "://" in path or Path(path).is_absolute():
         return path
     candidates = (Path(path), document.parent / path, ROOT / path)

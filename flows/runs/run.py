@@ -19,6 +19,7 @@ from flows.runs.future import refuse_future, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
+from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
 from flows.settings import Settings
 from models.devices import resolve_device
@@ -37,7 +38,6 @@ from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
-from tasks.storage.vintages import publish_latest
 
 # Left out of the manifest: large, and shown on the page.
 PAGE_ONLY_FIELDS: Any = {
@@ -127,7 +127,7 @@ class Run:
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, unless the run has one, and return how the run ended."""
         if results.forecasted:  # a cached night also restores latest/ if it was deleted
-            publish_latest(results.forecasted.table, self.spec.name, self.as_of, self.store)
+            publish_for_readers(results, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)
         uri = manifest_uri(self.spec.name, results.night.run_id)

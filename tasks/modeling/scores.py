@@ -5,6 +5,7 @@ MASE: the mean seasonal naive error of the series before the rows that are score
 """
 
 import re
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,12 @@ MIN_SCALE = 1e-12  # of the largest value of a series; less is rounding error, w
 
 def quantile_columns(frame: pd.DataFrame) -> dict[str, float]:
     """Map the quantile columns of a forecast table to their levels, in rising order: q05 is 0.05, q975 is 0.975."""
-    levels = {name: float(f"0.{name[1:]}") for name in frame.columns if re.fullmatch(r"q\d{2,}", name)}
+    return quantile_levels(frame.columns)
+
+
+def quantile_levels(names: Iterable[str]) -> dict[str, float]:
+    """Map those of `names` that are quantile columns to their levels, in rising order."""
+    levels = {name: float(f"0.{name[1:]}") for name in names if re.fullmatch(r"q\d{2,}", name)}
     return dict(sorted(levels.items(), key=lambda entry: entry[1]))
 
 

@@ -5,6 +5,7 @@ import importlib.metadata
 import pandas as pd
 
 from tasks.charts.gradient_by_lag import GradientCurve
+from tasks.history.changes import diff_vintages, shape_of
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
 from tasks.report import page_data
 from tasks.report.changes import list_changes, published_series
@@ -84,7 +85,7 @@ def collect_report_data(
         forecast=forecast,
         yesterday=_match_actuals(before, clean),
         accuracy=_accuracy_by_night(results, store),
-        health=health_rows(results, clean, cutoff, setup.view),
+        health=(*health_rows(results, clean, cutoff, setup.view), *_changed_columns(results, store)),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",
         drift=store.get(drifted.table) if drifted else None,
@@ -129,13 +130,24 @@ def _previous_page(before: pd.DataFrame | None, results: RunResults, store: Stor
 
 
 def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None:
-    if not isinstance(results.realised, AccuracyResult) or results.realised.accuracy is None:
+    if not isinstance(results.realised, AccuracyResult) or results.realised.scores is None:
         return None
-    table = store.get(results.realised.accuracy)
+    table = store.get(results.realised.scores)
     means = {name: (name, "mean") for name in ("mae", "mase", "coverage")}
     means["wql"] = ("wql", "median")  # of a series with a sum near zero it has no limit
     nights = table.groupby("forecast_vintage", as_index=False).agg(**means, rows=("rows", "sum"))
     return nights.rename(columns={"forecast_vintage": "vintage"})
+
+
+def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.HealthRow, ...]:
+    """Return a row per change of quantile levels or columns since the vintage before, which readers must know."""
+    if not results.forecasted or not results.past:
+        return ()
+    before, after = (shape_of(store.arrow(table)) for table in (results.past[-1].file, results.forecasted.table))
+    changes = diff_vintages(before, after._replace(series=before.series))
+    return tuple(
+        page_data.HealthRow("Forecast columns", change.sentence, "since the vintage before") for change in changes
+    )
 
 
 def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:

@@ -8,7 +8,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import page_data, render
 from tasks.report.assemble import rules_broken, versions
 from tasks.results.steps import RunContext
-from tasks.storage.layout import latest_dir, report_dir
+from tasks.storage.layout import latest_uri, report_dir
 from tasks.storage.store import Store
 
 
@@ -17,7 +17,7 @@ def render_failure_page(
 ) -> Artifact:
     """Write reports/pipeline=…/<run id>/index.html; `step` is where the night stopped."""
     pipeline = run.pipeline
-    published = store.list_files(latest_dir(pipeline))
+    published = store.list_files(latest_uri(pipeline))
     latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
     contract_error = error if isinstance(error, ContractBroken) else None
     reason = redact(str(error))

@@ -115,6 +115,6 @@ def _quality_line(results: RunResults) -> str:
         sentences.append(f"{outcome}: {results.registered.reason}.")
     elif decision := unregistered_reason(results):
         sentences.append(decision)
-    if isinstance(results.realised, AccuracyResult) and results.realised.accuracy:
+    if isinstance(results.realised, AccuracyResult) and results.realised.scores:
         sentences.append(f"{results.realised.summary[0].upper()}{results.realised.summary[1:]}.")
     return " ".join(sentences) or "No model was evaluated in this run."

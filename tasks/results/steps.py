@@ -131,10 +131,14 @@ class RegistrationResult(Spec):
 
 
 class AccuracyResult(Spec):
-    """Result of `score_past`: published actuals and errors of earlier vintages; None until actuals have arrived."""
+    """Result of `score_past`: the published actuals and errors of earlier vintages; None if none is new.
+
+    `scores` are all errors of earlier vintages, whether new or not; None until actuals have arrived.
+    """
 
     actuals: Artifact | None = None
     accuracy: Artifact | None = None
+    scores: Artifact | None = None
     summary: str = "no earlier forecast to score"
 
     @property

@@ -5,6 +5,8 @@ quarantine/pipeline=<name>/<digest>.parquet            rejected rows, named by c
 cache/<step>/<key>.json                                results of steps
 forecasts|actuals|accuracy/pipeline=<name>/vintage=<as-of>/<the same word>.parquet
 latest/pipeline=<name>/forecasts.parquet               the newest published forecast
+latest/pipeline=<name>/history.parquet                 the clean table that it was made from
+changes/pipeline=<name>.md                             levels, columns and series that changed, by vintage
 decisions|snapshots|contracts/pipeline=<name>/vintage=<as-of>.json
 reports/pipeline=<name>/<run>/index.html               the morning page; drift.html, drift.json, forecast.svg
 reports/assets/<digest>.js                             what the drift pages of all runs share, named by content
@@ -74,6 +76,16 @@ def latest_dir(pipeline: str) -> str:
 def latest_uri(pipeline: str) -> str:
     """Return the stable path of the newest published forecast."""
     return f"{latest_dir(pipeline)}/forecasts.parquet"
+
+
+def latest_history_uri(pipeline: str) -> str:
+    """Return the stable path of the clean table that the newest published forecast was made from."""
+    return f"{latest_dir(pipeline)}/history.parquet"
+
+
+def changes_uri(pipeline: str) -> str:
+    """Return the path of the record of what changed from vintage to vintage."""
+    return f"changes/pipeline={pipeline}.md"
 
 
 def decisions_dir(pipeline: str) -> str:

@@ -10,9 +10,10 @@ from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from tasks.storage.layout import record_uri, snapshots_dir
+from tasks.storage import files
+from tasks.storage.layout import latest_history_uri, record_uri, snapshots_dir
 from tasks.storage.store import Store
-from tasks.storage.vintages import newest_record_before
+from tasks.storage.vintages import newest_record_before, publish_latest_history
 
 
 class Snapshot(Spec):
@@ -28,6 +29,20 @@ class Snapshot(Spec):
 def record_snapshot(snapshot: Snapshot, pipeline: str, store: Store) -> None:
     """Write the record of what a night read."""
     store.write_json(record_uri(snapshots_dir(pipeline), snapshot.as_of), snapshot.model_dump(mode="json"))
+
+
+def restore_latest_history(pipeline: str, as_of: datetime, store: Store, now: datetime | None = None) -> None:
+    """Publish the history of an earlier vintage, which is the newest again, at its stable path.
+
+    Without its table, which `nightcast gc` deletes with old nights, the path is left empty: a history of another
+    vintage would mislead.
+    """
+    record = store.read_json(record_uri(snapshots_dir(pipeline), as_of))
+    clean = Snapshot.model_validate(record).clean if record else None
+    if clean and store.contains(clean):
+        publish_latest_history(clean, pipeline, as_of, store, now)
+    else:
+        files.remove(store.root, latest_history_uri(pipeline))
 
 
 def snapshot_before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:

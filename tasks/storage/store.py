@@ -128,6 +128,10 @@ class Store(Spec):
             self._write(uri, self.get_bytes(artifact))
         return published
 
+    def bytes_at(self, uri: str) -> bytes:
+        """Return the current bytes at `uri`. Raises StoreDamaged if the file is missing."""
+        return self._read(uri)
+
     def artifact_at(self, uri: str) -> Artifact:
         """Return a reference to the current bytes at `uri`. Raises StoreDamaged if the file is missing."""
         digest = hashlib.sha256(self._read(uri)).hexdigest()

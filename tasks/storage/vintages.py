@@ -9,7 +9,14 @@ from datetime import UTC, datetime, timedelta
 from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
-from tasks.storage.layout import forecasts_dir, latest_uri, parse_vintage, record_dirs, vintage_uri
+from tasks.storage.layout import (
+    forecasts_dir,
+    latest_history_uri,
+    latest_uri,
+    parse_vintage,
+    record_dirs,
+    vintage_uri,
+)
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -43,6 +50,14 @@ def publish_latest(table: Artifact, pipeline: str, as_of: datetime, store: Store
     """Publish a vintage at the stable path, if it is the newest. Restores the file if it was deleted."""
     if is_newest(as_of, store.list_files(forecasts_dir(pipeline)), now):
         store.publish(table, latest_uri(pipeline))
+
+
+def publish_latest_history(
+    clean: Artifact, pipeline: str, as_of: datetime, store: Store, now: datetime | None = None
+) -> None:
+    """Publish the clean table of a night at its stable path, if the forecast of that night is the latest."""
+    if is_newest(as_of, store.list_files(forecasts_dir(pipeline)), now):
+        store.publish(clean, latest_history_uri(pipeline))
 
 
 def is_newest(as_of: datetime, uris: list[str], now: datetime | None = None) -> bool:

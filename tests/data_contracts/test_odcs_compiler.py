@@ -84,6 +84,7 @@ def test_forecast_table_has_the_documented_columns() -> None:
     assert promised == {
         "unique_id": "string",
         "ds": "timestamp[us, UTC]",
+        "as_of": "timestamp[us, UTC]",
         "cutoff": "timestamp[us, UTC]",
         "step": "int16",
         "y_hat": "float64",

@@ -35,7 +35,8 @@ def test_installed_wheel_runs_from_another_folder(installed, tmp_path):
 
 @pytest.mark.parametrize(
     "file",
-    ["data_contracts/odcs/clean.yaml", "deployments/pipelines/nyc-delays.yaml", "tasks/report/page.html",
+    ["nightcast.py", "data_contracts/odcs/clean.yaml",
+     "deployments/pipelines/nyc-delays.yaml", "tasks/report/page.html",
      "tasks/report/page.css", "deployments/pipelines/pipeline.schema.json", "deployments/commands/pipeline.yaml.j2",
      "deployments/commands/contract.yaml.j2", "deployments/demo/nyc-delays.parquet"],
 )  # fmt: skip

@@ -19,7 +19,7 @@ from tests.faults.harness import Ended, World
 
 EXIT_CODES = (0, 1, 2, 3)
 KINDS = {"forecasts", "latest", "actuals", "accuracy", "artifacts", "quarantine", "cache", "decisions", "snapshots"}
-KINDS |= {"contracts", "reports", "runs", "leases", "mlflow", "dry-runs", "lost+found", "retention"}
+KINDS |= {"changes", "contracts", "reports", "runs", "leases", "mlflow", "dry-runs", "lost+found", "retention"}
 
 
 def violations(world: World, series: int | None = 2, horizon: int = 24) -> list[str]:
@@ -27,6 +27,7 @@ def violations(world: World, series: int | None = 2, horizon: int = 24) -> list[
     return [
         *_broken_artifacts(world.store),
         *_incomplete_vintages(world.store, series, horizon),
+        *_wrong_versions(world.store),
         *_uncounted_rows(world.store),
         *_wrong_champion(world.store),
         *_wrong_aliases(world.store),
@@ -73,6 +74,20 @@ def _incomplete_vintages(store: Path, series: int | None, horizon: int) -> Itera
         vintages = sorted(store.glob(f"forecasts/{latest.parent.name}/vintage=*/forecasts.parquet"))
         if vintages and latest.read_bytes() != vintages[-1].read_bytes():
             yield "2: latest/ is not the newest vintage"
+
+
+def _wrong_versions(store: Path) -> Iterator[str]:
+    """A night adds to actuals and accuracy only rows that are new or have another value, each with its own as-of."""
+    for table, key in (("actuals", ["unique_id", "ds"]), ("accuracy", ["forecast_vintage", "unique_id", "model_name"])):
+        paths = sorted(store.glob(f"{table}/pipeline=*/vintage=*/{table}.parquet"))
+        rows = [pq.ParquetFile(path).read().to_pandas() for path in paths]
+        for path, part in zip(paths, rows, strict=True):
+            vintage = pd.to_datetime(path.parent.name.removeprefix("vintage="), format="%Y-%m-%dT%H%M%SZ", utc=True)
+            if part.duplicated(key).any() or not (part["as_of"] == vintage).all():
+                yield f"2: {path.relative_to(store)} has a row twice, or a row of another night"
+        together = pd.concat(rows).sort_values("as_of").drop(columns="as_of") if rows else None
+        if together is not None and (together.groupby(key).shift() == together.drop(columns=key)).all(axis=1).any():
+            yield f"2: {table} has a version that does not differ from the one before"
 
 
 def _uncounted_rows(store: Path) -> Iterator[str]:

@@ -14,6 +14,8 @@ from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
 from flows.retrain import retrain
+from tasks.history.reader import PublishedReader
+from tasks.storage.store import Store
 
 FIRST, SECOND, HORIZON, SERIES = "2024-02-08", "2024-02-09", 24, ("north", "south")
 
@@ -48,6 +50,7 @@ def test_published_table_has_the_documented_columns_and_types(two_nights):
     assert types == {
         "unique_id": "str",
         "ds": "datetime64[us, UTC]",
+        "as_of": "datetime64[us, UTC]",
         "cutoff": "datetime64[us, UTC]",
         "step": "int16",
         "y_hat": "float64",
@@ -243,7 +246,10 @@ def test_monitor_scores_past_forecasts_and_publishes_nothing(two_nights, tmp_pat
     accuracy = pd.read_parquet(
         tmp_path / "store" / "accuracy/pipeline=ports/vintage=2024-02-10T000000Z/accuracy.parquet"
     )
-    assert len(accuracy) == 2 * len(SERIES)
+    assert accuracy["forecast_vintage"].dt.day.tolist() == [9] * len(SERIES)  # that of the 8th is published already
+    reader = PublishedReader(pipeline="ports", store=Store(root=str(tmp_path / "store")))
+    assert len(reader.accuracy()) == 2 * len(SERIES)
+    assert len(reader.comparison()) == 2 * HORIZON * len(SERIES)  # the join that gave a pair of the first night twice
 
 
 def test_misspelt_field_is_reported_before_the_run(world):

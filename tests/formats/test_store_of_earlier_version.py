@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from tasks.history.reader import PublishedReader
 from tasks.registry.champions import champion_at
 from tasks.storage.store import Store
 
@@ -44,7 +45,18 @@ def test_next_night_continues_the_store(shop: Path, earlier: str) -> None:
     assert champion.bundle.digest == STORES[earlier] or "New champion" in " ".join(outcome.lines)
     assert "there was no champion" not in " ".join(outcome.lines)
     accuracy = pd.read_parquet(shop / "store/accuracy/pipeline=shop/vintage=2024-03-01T000000Z/accuracy.parquet")
-    assert accuracy["forecast_vintage"].dt.strftime("%m-%d").unique().tolist() == ["02-28", "02-29"]
+    assert accuracy["forecast_vintage"].dt.strftime("%m-%d").unique().tolist() == ["02-29"]  # what is new
+    reader = PublishedReader(pipeline="shop", store=store)
+    scores = reader.accuracy().to_pandas()  # of both releases
+    assert scores["forecast_vintage"].dt.strftime("%m-%d").unique().tolist() == ["02-28", "02-29"]
+    assert not scores.duplicated(["forecast_vintage", "unique_id", "model_name"]).any()
+    assert [str(moment)[5:10] for moment in reader.all_forecasts()["as_of"].unique().to_pylist()] == [
+        "02-28",
+        "02-29",
+        "03-01",
+    ]
+    assert not reader.actuals().to_pandas().duplicated(["unique_id", "ds"]).any()
+    assert reader.history().num_rows == pd.read_parquet(shop / "store/latest/pipeline=shop/history.parquet").shape[0]
     assert (shop / "store" / outcome.page).stat().st_size > 10_000
     vintages = sorted(path.name for path in (shop / "store/forecasts/pipeline=shop").iterdir())
     assert vintages == [f"vintage=2024-{day}T000000Z" for day in ("02-28", "02-29", "03-01")]

@@ -11,7 +11,7 @@ from tasks.accuracy import score_past, score_vintages
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.results.steps import ForecastOptions, RunContext
+from tasks.results.steps import AccuracyResult, ForecastOptions, RunContext
 from tasks.storage.store import Store
 from tasks.storage.vintages import list_published_before
 
@@ -93,3 +93,79 @@ def test_actuals_and_accuracy_are_published(
     assert len(actuals) == 6
     assert done.sentence.startswith("the forecast of 2024-03-11 has mase ")
     assert done.sentence.endswith("of 6 actuals inside the interval")
+
+
+@pytest.fixture
+def nights(
+    prepared: Any,
+    forecast_setup: ForecastSetup,
+    model: Callable[..., Candidate],
+    run_context: Callable[..., RunContext],
+    waves: Callable[..., pd.DataFrame],
+) -> Callable[..., AccuracyResult]:
+    """nights("2024-03-12", days=11): the first forecast is of 11 March; then a night that knows so many days."""
+    store: Store = prepared.store
+    options = ForecastOptions(champion=model("gru", 0.1, "champion", "1"))
+    forecast.fn(prepared.clean, prepared.windows, options, run_context("2024-03-11"), forecast_setup, store)
+
+    def run(day: str, days: int = 11, corrected: float | None = None) -> AccuracyResult:
+        frame, context = waves(days=days), run_context(day)
+        if corrected is not None:
+            frame.loc[(frame["unique_id"] == "a") & (frame["ds"] == "2024-03-11"), "y"] = corrected
+        past = list_published_before("shop", context.as_of, 28, store)
+        return score_past.fn(store.put(frame, "clean"), past, context, forecast_setup, store)
+
+    return run
+
+
+def published(store: Store, table: str, day: str) -> pd.DataFrame:
+    path = Path(store.root) / f"{table}/pipeline=shop/vintage={day}T000000Z/{table}.parquet"
+    return pd.read_parquet(path) if path.exists() else pd.DataFrame()
+
+
+def test_night_publishes_only_what_is_new_or_corrected(nights: Callable[..., AccuracyResult], store: Store) -> None:
+    nights("2024-03-12")
+    nothing = nights("2024-03-13")
+    assert (nothing.actuals, nothing.accuracy) == (None, None)
+    assert nothing.scores is not None
+    assert nothing.sentence.startswith("the forecast of 2024-03-11 has mase ")  # of all scores
+    nights("2024-03-14", corrected=99.0)
+    assert len(published(store, "actuals", "2024-03-12")) == 6
+    assert published(store, "actuals", "2024-03-13").empty
+    corrected = published(store, "actuals", "2024-03-14")
+    assert corrected[["unique_id", "y"]].to_dict("records") == [{"unique_id": "a", "y": 99.0}]
+    assert corrected["as_of"].tolist() == [pd.Timestamp("2024-03-14", tz="UTC")]
+    accuracy = published(store, "accuracy", "2024-03-14")
+    assert accuracy["unique_id"].tolist() == ["a"]  # the scores of b did not change
+    assert accuracy["as_of"].tolist() == [pd.Timestamp("2024-03-14", tz="UTC")]
+
+
+def test_night_that_runs_again_publishes_the_same_bytes(nights: Callable[..., AccuracyResult], store: Store) -> None:
+    nights("2024-03-12")
+    first = nights("2024-03-13", corrected=99.0)
+    nights("2024-03-14", corrected=98.0)
+    assert nights("2024-03-13", corrected=99.0) == first
+
+
+def test_repeated_pairs_of_an_earlier_release_are_known(nights: Callable[..., AccuracyResult], store: Store) -> None:
+    nights("2024-03-12")
+    for table in ("actuals", "accuracy"):  # an earlier release: every pair in every vintage, without as_of
+        path = Path(store.root) / f"{table}/pipeline=shop/vintage=2024-03-12T000000Z/{table}.parquet"
+        old = pd.read_parquet(path).drop(columns="as_of")
+        for day in ("2024-03-12", "2024-03-13"):
+            copy = Path(str(path).replace("2024-03-12", day))
+            copy.parent.mkdir(exist_ok=True)
+            old.to_parquet(copy, index=False)
+    nights("2024-03-14")
+    assert published(store, "actuals", "2024-03-14").empty
+    assert published(store, "accuracy", "2024-03-14").empty
+
+
+def test_damaged_earlier_table_is_skipped_and_its_rows_are_published_again(
+    nights: Callable[..., AccuracyResult], store: Store
+) -> None:
+    nights("2024-03-12")
+    path = Path(store.root) / "actuals/pipeline=shop/vintage=2024-03-12T000000Z/actuals.parquet"
+    path.write_bytes(path.read_bytes()[:-9])
+    nights("2024-03-13")
+    assert len(published(store, "actuals", "2024-03-13")) == 6

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.artifact import Artifact
@@ -105,6 +107,20 @@ def test_forecast_of_the_champion_is_complete_and_names_its_source(
     assert table["degraded_reason"].isna().all()
     assert (np.diff(table[["q10", "q50", "q90"]], axis=1) >= 0).all()
     assert (done.series, done.left_out, done.sentence) == (2, (), "6 rows by gru v2")
+
+
+def test_forecast_carries_its_as_of_and_leaves_its_history_at_a_stable_path(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
+) -> None:
+    done = run_forecast(
+        prepared, forecast_setup, run_context("2024-03-11"), champion=model("gru", 0.1, "champion", "2")
+    )
+    table = pq.read_table(Path(prepared.store.root) / done.published.uri, partitioning=None)
+    assert table.column_names[:4] == ["unique_id", "ds", "as_of", "cutoff"]
+    assert table.schema.field("as_of").type == pa.timestamp("us", "UTC")
+    assert table["as_of"].unique().to_pylist() == [datetime(2024, 3, 11, tzinfo=UTC)]
+    history = Path(prepared.store.root) / "latest/pipeline=shop/history.parquet"
+    assert history.read_bytes() == (Path(prepared.store.root) / prepared.clean.uri).read_bytes()
 
 
 def test_damaged_champion_is_replaced_by_a_former_one_with_reason(

@@ -25,6 +25,7 @@ VERBS = (
     "init",
     "schema",
     "quarantine",
+    "read",
 )
 
 

@@ -65,6 +65,7 @@ def forecasts_of(number: int, night: datetime) -> pd.DataFrame:
         {
             "unique_id": name,
             "ds": cutoff + pd.Timedelta(hours=step),
+            "as_of": cutoff,
             "cutoff": cutoff,
             "step": step,
             "y_hat": 1.0 + number,
@@ -102,6 +103,7 @@ def write_night(
     )
     table = store.put(forecasts_of(number, night), "forecasts")
     published = vintages.publish(table, PIPELINE, night, store)
+    vintages.publish_latest_history(clean, PIPELINE, night, store)
     record = {
         "pipeline": PIPELINE, "run_id": run, "as_of": night.isoformat(), "moved": previous is None, "reason": "better",
         "champion": champion.model_dump(mode="json"), "scores": dump(scores), "p_value": None,
@@ -110,6 +112,7 @@ def write_night(
     data = json.dumps(record, indent=1, sort_keys=True).encode() + b"\n"
     decision = champions.record_decision(PIPELINE, night, store.put_bytes(data, "decision", "json"), store)
     actual = pd.DataFrame({"unique_id": ["a"], "ds": [pd.Timestamp(night).as_unit("us")], "y": [float(number)]})
+    actual["as_of"] = actual["ds"]
     actuals = store.publish(store.put(actual, "actuals"), vintage_uri("actuals", PIPELINE, night))
     folder = report_dir(PIPELINE, run)
     page = store.put_at(b"<html>page %d</html>" % number, "page", f"{folder}/index.html")

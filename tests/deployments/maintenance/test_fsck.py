@@ -27,6 +27,7 @@ VINTAGES = [f"vintage=2024-03-0{day}T000000Z" for day in (1, 2, 3)]
 VINTAGE, OLD_VINTAGE = (
     f"forecasts/pipeline={PIPELINE}/{name}/forecasts.parquet" for name in (VINTAGES[2], VINTAGES[0])
 )
+LATEST_HISTORY = f"latest/pipeline={PIPELINE}/history.parquet"
 LATEST = f"latest/pipeline={PIPELINE}/forecasts.parquet"
 DECISION, OLD_DECISION = (f"decisions/pipeline={PIPELINE}/{name}.json" for name in (VINTAGES[2], VINTAGES[0]))
 SNAPSHOT = f"snapshots/pipeline={PIPELINE}/{VINTAGES[1]}.json"
@@ -133,7 +134,7 @@ CORRUPTIONS = {
     ),
     "artifact: link out": Corruption(lambda root: link_out(file_of(root, "artifacts/forecasts/*")), PUBLISHED_ARTIFACT),
     "artifact without a copy: bit": Corruption(
-        lambda root: flip(file_of(root, "artifacts/clean/*")), "artifacts/clean/", "named"
+        lambda root: flip(file_of(root, "artifacts/windows/*")), "artifacts/windows/", "named"
     ),
     "artifact without a copy: deleted": Corruption(
         lambda root: file_of(root, "artifacts/raw/*").unlink(), "artifacts/raw/", "named"
@@ -147,6 +148,8 @@ CORRUPTIONS = {
     "latest: bit": Corruption(lambda root: flip(root / LATEST), LATEST),
     "latest: stale": Corruption(lambda root: shutil.copy(root / OLD_VINTAGE, root / LATEST), LATEST),
     "latest: deleted": Corruption(lambda root: (root / LATEST).unlink(), LATEST),
+    "latest history: bit": Corruption(lambda root: flip(root / LATEST_HISTORY), LATEST_HISTORY),
+    "latest history: deleted": Corruption(lambda root: (root / LATEST_HISTORY).unlink(), LATEST_HISTORY),
     "decision: bit": Corruption(lambda root: change_json(root / DECISION, '"3"', '"2"'), DECISION),
     "decision: torn": Corruption(lambda root: truncate(root / DECISION), DECISION),
     "decision: deleted": Corruption(lambda root: (root / DECISION).unlink(), DECISION),
@@ -204,6 +207,7 @@ SAMPLE = {
     "champion bundle: bit",
     "published vintage: truncated",
     "latest: stale",
+    "latest history: bit",
     "decision: bit",
     "manifest: torn",
     "cache: bit",

@@ -35,6 +35,7 @@ class Doubled(Spec):
 def double(amount: float, store: Store) -> Doubled:
     RAN.append("double")
     frame = pd.DataFrame({"unique_id": ["a"], "ds": pd.to_datetime(["2024-03-01"], utc=True), "y": [2 * amount]})
+    frame["as_of"] = frame["ds"]
     return Doubled(table=store.put(frame, "actuals"))
 
 

@@ -27,6 +27,7 @@ def rows_of(name: str, hours: int, until: str = "2024-03-10 23:00", y: float = 1
 def forecasts_of(*names: str) -> pd.DataFrame:
     return pd.DataFrame({"unique_id": list(names)}).assign(
         ds=pd.Timestamp("2024-03-11", tz="UTC").as_unit("us"), cutoff=pd.Timestamp(CUTOFF).as_unit("us"),
+        as_of=pd.Timestamp("2024-03-11", tz="UTC").as_unit("us"),
         step=np.int16(1), y_hat=1.0, q50=1.0, model_name="gru", model_version="1", run_id="r", source="champion",
         degraded_reason=pd.Series([None] * len(names), dtype="str"),
     )  # fmt: skip

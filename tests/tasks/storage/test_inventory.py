@@ -22,6 +22,8 @@ DIGEST = "ab" * 32
             StoredKind("published", "shop", table="actuals", vintage="2024-03-01T000000Z"),
         ),
         ("latest/pipeline=shop/forecasts.parquet", StoredKind("latest", "shop")),
+        ("latest/pipeline=shop/history.parquet", StoredKind("latest", "shop")),
+        ("changes/pipeline=shop.md", StoredKind("changes", "shop")),
         ("decisions/pipeline=shop/vintage=x.json", StoredKind("decision", "shop", vintage="x")),
         ("reports/pipeline=shop/r1/index.html", StoredKind("report", "shop", run="r1")),
         ("runs/pipeline=shop/r1.json", StoredKind("manifest", "shop", run="r1")),

@@ -30,6 +30,8 @@ NIGHT = datetime(2013, 11, 30, 5, tzinfo=UTC)
         ),
         (layout.latest_dir("shop"), "latest/pipeline=shop"),
         (layout.latest_uri("shop"), "latest/pipeline=shop/forecasts.parquet"),
+        (layout.changes_uri("shop"), "changes/pipeline=shop.md"),
+        (layout.latest_history_uri("shop"), "latest/pipeline=shop/history.parquet"),
         (
             layout.record_uri(layout.decisions_dir("shop"), NIGHT),
             "decisions/pipeline=shop/vintage=2013-11-30T050000Z.json",

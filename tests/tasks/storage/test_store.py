@@ -26,7 +26,7 @@ NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
 
 
 def actuals(y: float = 1.0) -> pd.DataFrame:
-    return pd.DataFrame({"unique_id": ["a", "b"], "ds": [NOON, NOON], "y": [y, 2.0]})
+    return pd.DataFrame({"unique_id": ["a", "b"], "ds": [NOON, NOON], "as_of": [NOON, NOON], "y": [y, 2.0]})
 
 
 def files(store: Store) -> list[str]:
@@ -60,7 +60,7 @@ def test_stored_table_is_read_back_unchanged(store: Store) -> None:
     table = store.get(claim)
     assert table["unique_id"].tolist() == ["a", "b"]
     assert table["y"].tolist() == [1.0, 2.0]
-    assert [str(kind) for kind in table.dtypes] == ["str", "datetime64[us, UTC]", "float64"]
+    assert [str(kind) for kind in table.dtypes] == ["str", "datetime64[us, UTC]", "datetime64[us, UTC]", "float64"]
     assert store.get(claim, columns=["y"]).columns.tolist() == ["y"]
 
 

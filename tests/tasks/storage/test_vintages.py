@@ -25,6 +25,7 @@ def forecasts(night: datetime = FIRST, horizon: int = 3, level: float = 5.0) -> 
             {
                 "unique_id": name,
                 "ds": cutoff + pd.to_timedelta(steps, unit="h"),
+                "as_of": pd.Timestamp(night),
                 "cutoff": cutoff,
                 "step": steps.astype("int16"),
                 "y_hat": level,

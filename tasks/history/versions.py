@@ -1,0 +1,77 @@
+"""Versions of rows: actuals and accuracy are published when they are new or change, and the newest version counts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from data_contracts.artifact import Artifact
+from tasks.history.columns import AS_OF, concat_vintages
+from tasks.history.published import read_vintage
+from tasks.storage.store import Store
+
+ACTUALS_KEY = ("unique_id", "ds")
+ACCURACY_KEY = ("forecast_vintage", "unique_id", "model_name")
+ROUNDING = 1e-9  # relative: scores of another machine differ in the last digits, which is not a new version
+
+
+def newest_versions(table: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Keep the newest version of each row.
+
+    Args:
+        table: Rows with the columns of `key` and `as_of`.
+        key: The columns that identify a row.
+
+    Returns:
+        One row per key, in the order of the table; of several with one as-of the last.
+    """
+    numbered = table.select([*key, AS_OF]).append_column("row", pa.array(np.arange(len(table))))
+    ordered = numbered.sort_by([(AS_OF, "ascending"), ("row", "ascending")])
+    kept = ordered.group_by(list(key), use_threads=False).aggregate([("row", "last")])["row_last"]
+    return table.take(kept.take(pc.sort_indices(kept)))
+
+
+def load_newest_versions(published: Sequence[Artifact], key: Sequence[str], store: Store) -> pd.DataFrame:
+    """Load what earlier nights published.
+
+    Args:
+        published: Files of one published table, oldest first.
+        key: The columns that identify a row.
+        store: The store that holds them.
+
+    Returns:
+        One row per key: its newest version. No rows and columns without a file.
+    """
+    if not published:
+        return pd.DataFrame()
+    tables = [read_vintage(artifact.uri, store) for artifact in published]
+    return newest_versions(concat_vintages(tables), key).to_pandas()
+
+
+def changed_rows(table: pd.DataFrame, known: pd.DataFrame, key: Sequence[str], exact: bool) -> pd.DataFrame:
+    """Return the rows that are new or have another value than what earlier nights published.
+
+    Args:
+        table: Rows of this night.
+        known: The newest versions of earlier nights, one row per key; it may be empty.
+        key: The columns that identify a row.
+        exact: Whether numbers must be equal; if not, rounding errors do not count as a change.
+
+    Returns:
+        The rows to publish, renumbered. Columns that `known` does not have do not count.
+    """
+    values = [name for name in table.columns if name not in (*key, AS_OF) and name in known.columns]
+    if known.empty:
+        return table.reset_index(drop=True)
+    before = table[[*key]].merge(known[[*key, *values]], "left", list(key), indicator=True)
+    same = (before["_merge"] == "both").to_numpy(copy=True)
+    for name in values:
+        now, then = table[name], before[name]
+        if pd.api.types.is_numeric_dtype(now):
+            tolerance = 0.0 if exact else ROUNDING
+            same &= np.isclose(now.to_numpy(float), then.to_numpy(float), tolerance, 0.0, equal_nan=True)
+        else:
+            same &= now.astype("str").to_numpy() == then.astype("str").to_numpy()
+    return table[~same].reset_index(drop=True)
