@@ -13,6 +13,7 @@ from tasks.ingestion import ingest
 from tasks.memory import draw_memory
 from tasks.registration import register
 from tasks.registry.champions import champion_before, list_former_champions
+from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
@@ -55,6 +56,7 @@ def nightly(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
             realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            by_hand=describe_manual_decisions(spec.name, run.as_of, store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

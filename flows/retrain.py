@@ -10,6 +10,7 @@ from tasks.ingestion import ingest
 from tasks.memory import draw_memory
 from tasks.registration import register
 from tasks.registry.champions import champion_before
+from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
@@ -49,5 +50,6 @@ def retrain(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, revised=revised,
             rewritten=run.rewritten, notices=run.notices,
+            by_hand=describe_manual_decisions(spec.name, run.as_of, store),
         )  # fmt: skip
         return run.close(results, report.attempt(results, spec.forecast_setup, store))

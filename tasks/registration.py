@@ -1,6 +1,7 @@
 """Step 6: log every challenger, decide the promotion, record the decision, and let the registry aliases follow it."""
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
@@ -12,6 +13,7 @@ from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry import champions
+from tasks.registry.aliases import follow_challenger, follow_decision
 from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
 from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
@@ -102,10 +104,9 @@ def register(
     reason = _reason(promotion, evaluated)
     if registry and champions.is_latest_decision(context.pipeline, context.as_of, store):
         with store.fenced_write():
-            if best:
-                registry.set_alias("challenger", versions[best])
-            if new_champion and not registry.set_alias("champion", new_champion.version):
-                reason += f"; the registry has lost version {new_champion.version}, whose bundle is still in the store"
+            follow_challenger(registry, versions[best] if best else "")
+            if new_champion and (fault := follow_decision(registry, new_champion.version, datetime.now(UTC), store)):
+                reason += f"; {fault}"
     return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
 
 

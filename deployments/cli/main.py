@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from deployments.cli import data_commands, maintenance_commands, server_commands
+from deployments.cli import data_commands, maintenance_commands, promotion_commands, server_commands
 from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
@@ -26,6 +26,7 @@ app = typer.Typer(
 data_commands.add_to(app)
 server_commands.add_to(app)
 maintenance_commands.add_to(app)
+promotion_commands.add_to(app)
 app.add_typer(contract, name="contract")
 app.add_typer(champion, name="champion")
 

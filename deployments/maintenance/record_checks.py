@@ -25,6 +25,7 @@ from tasks.storage.layout import (
 from tasks.storage.snapshots import Snapshot
 
 VINTAGE_CHARACTERS = len("2024-02-09T000000Z")
+DECIDED_BY_HAND = ("champion-restore", "promote", "rollback", "mlflow-alias")  # decisions without a night
 TORN = "is torn or was altered since it was written"
 
 
@@ -108,7 +109,7 @@ def check_manifests(index: StoreIndex) -> Iterator[Damage]:
     for record in index.records:
         run = str(record.content.get("run_id") or "")
         uri = manifest_uri(record.pipeline, run)
-        if record.kind != "decision" or run == "champion-restore" or uri in index.files:
+        if record.kind != "decision" or run in DECIDED_BY_HAND or uri in index.files:
             continue
         has_page = f"{report_dir(record.pipeline, run)}/index.html" in index.files
         message = "is missing, but its night wrote a page" if has_page else "is missing: its night did not end"

@@ -75,6 +75,13 @@ Force = Annotated[
 ]
 
 
+Version = Annotated[
+    PositiveInt | None,
+    _form_field("Version", "The version in MLflow that becomes champion. Empty: the version of the alias challenger."),
+]
+Reason = Annotated[str, _form_field("Reason", "Why; it is recorded with the decision. Required.")]
+
+
 class NetworkForm(SettingsSpec):
     """Override for one recurrent network. Fields left empty keep their defaults."""
 

@@ -68,6 +68,7 @@ def collect_report_data(
         leaderboard=board,
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
+        by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
         forecast=store.get(results.forecasted.table) if results.forecasted else pd.DataFrame(),
         yesterday=_last_forecast_with_actuals(results, clean, store),

@@ -74,6 +74,7 @@ class ReportData:
     leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage; best first
     metric: str
     decision: str
+    by_hand: tuple[str, ...] = ()  # who changed the champion since the night before, when and why
 
     history: pd.DataFrame  # unique_id, ds, y
     forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason
