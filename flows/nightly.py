@@ -44,7 +44,12 @@ def nightly(
         models = competing_candidates(trained, incumbent)
         evaluated = evaluate.attempt(clean, windows, models, spec.forecast_setup, store)
         registered = register.attempt(
-            evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
+            evaluated,
+            with_drawings(trained_challengers(trained), pictured),
+            incumbent,
+            night,
+            run.gate.on(clean),
+            store,
         )
         formers = list_former_champions(spec.name, run.as_of, store)
         options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)

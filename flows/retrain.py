@@ -43,7 +43,12 @@ def retrain(
             validated.clean, windows, competing_candidates(trained, incumbent), spec.forecast_setup, store
         )
         registered = register(
-            evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
+            evaluated,
+            with_drawings(trained_challengers(trained), pictured),
+            incumbent,
+            night,
+            run.gate.on(validated.clean),
+            store,
         )
 
         results = RunResults(

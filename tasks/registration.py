@@ -6,16 +6,19 @@ from datetime import UTC, datetime
 import numpy as np
 import pandas as pd
 
+from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.diagnostics.effective_memory import memory_metrics
 from tasks.engine.step import step
-from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry import champions
 from tasks.registry.aliases import follow_challenger, follow_decision
-from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
+from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
+from tasks.registry.model_files import ServingSettings
 from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
+from tasks.registry.version_contents import VersionOrigin, build_logged_model, describe_version
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
 from tasks.storage.store import Store
 
@@ -26,11 +29,22 @@ ROLES = ("champion", "challenger", "baseline")
 
 
 class RegistrationSpec(Spec):
-    """Settings of a registration: the promotion test, the metric, and where MLflow is. A dry run has no `tracking`."""
+    """Settings of a registration: the promotion test, the metric, and where MLflow is. A dry run has no `tracking`.
+
+    The other fields are for MLflow and change no decision: `revision` is the Git commit of the pipeline file, `dataset`
+    the clean table of the night.
+    """
 
     promotion: PromotionSpec
     evaluation: EvaluationSpec
     tracking: TrackingSettings | None
+    serving: ServingSettings = ServingSettings()
+    revision: str = ""
+    dataset: Artifact | None = None
+
+    def on(self, clean: Artifact) -> "RegistrationSpec":
+        """Return these settings for a night with this clean table."""
+        return self.model_copy(update={"dataset": clean})
 
 
 def registration_cache_key(
@@ -90,7 +104,11 @@ def register(
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
     versions = dict.fromkeys(challengers, "none")
     if registry:
-        versions = _log_challengers(registry, evaluated, trained, context, store)
+        origin = VersionOrigin(
+            pipeline=context.pipeline, run_id=context.run_id, as_of=context.as_of, revision=gate.revision,
+            dataset=gate.dataset, root=store.display_root,
+        )  # fmt: skip
+        versions = _log_challengers(registry, evaluated, trained, origin, gate, store)
     finite = [name for name in challengers if np.isfinite(losses[name]).all()]
     best = min(finite, key=lambda name: float(losses[name].mean()), default=None)
     winner = challengers[promotion.winner] if promotion.winner else None
@@ -140,7 +158,8 @@ def _log_challengers(
     registry: ModelRegistry,
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
-    context: RunContext,
+    origin: VersionOrigin,
+    gate: RegistrationSpec,
     store: Store,
 ) -> dict[str, str]:
     """Log each challenger as an MLflow run; return the version of each by its label."""
@@ -149,21 +168,22 @@ def _log_challengers(
     versions = {}
     for model in evaluated.candidates:
         if model.role == "challenger":
-            bundle, result = load_bundle(model, store), results[model.bundle.digest]
-            logged = LoggedModel(
-                name=model.name,
-                digest=model.bundle.digest,
-                settings={name: str(value)[:500] for name, value in bundle.stored_settings().items()},
-                metrics={name: float(scores.loc[model.label, name]) for name in METRICS}
-                | dict(memory_metrics(result.memory) if result.memory else ()),
-                curve=result.validation_losses,
-                curves={f"gradient_norm.{layer}": norms for layer, norms in result.gradients.items()},
-                drawings={name: store.get_bytes(drawing) for name, drawing in sorted(result.drawings.items())},
-                weights=store.get_bytes(model.bundle),
-                settings_json=json.dumps(bundle.stored_settings(), indent=1, sort_keys=True),
+            result, data = results[model.bundle.digest], store.get_bytes(model.bundle)
+            description = describe_version(model.label, origin, scores, gate.evaluation.metric)
+            contents = build_logged_model(model.name, model.bundle, data, origin, gate.serving)
+            logged = contents.model_copy(
+                update={
+                    "metrics": {name: float(scores.loc[model.label, name]) for name in METRICS}
+                    | dict(memory_metrics(result.memory) if result.memory else ()),
+                    "curve": result.validation_losses,
+                    "curves": {f"gradient_norm.{layer}": norms for layer, norms in result.gradients.items()},
+                    "drawings": {name: store.get_bytes(drawing) for name, drawing in sorted(result.drawings.items())},
+                }
             )
-            run = registry.log_model(logged, context.run_id)
-            versions[model.label] = registry.register_version(model.bundle.digest, run, context.run_id)
+            run = registry.log_model(logged, origin.run_id)
+            versions[model.label] = registry.register_version(
+                model.bundle.digest, run, origin.run_id, description, origin.tags
+            )
     return versions
 
 

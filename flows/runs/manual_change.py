@@ -93,6 +93,10 @@ def adopt_alias(spec: PipelineSpec, tracking: TrackingSettings | None, store: St
 
     Returns:
         Notices for the page: the alias that was refused.
+
+    Raises:
+        LeaseLost: Another run took over.
+        StoreUnreachable: The store does not answer.
     """
     if tracking is None:
         return ()
@@ -143,7 +147,9 @@ def _follow(
     except (LeaseLost, StoreUnreachable):
         raise
     except Exception as error:  # noqa: BLE001 - whatever MLflow or the network raises
-        fault = f"the registry did not answer ({redact(str(error)).splitlines()[0][:200]}); the next night sets its alias"
+        fault = (
+            f"the registry did not answer ({redact(str(error)).splitlines()[0][:200]}); the next night sets its alias"
+        )
     return (fault,) if fault else ()
 
 

@@ -18,6 +18,7 @@ from flows.runs.failure_record import describe_failure, first_missing_step
 from flows.runs.future import refuse_future, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.manual_change import adopt_alias
+from flows.runs.origin import registration_spec
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.request import RunRequest
@@ -26,7 +27,6 @@ from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
-from tasks.registration import RegistrationSpec
 from tasks.registry.champion_repair import ChampionGuard
 from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
@@ -61,7 +61,7 @@ class Run:
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
-        self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
+        self.gate = registration_spec(self.spec, self.argument, tracking, settings)
         self.entries: list[run_log.Entry] = []
         self.guard: ChampionGuard | None = None
         self.alias_notices: tuple[str, ...] = ()

@@ -118,7 +118,7 @@ def build_window_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, ori
         _windows_at(panel, np.arange(0, border_validation - horizon + 1), horizon, min_steps=shortest),
         _windows_at(panel, np.arange(border_validation, border_test - horizon + 1), horizon, min_steps=1),
         _windows_at(panel, test_cutoffs, horizon, min_steps=1),
-        _forecast_windows(panel, now),
+        forecast_windows(panel, now),
     ]
     if any(len(series) == 0 for series, _ in parts[:3]):
         raise HistoryTooShort(now + 1, test + validation + horizon + shortest, horizon)
@@ -162,7 +162,7 @@ def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int)
     return np.concatenate([series for series, _ in windows]), np.concatenate([position for _, position in windows])
 
 
-def _forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
+def forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
     """One window at the cutoff for each series with an observation in the lookback and known covariates ahead."""
     windows = []
     ahead = panel.view.horizon if panel.known.shape[1] else 0

@@ -16,7 +16,7 @@ from tasks.storage.store import Store
 
 LAST_SET_TAG = "nightcast.champion"
 ALIAS_QUERY = "SELECT version FROM registered_model_aliases WHERE name = ? AND alias = 'champion'"
-TAG_QUERY = f"SELECT value FROM registered_model_tags WHERE name = ? AND key = '{LAST_SET_TAG}'"
+TAG_QUERY = "SELECT value FROM registered_model_tags WHERE name = ? AND key = 'nightcast.champion'"
 
 
 class AliasState(NamedTuple):
@@ -27,12 +27,7 @@ class AliasState(NamedTuple):
 
 
 def read_alias(tracking: TrackingSettings, pipeline: str) -> AliasState:
-    """Read the alias champion. A SQLite database is read directly, since importing MLflow takes seconds.
-
-    Raises:
-        sqlite3.Error: The database is locked or damaged.
-        Exception: Whatever MLflow raises if a server does not answer.
-    """
+    """Read the alias champion. A SQLite database is read directly, since importing MLflow takes seconds."""
     path = tracking.database
     if path is None:
         return _read_from_server(ModelRegistry(tracking, pipeline), pipeline)

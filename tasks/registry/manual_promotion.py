@@ -145,25 +145,14 @@ def mark_version(registry: ModelRegistry, decision: ManualDecision) -> None:
         registry.client.set_model_version_tag(decision.pipeline, decision.champion.version, tag, value)
 
 
-def why_refused(
-    pipeline: str, version: str, setup: ForecastSetup, tracking: TrackingSettings | None, store: Store
-) -> str:
-    """Return why a version may not become champion; empty if it may. Changes nothing."""
-    try:
-        _require_usable(_find_version(pipeline, version, tracking, store), setup, store)
-    except NightcastError as refused:
-        return str(refused)
-    return ""
-
-
 def _choose_version(
     change: ManualChange, setup: ForecastSetup, tracking: TrackingSettings | None, store: Store, now: datetime
 ) -> Candidate:
     """Return the version that is asked for; by default that of the alias challenger."""
     version = change.version or _challenger(change.pipeline, tracking)
-    candidate = _find_version(change.pipeline, version, tracking, store)
+    candidate = find_version(change.pipeline, version, tracking, store)
     check_champion(candidate, change.pipeline, tracking, store)  # restores a lost bundle from the registry's copy
-    return _require_usable(_find_version(change.pipeline, version, tracking, store), setup, store)
+    return require_usable(find_version(change.pipeline, version, tracking, store), setup, store)
 
 
 def _choose_former(
@@ -173,8 +162,14 @@ def _choose_former(
     formers = list_former_champions(change.pipeline, now, store)
     if not formers:
         reason = "no other model has been champion, so there is nothing to return to"
-        raise NoChampion(change.pipeline, reason) if champion_at(change.pipeline, now, store) is None else (
-            PromotionRefused(f"{reason}. Choose a version: nightcast promote {change.pipeline} VERSION --reason TEXT.")
+        raise (
+            NoChampion(change.pipeline, reason)
+            if champion_at(change.pipeline, now, store) is None
+            else (
+                PromotionRefused(
+                    f"{reason}. Choose a version: nightcast promote {change.pipeline} VERSION --reason TEXT."
+                )
+            )
         )
     refusals = []
     for former in formers:
@@ -182,7 +177,7 @@ def _choose_former(
             continue
         try:
             check_champion(former, change.pipeline, tracking, store)
-            return _require_usable(former, setup, store)
+            return require_usable(former, setup, store)
         except NightcastError as refused:
             refusals.append(str(refused))
     if refusals:
@@ -216,7 +211,8 @@ def list_versions(pipeline: str, tracking: TrackingSettings | None, store: Store
     return dict(sorted(versions.items(), key=lambda item: int(item[0]) if item[0].isdecimal() else 0))
 
 
-def _find_version(pipeline: str, version: str, tracking: TrackingSettings | None, store: Store) -> Candidate:
+def find_version(pipeline: str, version: str, tracking: TrackingSettings | None, store: Store) -> Candidate:
+    """Return the model of a version. Raises PromotionRefused if no night has registered it."""
     versions = list_versions(pipeline, tracking, store)
     if version not in versions:
         known = ", ".join(versions) or "none"
@@ -234,7 +230,8 @@ def _find_version(pipeline: str, version: str, tracking: TrackingSettings | None
     return Candidate(name=name, role="champion", bundle=bundle, version=version)
 
 
-def _require_usable(candidate: Candidate, setup: ForecastSetup, store: Store) -> Candidate:
+def require_usable(candidate: Candidate, setup: ForecastSetup, store: Store) -> Candidate:
+    """Return the candidate. Raises PromotionRefused if its bundle is damaged, or does not fit the pipeline."""
     try:
         load_comparable(candidate, setup.view, setup.bounds, store)
     except (NightcastError, ValidationError) as error:

@@ -1,5 +1,6 @@
 """Promotion by hand: what is refused, what the next night starts from, and an alias that a person moves in MLflow."""
 
+import itertools
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from data_contracts.errors import NoChampion, SpecError
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry import champions
+from tasks.registry.alias_report import describe_moved_alias, why_refused
 from tasks.registry.aliases import AliasState, follow_decision, point_alias, read_alias
 from tasks.registry.manual_decisions import FutureDecision, describe_manual_decisions, list_manual_decisions
 from tasks.registry.manual_promotion import (
@@ -20,13 +22,13 @@ from tasks.registry.manual_promotion import (
     adopt_moved_alias,
     decide_by_hand,
     list_versions,
-    why_refused,
 )
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.storage.store import Store
 
 NIGHTS = [datetime(2024, 3, day, 5, tzinfo=UTC) for day in (1, 2, 3)]
 NOW = datetime(2024, 3, 3, 12, tzinfo=UTC)
+NUMBERS = itertools.count()  # all tests share a registry: each has a pipeline of its own
 NEXT_NIGHT = datetime(2024, 3, 4, 5, tzinfo=UTC)
 
 
@@ -87,9 +89,8 @@ def shop(
     store: Store,
     forecast_setup: ForecastSetup,
     model: Callable[..., Candidate],
-    request: pytest.FixtureRequest,
 ) -> Shop:
-    return Shop(folder, request.node.name[:60].replace("[", "_").replace("]", ""), store, forecast_setup, model)
+    return Shop(folder, f"shop-{next(NUMBERS)}", store, forecast_setup, model)
 
 
 def test_promoted_version_is_the_incumbent_of_the_next_night_and_of_no_earlier(shop: Shop) -> None:
@@ -211,12 +212,16 @@ def test_versions_are_those_of_the_registry_and_of_decisions(shop: Shop) -> None
 
 
 def test_moved_alias_is_adopted_as_a_decision(shop: Shop) -> None:
+    assert describe_moved_alias(shop.name, shop.setup, shop.tracking, shop.store, NOW) == ("", False)
     shop.move_alias("2")
+    sentence, adopted = describe_moved_alias(shop.name, shop.setup, shop.tracking, shop.store, NOW)
+    assert (sentence[-58:], adopted) == ("moved to version 2 in MLflow, and the next night will adopt it"[-58:], True)
     assert shop.adopt() == ()
     assert shop.before(NEXT_NIGHT) == "2"
     assert shop.alias == AliasState("2", "2")
     (sentence,) = describe_manual_decisions(shop.name, NEXT_NIGHT, shop.store)
-    assert sentence.endswith("by a person in MLflow at 2024-03-03 12:00 UTC: the alias champion was moved to version 2 in MLflow")
+    assert "by a person in MLflow at 2024-03-03 12:00 UTC" in sentence
+    assert sentence.endswith(": the alias champion was moved to version 2 in MLflow")
     assert shop.adopt() == ()
     assert len(list_manual_decisions(shop.name, NEXT_NIGHT, shop.store)) == 1
     tags = shop.registry.client.get_model_version(shop.name, "2").tags
@@ -231,6 +236,11 @@ def test_alias_that_was_moved_back_to_the_former_champion_is_adopted_too(shop: S
 
 def test_moved_alias_that_may_not_be_champion_goes_back_and_is_named(shop: Shop) -> None:
     shop.move_alias("4")
+    sentence, adopted = describe_moved_alias(shop.name, shop.setup, shop.tracking, shop.store, NOW)
+    assert not adopted
+    assert (
+        "the next night will set it back: version 4 may not become champion: wide v4 was made for horizon 6" in sentence
+    )
     (notice,) = shop.adopt()
     assert notice.startswith("the alias champion was moved in MLflow to version 4, which may not be champion, and was ")
     assert "set back to version 3" in notice
