@@ -43,14 +43,8 @@ def nightly(
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
         models = competing_candidates(trained, incumbent)
         evaluated = evaluate.attempt(clean, windows, models, spec.forecast_setup, store)
-        registered = register.attempt(
-            evaluated,
-            with_drawings(trained_challengers(trained), pictured),
-            incumbent,
-            night,
-            run.gate.on(clean),
-            store,
-        )
+        gate, challengers = run.gate.on(clean), with_drawings(trained_challengers(trained), pictured)
+        registered = register.attempt(evaluated, challengers, incumbent, night, gate, store)
         formers = list_former_champions(spec.name, run.as_of, store)
         options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)

@@ -42,14 +42,8 @@ def retrain(
         evaluated = evaluate(
             validated.clean, windows, competing_candidates(trained, incumbent), spec.forecast_setup, store
         )
-        registered = register(
-            evaluated,
-            with_drawings(trained_challengers(trained), pictured),
-            incumbent,
-            night,
-            run.gate.on(validated.clean),
-            store,
-        )
+        gate, challengers = run.gate.on(validated.clean), with_drawings(trained_challengers(trained), pictured)
+        registered = register(evaluated, challengers, incumbent, night, gate, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,

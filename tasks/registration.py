@@ -15,6 +15,7 @@ from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry import champions
 from tasks.registry.aliases import follow_challenger, follow_decision
+from tasks.registry.completion import complete_version
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.model_files import ServingSettings
 from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
@@ -125,6 +126,8 @@ def register(
             follow_challenger(registry, versions[best] if best else "")
             if new_champion and (fault := follow_decision(registry, new_champion.version, datetime.now(UTC), store)):
                 reason += f"; {fault}"
+            if new_champion and not winner:
+                complete_version(registry, new_champion, gate.serving, store)
     return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
 
 

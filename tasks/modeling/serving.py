@@ -4,6 +4,8 @@ The table is checked as the clean table of a night is: a fault is named with its
 table of a night the numbers are those of the night.
 """
 
+from numbers import Number
+
 import numpy as np
 import pandas as pd
 
@@ -18,7 +20,8 @@ from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputS
 from tasks.modeling.forecasts import drop_closed_steps, forecast_table
 
 KEYS = ("unique_id", "ds", "y")
-MAX_LISTED = 5  # columns or series in a message
+MAX_LISTED = 5  # columns in a message
+MAX_SHOWN_CHARACTERS = 60
 
 
 class HistoryInvalid(NightcastError):
@@ -108,13 +111,13 @@ def _parse_times(frame: pd.DataFrame) -> pd.Series:
     if pd.api.types.is_datetime64_any_dtype(column):
         times = pd.to_datetime(column, utc=True)
     else:  # numbers are refused: a JSON export of pandas writes milliseconds, and others write seconds
-        is_text = column.map(lambda value: not isinstance(value, int | float))
+        is_text = column.map(lambda value: not isinstance(value, Number))
         times = pd.to_datetime(column.where(is_text), utc=True, errors="coerce", format="ISO8601")
     if (invalid := times.isna()).any():
         row = int(invalid.argmax())
         raise HistoryInvalid(
-            f"ds of row {row} (series {frame['unique_id'].iloc[row]!r}) is {frame['ds'].iloc[row]!r}, which is not a "
-            "time",
+            f"ds of row {row} (series {frame['unique_id'].iloc[row]!r}) is {_show(frame['ds'].iloc[row])}, which is "
+            "not a time",
             "Write ISO times such as 2024-03-01T05:00:00Z.",
         )
     return times.astype("datetime64[us, UTC]")
@@ -127,10 +130,14 @@ def _parse_numbers(frame: pd.DataFrame, column: str) -> pd.Series:
         row = int(invalid.argmax())
         raise HistoryInvalid(
             f"column {column!r} of row {row} (series {frame['unique_id'].iloc[row]!r}, {frame['ds'].iloc[row]}) is "
-            f"{frame[column].iloc[row]!r}, which is not a finite number",
+            f"{_show(frame[column].iloc[row])}, which is not a finite number",
             "Leave a missing value empty.",
         )
     return numbers
+
+
+def _show(value: object) -> str:
+    return repr(value)[:MAX_SHOWN_CHARACTERS] if isinstance(value, str) else str(value)[:MAX_SHOWN_CHARACTERS]
 
 
 def _require_grid(frame: pd.DataFrame, view: InputSpec) -> None:
