@@ -38,7 +38,9 @@ DryRun = Annotated[
 Server = Annotated[
     bool, typer.Option("--server/--no-server", help="Record the run on a Prefect server, or run without any.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run an as-of in the future; latest/ does not follow it.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Run an as-of in the future, or publish a retracted vintage again.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings on stderr.")]
 
 

@@ -1,4 +1,4 @@
-"""`nightcast promote` and `nightcast rollback`: change the champion by hand."""
+"""`nightcast promote`, `rollback` and `retract`: change the champion, or take a forecast back, by hand."""
 
 from typing import Annotated, Any
 
@@ -17,6 +17,7 @@ IfCurrent = Annotated[
 def add_to(app: typer.Typer) -> None:
     """Add the commands to the application."""
     app.command(epilog="Example: nightcast promote nyc-delays 7 --reason 'the campaign changed the weekends'")(promote)
+    app.command(epilog="Example: nightcast retract nyc-delays 2013-11-30 --reason 'wrong calendar'")(retract)
     app.command(epilog="Example: nightcast rollback nyc-delays --reason 'forecasts of JFK are 20 % too high'")(rollback)
 
 
@@ -48,6 +49,27 @@ def rollback(
     Exit code 2 if the pipeline has no former champion that fits, 1 if another person or a night was faster.
     """
     _change(pipeline, "rollback", version, reason, if_current, as_json, verbose)
+
+
+def retract(
+    pipeline: Pipeline,
+    vintage: Annotated[str, typer.Argument(help="The as-of of the vintage, or the name of its folder.")],
+    reason: Reason,
+    as_json: Json = False,
+    verbose: Verbose = False,
+) -> None:
+    """Take a published vintage back: it leaves forecasts/, and latest/ moves back to the newest that is left.
+
+    A schedule or a backfill does not publish it again; `nightcast nightly --as-of … --force` does.
+    """
+    configure(verbose, read_only=True)
+
+    def body() -> tuple[dict[str, Any], str]:
+        from deployments.commands.retract import retract_vintage
+
+        return retract_vintage(pipeline, vintage, reason)
+
+    run_command(body, as_json, verbose)
 
 
 def _change(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line

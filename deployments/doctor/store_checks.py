@@ -17,6 +17,7 @@ from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
 from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
+from tasks.storage.retractions import list_retractions
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
@@ -84,6 +85,9 @@ def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext
     if not published:
         return
     since = max(min(published), context.now - MAX_LOOKBACK)
+    for moment, retraction in list_retractions(spec.name, store).items():
+        if since <= moment <= context.now:
+            yield Finding(spec.name, "good", retraction.sentence)
     due = [night for night in scheduled_times(spec, since, context.now) if night <= context.now - NIGHT_DURATION]
     missed = missing_nights(spec, due, store)
     if not missed:

@@ -82,6 +82,11 @@ def check_contracts(index: StoreIndex) -> Iterator[Damage]:
             affected = "which nights gc has collected: their tables and pages are reported as missing"
             step = "Run nightcast gc --apply with the --keep of before, which writes it again."
             yield Damage(uri, "bad", TORN, affected, step, None, index.kinds[uri].pipeline)
+    for uri in index.of_kind("retraction"):
+        if index.read_record(uri) is None:
+            affected = "a retracted vintage, which is reported as missing"
+            step = "Restore it from a backup, or run nightcast retract again, which writes it again."
+            yield Damage(uri, "bad", TORN, affected, step, None, index.kinds[uri].pipeline)
     for uri in index.of_kind("contract"):
         content = index.read_record(uri)
         if content is not None and _is_valid(Contract, content):

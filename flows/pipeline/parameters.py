@@ -71,7 +71,11 @@ DryRun = Annotated[
 
 
 Force = Annotated[
-    bool, _form_field("Force", "Run an as-of in the future. latest/ and the champion alias do not follow such a night.")
+    bool,
+    _form_field(
+        "Force",
+        "Run an as-of in the future, which latest/ and the alias do not follow, or publish a retracted one again.",
+    ),
 ]
 
 

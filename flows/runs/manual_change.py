@@ -15,7 +15,13 @@ from tasks.modeling.candidate import Candidate
 from tasks.registry.aliases import follow_decision
 from tasks.registry.champions import champion_at
 from tasks.registry.manual_decisions import ManualAction, ManualDecision
-from tasks.registry.manual_promotion import ManualChange, adopt_moved_alias, decide_by_hand, mark_version
+from tasks.registry.manual_promotion import (
+    ManualChange,
+    adopt_moved_alias,
+    checked_reason,
+    decide_by_hand,
+    mark_version,
+)
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.storage.lease import hold_lease
 from tasks.storage.object_stores import StoreUnreachable
@@ -70,7 +76,7 @@ def change_champion(request: ChangeRequest) -> tuple[dict[str, Any], str]:
         pipeline=spec.name, action=request.action, version=request.version, by=request.by or current_person(),
         reason=request.reason,
     )  # fmt: skip
-    change.checked_reason()
+    checked_reason(request.reason)
     owner = current_process(f"{request.action} {spec.name}")
     with hold_lease(store.root, spec.name, owner, settings.lease_settings) as lease:
         store, now = store.with_lease(lease), datetime.now(UTC)

@@ -15,7 +15,7 @@ from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.exclusive import leased, wait_for_others
 from flows.runs.failure_record import describe_failure, first_missing_step
-from flows.runs.future import refuse_future, store_notices
+from flows.runs.future import refuse_future, refuse_retracted, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.manual_change import adopt_alias
 from flows.runs.origin import registration_spec
@@ -58,6 +58,7 @@ class Run:
         self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
         if not (request.force or self.dry_run or flow == "tune"):
             refuse_future(self.as_of, self.started, settings.max_future_hours)
+            refuse_retracted(self.spec.name, self.argument, flow, self.as_of, settings.opened_store)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking

@@ -46,16 +46,15 @@ class ManualChange(Spec):
     by: str
     reason: str
 
-    def checked_reason(self) -> str:
-        """Return the reason in one line. Raises SpecError if it is empty or too long."""
-        reason = " ".join(self.reason.split())
-        if not reason:
-            raise SpecError("the reason is empty. Give one: --reason 'why this model is better'.")
-        if len(reason) > MAX_REASON_CHARACTERS:
-            raise SpecError(
-                f"the reason has {len(reason):,} characters; the limit is {MAX_REASON_CHARACTERS}. Shorten it."
-            )
-        return redact(reason)
+
+def checked_reason(text: str) -> str:
+    """Return a reason in one line, without secrets. Raises SpecError if it is empty or too long."""
+    reason = " ".join(text.split())
+    if not reason:
+        raise SpecError("the reason is empty. Give one: --reason 'why this is decided'.")
+    if len(reason) > MAX_REASON_CHARACTERS:
+        raise SpecError(f"the reason has {len(reason):,} characters; the limit is {MAX_REASON_CHARACTERS}. Shorten it.")
+    return redact(reason)
 
 
 def decide_by_hand(
@@ -78,7 +77,7 @@ def decide_by_hand(
         NoChampion: A rollback of a pipeline without a former champion.
         FutureDecision: A night after `now` has been decided.
     """
-    reason = change.checked_reason()
+    reason = checked_reason(change.reason)
     current = champion_at(change.pipeline, now, store)
     choose = _choose_former if change.action == "rollback" else _choose_version
     candidate = choose(change, setup, tracking, store, now)

@@ -10,6 +10,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
 from tasks.storage.layout import forecasts_dir, latest_uri, parse_vintage, record_dirs, vintage_uri
+from tasks.storage.retractions import mark_published_again
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -28,6 +29,7 @@ def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Ar
     """Publish an audited forecast table under its vintage, and as the latest unless a newer one exists."""
     file = store.publish(table, vintage_uri("forecasts", pipeline, as_of))
     publish_latest(table, pipeline, as_of, store)
+    mark_published_again(pipeline, as_of, store, datetime.now(UTC))
     return file
 
 
