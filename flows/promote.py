@@ -11,7 +11,19 @@ from flows.runs.manual_change import ChangeRequest, change_champion, current_per
 
 @flow(name="promote", flow_run_name="{pipeline}", persist_result=False, result_serializer="json")
 def promote(pipeline: Pipeline, version: Version = None, reason: Reason = "") -> dict[str, Any]:
-    """Make a version champion from the next night on. Raises PromotionRefused if it does not fit the pipeline."""
+    """Make a version of a pipeline champion from the next night on.
+
+    Args:
+        pipeline: The name of a pipeline; in Python also a spec or the path of its YAML file.
+        version: The version in MLflow; None for that of the alias challenger.
+        reason: Why; required.
+
+    Returns:
+        The champion, the one before, who decided and why.
+
+    Raises:
+        PromotionRefused: The version does not exist, cannot be read or does not fit the pipeline.
+    """
     request = ChangeRequest(pipeline, "promote", str(version or ""), reason, person())
     facts, _ = change_champion(request)
     return facts

@@ -105,11 +105,7 @@ def register(
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
     versions = dict.fromkeys(challengers, "none")
     if registry:
-        origin = VersionOrigin(
-            pipeline=context.pipeline, run_id=context.run_id, as_of=context.as_of, revision=gate.revision,
-            dataset=gate.dataset, root=store.display_root,
-        )  # fmt: skip
-        versions = _log_challengers(registry, evaluated, trained, origin, gate, store)
+        versions = _log_challengers(registry, evaluated, trained, context, gate, store)
     finite = [name for name in challengers if np.isfinite(losses[name]).all()]
     best = min(finite, key=lambda name: float(losses[name].mean()), default=None)
     winner = challengers[promotion.winner] if promotion.winner else None
@@ -122,13 +118,21 @@ def register(
     )
     reason = _reason(promotion, evaluated)
     if registry and champions.is_latest_decision(context.pipeline, context.as_of, store):
-        with store.fenced_write():
-            follow_challenger(registry, versions[best] if best else "")
-            if new_champion and (fault := follow_decision(registry, new_champion.version, datetime.now(UTC), store)):
-                reason += f"; {fault}"
-            if new_champion and not winner:
-                complete_version(registry, new_champion, gate.serving, store)
+        reason += _let_registry_follow(registry, new_champion, versions[best] if best else "", gate, store)
     return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
+
+
+def _let_registry_follow(
+    registry: ModelRegistry, champion: Candidate | None, challenger: str, gate: RegistrationSpec, store: Store
+) -> str:
+    """Let the aliases follow the decision; return why the alias champion does not, as the end of a reason."""
+    with store.fenced_write():
+        follow_challenger(registry, challenger)
+        if champion is None:
+            return ""
+        fault = follow_decision(registry, champion.version, datetime.now(UTC), store)
+        complete_version(registry, champion, gate.serving, store)
+    return f"; {fault}" if fault else ""
 
 
 def _decide(
@@ -161,11 +165,15 @@ def _log_challengers(
     registry: ModelRegistry,
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
-    origin: VersionOrigin,
+    context: RunContext,
     gate: RegistrationSpec,
     store: Store,
 ) -> dict[str, str]:
     """Log each challenger as an MLflow run; return the version of each by its label."""
+    origin = VersionOrigin(
+        pipeline=context.pipeline, run_id=context.run_id, as_of=context.as_of, revision=gate.revision,
+        dataset=gate.dataset, root=store.display_root,
+    )  # fmt: skip
     scores = store.get(evaluated.scores).set_index("model_name")
     results = {result.candidate.bundle.digest: result for result in trained}
     versions = {}

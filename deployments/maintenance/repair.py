@@ -128,4 +128,5 @@ class Repairer:
         if champion is None or self.tracking is None:
             return False
         with self._owner_of(f"{decisions_dir(pipeline)}/").fenced_write():
-            return point_alias(ModelRegistry(self.tracking, pipeline), champion.version)
+            registry = ModelRegistry(self.tracking, pipeline)
+            return registry.get_alias("champion") == champion.version or point_alias(registry, champion.version)

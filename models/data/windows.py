@@ -163,7 +163,15 @@ def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int)
 
 
 def forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
-    """One window at the cutoff for each series with an observation in the lookback and known covariates ahead."""
+    """Return one window at the cutoff for each series with an observation in the lookback and known covariates ahead.
+
+    Args:
+        panel: The series; y is NaN after the cutoff.
+        now: Step of the cutoff in the grid of the panel.
+
+    Returns:
+        Codes of the series and positions of their cutoffs, each (n,).
+    """
     windows = []
     ahead = panel.view.horizon if panel.known.shape[1] else 0
     for code, (first, start, length) in enumerate(zip(panel.first, panel.starts, panel.lengths, strict=True)):

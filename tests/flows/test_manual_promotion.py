@@ -157,3 +157,19 @@ def test_of_two_people_at_once_one_wins_and_the_other_is_refused(world):
     assert re.search(r"error: the champion of pipeline 'ports' is \S+ v\d, not .* as expected", loser.output)
     assert len(list((world.store / "decisions/pipeline=ports").glob("*.json"))) == 2
     assert alias(world) == world.other
+
+
+def test_retracted_night_is_published_again_only_on_purpose(world):
+    path = world.store / f"forecasts/pipeline=ports/vintage={FIRST}T000000Z/forecasts.parquet"
+    rows = path.read_bytes()
+    ended = world.run("retract", str(world.spec), FIRST, "--reason", "wrong calendar")
+    assert ended.code == 0, ended.output
+    assert not path.exists()
+    ended = world.night(FIRST)
+    assert (ended.code, path.exists()) == (1, False), ended.output
+    assert ": wrong calendar. Nothing was published. To publish this night again on purpose" in ended.output
+    ended = world.run("nightly", str(world.spec), "--as-of", FIRST, "--no-server", "--force")
+    assert ended.code == 0, ended.output
+    assert path.read_bytes() == rows
+    assert (world.store / "latest/pipeline=ports/forecasts.parquet").read_bytes() == rows
+    assert world.run("fsck").code == 0
