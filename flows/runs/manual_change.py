@@ -142,7 +142,7 @@ def _follow(
     decision: ManualDecision, tracking: TrackingSettings | None, store: Store, now: datetime
 ) -> tuple[str, ...]:
     """Let the alias and the version in MLflow follow. The decision counts, also if MLflow does not answer."""
-    if tracking is None:
+    if tracking is None or tracking.database_is_missing:
         return ()
     try:
         registry = ModelRegistry(tracking, decision.pipeline)
