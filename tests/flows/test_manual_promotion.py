@@ -69,7 +69,7 @@ def tags_of(world, version):
     return dict(query(world, "SELECT key, value FROM model_version_tags WHERE version = ?", int(version)))
 
 
-def test_promotion_and_rollback_decide_what_the_next_forecast_uses(world):
+def test_promotion_decides_what_the_next_night_uses(world):
     spec = str(world.spec)
     assert (used(world, FIRST), alias(world)) == (world.champion, world.champion)
     ended = world.run("promote", spec, world.other, "--reason", "weekends", "--if-current", world.champion, "--json")
@@ -92,12 +92,16 @@ def test_promotion_and_rollback_decide_what_the_next_forecast_uses(world):
     assert tags["nightcast.promotion_reason"] == "weekends"
     assert "@" in tags["nightcast.promoted_by"]
 
-    ended = world.run("rollback", spec, "--reason", "too high")
-    assert ended.code == 0, ended.output
-    assert alias(world) == world.champion
-    ended = world.run("forecast", spec, "--as-of", NEXT, "--no-server")  # publish that night again, with it
-    assert ended.code == 0, ended.output
-    assert used(world, NEXT) == world.champion
+
+def test_forecast_of_the_same_night_uses_a_promotion_and_a_rollback(world):
+    spec = str(world.spec)
+    forecast = ("forecast", spec, "--as-of", FIRST, "--no-server")
+    for verb, version in (("promote", world.other), ("rollback", world.champion)):
+        ended = world.run(verb, spec, version, "--reason", "too high")
+        assert ended.code == 0, ended.output
+        ended = world.run(*forecast)
+        assert ended.code == 0, ended.output
+        assert (used(world, FIRST), alias(world)) == (version, version)
     ended = world.run("fsck")
     assert (ended.code, ended.output.count("✗")) == (0, 0), ended.output
 
