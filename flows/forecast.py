@@ -1,5 +1,7 @@
 """Publish a forecast of the current champion: the second half of a night, without training."""
 
+from datetime import timedelta
+
 from prefect import flow
 
 from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
@@ -9,7 +11,8 @@ from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.forecasting import forecast as publish_forecast
 from tasks.ingestion import ingest
-from tasks.registry.champions import champion_at, list_former_champions
+from tasks.registry.champions import champion_at, list_former_champions, standing_at
+from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, forecast_options
@@ -31,8 +34,9 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         clean = validated.clean
         windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
 
-        champion = run.checked(champion_at(spec.name, run.as_of, store))
-        formers = list_former_champions(spec.name, run.as_of, store)
+        standing = standing_at(spec.name, run.as_of, store)
+        champion = run.checked(champion_at(spec.name, standing, store))
+        formers = list_former_champions(spec.name, standing, store)
         options = forecast_options(None, champion, formers, None, validated.extreme, run.champion_fault)
         forecasted = publish_forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
@@ -41,6 +45,7 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
             past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            by_hand=describe_manual_decisions(spec.name, standing + timedelta(seconds=1), store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)

@@ -1,5 +1,7 @@
 """Score past forecasts against the actuals and watch the data for drift; publish no forecast."""
 
+from datetime import timedelta
+
 from prefect import flow
 
 from flows.pipeline.parameters import AsOf, DryRun, Force, Pipeline, run_name
@@ -9,7 +11,8 @@ from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.drift import watch_drift
 from tasks.ingestion import ingest
-from tasks.registry.champions import champion_at
+from tasks.registry.champions import champion_at, standing_at
+from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
 from tasks.results.run import RunResults
 from tasks.revisions import list_revisions
@@ -27,7 +30,8 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
 
-        champion = run.checked(champion_at(spec.name, run.as_of, store))
+        standing = standing_at(spec.name, run.as_of, store)
+        champion = run.checked(champion_at(spec.name, standing, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift(validated.clean, validated.cutoff, spec.forecast_setup, spec.drift, night, store)
@@ -35,6 +39,7 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
             drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            by_hand=describe_manual_decisions(spec.name, standing + timedelta(seconds=1), store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)
         return run.close(results, report.attempt(results, spec.forecast_setup, about, store))

@@ -14,6 +14,7 @@ from tasks.ingestion import ingest
 from tasks.memory import draw_memory
 from tasks.registration import register
 from tasks.registry.champions import champion_before, list_former_champions
+from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
@@ -43,9 +44,8 @@ def nightly(
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
         models = competing_candidates(trained, incumbent)
         evaluated = evaluate.attempt(clean, windows, models, spec.forecast_setup, store)
-        registered = register.attempt(
-            evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
-        )
+        gate, challengers = run.gate.on(clean), with_drawings(trained_challengers(trained), pictured)
+        registered = register.attempt(evaluated, challengers, incumbent, night, gate, store)
         formers = list_former_champions(spec.name, run.as_of, store)
         options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
@@ -56,6 +56,7 @@ def nightly(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
             realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            by_hand=describe_manual_decisions(spec.name, run.as_of, store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)

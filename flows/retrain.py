@@ -11,6 +11,7 @@ from tasks.ingestion import ingest
 from tasks.memory import draw_memory
 from tasks.registration import register
 from tasks.registry.champions import champion_before
+from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
@@ -42,14 +43,14 @@ def retrain(
         evaluated = evaluate(
             validated.clean, windows, competing_candidates(trained, incumbent), spec.forecast_setup, store
         )
-        registered = register(
-            evaluated, with_drawings(trained_challengers(trained), pictured), incumbent, night, run.gate, store
-        )
+        gate, challengers = run.gate.on(validated.clean), with_drawings(trained_challengers(trained), pictured)
+        registered = register(evaluated, challengers, incumbent, night, gate, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, revised=revised,
             rewritten=run.rewritten, notices=run.notices,
+            by_hand=describe_manual_decisions(spec.name, run.as_of, store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)
         return run.close(results, report.attempt(results, spec.forecast_setup, about, store))

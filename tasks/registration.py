@@ -1,19 +1,25 @@
 """Log every challenger, decide the promotion, record the decision, and let the registry aliases follow it."""
 
 import json
+from datetime import UTC, datetime
 
 import numpy as np
 import pandas as pd
 
+from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from models.diagnostics.effective_memory import memory_metrics
 from tasks.engine.step import step
-from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin
 from tasks.registry import champions
-from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
+from tasks.registry.aliases import follow_challenger, follow_decision
+from tasks.registry.completion import complete_version
+from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
+from tasks.registry.model_files import ServingSettings
 from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
+from tasks.registry.version_contents import VersionOrigin, build_logged_model, describe_version
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
 from tasks.storage.store import Store
 
@@ -24,11 +30,22 @@ ROLES = ("champion", "challenger", "baseline")
 
 
 class RegistrationSpec(Spec):
-    """Settings of a registration: the promotion test, the metric, and where MLflow is. A dry run has no `tracking`."""
+    """Settings of a registration: the promotion test, the metric, and where MLflow is. A dry run has no `tracking`.
+
+    The other fields are for MLflow and change no decision: `revision` is the Git commit of the pipeline file, `dataset`
+    the clean table of the night.
+    """
 
     promotion: PromotionSpec
     evaluation: EvaluationSpec
     tracking: TrackingSettings | None
+    serving: ServingSettings = ServingSettings()
+    revision: str = ""
+    dataset: Artifact | None = None
+
+    def on(self, clean: Artifact) -> "RegistrationSpec":
+        """Return these settings for a night with this clean table."""
+        return self.model_copy(update={"dataset": clean})
 
 
 def registration_cache_key(
@@ -88,7 +105,7 @@ def register(
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
     versions = dict.fromkeys(challengers, "none")
     if registry:
-        versions = _log_challengers(registry, evaluated, trained, context, store)
+        versions = _log_challengers(registry, evaluated, trained, context, gate, store)
     finite = [name for name in challengers if np.isfinite(losses[name]).all()]
     best = min(finite, key=lambda name: float(losses[name].mean()), default=None)
     winner = challengers[promotion.winner] if promotion.winner else None
@@ -101,12 +118,21 @@ def register(
     )
     reason = _reason(promotion, evaluated)
     if registry and champions.is_latest_decision(context.pipeline, context.as_of, store):
-        with store.fenced_write():
-            if best:
-                registry.set_alias("challenger", versions[best])
-            if new_champion and not registry.set_alias("champion", new_champion.version):
-                reason += f"; the registry has lost version {new_champion.version}, whose bundle is still in the store"
+        reason += _let_registry_follow(registry, new_champion, versions[best] if best else "", gate, store)
     return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
+
+
+def _let_registry_follow(
+    registry: ModelRegistry, champion: Candidate | None, challenger: str, gate: RegistrationSpec, store: Store
+) -> str:
+    """Let the aliases follow the decision; return why the alias champion does not, as the end of a reason."""
+    with store.fenced_write():
+        follow_challenger(registry, challenger)
+        if champion is None:
+            return ""
+        fault = follow_decision(registry, champion.version, datetime.now(UTC), store)
+        complete_version(registry, champion, gate.serving, store)
+    return f"; {fault}" if fault else ""
 
 
 def _decide(
@@ -140,29 +166,35 @@ def _log_challengers(
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
     context: RunContext,
+    gate: RegistrationSpec,
     store: Store,
 ) -> dict[str, str]:
     """Log each challenger as an MLflow run; return the version of each by its label."""
+    origin = VersionOrigin(
+        pipeline=context.pipeline, run_id=context.run_id, as_of=context.as_of, revision=gate.revision,
+        dataset=gate.dataset, root=store.display_root,
+    )  # fmt: skip
     scores = store.get(evaluated.scores).set_index("model_name")
     results = {result.candidate.bundle.digest: result for result in trained}
     versions = {}
     for model in evaluated.candidates:
         if model.role == "challenger":
-            bundle, result = load_bundle(model, store), results[model.bundle.digest]
-            logged = LoggedModel(
-                name=model.name,
-                digest=model.bundle.digest,
-                settings={name: str(value)[:500] for name, value in bundle.stored_settings().items()},
-                metrics={name: float(scores.loc[model.label, name]) for name in METRICS}
-                | dict(memory_metrics(result.memory) if result.memory else ()),
-                curve=result.validation_losses,
-                curves={f"gradient_norm.{layer}": norms for layer, norms in result.gradients.items()},
-                drawings={name: store.get_bytes(drawing) for name, drawing in sorted(result.drawings.items())},
-                weights=store.get_bytes(model.bundle),
-                settings_json=json.dumps(bundle.stored_settings(), indent=1, sort_keys=True),
+            result, data = results[model.bundle.digest], store.get_bytes(model.bundle)
+            description = describe_version(model.label, origin, scores, gate.evaluation.metric)
+            contents = build_logged_model(model.name, model.bundle, data, origin, gate.serving)
+            logged = contents.model_copy(
+                update={
+                    "metrics": {name: float(scores.loc[model.label, name]) for name in METRICS}
+                    | dict(memory_metrics(result.memory) if result.memory else ()),
+                    "curve": result.validation_losses,
+                    "curves": {f"gradient_norm.{layer}": norms for layer, norms in result.gradients.items()},
+                    "drawings": {name: store.get_bytes(drawing) for name, drawing in sorted(result.drawings.items())},
+                }
             )
-            run = registry.log_model(logged, context.run_id)
-            versions[model.label] = registry.register_version(model.bundle.digest, run, context.run_id)
+            run = registry.log_model(logged, origin.run_id)
+            versions[model.label] = registry.register_version(
+                model.bundle.digest, run, origin.run_id, description, origin.tags
+            )
     return versions
 
 

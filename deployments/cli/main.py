@@ -6,7 +6,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from deployments.cli import data_commands, maintenance_commands, server_commands
+from deployments.cli import data_commands, maintenance_commands, promotion_commands, server_commands
 from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
 from deployments.cli.output import Json, Verbose, run_command
@@ -26,6 +26,7 @@ app = typer.Typer(
 data_commands.add_to(app)
 server_commands.add_to(app)
 maintenance_commands.add_to(app)
+promotion_commands.add_to(app)
 app.add_typer(contract, name="contract")
 app.add_typer(champion, name="champion")
 
@@ -37,7 +38,9 @@ DryRun = Annotated[
 Server = Annotated[
     bool, typer.Option("--server/--no-server", help="Record the run on a Prefect server, or run without any.")
 ]
-Force = Annotated[bool, typer.Option("--force", help="Run an as-of in the future; latest/ does not follow it.")]
+Force = Annotated[
+    bool, typer.Option("--force", help="Run an as-of in the future, or publish a retracted vintage again.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings on stderr.")]
 
 

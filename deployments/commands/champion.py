@@ -4,12 +4,15 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from data_contracts.errors import NoChampion
+from data_contracts.errors import NoChampion, redact
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.modeling.candidate import Candidate
 from tasks.registry import champions
+from tasks.registry.alias_report import describe_moved_alias
 from tasks.registry.champion_repair import champion_fault, check_champion
+from tasks.registry.manual_decisions import describe_manual_decisions
+from tasks.registry.manual_promotion import list_versions
 from tasks.storage.layout import decisions_dir, parse_vintage
 from tasks.storage.lease import hold_lease
 from tasks.storage.process_identity import current_process
@@ -34,9 +37,15 @@ def show_champion(pipeline: str) -> tuple[dict[str, Any], str]:
     """Return (facts, the same as text) about the champion. Raises NoChampion if the pipeline has none."""
     spec, store, champion = _read_champion(pipeline)
     fault = champion_fault(champion, store)
-    facts = {"pipeline": spec.name, "champion": champion.label, "bundle": champion.bundle.uri, "fault": fault}
+    facts: dict[str, Any] = {"pipeline": spec.name, "champion": champion.label}
+    facts |= {"bundle": champion.bundle.uri, "fault": fault}
     state = f"cannot be read: {fault}. Run nightcast champion restore {pipeline}" if fault else "is intact"
-    return facts, f"champion {champion.label} of {spec.name} {state}"
+    by_hand = describe_manual_decisions(spec.name, datetime.now(UTC), store)
+    moved, versions = _describe_registry(spec, store)
+    facts |= {"by_hand": list(by_hand), "alias": moved, "versions": versions}
+    listed = f"versions: {', '.join(versions)}" if len(versions) > 1 else ""
+    lines = (f"champion {champion.label} of {spec.name} {state}", *by_hand, *filter(None, [moved, listed]))
+    return facts, "\n".join(lines)
 
 
 def restore_champion(pipeline: str, drop: bool) -> tuple[dict[str, Any], str]:
@@ -78,6 +87,16 @@ def restore_champion(pipeline: str, drop: bool) -> tuple[dict[str, Any], str]:
         return facts | {"done": "dropped", "decision": uri}, text
     text = f"champion {champion.label} is lost ({check.fault}); former champion {former.label} is champion again"
     return facts | {"done": "replaced", "champion": former.label, "decision": uri}, text
+
+
+def _describe_registry(spec: PipelineSpec, store: Store) -> tuple[str, list[str]]:
+    """Return the sentence about an alias that was moved in MLflow, and all versions."""
+    tracking, now = Settings().readable_tracking, datetime.now(UTC)
+    try:
+        moved, _ = describe_moved_alias(spec.name, spec.forecast_setup, tracking, store, now)
+        return moved, list(list_versions(spec.name, tracking, store))
+    except Exception as error:  # noqa: BLE001 - whatever SQLite, MLflow or the network raises
+        return f"the registry does not answer: {redact(str(error)).splitlines()[0][:200]}", []
 
 
 def _read_champion(pipeline: str) -> tuple[PipelineSpec, Store, Candidate]:

@@ -7,12 +7,17 @@ from data_contracts.errors import StoreDamaged
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
+from tasks.registry.alias_report import describe_moved_alias
+from tasks.registry.aliases import read_alias
 from tasks.registry.champion_repair import champion_fault
 from tasks.registry.champions import champion_at
+from tasks.registry.manual_decisions import describe_manual_decisions
+from tasks.registry.manual_promotion import REFUSED_ALIAS
 from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
 from tasks.storage.layout import latest_uri
 from tasks.storage.process_identity import has_exited
+from tasks.storage.retractions import list_retractions
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
@@ -80,6 +85,9 @@ def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext
     if not published:
         return
     since = max(min(published), context.now - MAX_LOOKBACK)
+    for moment, retraction in list_retractions(spec.name, store).items():
+        if since <= moment <= context.now:
+            yield Finding(spec.name, "good", retraction.sentence)
     due = [night for night in scheduled_times(spec, since, context.now) if night <= context.now - NIGHT_DURATION]
     missed = missing_nights(spec, due, store)
     if not missed:
@@ -100,6 +108,9 @@ def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) ->
     if newest and newest.outcome == "degraded":
         message = f"the newest forecasts are not the champion's, or not all; the page states the reason: {newest.page}"
         yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
+    for notice in newest.notices if newest else ():
+        if notice.startswith(REFUSED_ALIAS):
+            yield Finding(spec.name, "watch", notice, f"nightcast champion show {context.argument_for(spec)}")
     refused = [run for run in runs if run.outcome in ("refused", "failed")]
     last = refused[-1] if refused else None
     if last and (not newest or last.as_of > newest.as_of):
@@ -124,8 +135,6 @@ def _check_lease(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
 
 def check_registry(context: CheckContext) -> Iterator[Finding]:
     """Check that each champion's weights are in the store and that the registry's alias points to it."""
-    from tasks.registry.mlflow_registry import ModelRegistry
-
     store = context.settings.opened_store
     for spec in context.pipelines:
         champion = champion_at(spec.name, context.now, store)
@@ -139,9 +148,16 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
             message = f"the registry at {context.settings.tracking.uri} does not exist"
             yield Finding("registry", "bad", message, REBUILD_STEP)
             return
-        version = ModelRegistry(context.settings.tracking, spec.name).get_alias("champion")
-        if version == champion.version:
-            yield Finding("registry", "good", f"champion of {spec.name} is {champion.label}, its weights are intact")
+        tracking, argument = context.settings.tracking, context.argument_for(spec)
+        moved, _ = describe_moved_alias(spec.name, spec.forecast_setup, tracking, store, context.now)
+        version = read_alias(tracking, spec.name).version or None
+        by_hand = "".join(f"; {text}" for text in describe_manual_decisions(spec.name, context.now, store)[-1:])
+        if moved:
+            step = f"Decide before the next night, if need be: nightcast champion show {argument}"
+            yield Finding("registry", "watch", moved, step)
+        elif version == champion.version:
+            message = f"champion of {spec.name} is {champion.label}, its weights are intact{by_hand}"
+            yield Finding("registry", "good", message)
         else:
             message = f"alias champion of {spec.name} is version {version}, but the store has {champion.version}"
             yield Finding(

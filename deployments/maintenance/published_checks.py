@@ -23,6 +23,10 @@ def check_published(index: StoreIndex) -> Iterator[Damage]:
         digest, claims = index.digest(uri), claimed_digests(uri, index)
         if digest is None and not claims:
             continue
+        if uri in index.retracted:
+            step, repair = "--repair deletes it; its rows stay among the artifacts", Repair("delete", uri)
+            yield Damage(uri, "bad", "is published, but was retracted", "readers", step, repair, kind.pipeline)
+            continue
         copy = f"{artifacts_dir(kind.table)}/{digest}.parquet"
         if digest in claims:
             yield from missing_copy(copy, uri, index)
@@ -42,7 +46,7 @@ def check_published(index: StoreIndex) -> Iterator[Damage]:
 def vintages_of(pipeline: str, index: StoreIndex) -> dict[datetime, str]:
     """Return the vintages of a pipeline that exist, or that can be restored."""
     lost = [uri for uri in _promised(index) if any(map(index.copies, claimed_digests(uri, index)))]
-    paths = {*index.of_kind("published"), *lost}
+    paths = {*index.of_kind("published"), *lost} - index.retracted
     folder = f"{forecasts_dir(pipeline)}/"
     return {moment: uri for uri in paths if uri.startswith(folder) and (moment := parse_vintage(uri))}
 
@@ -89,8 +93,9 @@ def missing_copy(copy: str, uri: str, index: StoreIndex) -> Iterator[Damage]:
 
 def _promised(index: StoreIndex) -> Iterator[str]:
     """Yield the paths that manifests of past nights published."""
+    retracted = index.retracted
     for uri, references in index.references.items():
-        if kind_of(uri).name == "published":
+        if kind_of(uri).name == "published" and uri not in retracted:
             moment = parse_vintage(uri)
             own = [reference.record for reference in references if _is_own(reference.record, uri)]
             if own and moment and moment <= index.now:

@@ -25,6 +25,7 @@ from tasks.storage.layout import (
 from tasks.storage.snapshots import Snapshot
 
 VINTAGE_CHARACTERS = len("2024-02-09T000000Z")
+DECIDED_BY_HAND = ("champion-restore", "promote", "rollback", "mlflow-alias")  # decisions without a night
 TORN = "is torn or was altered since it was written"
 
 
@@ -82,6 +83,11 @@ def check_contracts(index: StoreIndex) -> Iterator[Damage]:
             affected = "which nights gc has collected: their tables and pages are reported as missing"
             step = "Run nightcast gc --apply with the --keep of before, which writes it again."
             yield Damage(uri, "bad", TORN, affected, step, None, index.kinds[uri].pipeline)
+    for uri in index.of_kind("retraction"):
+        if index.read_record(uri) is None:
+            affected = "a retracted vintage, which is reported as missing"
+            step = "Restore it from a backup, or run nightcast retract again, which writes it again."
+            yield Damage(uri, "bad", TORN, affected, step, None, index.kinds[uri].pipeline)
     for uri in index.of_kind("contract"):
         content = index.read_record(uri)
         if content is not None and _is_valid(Contract, content):
@@ -109,7 +115,7 @@ def check_manifests(index: StoreIndex) -> Iterator[Damage]:
     for record in index.records:
         run = str(record.content.get("run_id") or "")
         uri = manifest_uri(record.pipeline, run)
-        if record.kind != "decision" or run == "champion-restore" or uri in index.files:
+        if record.kind != "decision" or run in DECIDED_BY_HAND or uri in index.files:
             continue
         has_page = f"{report_dir(record.pipeline, run)}/index.html" in index.files
         message = "is missing, but its night wrote a page" if has_page else "is missing: its night did not end"

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from data_contracts.errors import redact
 from deployments.maintenance.finding import Damage, Repair
 from deployments.maintenance.store_index import Record, StoreIndex
+from tasks.registry.aliases import moved_version, read_alias
 from tasks.registry.database import RegistryBusy, database_fault
 from tasks.registry.inspection import RegistryState, read_registry
 from tasks.registry.mlflow_registry import WEIGHTS_FILE, TrackingSettings
@@ -43,7 +44,7 @@ def check_registry(index: StoreIndex, tracking: TrackingSettings | None) -> Iter
             yield Damage(name, "bad", f"cannot be read: {reason}", FORECASTS_GO_ON, step, None, pipeline)
             continue
         yield from _check_versions(name, pipeline, state, tracking, index)
-        yield from _check_alias(name, pipeline, decision, state, tracking)
+        yield from _check_alias(name, pipeline, decision, state, tracking, index)
         yield from _check_weights(pipeline, state, tracking, index)
 
 
@@ -73,16 +74,27 @@ def _check_versions(
 
 
 def _check_alias(
-    name: str, pipeline: str, decision: Record, state: RegistryState, tracking: TrackingSettings
+    name: str, pipeline: str, decision: Record, state: RegistryState, tracking: TrackingSettings, index: StoreIndex
 ) -> Iterator[Damage]:
     version = str(_champion(decision).get("version"))
     alias = state.aliases.get("champion")
     if not version.isdecimal() or alias == version or version not in state.versions:
         return
+    if moved := _moved_by_hand(pipeline, tracking, index):
+        message = f"has the alias champion of {pipeline} at version {moved}, where a person has moved it"
+        step = "The next night adopts it, or says why not and sets it back; nightcast champion show says which."
+        yield Damage(name, "note", message, "whoever loads the champion from MLflow", step, None, pipeline)
+        return
     message = f"has the alias champion of {pipeline} at version {alias or 'none'}, the newest decision at {version}"
     step = "--repair sets it; forecasts use the decision in the meantime."
     affected = "whoever loads the champion from MLflow"
     yield Damage(name, "bad", message, affected, step, Repair("alias", pipeline), pipeline, is_unfinished=True)
+
+
+def _moved_by_hand(pipeline: str, tracking: TrackingSettings, index: StoreIndex) -> str:
+    """Return the version to which a person has moved the alias; empty without the tag of this release."""
+    state = read_alias(tracking, pipeline)
+    return moved_version(state, pipeline, index.now, index.store) if state.last_set else ""
 
 
 def _check_weights(

@@ -8,6 +8,7 @@ from deployments.instance_lock import running_instance
 from deployments.maintenance.finding import Damage, Repair
 from deployments.process_environment import prefect_home
 from tasks.registry import champions
+from tasks.registry.aliases import point_alias
 from tasks.registry.database import close_connections, database_fault
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.rebuild import restore_versions
@@ -127,4 +128,5 @@ class Repairer:
         if champion is None or self.tracking is None:
             return False
         with self._owner_of(f"{decisions_dir(pipeline)}/").fenced_write():
-            return ModelRegistry(self.tracking, pipeline).set_alias("champion", champion.version)
+            registry = ModelRegistry(self.tracking, pipeline)
+            return registry.get_alias("champion") == champion.version or point_alias(registry, champion.version)

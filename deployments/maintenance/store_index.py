@@ -1,6 +1,7 @@
 """What a store holds and who refers to what: every file with its digest, every record with its references."""
 
 import contextlib
+import functools
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -12,13 +13,13 @@ from data_contracts.artifact import Artifact, iterate_artifacts
 from tasks.storage import files
 from tasks.storage.inventory import list_stored
 from tasks.storage.kinds import StoredKind, kind_of
-from tasks.storage.layout import parse_vintage, retention_uri
+from tasks.storage.layout import parse_vintage, retention_uri, vintage_uri
 from tasks.storage.local_paths import NotInStore
 from tasks.storage.store import Store
 
 MAX_LISTED_NIGHTS = 3
 MAX_RECORD_BYTES = 64 * 2**20
-REFERRING_KINDS = ("manifest", "decision", "snapshot", "cache")
+REFERRING_KINDS = ("manifest", "decision", "snapshot", "retraction", "cache")
 
 
 class Record(NamedTuple):
@@ -135,6 +136,16 @@ class StoreIndex:
         if file and file.is_special:
             return "is a pipe, a device or a socket, and not a file"
         return f"is a symbolic link to {file.link}, outside the store" if file and file.link else ""
+
+    @functools.cached_property
+    def retracted(self) -> set[str]:
+        """The paths of the vintages that a person has retracted."""
+        records = (record for record in self.records if record.kind == "retraction" and record.night)
+        return {
+            vintage_uri("forecasts", record.pipeline, record.night)
+            for record in records
+            if record.night and not record.content.get("published_again")
+        }
 
     def was_collected(self, record: Record) -> bool:
         """Whether what a manifest refers to may be gone: `nightcast gc` collected it, or its night ran again since."""

@@ -22,17 +22,19 @@ from flows.monitor import monitor
 from flows.nightly import nightly
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
+from flows.promote import promote
 from flows.retrain import retrain
 from flows.runs.events import DRIFT, pipeline_resource_id
 from tasks.engine.code_digest import code_digest
 
-DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill)
+DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill, promote)
 MAX_PAGE_SIZE = 200  # of Prefect's API
 DESCRIPTIONS = {
     "nightly": "The whole night of **{name}**: new data, new models, forecasts, the morning page.",
     "retrain": "Train and evaluate new models of **{name}** and register them; publish nothing.",
     "forecast": "Forecast with the champion of **{name}** and publish; train nothing.",
     "monitor": "Score past forecasts of **{name}** and check its data for drift; train and publish nothing.",
+    "promote": "Make a version of **{name}** the champion by hand, from the next night on; the reason is recorded.",
     "backfill": "Run missed nights of **{name}**, oldest first, each with the data known at its time.",
 }
 

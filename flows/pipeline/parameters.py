@@ -71,8 +71,19 @@ DryRun = Annotated[
 
 
 Force = Annotated[
-    bool, _form_field("Force", "Run an as-of in the future. latest/ and the champion alias do not follow such a night.")
+    bool,
+    _form_field(
+        "Force",
+        "Run an as-of in the future, which latest/ and the alias do not follow, or publish a retracted one again.",
+    ),
 ]
+
+
+Version = Annotated[
+    PositiveInt | None,
+    _form_field("Version", "The version in MLflow that becomes champion. Empty: the version of the alias challenger."),
+]
+Reason = Annotated[str, _form_field("Reason", "Why; it is recorded with the decision. Required.")]
 
 
 class NetworkForm(SettingsSpec):

@@ -11,7 +11,8 @@ from cronsim import CronSim
 
 from data_contracts.errors import SpecError, StoreDamaged
 from flows.pipeline.spec import PipelineSpec
-from tasks.storage.layout import forecasts_dir, parse_vintage
+from tasks.storage.layout import forecasts_dir, parse_vintage, retraction_uri
+from tasks.storage.retractions import list_retractions
 from tasks.storage.store import Store
 
 Day = str | date | None
@@ -66,10 +67,15 @@ def backfill_range(spec: PipelineSpec, start: Day, end: Day, store: Store, now: 
 
 
 def missing_nights(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[datetime]:
-    """Return those of `nights` that have no undamaged vintage."""
-    published = list_vintages(spec.name, store)
+    """Return those of `nights` that have no undamaged vintage. A retracted vintage is not missing."""
+    retracted = {moment: retraction_uri(spec.name, moment) for moment in list_retractions(spec.name, store)}
+    published = list_vintages(spec.name, store) | retracted
     return [
-        night for night in nights if not any(_is_intact(uri, store) for uri in _find_vintages(spec, night, published))
+        night
+        for night in nights
+        if not any(
+            uri in retracted.values() or _is_intact(uri, store) for uri in _find_vintages(spec, night, published)
+        )
     ]
 
 

@@ -5,9 +5,10 @@ A clock or `--as-of` in the future once froze `latest/` and the aliases: every l
 
 from datetime import datetime, timedelta
 
-from data_contracts.errors import SpecError
+from data_contracts.errors import NightcastError, SpecError
 from tasks.registration import TORN_DECISION
 from tasks.registry.champions import unreadable_decisions
+from tasks.storage.retractions import retraction_of
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
@@ -24,6 +25,20 @@ def refuse_future(as_of: datetime, now: datetime, max_hours: float) -> None:
         "Choose an earlier as-of, or correct the clock. With --force the night runs, but latest/ and the alias do "
         "not follow it."
     )
+
+
+class VintageRetracted(NightcastError):
+    """The night would publish a vintage again that a person has retracted."""
+
+
+def refuse_retracted(pipeline: str, argument: str, flow: str, as_of: datetime, store: Store) -> None:
+    """Raise VintageRetracted if the flow would publish a vintage that was retracted."""
+    retraction = retraction_of(pipeline, as_of, store) if flow in ("nightly", "forecast") else None
+    if retraction:
+        raise VintageRetracted(
+            f"{retraction.sentence}. Nothing was published. To publish this night again on purpose: nightcast {flow} "
+            f"{argument} --as-of {as_of:%Y-%m-%dT%H:%M:%SZ} --force"
+        )
 
 
 def future_notices(pipeline: str, as_of: datetime, now: datetime, store: Store) -> tuple[str, ...]:

@@ -15,8 +15,10 @@ from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.exclusive import leased, wait_for_others
 from flows.runs.failure_record import describe_failure, first_missing_step
-from flows.runs.future import refuse_future, store_notices
+from flows.runs.future import refuse_future, refuse_retracted, store_notices
 from flows.runs.interruption import recorded_by
+from flows.runs.manual_change import adopt_alias
+from flows.runs.origin import registration_spec
 from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.publication import publish_for_readers
@@ -26,7 +28,6 @@ from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
-from tasks.registration import RegistrationSpec
 from tasks.registry.champion_repair import ChampionGuard
 from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
@@ -57,12 +58,14 @@ class Run:
         self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
         if not (request.force or self.dry_run or flow == "tune"):
             refuse_future(self.as_of, self.started, settings.max_future_hours)
+            refuse_retracted(self.spec.name, self.argument, flow, self.as_of, settings.opened_store)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         tracking = None if self.dry_run else settings.tracking
-        self.gate = RegistrationSpec(promotion=self.spec.promotion, evaluation=self.spec.evaluation, tracking=tracking)
+        self.gate = registration_spec(self.spec, self.argument, tracking, settings)
         self.entries: list[run_log.Entry] = []
         self.guard: ChampionGuard | None = None
+        self.alias_notices: tuple[str, ...] = ()
         self.resources, self.is_waiting = contextlib.ExitStack(), False  # while it waits, it has changed nothing
 
     def context(self, raw: Artifact) -> RunContext:
@@ -96,7 +99,7 @@ class Run:
     def notices(self) -> tuple[str, ...]:
         """Faults of the store that this run met."""
         faults = store_notices(self.spec.name, self.as_of, self.started, self.store)
-        return (*(self.guard.notices if self.guard else ()), *faults)
+        return (*self.alias_notices, *(self.guard.notices if self.guard else ()), *faults)
 
     def wait_for_others(self) -> None:
         """Wait for other runs of the pipeline. Dry runs and searches write nothing that others read."""
@@ -104,16 +107,13 @@ class Run:
             wait_for_others(self.spec.name, self._owner, self.settings.lease_settings, self.store)
 
     def leased_store(self) -> Store:
-        """Take the lease until the run is closed. The source is read before: that may hang.
-
-        Returns:
-            The store whose writes the lease fences.
-        """
+        """Take the lease until the run is closed, and return the fenced store. Reading the source before may hang."""
         if not (self.dry_run or self.flow == "tune"):
             self.is_waiting = True
             lease = leased(self.spec.name, self._owner, self.settings.lease_settings, self.store)
             self.store, self.token = self.resources.enter_context(lease)
             self.is_waiting = False
+            self.alias_notices = adopt_alias(self.spec, self.gate.tracking, self.store)
         return self.store
 
     @property

@@ -163,14 +163,14 @@ def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int)
 
 
 def forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
-    """One window at the cutoff for each series with an observation in the lookback and known covariates ahead.
+    """Return one window at the cutoff for each series with an observation in the lookback and known covariates ahead.
 
     Args:
-        panel: The series.
-        now: Step of the cutoff on the grid of the panel.
+        panel: The series; y is NaN after the cutoff.
+        now: Step of the cutoff in the grid of the panel.
 
     Returns:
-        Series code and position of the cutoff within its series, (n,) each.
+        Codes of the series and positions of their cutoffs, each (n,).
     """
     windows = []
     ahead = panel.view.horizon if panel.known.shape[1] else 0

@@ -44,6 +44,23 @@ def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | Non
     return next(_champions(pipeline, store, lambda moment: moment <= as_of), None)
 
 
+def standing_at(pipeline: str, as_of: datetime, store: Store) -> datetime:
+    """Return until when decisions count for a forecast as of `as_of`: those of persons directly after it count too."""
+    until = as_of
+    for uri in store.list_files(decisions_dir(pipeline)):
+        moment = parse_vintage(uri)
+        if moment and moment > as_of:
+            if not (store.read_json(uri) or {}).get("manual"):
+                break
+            until = moment
+    return until
+
+
+def champion_versions(pipeline: str, as_of: datetime, store: Store) -> set[str]:
+    """Return every version that has been champion up to `as_of`."""
+    return {champion.version for champion in _champions(pipeline, store, lambda moment: moment <= as_of)}
+
+
 def list_former_champions(pipeline: str, as_of: datetime, store: Store) -> tuple[Candidate, ...]:
     """List the models that were champion before the current one, the latest first: fallbacks for a damaged bundle."""
     former: dict[str, Candidate] = {}

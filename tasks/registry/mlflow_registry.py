@@ -1,17 +1,16 @@
 """The MLflow calls: one run per trained model, one registered version per challenger, two aliases."""
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-
-from pydantic import Field
 
 from data_contracts.spec import Spec
 from tasks.registry.database import ensure_database
+from tasks.registry.logged_model import WEIGHTS_FILE, LoggedModel, log_contents
 from tasks.registry.relocation import relocate_artifacts
 
-MAX_METRICS_PER_CALL = 1000  # MLflow's own limit
-WEIGHTS_FILE = "weights.safetensors"  # the bundle of a version
+__all__ = ["WEIGHTS_FILE", "LoggedModel"]  # of their own file
+
 SQLITE = "sqlite:///"
 
 
@@ -56,20 +55,6 @@ class TrackingSettings(Spec):
         )
 
 
-class LoggedModel(Spec):
-    """The contents of the MLflow run of one trained model."""
-
-    name: str
-    digest: str
-    settings: dict[str, str]
-    metrics: dict[str, float]
-    curve: tuple[float, ...]
-    weights: bytes
-    settings_json: str
-    curves: dict[str, tuple[float, ...]] = Field(default_factory=dict)
-    drawings: dict[str, bytes] = Field(default_factory=dict)
-
-
 class ModelRegistry:
     """Experiment and registered model of one pipeline, both named like the pipeline."""
 
@@ -106,40 +91,32 @@ class ModelRegistry:
         """
         self.locate_artifacts()
         experiment = self._experiment()
-        tags = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
-        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in tags.items())
+        identity = {"nightcast.run_id": run_id, "nightcast.digest": model.digest}
+        query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in identity.items())
         for run in self.client.search_runs([experiment], f"{query} and attributes.status = 'FINISHED'"):
             return str(run.info.run_id)
-        run = self.client.create_run(experiment, run_name=model.name, tags=tags)
+        run = self.client.create_run(experiment, run_name=model.name, tags=identity | model.tags)
         key = run.info.run_id
-        from mlflow.entities import Metric, Param
-
-        now = run.info.start_time
-        metrics = [Metric(name, value, now, 0) for name, value in model.metrics.items()]
-        for name, curve in {"validation_loss": model.curve, **model.curves}.items():
-            metrics += [Metric(name, value, now, epoch) for epoch, value in enumerate(curve, 1)]
-        self.client.log_batch(key, params=[Param(name, value) for name, value in model.settings.items()])
-        for start in range(0, len(metrics), MAX_METRICS_PER_CALL):
-            self.client.log_batch(key, metrics=metrics[start : start + MAX_METRICS_PER_CALL])
-        with tempfile.TemporaryDirectory() as folder:
-            (Path(folder) / WEIGHTS_FILE).write_bytes(model.weights)
-            (Path(folder) / "settings.json").write_text(model.settings_json, encoding="utf-8")
-            self.client.log_artifacts(key, folder, "model")
-        with tempfile.TemporaryDirectory() as folder:
-            for name, drawing in model.drawings.items():
-                (Path(folder) / f"{name}.svg").write_bytes(drawing)
-            if model.drawings:
-                self.client.log_artifacts(key, folder, "memory")
+        log_contents(self.client, key, model, run.info.start_time)
         self.client.set_terminated(key)
         return str(key)
 
-    def register_version(self, digest: str, mlflow_run: str, run_id: str) -> str:
+    def register_version(
+        self,
+        digest: str,
+        mlflow_run: str,
+        run_id: str,
+        description: str = "",
+        more_tags: Mapping[str, str] | None = None,
+    ) -> str:
         """Return the registered version of these weights; register them first if they are new.
 
         Args:
             digest: Digest of the bundle.
             mlflow_run: Id of the MLflow run that has the weights as an artifact.
             run_id: The run id of the night, which is stored as a tag.
+            description: What MLflow shows for the version.
+            more_tags: Further tags of the version.
 
         Returns:
             The number of the version.
@@ -152,7 +129,9 @@ class ModelRegistry:
         source = f"runs:/{mlflow_run}/model"
         location = f"{self.client.get_run(mlflow_run).info.artifact_uri}/model"
         tags = {"nightcast.digest": digest, "nightcast.run_id": run_id, "nightcast.source": source}
-        created = self.client.create_model_version(self.pipeline, location, mlflow_run, tags=tags)
+        created = self.client.create_model_version(
+            self.pipeline, location, mlflow_run, tags=tags | dict(more_tags or {}), description=description or None
+        )
         return str(created.version)
 
     def skip_version(self) -> None:

@@ -4,15 +4,15 @@ MLflow numbers versions in the order in which they are created. A number that no
 so that the next model gets a new number.
 """
 
-import json
-
 from pydantic import ValidationError
 
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from tasks.modeling.candidate import Candidate
 from tasks.registry.inspection import next_version, read_registry
-from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
+from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
+from tasks.registry.model_files import ServingSettings
+from tasks.registry.version_contents import VersionOrigin, build_logged_model
 from tasks.storage.layout import decisions_dir, parse_vintage
 from tasks.storage.store import Store
 
@@ -70,21 +70,15 @@ def restore_versions(tracking: TrackingSettings, pipeline: str, store: Store) ->
 
 def _register(registry: ModelRegistry, candidate: Candidate, run_id: str, store: Store) -> bool:
     try:
-        weights = store.get_bytes(candidate.bundle)
-        settings = Bundle.from_bytes(weights).stored_settings()
+        data = store.get_bytes(candidate.bundle)
+        Bundle.from_bytes(data)
     except NightcastError:
         return False
-    model = LoggedModel(
-        name=candidate.name,
-        digest=candidate.bundle.digest,
-        settings={name: str(value)[:500] for name, value in settings.items()},
-        metrics={},
-        curve=(),
-        weights=weights,
-        settings_json=json.dumps(settings, indent=1, sort_keys=True),
-    )
+    origin = VersionOrigin(pipeline=registry.pipeline, run_id=run_id)
+    model = build_logged_model(candidate.name, candidate.bundle, data, origin, ServingSettings())
     run = registry.log_model(model, run_id)
-    return registry.register_version(candidate.bundle.digest, run, run_id) == candidate.version
+    version = registry.register_version(candidate.bundle.digest, run, run_id, model.description, model.tags)
+    return version == candidate.version
 
 
 def _number(candidate: Candidate) -> int:

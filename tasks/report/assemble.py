@@ -77,6 +77,7 @@ def collect_report_data(
         leaderboard=board,
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
+        by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
         changes=list_changes(results, published_series(forecast), None if before is None else published_series(before)),
         target=setup.target,

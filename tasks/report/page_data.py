@@ -79,6 +79,7 @@ class ReportData:
     target: str = ""
     about: PageContext = field(default_factory=PageContext)
     previous_href: str | None = None
+    by_hand: tuple[str, ...] = ()  # who changed the champion since the night before, when and why
 
     history: pd.DataFrame  # unique_id, ds, y
     forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason

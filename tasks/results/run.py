@@ -44,6 +44,8 @@ class RunResults(Spec):
     drifted: DriftResult | StepFailure | None = None
     rewritten: tuple[Change, ...] = ()
     without_forecast: tuple[SeriesWithoutForecast, ...] = ()
+    by_hand: tuple[str, ...] = ()
+    """Decisions of persons about the champion since the night before."""
     notices: tuple[str, ...] = ()
     """Faults of the store that the run met, each with what was done and what to do."""
 

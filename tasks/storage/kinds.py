@@ -21,6 +21,7 @@ PATTERNS = {
     "report": rf"reports/{PIPELINE}/(?P<run>[^/]+)/[^/]+",
     "manifest": rf"runs/{PIPELINE}/(?P<run>[^/]+)\.json",
     "changes": rf"changes/{PIPELINE}\.md",
+    "retraction": rf"retracted/{PIPELINE}/{VINTAGE}\.json",
     "retention": rf"retention/{PIPELINE}\.json",
     "lease": rf"leases/{PIPELINE}/(?:\d+\.json|\.door)",
     "dry run": rf"dry-runs/{PIPELINE}/{VINTAGE}/(?P<rest>.+)",
@@ -31,7 +32,7 @@ PATTERNS = {
 MATCHERS = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
 HALF_WRITTEN = re.compile(r"(?:.*/)?\.(?:[0-9a-f]{32}\.part|writable)")
 CONTENT_KINDS = ("artifact", "quarantine", "asset")  # named by the digest of their content
-RECORDS = ("cache", "snapshot", "contract", "manifest", "retention")  # JSON with a checksum
+RECORDS = ("cache", "snapshot", "contract", "manifest", "retention", "retraction")  # JSON with a checksum
 
 
 class StoredKind(NamedTuple):

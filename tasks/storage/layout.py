@@ -8,6 +8,7 @@ latest/pipeline=<name>/forecasts.parquet               the newest published fore
 latest/pipeline=<name>/history.parquet                 the clean table that it was made from
 changes/pipeline=<name>.md                             levels, columns and series that changed, by vintage
 decisions|snapshots|contracts/pipeline=<name>/vintage=<as-of>.json
+retracted/pipeline=<name>/vintage=<as-of>.json         who retracted a published forecast, when and why
 reports/pipeline=<name>/<run>/index.html               the morning page; drift.html, drift.json, forecast.svg
 reports/assets/<digest>.js                             what the drift pages of all runs share, named by content
 runs/pipeline=<name>/<run>.json                        manifest of a run
@@ -122,6 +123,16 @@ def report_dir(pipeline: str, run_id: str) -> str:
 def report_asset_uri(digest: str, suffix: str) -> str:
     """Return the path of a file that the pages of many runs share."""
     return f"{REPORTS_PREFIX}assets/{digest}.{suffix}"
+
+
+def retracted_dir(pipeline: str) -> str:
+    """Return the folder of the records of retracted vintages."""
+    return f"retracted/pipeline={pipeline}"
+
+
+def retraction_uri(pipeline: str, as_of: datetime) -> str:
+    """Return the path of the record of a retracted vintage."""
+    return f"{retracted_dir(pipeline)}/vintage={vintage_name(as_of)}.json"
 
 
 def runs_dir(pipeline: str) -> str:

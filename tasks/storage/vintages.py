@@ -17,6 +17,7 @@ from tasks.storage.layout import (
     record_dirs,
     vintage_uri,
 )
+from tasks.storage.retractions import mark_published_again
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -35,6 +36,7 @@ def publish(table: Artifact, pipeline: str, as_of: datetime, store: Store) -> Ar
     """Publish an audited forecast table under its vintage, and as the latest unless a newer one exists."""
     file = store.publish(table, vintage_uri("forecasts", pipeline, as_of))
     publish_latest(table, pipeline, as_of, store)
+    mark_published_again(pipeline, as_of, store, datetime.now(UTC))
     return file
 
 
