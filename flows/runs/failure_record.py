@@ -17,12 +17,13 @@ def describe_failure(error: Exception, entries: Sequence[Entry]) -> dict[str, An
         entries: The steps that ended before it.
 
     Returns:
-        The keys outcome, error, reason, exit_code, quarantine and steps.
+        The keys outcome, error, headline, reason, exit_code, quarantine and steps.
     """
     is_refusal = isinstance(error, NightcastError) and not isinstance(error, RunInterrupted)
     return {
         "outcome": "refused" if is_refusal else "failed",
         "error": type(error).__name__,
+        "headline": getattr(error, "headline", NightcastError.headline),
         "reason": redact(str(error)),
         "exit_code": getattr(error, "exit_code", 1),
         "quarantine": getattr(error, "quarantine", None),

@@ -55,11 +55,8 @@ def publish_artifacts(summary: RunSummary, settings: Settings, store: Store) -> 
 def publish_failure(pipeline: str, flow: str, night: str, error: Exception, page: str | None) -> None:
     """Create the outcome artifact of a failed run, under the same key."""
     reason = escape_markup(redact(str(error))[:MAX_REASON_LENGTH])
-    lines = [
-        f"# {flow} of {escape_markup(night)}: {escape_markup(type(error).__name__)}",
-        "",
-        reason.replace("\n", "  \n"),
-    ]
+    headline = escape_markup(str(getattr(error, "headline", type(error).__name__)))
+    lines = [f"# {flow} of {escape_markup(night)}: {headline}", "", reason.replace("\n", "  \n")]
     lines += ["", f"The page of this night: {escape_markup(page)}"] if page else []
     text = "\n".join(lines)
     _call_in_run(

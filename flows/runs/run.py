@@ -177,12 +177,14 @@ class Run:
         try:
             failed = RunContext(pipeline=self.spec.name, run_id=name, as_of=self.as_of)
             step = first_missing_step(self.entries)
-            page = render_failure_page(failed, step, error, self.spec.forecast_setup, self.store)
+            rerun = f"nightcast {self.flow} {self.argument} --as-of {self.as_of:%Y-%m-%dT%H:%M:%SZ}"
+            page = render_failure_page(failed, step, error, self.spec.forecast_setup, self.store, rerun)
             self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
             error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
         except Exception as second:  # noqa: BLE001 - the first error matters more than the record of it
-            error.add_note(f"(The page of this night could not be written: {second})")
+            reason = "for the same reason" if type(second) is type(error) else f"because of another error: {second}"
+            error.add_note(f"(The page of this night could not be written {reason})")
 
     def _manifest(self, results: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")
