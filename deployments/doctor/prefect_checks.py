@@ -26,7 +26,7 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, FindingState
 from deployments.instance_lock import was_interrupted
-from deployments.process_environment import prefect_home, variable
+from deployments.process_environment import prefect_home, stores_with_up, variable
 from deployments.server.deployment_catalogue import registered
 from flows.runs.run_order import FLOW_NAMES, read_owner
 from tasks.storage.process_identity import has_exited
@@ -71,6 +71,8 @@ def _without_server() -> Finding:
     if was_interrupted(prefect_home()):
         return Finding("prefect", "bad", "nightcast up was killed and did not stop cleanly", "Restart it: nightcast up")
     message = "no Prefect server: PREFECT_API_URL is not set, and `nightcast up` does not run on this store"
+    if others := stores_with_up():
+        message += f"; it runs on {', '.join(f'the store {store} ({url})' for store, url in others.items())}"
     return Finding("prefect", "watch", message, "Run nights on schedule with nightcast up, or with cron.")
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from data_contracts.errors import NightcastError, redact
+from deployments.home_of_store import store_name
 from deployments.instance_lock import single_instance
 from deployments.local_stack.status_screen import StatusScreen
 from deployments.local_stack.supervisor import SupervisedProcess, owner_of_port, stop
@@ -115,7 +116,7 @@ def up(ports: Ports, as_json: bool) -> None:
     stack, stopping = LocalStack(ports, home), threading.Event()
     screen = StatusScreen(stack.addresses, home)
     close_home(home)
-    with single_instance(home, stack.addresses):
+    with single_instance(home, {**stack.addresses, "store": store_name(stack.environment["NIGHTCAST_STORE"])}):
         key = api_key(home, variable("PREFECT_SERVER_API_AUTH_STRING"))
         stack.environment |= {"PREFECT_SERVER_API_AUTH_STRING": key, "PREFECT_API_AUTH_STRING": key}
         for port in filter(None, ports):
