@@ -20,7 +20,7 @@ def store_name(store: str) -> str:
     return redact(store.rstrip("/")) if "://" in store else Path(store).resolve().name
 
 
-def home_beside(folder: Path, name: str) -> Path:
+def choose_home(folder: Path, name: str) -> Path:
     """Return the home of a store in `folder`; of a home that no store has claimed, any store is the owner."""
     home = folder / DEFAULT_HOME
     if read_owner(home) in (None, name):

@@ -11,8 +11,10 @@ import tempfile
 from pathlib import Path
 
 from data_contracts.errors import redact
-from deployments.home_of_store import claim_home, home_beside, store_name
+from deployments.environment_file import read_environment_file
+from deployments.home_of_store import choose_home, claim_home, store_name
 from deployments.instance_lock import running_instance
+from deployments.log_format import log_to_stderr
 from deployments.private_home import KEY_BYTES, HomeNotPrivate, close_home, read_api_key
 
 REQUEST_TIMEOUT_S = 10.0
@@ -20,7 +22,7 @@ FIRST_SERVER_ERROR = 500  # HTTP status codes
 
 
 def configure(verbose: bool = False, quiet: bool = False, read_only: bool = False, run: bool = False) -> None:
-    """Set Prefect's home and log levels, and send Nightcast's log to stderr. Variables that are set already win.
+    """Read `.env`, set Prefect's home and log levels, send Nightcast's log to stderr. Variables that are set win.
 
     Prefect gets its own home because the user's home may belong to another Prefect version. The home lies next to
     the store and not inside it: it may be deleted at any time, the store may not.
@@ -31,6 +33,9 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
         read_only: use a temporary home, which is deleted when the process ends.
         run: this command runs a flow, which continues without Prefect if its server refuses calls for 15 seconds.
     """
+    from_file = read_environment_file(Path.cwd())
+    for name, value in from_file.values.items():
+        os.environ.setdefault(name, value)
     defaults = {
         "PREFECT_HOME": _temporary_home() if read_only else str(prefect_home()),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -56,12 +61,9 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
     _use_server_of_up()
     if run and "PREFECT_API_URL" not in os.environ:
         _protect_temporary_server()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("nightcast")
-    log.handlers = [handler]
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
-    log.propagate = False
+    log_to_stderr(quiet, variable("NIGHTCAST_LOG_LEVEL"), variable("NIGHTCAST_LOG_FORMAT"))
+    for warning in from_file.warnings:
+        logging.getLogger("nightcast").warning(warning)
 
 
 def is_server_ready() -> bool:
@@ -115,7 +117,7 @@ def prefect_home() -> Path:
     """
     store = os.environ.get("NIGHTCAST_STORE", "store")
     parent = Path.cwd() if "://" in store else Path(store).resolve().parent
-    home = home_beside(parent, store_name(store))
+    home = choose_home(parent, store_name(store))
     return home if os.access(home if home.exists() else parent, os.W_OK) else Path(_temporary_home())
 
 

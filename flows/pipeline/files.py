@@ -3,8 +3,6 @@
 from pathlib import Path
 
 from data_contracts.errors import SpecError
-from tasks.sources.files.local_files import has_match
-from tasks.sources.limits import UnsuitablePath
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +55,9 @@ def resolve_paths(path: str, document: Path) -> str:
     """Resolve a path of a YAML file: relative to the current folder, that file or the repository, whichever exists."""
     if "://" in path or Path(path).is_absolute():
         return path
+    from tasks.sources.files.local_files import has_match  # loads SQLAlchemy, which listing pipelines does not need
+    from tasks.sources.limits import UnsuitablePath
+
     candidates = (Path(path), document.parent / path, ROOT / path)
     try:
         return next((str(file) for file in candidates if file.exists() or has_match(str(file))), path)

@@ -24,8 +24,7 @@ from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import run_log
 from tasks.engine.code_digest import code_digest
-from tasks.engine.failure import StepFailure
-from tasks.engine.out_of_memory import OutOfMemory, is_out_of_memory
+from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.retry import retry
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable

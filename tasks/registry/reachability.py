@@ -2,13 +2,9 @@
 
 import contextlib
 import functools
-import os
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
-from urllib.parse import unquote, urlsplit, urlunsplit
-
-import httpx
 
 from data_contracts.errors import NightcastError, redact
 from tasks.registry.database import RegistryBusy, database_fault
@@ -18,7 +14,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 TIMEOUT_S = 5.0
-PROBE = "api/2.0/mlflow/experiments/search?max_results=1"  # unlike /health, it wants the password
+PROBE = "/api/2.0/mlflow/experiments/search"  # unlike /health, it wants the password
 LIBRARIES = ("mlflow", "requests", "urllib3", "sqlalchemy", "http", "socket")
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 ADVICE = "Start it, or correct NIGHTCAST_MLFLOW_URI"
@@ -65,21 +61,19 @@ def advise(fault: str) -> str:
 
 
 def _fault_of_server(uri: str) -> str:
-    parts = urlsplit(uri)
-    user = os.environ.get("MLFLOW_TRACKING_USERNAME") or unquote(parts.username or "")
-    password = os.environ.get("MLFLOW_TRACKING_PASSWORD") or unquote(parts.password or "")
-    token = os.environ.get("MLFLOW_TRACKING_TOKEN")
-    address = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path.rstrip("/") + "/", "", ""))
-    headers = {"Authorization": f"Bearer {token}"} if token and not user else {}
-    verify = os.environ.get("MLFLOW_TRACKING_INSECURE_TLS", "").lower() != "true"
+    from mlflow.exceptions import MlflowException
+    from mlflow.utils.credentials import get_default_host_creds
+    from mlflow.utils.rest_utils import http_request
+
+    credentials = get_default_host_creds(uri)  # of MLflow's variables and of its file in the user's home
+    options: dict[str, Any] = {"params": {"max_results": 1}, "max_retries": 0, "raise_on_status": False}
     try:
-        auth = (user, password) if user else None
-        answer = httpx.get(f"{address}{PROBE}", auth=auth, headers=headers, timeout=TIMEOUT_S, verify=verify)
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        return f"does not answer ({type(error).__name__})"
-    if answer.status_code in REFUSALS:
-        return f"refuses this user (HTTP {answer.status_code})"
-    return "" if answer.is_success else f"answers HTTP {answer.status_code}"
+        status = http_request(credentials, PROBE, "GET", timeout=TIMEOUT_S, **options).status_code
+    except (MlflowException, OSError):
+        return "does not answer"
+    if status in REFUSALS:
+        return f"refuses this user (HTTP {status})"
+    return "" if status == HTTPStatus.OK else f"answers HTTP {status}"
 
 
 def _fault_of_database(uri: str) -> str:

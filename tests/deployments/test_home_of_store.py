@@ -7,7 +7,7 @@ import pytest
 
 from deployments import process_environment
 from deployments.doctor.prefect_checks import _without_server
-from deployments.home_of_store import claim_home, home_beside, store_name
+from deployments.home_of_store import choose_home, claim_home, store_name
 from deployments.instance_lock import single_instance
 from deployments.private_home import api_key
 
@@ -89,5 +89,5 @@ def test_name_and_home_of_a_store(tmp_path: Path, store: str, name: str, home: s
     (tmp_path / ".prefect").mkdir()
     claim_home(tmp_path / ".prefect", "another")
     assert store_name(store) == name
-    assert home_beside(tmp_path, name).name.startswith(home)
-    assert "secret" not in home_beside(tmp_path, name).name
+    assert choose_home(tmp_path, name).name.startswith(home)
+    assert "secret" not in choose_home(tmp_path, name).name

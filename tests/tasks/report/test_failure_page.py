@@ -17,7 +17,7 @@ from data_contracts.errors import (
     StoreDamaged,
 )
 from models.data.windows import HistoryTooShort
-from tasks.engine.out_of_memory import OutOfMemory, is_out_of_memory
+from tasks.engine.failure import OutOfMemory, is_out_of_memory
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report.failure_page import describe_error, render_failure_page
 from tasks.results.steps import RunContext
