@@ -23,6 +23,7 @@ from deployments.server.prefect_server_settings import HOST, server_environment
 
 POLL_INTERVAL_S = 0.5
 PROBE_TIMEOUT_S = 2.0
+EXPERIMENTS = "/#/experiments?workflowType=machine_learning"  # MLflow's own start page is about agents and traces
 
 
 class PortBusy(NightcastError):
@@ -141,7 +142,13 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
             was_ready = True
             seconds = time.monotonic() - stack.begun
             screen.add_message(f"ready after {seconds:.0f} s: serving {stack.status['served']} deployments")
+            for name, reason in stack.status.get("broken", {}).items():
+                screen.add_message(f"not served: {name}: {reason.splitlines()[0]}")
+            for name in stack.status.get("not_served", []):
+                screen.add_message(f"not served: {name}: no file defines it; prefect deployment delete {name}")
             screen.add_message(f"the Prefect UI asks once for the key, which is the line in {key_path(stack.home)}")
+            if stack.ports.mlflow:
+                screen.add_message(f"experiments in MLflow: {stack.addresses['mlflow']}{EXPERIMENTS}")
             if as_json:
                 facts = {"ready": True, "seconds": round(seconds, 1), **stack.addresses, **stack.status}
                 facts["key_file"] = str(key_path(stack.home))
