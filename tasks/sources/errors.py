@@ -54,10 +54,16 @@ def translate_errors(source: SourceSpec) -> Iterator[SourceSpec]:
 
 def _to_nightcast_error(source: SourceSpec, error: Exception) -> NightcastError:
     table = f"the source {source.label}"
-    if isinstance(error, NightcastError) or is_absence(error):
-        return error if isinstance(error, NightcastError) else missing_source(source)
+    if isinstance(error, NightcastError):
+        return error
+    if is_absence(error) and source.kind != "python":
+        return missing_source(source, error)
     if is_unreachable(error):
         return SourceUnreachable(table, [_describe_refusal(error, source)])
+    return _translate_by_type(source, table, error)
+
+
+def _translate_by_type(source: SourceSpec, table: str, error: Exception) -> NightcastError:
     if sentence := _describe(error):
         return SourceUnreadable(table, [sentence])
     if isinstance(error, ImportError):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy.exc import DBAPIError
 
-from data_contracts.errors import SourceUnreadable, SpecError
+from data_contracts.errors import NightcastError, SourceUnreadable, SpecError
 from tasks.sources.spec import SourceSpec
 
 ROOT = Path(__file__).parents[2]
@@ -40,16 +40,22 @@ class SourceUnreachable(SourceUnreadable):
     summary = "cannot be reached. Nothing new was published:"
 
 
-def missing_source(source: SourceSpec) -> SourceMissing:
+def missing_source(source: SourceSpec, error: Exception) -> NightcastError:
     """Return the error of a source that does not exist: where it was looked for, and the nearest name there."""
     address = source.path or ""
     if source.kind == "sql":
         address = (source.url or "").removeprefix("sqlite:///")
-    if "://" in address or not address:
-        where = "Nothing is at that address"
-    else:
-        paths = list(_searched_paths(address, source))
+    paths = [] if "://" in address or not address else list(_searched_paths(address, source))
+    if any(path.is_file() for path in paths):
+        finding = f"a file of it was removed while it was read: {error}; run the same night again"
+        return SourceUnreadable(f"the source {source.label}", [finding])
+    empty = next((path for path in paths if path.is_dir()), None)
+    if empty:
+        where = f"{empty} is a folder without a file that is read"
+    elif paths:
         where = f"Looked for {' and '.join(map(str, paths))}; {_describe_surroundings(paths)}"
+    else:
+        where = "Nothing is at that address"
     field = "source.url" if source.kind == "sql" else "source.path"
     return SourceMissing(
         f"the source {source.label} does not exist. {where}. Deliver the file, or correct {field} in the pipeline, "

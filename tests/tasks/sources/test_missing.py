@@ -70,6 +70,22 @@ def test_missing_file_is_named_with_its_absolute_path_and_the_nearest_name(folde
     assert "sales.yaml" not in str(error)
 
 
+def test_folder_without_a_table_is_named(folder: Path) -> None:
+    (folder / "empty").mkdir()
+    error = refusal(SourceSpec(kind="parquet", path="empty"))
+    assert isinstance(error, SourceMissing)
+    assert f"{folder}/empty is a folder without a file that is read" in str(error)
+
+
+def test_missing_file_of_a_function_is_an_error_of_the_function(folder: Path) -> None:
+    (folder / "opens.py").write_text("def table():\n    return open('gone.csv')\n", encoding="utf-8")
+    source = SourceSpec(kind="python", callable="opens:table")
+    source._folder = str(folder)
+    error = refusal(source)
+    assert isinstance(error, SourceUnreadable)
+    assert "gone.csv" in str(error)
+
+
 def test_missing_database_file_is_a_missing_source(folder: Path) -> None:
     error = refusal(SourceSpec(kind="sql", url="sqlite:///data/sale.db", table="t"))
     assert isinstance(error, SourceMissing)
