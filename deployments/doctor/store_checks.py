@@ -37,7 +37,7 @@ def check(context: CheckContext) -> Iterator[Finding]:
             yield from _check_newest_forecasts(spec, store, context)
             yield from _check_missed_nights(spec, store, context)
         yield from _check_manifests(spec, store, context)
-        yield from _check_lease(spec, store)
+        yield from _check_lease(spec, store, context.argument_for(spec))
 
 
 def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
@@ -119,11 +119,11 @@ def _format_failure(run: RunManifest) -> str:
     return f"{run.outcome}: {headline}{text}"[:MAX_MESSAGE_CHARACTERS]
 
 
-def _check_lease(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
+def _check_lease(spec: PipelineSpec, store: Store, argument: str) -> Iterator[Finding]:
     held = lease.holder(store.root, spec.name)
     if held and has_exited(held.owner):
         message = f"{held.owner.description} died during the run"
-        step = "Run that night again, or nightcast backfill: finished steps are not repeated."
+        step = f"Run: nightcast backfill {argument}, or that night again; finished steps are not repeated."
         yield Finding(spec.name, "bad", message, step)
     elif held:
         yield Finding(spec.name, "good", f"running: {held.description}")
