@@ -120,8 +120,7 @@ def up(ports: Ports, as_json: bool) -> None:
     with single_instance(home, {**stack.addresses, "store": store_name(stack.environment["NIGHTCAST_STORE"])}):
         key = api_key(home, variable("PREFECT_SERVER_API_AUTH_STRING"))
         stack.environment |= {"PREFECT_SERVER_API_AUTH_STRING": key, "PREFECT_API_AUTH_STRING": key}
-        for port in filter(None, ports):
-            _require_free_port(port)
+        _require_free_ports(ports)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         try:
@@ -157,17 +156,32 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
         screen.update(states, stack.status, was_ready)
 
 
-def _require_free_port(port: int) -> None:
+def _require_free_ports(ports: Ports) -> None:
+    """Raise PortBusy with the process that listens on a port, and the command with ports that are free."""
+    busy = [port for port in filter(None, ports) if not _is_free(port)]
+    if not busy:
+        return
+    owner = owner_of_port(busy[0]) or "another process"
+    chosen = {"--port": _next_free(ports.prefect)}
+    chosen |= {"--mlflow-port": _next_free(ports.mlflow, chosen["--port"])} if ports.mlflow else {}
+    command = " ".join(["nightcast up", *(f"{option} {port}" for option, port in chosen.items())])
+    raise PortBusy(f"port {busy[0]} is used by {owner}. Stop that process, or choose free ports: {command}")
+
+
+def _next_free(port: int, taken: int = 0) -> int:
+    """Return the first free port from `port` on; `port` itself if none of the next hundred is free."""
+    candidates = range(port, min(port + 100, 2**16))
+    return next((number for number in candidates if number != taken and _is_free(number)), port)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
-            owner = owner_of_port(port) or "another process"
-            raise PortBusy(
-                f"port {port} is used by {owner}. Stop that process, or choose other ports: "
-                "nightcast up --port 4201 --mlflow-port 5001."
-            ) from error
+        except OSError:
+            return False
+    return True
 
 
 def _answers(url: str) -> bool:
