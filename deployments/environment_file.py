@@ -25,7 +25,7 @@ class EnvironmentFile(NamedTuple):
 
 
 def read_environment_file(folder: Path) -> EnvironmentFile:
-    """Read the file of a folder; without one, there are no variables.
+    """Read the file of a folder; a folder without one gives an empty result.
 
     Args:
         folder: Where the file lies.

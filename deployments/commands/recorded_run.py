@@ -47,7 +47,7 @@ def _pipeline_name(parameters: dict[str, Any]) -> str | None:
 def _create_in_deployment(
     flow: "Flow[..., Any]", parameters: dict[str, Any], tags: tuple[str, ...]
 ) -> "FlowRun | None":
-    """Create a run of the deployment; None if there is none, if it runs another file, or refuses the parameters."""
+    """Create a run of the deployment; None without one, or if it runs another file or refuses the parameters."""
     from prefect.client.orchestration import get_client
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
     from prefect.states import Pending

@@ -59,7 +59,8 @@ def examine(names: list[str], max_age: str, as_of: str | None) -> tuple[dict[str
 
 def _run_check(part: str, check: Check, context: CheckContext) -> Iterator[Finding]:
     try:
-        yield from [finding._replace(message=redact(finding.message)) for finding in check(context)]
+        for finding in check(context):  # one by one: those before an exception are kept
+            yield finding._replace(message=redact(finding.message))
     except Exception as error:  # noqa: BLE001 - a check that fails is a finding too
         reason = (str(error).strip().splitlines() or ["no reason was given"])[0]
         message = redact(reason if isinstance(error, NightcastError) else f"{type(error).__name__}: {reason}")

@@ -51,6 +51,8 @@ def check(context: CheckContext) -> Iterator[Finding]:
         yield Finding("server", "bad", f"{url} does not answer: {type(error).__name__}", START_SERVER)
         return
     yield _check_server(url, response, (begun + time.time()) / 2)
+    if response.is_server_error:
+        return
     with get_client(sync_client=True) as client:
         try:
             deployments = registered(client)
