@@ -2,11 +2,16 @@
 
 NightcastError 1
 ├── SpecError 2            a pipeline, contract or argument is wrong; nothing ran
+│   ├── SourceMissing 2    the source does not exist where the pipeline names it (tasks.sources.missing)
+│   └── ContractExpired 2  the contract has passed its endOfLife, or is retired
 ├── ContractBroken 3       data broke its contract; nothing new was published
-│   └── SourceUnreadable 3 the source is missing, empty or not a table
+│   └── SourceUnreadable 3 the source is empty, not a table, or has other columns
+│       ├── ColumnsDiffer 3
+│       └── SourceUnreachable 1  the server of the source does not answer, or refuses (tasks.sources.missing)
 ├── NoChampion 4           no stored model can forecast
 ├── LeaseHeld 1            another run holds the lease of the pipeline; nothing ran
 ├── LeaseLost 1            another run took the lease; this run stopped writing
+├── OutOfMemory 1          a step needed more memory than there was
 ├── RunInterrupted 1       a signal stopped the run; finished steps stay in the cache
 ├── NightsFailed 1         nights of a backfill failed; the exit code is that of the first one
 ├── TrainingFailed 1       one model could not be trained; the night continues without it
@@ -63,25 +68,42 @@ def _redact_url(match: re.Match[str]) -> str:
 
 
 class NightcastError(Exception):
-    """Base of all errors for users: the message says what is wrong, where, and what to do."""
+    """Base of all errors for users: the message says what is wrong, where, and what to do.
+
+    `headline` and `advice` head the page of a night that ended with the error; no advice if the message has it.
+    """
 
     exit_code = 1
+    headline = "The night stopped: nothing new was published."
+    advice = ""
 
 
 class SpecError(NightcastError):
     """The pipeline YAML, a contract or an argument is invalid."""
 
     exit_code = 2
+    headline = "The pipeline cannot run as it is written: nothing new was published."
+
+
+class ContractExpired(SpecError):
+    """The contract of the source no longer holds at the as-of."""
+
+    headline = "The contract of the source has expired: nothing new was published."
 
 
 class ContractBroken(NightcastError):
     """Data broke its contract. Carries the findings and the quarantine of the rejected rows, if any."""
 
     exit_code = 3
+    headline = "Nothing new was published: the data broke its contract."
+    advice = "Fix the source, or the contract, and run the same night again."
+    summary = "broke its contract. Nothing new was published:"
 
     def __init__(self, table: str, findings: Sequence[str], quarantine: str | None = None) -> None:
         self.table, self.findings, self.quarantine = table, list(findings), quarantine
-        lines = [f"{table} broke its contract. Nothing new was published:"]
+        if quarantine:
+            self.advice = "Fix the rows listed below, or the rule, and run the same night again."
+        lines = [f"{table} {self.summary}"]
         lines += [f"  - {finding}" for finding in self.findings]
         if quarantine:
             lines.append(f"Rejected rows with rule and reason: {quarantine}")
@@ -89,13 +111,24 @@ class ContractBroken(NightcastError):
 
 
 class SourceUnreadable(ContractBroken):
-    """The source is missing, empty, or cannot be read as the table that the spec describes."""
+    """The source is empty, or cannot be read as the table that the spec describes."""
+
+    headline = "The source cannot be read as its table: nothing new was published."
+    advice = "Correct the source, or its description in the pipeline, and run the same night again."
+
+
+class ColumnsDiffer(SourceUnreadable):
+    """The source lacks, renamed or repeats a column that the pipeline uses."""
+
+    headline = "The columns of the source are not those of the pipeline: nothing new was published."
+    advice = "Restore them in the source, or name the new ones in the pipeline, and run the same night again."
 
 
 class NoChampion(NightcastError):
     """The pipeline has no champion, or its champion no longer fits the spec."""
 
     exit_code = 4
+    headline = "No model can forecast: nothing new was published."
 
     def __init__(self, pipeline: str, reason: str) -> None:
         self.pipeline, self.reason = pipeline, reason
@@ -130,6 +163,8 @@ class LeaseLost(NightcastError):
 
 class RunInterrupted(NightcastError):
     """A signal stopped the run. What it had written is complete."""
+
+    headline = "A signal stopped the night."
 
     def __init__(self, signal: str, activity: str) -> None:
         self.signal, self.activity = signal, activity
@@ -182,6 +217,8 @@ class MemoryTooShort(TrainingFailed):
 
 class StoreDamaged(NightcastError):
     """A stored file is missing, truncated, or does not match its digest."""
+
+    headline = "A file of the store is damaged: nothing new was published."
 
     def __init__(self, uri: str, reason: str) -> None:
         self.uri, self.reason = uri, reason

@@ -11,7 +11,10 @@ import tempfile
 from pathlib import Path
 
 from data_contracts.errors import redact
+from deployments.environment_file import read_environment_file
+from deployments.home_of_store import choose_home, claim_home, store_name
 from deployments.instance_lock import running_instance
+from deployments.log_format import log_to_stderr
 from deployments.private_home import KEY_BYTES, HomeNotPrivate, close_home, read_api_key
 
 REQUEST_TIMEOUT_S = 10.0
@@ -19,7 +22,7 @@ FIRST_SERVER_ERROR = 500  # HTTP status codes
 
 
 def configure(verbose: bool = False, quiet: bool = False, read_only: bool = False, run: bool = False) -> None:
-    """Set Prefect's home and log levels, and send Nightcast's log to stderr. Variables that are set already win.
+    """Read `.env`, set Prefect's home and log levels, send Nightcast's log to stderr. Variables that are set win.
 
     Prefect gets its own home because the user's home may belong to another Prefect version. The home lies next to
     the store and not inside it: it may be deleted at any time, the store may not.
@@ -30,6 +33,9 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
         read_only: use a temporary home, which is deleted when the process ends.
         run: this command runs a flow, which continues without Prefect if its server refuses calls for 15 seconds.
     """
+    from_file = read_environment_file(Path.cwd())
+    for name, value in from_file.values.items():
+        os.environ.setdefault(name, value)
     defaults = {
         "PREFECT_HOME": _temporary_home() if read_only else str(prefect_home()),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -47,15 +53,17 @@ def configure(verbose: bool = False, quiet: bool = False, read_only: bool = Fals
     if not read_only and os.environ["PREFECT_HOME"] == defaults["PREFECT_HOME"]:
         with contextlib.suppress(OSError, HomeNotPrivate):  # `up` refuses such a home, a night does not
             close_home(Path(defaults["PREFECT_HOME"]))
+            if not claim_home(
+                Path(defaults["PREFECT_HOME"]), current_store_name()
+            ):  # a run of another store was faster
+                os.environ["PREFECT_HOME"] = str(prefect_home())
+                close_home(prefect_home())
     _use_server_of_up()
     if run and "PREFECT_API_URL" not in os.environ:
         _protect_temporary_server()
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(message)s"))
-    log = logging.getLogger("nightcast")
-    log.handlers = [handler]
-    log.setLevel(logging.WARNING if quiet else logging.INFO)
-    log.propagate = False
+    log_to_stderr(quiet, variable("NIGHTCAST_LOG_LEVEL"), variable("NIGHTCAST_LOG_FORMAT"))
+    for warning in from_file.warnings:
+        logging.getLogger("nightcast").warning(warning)
 
 
 def is_server_ready() -> bool:
@@ -84,7 +92,7 @@ def is_server_ready() -> bool:
 def _use_server_of_up() -> None:
     """Use the server of `nightcast up` if it runs on this store: two servers on one database block each other."""
     instance = running_instance(prefect_home())
-    if not instance:
+    if not instance or instance.get("store", current_store_name()) != current_store_name():
         return
     url, key = f"{instance['prefect']}/api", read_api_key(prefect_home())
     if os.environ.setdefault("PREFECT_API_URL", url).rstrip("/") == url and key:
@@ -103,11 +111,26 @@ def _protect_temporary_server() -> None:
 
 
 def prefect_home() -> Path:
-    """Return Prefect's home for this store: `.prefect` next to it, or a temporary folder if that is not writable."""
+    """Return Prefect's home for this store, or a temporary folder if its folder is not writable.
+
+    It is `.prefect` next to the store; a second store in the same folder has `.prefect-<name of the store>`.
+    """
     store = os.environ.get("NIGHTCAST_STORE", "store")
     parent = Path.cwd() if "://" in store else Path(store).resolve().parent
-    home = parent / ".prefect"
+    home = choose_home(parent, store_name(store))
     return home if os.access(home if home.exists() else parent, os.W_OK) else Path(_temporary_home())
+
+
+def stores_with_up() -> dict[str, str]:
+    """Return the other stores in the folder of this one for which `nightcast up` runs, with the URL of its server."""
+    notes = [running_instance(home) for home in sorted(prefect_home().parent.glob(".prefect*"))]
+    others = {str(note.get("store", "")): str(note.get("prefect", "")) for note in notes if note}
+    return {store: url for store, url in others.items() if store and store != current_store_name()}
+
+
+def current_store_name() -> str:
+    """Return what identifies the store of this process in its folder."""
+    return store_name(os.environ.get("NIGHTCAST_STORE", "store"))
 
 
 def _temporary_home() -> str:

@@ -13,7 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import SourceUnreadable
+from data_contracts.errors import ColumnsDiffer, SourceUnreadable
+from data_contracts.expiry import require_current
 from tasks.engine.step import CacheInputs, step
 from tasks.quality.outlying_times import is_outlying
 from tasks.quality.rule_dry_run import dry_run_rules
@@ -86,7 +87,8 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         row, unique_id, ds, known_at, y and the other columns that the pipeline uses.
 
     Raises:
-        SourceUnreadable: A column is missing, repeated or has a reserved name; or the table is empty.
+        ColumnsDiffer: A column is missing, repeated or has a reserved name.
+        SourceUnreadable: The table is empty.
     """
     table = reading.with_joint_time(table)
     columns, names = reading.columns, table.column_names
@@ -116,10 +118,10 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         for name in reading.additional_columns
         if name in RESERVED_COLUMNS
     ]
-    if not findings and not table.num_rows and not may_be_empty:
-        findings = ["the table has no rows"]
     if findings:
-        raise SourceUnreadable(f"the source {reading.source.label}", findings)
+        raise ColumnsDiffer(f"the source {reading.source.label}", findings)
+    if not table.num_rows and not may_be_empty:
+        raise SourceUnreadable(f"the source {reading.source.label}", ["the table has no rows"])
     canonical = {"unique_id": _series_names(table, columns)} if columns.id_columns else {}
     canonical |= {"ds": table[columns.ds]} | ({"known_at": table[columns.known_at]} if columns.known_at else {})
     names_kept = set(reading.text_columns)
@@ -175,6 +177,7 @@ def known_table(reading: DatasetSpec, as_of: datetime, store: Store) -> pa.Table
         SourceUnreadable: The source cannot be read, lacks a column, or has no row that was known.
     """
     if reading.contract:
+        require_current(reading.contract, as_of)
         dry_run_rules(reading.contract, reading.column_types)
     before = snapshots.snapshot_before(reading.pipeline, as_of, store) if reading.source.incremental else None
     table = _read_incrementally(reading, as_of, before, store)
@@ -215,8 +218,8 @@ def _cache_key(reading: DatasetSpec, as_of: datetime, store: Store) -> Any:
 def ingest(reading: DatasetSpec, as_of: datetime, store: Store, read: Any = None) -> Artifact:
     """Store the source as it was known at `as_of`.
 
-    Raises SpecError, before the source is read, if a rule of the contract cannot be run, and SourceUnreadable as
-    `known_table` does.
+    Raises SpecError, before the source is read, if the contract has expired or a rule cannot be run, and what
+    `known_table` raises.
 
     Args:
         reading: How the source is read.

@@ -19,6 +19,7 @@ from tasks.registry.completion import complete_version
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.model_files import ServingSettings
 from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
+from tasks.registry.reachability import with_registry_errors
 from tasks.registry.version_contents import VersionOrigin, build_logged_model, describe_version
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
 from tasks.storage.store import Store
@@ -64,6 +65,7 @@ def registration_cache_key(
 
 
 @step(cache_key=registration_cache_key)
+@with_registry_errors
 def register(
     evaluated: EvaluationResult,
     trained: tuple[TrainingResult, ...],
@@ -88,7 +90,7 @@ def register(
         The champion after this night, whether it is new, the reason, and the decision record.
 
     Raises:
-        MlflowException: If MLflow refuses a call for another reason than an unknown version.
+        RegistryUnreachable: If MLflow does not answer, or refuses a call for another reason than an unknown version.
     """
     losses = losses_by_origin(store.get(evaluated.backtest), gate.evaluation.metric)
     champion = next((model for model in evaluated.candidates if model.role == "champion"), None)

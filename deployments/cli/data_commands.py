@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from deployments.cli.habits import Pipeline
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 
@@ -79,7 +80,7 @@ def schema(as_json: Json = False, verbose: Verbose = False) -> None:
 
 
 def quarantine(
-    pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")],
+    pipeline: Pipeline,
     as_of: Annotated[str | None, typer.Option(help="As-of of the night; by default the newest.")] = None,
     export: Annotated[str | None, typer.Option(metavar="FILE", help="Write the rows as .csv or .parquet.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,

@@ -9,13 +9,14 @@ import typer
 from deployments.cli import data_commands, maintenance_commands, promotion_commands, server_commands
 from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
+from deployments.cli.habits import Pipeline, print_version
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 from flows.runs.interruption import announce, end_within_grace, exit_at_once, interruption_of, raise_on_signals
 
 app = typer.Typer(
-    add_completion=False,
     no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Retrains recurrent forecasters every night and publishes forecasts that can be trusted unattended.",
@@ -30,7 +31,6 @@ promotion_commands.add_to(app)
 app.add_typer(contract, name="contract")
 app.add_typer(champion, name="champion")
 
-Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
 AsOf = Annotated[str | None, typer.Option(help="Only data before this instant are used; a date means its midnight.")]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", help="Publish, promote and register nothing; results are under dry-runs/.")
@@ -42,6 +42,14 @@ Force = Annotated[
     bool, typer.Option("--force", help="Run an as-of in the future, or publish a retracted vintage again.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show only warnings on stderr.")]
+
+
+@app.callback()
+def _with_version(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
 
 
 class FlowCommand(NamedTuple):
@@ -182,6 +190,19 @@ def show(
         from deployments.commands.show import newest_forecasts
 
         return newest_forecasts(pipeline, series)
+
+    run_command(body, as_json, verbose)
+
+
+@app.command("list", epilog="Example: nightcast list --json")
+def list_pipelines(as_json: Json = False, verbose: Verbose = False) -> None:
+    """List every pipeline with its last night, its next night and its state."""
+    configure(verbose, read_only=True)
+
+    def body() -> tuple[dict[str, Any], str]:
+        from deployments.commands.list_nights import list_nights
+
+        return list_nights()
 
     run_command(body, as_json, verbose)
 

@@ -1,6 +1,7 @@
 """Runs a command body and prints its result: stdout for results, stderr for errors, documented exit codes."""
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -8,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from data_contracts.errors import NightcastError, RunInterrupted, redact
+from deployments.log_format import is_json
 from flows.runs.interruption import announced, current_activity
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
@@ -55,5 +57,8 @@ def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
 def _exit_with(record: dict[str, Any], message: str, code: int, as_json: bool) -> None:
     if as_json:
         sys.stdout.write(json.dumps({**record, "exit_code": code}, ensure_ascii=False) + "\n")
-    sys.stderr.write(f"error: {message}\n")
+    if is_json():
+        logging.getLogger("nightcast").error(message)
+    else:
+        sys.stderr.write(f"error: {message}\n")
     raise typer.Exit(code)

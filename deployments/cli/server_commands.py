@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from data_contracts.errors import SpecError
+from deployments.cli.habits import complete_pipelines
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure, prefect_home, variable
 
@@ -72,7 +73,10 @@ def _parse_job_variable(text: str) -> tuple[str, Any]:
 
 
 def doctor(
-    pipelines: Annotated[list[str] | None, typer.Argument(help="Pipelines to check; by default all.")] = None,
+    pipelines: Annotated[
+        list[str] | None,
+        typer.Argument(help="Pipelines to check; by default all.", autocompletion=complete_pipelines),
+    ] = None,
     max_age: Annotated[str, typer.Option(help="Report an error if the newest forecast is older than this.")] = "26h",
     as_of: Annotated[str | None, typer.Option(help="Check as if it were this time. Default: now.")] = None,
     notify: Annotated[

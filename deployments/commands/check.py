@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 
 from data_contracts.errors import NightcastError
+from data_contracts.expiry import expiry_warning, require_current
 from deployments.commands.cost_estimate import estimate_costs, format_costs
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
@@ -17,6 +18,7 @@ from tasks.history.reader import PublishedReader
 from tasks.ingestion import filter_as_of, to_canonical_columns
 from tasks.modeling.size_limits import check_forecast_size, check_network_size
 from tasks.quality.rule_dry_run import dry_run_rules
+from tasks.registry.reachability import describe_fault
 from tasks.sources.read import read_source
 from tasks.validation import contract_error, examine
 
@@ -43,7 +45,10 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
     started = time.perf_counter()
     resolve_device(spec.training.device)
     moment, reading = spec.parse_as_of(as_of), spec.dataset
+    expiry = ""
     if reading.contract:
+        require_current(reading.contract, moment)
+        expiry = expiry_warning(reading.contract, moment)
         dry_run_rules(reading.contract, reading.column_types)
     source_columns: list[str] = []
 
@@ -63,7 +68,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         check_network_size(recipe)
     index = build_window_index(panel, spec.windowing, result.cutoff, spec.evaluation.windows)
     used = set(reading.select_columns(source_columns))
-    registry = Settings().registry_problem
+    registry = Settings().registry_problem or describe_fault(Settings().readable_tracking)
     read_seconds = time.perf_counter() - started
     return {
         "pipeline": spec.name,
@@ -78,7 +83,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
         "models": [recipe.model.name for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],
-        "warnings": [*result.findings, *([registry] if registry else [])],
+        "warnings": [*result.findings, *filter(None, (registry, expiry))],
         "notes": [*result.notes, *_level_change(spec)],
         **({"cost": estimate_costs(panel, index, spec.recipes, read_seconds)} if timed else {}),
         "outcome": "good",

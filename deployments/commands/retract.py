@@ -26,9 +26,9 @@ from tasks.storage.layout import (
 from tasks.storage.lease import hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.retractions import Retraction, record_retraction, retraction_of
-from tasks.storage.snapshots import snapshot_before
+from tasks.storage.snapshots import restore_latest_history
 from tasks.storage.store import Store
-from tasks.storage.vintages import publish_latest, publish_latest_history
+from tasks.storage.vintages import publish_latest
 
 MAX_LISTED_VINTAGES = 5
 
@@ -128,18 +128,9 @@ def _move_latest_back(spec: PipelineSpec, store: Store) -> datetime | None:
             publish_latest(store.table_at(uri, "forecasts"), spec.name, moment, store, now)
         except StoreDamaged:  # fsck reports it
             continue
-        _move_history_back(spec, moment, now, store)
+        restore_latest_history(spec.name, moment, store, now)
         return moment
     with store.fenced_write():
         files.remove(store.root, latest_uri(spec.name))
         files.remove(store.root, latest_history_uri(spec.name))
     return None
-
-
-def _move_history_back(spec: PipelineSpec, moment: datetime, now: datetime, store: Store) -> None:
-    """Let the history under `latest/` be that of the newest vintage that is left; gc may have deleted its table."""
-    snapshot = snapshot_before(spec.name, moment + timedelta(seconds=1), store)
-    with store.fenced_write():
-        files.remove(store.root, latest_history_uri(spec.name))
-    if snapshot and snapshot.as_of.replace(microsecond=0) == moment and store.contains(snapshot.clean):
-        publish_latest_history(snapshot.clean, spec.name, moment, store, now)

@@ -6,6 +6,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from data_contracts.errors import NightcastError, redact
+from deployments.commands.recorded_run import call_recorded
 from deployments.process_environment import is_server_ready
 
 if TYPE_CHECKING:  # loads torch
@@ -69,7 +70,7 @@ def call_flow(flow: "Flow[..., Any]", parameters: dict[str, Any], server: bool =
     """
     if server and is_server_ready():
         try:
-            return flow(**parameters)
+            return call_recorded(flow, parameters)
         except NightcastError:
             raise
         except Exception as error:

@@ -1,7 +1,8 @@
 """`nightcast show`: the leaderboard, the forecast of one series, and where the files are."""
 
 import io
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -9,13 +10,15 @@ from rich.console import Console
 from rich.table import Table
 
 from data_contracts.errors import NightcastError
-from flows.pipeline.spec import PipelineSpec
+from flows.pipeline.heading import read_heading
 from flows.settings import Settings
 from tasks.results.manifest import read_all
 from tasks.storage.layout import forecasts_dir, latest_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD
 
+COUNTS = {"read": "rows read", "used": "used", "quarantined": "in quarantine", "series": "series", "gaps": "gaps"}
+MAX_HOURS = 72  # an age is shown in hours up to here
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -30,7 +33,8 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         NoForecastYet: the pipeline has published nothing, or has no forecast for `series`.
     """
     settings = Settings()
-    spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
+    store = settings.opened_store
+    spec = read_heading(pipeline, settings.pipelines, store)
     runs = [run for run in read_all(store, spec.name) if run.leaderboard is not None]
     published = store.list_files(latest_uri(spec.name))
     if not runs or not published:
@@ -65,6 +69,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         (
             leaderboard_table(facts),
             plot(forecasts[forecasts["unique_id"] == name], zone),
+            format_health(facts, datetime.now(UTC) - newest.as_of),
             format_steps(facts["steps"]),
             format_paths(facts, store),
         )
@@ -113,6 +118,16 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     return "\n".join(lines)
 
 
+def format_health(facts: dict[str, Any], age: timedelta) -> str:
+    """Return the verdict of the newest night, its row counts and its age as text."""
+    counts, hours = facts["health"], age / timedelta(hours=1)
+    rows = [f"{counts[key]:,} {words}" for key, words in COUNTS.items() if isinstance(counts.get(key), int)]
+    old = f"{hours:,.0f} h" if hours < MAX_HOURS else f"{hours / 24:,.0f} days"
+    lines = ["", f"Verdict       {facts['verdict']}, of the night as of {facts['as_of'][:16]}, which is {old} ago"]
+    lines += [f"              {line}" for line in facts["lines"]]
+    return "\n".join([*lines, f"Health        {', '.join(rows)}"] if rows else lines)
+
+
 def format_steps(steps: list[dict[str, Any]]) -> str:
     """Return the wall-clock time of each step of the newest run; the names of cached steps stand at the end."""
     cached = ", ".join(step["step"] for step in steps if step["outcome"] == "cached")
@@ -124,7 +139,8 @@ def format_steps(steps: list[dict[str, Any]]) -> str:
 
 def format_paths(facts: dict[str, Any], store: Store) -> str:
     """Return the paths of the newest night's files as text."""
-    root = store.root.rstrip("/")
+    root = store.display_root.rstrip("/")
+    root = root if "://" in root else str(Path(root).absolute())
     return "\n".join(
         (
             "",

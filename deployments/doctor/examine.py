@@ -8,7 +8,7 @@ import pandas as pd
 
 from data_contracts.errors import NightcastError, SpecError, redact
 from deployments.doctor import growth_checks, machine_checks, prefect_checks, store_checks
-from deployments.doctor.finding import CheckContext, Finding
+from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
@@ -21,6 +21,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("growth", growth_checks.check),
     ("prefect", prefect_checks.check),
 )
+ORDER: tuple[FindingState, ...] = ("bad", "watch", "good")  # what has to be done stands first
 MARKS = {"good": "✓", "watch": "!", "bad": "✗"}
 
 
@@ -45,6 +46,7 @@ def examine(names: list[str], max_age: str, as_of: str | None) -> tuple[dict[str
     )
     for part, check in CHECKS:
         findings += _run_check(part, check, context)
+    findings.sort(key=lambda finding: ORDER.index(finding.state))
     bad = sum(finding.state == "bad" for finding in findings)
     facts = {
         "healthy": not bad,
@@ -57,7 +59,8 @@ def examine(names: list[str], max_age: str, as_of: str | None) -> tuple[dict[str
 
 def _run_check(part: str, check: Check, context: CheckContext) -> Iterator[Finding]:
     try:
-        yield from [finding._replace(message=redact(finding.message)) for finding in check(context)]
+        for finding in check(context):  # one by one: those before an exception are kept
+            yield finding._replace(message=redact(finding.message))
     except Exception as error:  # noqa: BLE001 - a check that fails is a finding too
         reason = (str(error).strip().splitlines() or ["no reason was given"])[0]
         message = redact(reason if isinstance(error, NightcastError) else f"{type(error).__name__}: {reason}")

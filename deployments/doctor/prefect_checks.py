@@ -26,8 +26,8 @@ from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, FindingState
 from deployments.instance_lock import was_interrupted
-from deployments.process_environment import prefect_home, variable
-from deployments.server.deployment_catalogue import registered
+from deployments.process_environment import prefect_home, stores_with_up, variable
+from deployments.server.deployment_catalogue import registered, served_store, store_label
 from flows.runs.run_order import FLOW_NAMES, read_owner
 from tasks.storage.process_identity import has_exited
 
@@ -51,6 +51,8 @@ def check(context: CheckContext) -> Iterator[Finding]:
         yield Finding("server", "bad", f"{url} does not answer: {type(error).__name__}", START_SERVER)
         return
     yield _check_server(url, response, (begun + time.time()) / 2)
+    if response.is_server_error:
+        return
     with get_client(sync_client=True) as client:
         try:
             deployments = registered(client)
@@ -63,6 +65,7 @@ def check(context: CheckContext) -> Iterator[Finding]:
         yield _check_version(client)
         for spec in context.pipelines:
             yield from _check_schedule(client, f"nightly/{spec.name}", deployments)
+            yield from _check_store(context, deployments.get(f"nightly/{spec.name}"))
         yield from _check_workers(client, list(deployments.values()))
         yield from _check_running(client)
 
@@ -71,6 +74,8 @@ def _without_server() -> Finding:
     if was_interrupted(prefect_home()):
         return Finding("prefect", "bad", "nightcast up was killed and did not stop cleanly", "Restart it: nightcast up")
     message = "no Prefect server: PREFECT_API_URL is not set, and `nightcast up` does not run on this store"
+    if others := stores_with_up():
+        message += f"; it runs on {', '.join(f'the store {store} ({url})' for store, url in others.items())}"
     return Finding("prefect", "watch", message, "Run nights on schedule with nightcast up, or with cron.")
 
 
@@ -128,6 +133,15 @@ def _check_schedule(
         message = f"{len(late)} runs of {name} are late, since {late[0].expected_start_time:%Y-%m-%d %H:%M} UTC"
         step = "No worker takes them: start nightcast up, or a worker of the work pool."
         yield Finding("worker", "bad", message, step)
+
+
+def _check_store(context: CheckContext, deployment: DeploymentResponse | None) -> Iterator[Finding]:
+    """Report a deployment whose runner writes to another store: its nights are not those of this store."""
+    served, here = served_store(deployment) if deployment else None, store_label(context.settings)
+    if deployment and served and served != here:
+        message = f"nightly/{deployment.name} is served for the store {served}, and this is the store {here}"
+        step = f"Stop that nightcast up, or start one for this store: NIGHTCAST_STORE={here} nightcast up --port 4201"
+        yield Finding("schedule", "bad", message, f"{step} --mlflow-port 5001")
 
 
 def _check_workers(client: SyncPrefectClient, deployments: list[DeploymentResponse]) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
-from data_contracts.errors import StoreDamaged
+from data_contracts.errors import StoreDamaged, redact
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
@@ -13,6 +13,7 @@ from tasks.registry.champion_repair import champion_fault
 from tasks.registry.champions import champion_at
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.registry.manual_promotion import REFUSED_ALIAS
+from tasks.registry.reachability import advise, registry_fault
 from tasks.results.manifest import RunManifest, read_all
 from tasks.storage import lease
 from tasks.storage.layout import latest_uri
@@ -24,6 +25,7 @@ from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 REBUILD_STEP = "Build it again with its version numbers: nightcast fsck --repair; forecasts use the store and continue."
 MAX_LOOKBACK = timedelta(days=31)  # missed nights before it are not reported
 MAX_LISTED_NIGHTS = 7
+MAX_MESSAGE_CHARACTERS = 400
 NIGHT_DURATION = timedelta(hours=2)  # a night that was due more recently may still be running
 
 
@@ -40,7 +42,7 @@ def check(context: CheckContext) -> Iterator[Finding]:
             yield from _check_newest_forecasts(spec, store, context)
             yield from _check_missed_nights(spec, store, context)
         yield from _check_manifests(spec, store, context)
-        yield from _check_lease(spec, store)
+        yield from _check_lease(spec, store, context.argument_for(spec))
 
 
 def _check_newest_forecasts(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
@@ -106,7 +108,8 @@ def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) ->
     runs = [run for run in read_all(store, spec.name) if run.as_of <= context.now + MAX_AHEAD]
     newest = next((run for run in reversed(runs) if run.outcome in ("done", "degraded") and run.published), None)
     if newest and newest.outcome == "degraded":
-        message = f"the newest forecasts are not the champion's, or not all; the page states the reason: {newest.page}"
+        page = f"{store.display_root.rstrip('/')}/{newest.page}"
+        message = f"the newest forecasts are not the champion's, or not all; the page states the reason: {page}"
         yield Finding(spec.name, "watch", message, f"nightcast show {context.argument_for(spec)}")
     for notice in newest.notices if newest else ():
         if notice.startswith(REFUSED_ALIAS):
@@ -115,19 +118,23 @@ def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) ->
     last = refused[-1] if refused else None
     if last and (not newest or last.as_of > newest.as_of):
         message = f"the night as of {last.as_of_text} was {_format_failure(last)}"
-        yield Finding(spec.name, "bad", message, f"See {last.page}")
+        page = f"See {store.display_root.rstrip('/')}/{last.page}, then run: " if last.page else "Run: "
+        yield Finding(spec.name, "bad", message, f"{page}{_rerun_command(context.argument_for(spec), last.as_of)}")
 
 
 def _format_failure(run: RunManifest) -> str:
-    reason = [line.strip(" -") for line in run.reason.splitlines() if line.strip()]
-    return f"{run.outcome}: {' '.join(reason[:2])[:300]}"
+    """Return how a run ended: its headline, if it has one, and the first of its reasons."""
+    reasons = [line.strip(" -") for line in run.reason.splitlines() if line.strip()]
+    headline = f"{run.headline} " if run.headline else ""
+    text = " ".join(reasons[1:2] if headline and len(reasons) > 1 else reasons[:2])
+    return f"{run.outcome}: {headline}{text}"[:MAX_MESSAGE_CHARACTERS]
 
 
-def _check_lease(spec: PipelineSpec, store: Store) -> Iterator[Finding]:
+def _check_lease(spec: PipelineSpec, store: Store, argument: str) -> Iterator[Finding]:
     held = lease.holder(store.root, spec.name)
     if held and has_exited(held.owner):
         message = f"{held.owner.description} died during the run"
-        step = "Run that night again, or nightcast backfill: finished steps are not repeated."
+        step = f"Run: nightcast backfill {argument}, or that night again; finished steps are not repeated."
         yield Finding(spec.name, "bad", message, step)
     elif held:
         yield Finding(spec.name, "good", f"running: {held.description}")
@@ -147,6 +154,10 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
         if context.settings.tracking.database_is_missing:
             message = f"the registry at {context.settings.tracking.uri} does not exist"
             yield Finding("registry", "bad", message, REBUILD_STEP)
+            return
+        if fault := registry_fault(context.settings.tracking):
+            message = f"the registry at {redact(context.settings.tracking.uri)} {fault}; no model can be promoted"
+            yield Finding("registry", "bad", message, f"{advise(fault)}, then run: nightcast doctor")
             return
         tracking, argument = context.settings.tracking, context.argument_for(spec)
         moved, _ = describe_moved_alias(spec.name, spec.forecast_setup, tracking, store, context.now)

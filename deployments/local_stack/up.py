@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 
 from data_contracts.errors import NightcastError, redact
+from deployments.home_of_store import store_name
 from deployments.instance_lock import single_instance
 from deployments.local_stack.status_screen import StatusScreen
 from deployments.local_stack.supervisor import SupervisedProcess, owner_of_port, stop
@@ -22,6 +23,7 @@ from deployments.server.prefect_server_settings import HOST, server_environment
 
 POLL_INTERVAL_S = 0.5
 PROBE_TIMEOUT_S = 2.0
+EXPERIMENTS = "/#/experiments?workflowType=machine_learning"  # MLflow's own start page is about agents and traces
 
 
 class PortBusy(NightcastError):
@@ -115,11 +117,10 @@ def up(ports: Ports, as_json: bool) -> None:
     stack, stopping = LocalStack(ports, home), threading.Event()
     screen = StatusScreen(stack.addresses, home)
     close_home(home)
-    with single_instance(home, stack.addresses):
+    with single_instance(home, {**stack.addresses, "store": store_name(stack.environment["NIGHTCAST_STORE"])}):
         key = api_key(home, variable("PREFECT_SERVER_API_AUTH_STRING"))
         stack.environment |= {"PREFECT_SERVER_API_AUTH_STRING": key, "PREFECT_API_AUTH_STRING": key}
-        for port in filter(None, ports):
-            _require_free_port(port)
+        _require_free_ports(ports)
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: stopping.set())
         try:
@@ -140,7 +141,13 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
             was_ready = True
             seconds = time.monotonic() - stack.begun
             screen.add_message(f"ready after {seconds:.0f} s: serving {stack.status['served']} deployments")
+            for name, reason in stack.status.get("broken", {}).items():
+                screen.add_message(f"not served: {name}: {reason.splitlines()[0]}")
+            for name in stack.status.get("not_served", []):
+                screen.add_message(f"not served: {name}: no file defines it; prefect deployment delete {name}")
             screen.add_message(f"the Prefect UI asks once for the key, which is the line in {key_path(stack.home)}")
+            if stack.ports.mlflow:
+                screen.add_message(f"experiments in MLflow: {stack.addresses['mlflow']}{EXPERIMENTS}")
             if as_json:
                 facts = {"ready": True, "seconds": round(seconds, 1), **stack.addresses, **stack.status}
                 facts["key_file"] = str(key_path(stack.home))
@@ -149,17 +156,32 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
         screen.update(states, stack.status, was_ready)
 
 
-def _require_free_port(port: int) -> None:
+def _require_free_ports(ports: Ports) -> None:
+    """Raise PortBusy with the process that listens on a port, and the command with ports that are free."""
+    busy = [port for port in filter(None, ports) if not _is_free(port)]
+    if not busy:
+        return
+    owner = owner_of_port(busy[0]) or "another process"
+    chosen = {"--port": _next_free(ports.prefect)}
+    chosen |= {"--mlflow-port": _next_free(ports.mlflow, chosen["--port"])} if ports.mlflow else {}
+    command = " ".join(["nightcast up", *(f"{option} {port}" for option, port in chosen.items())])
+    raise PortBusy(f"port {busy[0]} is used by {owner}. Stop that process, or choose free ports: {command}")
+
+
+def _next_free(port: int, taken: int = 0) -> int:
+    """Return the first free port from `port` on; `port` itself if none of the next hundred is free."""
+    candidates = range(port, min(port + 100, 2**16))
+    return next((number for number in candidates if number != taken and _is_free(number)), port)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-        except OSError as error:
-            owner = owner_of_port(port) or "another process"
-            raise PortBusy(
-                f"port {port} is used by {owner}. Stop that process, or choose other ports: "
-                "nightcast up --port 4201 --mlflow-port 5001."
-            ) from error
+        except OSError:
+            return False
+    return True
 
 
 def _answers(url: str) -> bool:

@@ -1,6 +1,7 @@
 """The deployments: each flow of each pipeline as <flow>/<pipeline>, the same for `up` and `deploy`."""
 
 from datetime import timedelta
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -25,9 +26,11 @@ from flows.pipeline.spec import PipelineSpec
 from flows.promote import promote
 from flows.retrain import retrain
 from flows.runs.events import DRIFT, pipeline_resource_id
+from flows.settings import Settings
 from tasks.engine.code_digest import code_digest
 
 DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill, promote)
+STORE_LABEL = "Store: "  # in a description, before the path
 MAX_PAGE_SIZE = 200  # of Prefect's API
 DESCRIPTIONS = {
     "nightly": "The whole night of **{name}**: new data, new models, forecasts, the morning page.",
@@ -90,13 +93,32 @@ def _deployment(flow: Flow[..., Any], name: str, spec: PipelineSpec, where: dict
         name=spec.name,
         schedule=cron,
         parameters={"pipeline": name},
-        description=DESCRIPTIONS[flow.name].format(name=spec.name),
+        description=_describe(flow.name, name, spec, where),
         tags=["nightcast", spec.name],
-        version=code_digest()[:12],
+        version=f"{version('nightcast')}+{code_digest()[:12]}",
         triggers=[_drift_trigger(spec)] if flow is retrain and spec.alerts.retrain != "never" else [],
         entrypoint_type=EntrypointType.MODULE_PATH,
         **where,
     )
+
+
+def _describe(flow: str, file: str, spec: PipelineSpec, where: dict[str, Any]) -> str:
+    """Return what a deployment does, when, and for which store; the environment of a worker decides the latter."""
+    lines = [DESCRIPTIONS[flow].format(name=spec.name)]
+    lines += [f"Schedule: `{spec.schedule.cron}` in {spec.schedule.timezone}."] if flow == nightly.name else []
+    lines += [] if where else [f"{STORE_LABEL}`{store_label(Settings())}`"]
+    return "  \n".join([*lines, f"Pipeline file: `{file}`"])
+
+
+def store_label(settings: Settings) -> str:
+    """Return the absolute path of the store, or its URL without a password."""
+    return str(settings.local_root or settings.opened_store.display_root)
+
+
+def served_store(deployment: DeploymentResponse) -> str | None:
+    """Return the store that the runner of a deployment writes to; None if its workers decide that."""
+    start = (deployment.description or "").find(STORE_LABEL)
+    return deployment.description[start:].split("`")[1] if deployment.description and start >= 0 else None
 
 
 def _drift_trigger(spec: PipelineSpec) -> DeploymentEventTrigger:

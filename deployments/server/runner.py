@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import prefect
 from prefect.client.orchestration import get_client
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.settings import PREFECT_API_URL
 
 from deployments.process_environment import variable
@@ -38,14 +39,15 @@ SERVER_POLL_INTERVAL_S, MAX_SERVER_POLLS, REQUEST_TIMEOUT_S = 0.2, 600, 5.0
 
 def main() -> None:
     """Mark dead runs of an earlier runner as crashed, then serve all deployments until SIGTERM."""
-    settings, home = Settings(), Path(variable("PREFECT_HOME"))
+    settings, home, started = Settings(), Path(variable("PREFECT_HOME")), datetime.now(UTC)
     deployable = catalogue(settings.pipelines)
     _wait_for_server()
     with get_client(sync_client=True) as client:
         dead_runs = mark_dead_runs(client, timedelta(0))
         block = notification_block(client, home / NOTICES_FILE)
         register(client, automations(deployable.specs, block) if block else [])
-    threading.Thread(target=_report_status, args=(deployable, settings, len(dead_runs)), daemon=True).start()
+    report = (deployable, settings, len(dead_runs), started)
+    threading.Thread(target=_report_status, args=report, daemon=True).start()
     prefect.serve(
         *deployable.deployments,
         name="nightcast",
@@ -63,10 +65,12 @@ def _wait_for_server() -> None:
         time.sleep(SERVER_POLL_INTERVAL_S)
 
 
-def _report_status(deployable: Catalogue, settings: Settings, dead_runs: int) -> None:
+def _report_status(deployable: Catalogue, settings: Settings, dead_runs: int, started: datetime) -> None:
     while True:
         try:
-            status = {"served": _count_served(deployable), "reaped": dead_runs, "broken": deployable.broken}
+            served, orphans = _list_served(deployable, started)
+            status = {"served": len(served), "reaped": dead_runs, "broken": deployable.broken}
+            status |= {"deployments": served, "not_served": orphans}
             status["pipelines"] = [_pipeline_status(spec, settings) for spec in deployable.specs]
             sys.stdout.write(json.dumps(status) + "\n")
             sys.stdout.flush()
@@ -75,11 +79,25 @@ def _report_status(deployable: Catalogue, settings: Settings, dead_runs: int) ->
         time.sleep(REPORT_INTERVAL_S)
 
 
-def _count_served(deployable: Catalogue) -> int:
-    """Return how many of the deployments the server has."""
+def _list_served(deployable: Catalogue, started: datetime) -> tuple[list[str], list[str]]:
+    """Ask the server which deployments this runner serves.
+
+    Args:
+        deployable: The deployments that it is to serve.
+        started: When the runner started: what was updated before is of an earlier runner.
+
+    Returns:
+        The names of those that the server has from this runner, and of those tagged nightcast that no file defines.
+    """
     with get_client(sync_client=True) as client:
         on_server = registered(client)
-    return sum(f"{wanted.flow_name}/{wanted.name}" in on_server for wanted in deployable.deployments)
+    wanted = {f"{deployment.flow_name}/{deployment.name}" for deployment in deployable.deployments}
+    served = [name for name in sorted(wanted & set(on_server)) if _is_of(started, on_server[name])]
+    return served, sorted(name for name in set(on_server) - wanted if "nightcast" in on_server[name].tags)
+
+
+def _is_of(started: datetime, deployment: DeploymentResponse) -> bool:
+    return deployment.updated is not None and deployment.updated >= started
 
 
 def _pipeline_status(spec: PipelineSpec, settings: Settings) -> dict[str, Any]:

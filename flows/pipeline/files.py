@@ -58,6 +58,7 @@ def resolve_paths(path: str, document: Path) -> str:
 
     if "://" in path or Path(path).is_absolute():
         return path
+
     candidates = (Path(path), document.parent / path, ROOT / path)
     try:
         return next((str(file) for file in candidates if file.exists() or has_match(str(file))), path)

@@ -6,20 +6,24 @@ one of the same date (in the schedule's zone), as `--as-of` with a date makes it
 
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 from cronsim import CronSim
 
 from data_contracts.errors import SpecError, StoreDamaged
-from flows.pipeline.spec import PipelineSpec
 from tasks.storage.layout import forecasts_dir, parse_vintage, retraction_uri
 from tasks.storage.retractions import list_retractions
 from tasks.storage.store import Store
+
+if TYPE_CHECKING:  # loads torch
+    from flows.pipeline.heading import PipelineHeading
+    from flows.pipeline.spec import PipelineSpec
 
 Day = str | date | None
 MAX_NIGHTS = 60  # for more nights, backfill needs a start
 
 
-def scheduled_times(spec: PipelineSpec, after: datetime, until: datetime) -> Iterator[datetime]:
+def scheduled_times(spec: "PipelineSpec | PipelineHeading", after: datetime, until: datetime) -> Iterator[datetime]:
     """Yield every instant at which the schedule fires in (after, until], in UTC."""
     for moment in CronSim(spec.schedule.cron, after.astimezone(spec.schedule.zone)):
         if moment.astimezone(UTC) > until:
@@ -27,7 +31,7 @@ def scheduled_times(spec: PipelineSpec, after: datetime, until: datetime) -> Ite
         yield moment.astimezone(UTC)
 
 
-def backfill_range(spec: PipelineSpec, start: Day, end: Day, store: Store, now: datetime) -> list[datetime]:
+def backfill_range(spec: "PipelineSpec", start: Day, end: Day, store: Store, now: datetime) -> list[datetime]:
     """Return the nights that `nightcast backfill` runs.
 
     Args:
@@ -66,7 +70,7 @@ def backfill_range(spec: PipelineSpec, start: Day, end: Day, store: Store, now: 
     return list(scheduled_times(spec, first - timedelta(seconds=1), last))
 
 
-def missing_nights(spec: PipelineSpec, nights: list[datetime], store: Store) -> list[datetime]:
+def missing_nights(spec: "PipelineSpec | PipelineHeading", nights: list[datetime], store: Store) -> list[datetime]:
     """Return those of `nights` that have no undamaged vintage. A retracted vintage is not missing."""
     retracted = {moment: retraction_uri(spec.name, moment) for moment in list_retractions(spec.name, store)}
     published = list_vintages(spec.name, store) | retracted
@@ -85,7 +89,9 @@ def list_vintages(pipeline: str, store: Store) -> dict[datetime, str]:
     return {moment: files[moment] for moment in sorted(moment for moment in files if moment)}
 
 
-def _find_vintages(spec: PipelineSpec, night: datetime, published: dict[datetime, str]) -> list[str]:
+def _find_vintages(
+    spec: "PipelineSpec | PipelineHeading", night: datetime, published: dict[datetime, str]
+) -> list[str]:
     """Return the vintages of a night: since its midnight, and since the schedule fired before."""
     midnight = night.astimezone(spec.schedule.zone).replace(hour=0, minute=0, second=0, microsecond=0)
     before = [moment for moment in scheduled_times(spec, midnight - timedelta(seconds=1), night) if moment < night]
@@ -104,7 +110,7 @@ def _is_intact(uri: str, store: Store) -> bool:
     return True
 
 
-def _parse_end(spec: PipelineSpec, end: str) -> datetime:
+def _parse_end(spec: "PipelineSpec", end: str) -> datetime:
     """Return the last second of a date; an instant as it is."""
     moment = spec.parse_as_of(end, "--to")
     if len(end.strip()) > len("2024-06-01"):

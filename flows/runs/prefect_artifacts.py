@@ -27,6 +27,7 @@ from tasks.storage.store import Store
 log = logging.getLogger("nightcast")
 
 COLUMNS = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverage")
+CLASSIC_VIEW = "?workflowType=machine_learning"  # of MLflow's UI, which opens on agents and traces
 MAX_REASON_LENGTH = 4000  # characters
 
 
@@ -55,11 +56,8 @@ def publish_artifacts(summary: RunSummary, settings: Settings, store: Store) -> 
 def publish_failure(pipeline: str, flow: str, night: str, error: Exception, page: str | None) -> None:
     """Create the outcome artifact of a failed run, under the same key."""
     reason = escape_markup(redact(str(error))[:MAX_REASON_LENGTH])
-    lines = [
-        f"# {flow} of {escape_markup(night)}: {escape_markup(type(error).__name__)}",
-        "",
-        reason.replace("\n", "  \n"),
-    ]
+    headline = escape_markup(str(getattr(error, "headline", type(error).__name__)))
+    lines = [f"# {flow} of {escape_markup(night)}: {headline}", "", reason.replace("\n", "  \n")]
     lines += ["", f"The page of this night: {escape_markup(page)}"] if page else []
     text = "\n".join(lines)
     _call_in_run(
@@ -91,7 +89,8 @@ def _iterate_artifacts(summary: RunSummary, settings: Settings, store: Store) ->
         yield lambda: create_link_artifact(link, "The morning page", key=f"{name}-page", description=about)
     ui = settings.mlflow_address
     if ui and summary.leaderboard and not summary.cached and not summary.dry_run:  # importing MLflow takes seconds
-        link = f"{ui.rstrip('/')}/{ModelRegistry(settings.tracking, name).model_url(summary.champion_version)}"
+        registry = ModelRegistry(settings.tracking, name)
+        link = f"{ui.rstrip('/')}/{registry.model_url(summary.champion_version)}{CLASSIC_VIEW}"
         text = "The champion's run" if summary.champion_version else "All runs"
         yield lambda: create_link_artifact(link, f"{text} in MLflow", key=f"{name}-mlflow", description=about)
 

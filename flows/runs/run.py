@@ -14,7 +14,7 @@ from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.exclusive import leased, wait_for_others
-from flows.runs.failure_record import describe_failure, first_missing_step
+from flows.runs.failure_record import describe_failure, describe_second, first_missing_step, locate, rerun_command
 from flows.runs.future import refuse_future, refuse_retracted, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.manual_change import adopt_alias
@@ -64,15 +64,15 @@ class Run:
         tracking = None if self.dry_run else settings.tracking
         self.gate = registration_spec(self.spec, self.argument, tracking, settings)
         self.entries: list[run_log.Entry] = []
+        run_log.name_run(self.spec.name)
         self.guard: ChampionGuard | None = None
         self.alias_notices: tuple[str, ...] = ()
         self.resources, self.is_waiting = contextlib.ExitStack(), False  # while it waits, it has changed nothing
 
     def context(self, raw: Artifact) -> RunContext:
         """Return pipeline, run id and as-of, which all records of this run contain."""
-        return RunContext(
-            pipeline=self.spec.name, run_id=self.spec.run_id(self.flow, self.as_of, raw), as_of=self.as_of
-        )
+        run_log.name_run(self.spec.name, run_id := self.spec.run_id(self.flow, self.as_of, raw))
+        return RunContext(pipeline=self.spec.name, run_id=run_id, as_of=self.as_of)
 
     @property
     def rewritten(self) -> tuple[Change, ...]:
@@ -177,12 +177,13 @@ class Run:
         try:
             failed = RunContext(pipeline=self.spec.name, run_id=name, as_of=self.as_of)
             step = first_missing_step(self.entries)
-            page = render_failure_page(failed, step, error, self.spec.forecast_setup, self.store)
+            rerun = rerun_command(self.flow, self.argument, self.as_of)
+            page = render_failure_page(failed, step, error, self.spec.forecast_setup, self.store, rerun)
             self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)
-            error.add_note(f"The page of this night: {self.store.root.rstrip('/')}/{page.uri}")
+            error.add_note(f"The page of this night: {locate(page.uri, self.store)}")
         except Exception as second:  # noqa: BLE001 - the first error matters more than the record of it
-            error.add_note(f"(The page of this night could not be written: {second})")
+            error.add_note(f"(The page of this night could not be written: {describe_second(error, second)})")
 
     def _manifest(self, results: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
         spec = self.spec.model_dump(mode="json")

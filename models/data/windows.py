@@ -62,6 +62,7 @@ class HistoryTooShort(NightcastError):
     """The history does not hold one window of each part: the table is truncated, or the spec asks for too much."""
 
     exit_code = 3
+    headline = "The history is too short: nothing new was published."
 
     def __init__(self, steps: int, needed: int, horizon: int) -> None:
         gaps = "" if steps < needed else " with values, and more if windowing.refresh moves the parts back"

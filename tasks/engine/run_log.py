@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
@@ -28,6 +28,7 @@ class Entry(Spec):
 
 
 _entered: list[str] = []  # the steps that are running now, innermost last; signals arrive in any context
+_run: dict[str, str | None] = {"pipeline": None, "run_id": None}  # of this process; a backfill changes it every night
 _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("entries", default=None)
 
 
@@ -52,6 +53,16 @@ def running_step(step: str) -> Iterator[None]:
         _entered.remove(step)
         raise
     _entered.remove(step)
+
+
+def name_run(pipeline: str, run_id: str | None = None) -> None:
+    """Name the run that this process executes now, for the lines of its log."""
+    _run.update(pipeline=pipeline, run_id=run_id)
+
+
+def current_context() -> dict[str, str | None]:
+    """Return pipeline, run_id and step of what runs now; None where nothing does."""
+    return {**_run, "step": _entered[-1] if _entered else None}
 
 
 def describe_activity() -> str:
@@ -82,9 +93,12 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     columns = (
         TextColumn("  {task.description:<14}"),
         BarColumn(),
+        MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),
+        TimeRemainingColumn(compact=True),
     )
-    is_shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO)
+    for_machines = any(getattr(handler.formatter, "for_machines", False) for handler in log.handlers)
+    is_shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO) and not for_machines
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
         task_id = progress.add_task(label, total=total, note="")
         with progress_artifact(label, total) as advance:

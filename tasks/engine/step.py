@@ -24,7 +24,7 @@ from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import run_log
 from tasks.engine.code_digest import code_digest
-from tasks.engine.failure import StepFailure
+from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.retry import retry
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
@@ -124,7 +124,12 @@ class Step(Generic[P, R]):
                     store.mark_used(artifact)
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
                 return StepRun(cached, cached=True)
-        result = self.fn(**inputs, **loaded)
+        try:
+            result = self.fn(**inputs, **loaded)
+        except Exception as error:
+            if not isinstance(error, NightcastError) and is_out_of_memory(error):
+                raise OutOfMemory(f"in step {self.name!r}") from error
+            raise
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
         return StepRun(result, cached=False)

@@ -221,4 +221,5 @@ class ModelRegistry:
         known = self.client.get_experiment_by_name(self.pipeline)
         if known is not None:
             return str(known.experiment_id)
-        return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts))
+        kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI shows runs, not traces of agents
+        return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts, tags=kind))

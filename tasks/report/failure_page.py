@@ -1,57 +1,89 @@
 """The page of a night that ended without a result: what failed, what to do, and what readers still see."""
 
+import contextlib
+from typing import NamedTuple
+
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import ContractBroken, redact
+from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, redact
+from tasks.charts.axes import choose_clock
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.report import page_data, render
+from tasks.report import render, series_charts
 from tasks.report.assemble import rules_broken, versions
 from tasks.results.steps import RunContext
-from tasks.storage.layout import latest_uri, report_dir
+from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
 
+class Failure(NamedTuple):
+    """What a night says of the error that ended it; `step` is where it stopped."""
+
+    headline: str
+    advice: str
+    step: str
+    reasons: tuple[str, ...]
+
+
+def describe_error(error: Exception, step: str) -> Failure:
+    """Return the headline of the class of an error, what to do, and the reasons, without secrets."""
+    if not isinstance(error, NightcastError):
+        reason = redact(f"{type(error).__name__}: {str(error).strip() or 'no reason was given'}")
+        advice = "The cause is not known to Nightcast. Run the same night with --verbose to see the traceback."
+        return Failure(NightcastError.headline, advice, step, (reason,))
+    reasons = error.findings if isinstance(error, ContractBroken) else [str(error)]
+    if isinstance(error, ContractBroken) and not error.quarantine:
+        reasons = [f"{error.table}: {finding}" for finding in reasons]
+    return Failure(error.headline, error.advice, step, tuple(map(redact, reasons)))
+
+
 def render_failure_page(
-    run: RunContext, step: str, error: Exception, question: ForecastSetup, store: Store
+    run: RunContext, step: str, error: Exception, question: ForecastSetup, store: Store, rerun: str = ""
 ) -> Artifact:
-    """Write reports/pipeline=…/<run id>/index.html; `step` is where the night stopped."""
-    pipeline = run.pipeline
-    published = store.list_files(latest_uri(pipeline))
-    latest = store.get(store.table_at(published[0], "forecasts")) if published else pd.DataFrame()
-    contract_error = error if isinstance(error, ContractBroken) else None
-    reason = redact(str(error))
-    published_line = "No earlier forecast has been published."
+    """Write reports/pipeline=…/<run id>/index.html.
+
+    Args:
+        run: Pipeline, run id and as-of.
+        step: Where the night stopped.
+        error: Why it stopped.
+        question: Frequency and time zone of the pipeline.
+        store: The store with the newest forecasts, which gets the page.
+        rerun: The command that runs the night again.
+
+    Returns:
+        The page.
+    """
+    latest = _read_latest(run.pipeline, store)
+    quarantine = error.quarantine if isinstance(error, ContractBroken) else None
+    published = "No earlier forecast has been published."
     if len(latest):
-        published_line = (
-            f"Readers still see the forecast with cutoff {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC, shown below."
+        published = (
+            f"Readers still see the forecast with cutoff {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC" + ", below."
         )
-    data = page_data.ReportData(
-        pipeline=pipeline,
+    series = series_charts.SeriesCharts(pd.DataFrame(), latest, None)
+    times = latest.get("ds", pd.Series(dtype="datetime64[us, UTC]"))
+    clock = choose_clock(times, question.view.freq, question.view.zone)
+    page = render.load_template("failure.html").render(
+        pipeline=run.pipeline,
         as_of=run.as_of,
         zone=question.view.zone,
-        cutoff=latest["cutoff"].max() if len(latest) else run.as_of,
         run_id=run.run_id,
-        horizon=question.view.horizon,
-        freq=question.view.freq,
-        season=question.evaluation.season or question.view.season,
-        verdict="bad",
-        lines=(
-            "Nothing new was published: the data broke its contract." if contract_error else "The night failed.",
-            "Fix the rows listed below, or the rule, and run the same night again." if contract_error else reason,
-            published_line,
-        ),
-        failures=tuple(
-            page_data.FailureRow(step, finding) for finding in (contract_error.findings if contract_error else [reason])
-        ),
-        leaderboard=pd.DataFrame(),
-        metric=question.evaluation.metric,
-        decision="",
-        history=pd.DataFrame(),
-        forecast=latest,
-        quarantine=rules_broken(contract_error.quarantine if contract_error else None, store),
-        quarantine_uri=(contract_error.quarantine or "") if contract_error else "",
+        failure=describe_error(error, step),
+        published=published,
+        rules=rules_broken(quarantine, store),
+        quarantine=quarantine,
+        rerun=rerun,
+        main=series_charts.draw_main_card(series, clock),
+        series=len(series.names),
         versions=versions(),
     )
-    uri = f"{report_dir(pipeline, run.run_id)}/index.html"
-    return store.put_at(render.render_page(data).encode(), "page", uri)
+    uri = f"{report_dir(run.pipeline, run.run_id)}/index.html"
+    return store.put_at(render.without_controls(page).encode(), "page", uri)
+
+
+def _read_latest(pipeline: str, store: Store) -> pd.DataFrame:
+    """Return the newest published forecasts; none if they are missing or damaged, which `doctor` reports."""
+    with contextlib.suppress(StoreDamaged):
+        for uri in store.list_files(latest_uri(pipeline)):
+            return store.get(store.table_at(uri, "forecasts"))
+    return pd.DataFrame()

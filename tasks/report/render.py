@@ -62,7 +62,7 @@ def render_page(data: ReportData) -> str:
     series = series_charts.SeriesCharts(data.history, data.forecast, data.yesterday)
     scores = series.scores(data.season)
     groups, left_out = series_charts.draw_groups(series, scores, clock)
-    page = _template().render(
+    page = load_template("page.html").render(
         data=data,
         clock=clock,
         state=VERDICT_LABELS[data.verdict],
@@ -81,11 +81,17 @@ def render_page(data: ReportData) -> str:
         bands=line_charts.prediction_bands(quantile_columns(data.forecast)),
         sources=_rows_by_source(data.forecast),
     )
+    return without_controls(page)
+
+
+def without_controls(page: str) -> str:
+    """Return a page without control characters and halves of surrogate pairs, which names of series may hold."""
     return page.translate(CONTROL_CHARACTERS).encode("utf-8", "replace").decode("utf-8")
 
 
 @functools.cache
-def _template() -> jinja2.Template:
+def load_template(name: str) -> jinja2.Template:
+    """Return a template of this folder with the filters, drawings and style sheet of all pages."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -103,7 +109,7 @@ def _template() -> jinja2.Template:
         "nights": line_charts.draw_nights,
         "norms": draw_gradient_norms,
     }
-    return environment.get_template("page.html")
+    return environment.get_template(name)
 
 
 def _sha256(text: str) -> str:

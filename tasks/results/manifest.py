@@ -47,6 +47,7 @@ class RunManifest(BaseModel):
     manifest: str = ""
     events: tuple[str, ...] = ()
     reason: str = ""
+    headline: str = ""
     notices: tuple[str, ...] = ()
     without_forecast: tuple[dict[str, Any], ...] = ()
     leaderboard: tuple[dict[str, Any], ...] | None = None

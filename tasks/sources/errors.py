@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from data_contracts.errors import ContractBroken, NightcastError, SourceUnreadable, SpecError
 from tasks.sources.addresses import private_address_error, record_refusals
 from tasks.sources.limits import UnsuitablePath
+from tasks.sources.missing import SourceUnreachable, is_absence, is_unreachable, missing_source
 from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 
@@ -55,6 +56,14 @@ def _to_nightcast_error(source: SourceSpec, error: Exception) -> NightcastError:
     table = f"the source {source.label}"
     if isinstance(error, NightcastError):
         return error
+    if is_absence(error) and source.kind != "python":
+        return missing_source(source, error)
+    if is_unreachable(error):
+        return SourceUnreachable(table, [_describe_refusal(error, source)])
+    return _translate_by_type(source, table, error)
+
+
+def _translate_by_type(source: SourceSpec, table: str, error: Exception) -> NightcastError:
     if sentence := _describe(error):
         return SourceUnreadable(table, [sentence])
     if isinstance(error, ImportError):
@@ -70,11 +79,16 @@ def _describe(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "reading it takes more memory than there is; name fewer columns, or shorten the history"
-    if isinstance(error, FileNotFoundError):
-        return "the file does not exist"
     if isinstance(error, SQLAlchemyError):
         return f"the database says: {_first_line(getattr(error, 'orig', None) or error)}"
     return ""
+
+
+def _describe_refusal(error: Exception, source: SourceSpec) -> str:
+    if isinstance(error, SQLAlchemyError):
+        return _describe(error)
+    cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
+    return f"it can't be read as {source.kind}: {type(cause).__name__}: {_first_line(cause)}"
 
 
 def _install_hint(error: ImportError, source: SourceSpec) -> str:

@@ -23,6 +23,8 @@ ANSWERS = (FileNotFoundError, FileExistsError, PermissionError, NotADirectoryErr
 class StoreUnreachable(NightcastError):
     """The store did not answer, or answered with an error of its server."""
 
+    headline = "The store does not answer."
+
     def __init__(self, root: str, error: Exception) -> None:
         first = (str(error).strip().splitlines() or [""])[0]
         reason = redact(f"{type(error).__name__} {first}".strip())

@@ -1,6 +1,7 @@
 """The store: immutable files named by the hash of their bytes. `put` checks the contract, `get` the digest."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -23,9 +24,19 @@ from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
 from tasks.storage.local_paths import NotInStore
 
+FULL = (errno.ENOSPC, errno.EDQUOT)  # errors of a disk or a quota
+
 
 class StoreUnusable(NightcastError):
     """The store cannot be read or written at all."""
+
+    headline = "The store cannot be used: nothing new was published."
+
+
+class StoreFull(StoreUnusable):
+    """The disk of the store has no space left, or its quota is used up."""
+
+    headline = "The store is full: nothing new was published."
 
 
 class Store(Spec):
@@ -181,10 +192,16 @@ class Store(Spec):
         try:
             return files.write(self.root, uri, data, only_if_absent=only_if_absent)
         except (OSError, ValueError, ImportError) as error:  # the last two: fsspec does not know the URL
-            reason = redact(str(error))
+            failed = (
+                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {redact(str(error))}."
+            )
+            if getattr(error, "errno", None) in FULL:
+                raise StoreFull(
+                    f"{failed} Free space on that disk (nightcast gc lists what old nights can give back), or set "
+                    "NIGHTCAST_STORE to another location, then run the same command again."
+                ) from error
             raise StoreUnusable(
-                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {reason}. Free disk "
-                "space or check permissions, or set NIGHTCAST_STORE to another location."
+                f"{failed} Check its permissions, or set NIGHTCAST_STORE to another location."
             ) from error
 
     def _read(self, uri: str) -> bytes:

@@ -117,9 +117,9 @@ def warm_up() -> None:
 
     from tasks.registry.database import close_connections
     from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
-    from tasks.report.render import _template
+    from tasks.report.render import load_template
 
-    _template()
+    load_template("page.html")
     utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)  # it reads 70 files
     model = LoggedModel(
         name="warm-up",

@@ -88,6 +88,8 @@ def list_source_files(filesystem: fsspec.AbstractFileSystem, path: str, kind: st
         listed = [name for name in filesystem.find(path) if not is_hidden(name.removeprefix(path))]
         names = [name for name in listed if not _is_companion(name, kind)] or listed
     if not names:
+        if not is_local:
+            filesystem.info(path)  # raises why: fsspec lists nothing too if a server does not answer
         raise FileNotFoundError(path)
     check_local_files(names if is_local else [])
     return sorted(names)

@@ -105,7 +105,7 @@ def test_check_prints_facts_and_writes_nothing(home):
         ({}, ("--as-of", "soon"), 2, "--as-of 'soon'"),
         ({"contract": "nowhere.yaml"}, (), 2, "nowhere.yaml"),
         ({"columns": {"unique_id": "id", "ds": "t", "y": "vv"}}, (), 3, "did you mean 'v'?"),
-        ({"source": {"kind": "parquet", "path": "gone.parquet"}}, (), 3, "the file does not exist"),
+        ({"source": {"kind": "parquet", "path": "gone.parquet"}}, (), 2, "gone.parquet does not exist"),
         ({}, ("--as-of", "2023-12-31"), 3, "2023-12-31"),
     ],
 )

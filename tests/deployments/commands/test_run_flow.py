@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from prefect import flow
+from prefect.context import FlowRunContext
 
 from data_contracts.errors import SpecError
 from deployments.commands.run_flow import call_flow
@@ -83,3 +84,33 @@ def test_error_of_the_flow_is_raised_once(caplog):
     with pytest.raises(KeyError, match="bug"):
         call_flow(add, {"number": 1, "fails": "bug"})
     assert "Prefect failed" not in caplog.text
+
+
+@flow(name="nightly-like", persist_result=False)
+def nightly_like(pipeline: str, as_of: str | None = None) -> tuple[str | None, list[str], str | None]:
+    context = FlowRunContext.get()
+    run = context.flow_run if context else None
+    return (str(run.deployment_id) if run and run.deployment_id else None, sorted(run.tags) if run else [], as_of)
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_run_of_the_command_line_has_the_tags_and_the_deployment_of_a_scheduled_one(tmp_path, monkeypatch):
+    from prefect.client.orchestration import get_client
+    from prefect.settings import PREFECT_API_URL
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NIGHTCAST_PIPELINES", str(tmp_path))
+    monkeypatch.setenv("PREFECT_API_URL", PREFECT_API_URL.value())
+    for name in ("shop", "other"):
+        (tmp_path / f"{name}.yaml").write_text(f"name: {name}\n", encoding="utf-8")
+    with get_client(sync_client=True) as client:
+        flow_id = client.create_flow(nightly_like)
+        deployment = client.create_deployment(flow_id, "shop", parameters={"pipeline": "shop"})
+    of_shop = {"pipeline": "shop", "as_of": "2024-02-08"}
+    assert call_flow(nightly_like, of_shop) == (str(deployment), ["nightcast", "shop"], "2024-02-08")
+    assert call_flow(nightly_like, {"pipeline": "other"}) == (None, ["nightcast", "other"], None)
+    by_path = {"pipeline": str(tmp_path / "shop.yaml")}  # a deployment runs the file of its name only
+    assert call_flow(nightly_like, by_path) == (None, ["nightcast", "shop"], None)
+    with get_client(sync_client=True) as client:
+        runs = client.read_flow_runs()
+    assert sorted(run.state_name for run in runs if "shop" in run.tags) == ["Completed", "Completed"]

@@ -109,7 +109,8 @@ def test_refused_night_is_reported_with_reason_and_page(world):
     path = world / "store/runs/pipeline=small/refused-nightly-2024-01-30T030000Z.json"
     path.write_text(json.dumps(record | {"page": "reports/p/index.html"}))
     _, state, message, step = only(problems())
-    assert (state, step) == ("bad", "See reports/p/index.html")
+    rerun = "nightcast nightly small --as-of 2024-01-30T03:00:00Z"
+    assert (state, step) == ("bad", f"See {world}/store/reports/p/index.html, then run: {rerun}")
     assert message == "the night as of 2024-01-30T03:00:00+00:00 was refused: sales.csv broke: x"
 
 

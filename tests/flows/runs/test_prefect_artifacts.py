@@ -39,7 +39,7 @@ def test_failed_night_has_an_outcome_artifact_with_the_same_key(world):
     with pytest.raises(ContractBroken):
         nightly(str(world / "ports.yaml"), "2024-02-08")
     told = str(left()["ports-outcome"][-1].data)
-    assert "# nightly of 2024-02-08 00:00 UTC: SourceUnreadable" in told
+    assert "# nightly of 2024-02-08 00:00 UTC: The columns of the source are not those of the pipeline" in told
     assert "lately" in told
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from data_contracts.errors import SourceUnreadable, SpecError
 from tasks.sources import limits
+from tasks.sources.missing import SourceMissing
 from tasks.sources.read import fingerprint, read_source
 from tasks.sources.spec import SourceSpec
 
@@ -56,7 +57,7 @@ def test_invalid_parquet_is_reported(tmp_path: Path, sales: Sales, content: byte
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 def test_missing_file_is_reported(tmp_path: Path, kind: str) -> None:
-    with pytest.raises(SourceUnreadable, match=r"gone\.x broke.*\n.*the file does not exist"):
+    with pytest.raises(SourceMissing, match=r"gone\.x does not exist\. Looked for /.*gone\.x; "):
         read_source(SourceSpec.model_validate({"kind": kind, "path": str(tmp_path / "gone.x")}))
 
 

@@ -1,0 +1,67 @@
+"""Variables of a `.env` in the current folder. The environment wins; the file counts as code.
+
+It may name a pipeline's folder or a source that runs Python, so it is read only if it belongs to this user or root and
+no one else can write it. Variables of the shell and the loaders, such as PATH and PYTHONPATH, are never taken from it.
+"""
+
+import errno
+import os
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+FILE = ".env"
+WRITABLE_BY_OTHERS = 0o022
+MAX_BYTES = 1 << 20
+REFUSED_NAMES = ("PATH", "HOME", "USER", "SHELL", "ENV", "BASH_ENV", "IFS")
+REFUSED_PREFIXES = ("LD_", "DYLD_", "PYTHON")
+
+
+class EnvironmentFile(NamedTuple):
+    """The variables of the file, and why it, or some of them, is not used."""
+
+    values: dict[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+def read_environment_file(folder: Path) -> EnvironmentFile:
+    """Read the file of a folder; a folder without one gives an empty result.
+
+    Args:
+        folder: Where the file lies.
+
+    Returns:
+        The variables by name, and the warnings.
+    """
+    path = folder / FILE
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return EnvironmentFile({})
+    except OSError as error:
+        reason = "it is a symbolic link" if error.errno == errno.ELOOP else error.strerror
+        warning = f"{path} is not read: {reason}. Make it a regular file that this user can read."
+        return EnvironmentFile({}, (warning,))
+    if problem := _refusal(path, os.fstat(descriptor)):
+        os.close(descriptor)
+        return EnvironmentFile({}, (problem,))
+    with os.fdopen(descriptor, encoding="utf-8", errors="replace") as file:
+        from dotenv import dotenv_values  # only where there is a file
+
+        given = dotenv_values(stream=file, interpolate=False)
+    refused = sorted(name for name in given if name in REFUSED_NAMES or name.startswith(REFUSED_PREFIXES))
+    values = {name: value for name, value in given.items() if value is not None and name not in refused}
+    warning = f"{path}: {', '.join(refused)} is not taken from this file; set it in the environment."
+    return EnvironmentFile(values, (warning,) if refused else ())
+
+
+def _refusal(path: Path, facts: os.stat_result) -> str:
+    """Return why a file may not set variables of this process; empty if it may."""
+    if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
+        return f"{path} is not read: it is not a text file of at most {MAX_BYTES:,} bytes."
+    if facts.st_uid not in (os.geteuid(), 0):
+        return f"{path} is not read: it belongs to another user (uid {facts.st_uid}). Copy it, or run: chown {path}"
+    if facts.st_mode & WRITABLE_BY_OTHERS:
+        mode = f"{stat.S_IMODE(facts.st_mode):04o}"
+        return f"{path} is not read: other users can write it (mode {mode}). Run: chmod go-w {path}"
+    return ""
