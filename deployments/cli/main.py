@@ -218,5 +218,5 @@ def main() -> None:
             exit_at_once(1)
         deadline = sys.modules.get("tasks.engine.deadline")  # loaded once a source is read
         if deadline and deadline.has_abandoned_work():
-            exit_at_once(ended.code if isinstance(ended.code, int) else 1)
+            exit_at_once(code if isinstance(code := getattr(ended, "code", 1), int) else 1)
         raise

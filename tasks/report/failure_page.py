@@ -12,7 +12,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import render, series_charts
 from tasks.report.assemble import rules_broken, versions
 from tasks.results.steps import RunContext
-from tasks.storage.layout import report_dir
+from tasks.storage.layout import latest_uri, report_dir
 from tasks.storage.store import Store
 
 

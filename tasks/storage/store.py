@@ -84,9 +84,8 @@ class Store(Spec):
         violations = compiled.violations(table)
         if violations:
             raise ContractBroken(f"the {contract} table", violations)
-        return self._put_addressed(
-            _to_parquet(table), compiled.label, folder or artifacts_dir(contract), "parquet", table.num_rows
-        )
+        where = folder or artifacts_dir(contract)
+        return self._put_addressed(_to_parquet(table), compiled.label, where, "parquet", table.num_rows)
 
     def get(self, artifact: Artifact, columns: list[str] | None = None) -> pd.DataFrame:
         """Return the table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
