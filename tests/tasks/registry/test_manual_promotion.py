@@ -14,7 +14,7 @@ from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry import champions
 from tasks.registry.alias_report import describe_moved_alias, why_refused
-from tasks.registry.aliases import AliasState, follow_decision, point_alias, read_alias
+from tasks.registry.aliases import AliasState, follow_challenger, follow_decision, point_alias, read_alias
 from tasks.registry.manual_decisions import FutureDecision, describe_manual_decisions, list_manual_decisions
 from tasks.registry.manual_promotion import (
     ManualChange,
@@ -280,3 +280,11 @@ def test_registry_without_an_alias_is_restored(shop: Shop) -> None:
     assert shop.adopt() == ()
     assert follow_decision(shop.registry, "3", NOW, shop.store) == ""
     assert shop.alias.version == "3"
+
+
+def test_alias_challenger_is_deleted_if_the_newest_night_has_none(shop: Shop) -> None:
+    follow_challenger(shop.registry, "2")
+    assert shop.registry.get_alias("challenger") == "2"
+    for _ in range(2):
+        follow_challenger(shop.registry, "")
+        assert shop.registry.get_alias("challenger") is None
