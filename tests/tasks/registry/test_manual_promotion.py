@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from data_contracts.errors import NoChampion, SpecError
+from data_contracts.errors import NightcastError, NoChampion, SpecError
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry import champions
@@ -106,6 +106,13 @@ def test_rerun_of_the_night_does_not_undo_a_promotion(shop: Shop) -> None:
     shop.change("promote", "2")
     shop.decide(NIGHTS[2], shop.models[2])
     assert not champions.is_latest_decision(shop.name, NIGHTS[2], shop.store, NOW)
+    assert shop.before(NEXT_NIGHT) == "2"
+
+
+def test_night_as_of_the_second_of_a_decision_by_hand_does_not_replace_it(shop: Shop) -> None:
+    shop.change("promote", "2")
+    with pytest.raises(NightcastError, match="is the decision of a person"):
+        shop.decide(NIGHTS[2] + timedelta(seconds=1), shop.models[2])
     assert shop.before(NEXT_NIGHT) == "2"
 
 
