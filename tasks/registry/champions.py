@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
 from tasks.modeling.candidate import Candidate
 from tasks.storage.layout import artifacts_dir, decisions_dir, parse_vintage, record_uri
 from tasks.storage.store import Store
@@ -19,8 +20,14 @@ from tasks.storage.vintages import floor_to_second, is_newest
 
 
 def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
-    """Store the decision of a night. A night that is decided again replaces its own decision."""
-    return store.publish(decision, record_uri(decisions_dir(pipeline), as_of))
+    """Store the decision of a night, in the place of its own earlier one; raise NightcastError if a person made that."""
+    uri = record_uri(decisions_dir(pipeline), as_of)
+    if (store.read_json(uri) or {}).get("manual"):
+        raise NightcastError(
+            f"{uri} is the decision of a person, which a night as of the same second may not replace. Choose another "
+            "second for --as-of."
+        )
+    return store.publish(decision, uri)
 
 
 def decision_of(pipeline: str, as_of: datetime, store: Store) -> Artifact | None:

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from data_contracts.errors import NoChampion, SpecError
+from data_contracts.errors import NightcastError, NoChampion, SpecError
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.registry import champions
 from tasks.registry.alias_report import describe_moved_alias, why_refused
-from tasks.registry.aliases import AliasState, follow_decision, point_alias, read_alias
+from tasks.registry.aliases import AliasState, follow_challenger, follow_decision, point_alias, read_alias
 from tasks.registry.manual_decisions import FutureDecision, describe_manual_decisions, list_manual_decisions
 from tasks.registry.manual_promotion import (
     ManualChange,
@@ -106,6 +106,13 @@ def test_rerun_of_the_night_does_not_undo_a_promotion(shop: Shop) -> None:
     shop.change("promote", "2")
     shop.decide(NIGHTS[2], shop.models[2])
     assert not champions.is_latest_decision(shop.name, NIGHTS[2], shop.store, NOW)
+    assert shop.before(NEXT_NIGHT) == "2"
+
+
+def test_night_as_of_the_second_of_a_decision_by_hand_does_not_replace_it(shop: Shop) -> None:
+    shop.change("promote", "2")
+    with pytest.raises(NightcastError, match="is the decision of a person"):
+        shop.decide(NIGHTS[2] + timedelta(seconds=1), shop.models[2])
     assert shop.before(NEXT_NIGHT) == "2"
 
 
@@ -280,3 +287,11 @@ def test_registry_without_an_alias_is_restored(shop: Shop) -> None:
     assert shop.adopt() == ()
     assert follow_decision(shop.registry, "3", NOW, shop.store) == ""
     assert shop.alias.version == "3"
+
+
+def test_alias_challenger_is_deleted_if_the_newest_night_has_none(shop: Shop) -> None:
+    follow_challenger(shop.registry, "2")
+    assert shop.registry.get_alias("challenger") == "2"
+    for _ in range(2):
+        follow_challenger(shop.registry, "")
+        assert shop.registry.get_alias("challenger") is None
