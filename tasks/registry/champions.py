@@ -20,7 +20,7 @@ from tasks.storage.vintages import floor_to_second, is_newest
 
 
 def record_decision(pipeline: str, as_of: datetime, decision: Artifact, store: Store) -> Artifact:
-    """Store the decision of a night, in the place of its own earlier one; raise NightcastError if a person made that."""
+    """Store the decision of a night, replacing its own earlier one; raise NightcastError if a person made that."""
     uri = record_uri(decisions_dir(pipeline), as_of)
     if (store.read_json(uri) or {}).get("manual"):
         raise NightcastError(
