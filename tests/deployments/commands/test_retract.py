@@ -16,6 +16,7 @@ from flows.pipeline.spec import PipelineSpec
 from flows.runs.future import VintageRetracted, refuse_retracted
 from tasks.storage import vintages
 from tasks.storage.retractions import list_retractions, retraction_of
+from tasks.storage.snapshots import restore_latest_history
 from tasks.storage.store import Store
 
 FORMATS = Path(__file__).parents[2] / "formats"
@@ -89,6 +90,7 @@ def test_vintage_that_is_published_again_counts_as_published(shop: Store) -> Non
     assert retraction is not None
     assert retraction.table is not None
     vintages.publish(retraction.table, "shop", NIGHTS[1], shop)
+    restore_latest_history("shop", NIGHTS[1], shop)
     assert list_retractions("shop", shop) == {}
     assert "published_again" in json.loads(path_of(shop, RECORD).read_text())
     assert damage(shop) == []
