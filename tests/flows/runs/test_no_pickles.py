@@ -12,10 +12,11 @@ from flows.backfill import backfill
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
+from flows.promote import promote
 from flows.retrain import retrain
 from flows.tune import tune
 
-FLOWS = (nightly, retrain, forecast, monitor, tune, backfill)
+FLOWS = (nightly, retrain, forecast, monitor, tune, backfill, promote)
 
 
 class Trap:
