@@ -2,16 +2,13 @@
 
 NightcastError 1
 ├── SpecError 2            a pipeline, contract or argument is wrong; nothing ran
-│   ├── SourceMissing 2    the source does not exist where the pipeline names it (tasks.sources.missing)
-│   └── ContractExpired 2  the contract has passed its endOfLife, or is retired
+│   └── ContractExpired 2  the contract has passed its endOfLife
 ├── ContractBroken 3       data broke its contract; nothing new was published
-│   └── SourceUnreadable 3 the source is empty, not a table, or has other columns
-│       ├── ColumnsDiffer 3
-│       └── SourceUnreachable 1  the server of the source does not answer, or refuses (tasks.sources.missing)
+│   └── SourceUnreadable 3 the source is empty, or not a table
+│       └── ColumnsDiffer 3 the source has other columns
 ├── NoChampion 4           no stored model can forecast
 ├── LeaseHeld 1            another run holds the lease of the pipeline; nothing ran
 ├── LeaseLost 1            another run took the lease; this run stopped writing
-├── OutOfMemory 1          a step needed more memory than there was
 ├── RunInterrupted 1       a signal stopped the run; finished steps stay in the cache
 ├── NightsFailed 1         nights of a backfill failed; the exit code is that of the first one
 ├── TrainingFailed 1       one model could not be trained; the night continues without it
