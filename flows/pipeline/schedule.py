@@ -1,7 +1,7 @@
 """Which nights are due by the schedule, and which of them have no forecasts in the store.
 
-A night is due when the schedule fires. It counts as published if there is a vintage for that instant, or for an earlier
-one of the same date (in the schedule's zone), as `--as-of` with a date makes it.
+A night is due when the schedule fires. It counts as published if there is a vintage of the same date (in the schedule's
+zone), as `--as-of` with a date or a run of cron makes it, that is not nearer to another firing of that date.
 """
 
 from collections.abc import Iterator
@@ -92,14 +92,19 @@ def list_vintages(pipeline: str, store: Store) -> dict[datetime, str]:
 def _find_vintages(
     spec: "PipelineSpec | PipelineHeading", night: datetime, published: dict[datetime, str]
 ) -> list[str]:
-    """Return the vintages of a night: since its midnight, and since the schedule fired before."""
-    midnight = night.astimezone(spec.schedule.zone).replace(hour=0, minute=0, second=0, microsecond=0)
-    before = [moment for moment in scheduled_times(spec, midnight - timedelta(seconds=1), night) if moment < night]
-    return [
-        uri
-        for moment, uri in published.items()
-        if midnight <= moment <= night and all(moment > previous for previous in before[-1:])
-    ]
+    """Return the vintages of a night: those of its date that lie nearer to it than to another firing of the schedule.
+
+    A run of cron has the as-of of the moment at which it started, seconds after the schedule fires.
+    """
+    local = night.astimezone(spec.schedule.zone)
+    begin = local.replace(hour=0, minute=0, second=0, microsecond=0)
+    end = (begin.replace(tzinfo=None) + timedelta(days=1)).replace(tzinfo=spec.schedule.zone)
+    fired = list(scheduled_times(spec, begin - timedelta(seconds=1), end - timedelta(seconds=1)))
+    earlier, later = (max((time for time in fired if time < night), default=None),
+                      min((time for time in fired if time > night), default=None))  # fmt: skip
+    first = begin if earlier is None else earlier + (night - earlier) / 2
+    last = end if later is None else night + (later - night) / 2
+    return [uri for moment, uri in published.items() if first <= moment < last]
 
 
 def _is_intact(uri: str, store: Store) -> bool:

@@ -96,9 +96,15 @@ def test_vintage_of_the_same_date_counts_for_a_night(store):
     assert missing_nights(spec_of(), nights, store) == [utc(2024, 6, 4, 7)]
 
 
-def test_vintage_after_a_night_does_not_count(store):
-    publish(store, utc(2024, 6, 3, 7, 1))
-    assert missing_nights(spec_of(), [utc(2024, 6, 3, 7)], store) == [utc(2024, 6, 3, 7)]
+def test_vintage_that_cron_makes_seconds_after_the_schedule_counts(store):
+    publish(store, utc(2024, 6, 3, 7, 0, 5), utc(2024, 6, 5, 3, 59))  # and one of the evening before, 23:59 there
+    assert missing_nights(spec_of(), [utc(2024, 6, 3, 7), utc(2024, 6, 5, 7)], store) == [utc(2024, 6, 5, 7)]
+
+
+def test_vintage_counts_for_the_nearest_night_of_its_date(store):
+    nights = [utc(2024, 6, 3, hour) for hour in (0, 6, 12, 18)]
+    publish(store, utc(2024, 6, 3, 0, 0, 5), utc(2024, 6, 3, 8), utc(2024, 6, 3, 16))
+    assert missing_nights(spec_of("0 */6 * * *", "UTC"), nights, store) == [utc(2024, 6, 3, 12)]
 
 
 def test_each_of_several_nights_a_day_needs_its_own_vintage(store):
