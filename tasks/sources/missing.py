@@ -16,6 +16,7 @@ MAX_ENTRIES = 2000  # of a folder that are compared with a missing name
 MAX_LISTED_NAMES = 5
 DOCUMENTS = (".yaml", ".yml")  # pipelines and contracts beside a table
 NOT_FOUND = 404  # HTTP status code
+MISSING_IN_BUCKET = ("NoSuchBucket", "NoSuchKey", "404")  # error codes of S3
 NETWORK_ERRNOS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
 NETWORK_LIBRARIES = ("aiohttp", "botocore", "aiobotocore", "requests", "urllib3", "paramiko", "ftplib")
 DATABASE_REFUSALS = (
@@ -97,7 +98,10 @@ def _list_names(folder: Path) -> list[str]:
 def is_absence(error: BaseException) -> bool:
     """Return whether an error says that nothing exists at an address, and not that its server does not answer."""
     cause = error.__cause__
-    return isinstance(error, FileNotFoundError) and (cause is None or getattr(cause, "status", None) == NOT_FOUND)
+    answer = getattr(cause, "response", None)  # of botocore
+    code = answer.get("Error", {}).get("Code") if isinstance(answer, dict) else None
+    is_missing = cause is None or getattr(cause, "status", None) == NOT_FOUND or code in MISSING_IN_BUCKET
+    return isinstance(error, FileNotFoundError) and is_missing
 
 
 def is_unreachable(error: BaseException) -> bool:

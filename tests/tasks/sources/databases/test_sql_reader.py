@@ -20,6 +20,7 @@ from tasks.ingestion import ingest
 from tasks.sources import limits
 from tasks.sources.databases import sql_connection, sql_reader
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.missing import SourceMissing
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
 from tasks.storage.store import Store
@@ -144,7 +145,7 @@ def test_read_cannot_write(shop: Any, tmp_path: Path) -> None:
     url = lite(tmp_path / "s.db", "CREATE TABLE t (a)", "INSERT INTO t VALUES (1)")
     with pytest.raises(SourceUnreadable, match="readonly"):
         read_source(sql(url, query="DELETE FROM t RETURNING a"))
-    with pytest.raises(SourceUnreadable, match="the file does not exist"):
+    with pytest.raises(SourceMissing, match=r"Looked for .*/gone.db; the folder .* exists and holds s.db"):
         read_source(sql(f"sqlite:///{tmp_path}/gone.db", table="t"))
     assert not (tmp_path / "gone.db").exists()
 

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.errors import SourceUnreadable, SpecError
+from tasks.sources.missing import SourceMissing
 from tasks.sources.read import fingerprint, read_source
 from tasks.sources.spec import SourceSpec
 
@@ -50,7 +51,7 @@ def test_new_file_in_bucket_is_read(bucket: dict[str, Any], s3: str) -> None:
     import s3fs
 
     source = SourceSpec(kind="csv", path="s3://shop/new", storage=bucket)
-    with pytest.raises(SourceUnreadable, match="the file does not exist"):
+    with pytest.raises(SourceMissing, match=r"s3://shop/new does not exist. Nothing is at that address"):
         read_source(source)
     other = s3fs.S3FileSystem(endpoint_url=s3, key="x", secret="y", skip_instance_cache=True)  # noqa: S106
     other.pipe_file("shop/new/one.csv", TEXT)
@@ -62,7 +63,7 @@ def test_new_file_in_bucket_is_read(bucket: dict[str, Any], s3: str) -> None:
 
 
 def test_missing_or_unreachable_bucket_is_reported_without_secret(bucket: dict[str, Any]) -> None:
-    with pytest.raises(SourceUnreadable, match="the file does not exist") as missing:
+    with pytest.raises(SourceMissing, match=r"s3://nowhere/s.csv does not exist") as missing:
         read_source(SourceSpec(kind="csv", path="s3://nowhere/s.csv", storage=bucket))
     deaf = bucket | {"endpoint_url": "http://127.0.0.1:1", "config_kwargs": {"retries": {"max_attempts": 1}}}
     with pytest.raises(SourceUnreadable, match="can't be read as csv") as unreachable:
