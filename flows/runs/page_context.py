@@ -22,6 +22,7 @@ def collect_page_context(spec: PipelineSpec, as_of: datetime, settings: Settings
     columns = spec.compiled_contract.columns if spec.compiled_contract else ()
     unit = next((column.unit for column in columns if column.name == spec.forecast_setup.target), None)
     address = (get_current_settings().ui_url or "").rstrip("/")
+    address = "" if "@" in address else address  # it has a password
     runs = f"/deployments/deployment/{deployment.id}" if deployment.id else "/runs"
     registry = (settings.mlflow_address or "").rstrip("/")
     return PageContext(

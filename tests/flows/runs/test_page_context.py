@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from prefect.settings import PREFECT_UI_URL, temporary_settings
 
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.page_context import collect_page_context
@@ -36,6 +37,14 @@ def test_next_night_is_that_of_the_schedule(
     schedule: dict[str, Any], as_of: datetime, following: datetime | None
 ) -> None:
     assert collect_page_context(spec_of(**schedule), as_of, Settings()).next_night == following
+
+
+def test_address_with_a_password_is_not_linked() -> None:
+    with temporary_settings({PREFECT_UI_URL: "https://me:secret@prefect.example"}):
+        assert collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings()).prefect_url == ""
+    with temporary_settings({PREFECT_UI_URL: "https://prefect.example/"}):
+        about = collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings())
+    assert about.prefect_url == "https://prefect.example/runs"
 
 
 def test_links_are_empty_without_servers(monkeypatch: pytest.MonkeyPatch) -> None:
