@@ -9,7 +9,7 @@ from deployments.process_environment import configure
 
 champion = typer.Typer(no_args_is_help=True, help="Show the model that serves, or restore it if it is damaged.")
 
-Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
+Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name in NIGHTCAST_PIPELINES.")]
 
 
 @champion.command(epilog="Example: nightcast champion show nyc-delays")

@@ -40,5 +40,5 @@ def _documents(folder: Path) -> list[Path]:
 
 Pipeline = Annotated[
     str,
-    typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.", autocompletion=complete_pipelines),
+    typer.Argument(help="A pipeline YAML, or a name in NIGHTCAST_PIPELINES.", autocompletion=complete_pipelines),
 ]

@@ -20,8 +20,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     help="Retrains recurrent forecasters every night and publishes forecasts that can be trusted unattended.",
-    epilog="Exit codes: 0 done · 2 wrong spec, contract or arguments · 3 data broke its contract, nothing new was "
-    "published · 4 no champion to forecast with · 1 anything else.",
+    epilog="Exit codes: 0 done · 2 wrong spec, contract, arguments or missing source · 3 data broke its contract, "
+    "nothing new was published · 4 no champion to forecast with · 1 anything else.",
 )
 
 data_commands.add_to(app)

@@ -7,7 +7,7 @@ import typer
 from deployments.cli.output import Json, Verbose, run_command
 from deployments.process_environment import configure
 
-Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name under deployments/pipelines/.")]
+Pipeline = Annotated[str, typer.Argument(help="A pipeline YAML, or a name in NIGHTCAST_PIPELINES.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it is recorded with the decision.")]
 IfCurrent = Annotated[
     str, typer.Option("--if-current", metavar="VERSION", help="Refuse unless this version is still the champion.")
