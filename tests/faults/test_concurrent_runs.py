@@ -99,7 +99,7 @@ def test_holder_of_the_lease_that_is_stopped_cannot_write_later(world, undisturb
     os.kill(child, signal.SIGCONT)
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     assert code == 1, log.read_text()
-    assert "taken over" in log.read_text()
+    assert "this run can no longer write to pipeline 'ports'" in log.read_text()
     assert output_violations(second) == []
     assert violations(world) == []
     assert differences(world.lasting(), undisturbed) == []

@@ -115,7 +115,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.world, self.version = self.sequences.world, 0
         self.results: dict[int, Result] = {}
         self.uncertain: set[int] = set()
-        self.registry_is_complete = self.records_are_readable = True
+        self.registry_is_complete = self.records_are_readable = self.is_in_order = True
 
     def incumbent(self, day: int) -> str:
         return next(
@@ -133,6 +133,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(day=st.integers(0, len(DAYS) - 1))
     def run_night(self, day: int) -> None:
         night = Night(day, self.version, self.incumbent(day))
+        self.is_in_order &= day >= max([day, *self.results, *self.uncertain])
         ended = self.world.night(DAYS[day], inject=without_drift)
         assert ended.code == 0, ended.output
         assert output_violations(ended) == []
@@ -145,6 +146,7 @@ class StoreMachine(RuleBasedStateMachine):
     @rule(day=st.integers(0, len(DAYS) - 1), point=st.integers(0, MAX_POINTS))
     def kill_night(self, day: int, point: int) -> None:
         kill = kill_at(point, self.world.store)
+        self.is_in_order &= day >= max([day, *self.results, *self.uncertain])
         ended = self.world.night(DAYS[day], inject=lambda: (without_drift(), kill()))
         assert ended.code in (-9, 0), ended.output
         self.uncertain.add(day)
@@ -208,6 +210,8 @@ class StoreMachine(RuleBasedStateMachine):
     def store_is_whole(self) -> None:
         if hasattr(self, "world"):
             found = violations(self.world)
+            if not self.is_in_order:  # a backfilled night takes nothing out of the tables of later nights
+                found = [text for text in found if "does not differ from the one before" not in text]
             assert [text for text in found if self.registry_is_complete or not text.startswith("9:")] == []
 
     @invariant()
