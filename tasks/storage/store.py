@@ -166,9 +166,11 @@ class Store(Spec):
         return without_checksum(record) if isinstance(record, dict) else None
 
     def write_json(self, uri: str, record: dict[str, Any], *, only_if_absent: bool = False) -> bool:
-        """Write a JSON object with its checksum. Returns False if it exists and `only_if_absent` is set."""
+        """Write a JSON object with its checksum. Returns False if it exists, intact, and `only_if_absent` is set."""
         data = to_text(with_checksum(record)).encode() + b"\n"
-        return self._write(uri, data, only_if_absent=only_if_absent)
+        if self._write(uri, data, only_if_absent=only_if_absent):
+            return True
+        return self.read_json(uri) is None and self._write(uri, data)  # a torn record is as good as none
 
     def list_files(self, folder: str) -> list[str]:
         """Return the sorted paths of all files below `folder`, with those of the base store."""
@@ -182,10 +184,8 @@ class Store(Spec):
         files.remove(self.root, probe)
 
     def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
-        if not uri.startswith(CONTENT_ADDRESSED):
-            with self.fenced_write():
-                return self._write_file(uri, data, only_if_absent)
-        return self._write_file(uri, data, only_if_absent)
+        with contextlib.nullcontext() if uri.startswith(CONTENT_ADDRESSED) else self.fenced_write():
+            return self._write_file(uri, data, only_if_absent)
 
     def _write_file(self, uri: str, data: bytes, only_if_absent: bool) -> bool:
         try:

@@ -115,7 +115,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.world, self.version = self.sequences.world, 0
         self.results: dict[int, Result] = {}
         self.uncertain: set[int] = set()
-        self.registry_is_complete = self.records_are_readable = self.is_in_order = True
+        self.registry_is_complete = self.records_are_readable = self.is_in_order = self.is_repaired = True
 
     def incumbent(self, day: int) -> str:
         return next(
@@ -187,9 +187,12 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def repair(self) -> None:
         repaired = self.world.run("fsck", "--repair")
-        assert repaired.code == 0, repaired.output
+        if not self.records_are_readable and repaired.code:  # a manifest is moved away, and only its night writes it
+            assert "is missing, but its night wrote a page" in repaired.output, repaired.output
+            self.is_repaired = False
+        assert repaired.code == 0 or not self.is_repaired, repaired.output
         checked = self.world.run("fsck")
-        assert checked.code == 0, checked.output
+        assert checked.code == 0 or not self.is_repaired, checked.output
         self.registry_is_complete = self.records_are_readable = True
 
     @precondition(lambda self: self.results)
@@ -204,7 +207,7 @@ class StoreMachine(RuleBasedStateMachine):
             return
         assert collected.code == 0, collected.output
         checked = self.world.run("fsck")
-        assert checked.code == 0 or not self.registry_is_complete, checked.output
+        assert checked.code == 0 or not self.registry_is_complete or not self.is_repaired, checked.output
 
     @invariant()
     def store_is_whole(self) -> None:

@@ -187,6 +187,14 @@ def test_record_that_must_be_absent_is_written_once(store: Store) -> None:
     assert store.read_json("runs/2.json") is None
 
 
+def test_torn_record_is_written_again_by_its_night(store):
+    store.write_json("runs/1.json", {"a": 1}, only_if_absent=True)
+    path = Path(store.root) / "runs/1.json"
+    path.write_bytes(path.read_bytes()[:9])
+    assert store.write_json("runs/1.json", {"a": 1}, only_if_absent=True)
+    assert store.read_json("runs/1.json") == {"a": 1}
+
+
 def test_invalid_json_is_rejected_before_writing(store: Store) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         store.write_json("runs/1.json", {"mase": float("nan")})
