@@ -104,7 +104,7 @@ def quarantine(
 def read(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
     pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name, also of a folder in the store alone.")],
     table: Annotated[
-        str, typer.Option(help="forecasts, actuals, accuracy, comparison (forecast beside actual), history, changes.")
+        str, typer.Option(help="forecasts, actuals, accuracy, comparison (forecast and actual), history, changes.")
     ] = "forecasts",
     as_of: Annotated[
         str | None, typer.Option(help="Only what was published for nights at or before this instant.")

@@ -1,4 +1,4 @@
-"""Runs of the command line in Prefect's UI: with the tags of scheduled runs, and beside them in their deployment."""
+"""Record runs of the command line in Prefect's UI with the tags and in the deployment of the scheduled ones."""
 
 import logging
 from typing import TYPE_CHECKING, Any

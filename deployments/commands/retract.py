@@ -100,10 +100,10 @@ def _find_vintage(spec: PipelineSpec, vintage: str, store: Store) -> datetime:
     if len(same_day) == 1:
         return same_day[0]
     nearest = sorted(published, key=lambda night: abs(night - moment))[:MAX_LISTED_VINTAGES]
-    names = ", ".join(vintage_name(night) for night in sorted(nearest)) or "none"
+    names = ", ".join(vintage_name(night) for night in sorted(nearest))
+    known = f"The nearest are: {names}. Choose one of them." if names else "It has published nothing there."
     raise NoSuchVintage(
-        f"pipeline {spec.name!r} has no published vintage {vintage!r} in the store {store.display_root!r}. The nearest "
-        f"are: {names}. Choose one of them."
+        f"pipeline {spec.name!r} has no published vintage {vintage!r} in the store {store.display_root!r}. {known}"
     )
 
 

@@ -61,7 +61,7 @@ def read(  # noqa: PLR0913 - one keyword for each thing that a reader may ask
 
     Args:
         pipeline: The path of its YAML file or its name.
-        table: forecasts, actuals, accuracy, comparison (each forecast beside its actual) or history (the clean table
+        table: forecasts, actuals, accuracy, comparison (each forecast with its actual) or history (the clean table
             that a forecast was made from), or changes (levels, columns and series that differ from the vintage before).
         as_of: Only what was published for nights at or before this time; None: everything.
         vintages: Of forecasts, `newest` or `all`. Quantile levels that a vintage does not have are null.

@@ -86,7 +86,7 @@ class PublishedReader(Spec):
         return newest_versions(self._all("accuracy", selection), ACCURACY_KEY)
 
     def comparison(self, selection: Selection = ALL_ROWS) -> pa.Table:
-        """Return every forecast beside its actual. Times without an actual are left out.
+        """Return every forecast joined with its actual. Times without an actual are left out.
 
         Args:
             selection: The rows to read.

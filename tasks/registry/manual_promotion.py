@@ -214,11 +214,9 @@ def find_version(pipeline: str, version: str, tracking: TrackingSettings | None,
     """Return the model of a version. Raises PromotionRefused if no night has registered it."""
     versions = list_versions(pipeline, tracking, store)
     if version not in versions:
-        known = ", ".join(versions) or "none"
-        raise PromotionRefused(
-            f"pipeline {pipeline!r} has no version {version!r} that a night has registered; it has: {known}. Choose "
-            "one of them."
-        )
+        known = f"it has: {', '.join(versions)}. Choose one of them."
+        known = known if versions else "it has none yet. Run nightcast nightly or nightcast retrain first."
+        raise PromotionRefused(f"pipeline {pipeline!r} has no version {version!r} that a night has registered; {known}")
     digest = versions[version]
     uri = f"{artifacts_dir('bundle')}/{digest}.safetensors"
     bundle = Artifact(contract="bundle@1.0.0", uri=uri, digest=digest, rows=0)

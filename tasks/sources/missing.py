@@ -14,7 +14,7 @@ from tasks.sources.spec import SourceSpec
 ROOT = Path(__file__).parents[2]
 MAX_ENTRIES = 2000  # of a folder that are compared with a missing name
 MAX_LISTED_NAMES = 5
-DOCUMENTS = (".yaml", ".yml")  # pipelines and contracts beside a table
+DOCUMENTS = (".yaml", ".yml")  # pipelines and contracts in the folder of a table
 NOT_FOUND = 404  # HTTP status code
 MISSING_IN_BUCKET = ("NoSuchBucket", "NoSuchKey", "404")  # error codes of S3
 NETWORK_ERRNOS = (errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ETIMEDOUT)
