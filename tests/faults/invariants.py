@@ -19,7 +19,8 @@ from tests.faults.harness import Ended, World
 
 EXIT_CODES = (0, 1, 2, 3)
 KINDS = {"forecasts", "latest", "actuals", "accuracy", "artifacts", "quarantine", "cache", "decisions", "snapshots"}
-KINDS |= {"changes", "contracts", "reports", "runs", "leases", "mlflow", "dry-runs", "lost+found", "retention"}
+KINDS |= {"changes", "contracts", "reports", "retracted", "runs", "leases", "mlflow", "dry-runs", "lost+found"}
+KINDS |= {"retention"}
 
 
 def violations(world: World, series: int | None = 2, horizon: int = 24) -> list[str]:
