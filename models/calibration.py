@@ -7,7 +7,7 @@ recurrent network and of a ridge regression differ enough for that.
 import numpy as np
 
 from models.metrics import pinball
-from models.networks.heads import POINT_HEADS, HeadName
+from models.networks.architecture import POINT_HEADS, HeadName
 
 SHARES = np.linspace(0, 1, 21)
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0

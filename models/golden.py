@@ -12,7 +12,7 @@ import pandas as pd
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import Panel
-from models.predict import PREDICTORS
+from models.predict import Predictor
 
 SERIES = 2
 FIRST_TIME = "2024-01-01"
@@ -88,7 +88,7 @@ def _forecast(bundle: Bundle) -> np.ndarray:
     panel = Panel.from_frame(_golden_frame(bundle), bundle.view)
     series = np.arange(SERIES, dtype=np.int32)
     position = np.full(SERIES, bundle.lookback - 1, dtype=np.int32)
-    return np.asarray(PREDICTORS[bundle.kind](bundle, panel, series, position))
+    return Predictor(bundle).quantiles(panel, series, position)
 
 
 def _golden_frame(bundle: Bundle) -> pd.DataFrame:

@@ -1,19 +1,20 @@
-"""Forecast with a bundle of any kind: one `predict` for networks and baselines."""
+"""Forecast with a bundle of any kind: a Predictor has everything restored once, `predict` is one call of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from models.baselines.ridge import linear_points
-from models.baselines.seasonal import POINT_FORECASTS, forecast_baseline
+from models.baselines.seasonal import forecast_baseline
 from models.bundle import Bundle
 from models.calibration import apply_calibration
-from models.data.batches import Batch
+from models.data.collation import WindowArrays
 from models.data.panel import Panel
-from models.devices import fixed_threads
-from models.restore import restore_collator, restore_network, restore_spec
+from models.engines import Engine, TorchEngine
+from models.networks.quantile_functions import distribution_quantiles
+from models.restore import restore_collator, restore_spec
 
 BATCH_SIZE = 512  # windows
 
@@ -21,10 +22,87 @@ BATCH_SIZE = 512  # windows
 class WindowForecast(NamedTuple):
     """Forecasts of one batch of windows, in normalised units, before calibration."""
 
-    part: slice  # of the windows that were asked for
-    batch: Batch
+    arrays: WindowArrays
     normal: np.ndarray  # (b, H, Q) quantiles of the network, the mean over its members
     linear: np.ndarray | None  # (b, H) point forecast of the linear map; None if the network is not blended
+    state: np.ndarray  # (b, M, k, l, hidden) of the encoders, after the last step that was read
+
+
+class Predictor:
+    """A bundle ready to forecast: of a recurrent network, its engine and its window normalisation are restored once."""
+
+    def __init__(self, bundle: Bundle, engine: Engine | None = None) -> None:
+        self.bundle = bundle
+        if bundle.kind == "recurrent":
+            self.engine, self.collator = engine or TorchEngine(bundle), restore_collator(bundle)
+            self.head = restore_spec(bundle).head
+            self.members = bundle.recurrent.members
+
+    def forecast_windows(
+        self,
+        panel: Panel,
+        series: np.ndarray,
+        position: np.ndarray,
+        state: np.ndarray | None = None,
+        steps: int | None = None,
+    ) -> WindowForecast:
+        """Forecast with the network, without calibration.
+
+        Args:
+            panel: The series to forecast.
+            series: Series code of each window, (b,).
+            position: Step of each cutoff within its series, (b,).
+            state: State of the encoders `steps` steps before the cutoff; None: the whole lookback is read.
+            steps: Newest steps to read, a whole number of segments.
+
+        Returns:
+            The forecasts of these windows, computed as one batch.
+        """
+        arrays = self.collator.collate(panel, series, position)
+        read = replace(arrays, past=np.ascontiguousarray(arrays.past[:, -steps:])) if steps else arrays
+        output, levels = self.engine.run(read, state), self.bundle.levels
+        scales = arrays.location, arrays.scale
+        quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
+        linear = None
+        if "linear.weights" in self.bundle.tensors:
+            points = linear_points(self.bundle.tensors["linear.weights"], self.bundle.view, panel, series, position)
+            linear = (points - arrays.location) / arrays.scale
+        return WindowForecast(arrays, np.mean(quantiles, axis=0), linear, output.state)
+
+    def calibrated(self, forecast: WindowForecast) -> np.ndarray:
+        """Return calibrated quantiles (b, H, Q), in the units of the source, not sorted."""
+        middle, arrays = self.bundle.levels.index(0.5), forecast.arrays
+        normal = apply_calibration(forecast.normal, forecast.linear, self.bundle.tensors, middle)
+        return np.asarray(normal * arrays.scale[:, :, None] + arrays.location[:, :, None])
+
+    def restricted(self, quantiles: np.ndarray, minimum: float | None, maximum: float | None) -> np.ndarray:
+        """Sort quantiles (b, H, Q), round those of counts, and keep them inside the limits."""
+        if self.bundle.kind == "recurrent" and self.head == "negative_binomial":
+            minimum = max(minimum or 0.0, 0.0)  # calibration can push a quantile of a count below 0
+        quantiles = np.rint(quantiles) + 0.0 if self.bundle.settings.whole else quantiles  # + 0.0: no -0
+        return np.clip(np.sort(quantiles, axis=-1), minimum, maximum)
+
+    def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Forecast calibrated quantiles, neither sorted, rounded nor limited.
+
+        Args:
+            panel: The series to forecast.
+            series: Series code of each window, (n,).
+            position: Step of each cutoff within its series, (n,).
+
+        Returns:
+            Quantiles (n, H, Q), float64, in the units of the source.
+        """
+        if self.bundle.kind != "recurrent":
+            return forecast_baseline(self.bundle, panel, series, position)
+        quantiles = np.zeros((len(series), self.bundle.horizon, len(self.bundle.levels)))
+        for part in _batches(len(series)):
+            quantiles[part] = self.calibrated(self.forecast_windows(panel, series[part], position[part]))
+        return quantiles
+
+
+def _batches(count: int) -> Iterator[slice]:
+    return (slice(start, start + BATCH_SIZE) for start in range(0, count, BATCH_SIZE))
 
 
 def normalised_forecasts(
@@ -41,28 +119,9 @@ def normalised_forecasts(
     Yields:
         Batches of at most BATCH_SIZE windows, in the order of `series`.
     """
-    stored, collator = bundle.recurrent, restore_collator(bundle)
-    networks = [restore_network(bundle, member) for member in range(stored.members)]
-    for start in range(0, len(series), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
-        batch = collator.collate(panel, series[part], position[part])
-        with torch.no_grad(), fixed_threads(stored.training.threads):
-            quantiles = [network.quantiles(batch).double().numpy() for network in networks]
-        normal = np.mean(quantiles, axis=0)
-        linear = None
-        if "linear.weights" in bundle.tensors:
-            points = linear_points(bundle.tensors["linear.weights"], bundle.view, panel, series[part], position[part])
-            linear = (points - batch.location.numpy()) / batch.scale.numpy()
-        yield WindowForecast(part, batch, normal, linear)
-
-
-def _predict_network(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    middle = bundle.levels.index(0.5)
-    quantiles = np.zeros((len(series), bundle.horizon, len(bundle.levels)))
-    for part, batch, normal, linear in normalised_forecasts(bundle, panel, series, position):
-        calibrated = apply_calibration(normal, linear, bundle.tensors, middle)
-        quantiles[part] = calibrated * batch.scale.numpy()[:, :, None] + batch.location.numpy()[:, :, None]
-    return quantiles
+    predictor = Predictor(bundle)
+    for part in _batches(len(series)):
+        yield predictor.forecast_windows(panel, series[part], position[part])
 
 
 def predict(
@@ -89,14 +148,5 @@ def predict(
     Returns:
         Quantiles (n, H, Q), float64, non-decreasing in Q and inside the limits.
     """
-    quantiles = PREDICTORS[bundle.kind](bundle, panel, series, position)
-    if bundle.kind == "recurrent" and restore_spec(bundle).head == "negative_binomial":
-        minimum = max(minimum or 0.0, 0.0)  # calibration can push a quantile of a count below 0
-    quantiles = np.rint(quantiles) + 0.0 if bundle.settings.whole else quantiles  # + 0.0: no -0
-    return np.clip(np.sort(quantiles, axis=-1), minimum, maximum)
-
-
-PREDICTORS: dict[str, Callable[[Bundle, Panel, np.ndarray, np.ndarray], np.ndarray]] = {
-    "recurrent": _predict_network,
-    **dict.fromkeys(POINT_FORECASTS, forecast_baseline),
-}
+    predictor = Predictor(bundle)
+    return predictor.restricted(predictor.quantiles(panel, series, position), minimum, maximum)

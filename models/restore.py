@@ -1,11 +1,14 @@
 """Restore the network and the window normalisation that a bundle stores."""
 
-import torch
+from typing import TYPE_CHECKING
 
 from models.bundle import Bundle
-from models.data.batches import WindowCollator
+from models.data.collation import WindowCollator
 from models.data.scaling import Scaling
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
+
+if TYPE_CHECKING:
+    from models.networks.recurrent import RecurrentNetwork
 
 
 def restore_spec(bundle: Bundle) -> RecurrentSpec:
@@ -37,12 +40,16 @@ def tensor_prefix(member: int) -> str:
     return f"net{member or ''}."
 
 
-def restore_network(bundle: Bundle, member: int = 0) -> RecurrentNetwork:
+def restore_network(bundle: Bundle, member: int = 0) -> "RecurrentNetwork":
     """Return the network with its weights, in evaluation mode; of an ensemble, the given member.
 
     Raises:
         RuntimeError: The weights do not fit the architecture, as in a bundle of another release.
     """
+    import torch
+
+    from models.networks.recurrent import RecurrentNetwork
+
     network = RecurrentNetwork(restore_spec(bundle), restore_shape(bundle))
     prefix = tensor_prefix(member)
     weights = {n.removeprefix(prefix): torch.from_numpy(v) for n, v in bundle.tensors.items() if n.startswith(prefix)}

@@ -16,7 +16,7 @@ from flows.pipeline.files import list_pipelines
 from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 
 DAY = r"^\d{4}-\d\d-\d\d"  # the API validates a pattern, but not a format
 

@@ -27,7 +27,7 @@ from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
 from models.data.time_steps import span_years
 from models.data.windows import WindowSpec
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.drift import DriftSpec

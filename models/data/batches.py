@@ -1,19 +1,14 @@
-"""Windows of a panel as tensors: collated on demand, normalised window by window.
+"""Windows as tensors: a collated batch for PyTorch, with the weights that training needs.
 
-b windows · L lookback · H horizon · P past features · F future features · Q quantiles
-The target of a window is shifted by a location and divided by a scale, both computed from its own lookback, so that a
-series without training windows is in the same range. The batch keeps both, to turn forecasts back into source units.
+b windows · L lookback · H horizon · P past features · F future features
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from models.data.imputation import Fill, Filling, fill_gaps
-from models.data.panel import Panel
-from models.data.scaling import Normalisation, Scaling, scale_covariates
+from models.data.collation import WindowArrays
 
 
 @dataclass(frozen=True)
@@ -30,6 +25,12 @@ class Batch:
     scale: Tensor  # (b, 1) float64
     clock: Tensor  # (b,) int64 steps since 1970 on the wall clock, at the cutoff
     error_weights: Tensor  # (b, 1) weight of the errors of each window in training
+
+    @classmethod
+    def from_arrays(cls, arrays: WindowArrays, error_weights: Tensor | None = None) -> "Batch":
+        """Return the batch of collated arrays, which share their memory; by default all errors have the weight 1."""
+        weights = torch.ones(len(arrays.clock), 1) if error_weights is None else error_weights
+        return cls(**{name: torch.from_numpy(value) for name, value in vars(arrays).items()}, error_weights=weights)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""
@@ -60,94 +61,3 @@ class Batch:
             target=self.target * sign,
             location=self.location * sign,
         )
-
-
-@dataclass(frozen=True)
-class WindowCollator:
-    """Turns windows into batches; training, evaluation and forecasting use the same normalisation."""
-
-    lookback: int
-    horizon: int
-    lags: tuple[int, ...]  # seasons, in steps, whose last values are inputs of each horizon step
-    scaling: Scaling
-    vocabulary: tuple[dict[str, int], ...]  # code of each known value of each static covariate; 0: unknown
-    normalisation: Normalisation = "standard"
-    filling: Filling = field(default_factory=Filling)
-
-    def widths(self, panel: Panel) -> tuple[int, int]:
-        """Return the numbers of past and future features, (P, F)."""
-        known, observed, calendar = panel.known.shape[1], panel.observed.shape[1], panel.calendar.shape[1]
-        known, observed = 2 * known + len(self.filling.gappy_known), 2 * observed + len(self.filling.gappy_observed)
-        return 2 + known + observed + calendar, known + calendar + 2 * len(self.lags)
-
-    def collate(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> Batch:
-        """Collate windows into a batch.
-
-        Args:
-            panel: The series; rows after a cutoff are read for the target and for known covariates.
-            series: Series code of each window, (b,).
-            position: Step of each cutoff within its series, (b,).
-
-        Returns:
-            The batch, in the order of `series`.
-        """
-        back, ahead = np.arange(1 - self.lookback, 1), np.arange(1, self.horizon + 1)
-        y = panel.take(panel.y, series, position, back)
-        seen = np.isfinite(y)
-        ranges = panel.ranges[panel.starts[series] + position][:, None]
-        location, scale = self.scaling.window_scale(y, seen, self.normalisation, ranges)
-        normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
-        known = panel.take(panel.known, series, position, np.concatenate([back, ahead]))
-        known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
-        observed = panel.take(panel.observed, series, position, back)
-        observed = self._scaled(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
-        past = [np.nan_to_num(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
-        future = [known[:, self.lookback :], panel.calendar_at(series, position, ahead)]
-        for lag in self.lags:
-            lagged = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
-            lagged = (lagged - location) / scale
-            future.append(np.stack([np.nan_to_num(lagged), np.isfinite(lagged).astype(float)], axis=2))
-        return Batch(
-            past=_tensor(np.concatenate([*past, panel.calendar_at(series, position, back)], axis=2)),
-            future=_tensor(np.concatenate(future, axis=2)),
-            static=torch.from_numpy(self._codes(panel, series)),
-            level=_tensor(self._level(location, scale)),
-            linear=_tensor(_carry_forward(normal, np.isfinite(normal))),
-            target=_tensor((panel.take(panel.y, series, position, ahead) - location) / scale),
-            location=torch.from_numpy(location),
-            scale=torch.from_numpy(scale),
-            clock=torch.from_numpy(panel.clock[np.clip(panel.first[series] + position, 0, None)]),
-            error_weights=torch.ones(len(series), 1),
-        )
-
-    def _scaled(
-        self, values: np.ndarray, moments: np.ndarray, fills: tuple[Fill, ...], gappy: tuple[int, ...]
-    ) -> np.ndarray:
-        """Network inputs (b, n, 2K + gappy) of covariates (b, n, K): filled and scaled values, then the masks."""
-        filled = values
-        if any(fill != "none" for fill in fills):
-            columns = [fill_gaps(values[..., k], fill, self.filling.season) for k, fill in enumerate(fills)]
-            filled = np.stack(columns, axis=2)
-        masks = np.isfinite(values[..., list(gappy)]).astype(float)
-        return np.concatenate([scale_covariates(filled, moments, self.lookback), masks], axis=2)
-
-    def _level(self, location: np.ndarray, scale: np.ndarray) -> np.ndarray:
-        typical = max(self.scaling.floor, 1e-12) * 20
-        level = [np.log(scale / typical), np.arcsinh(location / scale), np.arcsinh(location / typical)]
-        return np.clip(np.concatenate(level, axis=1), -8, 8)
-
-    def _codes(self, panel: Panel, series: np.ndarray) -> np.ndarray:
-        covariates = zip(self.vocabulary, panel.static, strict=True)
-        codes = [[vocabulary.get(value, 0) for value in values] for vocabulary, values in covariates]
-        return np.array(codes, dtype=np.int64).reshape(len(codes), len(panel.ids)).T[series]
-
-
-def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
-    """Replace missing values by the last observed one, leading ones by 0."""
-    last = np.maximum.accumulate(np.where(seen, np.arange(normal.shape[1]), -1), axis=1)
-    carried = np.take_along_axis(np.nan_to_num(normal), np.maximum(last, 0), axis=1)
-    return np.where(last < 0, 0.0, carried)
-
-
-def _tensor(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))

@@ -57,8 +57,8 @@ def last_observed(values: np.ndarray) -> np.ndarray:
     return np.nan_to_num(values[np.arange(len(values)), newest])
 
 
-def _grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
-    """Times from the first of `stamps` to `horizon` steps after the last, in the phase of `stamps`."""
+def extend_grid(stamps: pd.DatetimeIndex, freq: str, horizon: int) -> pd.DatetimeIndex:
+    """Return the times from the first of `stamps` (UTC, ascending) to `horizon` steps past the last, in their phase."""
     grid = build_grid(stamps, freq, horizon)
     if stamps.isin(grid).all():
         return grid
@@ -83,6 +83,7 @@ class Panel:
     calendar: np.ndarray  # (grid, C) float32
     clock: np.ndarray  # (grid,) int64 steps since 1970 on the wall clock
     static: tuple[tuple[str, ...], ...]  # a tuple of S values for each static covariate
+    earlier: np.ndarray | None = None  # (S, 2) smallest and largest observation before the first row, NaN if none
 
     @classmethod
     def from_frame(cls, frame: pd.DataFrame, view: InputSpec) -> "Panel":
@@ -97,7 +98,7 @@ class Panel:
             The panel, its series in the order of unique_id.
         """
         features, freq = view.features, view.freq
-        grid = _grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), freq, view.horizon)
+        grid = extend_grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), freq, view.horizon)
         sizes = frame.groupby("unique_id", sort=True).size()
         lengths = sizes.to_numpy(np.int64)
         starts = lengths.cumsum() - lengths
@@ -126,12 +127,14 @@ class Panel:
     @cached_property
     def ranges(self) -> np.ndarray:
         """Largest minus smallest observation of each series up to each row, (R,); 0 until two values differ."""
-        result = np.zeros(len(self.y))
+        low, high = np.array(self.y), np.array(self.y)
+        if self.earlier is not None:
+            low[self.starts] = np.fmin(low[self.starts], self.earlier[:, 0])
+            high[self.starts] = np.fmax(high[self.starts], self.earlier[:, 1])
         for start, length in zip(self.starts, self.lengths, strict=True):
             part = slice(start, start + length)
-            y = self.y[part]
-            result[part] = np.nan_to_num(np.fmax.accumulate(y) - np.fmin.accumulate(y), posinf=0.0)
-        return result
+            low[part], high[part] = np.fmin.accumulate(low[part]), np.fmax.accumulate(high[part])
+        return np.nan_to_num(high - low, posinf=0.0)
 
     def rows_until(self, series: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Return whether each row is at or before the last of these cutoffs of its series, (R,)."""

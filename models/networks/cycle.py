@@ -15,7 +15,7 @@ from models.data.batches import Batch
 class CycleRemoval(NamedTuple):
     """The lookback of a batch without the cycle, and the cycle over the horizon."""
 
-    past: Tensor  # (b, L, P)
+    past: Tensor  # (b, n, P), the last n steps of the lookback
     linear: Tensor  # (b, L)
     horizon: Tensor  # (b, H)
 
@@ -44,5 +44,6 @@ class Cycle(nn.Module):
         device = batch.past.device
         before = self(batch.clock, torch.arange(1 - lookback, 1, device=device), codes)
         after = self(batch.clock, torch.arange(1, horizon + 1, device=device), codes)
-        target = batch.past[..., :1] - (before * batch.past[..., 1]).unsqueeze(-1)
+        newest = before[:, lookback - batch.past.shape[1] :]
+        target = batch.past[..., :1] - (newest * batch.past[..., 1]).unsqueeze(-1)
         return CycleRemoval(torch.cat([target, batch.past[..., 1:]], dim=-1), batch.linear - before, after)

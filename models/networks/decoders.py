@@ -7,14 +7,14 @@ recurrent   segment after segment; each reads the previous one: the forecast, or
             forcing, Williams and Zipser 1989)
 """
 
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import pad
 
-Decoding = Literal["direct", "segment", "recurrent"]
-CellName = Literal["rnn", "lstm", "gru"]
+from models.networks.architecture import CellName, Decoding
+
 CELLS: dict[CellName, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 STEP_EMBEDDING_WIDTH = 8
 

@@ -4,18 +4,15 @@ Each head states how many raw numbers it needs for a step (`size`). It turns raw
 forecast of the linear map, into `params` (b, H, …), the parameters of its distribution in normalised units.
 """
 
-from typing import Literal, Protocol
+from typing import Protocol
 
-import numpy as np
 import torch
-from scipy import stats
 from torch import Tensor
 from torch.nn import functional
 
 from models.data.batches import Batch
-
-HeadName = Literal["quantiles", "mae", "mse", "huber", "student_t", "negative_binomial"]
-POINT_HEADS = ("mae", "mse", "huber")
+from models.networks.architecture import HeadName
+from models.networks.quantile_functions import negative_binomial_quantiles, student_t_quantiles
 
 
 class Head(Protocol):
@@ -156,9 +153,7 @@ class StudentTHead:
 
     def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
         """Return the quantiles in float64."""
-        location, scale, freedom = (params[..., index : index + 1].double() for index in range(3))
-        distances = stats.t.ppf(np.array(self.levels), freedom.cpu().numpy())
-        return location + scale * torch.from_numpy(distances).to(params.device)
+        return torch.from_numpy(student_t_quantiles(params.cpu().numpy(), self.levels)).to(params.device)
 
 
 class NegativeBinomialHead:
@@ -193,7 +188,6 @@ class NegativeBinomialHead:
 
     def quantiles(self, params: Tensor, batch: Batch) -> Tensor:
         """Return the quantiles in float64; each is a whole number in units of the source."""
-        mean, dispersion = (params[..., index : index + 1].double().cpu().numpy() for index in range(2))
-        counts = stats.nbinom.ppf(np.array(self.levels), 1 / dispersion, 1 / (1 + mean * dispersion))
-        quantiles = torch.from_numpy(counts).to(params.device)
-        return (quantiles - batch.location.unsqueeze(-1)) / batch.scale.unsqueeze(-1)
+        location, scale = batch.location.cpu().numpy(), batch.scale.cpu().numpy()
+        quantiles = negative_binomial_quantiles(params.cpu().numpy(), self.levels, location, scale)
+        return torch.from_numpy(quantiles).to(params.device)

@@ -1,12 +1,9 @@
 """Readouts: the states of the encoder become one context, (b, steps, width) → (b, width)."""
 
-from typing import Literal
-
 import torch
 from torch import Tensor, nn
 
-ReadoutName = Literal["last", "attention"]
-AttentionScore = Literal["additive", "dot"]
+from models.networks.architecture import AttentionScore, ReadoutName
 
 
 class LastStateReadout(nn.Module):

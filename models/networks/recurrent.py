@@ -5,100 +5,20 @@ context + extra (b, E) + future (b, H, F) → decoder → raw (b, H, size) → h
 """
 
 import torch
-from pydantic import Field, NonNegativeInt, PositiveInt
 from torch import Tensor, nn
 
-from data_contracts.spec import SettingsSpec, Spec
 from models.data.batches import Batch
-from models.data.scaling import Normalisation
-from models.data.windows import MAX_WINDOW_STEPS
+from models.networks.architecture import NetworkShape, RecurrentSpec
 from models.networks.cycle import Cycle
-from models.networks.decoders import CELLS, DECODERS, CellName, DecoderWidths, Decoding
+from models.networks.decoders import CELLS, DECODERS, DecoderWidths
 from models.networks.gates import chrono_init_
-from models.networks.heads import HeadName, build_head
-from models.networks.readouts import AttentionReadout, AttentionScore, ReadoutName, build_readout
+from models.networks.heads import build_head
+from models.networks.readouts import AttentionReadout, build_readout
 
 LEVEL_WIDTH = 3  # columns of Batch.level
 STATIC_EMBEDDING_WIDTH = 4
+EncoderState = tuple[Tensor, ...]  # (layers × directions, b, hidden); for an LSTM also the cell's, of the same shape
 STATIC_DROPOUT = 0.05  # share of static values that training replaces by the unknown value
-# fields that RecurrentSpec.name writes in a form of its own
-SPELLED_FIELDS = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}
-
-
-class RecurrentSpec(SettingsSpec):
-    """The architecture of a network. `make bench-ablation` shows what each option gains; one without gain is off."""
-
-    cell: CellName
-    hidden: PositiveInt = Field(64, le=16_384)
-    layers: PositiveInt = Field(1, le=64)
-    bidirectional: bool = Field(False, description="the encoder reads the lookback in both directions")
-    readout: ReadoutName = "last"
-    attention: AttentionScore = "additive"
-    decoding: Decoding = "direct"
-    teacher_forcing: float = Field(
-        0.5, ge=0, le=1, description="share of segments that read the actual values in training"
-    )
-    segment: PositiveInt | None = Field(
-        None,
-        le=MAX_WINDOW_STEPS,
-        description="steps that are read and decoded at a time (SegRNN, arXiv 2308.11200); default: a day if the "
-        "lookback holds four days, else one step",
-    )
-    normalisation: Normalisation = "standard"
-    cycle: NonNegativeInt = Field(
-        0,
-        le=MAX_WINDOW_STEPS,
-        description="steps of a learned cycle that is subtracted (CycleNet, arXiv 2409.18479); 0: no cycle",
-    )
-    skip: bool = Field(True, description="a linear map from lookback to horizon; the network learns the residual")
-    blend: bool = Field(True, description="mix in the closed-form linear map, with a share set on the validation part")
-    level: bool = Field(True, description="the network reads the location and scale that normalisation removed")
-    seasons: bool = Field(True, description="each step of the horizon reads the values one day, one week … before it")
-    head: HeadName = "quantiles"
-    dropout: float = Field(0.1, ge=0, lt=1)
-
-    def with_default_segment(self, day: int, lookback: int) -> "RecurrentSpec":
-        """Fill in the default segment: `day` steps if the lookback holds four of them, else one step."""
-        default = day if lookback >= 4 * day else 1
-        return self.model_copy(update={"segment": self.segment or default})
-
-    @property
-    def name(self) -> str:
-        """Short name, unique among settings that differ in kind: gru-64, lstm-64x2, gru-64-s24, lstm-64-bi-att."""
-        parts = [self.cell, f"{self.hidden}x{self.layers}" if self.layers > 1 else str(self.hidden)]
-        parts += [f"s{self.segment}"] if self.segment and self.segment > 1 else []
-        parts += ["bi"] if self.bidirectional else []
-        parts += ["att"] if self.readout == "attention" else []
-        for field, info in type(self).model_fields.items():
-            value = getattr(self, field)
-            if field not in SPELLED_FIELDS and value != info.default:
-                parts.append(_name_part(field, value))
-        return "-".join(parts)
-
-
-def _name_part(field: str, value: object) -> str:
-    if field == "dropout" and isinstance(value, float):
-        return f"d{round(100 * value)}"
-    if isinstance(value, bool):
-        return field if value else f"no_{field}"
-    return value if isinstance(value, str) else f"{field}_{value}"
-
-
-class NetworkShape(Spec):
-    """Sizes of a network that depend on the data: steps, features and codes."""
-
-    lookback: int
-    horizon: int
-    past: int
-    """Features of each step of the lookback (P)."""
-    future: int
-    """Features of each step of the horizon (F)."""
-    statics: tuple[int, ...]
-    """Number of codes of each static covariate, the unknown value included."""
-    quantiles: tuple[float, ...]
-    season: int
-    echoes: int = 0
-    """Number of seasonal lags; the last 2 × echoes features of the horizon are their values and masks."""
 
 
 class RecurrentNetwork(nn.Module):
@@ -131,16 +51,42 @@ class RecurrentNetwork(nn.Module):
         self.cycle = Cycle(spec.cycle, shape.statics) if spec.cycle else None
         self.skip = _seasonal_linear(shape) if spec.skip else None
 
+    def cut_segments(self, past: Tensor) -> Tensor:
+        """Reshape past (b, n, P) → (b, n/s, sP), padded on the left with zeros to whole segments."""
+        padded = nn.functional.pad(past, (0, 0, -past.shape[1] % self.segment, 0))
+        return padded.reshape(len(past), -1, self.segment * past.shape[2])
+
     def encode(self, past: Tensor) -> Tensor:
-        """Return the states (b, L/s, width) of past (b, L, P), which is padded on the left to whole segments."""
-        missing = -past.shape[1] % self.segment
-        padded = nn.functional.pad(past, (0, 0, missing, 0))
-        segments = padded.reshape(len(past), -1, self.segment * past.shape[2])
-        states: Tensor = self.encoder(self.enter(segments))[0]
-        return states
+        """Return the states (b, L/s, width) of past (b, L, P), from an empty state."""
+        return self.advance(self.cut_segments(past))[0]
+
+    def advance(self, segments: Tensor, state: EncoderState = ()) -> tuple[Tensor, EncoderState]:
+        """Read segments, going on from a state.
+
+        Args:
+            segments: What the encoder reads, (b, n, sP), as `cut_segments` returns them.
+            state: What an earlier call returned; empty before the first segment.
+
+        Returns:
+            The states after each segment, (b, n, width), and the state to go on from.
+        """
+        states, last = self.encoder(self.enter(segments), state if len(state) > 1 else state[0] if state else None)
+        return states, last if isinstance(last, tuple) else (last,)
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the params (b, H, …) of the head's distribution in normalised units; for `quantiles` (b, H, Q)."""
+        return self.forecast_from(batch)[0]
+
+    def forecast_from(self, batch: Batch, state: EncoderState = ()) -> tuple[Tensor, EncoderState]:
+        """Forecast from a state and what followed it.
+
+        Args:
+            batch: Windows; `past` (b, n, P) has the n steps after the state, or the whole lookback without one.
+            state: The state of the encoder before `past`; empty: none was read before.
+
+        Returns:
+            The params (b, H, …) as `forward` returns them, and the state after `past`.
+        """
         codes = self._drop_statics(batch.static)
         past, linear, cycle = batch.past, batch.linear, torch.zeros_like(batch.target)
         if self.cycle is not None:
@@ -148,10 +94,10 @@ class RecurrentNetwork(nn.Module):
         base = cycle + self.skip(linear) if self.skip is not None else cycle
         static = [embedding(codes[:, index]) for index, embedding in enumerate(self.statics)]
         extra = torch.cat([batch.level[:, : LEVEL_WIDTH * self.spec.level], *static], dim=-1)
-        feedback = TeacherForcing(self, batch, base)
-        raw = self.decoder(self.readout(self.encode(past)), extra, batch.future, feedback)
+        states, state = self.advance(self.cut_segments(past), state)
+        raw = self.decoder(self.readout(states), extra, batch.future, TeacherForcing(self, batch, base))
         # the head and the loss compute in float32, whatever the precision of the network
-        return self.head(raw.to(batch.target), base.to(batch.target), batch)
+        return self.head(raw.to(batch.target), base.to(batch.target), batch), state
 
     def loss(self, batch: Batch) -> Tensor:
         """Return the training loss, a mean over the observed targets."""

@@ -2,7 +2,7 @@
 
 from data_contracts.spec import Spec
 from models.data.panel import InputSpec
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 
 

@@ -1,7 +1,6 @@
 """Train a network and bundle it: fit the normalisation, train the members, then calibrate on the validation part."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 import numpy as np
 import torch
@@ -10,14 +9,16 @@ from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
 from models.bundle import Bundle, RecurrentSettings
 from models.calibration import calibrate
-from models.data.batches import Batch, WindowCollator
+from models.data.batches import Batch
 from models.data.calendar import seasons
+from models.data.collation import WindowCollator
 from models.data.imputation import Filling
 from models.data.panel import Panel
 from models.data.scaling import Scaling, error_weights, series_std
 from models.data.windows import WindowIndex
 from models.devices import reproducible, resolve_device
-from models.networks.recurrent import NetworkShape, RecurrentNetwork
+from models.networks.architecture import NetworkShape
+from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
 from models.training.fit import EpochReport, TrainingHistory, Windows, WindowSplit, fit
@@ -63,9 +64,9 @@ def train_network(
     stds = series_std(panel, *windows.train)
 
     def collate(series: np.ndarray, position: np.ndarray) -> Batch:
-        batch = collator.collate(panel, series, position)
-        weights = error_weights(batch.scale.numpy(), series, stds)
-        return replace(batch, error_weights=torch.from_numpy(weights).float()).to(device)
+        arrays = collator.collate(panel, series, position)
+        weights = error_weights(arrays.scale, series, stds)
+        return Batch.from_arrays(arrays, torch.from_numpy(weights).float()).to(device)
 
     trained_on = device.type, resolve_precision(training.precision, device)
     settings = _bundle_settings(recipe, shape, collator, panel.whole, trained_on, trained_until)
@@ -164,12 +165,12 @@ def _calibrate(
     chosen = np.linspace(0, len(windows.series) - 1, min(len(windows.series), max_windows)).astype(int)
     series = windows.series[chosen]
     forecasts = list(normalised_forecasts(bundle, panel, series, windows.position[chosen]))
-    scale = np.concatenate([forecast.batch.scale.numpy() for forecast in forecasts])
+    scale = np.concatenate([forecast.arrays.scale for forecast in forecasts])
     linear = [forecast.linear for forecast in forecasts if forecast.linear is not None]
     return calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
         np.concatenate(linear) if linear else None,
-        np.concatenate([forecast.batch.target.double().numpy() for forecast in forecasts]),
+        np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
         error_weights(scale, series, stds),
         bundle.levels,
         restore_spec(bundle).head,

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from models.bundle import Bundle
-from models.data.batches import WindowCollator
+from models.data.collation import WindowCollator
 from models.data.scaling import Scaling
 from models.networks.recurrent import RecurrentNetwork
 from models.restore import restore_collator, restore_network

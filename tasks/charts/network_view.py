@@ -4,7 +4,7 @@ import math
 from typing import NamedTuple
 
 from models.diagnostics.memory import Memory
-from models.networks.recurrent import NetworkShape, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
 
 
 class NetworkView(NamedTuple):

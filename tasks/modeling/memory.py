@@ -7,6 +7,7 @@ import numpy as np
 
 from data_contracts.errors import MemoryTooShort
 from models.bundle import Bundle
+from models.data.batches import Batch
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
 from models.devices import fixed_threads
@@ -34,7 +35,7 @@ def measure_bundle_memory(bundle: Bundle, panel: Panel, index: WindowIndex) -> M
     """
     series, position = index.of("validation")
     chosen = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
-    batch = restore_collator(bundle).collate(panel, series[chosen], position[chosen])
+    batch = Batch.from_arrays(restore_collator(bundle).collate(panel, series[chosen], position[chosen]))
     with fixed_threads(bundle.recurrent.training.threads):
         return measure_memory(restore_network(bundle), batch, bundle.recurrent.lags)
 

@@ -15,7 +15,7 @@ from models.bundle import Bundle
 from models.data.calendar import seasons
 from models.data.panel import Panel
 from models.data.windows import build_window_index
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.ingestion import ingest

@@ -7,7 +7,7 @@ test part.
 import numpy as np
 import pytest
 
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from tests.benchmarks.rolling_origins import DATA, RollingOrigins
 
 pytestmark = pytest.mark.benchmark

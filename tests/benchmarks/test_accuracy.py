@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe

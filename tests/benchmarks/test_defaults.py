@@ -6,7 +6,7 @@ mean and standard deviation of the training rows, and has no linear map, no seas
 
 import pytest
 
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from tests.benchmarks.rolling_origins import DATA, RollingOrigins
 
 pytestmark = pytest.mark.benchmark

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from models.devices import reproducible
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
 from tests.benchmarks.test_precision import CPU, QUANTILES, SIZES, batch_of, build_step
 

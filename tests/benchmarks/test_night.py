@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from models.baselines.seasonal import fit_baselines
-from models.data.batches import WindowCollator
+from models.data.collation import WindowCollator
 from models.data.panel import Panel
 from models.predict import predict
 from models.restore import restore_collator

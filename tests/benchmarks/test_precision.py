@@ -14,7 +14,8 @@ import torch
 from models.data.batches import Batch
 from models.data.panel import Panel
 from models.devices import fixed_threads
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
 from models.training.precision import autocast, supports_bfloat16
 from models.training.train_network import train_network

@@ -23,7 +23,7 @@ from models.data.features import FeatureSpec
 from models.data.imputation import Filling
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_shape, restore_spec
 from models.training.fit import TrainingSpec

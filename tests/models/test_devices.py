@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from data_contracts.errors import SpecError
+from models.data.batches import Batch
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
 from models.devices import NoSuchDevice, reproducible, resolve_device
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.restore import restore_collator, restore_network
 from models.training.fit import TrainingSpec
 from models.training.precision import autocast, supports_bfloat16
@@ -101,7 +102,7 @@ def test_cuda_and_cpu_forecast_the_same(waves: tuple[Panel, WindowIndex], cell) 
     recipe = Recipe(model=model, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
     bundle, _ = train_network(panel, index, recipe)
     network = restore_network(bundle)
-    batch = restore_collator(bundle).collate(panel, *index.of("forecast"))
+    batch = Batch.from_arrays(restore_collator(bundle).collate(panel, *index.of("forecast")))
     with torch.no_grad(), reproducible(0, 1, torch.device("cuda")):  # without TF32
         on_cpu = network.eval()(batch)
         on_cuda = network.to("cuda")(batch.to(torch.device("cuda"))).cpu()

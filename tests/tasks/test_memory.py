@@ -10,7 +10,7 @@ import pytest
 from data_contracts.errors import MemoryTooShort, NightcastError, TrainingFailed
 from models.diagnostics.effective_memory import explain_short_memory, gate_saturation, memory_metrics
 from models.diagnostics.memory import GateStatistics, Memory
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.engine.failure import StepFailure

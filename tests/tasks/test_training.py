@@ -14,7 +14,7 @@ import pytest
 
 from models.bundle import Bundle
 from models.golden import GoldenForecastDiffers
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import EpochReport, TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from models.data.panel import InputSpec
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from models.data.batches import Scaling, WindowCollator
+from models.data.batches import Batch
+from models.data.collation import Scaling, WindowCollator
 from models.data.features import FeatureSpec
 
 SCALING = Scaling(known=np.zeros((2, 0)), observed=np.zeros((2, 0)), floor=0.1)
@@ -17,7 +18,7 @@ VALUES = st.floats(-1e9, 1e9, allow_subnormal=False) | st.just(float("nan"))
 def one_batch(build_panel, values, scaling=SCALING, lags=(), **more):
     panel = build_panel({"a": values}, lookback=len(values) - 2, horizon=2, **more)
     collator = WindowCollator(len(values) - 2, 2, lags, scaling, ())
-    return collator.collate(panel, np.array([0]), np.array([len(values) - 3]))
+    return Batch.from_arrays(collator.collate(panel, np.array([0]), np.array([len(values) - 3])))
 
 
 def test_window_is_normalised_by_its_own_mean_and_deviation(build_panel) -> None:
@@ -81,7 +82,11 @@ def test_flipped_window_equals_the_window_of_the_negated_series(build_panel) -> 
     up, down = (build_panel({"a": wave.tolist()}, lookback=14, horizon=7) for wave in waves)
     collator = WindowCollator(14, 7, (7,), SCALING, ())
     windows = np.array([0, 0]), np.array([20, 40])
-    flipped = collator.collate(up, *windows).flip_sign(torch.tensor([False, True]), echoes=1)
+    flipped = Batch.from_arrays(collator.collate(up, *windows)).flip_sign(torch.tensor([False, True]), echoes=1)
     for name, value in vars(flipped).items():
-        torch.testing.assert_close(value[:1], getattr(collator.collate(up, *windows), name)[:1], msg=name)
-        torch.testing.assert_close(value[1:], getattr(collator.collate(down, *windows), name)[1:], msg=name)
+        torch.testing.assert_close(
+            value[:1], getattr(Batch.from_arrays(collator.collate(up, *windows)), name)[:1], msg=name
+        )
+        torch.testing.assert_close(
+            value[1:], getattr(Batch.from_arrays(collator.collate(down, *windows)), name)[1:], msg=name
+        )

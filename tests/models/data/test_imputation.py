@@ -10,7 +10,7 @@ from models.data.features import FeatureSpec
 from models.data.imputation import fill_gaps
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from models.data.batches import Batch
 from models.diagnostics.memory import GateStatistics, last_significant_lag, measure_memory
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.recurrent import RecurrentNetwork
 
 
 def network(lookback: int = 6, horizon: int = 2, season: int = 4, future: int = 0, **spec: object) -> RecurrentNetwork:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from models.data.batches import Scaling, WindowCollator
+from models.data.batches import Batch
+from models.data.collation import Scaling, WindowCollator
 from models.diagnostics.sensitivity import compute_jacobian, compute_recall, perturbed, project_jacobian
 
 
@@ -16,7 +17,7 @@ def test_zeros_perturbed_by_the_observations_are_the_batch(build_panel) -> None:
     panel = build_panel({"a": y.tolist()}, lookback=10, horizon=7)
     series, position = np.zeros(12, dtype=int), np.arange(38, 50)
     scaling = Scaling.fit(panel, series, position, 10)
-    batch = WindowCollator(10, 7, (3, 7), scaling, ()).collate(panel, series, position)
+    batch = Batch.from_arrays(WindowCollator(10, 7, (3, 7), scaling, ()).collate(panel, series, position))
     past, future = batch.past.clone(), batch.future.clone()
     past[..., 0] = future[..., -4] = future[..., -2] = 0.0
     zeros = dataclasses.replace(batch, past=past, future=future, linear=torch.zeros(12, 10))

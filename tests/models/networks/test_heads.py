@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from models.data.batches import Batch
-from models.networks.heads import HeadName, QuantileHead, build_head, pinball_loss
+from models.networks.architecture import HeadName
+from models.networks.heads import QuantileHead, build_head, pinball_loss
 
 
 def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> Batch:

@@ -9,7 +9,8 @@ import torch
 from data_contracts.errors import SpecError
 from models.data.batches import Batch
 from models.data.windows import WindowSpec, build_window_index
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts, predict
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe

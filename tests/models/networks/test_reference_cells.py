@@ -5,7 +5,8 @@ import itertools
 import pytest
 import torch
 
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.recurrent import RecurrentNetwork
 from tests.models.networks import reference_cells
 
 KINDS = list(itertools.product(("rnn", "lstm", "gru"), (1, 2, 3), (False, True)))

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from models.data.batches import Batch
 from models.devices import reproducible
 from models.diagnostics.memory import Memory, measure_memory
+from models.networks.architecture import NetworkShape, RecurrentSpec
 from models.networks.gates import chrono_init_
-from models.networks.recurrent import NetworkShape, RecurrentNetwork, RecurrentSpec
+from models.networks.recurrent import RecurrentNetwork
 
 HIDDEN, BATCH_SIZE, DISTRACTORS_BEFORE = 16, 64, 5
 

@@ -18,7 +18,7 @@ from models.data.features import FeatureSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.data.windows import WindowSpec, build_window_index
 panel = panel_of(noisy_days(), lookback=24, horizon=6, freq="h", features=FeatureSpec())
 index = build_window_index(panel, WindowSpec(horizon=6, validation="5d", test="5d"), panel.grid[24 * 40 - 1], origins=5)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from data_contracts.errors import TrainingFailed
+from models.data.batches import Batch
 from models.data.panel import Panel
 from models.data.scaling import error_weights, series_std
 from models.data.windows import WindowIndex, WindowSpec, build_window_index
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_collator, restore_network
 from models.training.fit import EpochReport, TrainingSpec
@@ -55,7 +56,7 @@ def test_validation_loss_is_float32_in_each_precision(waves, precision: str) -> 
     bundle, history = train_network(panel, index, spec)
     collator, network, (series, position) = restore_collator(bundle), restore_network(bundle), index.of("validation")
     chosen = np.random.default_rng(0).permutation(len(series))[:128]
-    batch = collator.collate(panel, series[chosen], position[chosen])
+    batch = Batch.from_arrays(collator.collate(panel, series[chosen], position[chosen]))
     weights = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, *index.of("train")))
     with torch.no_grad():
         loss = network.loss(replace(batch, error_weights=torch.from_numpy(weights))).item()

@@ -6,7 +6,7 @@ import pandas as pd
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.time_estimate import estimate_time

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from models.baselines.seasonal import fit_baselines
-from models.data.batches import Scaling
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
+from models.data.scaling import Scaling
 from models.data.windows import WindowSpec, build_window_index
 from models.metrics import coverage
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe

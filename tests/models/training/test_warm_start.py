@@ -8,7 +8,7 @@ from models.bundle import Bundle
 from models.data.features import FeatureSpec
 from models.data.panel import Panel
 from models.data.windows import WindowSpec, build_window_index
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.predict import normalised_forecasts, predict
 from models.restore import restore_collator, restore_network
 from models.training.fit import TrainingHistory, TrainingSpec

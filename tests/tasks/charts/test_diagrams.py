@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from models.diagnostics.memory import GateStatistics, Memory
-from models.networks.recurrent import NetworkShape, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.diagram import Diagram, fill_opacity
 from tasks.charts.gradient_by_lag import GradientCurve, draw_gradient_by_lag

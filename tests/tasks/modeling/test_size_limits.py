@@ -11,7 +11,7 @@ from torch import nn
 from data_contracts.errors import SpecError
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.modeling import size_limits

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from models.diagnostics.memory import Memory
-from models.networks.recurrent import NetworkShape, RecurrentSpec
+from models.networks.architecture import NetworkShape, RecurrentSpec
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView
 from tasks.report.page_data import (

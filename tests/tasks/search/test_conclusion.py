@@ -9,7 +9,7 @@ import pytest
 
 from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.engine.failure import StepFailure

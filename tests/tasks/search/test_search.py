@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from models.data.panel import InputSpec
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.engine import run_log

@@ -4,7 +4,7 @@ import pytest
 
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
-from models.networks.recurrent import RecurrentSpec
+from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from tasks.search.search_space import (

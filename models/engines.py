@@ -1,0 +1,69 @@
+"""Engines: what computes a bundle's networks. PyTorch and ONNX Runtime give the same numbers behind one interface.
+
+b windows · M members · k state tensors of a cell (1; LSTM: 2) · l layers
+"""
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+
+from models.bundle import Bundle
+from models.data.collation import WindowArrays
+from models.restore import restore_network
+
+if TYPE_CHECKING:
+    from models.networks.recurrent import EncoderState
+
+
+class EngineOutput(NamedTuple):
+    """What the networks of a bundle computed."""
+
+    params: tuple[np.ndarray, ...]  # of each member (b, H, …), the parameters of its head's distribution
+    state: np.ndarray  # (b, M, k, l, hidden) float32, the state of each encoder after `past`
+
+
+class Engine(Protocol):
+    """Computes the networks of one bundle."""
+
+    def run(self, arrays: WindowArrays, state: np.ndarray | None = None) -> EngineOutput:
+        """Forecast windows, going on from a state.
+
+        Args:
+            arrays: Collated windows; `past` (b, n, P) has the steps after the state, or the lookback without one.
+            state: (b, M, k, l, hidden), as an earlier call returned it; None: nothing was read before.
+
+        Returns:
+            The parameters of every member's distribution, and the state after `past`.
+        """
+
+
+class TorchEngine:
+    """PyTorch on the CPU, with the number of threads that the networks were trained with."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.networks = [restore_network(bundle, member) for member in range(bundle.recurrent.members)]
+        self.threads = bundle.recurrent.training.threads
+
+    def run(self, arrays: WindowArrays, state: np.ndarray | None = None) -> EngineOutput:
+        """Forecast windows, as Engine describes."""
+        import torch
+
+        from models.data.batches import Batch
+        from models.devices import fixed_threads
+
+        params, states = [], []
+        with torch.inference_mode(), fixed_threads(self.threads):
+            batch = Batch.from_arrays(arrays)
+            for member, network in enumerate(self.networks):
+                output, last = network.forecast_from(batch, () if state is None else _member_state(state, member))
+                params.append(output.numpy())
+                states.append(np.stack([part.numpy().transpose(1, 0, 2) for part in last], axis=1))
+        return EngineOutput(tuple(params), np.stack(states, axis=1))
+
+
+def _member_state(state: np.ndarray, member: int) -> "EncoderState":
+    """Return a member's state as PyTorch's encoders take it: one or two tensors (l, b, hidden)."""
+    import torch
+
+    parts = np.ascontiguousarray(state[:, member].transpose(1, 2, 0, 3), dtype=np.float32)
+    return tuple(torch.from_numpy(part) for part in parts)
