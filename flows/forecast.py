@@ -17,6 +17,7 @@ from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, forecast_options
 from tasks.revisions import list_revisions
+from tasks.states import keep_states
 from tasks.storage.vintages import list_published_before
 from tasks.validation import validate
 from tasks.windowing import cut_windows
@@ -39,12 +40,13 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         formers = list_former_champions(spec.name, standing, store)
         options = forecast_options(None, champion, formers, None, validated.extreme, run.champion_fault)
         forecasted = publish_forecast(clean, windows, options, night, spec.forecast_setup, store)
+        kept = keep_states.attempt(clean, validated.cutoff, champion, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            kept=kept, past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
             by_hand=describe_manual_decisions(spec.name, standing + timedelta(seconds=1), store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip

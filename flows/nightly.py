@@ -19,6 +19,7 @@ from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
+from tasks.states import keep_states
 from tasks.storage.vintages import list_published_before
 from tasks.training import train
 from tasks.validation import validate
@@ -49,12 +50,13 @@ def nightly(
         formers = list_former_champions(spec.name, run.as_of, store)
         options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
+        kept = keep_states.attempt(clean, cutoff, options.champion, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
         drifted = watch_drift.attempt(clean, cutoff, spec.forecast_setup, spec.drift, night, store)
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
-            pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
+            pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, kept=kept, past=past,
             realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
             by_hand=describe_manual_decisions(spec.name, run.as_of, store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
+from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.collation import WindowArrays
-from models.restore import restore_network
+from models.restore import restore_network, segment_steps
 
 if TYPE_CHECKING:
     from models.networks.recurrent import EncoderState
@@ -37,6 +38,16 @@ class Engine(Protocol):
         """
 
 
+class EngineMissing(NightcastError):
+    """The libraries of an engine are not installed."""
+
+    def __init__(self, engine: str, extra: str) -> None:
+        super().__init__(
+            f"the engine {engine!r} needs libraries that are not installed. Run `pip install 'nightcast[{extra}]'`, or "
+            "use the engine 'torch'."
+        )
+
+
 class TorchEngine:
     """PyTorch on the CPU, with the number of threads that the networks were trained with."""
 
@@ -59,6 +70,38 @@ class TorchEngine:
                 params.append(output.numpy())
                 states.append(np.stack([part.numpy().transpose(1, 0, 2) for part in last], axis=1))
         return EngineOutput(tuple(params), np.stack(states, axis=1))
+
+
+class OnnxEngine:
+    """ONNX Runtime on the CPU: the graph of `models.export`, without PyTorch."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        try:
+            import onnxruntime
+
+            from models.export.network import export_onnx
+        except ImportError as missing:
+            raise EngineMissing("onnx", "onnx") from missing
+
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = bundle.recurrent.training.threads, 1
+        options.log_severity_level = 3  # errors
+        self.session = onnxruntime.InferenceSession(export_onnx(bundle), options, providers=["CPUExecutionProvider"])
+        inputs = {entry.name: entry.shape for entry in self.session.get_inputs()}
+        self.names = tuple(name for name in inputs if name != "state")
+        self.state_shape: tuple[int, ...] = tuple(inputs["state"][1:])
+        self.segment = segment_steps(bundle)
+
+    def run(self, arrays: WindowArrays, state: np.ndarray | None = None) -> EngineOutput:
+        """Forecast windows, as Engine describes."""
+        windows = {name: getattr(arrays, name) for name in self.names}
+        missing = -arrays.past.shape[1] % self.segment
+        if missing:
+            windows["past"] = np.pad(arrays.past, ((0, 0), (missing, 0), (0, 0)))
+        if state is None:
+            state = np.zeros((len(arrays.clock), *self.state_shape), dtype=np.float32)
+        params, last = self.session.run(None, windows | {"state": state})
+        return EngineOutput(tuple(params), last)
 
 
 def _member_state(state: np.ndarray, member: int) -> "EncoderState":

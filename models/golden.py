@@ -12,6 +12,7 @@ import pandas as pd
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import Panel
+from models.engines import Engine
 from models.predict import Predictor
 
 SERIES = 2
@@ -64,12 +65,12 @@ def _with_golden_input(bundle: Bundle) -> Bundle:
     return replace(bundle, tensors=bundle.tensors | {Y: y, COVARIATES: covariates})
 
 
-def check_golden_forecast(bundle: Bundle) -> None:
-    """Replay the golden forecast of a bundle; one without is accepted. Raises GoldenForecastDiffers."""
+def check_golden_forecast(bundle: Bundle, engine: Engine | None = None) -> None:
+    """Replay the golden forecast of a bundle, if it has one, by default in PyTorch. Raises GoldenForecastDiffers."""
     if QUANTILES not in bundle.tensors:
         return
     try:
-        replayed, expected = _forecast(bundle), bundle.tensors[QUANTILES]
+        replayed, expected = _forecast(bundle, engine), bundle.tensors[QUANTILES]
         difference = np.abs(replayed - expected)
         allowed = TOLERANCE_IN_STD * np.std(bundle.tensors[Y]) + RELATIVE_TOLERANCE * np.abs(expected)
     except MODEL_ERRORS as error:
@@ -83,12 +84,12 @@ def check_golden_forecast(bundle: Bundle) -> None:
         raise GoldenForecastDiffers(bundle.name, f"{where} is {values}")
 
 
-def _forecast(bundle: Bundle) -> np.ndarray:
+def _forecast(bundle: Bundle, engine: Engine | None = None) -> np.ndarray:
     """Forecast the golden input, (series, H, Q), neither rounded nor limited."""
     panel = Panel.from_frame(_golden_frame(bundle), bundle.view)
     series = np.arange(SERIES, dtype=np.int32)
     position = np.full(SERIES, bundle.lookback - 1, dtype=np.int32)
-    return Predictor(bundle).quantiles(panel, series, position)
+    return Predictor(bundle, engine).quantiles(panel, series, position)
 
 
 def _golden_frame(bundle: Bundle) -> pd.DataFrame:

@@ -16,6 +16,11 @@ def restore_spec(bundle: Bundle) -> RecurrentSpec:
     return RecurrentSpec.model_validate(bundle.recurrent.model)
 
 
+def segment_steps(bundle: Bundle) -> int:
+    """Return the steps that a network reads at a time."""
+    return min(restore_spec(bundle).segment or 1, bundle.lookback)
+
+
 def restore_shape(bundle: Bundle) -> NetworkShape:
     """Return the widths of a bundle's network."""
     return NetworkShape.model_validate(bundle.recurrent.shape)

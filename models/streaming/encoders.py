@@ -10,7 +10,7 @@ import numpy as np
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.predict import BATCH_SIZE, Predictor
-from models.restore import restore_spec
+from models.restore import restore_spec, segment_steps
 
 
 @dataclass
@@ -24,11 +24,6 @@ class EncoderStates:
     middle_step: np.ndarray
     oldest: np.ndarray
     oldest_step: np.ndarray
-
-
-def segment_steps(bundle: Bundle) -> int:
-    """Return the steps that a network reads at a time."""
-    return min(restore_spec(bundle).segment or 1, bundle.lookback)
 
 
 def spacing_steps(bundle: Bundle) -> int:
@@ -45,10 +40,11 @@ def kept_steps(bundle: Bundle) -> int:
 
 
 def empty_state(bundle: Bundle, count: int) -> np.ndarray:
-    """Return the states (count, M, k, l, hidden) before anything was read."""
+    """Return the states (count, M, k, l, hidden) before anything was read; l counts both directions."""
     spec = restore_spec(bundle)
     parts = 2 if spec.cell == "lstm" else 1
-    return np.zeros((count, bundle.recurrent.members, parts, spec.layers, spec.hidden), dtype=np.float32)
+    layers = spec.layers * (2 if spec.bidirectional else 1)
+    return np.zeros((count, bundle.recurrent.members, parts, layers, spec.hidden), dtype=np.float32)
 
 
 def read_segments(

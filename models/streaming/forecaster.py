@@ -9,7 +9,8 @@ from enum import StrEnum
 import numpy as np
 
 from models.predict import BATCH_SIZE, Predictor
-from models.streaming.encoders import EncoderStates, read_history, read_segments, segment_steps, spacing_steps
+from models.restore import segment_steps
+from models.streaming.encoders import EncoderStates, read_history, read_segments, spacing_steps
 from models.streaming.obstacles import streams_exactly
 from models.streaming.states import SeriesStates
 from models.streaming.timeline import Timeline

@@ -4,7 +4,7 @@ S series · B kept steps · H horizon · K known, O observed covariates · M mem
 """
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,11 +12,13 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from data_contracts.errors import NightcastError
+from models.data.closed_times import SLOTS as WEEK_SLOTS
 from models.data.panel import InputSpec, Panel
 from models.streaming.encoders import EncoderStates
 from models.streaming.timeline import Timeline
 
 HEADER = "nightcast-states"
+ARRAYS = ("newest", "y", "known", "observed", "earlier", "closed")
 FORMAT = 1
 
 
@@ -38,6 +40,7 @@ class SeriesStates:
     known: np.ndarray  # (S, B + H, K) float64
     observed: np.ndarray  # (S, B, O) float64
     earlier: np.ndarray  # (S, 2) smallest and largest observation before the kept steps
+    closed: np.ndarray  # (S, 168) bool, the hours of a week at which the series never has a value
     encoders: EncoderStates | None = None
 
     @classmethod
@@ -68,6 +71,7 @@ class SeriesStates:
             known=panel.take(panel.known, codes, position, both),
             observed=panel.take(panel.observed, codes, position, back),
             earlier=earlier,
+            closed=np.zeros((len(codes), WEEK_SLOTS), dtype=bool),
         )
 
     @property
@@ -78,7 +82,7 @@ class SeriesStates:
     @property
     def size_bytes(self) -> int:
         """Bytes of all arrays."""
-        arrays = [self.newest, self.y, self.known, self.observed, self.earlier]
+        arrays = [getattr(self, name) for name in ARRAYS]
         arrays += list(vars(self.encoders).values()) if self.encoders else []
         return sum(array.nbytes for array in arrays)
 
@@ -136,7 +140,7 @@ class SeriesStates:
             The bytes; the same states give the same bytes.
         """
         first = max(0, int(self.newest.min(initial=0)) - self.kept + 1)
-        tensors = {name: getattr(self, name) for name in ("y", "known", "observed", "earlier")}
+        tensors = {name: getattr(self, name) for name in ARRAYS}
         tensors |= {"newest": self.newest - first, "times": timeline.times[first : int(self.newest.max(initial=0)) + 1]}
         if self.encoders:
             stored = vars(self.encoders).items()
@@ -159,15 +163,23 @@ class SeriesStates:
             }
             encoders = EncoderStates(**stored) if stored else None
             static = tuple(tuple(values) for values in header["static"])
-            arrays = {name: tensors[name] for name in ("newest", "y", "known", "observed", "earlier")}
+            arrays = {name: tensors[name] for name in ARRAYS}
             states = cls(ids=tuple(header["ids"]), static=static, encoders=encoders, **arrays)
             return states, Timeline.from_times(tensors["times"], view), header["facts"]
         except (SafetensorError, KeyError, TypeError, ValueError, IndexError, RecursionError) as damage:
             raise StatesDamaged(str(damage)) from damage
 
-    def without_encoders(self) -> "SeriesStates":
-        """Return the same states for a model that reads the lookback again."""
-        return replace(self, encoders=None)
+    def select(self, rows: np.ndarray) -> "SeriesStates":
+        """Return a copy of the states of some series, (b,), that can be changed on its own."""
+        encoders = None
+        if self.encoders:
+            encoders = EncoderStates(**{name: value[rows] for name, value in vars(self.encoders).items()})
+        return SeriesStates(
+            ids=tuple(self.ids[row] for row in rows),
+            static=tuple(tuple(values[row] for row in rows) for values in self.static),
+            encoders=encoders,
+            **{name: getattr(self, name)[rows] for name in ARRAYS},
+        )
 
 
 def _require_format(stored: object) -> None:

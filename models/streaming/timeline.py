@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from models.data.calendar import calendar_features, wall_clock_steps
+from models.data.closed_times import week_slots
 from models.data.panel import InputSpec, extend_grid
 
 SPARE_STEPS = 1024  # that are appended at a time
@@ -47,6 +48,9 @@ class Timeline:
         """Calendar features, (n, C) float32."""
         self.clock = steps if clock is None else np.concatenate([clock, steps])
         """Steps since 1970 on the wall clock, (n,) int64."""
+        slots = week_slots(pd.Series(grown), view.freq, view.zone)
+        self.slots = slots if calendar is None else np.concatenate([self.slots, slots])
+        """Hour of the week of each step, (n,) int64, by which closed times are known."""
 
     def find(self, times: np.ndarray) -> np.ndarray:
         """Return the step of each time.

@@ -16,6 +16,7 @@ from tasks.results.steps import (
     RegistrationResult,
     RevisionsResult,
     RunContext,
+    StatesResult,
     TrainingResult,
     ValidatedTable,
 )
@@ -39,6 +40,7 @@ class RunResults(Spec):
     incumbent: Candidate | None = None
     registered: RegistrationResult | StepFailure | None = None
     forecasted: ForecastResult | None = None
+    kept: StatesResult | StepFailure | None = None
     past: tuple[Published, ...] = ()
     realised: AccuracyResult | StepFailure | None = None
     drifted: DriftResult | StepFailure | None = None
@@ -58,6 +60,7 @@ class RunResults(Spec):
             self.pictured,
             self.evaluated,
             self.registered,
+            self.kept,
             self.realised,
             self.drifted,
         )

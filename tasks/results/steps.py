@@ -167,6 +167,14 @@ class DriftResult(Spec):
         return self.summary
 
 
+class StatesResult(Spec):
+    """Result of `keep_states`: the file of kept states, the digest of the model that they belong to, and its series."""
+
+    states: Artifact | None = None
+    model: str = ""
+    series: int = 0
+
+
 class ReportResult(Spec):
     """Result of `report`: the morning page, its verdict and first lines, and the leaderboard, best first."""
 

@@ -18,18 +18,19 @@ from tasks.storage.vintages import newest_record_before
 
 def diff_since_last_run(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> tuple[Change, ...]:
     """Return the changes since the contract of the newest earlier night; empty if there was no contract before."""
-    before = _contract_before(pipeline, as_of, store)
+    before = contract_before(pipeline, as_of, store)
     return changes(before, _as_stored(contract)) if before and contract else ()
 
 
 def record_contract(contract: Contract | None, pipeline: str, as_of: datetime, store: Store) -> None:
     """Write the contract of this night, if it differs from the one before."""
-    if contract and _contract_before(pipeline, as_of, store) != _as_stored(contract):
+    if contract and contract_before(pipeline, as_of, store) != _as_stored(contract):
         record = json.loads(contract.model_dump_json())
         store.write_json(record_uri(contracts_dir(pipeline), as_of), record)
 
 
-def _contract_before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
+def contract_before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
+    """Return the contract of the newest night before `as_of`; None if there is none or its record is torn."""
     newest = newest_record_before(contracts_dir(pipeline), as_of, store)
     try:
         return Contract.model_validate(store.read_json(newest)) if newest else None

@@ -17,8 +17,8 @@ from models.data.windows import WindowSpec, build_window_index
 from models.engines import EngineOutput
 from models.networks.architecture import RecurrentSpec
 from models.predict import Predictor, predict
-from models.restore import restore_collator, restore_network
-from models.streaming.encoders import kept_steps, read_history, segment_steps
+from models.restore import restore_collator, restore_network, segment_steps
+from models.streaming.encoders import kept_steps, read_history
 from models.streaming.forecaster import Outcome, StreamingForecaster
 from models.streaming.obstacles import streams_exactly
 from models.streaming.states import SeriesStates

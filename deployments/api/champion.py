@@ -1,0 +1,152 @@
+"""Load what the service needs from the store: the champion, the states of its series, and how forecasts are limited.
+
+Nothing here asks MLflow or Prefect: decisions, manifests and bundles are in the store.
+"""
+
+import hashlib
+import json
+from datetime import UTC, datetime
+from typing import Any, Literal, NamedTuple
+
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.contract import Contract
+from data_contracts.errors import NightcastError, NoChampion, StoreDamaged
+from models.bundle import Bundle
+from models.data.closed_times import ClosedSetting
+from models.engines import Engine, OnnxEngine, TorchEngine
+from models.golden import check_golden_forecast
+from models.predict import Predictor
+from models.streaming.build import build_states
+from models.streaming.forecaster import StreamingForecaster
+from models.streaming.states import SeriesStates, StatesDamaged
+from models.streaming.timeline import Timeline
+from tasks.history.published import NotPublished
+from tasks.modeling.candidate import Candidate
+from tasks.registry.champions import champion_at
+from tasks.results.manifest import read_finished
+from tasks.storage.contract_history import contract_before
+from tasks.storage.layout import decisions_dir, latest_history_uri, latest_uri
+from tasks.storage.store import Store
+
+EngineName = Literal["torch", "onnx"]
+
+
+class ServeOptions(NamedTuple):
+    """How the champion is served: the engine, and whether forecasts go on from the states of its encoder."""
+
+    engine: EngineName = "torch"
+    carried: bool = False
+
+
+class ServedChampion(NamedTuple):
+    """A champion with everything that a request needs."""
+
+    pipeline: str
+    candidate: Candidate
+    bundle: Bundle
+    forecaster: StreamingForecaster
+    limits: tuple[float | None, float | None]
+    closed: ClosedSetting
+    columns: dict[str, str]  # of the source, by the names that requests use: unique_id, ds, y
+    contract: Contract | None
+    marker: str
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Name, version and digest, which every answer carries."""
+        return {
+            "name": self.candidate.name,
+            "version": self.candidate.version,
+            "digest": self.candidate.bundle.digest,
+        }
+
+
+def champion_marker(pipeline: str, store: Store) -> str:
+    """Return a text that changes when a decision or a published forecast does; no large file is read."""
+    decisions = store.list_files(decisions_dir(pipeline))
+    newest = json.dumps(store.read_json(decisions[-1])) if decisions else ""
+    latest = [store.artifact_at(uri).digest for uri in store.list_files(latest_uri(pipeline))]
+    return hashlib.sha256("\n".join([*decisions, newest, *latest]).encode()).hexdigest()
+
+
+def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedChampion:
+    """Load the champion of a pipeline and the states of its series.
+
+    Args:
+        pipeline: Name of the pipeline in the store.
+        store: The store.
+        options: Engine, and which state forecasts go on from.
+
+    Returns:
+        The champion, after its digest was checked and its golden forecast replayed by the engine that serves it.
+
+    Raises:
+        NoChampion: No night has promoted a model.
+        NotPublished: No night has published a forecast, so no series is known.
+        NightcastError: The bundle is damaged or cannot be exported for this engine.
+    """
+    marker = champion_marker(pipeline, store)
+    candidate = champion_at(pipeline, datetime.now(UTC), store)
+    if candidate is None:
+        raise NoChampion(pipeline, f"no night has promoted a model in the store {store.display_root!r}")
+    bundle = Bundle.from_bytes(store.get_bytes(candidate.bundle))
+    engine = _build_engine(bundle, options.engine)
+    check_golden_forecast(bundle, engine)
+    manifests = read_finished(store, pipeline)
+    spec = (manifests[0].get("spec") if manifests else None) or {}
+    forecast, cleaning = spec.get("forecast") or {}, spec.get("cleaning") or {}
+    closed = cleaning.get("closed", "auto")
+    closed = tuple(closed) if isinstance(closed, list) else closed
+    predictor = Predictor(bundle, engine)
+    states, timeline = _load_states(predictor, candidate, manifests, store) or _rebuild_states(
+        pipeline, predictor, closed, manifests, store
+    )
+    return ServedChampion(
+        pipeline=pipeline,
+        candidate=candidate,
+        bundle=bundle,
+        forecaster=StreamingForecaster(predictor, states, timeline, options.carried),
+        limits=(forecast.get("minimum"), forecast.get("maximum")),
+        closed=closed,
+        columns={name: str(column) for name, column in (spec.get("columns") or {}).items()},
+        contract=contract_before(pipeline, datetime.now(UTC), store),
+        marker=marker,
+    )
+
+
+def _build_engine(bundle: Bundle, engine: EngineName) -> Engine:
+    if bundle.kind != "recurrent":
+        raise NightcastError(f"the champion {bundle.name!r} is not a network: it cannot be served in real time.")
+    return OnnxEngine(bundle) if engine == "onnx" else TorchEngine(bundle)
+
+
+def _load_states(
+    predictor: Predictor, candidate: Candidate, manifests: list[dict[str, Any]], store: Store
+) -> tuple[SeriesStates, Timeline] | None:
+    """Read the states that the newest night has kept; None if it kept none for this model, or they are damaged."""
+    kept = (manifests[0].get("story") or {}).get("kept") if manifests else None
+    if not kept or not kept.get("states") or kept.get("model") != candidate.bundle.digest:
+        return None
+    try:
+        data = store.get_bytes(Artifact.model_validate(kept["states"]))
+        states, timeline, _ = SeriesStates.from_bytes(data, predictor.bundle.view)
+    except (StoreDamaged, StatesDamaged):
+        return None
+    return states, timeline
+
+
+def _rebuild_states(
+    pipeline: str, predictor: Predictor, closed: ClosedSetting, manifests: list[dict[str, Any]], store: Store
+) -> tuple[SeriesStates, Timeline]:
+    """Build the states from the history of the newest published forecast."""
+    uris = store.list_files(latest_history_uri(pipeline))
+    if not uris:
+        raise NotPublished(
+            f"pipeline {pipeline!r} has published no forecast in the store {store.display_root!r}, so no series is "
+            f"known. Run `nightcast nightly {pipeline}` first."
+        )
+    clean = store.get(store.table_at(uris[0], "clean"))
+    cutoff = clean.loc[clean["y"].notna(), "ds"].max()
+    return build_states(predictor, clean, pd.Timestamp(cutoff), closed)
