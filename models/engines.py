@@ -3,6 +3,7 @@
 b windows · M members · k state tensors of a cell (1; LSTM: 2) · l layers
 """
 
+import importlib.util
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -48,6 +49,12 @@ class EngineMissing(NightcastError):
         )
 
 
+def require_onnx() -> None:
+    """Raise EngineMissing if a library that exports or runs ONNX graphs is not installed."""
+    if any(importlib.util.find_spec(library) is None for library in ("onnx", "onnxruntime")):
+        raise EngineMissing("onnx", "onnx")
+
+
 class TorchEngine:
     """PyTorch on the CPU, with the number of threads that the networks were trained with."""
 
@@ -76,12 +83,10 @@ class OnnxEngine:
     """ONNX Runtime on the CPU: the graph of `models.export`, without PyTorch."""
 
     def __init__(self, bundle: Bundle) -> None:
-        try:
-            import onnxruntime
+        require_onnx()
+        import onnxruntime
 
-            from models.export.network import export_onnx
-        except ImportError as missing:
-            raise EngineMissing("onnx", "onnx") from missing
+        from models.export.network import export_onnx
 
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads, options.inter_op_num_threads = bundle.recurrent.training.threads, 1

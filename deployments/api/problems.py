@@ -55,8 +55,8 @@ def add_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_: Request, error: HTTPException) -> JSONResponse:
-        detail = {404: "this address does not exist. The addresses are listed at /docs.",
-                  405: "this address does not take this method. The methods are listed at /docs."}  # fmt: skip
+        detail = {404: "this address does not exist. The addresses are listed at /openapi.json.",
+                  405: "this address does not take this method. The methods are listed at /openapi.json."}  # fmt: skip
         headers = dict(error.headers or {})
         return problem_response(error.status_code, detail.get(error.status_code, str(error.detail)), None, headers)
 

@@ -110,6 +110,16 @@ class ForecastRequest(Request):
         return self
 
 
+class ProblemDocument(BaseModel):
+    """Why a request is not served (RFC 9457)."""
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] = []
+
+
 class ModelIdentity(BaseModel):
     """The model that an answer comes from."""
 

@@ -6,7 +6,13 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from deployments.cli import data_commands, maintenance_commands, promotion_commands, server_commands
+from deployments.cli import (
+    data_commands,
+    maintenance_commands,
+    promotion_commands,
+    real_time_commands,
+    server_commands,
+)
 from deployments.cli.champion_commands import champion
 from deployments.cli.contract_commands import contract
 from deployments.cli.habits import Pipeline, print_version
@@ -26,6 +32,7 @@ app = typer.Typer(
 
 data_commands.add_to(app)
 server_commands.add_to(app)
+real_time_commands.add_to(app)
 maintenance_commands.add_to(app)
 promotion_commands.add_to(app)
 app.add_typer(contract, name="contract")

@@ -4,6 +4,7 @@ PyTorch stacks gates as (reset, update, new) and (input, forget, new, output); O
 (input, output, forget, new).
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -15,13 +16,15 @@ OPERATORS: dict[CellName, str] = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
 GATE_ORDER: dict[CellName, tuple[int, ...]] = {"rnn": (0,), "lstm": (0, 3, 1, 2), "gru": (1, 0, 2)}
 
 
-class Weights(NamedTuple):
+@dataclass(frozen=True)
+class Weights:
     """Tensors of one network by the names of its parameters, below a prefix."""
 
     tensors: dict[str, np.ndarray]
     prefix: str
 
-    def __getitem__(self, name: str) -> np.ndarray:  # type: ignore[override]  # by name, not by position
+    def __getitem__(self, name: str) -> np.ndarray:
+        """Return the tensor of a parameter."""
         return self.tensors[self.prefix + name]
 
     def within(self, module: str) -> "Weights":

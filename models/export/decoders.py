@@ -126,8 +126,8 @@ def _head(
     if spec.head == "student_t":
         scale, freedom = graph("Add", second, graph.constant([1e-3])), graph("Softplus", graph.slice(raw, 2, 3, 2))
         return graph.concat([first, scale, graph("Add", freedom, graph.constant([2.0]))], 2)
-    parts = (graph("Div", inputs.location, inputs.scale), inputs.scale)
-    location, scale = (graph.unsqueeze(graph("Cast", name, to=FLOAT), 2) for name in parts)
+    shifts = (graph("Div", inputs.location, inputs.scale), inputs.scale)
+    location, scale = (graph.unsqueeze(graph("Cast", name, to=FLOAT), 2) for name in shifts)
     mean = graph("Mul", graph("Softplus", graph("Add", first, location)), scale)
     return graph.concat([graph("Add", mean, graph.constant([1e-6])), graph("Add", second, graph.constant([1e-4]))], 2)
 

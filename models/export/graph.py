@@ -30,7 +30,7 @@ class GraphBuilder:
         self.nodes.append(helper.make_node(operator, list(inputs), names, **attributes))
         return names
 
-    def constant(self, values: np.ndarray | Sequence[int], kind: Any = np.float32) -> str:
+    def constant(self, values: np.ndarray | Sequence[float], kind: Any = np.float32) -> str:
         """Add a constant array; return its name. Equal arrays share one."""
         array = np.ascontiguousarray(values, dtype=kind)
         name = f"constant_{len(self.constants)}"

@@ -48,7 +48,7 @@ def export_onnx(bundle: Bundle) -> bytes:
         params.append(graph.unsqueeze(output, 0))
         states.append(graph.unsqueeze(state, 1))
     inputs = _inputs(bundle, spec, shape)
-    outputs = {
+    outputs: dict[str, tuple[str, TensorShape]] = {
         "params": (graph.concat(params, 0), (FLOAT, ["members", "windows", shape.horizon, "parameters"])),
         "new_state": (graph.concat(states, 1), inputs["state"]),
     }

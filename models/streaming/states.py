@@ -109,7 +109,7 @@ class SeriesStates:
             first=self.newest[rows] - self.kept + 1,
             starts=np.arange(count, dtype=np.int64) * length,
             lengths=np.full(count, length, dtype=np.int64),
-            grid=timeline.times,  # type: ignore[arg-type]  # only its length is read: no pandas while a request waits
+            grid=timeline.times,  # only its length is read: no pandas while a request waits
             y=y.reshape(-1),
             known=self.known[rows].reshape(count * length, -1),
             observed=observed.reshape(count * length, -1),

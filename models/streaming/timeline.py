@@ -19,6 +19,8 @@ class Timeline:
 
     def __init__(self, grid: pd.DatetimeIndex, view: InputSpec) -> None:
         self.view = view
+        self.slots = np.empty(0, np.int64)
+        """Hour of the week of each step, (n,) int64, by which closed times are known."""
         self._append(grid.as_unit("us"), np.empty(0, np.int64), None, None)
         self.require(len(grid) - 1)
 
@@ -48,9 +50,7 @@ class Timeline:
         """Calendar features, (n, C) float32."""
         self.clock = steps if clock is None else np.concatenate([clock, steps])
         """Steps since 1970 on the wall clock, (n,) int64."""
-        slots = week_slots(pd.Series(grown), view.freq, view.zone)
-        self.slots = slots if calendar is None else np.concatenate([self.slots, slots])
-        """Hour of the week of each step, (n,) int64, by which closed times are known."""
+        self.slots = np.concatenate([self.slots, week_slots(pd.Series(grown), view.freq, view.zone)])
 
     def find(self, times: np.ndarray) -> np.ndarray:
         """Return the step of each time.

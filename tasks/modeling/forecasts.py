@@ -7,7 +7,7 @@ from data_contracts.errors import ContractBroken, NightcastError
 from models.bundle import Bundle
 from models.data.closed_times import find_closed_times
 from models.data.panel import InputSpec, Panel
-from models.predict import predict
+from models.predict import Predictor
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -18,7 +18,9 @@ class NotComparable(NightcastError):
     """A model was trained for other inputs or outputs than the spec asks for, so it cannot be compared."""
 
 
-def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: OutputSpec) -> pd.DataFrame:
+def forecast_table(
+    bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: OutputSpec, predictor: Predictor | None = None
+) -> pd.DataFrame:
     """Forecast the horizon after each cutoff with one model.
 
     Args:
@@ -26,6 +28,7 @@ def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, boun
         clean: The clean table, from which the lookbacks and the known covariates are taken.
         rows: (unique_id, cutoff) of each window, cutoff in UTC.
         bounds: The smallest and largest value that a forecast may have.
+        predictor: The same model, restored already; None restores it.
 
     Returns:
         A row per series, cutoff and step, with columns unique_id, ds (UTC), cutoff, step (1 … horizon), y_hat (the
@@ -35,7 +38,9 @@ def forecast_table(bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, boun
     numbers = {name: number for number, name in enumerate(panel.ids)}
     series = rows["unique_id"].map(numbers).to_numpy(np.int32)
     position = (panel.grid.get_indexer(rows["cutoff"]) - panel.first[series]).astype(np.int32)
-    predicted = predict(bundle, panel, series, position, bounds.minimum, bounds.maximum)
+    predictor = predictor or Predictor(bundle)
+    quantiles = predictor.quantiles(panel, series, position)
+    predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
     count, horizon, _ = predicted.shape
     levels = bundle.levels
     table = pd.DataFrame(

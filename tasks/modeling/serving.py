@@ -15,6 +15,7 @@ from models.data.closed_times import ClosedSetting
 from models.data.panel import InputSpec, Panel
 from models.data.time_steps import build_grid
 from models.data.windows import forecast_windows
+from models.predict import Predictor
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
 from tasks.modeling.forecasts import drop_closed_steps, forecast_table
@@ -32,7 +33,11 @@ class HistoryInvalid(NightcastError):
 
 
 def forecast_history(
-    bundle: Bundle, history: pd.DataFrame, bounds: OutputSpec, closed: ClosedSetting = "auto"
+    bundle: Bundle,
+    history: pd.DataFrame,
+    bounds: OutputSpec,
+    closed: ClosedSetting = "auto",
+    predictor: Predictor | None = None,
 ) -> pd.DataFrame:
     """Forecast the horizon after the last observation of a history.
 
@@ -42,6 +47,7 @@ def forecast_history(
             Covariates that are known in advance need rows with an empty y for the steps of the horizon.
         bounds: The smallest and largest value that a forecast may have.
         closed: The times at which no value exists, or `auto` to derive them from the history.
+        predictor: The same model, restored already; None restores it.
 
     Returns:
         A row per series and step of the horizon: unique_id, ds (UTC), cutoff, step, y_hat (the median) and a column
@@ -66,7 +72,7 @@ def forecast_history(
             "Give at least one lookback of observations per series.",
         )
     rows = pd.DataFrame({"unique_id": np.array(panel.ids, dtype=object)[series].astype(str), "cutoff": cutoff})
-    table = forecast_table(bundle, clean, rows, bounds)
+    table = forecast_table(bundle, clean, rows, bounds, predictor)
     if (failed := nonfinite_rows(table)).any():
         name = table.loc[failed, "unique_id"].iloc[0]
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")

@@ -1,0 +1,107 @@
+"""Run the service: loopback by default, an API key anywhere else, a graceful end on SIGTERM."""
+
+import logging
+import os
+import sys
+from importlib.metadata import version
+from typing import Any, NamedTuple
+
+import uvicorn
+
+from data_contracts.errors import NightcastError, SpecError
+from deployments.api.app import build_app, guard
+from deployments.api.champion import ServeOptions, load_champion
+from deployments.api.guards import Limits
+from deployments.api.lifecycle import ServiceState
+from flows.pipeline.published import identify_pipeline
+from flows.settings import Settings
+
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
+KEY_VARIABLE = "NIGHTCAST_SERVE_KEY"
+MIN_KEY_CHARACTERS = 16
+DRAIN_S = 20
+SLOW_CLIENT_S = 5  # an idle connection is closed
+
+
+class ServeRequest(NamedTuple):
+    """What to serve, and where."""
+
+    pipeline: str
+    host: str = "127.0.0.1"
+    port: int = 8000
+    options: ServeOptions = ServeOptions()
+    limits: Limits = Limits()
+    poll_s: float = 5.0
+    max_connections: int = 1_000
+
+
+class DrainingServer(uvicorn.Server):
+    """A uvicorn server that reports itself as not ready as soon as it is asked to stop."""
+
+    def __init__(self, config: uvicorn.Config, state: ServiceState) -> None:
+        super().__init__(config)
+        self.state = state
+
+    def handle_exit(self, sig: int, frame: object) -> None:
+        """Stop taking connections; requests that have begun are answered."""
+        self.state.draining = True
+        super().handle_exit(sig, frame)  # type: ignore[arg-type]  # uvicorn names the type of the frame
+
+
+def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
+    """Serve until SIGTERM or SIGINT.
+
+    Returns:
+        Facts and the same as text, after a graceful end.
+
+    Raises:
+        SpecError: The address is not this machine alone and no API key is set, or the key is too short.
+        NightcastError: The pipeline has no champion or no published forecast, or the port is taken.
+    """
+    key = os.environ.get(KEY_VARIABLE) or None
+    if key is None and request.host not in LOOPBACK:
+        raise SpecError(
+            f"--host {request.host} is open to other machines, and no API key is set. Set {KEY_VARIABLE} to a secret "
+            f"of at least {MIN_KEY_CHARACTERS} characters; requests send it as the header X-API-Key."
+        )
+    if key is not None and len(key) < MIN_KEY_CHARACTERS:
+        raise SpecError(
+            f"{KEY_VARIABLE} has {len(key)} characters. Use at least {MIN_KEY_CHARACTERS}, chosen at random."
+        )
+    store = Settings().opened_store
+    name = identify_pipeline(request.pipeline, store).name
+    state = ServiceState(load_champion(name, store, request.options), store, request.options, request.poll_s)
+    hosts = list(LOOPBACK) if request.host in LOOPBACK else ["*"]
+    app = guard(build_app(state, store, version("nightcast")), state.metrics, hosts, key, request.limits)
+    _log_access_lines()
+    config = uvicorn.Config(
+        app,
+        host=request.host,
+        port=request.port,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_keep_alive=SLOW_CLIENT_S,
+        timeout_graceful_shutdown=DRAIN_S,
+        limit_concurrency=request.max_connections,
+    )
+    server = DrainingServer(config, state)
+    sys.stderr.write(f"{state.champion.candidate.label} of {name} on http://{request.host}:{request.port}\n")
+    try:
+        server.run()
+    except SystemExit as ended:  # uvicorn has said why on stderr
+        raise NightcastError(
+            f"the service could not listen on {request.host}:{request.port}. Choose another --port."
+        ) from ended
+    facts = {"pipeline": name, "answered": state.metrics.answered()}
+    return facts, f"the service of {name} has ended after {facts['answered']:,} requests"
+
+
+def _log_access_lines() -> None:
+    """Write access lines to stdout, one JSON object each; messages stay on stderr."""
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    access = logging.getLogger("nightcast.access")
+    access.handlers, access.propagate = [handler], False
+    access.setLevel(logging.INFO)
