@@ -22,12 +22,12 @@ from models.streaming.build import build_states
 from models.streaming.forecaster import StreamingForecaster
 from models.streaming.states import SeriesStates, StatesDamaged
 from models.streaming.timeline import Timeline
-from tasks.history.published import NotPublished
+from tasks.history.reader import PublishedReader
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champions import champion_at
 from tasks.results.manifest import read_finished
 from tasks.storage.contract_history import contract_before
-from tasks.storage.layout import decisions_dir, latest_history_uri, latest_uri
+from tasks.storage.layout import decisions_dir, latest_uri
 from tasks.storage.store import Store
 
 EngineName = Literal["torch", "onnx"]
@@ -101,7 +101,7 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
     closed = tuple(closed) if isinstance(closed, list) else closed
     predictor = Predictor(bundle, engine)
     states, timeline = _load_states(predictor, candidate, manifests, store) or _rebuild_states(
-        pipeline, predictor, closed, manifests, store
+        pipeline, predictor, closed, store
     )
     return ServedChampion(
         pipeline=pipeline,
@@ -138,15 +138,10 @@ def _load_states(
 
 
 def _rebuild_states(
-    pipeline: str, predictor: Predictor, closed: ClosedSetting, manifests: list[dict[str, Any]], store: Store
+    pipeline: str, predictor: Predictor, closed: ClosedSetting, store: Store
 ) -> tuple[SeriesStates, Timeline]:
-    """Build the states from the history of the newest published forecast."""
-    uris = store.list_files(latest_history_uri(pipeline))
-    if not uris:
-        raise NotPublished(
-            f"pipeline {pipeline!r} has published no forecast in the store {store.display_root!r}, so no series is "
-            f"known. Run `nightcast nightly {pipeline}` first."
-        )
-    clean = store.get(store.table_at(uris[0], "clean"))
+    """Build the states from the history of the newest published forecast. Raises NotPublished if there is none."""
+    clean = PublishedReader(pipeline=pipeline, store=store).history().to_pandas()
+    clean = clean.sort_values(["unique_id", "ds"], ignore_index=True)
     cutoff = clean.loc[clean["y"].notna(), "ds"].max()
     return build_states(predictor, clean, pd.Timestamp(cutoff), closed)

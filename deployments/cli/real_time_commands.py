@@ -21,7 +21,7 @@ def serve(  # noqa: PLR0913, PLR0917 - each argument is an option of the command
     state: Annotated[
         Literal["lookback", "carried"],
         typer.Option(
-            help="Forecast from the lookback, as in a night, or from the carried state of the encoder, where it is exact."
+            help="Forecast from the lookback, as in a night, or from the carried state of the encoder if exact."
         ),
     ] = "lookback",
     rate: Annotated[float, typer.Option(min=0, help="Requests a second from one address; 0: no limit.")] = 0.0,

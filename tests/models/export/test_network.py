@@ -46,10 +46,10 @@ OPTIONS = [
 
 def bundle_of(spec: RecurrentSpec, members: int = 1, statics: tuple[int, ...] = (3,)) -> Bundle:
     echoes = 1 if spec.seasons else 0
-    future = 6 + 2 * echoes
     shape = NetworkShape(
-        lookback=24, horizon=7, past=8, future=future, statics=statics, quantiles=LEVELS, season=24, echoes=echoes
-    )
+        lookback=24, horizon=7, past=8, future=6 + 2 * echoes, statics=statics, quantiles=LEVELS, season=24,
+        echoes=echoes,
+    )  # fmt: skip
     torch.manual_seed(1)
     tensors = {}
     for member in range(members):
