@@ -141,25 +141,25 @@ def _check_lease(spec: PipelineSpec, store: Store, argument: str) -> Iterator[Fi
 
 
 def check_registry(context: CheckContext) -> Iterator[Finding]:
-    """Check that each champion's weights are in the store and that the registry's alias points to it."""
-    store = context.settings.opened_store
+    """Check that the registry answers, each champion's weights are in the store, and the alias points to it."""
+    store, tracking = context.settings.opened_store, context.settings.tracking
     for spec in context.pipelines:
         champion = champion_at(spec.name, context.now, store)
-        if not champion:
-            continue
-        if fault := champion_fault(champion, store):
+        if champion and (fault := champion_fault(champion, store)):
             message = f"the weights of champion {champion.label} are missing or damaged: {fault}"
             yield Finding("registry", "bad", message, f"nightcast champion restore {context.argument_for(spec)}")
             continue
-        if context.settings.tracking.database_is_missing:
-            message = f"the registry at {context.settings.tracking.uri} does not exist"
+        if champion and tracking.database_is_missing:
+            message = f"the registry at {tracking.uri} does not exist"
             yield Finding("registry", "bad", message, REBUILD_STEP)
             return
-        if fault := registry_fault(context.settings.tracking):
-            message = f"the registry at {redact(context.settings.tracking.uri)} {fault}; no model can be promoted"
+        if fault := registry_fault(tracking):  # without a champion too: there will be none
+            message = f"the registry at {redact(tracking.uri)} {fault}; no model can be promoted"
             yield Finding("registry", "bad", message, f"{advise(fault)}, then run: nightcast doctor")
             return
-        tracking, argument = context.settings.tracking, context.argument_for(spec)
+        if not champion:
+            continue
+        argument = context.argument_for(spec)
         moved, _ = describe_moved_alias(spec.name, spec.forecast_setup, tracking, store, context.now)
         version = read_alias(tracking, spec.name).version or None
         by_hand = "".join(f"; {text}" for text in describe_manual_decisions(spec.name, context.now, store)[-1:])

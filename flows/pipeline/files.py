@@ -1,10 +1,13 @@
 """Find a pipeline by name, and the local files that it names."""
 
+import re
 from pathlib import Path
 
 from data_contracts.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
+CONTRACT = re.compile(rb"^kind: *[\"']?DataContract\b", re.MULTILINE)
+HEAD = 65_536
 
 
 def find_pipeline(pipeline: str, folder: Path | None = None) -> Path:
@@ -43,12 +46,26 @@ def _without_link_to_outside(file: Path) -> Path:
 
 
 def list_pipelines(folder: Path | None = None) -> dict[str, Path]:
-    """Return name and file of every known pipeline. Those of `folder` win over those of deployments/pipelines."""
+    """Return name and file of every known pipeline. Those of `folder` win over those of deployments/pipelines.
+
+    A contract that lies beside its pipeline, as `nightcast init` writes it, is not a pipeline.
+    """
     folders = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
     suffixes = (".yml", ".yaml")  # if two files share a name, the last one wins
     existing = [path for path in reversed(folders) if path]
     files = [file for path in existing for suffix in suffixes for file in sorted(path.glob(f"*{suffix}"))]
-    return {file.stem: file for file in files}
+    return {file.stem: file for file in files if not _is_contract(file)}
+
+
+def _is_contract(file: Path) -> bool:
+    """Whether the document is a data contract. A file that cannot be read is not: who opens it says why."""
+    try:
+        if not file.is_file():  # opening a named pipe waits for its writer
+            return False
+        with file.open("rb") as document:
+            return CONTRACT.search(document.read(HEAD)) is not None
+    except OSError:
+        return False
 
 
 def resolve_paths(path: str, document: Path) -> str:

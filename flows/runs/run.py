@@ -12,6 +12,7 @@ from data_contracts.contract_diff import Change
 from data_contracts.errors import LeaseHeld, LeaseLost, RunInterrupted
 from flows.pipeline.parameters import NO_OVERRIDES, OverridesForm
 from flows.pipeline.spec import PipelineSpec
+from flows.runs.console import outlive_console
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.exclusive import leased, wait_for_others
 from flows.runs.failure_record import describe_failure, describe_second, first_missing_step, locate, rerun_command
@@ -52,8 +53,7 @@ class Run:
 
     def __init__(self, flow: str, request: RunRequest) -> None:
         self.settings = settings = Settings()
-        self.token = 0
-        self.flow, self.started, self.dry_run = flow, datetime.now(UTC), request.dry_run
+        self.flow, self.started, self.dry_run, self.token = flow, datetime.now(UTC), request.dry_run, 0
         self.argument, self.spec = request.argument, request.read_spec(settings)
         self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
         if not (request.force or self.dry_run or flow == "tune"):
@@ -61,8 +61,7 @@ class Run:
             refuse_retracted(self.spec.name, self.argument, flow, self.as_of, settings.opened_store)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
-        tracking = None if self.dry_run else settings.tracking
-        self.gate = registration_spec(self.spec, self.argument, tracking, settings)
+        self.gate = registration_spec(self.spec, self.argument, None if self.dry_run else settings.tracking, settings)
         self.entries: list[run_log.Entry] = []
         run_log.name_run(self.spec.name)
         self.guard: ChampionGuard | None = None
@@ -230,6 +229,7 @@ def open_run(
         LeaseLost: Another run took over; nothing is recorded then.
         StoreUnreachable: The store does not answer; nothing can be recorded then.
     """
+    outlive_console()
     run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
     run.wait_for_others()

@@ -179,7 +179,7 @@ class PublishedReader(Spec):
         listed = ", ".join(known[:MAX_NAMES]) + (" …" if len(known) > MAX_NAMES else "")
         raise NotPublished(
             f"series {name!r} has no row in {uri} of the store {self.store.display_root!r}{nearest(name, known)}. "
-            f"It has {len(known):,} series: {listed}."
+            f"It has {len(known):,} series: {listed}.{_several(name, known)}"
         )
 
     def _snapshot(self, as_of: datetime) -> Snapshot | None:
@@ -191,3 +191,14 @@ class PublishedReader(Spec):
                 except ValidationError:
                     return None
         return None
+
+
+def _several(name: str, known: list[str]) -> str:
+    """Return what to do if `name` is only the first of the ids of several series; empty if it is not."""
+    begun = [series for series in known if series.startswith(f"{name}/")]
+    if not begun:
+        return ""
+    return (
+        f" {len(begun):,} of them begin with '{name}/': name each of them, or read all series and filter the column "
+        "that has this id, which stands beside unique_id."
+    )

@@ -38,7 +38,7 @@ class SourceUnreachable(SourceUnreadable):
     exit_code = 1
     headline = "The source cannot be reached: nothing new was published."
     advice = "Check its server, the network and the credentials, then run the same night again."
-    summary = "cannot be reached. Nothing new was published:"
+    summary = f"cannot be reached. {advice} Nothing new was published:"
 
 
 def missing_source(source: SourceSpec, error: Exception) -> NightcastError:

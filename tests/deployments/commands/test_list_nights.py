@@ -1,6 +1,7 @@
 """`nightcast list`: pipelines of the folder and of the store, with their last night, next night and state."""
 
 import json
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 import yaml
 
 from deployments.commands.list_nights import list_nights
+from flows.pipeline.files import list_pipelines
 from tasks.storage.store import Store
 
 NOW = datetime(2024, 2, 10, 12, tzinfo=UTC)
@@ -59,6 +61,22 @@ def test_state_of_each_pipeline(world: Path) -> None:
     assert listed["refused"]["reason"] == failed["headline"]
     assert listed["gone"]["file"] is None
     assert "broken.yaml" in str(listed["broken"]["reason"])
+
+
+def test_contract_beside_its_pipeline_is_no_pipeline(world: Path) -> None:
+    """`nightcast init` writes both into one folder; the contract has the name of the pipeline too."""
+    write_pipeline(world, "sales", schedule={"cron": "8 18 * * *"})
+    for name in ("sales.odcs", "zzz"):
+        write_pipeline(world, name, kind="DataContract", apiVersion="v3.1.0")
+        (world / f"mine/{name}.yaml").rename(world / f"mine/{name}.yml")
+    os.mkfifo(world / "mine/pipe.yaml")
+    known = list_pipelines(world / "mine")
+    assert known.keys() == {"sales", "pipe", "nyc-delays"}, "nobody waits for the writer of the pipe"
+    (world / "mine/pipe.yaml").unlink()
+    listed = records()
+    assert listed.keys() == {"sales", "nyc-delays"}
+    assert listed["sales"]["file"] == str(world / "mine/sales.yaml")
+    assert listed["sales"]["next_night"] == "2024-02-10T18:08:00+00:00"
 
 
 def test_text_and_json_name_the_same_pipelines(world: Path) -> None:

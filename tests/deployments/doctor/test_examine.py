@@ -210,3 +210,11 @@ def test_next_step_names_the_pipeline_as_the_user_did(world):
     facts, _ = examine(["pipelines/small.yaml"], "10d", "2024-02-01T12:00Z")
     steps = [finding["step"] for finding in facts["findings"] if "missed" in finding["told"]]
     assert steps == ["nightcast backfill pipelines/small.yaml --from 2024-01-30 --to 2024-02-01"]
+
+
+def test_registry_that_does_not_answer_is_bad_without_a_champion_too(world, monkeypatch):
+    """The first night registers nothing, and no later one can: nobody else says so by day."""
+    monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://127.0.0.1:9")
+    state, told = only(problems(), "registry")[1:3]
+    assert state == "bad"
+    assert told.endswith("; no model can be promoted")

@@ -72,14 +72,18 @@ def test_night_survives_a_restart_of_its_server(stack, undisturbed):
     assert "server died (SIGKILL)" in (stack.folder / "up.err").read_text()
 
 
-def test_killed_runner_restarts_and_its_night_can_be_rerun(stack, undisturbed):
+def test_night_outlives_its_runner(stack, undisturbed):
+    """The pipe to which the night prints breaks with the runner; `up` says so and starts another."""
     run = in_training(stack, NIGHTS[2])
-    stack.child("deployments.server.runner").kill()
-    stack.wait_for(run, "CRASHED", "COMPLETED", "FAILED")
-    until(lambda: stack.child("deployments.server.runner").is_running(), 60)
-    again = stack.wait_for(stack.run("nightly/small", as_of=NIGHTS[2]), "CRASHED", "COMPLETED", "FAILED")
-    assert again["state"]["type"] == "COMPLETED"
+    killed = stack.child("deployments.server.runner")
+    killed.kill()
+    found = stack.wait_for(run, "CRASHED", "COMPLETED", "FAILED")
+    assert found["state"]["type"] == "COMPLETED"
     assert published(stack.folder) == dict(list(undisturbed.items())[:3])
+    assert "runner died (SIGKILL), restarts in" in (stack.folder / "up.err").read_text()
+    until(lambda: stack.child("deployments.server.runner").pid != killed.pid, 60)
+    again = stack.wait_for(stack.run("nightly/small", as_of=NIGHTS[2]), "CRASHED", "COMPLETED", "FAILED")
+    assert again["state"]["type"] == "COMPLETED", "the new runner takes runs"
 
 
 def test_doctor_reports_a_power_loss_and_backfill_recovers(stack, undisturbed):

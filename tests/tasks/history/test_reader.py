@@ -133,6 +133,14 @@ def test_what_is_missing_is_named_with_what_exists(reader: Read, ask: Callable[[
         ask(reader)
 
 
+def test_first_id_of_several_series_is_explained(reader: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    names = pa.table({"unique_id": ["plant/power", "plant/heat", "planet/heat"]})
+    monkeypatch.setattr("tasks.history.reader.read_rows", lambda *_: names)
+    monkeypatch.setattr("tasks.history.reader.read_vintage", lambda *_: names.slice(0, 0))
+    with pytest.raises(NotPublished, match=r"2 of them begin with 'plant/': name each of them, or read all series"):
+        reader().forecasts(Selection(("plant",)))
+
+
 def test_pipeline_without_actuals_says_when_they_come(store: Store) -> None:
     from tests.tasks.history.conftest import publish_forecasts
 

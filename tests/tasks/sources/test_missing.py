@@ -109,5 +109,5 @@ def test_server_that_does_not_answer_is_unreachable_with_its_own_exit_code() -> 
     assert isinstance(error, SourceUnreachable)
     assert isinstance(error, SourceUnreadable)
     assert error.exit_code == 1
-    assert "cannot be reached" in str(error)
+    assert "cannot be reached. Check its server, the network and the credentials, then run" in str(error)
     assert "broke its contract" not in str(error)
