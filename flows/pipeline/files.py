@@ -5,6 +5,7 @@ from pathlib import Path
 from data_contracts.errors import SpecError
 
 ROOT = Path(__file__).parents[2]
+CONTRACT_SUFFIX = ".odcs"  # NAME.odcs.yaml, which `nightcast init` writes beside NAME.yaml
 
 
 def find_pipeline(pipeline: str, folder: Path | None = None) -> Path:
@@ -43,12 +44,12 @@ def _without_link_to_outside(file: Path) -> Path:
 
 
 def list_pipelines(folder: Path | None = None) -> dict[str, Path]:
-    """Return name and file of every known pipeline. Those of `folder` win over those of deployments/pipelines."""
+    """Return name and file of every known pipeline, without contracts. Those of `folder` win over the shipped ones."""
     folders = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
     suffixes = (".yml", ".yaml")  # if two files share a name, the last one wins
     existing = [path for path in reversed(folders) if path]
     files = [file for path in existing for suffix in suffixes for file in sorted(path.glob(f"*{suffix}"))]
-    return {file.stem: file for file in files}
+    return {file.stem: file for file in files if not file.stem.endswith(CONTRACT_SUFFIX)}
 
 
 def resolve_paths(path: str, document: Path) -> str:
