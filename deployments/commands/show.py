@@ -14,10 +14,12 @@ from flows.pipeline.heading import read_heading
 from flows.settings import Settings
 from tasks.results.manifest import read_all
 from tasks.storage.layout import forecasts_dir, latest_uri
+from tasks.storage.retractions import list_retractions
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD
 
 COUNTS = {"read": "rows read", "used": "used", "quarantined": "in quarantine", "series": "series", "gaps": "gaps"}
+MAX_RETRACTIONS = 3  # the newest
 MAX_HOURS = 72  # an age is shown in hours up to here
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -59,6 +61,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         "metric": evaluated.metric,
         "decision": evaluated.decision,
         "health": newest.row_counts,
+        "retracted": [record.sentence for record in list_retractions(spec.name, store).values()][-MAX_RETRACTIONS:],
         "forecasts": published[0],
         "rows": len(forecasts),
         "manifest": newest.manifest,
@@ -119,12 +122,13 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
 
 
 def format_health(facts: dict[str, Any], age: timedelta) -> str:
-    """Return the verdict of the newest night, its row counts and its age as text."""
+    """Return the verdict of the newest night, its row counts and its age, and what was retracted, as text."""
     counts, hours = facts["health"], age / timedelta(hours=1)
     rows = [f"{counts[key]:,} {words}" for key, words in COUNTS.items() if isinstance(counts.get(key), int)]
     old = f"{hours:,.0f} h" if hours < MAX_HOURS else f"{hours / 24:,.0f} days"
     lines = ["", f"Verdict       {facts['verdict']}, of the night as of {facts['as_of'][:16]}, which is {old} ago"]
     lines += [f"              {line}" for line in facts["lines"]]
+    lines += [f"Retracted     {sentence}" for sentence in facts["retracted"]]
     return "\n".join([*lines, f"Health        {', '.join(rows)}"] if rows else lines)
 
 
