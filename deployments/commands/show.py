@@ -110,7 +110,7 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     lines = [
         "",
         f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), "
-        f"{rows['source'].iloc[0]} {rows['model_name'].iloc[0]}",
+        " ".join(dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))),  # a baseline is its own source
         f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
     stride = max(1, len(rows) // 8)
