@@ -109,8 +109,9 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     first, last = (rows["ds"].iloc[index].tz_convert(zone) for index in (0, -1))
     lines = [
         "",
-        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), "
-        " ".join(dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))),  # a baseline is its own source
+        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}),  ".join(
+            dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))
+        ),  # a baseline is its own source
         f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
     stride = max(1, len(rows) // 8)

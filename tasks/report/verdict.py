@@ -22,12 +22,21 @@ def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
 
 def list_warnings(results: RunResults) -> tuple[str, ...]:
     """Return what to look at, each as one clause; empty after a good night."""
+    return (*_failures(results), *list_warnings_beside_failures(results))
+
+
+def list_warnings_beside_failures(results: RunResults) -> tuple[str, ...]:
+    """Return what to look at besides failed steps, which the page shows in a box of their own."""
     return (*_step_warnings(results), *_data_warnings(results))
 
 
+def _failures(results: RunResults) -> list[str]:
+    return [f"{failure.step} failed: {failure.reason}" for failure in results.failures]
+
+
 def _step_warnings(results: RunResults) -> list[str]:
-    """Return warnings about failed steps, a fallback, drift and models with a short memory."""
-    warnings = [*results.notices, *(f"{failure.step} failed: {failure.reason}" for failure in results.failures)]
+    """Return warnings about the store, a fallback, drift and models with a short memory."""
+    warnings = [*results.notices]
     if results.forecasted and results.forecasted.rung.degraded_reason:
         absent = "the champion did not forecast" if results.champion else "there is no champion"
         warnings.append(f"{absent}: {results.forecasted.rung.degraded_reason}")

@@ -71,7 +71,7 @@ class Up:
     def api(self) -> str:
         return f"http://127.0.0.1:{self.ports[0]}/api"
 
-    def start(self, seconds: float = 120) -> "Up":
+    def start(self, seconds: float = 240) -> "Up":
         words = ["up", "--port", str(self.ports[0]), "--mlflow-port", str(self.ports[1]), "--json"]
         with (self.folder / "up.err").open("a") as errors:
             self.process = subprocess.Popen(

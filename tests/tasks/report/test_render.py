@@ -242,6 +242,17 @@ def test_several_warnings_are_a_list_and_one_is_the_last_line() -> None:
     assert f"<p>{lines[2]}</p>" in page
 
 
+def test_failed_step_is_named_in_its_box_alone() -> None:
+    failure, lines = (
+        FailureRow("register", "MLflow is down"),
+        ("48 forecasts.", "?", "Look at: register failed: MLflow is down."),
+    )
+    page = render_page(report_data(verdict="watch", lines=lines, failures=(failure,)))
+    assert lines[2] not in page
+    assert "Look at" not in page
+    assert "<li>4 rows</li>" in render_page(report_data(lines=lines, failures=(failure,), warnings=("4 rows",)))
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1e12, 1e12])
 def test_any_value_gives_a_valid_page(value: float) -> None:
     data = report_data()
