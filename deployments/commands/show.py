@@ -107,11 +107,12 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     low, high = min(float(rows["y_hat"].min()), 0.0), max(float(rows["y_hat"].max()), 0.0)
     bars = "".join(BARS[round(8 * (value - low) / ((high - low) or 1.0))] for value in rows["y_hat"])
     first, last = (rows["ds"].iloc[index].tz_convert(zone) for index in (0, -1))
+    model = " ".join(
+        dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))
+    )  # a baseline is its own source
     lines = [
         "",
-        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}),  ".join(
-            dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))
-        ),  # a baseline is its own source
+        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), {model}",
         f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
     stride = max(1, len(rows) // 8)
