@@ -38,7 +38,7 @@ def _step_warnings(results: RunResults) -> list[str]:
     """Return warnings about the store, a fallback, drift and models with a short memory."""
     warnings = [*results.notices]
     if results.forecasted and results.forecasted.rung.degraded_reason:
-        absent = "the champion did not forecast" if results.champion else "there is no champion"
+        absent = "the champion did not forecast" if results.champion else "the pipeline has no champion"
         warnings.append(f"{absent}: {results.forecasted.rung.degraded_reason}")
     warnings += [
         f"{len(part.series)} series not forecast by the main model but by {part.candidate.label}: "

@@ -70,7 +70,7 @@ def test_first_night_without_a_champion_does_not_blame_one() -> None:
     served = ForecastResult(table=artifact(), published=artifact(), rung=rung, last=AS_OF, series=2)
     none = RegistrationResult(champion=None, moved=False, reason="gru-8 does not beat linear", decision=artifact())
     results = run_results(forecasted=served, registered=none, incumbent=None)
-    assert list_warnings(results) == ("there is no champion: no model has beaten every baseline yet",)
+    assert list_warnings(results) == ("the pipeline has no champion: no model has beaten every baseline yet",)
 
 
 @pytest.mark.parametrize(
