@@ -12,7 +12,7 @@ from tasks.report.changes import list_changes, published_series
 from tasks.report.data_health import health_rows
 from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
-from tasks.report.verdict import list_warnings_beside_failures, unregistered_reason, verdict
+from tasks.report.verdict import list_other_warnings, unregistered_reason, verdict
 from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
@@ -73,7 +73,7 @@ def collect_report_data(
         season=setup.evaluation.season or setup.view.season,
         verdict=state,
         lines=(write_headline(published, results, board, setup.evaluation.metric, freshness), *others),
-        warnings=list_warnings_beside_failures(results),
+        warnings=list_other_warnings(results),
         failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
         leaderboard=board,
         metric=setup.evaluation.metric,

@@ -22,10 +22,10 @@ def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
 
 def list_warnings(results: RunResults) -> tuple[str, ...]:
     """Return what to look at, each as one clause; empty after a good night."""
-    return (*_failures(results), *list_warnings_beside_failures(results))
+    return (*_failures(results), *list_other_warnings(results))
 
 
-def list_warnings_beside_failures(results: RunResults) -> tuple[str, ...]:
+def list_other_warnings(results: RunResults) -> tuple[str, ...]:
     """Return what to look at besides failed steps, which the page shows in a box of their own."""
     return (*_step_warnings(results), *_data_warnings(results))
 
