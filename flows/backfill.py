@@ -9,7 +9,7 @@ from prefect.context import FlowRunContext
 from data_contracts.errors import LeaseHeld, LeaseLost, NightcastError, NightsFailed, SpecError
 from data_contracts.spec import Spec
 from flows.nightly import nightly
-from flows.pipeline.parameters import Day, DryRun, Pipeline, backfill_name
+from flows.pipeline.parameters import DryRun, FirstDay, LastDay, Pipeline, backfill_name
 from flows.pipeline.requested import read_requested
 from flows.pipeline.schedule import backfill_range, missing_nights
 from flows.settings import Settings
@@ -28,7 +28,9 @@ class BackfillResult(Spec):
 
 
 @flow(name="backfill", flow_run_name=backfill_name, persist_result=False, result_serializer="json")
-def backfill(pipeline: Pipeline, start: Day = None, end: Day = None, dry_run: DryRun = False) -> BackfillResult:
+def backfill(
+    pipeline: Pipeline, start: FirstDay = None, end: LastDay = None, dry_run: DryRun = False
+) -> BackfillResult:
     """Run the nights that have no forecasts. Raises NightsFailed, after the last night, if some nights failed."""
     settings = Settings()
     spec, store = read_requested(pipeline, settings.pipelines), settings.opened_store

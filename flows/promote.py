@@ -10,13 +10,13 @@ from flows.runs.manual_change import ChangeRequest, change_champion, current_per
 
 
 @flow(name="promote", flow_run_name="{pipeline}", persist_result=False, result_serializer="json")
-def promote(pipeline: Pipeline, version: Version = None, reason: Reason = "") -> dict[str, Any]:
+def promote(pipeline: Pipeline, reason: Reason, version: Version = None) -> dict[str, Any]:
     """Make a version of a pipeline champion from the next night on.
 
     Args:
         pipeline: The name of a pipeline; in Python also a spec or the path of its YAML file.
+        reason: Why.
         version: The version in MLflow; None for that of the alias challenger.
-        reason: Why; required.
 
     Returns:
         The champion, the one before, who decided and why.

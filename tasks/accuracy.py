@@ -125,6 +125,6 @@ def _publish(table: pd.DataFrame, kind: str, context: RunContext, store: Store) 
 def _describe_newest(accuracy: pd.DataFrame) -> str:
     newest = accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()]
     return (
-        f"the forecast of {newest['forecast_vintage'].iloc[0]:%Y-%m-%d} has mase {newest['mase'].mean():.3f} and "
+        f"the forecast of {newest['forecast_vintage'].iloc[0]:%Y-%m-%d} has MASE {newest['mase'].mean():.3f} and "
         f"{newest['coverage'].mean():.0%} of {int(newest['rows'].sum())} actuals inside the interval"
     )

@@ -221,9 +221,8 @@ def watch_drift(
     share = float(table["drifted"].mean())
     folder = report_dir(context.pipeline, context.run_id)
     names = table.loc[table["drifted"], "column"].replace("y", target)
-    summary = (
-        f"{len(names)} of {len(table)} columns drifted ({', '.join(names) or 'none'}); the alarm is at {spec.share:.0%}"
-    )
+    named = f" ({', '.join(names)})" if len(names) else ""
+    summary = f"{len(names)} of {len(table)} columns drifted{named}; the alarm is at {spec.share:.0%}"
     return DriftResult(
         table=store.put(table, "drift"),
         page=store.put_at(_number_widgets(page).encode(), "page", f"{folder}/drift.html"),

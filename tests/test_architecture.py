@@ -14,7 +14,9 @@ PACKAGES = ("deployments", "flows", "tasks", "models", "data_contracts")
 SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in SOURCES}
 STEPS = sorted(path for path in (ROOT / "tasks").glob("*.py") if path.name != "__init__.py")
-STARTED_BY_NAME = {"deployments/server/prefect_server.py", "deployments/server/mlflow_ui.py"}  # python -m
+STARTED_BY_NAME = {  # python -m, or the name of an entry point
+    f"deployments/server/{name}.py" for name in ("prefect_server", "mlflow_ui", "mlflow_app")
+}
 ARRAYS = re.compile(r"np\.ndarray|Tensor|pd\.(?:DataFrame|Series)|pa\.(?:Table|Array|ChunkedArray)")
 
 

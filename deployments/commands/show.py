@@ -14,10 +14,12 @@ from flows.pipeline.heading import read_heading
 from flows.settings import Settings
 from tasks.results.manifest import read_all
 from tasks.storage.layout import forecasts_dir, latest_uri
+from tasks.storage.retractions import list_retractions
 from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD
 
 COUNTS = {"read": "rows read", "used": "used", "quarantined": "in quarantine", "series": "series", "gaps": "gaps"}
+MAX_RETRACTIONS = 3  # the newest
 MAX_HOURS = 72  # an age is shown in hours up to here
 BARS = " ▁▂▃▄▅▆▇█"
 
@@ -59,6 +61,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         "metric": evaluated.metric,
         "decision": evaluated.decision,
         "health": newest.row_counts,
+        "retracted": [record.sentence for record in list_retractions(spec.name, store).values()][-MAX_RETRACTIONS:],
         "forecasts": published[0],
         "rows": len(forecasts),
         "manifest": newest.manifest,
@@ -104,10 +107,12 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     low, high = min(float(rows["y_hat"].min()), 0.0), max(float(rows["y_hat"].max()), 0.0)
     bars = "".join(BARS[round(8 * (value - low) / ((high - low) or 1.0))] for value in rows["y_hat"])
     first, last = (rows["ds"].iloc[index].tz_convert(zone) for index in (0, -1))
+    model = " ".join(
+        dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))
+    )  # a baseline is its own source
     lines = [
         "",
-        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), "
-        f"{rows['source'].iloc[0]} {rows['model_name'].iloc[0]}",
+        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), {model}",
         f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
     stride = max(1, len(rows) // 8)
@@ -119,12 +124,13 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
 
 
 def format_health(facts: dict[str, Any], age: timedelta) -> str:
-    """Return the verdict of the newest night, its row counts and its age as text."""
+    """Return the verdict of the newest night, its row counts and its age, and what was retracted, as text."""
     counts, hours = facts["health"], age / timedelta(hours=1)
     rows = [f"{counts[key]:,} {words}" for key, words in COUNTS.items() if isinstance(counts.get(key), int)]
     old = f"{hours:,.0f} h" if hours < MAX_HOURS else f"{hours / 24:,.0f} days"
     lines = ["", f"Verdict       {facts['verdict']}, of the night as of {facts['as_of'][:16]}, which is {old} ago"]
     lines += [f"              {line}" for line in facts["lines"]]
+    lines += [f"Retracted     {sentence}" for sentence in facts["retracted"]]
     return "\n".join([*lines, f"Health        {', '.join(rows)}"] if rows else lines)
 
 

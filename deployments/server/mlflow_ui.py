@@ -6,10 +6,13 @@ memory of MLflow's default.
 
 import os
 import sys
+from importlib.metadata import entry_points
 
 from deployments.process_environment import child_environment
 from flows.settings import Settings
 from tasks.registry.mlflow_registry import ModelRegistry
+
+APP = "nightcast"  # mlflow_app.py, by its entry point
 
 
 def main(port: int) -> None:
@@ -19,6 +22,7 @@ def main(port: int) -> None:
     command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", tracking.uri]
     command += ["--default-artifact-root", tracking.artifacts] if tracking.artifacts else []
     command += ["--host", "127.0.0.1", "--port", str(port), "--workers", "1", "--uvicorn-opts", "--log-level warning"]
+    command += ["--app-name", APP] if entry_points(group="mlflow.app", name=APP) else []  # older installations lack it
     environment = child_environment(MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
     os.execve(sys.executable, command, environment)  # noqa: S606 - this Python, without a shell
 

@@ -54,12 +54,18 @@ Pipeline = Annotated[
 AsOf = Annotated[
     str | datetime | None,
     _Moment(),
-    _form_field("As of", "The instant up to which anything is known. Empty: the scheduled time of the run, else now."),
+    _form_field(
+        "As of",
+        "The instant up to which anything is known. Empty: schedule.as_of of the YAML file, else the time of the run.",
+    ),
 ]
-Day = Annotated[
+FirstDay = Annotated[
     str | date | None,
     _Date(),
-    _form_field("Day", "First or last day, in the schedule's zone. Empty: after the newest vintage; up to now."),
+    _form_field("First day", "In the time zone of the schedule. Empty: the day after the newest vintage."),
+]
+LastDay = Annotated[
+    str | date | None, _Date(), _form_field("Last day", "In the time zone of the schedule. Empty: up to now.")
 ]
 DryRun = Annotated[
     bool,
@@ -83,7 +89,7 @@ Version = Annotated[
     PositiveInt | None,
     _form_field("Version", "The version in MLflow that becomes champion. Empty: the version of the alias challenger."),
 ]
-Reason = Annotated[str, _form_field("Reason", "Why; it is recorded with the decision. Required.")]
+Reason = Annotated[str, _form_field("Reason", "Why; it is recorded with the decision.")]
 
 
 class NetworkForm(SettingsSpec):

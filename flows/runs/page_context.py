@@ -10,12 +10,13 @@ from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.results.page_context import PageContext
+from tasks.storage.retractions import retracted_since_last_night
 
 MAX_WAIT = timedelta(days=400)  # for the next night: a schedule may fire once a year
 
 
 def collect_page_context(spec: PipelineSpec, as_of: datetime, settings: Settings) -> PageContext:
-    """Return unit, next night and links of a run.
+    """Return unit, next night, links and retractions of a run.
 
     Prefect's link leads to the deployment, not to the run: a night that was killed and run again writes the same page.
     """
@@ -29,7 +30,10 @@ def collect_page_context(spec: PipelineSpec, as_of: datetime, settings: Settings
         unit=unit or "",
         next_night=_find_next_night(spec, as_of),
         prefect_url=f"{address}{runs}" if address else "",
-        mlflow_url=f"{registry}/#/models/{quote(spec.name)}" if registry else "",
+        retracted=tuple(
+            record.sentence for record in retracted_since_last_night(spec.name, as_of, settings.opened_store)
+        ),
+        mlflow_url=f"{registry}/#/models/{quote(spec.name)}?workflowType=machine_learning" if registry else "",
     )
 
 

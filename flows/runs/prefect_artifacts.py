@@ -60,9 +60,8 @@ def publish_failure(pipeline: str, flow: str, night: str, error: Exception, page
     lines = [f"# {flow} of {escape_markup(night)}: {headline}", "", reason.replace("\n", "  \n")]
     lines += ["", f"The page of this night: {escape_markup(page)}"] if page else []
     text = "\n".join(lines)
-    _call_in_run(
-        iter([lambda: create_markdown_artifact(text, key=f"{pipeline}-outcome", description="How the run ended")])
-    )
+    ended = f"How {flow} of {escape_markup(night)} ended: {headline}"
+    _call_in_run(iter([lambda: create_markdown_artifact(text, key=f"{pipeline}-outcome", description=ended)]))
 
 
 def escape_markup(text: str) -> str:
@@ -72,9 +71,8 @@ def escape_markup(text: str) -> str:
 
 def _iterate_artifacts(summary: RunSummary, settings: Settings, store: Store) -> Iterator[Callable[[], Any]]:
     name, about = summary.pipeline, f"{summary.flow} of {summary.night}"
-    yield lambda: create_markdown_artifact(
-        _format_outcome(summary), key=f"{name}-outcome", description="How the run ended"
-    )
+    ended = f"How {about} ended: {summary.verdict}"
+    yield lambda: create_markdown_artifact(_format_outcome(summary), key=f"{name}-outcome", description=ended)
     if summary.leaderboard:
         table = [{column: _round(row.get(column)) for column in COLUMNS} for row in summary.leaderboard]
         yield lambda: create_table_artifact(table, key=f"{name}-leaderboard", description=f"Leaderboard, {about}")

@@ -14,10 +14,13 @@ UPDATE_INTERVAL_S = 1.0  # at least this long between two updates
 
 
 @contextlib.contextmanager
-def progress_artifact(label: str, total: int) -> Iterator[Callable[[], None]]:
+def progress_artifact(pipeline: str, label: str, total: int) -> Iterator[Callable[[], None]]:
     """Yield a function to call after each of `total` epochs. Without a Prefect run or server it does nothing."""
     artifact_id = _call_in_run(
-        create_progress_artifact, 0.0, key=f"training-{_artifact_key(label)}", description=f"Epochs of {label}, at most"
+        create_progress_artifact,
+        0.0,
+        key=_artifact_key(f"{pipeline} training {label}"),
+        description=f"Training of {label}: share of at most {total} epochs",
     )
     done, updated_at, reachable = 0, time.monotonic(), isinstance(artifact_id, UUID)
 
@@ -44,4 +47,4 @@ def _call_in_run(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
 
 
 def _artifact_key(label: str) -> str:
-    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-") or "model"
+    return re.sub(r"[^a-z0-9]+", "-", label.lower()).strip("-")

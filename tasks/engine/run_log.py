@@ -101,7 +101,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     is_shown = sys.stderr.isatty() and log.isEnabledFor(logging.INFO) and not for_machines
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=not is_shown) as progress:
         task_id = progress.add_task(label, total=total, note="")
-        with progress_artifact(label, total) as advance:
+        with progress_artifact(_run["pipeline"] or "", label, total) as advance:
 
             def advance_with_note(text: str) -> None:
                 progress.update(task_id, advance=1, note=text)

@@ -61,7 +61,7 @@ class Step(Generic[P, R]):
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
         self._task = task(
             name=self.name,
-            task_run_name=self.name,
+            task_run_name=self._name_task_run,
             persist_result=False,
             result_serializer="json",  # Prefect's default is pickle
             retries=len(RETRY_DELAYS_S),
@@ -104,6 +104,11 @@ class Step(Generic[P, R]):
             run_log.log_step(self.name, "failed", 0.0, redact(str(error)))
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
             return StepFailure(step=self.name, reason=redact(reason))
+
+    def _name_task_run(self, parameters: dict[str, Any]) -> str:
+        """Return the name in the Prefect UI: the step, and its network if it runs once per network."""
+        recipe = parameters["inputs"].get("recipe")
+        return f"{self.name} {recipe.model.name}" if recipe else self.name
 
     def _run_as_task(self, inputs: dict[str, Any]) -> R | State[R]:
         result, cached = self._run_cached(inputs)

@@ -3,6 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:  # takes seconds
 
 MAX_METRICS_PER_CALL, MAX_PARAMS_PER_CALL = 1000, 100  # MLflow's own limits
 MAX_PARAM_CHARACTERS = 6000
-MAX_DIGEST_CHARACTERS = 36  # of a data set
+MAX_DIGEST_CHARACTERS = 16  # of a data set, as on the morning page; its address has all of them
 WEIGHTS_FILE, SETTINGS_FILE = "weights.safetensors", "settings.json"  # the bundle of a version, and its settings
 
 
@@ -40,6 +41,12 @@ class LoggedModel(Spec):
     files: dict[str, bytes] = Field(default_factory=dict)
     dataset: Artifact | None = None
     dataset_source: str = ""
+
+    @property
+    def run_name(self) -> str:
+        """The name of the run: the model and its night in UTC, since every night trains models of the same names."""
+        as_of = self.tags.get("nightcast.as_of")
+        return f"{self.name} {datetime.fromisoformat(as_of).astimezone(UTC):%Y-%m-%d %H:%M}" if as_of else self.name
 
 
 def flatten_settings(settings: Mapping[str, Any]) -> dict[str, str]:

@@ -12,6 +12,11 @@ from tasks.registry.relocation import relocate_artifacts
 __all__ = ["WEIGHTS_FILE", "LoggedModel"]  # of their own file
 
 SQLITE = "sqlite:///"
+MODEL_DESCRIPTION = (
+    "The networks of pipeline {name}, one version for each. The version with the alias champion forecasts every night; "
+    "the alias challenger is the best new one of the newest night. "
+    "To change the champion: nightcast promote {name} VERSION --reason WHY."
+)
 
 
 class TrackingSettings(Spec):
@@ -95,7 +100,8 @@ class ModelRegistry:
         query = " and ".join(f"tags.`{name}` = '{value}'" for name, value in identity.items())
         for run in self.client.search_runs([experiment], f"{query} and attributes.status = 'FINISHED'"):
             return str(run.info.run_id)
-        run = self.client.create_run(experiment, run_name=model.name, tags=identity | model.tags)
+        note = {"mlflow.note.content": model.description} if model.description else {}
+        run = self.client.create_run(experiment, run_name=model.run_name, tags=identity | model.tags | note)
         key = run.info.run_id
         log_contents(self.client, key, model, run.info.start_time)
         self.client.set_terminated(key)
@@ -215,11 +221,12 @@ class ModelRegistry:
         try:
             self.client.get_registered_model(self.pipeline)
         except MlflowException:
-            self.client.create_registered_model(self.pipeline)
+            self.client.create_registered_model(self.pipeline, description=MODEL_DESCRIPTION.format(name=self.pipeline))
 
     def _experiment(self) -> str:
         known = self.client.get_experiment_by_name(self.pipeline)
         if known is not None:
             return str(known.experiment_id)
-        kind = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI shows runs, not traces of agents
-        return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts, tags=kind))
+        tags = {"mlflow.experimentKind": "custom_model_development"}  # MLflow's UI shows runs, not traces of agents
+        tags["mlflow.note.content"] = f"A run for each network of each night of pipeline {self.pipeline}."
+        return str(self.client.create_experiment(self.pipeline, artifact_location=self.tracking.artifacts, tags=tags))

@@ -80,13 +80,14 @@ def describe_version(name: str, origin: VersionOrigin, scores: pd.DataFrame | No
         metric: The column of `scores` that the promotion compares.
 
     Returns:
-        Model, pipeline, as-of and the skill against the seasonal naive forecast, in Markdown.
+        Model, pipeline, as-of and the skill against the seasonal naive forecast, as plain text: MLflow's
+        tables show no Markdown.
     """
     night = f", as of {origin.as_of:%Y-%m-%d %H:%M} UTC" if origin.as_of else ""
-    text = f"**{name}** of pipeline **{origin.pipeline}**{night}."
+    text = f"{name} of pipeline {origin.pipeline}{night}."
     references = [] if scores is None else [index for index in scores.index if str(index).startswith(REFERENCE)]
     if scores is not None and name in scores.index and references:
         own, reference = float(scores.loc[name, metric]), float(scores.loc[references[0], metric])
         if reference > 0 and math.isfinite(own):
-            text += f" {metric} {own:.4g}: skill against {references[0]} {1 - own / reference:.1%}."
+            text += f" {metric.upper()} {own:.4g}: skill against {references[0]} {1 - own / reference:.1%}."
     return f"{text} Load it with mlflow.pyfunc.load_model: a history in long format gives the forecast table."

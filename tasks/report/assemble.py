@@ -12,7 +12,7 @@ from tasks.report.changes import list_changes, published_series
 from tasks.report.data_health import health_rows
 from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
-from tasks.report.verdict import unregistered_reason, verdict
+from tasks.report.verdict import list_other_warnings, unregistered_reason, verdict
 from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
@@ -73,13 +73,19 @@ def collect_report_data(
         season=setup.evaluation.season or setup.view.season,
         verdict=state,
         lines=(write_headline(published, results, board, setup.evaluation.metric, freshness), *others),
+        warnings=list_other_warnings(results),
         failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
         leaderboard=board,
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
         by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
-        changes=list_changes(results, published_series(forecast), None if before is None else published_series(before)),
+        changes=list_changes(
+            results,
+            published_series(forecast),
+            None if before is None else published_series(before),
+            about.retracted,
+        ),
         target=setup.target,
         about=about,
         previous_href=_previous_page(before, results, store),

@@ -15,22 +15,26 @@ CHANGE_STATES: dict[str, steps.Verdict] = {"breaking": "watch", "unclear": "watc
 MAX_CHANGES = 20  # of the contract, on the page; the manifest has all of them
 
 
-def list_changes(results: RunResults, forecast: Sequence[str], before: Sequence[str] | None) -> tuple[HealthRow, ...]:
+def list_changes(
+    results: RunResults, forecast: Sequence[str], before: Sequence[str] | None, retracted: Sequence[str] = ()
+) -> tuple[HealthRow, ...]:
     """Describe what is different from the night before.
 
     Args:
         results: The results of the run.
         forecast: Series that were forecast tonight.
         before: Series of the newest earlier vintage; None for a first night.
+        retracted: A sentence for each vintage that a person has taken back.
 
     Returns:
-        One row for the champion, then one per change of the forecasting model, series, history and contract.
+        One row for the champion, then one per change of the forecasting model, series, history, vintages and contract.
     """
     return (
         _champion(results),
         *_forecasting_model(results),
         *_new_series(forecast, before),
         *_revisions(results.revised),
+        *(HealthRow("Retracted", sentence) for sentence in retracted),
         *(
             HealthRow("Contract", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
             for change in results.rewritten[:MAX_CHANGES]
@@ -43,8 +47,9 @@ def _champion(results: RunResults) -> HealthRow:
     if not isinstance(registered, RegistrationResult):
         label = results.champion.label if results.champion else "none"
         return HealthRow("Champion", label, unregistered_reason(results) or "No promotion was decided in this run.")
-    label = registered.champion.label if registered.champion else "none"
-    value = f"{label} is new" if registered.moved else f"{label} stays" if registered.champion else "none yet"
+    if not registered.champion:
+        return HealthRow("Champion", "none yet", registered.reason)
+    value = f"{registered.champion.label} {'is new' if registered.moved else 'stays'}"
     return HealthRow("Champion", value, registered.reason, "good")
 
 
@@ -68,7 +73,7 @@ def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow
     if not isinstance(revised, RevisionsResult) or revised.table is None:
         return ()
     state: steps.Verdict = "watch" if revised.rewritten or revised.gone else "good"
-    note = f"since the night before; all in {revised.table.uri}, the first: {revised.first}"
+    note = f"since the night before, the first: {revised.first}; all in {revised.table.uri}"
     return (HealthRow("Past values", revised.sentence, note, state),)
 
 

@@ -35,13 +35,12 @@ def health_rows(
     counts = results.validated.health
     newest = clean.loc[clean["y"].notna(), "ds"].max()  # before the cutoff if closed steps have passed since
     rejected: steps.Verdict = "watch" if counts.quarantined else "good"
+    ahead = f"plus {formatting.count(counts.known_ahead)} known ahead" if counts.known_ahead else ""
     left_out = [
         f"{len(names)} {word}" for word, names in (("ended", counts.ended), ("excluded", counts.set_aside)) if names
     ]
     return (
-        HealthRow(
-            "Rows read", formatting.count(counts.read), f"plus {formatting.count(counts.known_ahead)} known ahead"
-        ),
+        HealthRow("Rows read", formatting.count(counts.read), ahead),
         HealthRow("Rows used", formatting.count(counts.used), _row_sum(counts), "good"),
         HealthRow("Rows in quarantine", formatting.count(counts.quarantined), "", rejected),
         HealthRow("Series", formatting.count(counts.series), ", ".join(left_out)),

@@ -55,11 +55,6 @@ def render_failure_page(
     """
     latest = _read_latest(run.pipeline, store)
     quarantine = error.quarantine if isinstance(error, ContractBroken) else None
-    published = "No earlier forecast has been published."
-    if len(latest):
-        published = (
-            f"Readers still see the forecast with cutoff {latest['cutoff'].max():%Y-%m-%d %H:%M} UTC" + ", below."
-        )
     series = series_charts.SeriesCharts(pd.DataFrame(), latest, None)
     times = latest.get("ds", pd.Series(dtype="datetime64[us, UTC]"))
     clock = choose_clock(times, question.view.freq, question.view.zone)
@@ -69,7 +64,8 @@ def render_failure_page(
         zone=question.view.zone,
         run_id=run.run_id,
         failure=describe_error(error, step),
-        published=published,
+        cutoff=latest["cutoff"].max() if len(latest) else None,
+        clock=clock,
         rules=rules_broken(quarantine, store),
         quarantine=quarantine,
         rerun=rerun,

@@ -71,6 +71,7 @@ class ReportData:
     verdict: Verdict
     lines: tuple[str, ...]
     failures: tuple[FailureRow, ...] = ()
+    warnings: tuple[str, ...] = ()  # what to look at besides failures; the last line names all
 
     leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage; best first
     metric: str

@@ -14,17 +14,32 @@ MAX_NAMES = 5
 
 def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
     """Return the verdict and three lines: what was published, how good it is, what to look at."""
-    warnings = [*_step_warnings(results), *_data_warnings(results)]
+    warnings = list_warnings(results)
     state: steps.Verdict = "watch" if warnings else "good"
     last = f"Look at: {'; '.join(warnings)}." if warnings else "Nothing to worry about."
     return state, (_published_line(results), _quality_line(results), last)
 
 
+def list_warnings(results: RunResults) -> tuple[str, ...]:
+    """Return what to look at, each as one clause; empty after a good night."""
+    return (*_failures(results), *list_other_warnings(results))
+
+
+def list_other_warnings(results: RunResults) -> tuple[str, ...]:
+    """Return what to look at besides failed steps, which the page shows in a box of their own."""
+    return (*_step_warnings(results), *_data_warnings(results))
+
+
+def _failures(results: RunResults) -> list[str]:
+    return [f"{failure.step} failed: {failure.reason}" for failure in results.failures]
+
+
 def _step_warnings(results: RunResults) -> list[str]:
-    """Return warnings about failed steps, a fallback, drift and models with a short memory."""
-    warnings = [*results.notices, *(f"{failure.step} failed: {failure.reason}" for failure in results.failures)]
+    """Return warnings about the store, a fallback, drift and models with a short memory."""
+    warnings = [*results.notices]
     if results.forecasted and results.forecasted.rung.degraded_reason:
-        warnings.append(f"the champion did not forecast: {results.forecasted.rung.degraded_reason}")
+        absent = "the champion did not forecast" if results.champion else "the pipeline has no champion"
+        warnings.append(f"{absent}: {results.forecasted.rung.degraded_reason}")
     warnings += [
         f"{len(part.series)} series not forecast by the main model but by {part.candidate.label}: "
         f"{first_names(part.series)} ({part.reason})"

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime, ValidationError
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from tasks.storage.layout import parse_vintage, retracted_dir, retraction_uri
+from tasks.storage.layout import forecasts_dir, parse_vintage, retracted_dir, retraction_uri
 from tasks.storage.store import Store
 
 
@@ -50,6 +50,14 @@ def list_retractions(pipeline: str, store: Store) -> dict[datetime, Retraction]:
     """Return the retracted vintages of a pipeline that were not published again, by as-of, the oldest first."""
     records = {parse_vintage(uri): _read(uri, store) for uri in store.list_files(retracted_dir(pipeline))}
     return {moment: record for moment, record in records.items() if moment and record}
+
+
+def retracted_since_last_night(pipeline: str, as_of: datetime, store: Store) -> tuple[Retraction, ...]:
+    """Return what was taken back since the newest vintage before `as_of`: later vintages, and older ones since then."""
+    published = (parse_vintage(uri) for uri in store.list_files(forecasts_dir(pipeline)))
+    last = max((moment for moment in published if moment and moment < as_of), default=None)
+    records = (record for moment, record in list_retractions(pipeline, store).items() if moment < as_of)
+    return tuple(record for record in records if not last or record.as_of > last or last < record.at <= as_of)
 
 
 def mark_published_again(pipeline: str, as_of: datetime, store: Store, now: datetime) -> None:

@@ -52,21 +52,22 @@ def test_every_pipeline_has_a_deployment_with_a_form() -> None:
     ]
     schema = deployment._parameter_openapi_schema.model_dump()
     fields = schema["properties"]
-    assert list(fields) == ["pipeline", "version", "reason"]
+    assert list(fields) == ["pipeline", "reason", "version"]
+    assert schema["required"] == ["pipeline", "reason"]
     assert "nyc-delays" in fields["pipeline"]["enum"]
-    assert [fields[name]["title"] for name in fields] == ["Pipeline", "Version", "Reason"]
+    assert [fields[name]["title"] for name in fields] == ["Pipeline", "Reason", "Version"]
     assert deployment.parameters == {"pipeline": "nyc-delays"}
     assert deployment.entrypoint == "flows.promote.promote"
 
 
 def test_flow_promotes_and_says_who_and_why(shop: Store) -> None:
     before = version_now(shop)
-    facts = promote.fn("shop", 9, "weekends")
+    facts = promote.fn("shop", "weekends", 9)
     assert (facts["champion"].split()[-1], facts["previous"].split()[-1]) == ("v9", f"v{before}")
     assert (facts["by"], facts["reason"]) == (person(), "weekends")
     assert version_now(shop) == "9"
     with pytest.raises(SpecError, match="the reason is empty"):
-        promote.fn("shop", int(before))
+        promote.fn("shop", " ", int(before))
 
 
 def test_version_that_was_read_must_still_be_champion(shop: Store) -> None:

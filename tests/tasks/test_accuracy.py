@@ -91,7 +91,7 @@ def test_actuals_and_accuracy_are_published(
     assert accuracy["rows"].tolist() == [3, 3]
     actuals = pd.read_parquet(Path(store.root) / "actuals/pipeline=shop/vintage=2024-03-12T000000Z/actuals.parquet")
     assert len(actuals) == 6
-    assert done.sentence.startswith("the forecast of 2024-03-11 has mase ")
+    assert done.sentence.startswith("the forecast of 2024-03-11 has MASE ")
     assert done.sentence.endswith("of 6 actuals inside the interval")
 
 
@@ -128,7 +128,7 @@ def test_night_publishes_only_what_is_new_or_corrected(nights: Callable[..., Acc
     nothing = nights("2024-03-13")
     assert (nothing.actuals, nothing.accuracy) == (None, None)
     assert nothing.scores is not None
-    assert nothing.sentence.startswith("the forecast of 2024-03-11 has mase ")  # of all scores
+    assert nothing.sentence.startswith("the forecast of 2024-03-11 has MASE ")  # of all scores
     nights("2024-03-14", corrected=99.0)
     assert len(published(store, "actuals", "2024-03-12")) == 6
     assert published(store, "actuals", "2024-03-13").empty

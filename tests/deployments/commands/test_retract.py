@@ -2,20 +2,23 @@
 
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from data_contracts.errors import SpecError
 from deployments.commands.retract import NoSuchVintage, retract_vintage
+from deployments.commands.show import newest_forecasts
 from deployments.maintenance.fsck import check_store
 from deployments.maintenance.gc import collect_garbage
 from flows.pipeline.schedule import list_vintages, missing_nights
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.future import VintageRetracted, refuse_retracted
+from flows.runs.page_context import collect_page_context
+from flows.settings import Settings
 from tasks.storage import vintages
-from tasks.storage.retractions import list_retractions, retraction_of
+from tasks.storage.retractions import list_retractions, retracted_since_last_night, retraction_of
 from tasks.storage.snapshots import restore_latest_history
 from tasks.storage.store import Store
 
@@ -53,6 +56,26 @@ def damage(store: Store) -> list[str]:
 
 def vintage(night: datetime) -> str:
     return f"forecasts/pipeline=shop/vintage={night:%Y-%m-%dT%H%M%SZ}/forecasts.parquet"
+
+
+def test_show_and_the_page_of_the_next_night_name_a_retraction(shop: Store) -> None:
+    retract_vintage("shop", "2024-02-29", "wrong calendar")
+    (sentence,) = newest_forecasts("shop", None)[0]["retracted"]
+    assert sentence.startswith("the vintage as of 2024-02-29 00:00 UTC was retracted by ")
+    assert f"Retracted     {sentence}" in newest_forecasts("shop", None)[1]
+    spec = PipelineSpec.read("shop", Settings().pipelines)
+    retracted = [
+        collect_page_context(spec, night, Settings()).retracted for night in (*NIGHTS, datetime(2024, 3, 1, tzinfo=UTC))
+    ]
+    assert retracted == [(), (), (sentence,)]
+
+
+def test_retraction_of_an_older_vintage_is_news_only_until_the_next_night(shop: Store) -> None:
+    retract_vintage("shop", "2024-02-28", "wrong calendar")
+    record = retraction_of("shop", NIGHTS[0], shop)
+    assert record is not None
+    assert retracted_since_last_night("shop", datetime(2024, 3, 1, tzinfo=UTC), shop) == ()
+    assert retracted_since_last_night("shop", record.at + timedelta(hours=1), shop) == (record,)
 
 
 def test_retracted_vintage_leaves_forecasts_and_latest_moves_back(shop: Store) -> None:

@@ -16,6 +16,7 @@ def test_plot_of_zeros_has_no_bars():
         {"unique_id": "a", "ds": times, "y_hat": [0.0, 0.0], "source": "linear", "model_name": "linear"}
     )
     assert "Series a" in plot(rows, "Europe/Berlin")
+    assert plot(rows, "Europe/Berlin").count("linear") == 1  # a baseline is its own source
 
 
 def test_seconds_of_each_step_are_shown_and_cached_steps_are_named():

@@ -1,8 +1,9 @@
 """A first forecast started with *Run* in the Prefect UI, in a real browser, and the artifacts of the run.
 
-With NIGHTCAST_SCREENSHOTS=FOLDER each step is saved as a screenshot.
+With NIGHTCAST_SCREENSHOTS=FOLDER each step is saved as screenshots: wide, on a phone, and in dark colours.
 """
 
+import json
 import os
 import re
 import shutil
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pandas as pd
 import pytest
 
@@ -21,6 +23,8 @@ from tests.deployments.conftest import user_environment
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PAGE_TIMEOUT_MS = 60_000
+HEIGHT = 1400  # a form fits
+MODES = {"wide": (1440, "light"), "phone": (390, "light"), "dark": (1440, "dark")}
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,7 +36,7 @@ pytestmark = [
 def page() -> Iterator[Any]:
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": 1300, "height": 1400})
+        page = browser.new_page(viewport={"width": 1440, "height": HEIGHT})
         page.set_default_timeout(PAGE_TIMEOUT_MS)
         yield page
         browser.close()
@@ -43,9 +47,12 @@ def keep(page) -> Callable[[str], None]:
     folder = os.environ.get("NIGHTCAST_SCREENSHOTS")
 
     def keep(name: str) -> None:
-        if folder:
+        for mode, (width, colours) in MODES.items() if folder else ():
+            page.set_viewport_size({"width": width, "height": HEIGHT})
+            page.emulate_media(color_scheme=colours)
             page.wait_for_timeout(1500)
-            page.screenshot(path=str(Path(folder) / f"{name}.png"), full_page=True)
+            page.screenshot(path=str(Path(folder) / f"{name}-{mode}.png"), full_page=True)
+        page.emulate_media(color_scheme="light")
 
     return keep
 
@@ -57,7 +64,6 @@ def test_run_started_by_the_form_completes_with_artifacts(up, page, keep):
     keep("0-login")
     page.get_by_role("button", name="Login", exact=True).click()
     row = page.locator("tr", has_text="nightly").filter(has_text="small")
-    keep("1-deployments")
     row.get_by_text("small", exact=True).first.click()
     page.wait_for_url("**/deployments/deployment/*")
     keep("2-deployment")
@@ -101,6 +107,9 @@ def test_run_started_by_the_form_completes_with_artifacts(up, page, keep):
     page.get_by_text("twin-outcome").first.click()
     page.get_by_text("24 forecasts for 2 series").first.wait_for()
     keep("5-outcome")
+    page.goto(f"{up.ready['prefect']}/deployments")
+    page.get_by_text("backfill").first.wait_for()
+    keep("1-deployments")
 
 
 def test_plot_and_morning_page_open_from_their_links(up, page, keep):
@@ -126,7 +135,7 @@ def test_mlflow_link_of_the_artifact_opens_the_run(up, page, keep):
     )
     page.goto(link)
     page.get_by_text("gru-8-s12").first.wait_for()
-    keep("7-mlflow")
+    keep("7-mlflow-run")
 
 
 def test_prefect_command_line_starts_a_run(up):
@@ -147,3 +156,38 @@ def test_rest_api_starts_a_run_with_overrides(up):
     with up.client() as client:
         lines = client.post("/logs/filter", json={"logs": {"flow_run_id": {"any_": [run]}}}).json()
     assert any("train" in line["message"] and "rnn-4" in line["message"] for line in lines)
+
+
+def test_mlflow_opens_on_experiments_without_a_notice(up, page, keep):
+    page.goto("about:blank")
+    page.context.clear_cookies()
+    page.goto(up.ready["mlflow"])
+    page.get_by_text("twin", exact=True).first.wait_for()
+    assert page.url.endswith("#/experiments")
+    keep("8-experiments")
+    text = page.locator("body").inner_text()
+    assert "usage data" not in text
+    assert "MLflow Assistant" not in text
+
+
+def test_mlflow_compares_runs_and_describes_the_model(up, page, keep):
+    api = f"{up.ready['mlflow']}/api/2.0/mlflow"
+    found = httpx.get(f"{api}/experiments/get-by-name", params={"experiment_name": "small"}).json()
+    key = found["experiment"]["experiment_id"]
+    runs = httpx.post(f"{api}/runs/search", json={"experiment_ids": [key]}).json()["runs"]
+    page.goto(f"{up.ready['mlflow']}/#/experiments/{key}?workflowType=machine_learning")
+    for name in ("rnn-4-s12 2024-01-28 03:00", "gru-8-s12 2024-01-29 03:00"):
+        page.get_by_text(name).first.wait_for()
+    keep("8-runs")
+    chosen = json.dumps([run["info"]["run_id"] for run in runs[:2]])
+    page.goto(f"{up.ready['mlflow']}/#/compare-runs?runs={chosen}&experiments={json.dumps([key])}")
+    page.get_by_text("Comparing 2 Runs").first.wait_for()
+    for section in ("Parameters", "Metrics"):
+        page.get_by_text(section, exact=True).last.wait_for()
+    keep("8-compare")
+    page.goto(f"{up.ready['mlflow']}/#/models/small")
+    page.get_by_text("nightcast promote small VERSION").first.wait_for()
+    keep("9-model")
+    page.goto(f"{up.ready['mlflow']}/#/models/small/versions/1")
+    page.get_by_text("of pipeline small, as of 2024").first.wait_for()
+    keep("9-version")

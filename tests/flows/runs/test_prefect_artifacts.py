@@ -24,13 +24,19 @@ def left():
 
 def test_night_creates_artifacts_with_stable_keys(two_nights):
     found = left()
-    assert {"ports-outcome", "ports-leaderboard", "ports-forecast", "training-gru-16-s12"} <= set(found)
+    assert {"ports-outcome", "ports-leaderboard", "ports-forecast", "ports-training-gru-16-s12"} <= set(found)
     assert len(found["ports-outcome"]) >= 2  # a night later the same key has a new version
     assert any("# nightly of 2024-02-08 00:00" in str(one.data) for one in found["ports-outcome"])
     board = json.loads(str(found["ports-leaderboard"][0].data))
     assert {"model_name", "role", "mase", "wql"} <= set(board[0])
     assert str(found["ports-forecast"][0].data).startswith("data:image/svg+xml;base64,")
-    assert found["training-gru-16-s12"][0].data == 100.0
+    assert found["ports-training-gru-16-s12"][0].data == 100.0
+
+
+def test_task_run_that_trains_is_named_after_its_network(two_nights):
+    with get_client(sync_client=True) as client:
+        names = {run.name for run in client.read_task_runs(limit=200)}
+    assert {"train gru-16-s12", "validate"} <= names
 
 
 def test_failed_night_has_an_outcome_artifact_with_the_same_key(world):

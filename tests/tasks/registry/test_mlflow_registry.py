@@ -142,3 +142,18 @@ def test_folder_is_named_as_a_registry_that_mlflow_refuses(uri, refused):
     if problem:
         assert f"NIGHTCAST_MLFLOW_URI is the folder {uri!r}" in problem
         assert "sqlite:///mlflow.db" in problem
+
+
+def test_run_and_model_say_what_they_are(registry: ModelRegistry) -> None:
+    tags = {"nightcast.as_of": "2024-02-08T01:00:00+02:00"}
+    night = logged("n1").model_copy(update={"tags": tags, "description": "gru of pipeline ports."})
+    key = registry.log_model(night, "night-1")
+    run = registry.client.get_run(key)
+    assert run.info.run_name == f"{night.name} 2024-02-07 23:00"
+    assert run.data.tags["mlflow.note.content"] == "gru of pipeline ports."
+    registry.register_version("n1", key, "night-1")
+    assert (
+        f"nightcast promote {registry.pipeline} VERSION"
+        in registry.client.get_registered_model(registry.pipeline).description
+    )
+    assert registry.client.get_run(registry.log_model(logged("n2"), "night-1")).info.run_name == night.name

@@ -104,11 +104,11 @@ def test_run_and_version_say_where_the_model_comes_from(root: Path) -> None:
     for tags in (version.tags, run.data.tags):
         assert {f"nightcast.{name}": value for name, value in expected.items()}.items() <= tags.items()
         assert tags["nightcast.release"]
-    assert version.description.startswith("**gru-8** of pipeline **ports**, as of 2024-03-02 06:00 UTC.")
+    assert version.description.startswith("gru-8 of pipeline ports, as of 2024-03-02 06:00 UTC.")
     assert run.data.params["model.cell"] == NETWORK.recurrent.model["cell"]
     assert run.data.params["training.threads"] == str(NETWORK.recurrent.training.threads)
     (logged,) = run.inputs.dataset_inputs
-    assert (logged.dataset.name, logged.dataset.digest) == ("clean", "c" * 36)
+    assert (logged.dataset.name, logged.dataset.digest) == ("clean", "c" * 16)
     assert json.loads(logged.dataset.source) == {"uri": f"{root}/artifacts/clean/c.parquet"}
     assert json.loads(logged.dataset.profile) == {"rows": 72}
 

@@ -24,6 +24,18 @@ def test_new_champion_is_named_with_the_reason() -> None:
     )
 
 
+def test_night_without_a_champion_is_not_fine() -> None:
+    none = RegistrationResult(champion=None, moved=False, reason="gru-8 does not beat linear", decision=artifact())
+    assert list_changes(run_results(registered=none), [], None)[0] == HealthRow(
+        "Champion", "none yet", "gru-8 does not beat linear"
+    )
+
+
+def test_retracted_vintage_is_a_change() -> None:
+    rows = list_changes(run_results(), [], None, ["the vintage as of noon was retracted by eve"])
+    assert rows[1:] == (HealthRow("Retracted", "the vintage as of noon was retracted by eve"),)
+
+
 def test_fallback_is_named_with_the_reason() -> None:
     rung = Fallback(candidate=BASELINE, degraded_reason="the champion can't forecast")
     served = ForecastResult(table=artifact(), published=artifact(), rung=rung, last=AS_OF, series=2)
@@ -43,7 +55,7 @@ def test_changes_of_history_and_contract_are_listed() -> None:
     revised = RevisionsResult(rewritten=3, table=table, first="a at noon")
     change = Change(where="y", what="is required now", effect="breaking")
     rows = list_changes(run_results(revised=revised, rewritten=(change,)), [], None)
-    note = "since the night before; all in artifacts/revisions/1.parquet, the first: a at noon"
+    note = "since the night before, the first: a at noon; all in artifacts/revisions/1.parquet"
     assert rows[1:] == (
         HealthRow("Past values", "3 rewritten", note, "watch"),
         HealthRow("Contract", "y: is required now", "breaking", "watch"),

@@ -223,9 +223,34 @@ def test_rows_of_a_fallback_are_reported_with_their_reason() -> None:
     data = report_data()
     rows = data.forecast.assign(source="last_vintage", degraded_reason="no rows for three days")
     text = Reader(render_page(dataclasses.replace(data, forecast=rows))).text
-    assert "Not every row comes from the champion." in text
+    assert "No row comes from a champion." in text
     assert "no rows for three days" in text
-    assert "Not every row" not in Reader(render_page(data)).text
+    half = pd.concat([rows.iloc[:24], data.forecast.iloc[24:]])
+    assert (
+        "Not every row comes from the champion." in Reader(render_page(dataclasses.replace(data, forecast=half))).text
+    )
+    assert "from the champion." not in Reader(render_page(data)).text
+
+
+def test_several_warnings_are_a_list_and_one_is_the_last_line() -> None:
+    lines = ("48 forecasts.", "No promotion.", "Look at: 4 rows are in quarantine; drift: all moved.")
+    two = report_data(verdict="watch", lines=lines, warnings=("4 rows are in quarantine", "drift: all moved"))
+    page = render_page(two)
+    assert "<li>4 rows are in quarantine</li><li>Drift: all moved</li>" in page
+    assert lines[2] not in page
+    page = render_page(dataclasses.replace(two, warnings=("4 rows are in quarantine",)))
+    assert f"<p>{lines[2]}</p>" in page
+
+
+def test_failed_step_is_named_in_its_box_alone() -> None:
+    failure, lines = (
+        FailureRow("register", "MLflow is down"),
+        ("48 forecasts.", "?", "Look at: register failed: MLflow is down."),
+    )
+    page = render_page(report_data(verdict="watch", lines=lines, failures=(failure,)))
+    assert lines[2] not in page
+    assert "Look at" not in page
+    assert "<li>4 rows</li>" in render_page(report_data(lines=lines, failures=(failure,), warnings=("4 rows",)))
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, 0.0, -1e12, 1e12])

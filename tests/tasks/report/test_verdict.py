@@ -10,7 +10,7 @@ from data_contracts.contract_diff import Change
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import SeriesFallback, SeriesWithoutForecast
-from tasks.report.verdict import verdict
+from tasks.report.verdict import list_warnings, verdict
 from tasks.results.run import RunResults
 from tasks.results.steps import (
     EvaluationResult,
@@ -62,6 +62,15 @@ def test_baseline_that_replaces_the_champion_is_named_with_the_reason() -> None:
     assert state == "watch"
     assert lines[0] == "48 forecasts for 2 series, by baseline seasonal_naive as a fallback."
     assert lines[2] == "Look at: the champion did not forecast: the champion can't forecast."
+
+
+def test_first_night_without_a_champion_does_not_blame_one() -> None:
+    baseline = Candidate(name="linear", role="baseline", bundle=artifact())
+    rung = Fallback(candidate=baseline, degraded_reason="no model has beaten every baseline yet")
+    served = ForecastResult(table=artifact(), published=artifact(), rung=rung, last=AS_OF, series=2)
+    none = RegistrationResult(champion=None, moved=False, reason="gru-8 does not beat linear", decision=artifact())
+    results = run_results(forecasted=served, registered=none, incumbent=None)
+    assert list_warnings(results) == ("the pipeline has no champion: no model has beaten every baseline yet",)
 
 
 @pytest.mark.parametrize(
