@@ -59,7 +59,8 @@ def bundle_of(spec: RecurrentSpec, members: int = 1, statics: tuple[int, ...] = 
                 parameter.add_(0.1 * torch.randn_like(parameter))  # no weight is left at zero
         tensors |= {tensor_prefix(member) + name: value.numpy() for name, value in network.state_dict().items()}
     settings = RecurrentSettings(
-        view=VIEW, quantiles=LEVELS, whole=False, model=spec.model_dump(mode="json"), shape=shape.model_dump(mode="json"),
+        view=VIEW, quantiles=LEVELS, whole=False, model=spec.model_dump(mode="json"),
+        shape=shape.model_dump(mode="json"),
         training=TrainingRecord(threads=1), members=members, lags=(24,) * echoes, floor=1.0, target=(0.0, 1.0),
         vocabulary=tuple({str(code): code for code in range(1, size)} for size in statics),
     )  # fmt: skip
