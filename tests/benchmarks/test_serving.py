@@ -1,0 +1,152 @@
+"""Measurements of the service over HTTP: wrk at 1, 8 and 64 connections, beside `mlflow models serve`, same model.
+
+One night of a small pipeline is run for it. wrk runs on the same machine and takes a part of it. `cold start` is the
+time from starting the process to the first /ready, and the memory is that of the process then.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+import pytest
+
+pytestmark = [pytest.mark.benchmark, pytest.mark.skipif(not shutil.which("wrk"), reason="wrk is not installed")]
+
+NIGHTCAST = str(Path(sys.executable).parent / "nightcast")
+MLFLOW = str(Path(sys.executable).parent / "mlflow")
+SCRIPT = Path(__file__).with_name("serving.lua")
+CONNECTIONS = (1, 8, 64)
+SECONDS = 8
+SERIES, HOURS, HORIZON = 20, 24 * 60, 24
+PIPELINE = """
+name: load
+source: {kind: csv, path: load.csv}
+columns: {unique_id: unique_id, ds: ds, y: y}
+freq: h
+windowing: {horizon: 24, lookback: 168}
+models: [{cell: lstm, hidden: 64, layers: 2}]
+training: {max_epochs: 2, windows_per_epoch: 2000}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a pipeline and a store after one night."""
+    folder = tmp_path_factory.mktemp("load")
+    draw, times = np.random.default_rng(0), pd.date_range("2024-01-01", periods=HOURS, freq="h")
+    wave = 10 + 3 * np.sin(2 * np.pi * np.arange(HOURS) / 24)
+    parts = [
+        pd.DataFrame({"unique_id": f"s{number:02d}", "ds": times, "y": wave + draw.standard_normal(HOURS)})
+        for number in range(SERIES)
+    ]
+    pd.concat(parts).to_csv(folder / "load.csv", index=False)
+    (folder / "load.yaml").write_text(PIPELINE)
+    command = [NIGHTCAST, "nightly", "load.yaml", "--as-of", str(times[-1] + pd.Timedelta(hours=1)), "--no-server"]
+    subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextlib.contextmanager
+def running(command: list[str], folder: Path, url: str) -> Iterator[dict[str, float]]:
+    """Run a server until `url` answers 200; give seconds and memory of the start."""
+    environment = os.environ | {
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/store/mlflow/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true",
+        "NIGHTCAST_PIPELINES": str(folder),
+    }  # fmt: skip
+    begin = time.perf_counter()
+    with (folder / "server.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+    try:
+        while True:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(url, timeout=5).status_code == 200:
+                    break
+            if process.poll() is not None or time.perf_counter() - begin > 300:
+                raise RuntimeError((folder / "server.log").read_text()[-2000:])
+            time.sleep(0.05)
+        seconds = time.perf_counter() - begin
+        members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        yield {"seconds": seconds, "mib": sum(member.memory_info().rss for member in members) / 2**20}
+    finally:
+        for member in psutil.Process(process.pid).children(recursive=True):
+            member.terminate()
+        process.terminate()
+        process.wait(60)
+
+
+def load(url: str, body: Path, connections: int) -> dict[str, Any]:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{SECONDS}s", "--timeout", "30s", "-s", str(SCRIPT), url]
+    done = subprocess.run(command, env=os.environ | {"BODY": str(body)}, capture_output=True, text=True, check=True)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("RESULT "))
+    return json.loads(line.removeprefix("RESULT "))
+
+
+def measure(label: str, url: str, body: Path) -> list[str]:
+    lines = []
+    for connections in CONNECTIONS:
+        result = load(url, body, connections)
+        rate = result["requests"] / result["seconds"]
+        times = f"p50 {result['p50_ms']:8.2f} ms  p99 {result['p99_ms']:8.2f} ms"
+        lines.append(
+            f"{label:34s} {connections:3d} clients  {times}  {rate:8.1f} requests/s  failed {result['failed']}"
+        )
+    return lines
+
+
+def write_bodies(folder: Path) -> dict[str, Path]:
+    history = pd.read_csv(folder / "load.csv")
+    history = history[history["unique_id"] == "s00"].tail(168)
+    last = pd.Timestamp(history["ds"].iloc[-1])
+    rows = [
+        {"unique_id": "s00", "ds": f"{pd.Timestamp(ds):%Y-%m-%dT%H:%M:%SZ}", "y": y}
+        for ds, y in zip(history["ds"], history["y"], strict=True)
+    ]
+    split = {"columns": ["unique_id", "ds", "y"], "data": [[row["unique_id"], row["ds"], row["y"]] for row in rows]}
+    seen = {"unique_id": "s00", "ds": f"{last:%Y-%m-%dT%H:%M:%SZ}", "y": float(history["y"].iloc[-1])}
+    bodies = {
+        "known": {"series": ["s00"]},
+        "observe": {"observations": [seen]},
+        "history": {"history": rows},
+        "mlflow": {"dataframe_split": split},
+    }
+    paths = {name: folder / f"{name}.json" for name in bodies}
+    for name, body in bodies.items():
+        paths[name].write_text(json.dumps(body))
+    return paths
+
+
+def test_service_beside_mlflow_models_serve(folder, capsys):
+    bodies, lines = write_bodies(folder), []
+    for engine in ("torch", "onnx"):
+        port = free_port()
+        url, command = f"http://127.0.0.1:{port}", [NIGHTCAST, "serve", "load", "--port", str(port), "--engine", engine]
+        with running(command, folder, f"{url}/ready") as start:
+            lines.append(f"{engine}: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
+            lines += measure(f"{engine}: known series", f"{url}/v1/forecast", bodies["known"])
+            lines += measure(f"{engine}: observe and forecast", f"{url}/v1/observe", bodies["observe"])
+            lines += measure(f"{engine}: history of 168 rows", f"{url}/v1/forecast", bodies["history"])
+    port = free_port()
+    command = [MLFLOW, "models", "serve", "-m", "models:/load@champion", "--port", str(port), "--env-manager", "local"]
+    with running(command, folder, f"http://127.0.0.1:{port}/ping") as start:
+        lines.append(f"mlflow models serve: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
+        lines += measure("mlflow: history of 168 rows", f"http://127.0.0.1:{port}/invocations", bodies["mlflow"])
+    with capsys.disabled():
+        print("\n" + "\n".join(lines))
