@@ -59,6 +59,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         "metric": evaluated.metric,
         "decision": evaluated.decision,
         "health": newest.row_counts,
+        "anomalies": newest.anomalies,
         "forecasts": published[0],
         "rows": len(forecasts),
         "manifest": newest.manifest,
@@ -125,6 +126,7 @@ def format_health(facts: dict[str, Any], age: timedelta) -> str:
     old = f"{hours:,.0f} h" if hours < MAX_HOURS else f"{hours / 24:,.0f} days"
     lines = ["", f"Verdict       {facts['verdict']}, of the night as of {facts['as_of'][:16]}, which is {old} ago"]
     lines += [f"              {line}" for line in facts["lines"]]
+    rows += [] if facts["anomalies"] is None else [f"{facts['anomalies']:,} anomalies"]
     return "\n".join([*lines, f"Health        {', '.join(rows)}"] if rows else lines)
 
 
