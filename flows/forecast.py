@@ -48,7 +48,8 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            past=past, realised=realised, anomalies=anomalies, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            past=past, realised=realised, anomalies=anomalies, revised=revised, rewritten=run.rewritten,
+            notices=run.notices,
             by_hand=describe_manual_decisions(spec.name, standing + timedelta(seconds=1), store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip

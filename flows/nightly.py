@@ -53,16 +53,14 @@ def nightly(
         forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
-        sources = ErrorSources(
-            context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated
-        )
+        sources = ErrorSources(context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         drifted = watch_drift.attempt(clean, cutoff, spec.forecast_setup, spec.drift, night, store)
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, past=past,
-            realised=realised, anomalies=anomalies, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
-            by_hand=describe_manual_decisions(spec.name, run.as_of, store),
+            realised=realised, anomalies=anomalies, drifted=drifted, revised=revised, rewritten=run.rewritten,
+            notices=run.notices, by_hand=describe_manual_decisions(spec.name, run.as_of, store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)

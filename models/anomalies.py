@@ -27,7 +27,7 @@ def scaled_errors(
     Args:
         y: Actuals, (n,); NaN gives NaN.
         median: Median forecasts, (n,), in the units of y.
-        lower: Lowest quantile, (n,); NaN or the median itself if there is none below the median.
+        lower: Lowest quantile, (n,); NaN or the median itself if no quantile is below it.
         upper: Highest quantile, (n,), likewise.
         scale: A typical change of the series, (n,) or a number, in the units of y; NaN or 0 if it never changed. A half
             width is at least a tenth of it, so that an interval without width does not make every error an anomaly.

@@ -7,6 +7,7 @@ new actuals ──> newest forecast before each ──> scaled errors ──> p-
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 from pydantic import Field, ValidationError
 
@@ -118,7 +119,7 @@ def find_anomalies(
         tested = with_scaled_errors(match_newest(new, vintages), scales)
     if len(tested):
         result, table = _compare(tested, errors.without(tested), clean, spec.rate)
-        table.insert(2, AS_OF, pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index))
+        table[AS_OF] = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
         published = add_id_columns(table[[*COLUMNS, "is_anomaly"]], clean, setup.id_columns)
         uri = vintage_uri("anomalies", context.pipeline, context.as_of)
         result = result.model_copy(update={"table": store.publish(store.put(published, "anomalies"), uri)})
@@ -169,9 +170,8 @@ def _publish_errors(
     candidates = evaluated.candidates if evaluated else ()
     labels = [model.label for model in candidates if model.bundle.digest == champion.bundle.digest]
     sample = errors.sample_of(champion.name, labels[0] if labels else champion.label, 1).errors
-    rows, steps = sample.T.shape[1], sample.shape[1]
-    table = pd.DataFrame({"step": pd.Series(range(1, steps + 1), dtype="int16").repeat(rows), "scaled_error": sample.T.reshape(-1)})
-    table = table.dropna(ignore_index=True)
+    steps = np.arange(1, sample.shape[1] + 1, dtype=np.int16).repeat(len(sample))
+    table = pd.DataFrame({"step": steps, "scaled_error": sample.T.reshape(-1)}).dropna(ignore_index=True)
     if table.empty:
         return None
     table.insert(0, "model_version", champion.version)

@@ -105,7 +105,9 @@ def read(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name, also of a folder in the store alone.")],
     table: Annotated[
         str,
-        typer.Option(help="forecasts, actuals, accuracy, anomalies, comparison (forecast and actual), history, changes."),
+        typer.Option(
+            help="forecasts, actuals, accuracy, anomalies, comparison (forecast and actual), history, changes."
+        ),
     ] = "forecasts",
     as_of: Annotated[
         str | None, typer.Option(help="Only what was published for nights at or before this instant.")

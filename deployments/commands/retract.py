@@ -16,7 +16,6 @@ from tasks.storage.inventory import remove_empty_folders
 from tasks.storage.layout import (
     VINTAGE_FORMAT,
     artifacts_dir,
-    latest_errors_uri,
     latest_history_uri,
     latest_uri,
     retracted_dir,
@@ -134,5 +133,4 @@ def _move_latest_back(spec: PipelineSpec, store: Store) -> datetime | None:
     with store.fenced_write():
         files.remove(store.root, latest_uri(spec.name))
         files.remove(store.root, latest_history_uri(spec.name))
-        files.remove(store.root, latest_errors_uri(spec.name))
     return None

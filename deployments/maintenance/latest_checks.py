@@ -69,25 +69,24 @@ def check_latest_errors(index: StoreIndex) -> Iterator[Damage]:
     """Check that the errors under `latest/` are those of a night; what a night has just written may have no record."""
     folder = artifacts_dir("errors")
     for pipeline in index.pipelines:
-        uri, nights = latest_errors_uri(pipeline), dict[datetime, str]()
+        uri, nights = latest_errors_uri(pipeline), list[tuple[datetime, str]]()
         for record in index.records:
             if record.kind == "manifest" and record.pipeline == pipeline and record.night and record.night <= index.now:
-                tables = (item.uri for item in index.targets[record.uri] if item.uri.startswith(f"{folder}/"))
-                nights |= dict.fromkeys([record.night], next(tables, "")) if not index.was_collected(record) else {}
-        tables = {night: table for night, table in nights.items() if table}
+                targets = [] if index.was_collected(record) else index.targets[record.uri]
+                nights += [(record.night, item.uri) for item in targets if item.uri.startswith(f"{folder}/")]
         digest = index.digest(uri)
-        known = {kind_of(table).digest for table in tables.values()}
+        known = {kind_of(table).digest for _, table in nights}
         if digest in known or (digest and f"{folder}/{digest}.parquet" in index.files):
             continue
-        if digest is None and uri not in index.files and not tables:
+        if digest is None and uri not in index.files and not nights:
             continue
-        newest = max(tables, default=None)
-        intact = newest and index.digest(tables[newest]) == kind_of(tables[newest]).digest
-        message = index.describe_link(uri) or ("is missing" if digest is None else "is not a table of any night")
-        step = f"Run the night again: {index.rerun(pipeline, newest)}"
-        repair = Repair("publish latest", uri, tables[newest]) if newest and intact else None
-        step = f"--repair publishes it from {repair.source}" if repair else step
-        yield Damage(uri, "bad", message, "scores of new observations", step, repair, pipeline, is_unfinished=True)
+        intact = [table for _, table in sorted(nights) if index.digest(table) == kind_of(table).digest]
+        link = index.describe_link(uri)
+        message = link or ("is missing" if digest is None else "is not a table of any night")
+        repair = Repair("publish latest", uri, intact[-1]) if intact else None
+        rerun = index.rerun(pipeline, max(night for night, _ in nights) if nights else None)
+        step = f"--repair publishes it from {intact[-1]}" if intact else f"Run the night again: {rerun}"
+        yield Damage(uri, "bad", message, "scores of new observations", step, repair, pipeline, is_unfinished=not link)
 
 
 def _past(vintages: dict[datetime, str], index: StoreIndex) -> list[datetime]:

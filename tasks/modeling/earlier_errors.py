@@ -82,8 +82,9 @@ def with_scaled_errors(table: pd.DataFrame, scales: pd.Series) -> pd.DataFrame:
     Returns:
         The table with the error of each row in half widths of its interval.
     """
-    columns = [table[name].to_numpy(float) for name in ("y", "y_hat", "lower", "upper")]
-    return table.assign(scaled_error=anomalies.scaled_errors(*columns, table["unique_id"].map(scales).to_numpy(float)))
+    y, median, lower, upper = (table[name].to_numpy(float) for name in ("y", "y_hat", "lower", "upper"))
+    scale = table["unique_id"].map(scales).to_numpy(float)
+    return table.assign(scaled_error=anomalies.scaled_errors(y, median, lower, upper, scale))
 
 
 def collect_errors(
@@ -108,7 +109,8 @@ def collect_errors(
     actuals = clean.loc[clean["y"].notna(), [*ROW, "y"]]
     tables = [vintages[as_of].drop(columns="y", errors="ignore") for as_of in sorted(vintages, reverse=True)]
     parts = [with_interval(table).merge(actuals, "inner", ROW) for table in tables]
-    published, tested = _errors_of(parts, scales), _errors_of([] if backtest is None else [with_interval(backtest)], scales)
+    published = _errors_of(parts, scales)
+    tested = _errors_of([] if backtest is None else [with_interval(backtest)], scales)
     steps = pd.concat([published["step"], tested["step"]])
     marked = anomalous if len(anomalous) else pd.DataFrame({name: pd.Series(dtype="object") for name in ROW})
     return EarlierErrors(published, tested, marked[ROW], int(steps.max()) if len(steps) else 1)

@@ -72,9 +72,9 @@ def test_p_value_falls_with_the_distance() -> None:
 @pytest.mark.parametrize("level", [0.02, 0.05, 0.1, 0.3, 0.7])
 def test_p_values_of_exchangeable_errors_are_uniform(level: float) -> None:
     draw = np.random.default_rng(1)
-    values = draw.standard_t(3, (20_000, 100))  # 99 of a sample, and one that is new
+    values = draw.standard_t(3, (5_000, 100))  # 99 of a sample, and one that is new
     p_values = np.array([conformal_p_values(row[0], row[1:]).item() for row in values])
-    assert (p_values <= level).mean() == pytest.approx(level, abs=3 * np.sqrt(level * (1 - level) / 20_000))
+    assert (p_values <= level).mean() == pytest.approx(level, abs=3 * np.sqrt(level * (1 - level) / 5_000))
 
 
 def test_typical_size_of_a_step_with_few_errors_is_near_that_of_all_steps() -> None:
@@ -141,7 +141,7 @@ def test_benjamini_hochberg_without_tests_or_with_missing_ones() -> None:
 
 @pytest.mark.parametrize("rate", [0.05, 0.1])
 def test_share_of_clean_nights_with_an_alarm_is_the_rate(rate: float) -> None:
-    draw, alarms, nights, series = np.random.default_rng(3), 0, 4000, 5
+    draw, alarms, nights, series = np.random.default_rng(3), 0, 3000, 5
     size = exact_size(28 * series, series, rate)
     for _ in range(nights):  # correlated errors of 24 steps, the series of a night share their sample
         common = draw.normal(size=(size + series, 1))
