@@ -17,7 +17,7 @@ from models.anomalies import smallest_size
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
-from tasks.history.versions import ACTUALS_KEY, load_newest_versions
+from tasks.history.versions import ACTUALS_KEY, changed_rows, load_newest_versions
 from tasks.modeling.anomaly_tables import compare_with_samples, match_newest
 from tasks.modeling.earlier_errors import ROW, EarlierErrors, collect_errors, with_scaled_errors
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -108,6 +108,7 @@ def find_anomalies(
     clean, context = store.get(sources.clean), sources.context
     vintages = {pd.Timestamp(night.as_of): store.get(night.file) for night in sources.past}
     new = store.get(realised.actuals) if realised.actuals else pd.DataFrame(columns=[*ROW, "y"])
+    new = changed_rows(new[[*ROW, "y"]], earlier.anomalies, ACTUALS_KEY, exact=True)  # compared in an earlier night
     moment = new["ds"].min() if len(new) else pd.Timestamp(context.as_of)
     scales = mase_scales_before(clean, moment, setup.evaluation.season or setup.view.season)
     flags = earlier.anomalies
