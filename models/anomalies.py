@@ -114,10 +114,12 @@ def largest_errors(errors: np.ndarray, steps: np.ndarray) -> np.ndarray:
         Maxima, (units,), over these steps; of a unit that lacks some, over as many other steps; NaN if it has fewer.
     """
     chosen = errors[:, np.asarray(steps) - 1]
-    complete = np.isfinite(chosen).all(axis=1)
-    ordered = np.take_along_axis(errors, np.argsort(np.isnan(errors), axis=1, kind="stable"), axis=1)
-    others = ordered[:, : len(steps)].max(axis=1, initial=0.0)  # NaN if fewer were observed
-    return np.where(complete, np.max(chosen, axis=1, initial=0.0), others)
+    largest, gaps = np.max(chosen, axis=1, initial=0.0), ~np.isfinite(chosen).all(axis=1)
+    if gaps.any():
+        others = errors[gaps]
+        ordered = np.take_along_axis(others, np.argsort(np.isnan(others), axis=1, kind="stable"), axis=1)
+        largest[gaps] = ordered[:, : len(steps)].max(axis=1, initial=0.0)  # NaN if fewer were observed
+    return largest
 
 
 def limit_anomalies(errors: np.ndarray, anomalous: np.ndarray) -> np.ndarray:

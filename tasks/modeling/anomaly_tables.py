@@ -78,12 +78,13 @@ def _compare_largest(rows: pd.DataFrame, errors: np.ndarray, tests: int, rate: f
     sizes = anomalies.typical_sizes(errors)
     relative = rows["scaled_error"].abs().to_numpy() / sizes[rows["step"].to_numpy(int) - 1]
     steps_of_unit = rows.groupby(UNIT)["step"].agg(lambda steps: tuple(sorted(steps)))
-    steps = steps_of_unit.reindex(pd.MultiIndex.from_frame(rows[UNIT])).to_numpy()
+    steps = steps_of_unit.reindex(pd.MultiIndex.from_frame(rows[UNIT]))
+    codes, choices = pd.factorize(steps)
     own = np.full(len(rows), np.nan)
-    for observed in set(steps):
+    for code, observed in enumerate(choices):
         largest = anomalies.largest_errors(np.abs(errors) / sizes, np.array(observed))
         largest = largest[np.isfinite(largest)]
         used = largest[: anomalies.exact_size(len(largest), tests, rate)]
-        same = np.fromiter((value == observed for value in steps), bool, len(steps))
+        same = codes == code
         own[same] = anomalies.conformal_p_values(relative[same], used)
     return rows.assign(own=own)
