@@ -21,7 +21,7 @@ def anomaly_rows(result: AnomaliesResult | StepFailure | None, view: InputSpec) 
     if not isinstance(result, AnomaliesResult) or not (result.count or result.is_too_small):
         return ()
     rate = (
-        f"at most {result.rate:.3g} of the nights without an anomaly show one here; all actuals with their p-values: "
+        f"about {result.rate:.3g} of the nights without an anomaly show one here; all actuals with their p-values: "
         "nightcast read --table anomalies"
     )
     if not result.count:

