@@ -7,8 +7,8 @@ What is guaranteed: if the error of a new actual and the errors of the sample ar
 `t` with a probability of at most `t`, whatever the model and the distribution (Vovk, Gammerman and Shafer 2005). If
 the new errors of all series and the sample are, the share of nights with any false alarm is at most the rate, although
 all series share one sample (Bates, Candès, Lei, Romano and Sesia 2023: Benjamini and Hochberg 1995 hold for such
-p-values). It is the rate itself if `exact_size` cuts the sample (Mary and Roquain 2022). Errors that change their distribution, such as
-those of a model that has become worse, are not exchangeable: this is what an alarm means.
+p-values). It is the rate itself if `exact_size` cuts the sample (Mary and Roquain 2022). Errors that change their
+distribution, such as those of a model that has become worse, are not exchangeable: this is what an alarm means.
 
 What is not: the errors of one series may be correlated within a night, but series that share shocks of a night make the
 sample less than its size. With 30 % of the variance in common, rates of 0.05 and 0.1 became 0.067 and 0.13
