@@ -9,12 +9,14 @@ from flows.runs.outcome import Outcome
 from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
+from tasks.anomalies import find_anomalies
 from tasks.forecasting import forecast as publish_forecast
 from tasks.ingestion import ingest
 from tasks.registry.champions import champion_at, list_former_champions, standing_at
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
+from tasks.results.anomalies import ErrorSources
 from tasks.results.run import RunResults, forecast_options
 from tasks.revisions import list_revisions
 from tasks.states import keep_states
@@ -43,10 +45,13 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         kept = keep_states.attempt(clean, validated.cutoff, champion, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
+        sources = ErrorSources(context=night, clean=clean, past=past, champion=champion)
+        anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=champion, forecasted=forecasted,
-            kept=kept, past=past, realised=realised, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            kept=kept, past=past, realised=realised, anomalies=anomalies, revised=revised, rewritten=run.rewritten,
+            notices=run.notices,
             by_hand=describe_manual_decisions(spec.name, standing + timedelta(seconds=1), store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip

@@ -9,11 +9,13 @@ from flows.runs.outcome import Outcome
 from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
+from tasks.anomalies import find_anomalies
 from tasks.drift import watch_drift
 from tasks.ingestion import ingest
 from tasks.registry.champions import champion_at, standing_at
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
+from tasks.results.anomalies import ErrorSources
 from tasks.results.run import RunResults
 from tasks.revisions import list_revisions
 from tasks.storage.vintages import list_published_before
@@ -34,11 +36,13 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         champion = run.checked(champion_at(spec.name, standing, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
+        sources = ErrorSources(context=night, clean=validated.clean, past=past, champion=champion)
+        anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         drifted = watch_drift(validated.clean, validated.cutoff, spec.forecast_setup, spec.drift, night, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,
-            drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
+            anomalies=anomalies, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
             by_hand=describe_manual_decisions(spec.name, standing + timedelta(seconds=1), store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)

@@ -7,6 +7,7 @@ from flows.runs.outcome import Outcome
 from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
+from tasks.anomalies import find_anomalies
 from tasks.drift import watch_drift
 from tasks.evaluation import evaluate
 from tasks.forecasting import forecast
@@ -17,6 +18,7 @@ from tasks.registry.champions import champion_before, list_former_champions
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
+from tasks.results.anomalies import ErrorSources
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
 from tasks.states import keep_states
@@ -53,12 +55,14 @@ def nightly(
         kept = keep_states.attempt(clean, cutoff, options.champion, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
+        sources = ErrorSources(context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated)
+        anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         drifted = watch_drift.attempt(clean, cutoff, spec.forecast_setup, spec.drift, night, store)
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, kept=kept, past=past,
-            realised=realised, drifted=drifted, revised=revised, rewritten=run.rewritten, notices=run.notices,
-            by_hand=describe_manual_decisions(spec.name, run.as_of, store),
+            realised=realised, anomalies=anomalies, drifted=drifted, revised=revised, rewritten=run.rewritten,
+            notices=run.notices, by_hand=describe_manual_decisions(spec.name, run.as_of, store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip
         about = collect_page_context(spec, run.as_of, run.settings)

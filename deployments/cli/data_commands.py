@@ -104,7 +104,10 @@ def quarantine(
 def read(  # noqa: PLR0913, PLR0917 - each argument is an option of the command line
     pipeline: Annotated[str, typer.Argument(help="A pipeline YAML, or a name, also of a folder in the store alone.")],
     table: Annotated[
-        str, typer.Option(help="forecasts, actuals, accuracy, comparison (forecast and actual), history, changes.")
+        str,
+        typer.Option(
+            help="forecasts, actuals, accuracy, anomalies, comparison (forecast and actual), history, changes."
+        ),
     ] = "forecasts",
     as_of: Annotated[
         str | None, typer.Option(help="Only what was published for nights at or before this instant.")
@@ -122,7 +125,7 @@ def read(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     as_json: Json = False,
     verbose: Verbose = False,
 ) -> None:
-    """Print what a pipeline has published: forecasts of any vintage, actuals, accuracy, the history behind a forecast.
+    """Print what a pipeline has published: forecasts of any vintage, actuals, accuracy, anomalies, the history.
 
     Vintages with different quantile levels are unified by name. Dates are in the time zone of the pipeline's YAML, or
     in UTC if there is only the store.

@@ -51,8 +51,8 @@ def gc(
 ) -> None:
     """Delete what old nights left behind: tables, pages, cached results, and models that never served.
 
-    A dry run by default. Published forecasts, actuals, accuracy, decisions, manifests, contracts and every model that
-    ever was champion are kept for ever.
+    A dry run by default. Published forecasts, actuals, accuracy, anomalies, decisions, manifests, contracts and every
+    model that ever was champion are kept for ever.
     """
     configure(verbose, read_only=True)
 

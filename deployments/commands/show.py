@@ -62,6 +62,7 @@ def newest_forecasts(pipeline: str, series: str | None) -> tuple[dict[str, Any],
         "decision": evaluated.decision,
         "health": newest.row_counts,
         "retracted": [record.sentence for record in list_retractions(spec.name, store).values()][-MAX_RETRACTIONS:],
+        "anomalies": newest.anomalies,
         "forecasts": published[0],
         "rows": len(forecasts),
         "manifest": newest.manifest,
@@ -131,6 +132,7 @@ def format_health(facts: dict[str, Any], age: timedelta) -> str:
     lines = ["", f"Verdict       {facts['verdict']}, of the night as of {facts['as_of'][:16]}, which is {old} ago"]
     lines += [f"              {line}" for line in facts["lines"]]
     lines += [f"Retracted     {sentence}" for sentence in facts["retracted"]]
+    rows += [] if facts["anomalies"] is None else [f"{facts['anomalies']:,} anomalies"]
     return "\n".join([*lines, f"Health        {', '.join(rows)}"] if rows else lines)
 
 

@@ -30,6 +30,7 @@ CHECKS = (
     published_checks.check_published,
     latest_checks.check_latest,
     latest_checks.check_latest_history,
+    latest_checks.check_latest_errors,
     record_checks.check_decisions,
     record_checks.check_snapshots,
     record_checks.check_contracts,

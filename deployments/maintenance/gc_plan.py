@@ -17,7 +17,7 @@ from tasks.storage.kinds import CONTENT_KINDS, kind_of
 from tasks.storage.layout import MLFLOW_DIR, report_dir
 
 MIN_AGE = timedelta(days=1)  # of a file that is deleted: a running night may be about to refer to a younger one
-SECOND_COPIES = ("forecasts", "actuals", "accuracy", "decision")  # fsck restores published files from them
+SECOND_COPIES = ("forecasts", "actuals", "accuracy", "anomalies", "decision")  # fsck restores published files from them
 
 
 class Garbage(NamedTuple):

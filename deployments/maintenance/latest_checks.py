@@ -1,4 +1,4 @@
-"""Checks of `latest/`: the newest vintage, and the history that it was made from."""
+"""Checks of `latest/`: the newest vintage, the history that it was made from, and the errors of the champion."""
 
 from collections.abc import Iterator
 from datetime import datetime
@@ -10,7 +10,7 @@ from deployments.maintenance.store_index import StoreIndex
 from tasks.history.columns import AS_OF
 from tasks.history.published import column_names
 from tasks.storage.kinds import kind_of
-from tasks.storage.layout import latest_history_uri, latest_uri
+from tasks.storage.layout import artifacts_dir, latest_errors_uri, latest_history_uri, latest_uri
 from tasks.storage.vintages import MAX_AHEAD
 
 
@@ -63,6 +63,30 @@ def check_latest_history(index: StoreIndex) -> Iterator[Damage]:
         is_due = digest is not None or _is_of_this_release(vintages[max(nights)], index)
         state: DamageState = "bad" if is_due else "note"
         yield Damage(uri, state, message, "readers of latest/", step, repair, pipeline, is_unfinished=not link)
+
+
+def check_latest_errors(index: StoreIndex) -> Iterator[Damage]:
+    """Check that the errors under `latest/` are those of a night; what a night has just written may have no record."""
+    folder = artifacts_dir("errors")
+    for pipeline in index.pipelines:
+        uri, nights = latest_errors_uri(pipeline), list[tuple[datetime, str]]()
+        for record in index.records:
+            if record.kind == "manifest" and record.pipeline == pipeline and record.night and record.night <= index.now:
+                targets = [] if index.was_collected(record) else index.targets[record.uri]
+                nights += [(record.night, item.uri) for item in targets if item.uri.startswith(f"{folder}/")]
+        digest = index.digest(uri)
+        known = {kind_of(table).digest for _, table in nights}
+        if digest in known or (digest and f"{folder}/{digest}.parquet" in index.files):
+            continue
+        if digest is None and uri not in index.files and not nights:
+            continue
+        intact = [table for _, table in sorted(nights) if index.digest(table) == kind_of(table).digest]
+        link = index.describe_link(uri)
+        message = link or ("is missing" if digest is None else "is not a table of any night")
+        repair = Repair("publish latest", uri, intact[-1]) if intact else None
+        rerun = index.rerun(pipeline, max(night for night, _ in nights) if nights else None)
+        step = f"--repair publishes it from {intact[-1]}" if intact else f"Run the night again: {rerun}"
+        yield Damage(uri, "bad", message, "scores of new observations", step, repair, pipeline, is_unfinished=not link)
 
 
 def _past(vintages: dict[datetime, str], index: StoreIndex) -> list[datetime]:

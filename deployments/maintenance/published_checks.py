@@ -17,7 +17,7 @@ from tasks.storage.layout import artifacts_dir, forecasts_dir, parse_vintage
 
 
 def check_published(index: StoreIndex) -> Iterator[Damage]:
-    """Check every published vintage, actuals and accuracy table."""
+    """Check every published vintage, and every table of actuals, accuracy and anomalies."""
     for uri in sorted({*index.of_kind("published"), *_promised(index)}):
         kind = kind_of(uri)
         digest, claims = index.digest(uri), claimed_digests(uri, index)

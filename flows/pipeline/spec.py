@@ -30,6 +30,7 @@ from models.data.windows import WindowSpec
 from models.networks.architecture import RecurrentSpec
 from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from tasks.anomalies import AnomalySpec
 from tasks.drift import DriftSpec
 from tasks.engine.code_digest import code_digest
 from tasks.memory import MemorySpec
@@ -63,6 +64,7 @@ class PipelineSpec(SettingsSpec):
     promotion: PromotionSpec = PromotionSpec()
     forecast: ForecastSpec = ForecastSpec()
     drift: DriftSpec = DriftSpec()
+    anomalies: AnomalySpec = AnomalySpec()
     schedule: ScheduleSpec = ScheduleSpec()
     alerts: AlertSpec = AlertSpec()
     _contract: Contract | None = PrivateAttr(None)

@@ -61,7 +61,7 @@ class Step(Generic[P, R]):
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
         self._task = task(
             name=self.name,
-            task_run_name=self._name_task_run,
+            task_run_name=self._name_task_run,  # type: ignore[arg-type]  # its protocol has a method of its own
             persist_result=False,
             result_serializer="json",  # Prefect's default is pickle
             retries=len(RETRY_DELAYS_S),

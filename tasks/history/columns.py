@@ -10,7 +10,7 @@ from tasks.sources.series_names import CONFLICT_PREFIX
 
 AS_OF = "as_of"
 TIMESTAMP = pa.timestamp("us", "UTC")
-POSITION = {"forecasts": "cutoff", "actuals": "y", "accuracy": "model_name"}
+POSITION = {"forecasts": "cutoff", "actuals": "y", "accuracy": "model_name", "anomalies": "y"}
 """The column that `as_of` stands before, in each published table."""
 
 

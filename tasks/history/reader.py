@@ -85,6 +85,17 @@ class PublishedReader(Spec):
         """
         return newest_versions(self._all("accuracy", selection), ACCURACY_KEY)
 
+    def anomalies(self, selection: Selection = ALL_ROWS) -> pa.Table:
+        """Return the actuals compared with the newest forecast before each, and which of them are anomalies.
+
+        Args:
+            selection: The rows to read.
+
+        Returns:
+            One row per (unique_id, ds): the newest version, with the as-of of the night that compared it.
+        """
+        return newest_versions(self._all("anomalies", selection), ACTUALS_KEY)
+
     def comparison(self, selection: Selection = ALL_ROWS) -> pa.Table:
         """Return every forecast joined with its actual. Times without an actual are left out.
 

@@ -8,6 +8,7 @@ from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.history.changes import diff_vintages, shape_of
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
 from tasks.report import page_data
+from tasks.report.anomaly_rows import anomaly_rows
 from tasks.report.changes import list_changes, published_series
 from tasks.report.data_health import health_rows
 from tasks.report.headline import describe_freshness, write_headline
@@ -80,11 +81,14 @@ def collect_report_data(
         decision=registered.reason if registered else _no_decision(results),
         by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
-        changes=list_changes(
-            results,
-            published_series(forecast),
-            None if before is None else published_series(before),
-            about.retracted,
+        changes=(
+            *list_changes(
+                results,
+                published_series(forecast),
+                None if before is None else published_series(before),
+                about.retracted,
+            ),
+            *anomaly_rows(results.anomalies, setup.view),
         ),
         target=setup.target,
         about=about,

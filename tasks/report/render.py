@@ -33,6 +33,7 @@ SECTION_OF_STEP = {
     "publish": "forecast",
     "score": "yesterday",
     "score_past": "yesterday",
+    "find_anomalies": "yesterday",
     "watch_drift": "drift",
 }
 VERDICT_LABELS = {"good": "All is well", "watch": "Worth a look", "bad": "Needs a person"}

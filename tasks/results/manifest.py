@@ -54,6 +54,7 @@ class RunManifest(BaseModel):
     metric: str = Field("", validation_alias=AliasPath("spec", "evaluation", "metric"))
     decision: str | None = Field(None, validation_alias=AliasPath("story", "registered", "reason"))
     row_counts: dict[str, Any] = Field({}, validation_alias=AliasPath("story", "validated", "health"))
+    anomalies: int | None = Field(None, validation_alias=AliasPath("story", "anomalies", "count"))
     quarantine: str | None = Field(None, validation_alias=QUARANTINE_KEYS)
     steps: tuple[StepTime, ...] = ()
 

@@ -6,6 +6,7 @@ from data_contracts.spec import Spec
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import ExtremeValue, SeriesWithoutForecast
+from tasks.results.anomalies import AnomaliesResult
 from tasks.results.steps import (
     AccuracyResult,
     DriftResult,
@@ -43,6 +44,7 @@ class RunResults(Spec):
     kept: StatesResult | StepFailure | None = None
     past: tuple[Published, ...] = ()
     realised: AccuracyResult | StepFailure | None = None
+    anomalies: AnomaliesResult | StepFailure | None = None
     drifted: DriftResult | StepFailure | None = None
     rewritten: tuple[Change, ...] = ()
     without_forecast: tuple[SeriesWithoutForecast, ...] = ()
@@ -62,6 +64,7 @@ class RunResults(Spec):
             self.registered,
             self.kept,
             self.realised,
+            self.anomalies,
             self.drifted,
         )
         return tuple(result for result in results if isinstance(result, StepFailure))

@@ -3,9 +3,10 @@
 artifacts/<contract>/<digest>.parquet                  immutable, named by content
 quarantine/pipeline=<name>/<digest>.parquet            rejected rows, named by content
 cache/<step>/<key>.json                                results of steps
-forecasts|actuals|accuracy/pipeline=<name>/vintage=<as-of>/<the same word>.parquet
+forecasts|actuals|accuracy|anomalies/pipeline=<name>/vintage=<as-of>/<the same word>.parquet
 latest/pipeline=<name>/forecasts.parquet               the newest published forecast
 latest/pipeline=<name>/history.parquet                 the clean table that it was made from
+latest/pipeline=<name>/errors.parquet                  the errors of the champion, for scores of new observations
 changes/pipeline=<name>.md                             levels, columns and series that changed, by vintage
 decisions|snapshots|contracts/pipeline=<name>/vintage=<as-of>.json
 retracted/pipeline=<name>/vintage=<as-of>.json         who retracted a published forecast, when and why
@@ -65,7 +66,7 @@ def forecasts_dir(pipeline: str) -> str:
 
 
 def vintage_uri(table: str, pipeline: str, as_of: datetime) -> str:
-    """Return the path of the `table` published as of one night: forecasts, actuals or accuracy."""
+    """Return the path of the `table` published as of one night: forecasts, actuals, accuracy or anomalies."""
     return f"{table}/pipeline={pipeline}/vintage={vintage_name(as_of)}/{table}.parquet"
 
 
@@ -82,6 +83,11 @@ def latest_uri(pipeline: str) -> str:
 def latest_history_uri(pipeline: str) -> str:
     """Return the stable path of the clean table that the newest published forecast was made from."""
     return f"{latest_dir(pipeline)}/history.parquet"
+
+
+def latest_errors_uri(pipeline: str) -> str:
+    """Return the stable path of the errors of the champion."""
+    return f"{latest_dir(pipeline)}/errors.parquet"
 
 
 def changes_uri(pipeline: str) -> str:
@@ -106,7 +112,7 @@ def contracts_dir(pipeline: str) -> str:
 
 def record_dirs(pipeline: str) -> tuple[str, ...]:
     """Return the folders of the records by night, besides the published forecasts."""
-    tables = (f"{table}/pipeline={pipeline}" for table in ("actuals", "accuracy"))
+    tables = (f"{table}/pipeline={pipeline}" for table in ("actuals", "accuracy", "anomalies"))
     return (decisions_dir(pipeline), snapshots_dir(pipeline), contracts_dir(pipeline), *tables)
 
 

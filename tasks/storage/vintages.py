@@ -11,6 +11,7 @@ from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
 from tasks.storage.layout import (
     forecasts_dir,
+    latest_errors_uri,
     latest_history_uri,
     latest_uri,
     parse_vintage,
@@ -60,6 +61,14 @@ def publish_latest_history(
     """Publish the clean table of a night at its stable path, if the forecast of that night is the latest."""
     if is_newest(as_of, store.list_files(forecasts_dir(pipeline)), now):
         store.publish(clean, latest_history_uri(pipeline))
+
+
+def publish_latest_errors(
+    errors: Artifact, pipeline: str, as_of: datetime, store: Store, now: datetime | None = None
+) -> None:
+    """Publish the errors of the champion at their stable path, if the store has no forecast of a later night."""
+    if is_newest(as_of, store.list_files(forecasts_dir(pipeline)), now):
+        store.publish(errors, latest_errors_uri(pipeline))
 
 
 def is_newest(as_of: datetime, uris: list[str], now: datetime | None = None) -> bool:

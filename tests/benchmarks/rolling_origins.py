@@ -78,11 +78,11 @@ AS_OF = {"nyc-delays": "2013-11-30"}  # the others end where their files end
 
 
 class RollingOrigins:
-    """The clean table and the windows of a pipeline, as its last night would build them."""
+    """The clean table and the windows of a pipeline, as its last night, or the night of `as_of`, would build them."""
 
-    def __init__(self, spec: PipelineSpec, folder: Path) -> None:
+    def __init__(self, spec: PipelineSpec, folder: Path, as_of: str | None = None) -> None:
         self.spec, store = spec, Store(root=str(folder / "store"))
-        moment = spec.parse_as_of(AS_OF.get(spec.name))
+        moment = spec.parse_as_of(as_of or AS_OF.get(spec.name))
         validated = validate.fn(ingest.fn(spec.dataset, moment, store), spec.dataset, moment, store)
         self.clean = store.get(validated.clean)
         panel = Panel.from_frame(self.clean, spec.input_spec)

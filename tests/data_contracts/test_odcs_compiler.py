@@ -71,6 +71,8 @@ def test_builtin_document_compiles_with_its_columns(path: Path) -> None:
         ("forecasts", ["unique_id", "ds", "cutoff"]),
         ("actuals", ["unique_id", "ds"]),
         ("accuracy", ["forecast_vintage", "unique_id"]),
+        ("anomalies", ["unique_id", "ds"]),
+        ("errors", []),
         ("drift", ["column"]),
         ("quarantine", []),
     ],

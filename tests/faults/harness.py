@@ -43,8 +43,8 @@ SMALL = {
     "memory": {"reference_steps": 0},
     "windowing": {"lookback": 48, "horizon": 24, "validation": "4d", "test": "4d", "refresh": "2d"},
 }
-PUBLISHED = ("forecasts", "latest", "decisions", "snapshots", "actuals", "accuracy")
-LASTING = ("artifacts", "forecasts", "latest", "decisions", "snapshots", "quarantine", "reports", "actuals", "accuracy")
+PUBLISHED = ("forecasts", "latest", "decisions", "snapshots", "actuals", "accuracy", "anomalies")
+LASTING = ("artifacts", "quarantine", "reports", *PUBLISHED)
 
 
 class Ended(NamedTuple):

@@ -20,7 +20,7 @@ from tests.faults.harness import Ended, World
 EXIT_CODES = (0, 1, 2, 3)
 KINDS = {"forecasts", "latest", "actuals", "accuracy", "artifacts", "quarantine", "cache", "decisions", "snapshots"}
 KINDS |= {"changes", "contracts", "reports", "retracted", "runs", "leases", "mlflow", "dry-runs", "lost+found"}
-KINDS |= {"retention"}
+KINDS |= {"retention", "anomalies"}
 
 
 def violations(world: World, series: int | None = 2, horizon: int = 24) -> list[str]:
@@ -78,8 +78,9 @@ def _incomplete_vintages(store: Path, series: int | None, horizon: int) -> Itera
 
 
 def _wrong_versions(store: Path) -> Iterator[str]:
-    """A night adds to actuals and accuracy only rows that are new or have another value, each with its own as-of."""
-    for table, key in (("actuals", ["unique_id", "ds"]), ("accuracy", ["forecast_vintage", "unique_id", "model_name"])):
+    """A night adds to these tables only rows that are new or have another value, each with its own as-of."""
+    keys = {"actuals": ["unique_id", "ds"], "accuracy": ["forecast_vintage", "unique_id", "model_name"]}
+    for table, key in (keys | {"anomalies": ["unique_id", "ds"]}).items():
         paths = sorted(store.glob(f"{table}/pipeline=*/vintage=*/{table}.parquet"))
         rows = [pq.ParquetFile(path).read().to_pandas() for path in paths]
         for path, part in zip(paths, rows, strict=True):

@@ -11,7 +11,7 @@ from tests.faults.harness import NIGHTS, PUBLISHED, Ended, Inject, World
 from tests.faults.invariants import output_violations, violations
 
 NIGHT = NIGHTS[2]
-TABLES = ("forecasts", "latest", "actuals", "accuracy")
+TABLES = ("forecasts", "latest", "actuals", "accuracy", "anomalies")
 Prepare = Callable[[World], None]
 
 

@@ -34,7 +34,7 @@ def test_kept_night_has_the_same_bytes_and_a_collected_one_is_computed_again(
     assert check_store([], False)[0]["findings"] == []
     for path in store.rglob("*"):
         os.utime(path, (0, 0))
-    before = files_of(store, "forecasts", "latest", "decisions", "runs", "actuals", "accuracy")
+    before = files_of(store, "forecasts", "latest", "decisions", "runs", "actuals", "accuracy", "anomalies")
     whole = files_of(store, *COLLECTED)
     facts, _ = collect_garbage(f"{(datetime.now(UTC) - NOON) // timedelta(hours=1)}h", True)
     assert facts["kinds"]["raw"]["files"] == facts["kinds"]["reports"]["files"] // 4 == 1
@@ -46,5 +46,5 @@ def test_kept_night_has_the_same_bytes_and_a_collected_one_is_computed_again(
     assert {uri for uri in set(after) - set(kept) if not uri.startswith("cache/")} == set()
     assert {uri: whole[uri] for uri in after} == after  # the same bytes as before gc
     assert not nightly(pipeline, FIRST).cached
-    assert files_of(store, "forecasts", "latest", "decisions", "runs", "actuals", "accuracy") == before
+    assert files_of(store, "forecasts", "latest", "decisions", "runs", "actuals", "accuracy", "anomalies") == before
     assert check_store([], False)[0]["findings"] == []

@@ -57,6 +57,10 @@ def test_next_night_continues_the_store(shop: Path, earlier: str) -> None:
     ]
     assert not reader.actuals().to_pandas().duplicated(["unique_id", "ds"]).any()
     assert reader.history().num_rows == pd.read_parquet(shop / "store/latest/pipeline=shop/history.parquet").shape[0]
+    compared = reader.anomalies().to_pandas()  # only what is new this night, beside a forecast of the earlier release
+    assert compared["as_of"].dt.strftime("%m-%d").unique().tolist() == ["03-01"]
+    assert compared["series_p_value"].between(0, 1).all()
+    assert (shop / "store/latest/pipeline=shop/errors.parquet").exists()
     assert (shop / "store" / outcome.page).stat().st_size > 10_000
     vintages = sorted(path.name for path in (shop / "store/forecasts/pipeline=shop").iterdir())
     assert vintages == [f"vintage=2024-{day}T000000Z" for day in ("02-28", "02-29", "03-01")]

@@ -78,7 +78,11 @@ def test_file_has_the_format_of_its_suffix_and_is_not_overwritten(run, tmp_path:
     [
         (["shp"], 1, "did you mean 'shop'"),
         (["shop", "--series", "z"], 1, "series 'z' has no row"),
-        (["shop", "--table", "scores"], 2, "Tables: forecasts, actuals, accuracy, comparison, history, changes"),
+        (
+            ["shop", "--table", "scores"],
+            2,
+            "Tables: forecasts, actuals, accuracy, anomalies, comparison, history, changes",
+        ),
         (["shop", "--format", "cvs"], 2, "did you mean 'csv'"),
         (["nowhere/shop.yaml"], 2, "nowhere/shop.yaml"),
     ],

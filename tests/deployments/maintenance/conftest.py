@@ -114,6 +114,14 @@ def write_night(
     actual = pd.DataFrame({"unique_id": ["a"], "ds": [pd.Timestamp(night).as_unit("us")], "y": [float(number)]})
     actual["as_of"] = actual["ds"]
     actuals = store.publish(store.put(actual, "actuals"), vintage_uri("actuals", PIPELINE, night))
+    compared = actual.assign(
+        y_hat=0.0, cutoff=actual["ds"], step=1, model_name="gru", scaled_error=float(number), p_value=0.5,
+        series_p_value=0.5, is_anomaly=False,
+    )  # fmt: skip
+    anomalies = store.publish(store.put(compared, "anomalies"), vintage_uri("anomalies", PIPELINE, night))
+    sample = pd.DataFrame({"model_name": "gru", "model_version": "1", "step": [1], "scaled_error": [float(number)]})
+    errors = store.put(sample, "errors")
+    vintages.publish_latest_errors(errors, PIPELINE, night, store)
     folder = report_dir(PIPELINE, run)
     page = store.put_at(b"<html>page %d</html>" % number, "page", f"{folder}/index.html")
     drift = store.put_at(b"<html>drift %d</html>" % number * 20, "page", f"{folder}/drift.html")
@@ -136,6 +144,7 @@ def write_night(
         "windows": dump(windows), "trained": [{"candidate": loser.model_dump(mode="json")}],
         "registered": {"decision": dump(decision)}, "drifted": {"page": dump(drift)},
         "forecasted": {"table": dump(table), "published": dump(published)}, "realised": {"actuals": dump(actuals)},
+        "anomalies": {"table": dump(anomalies), "errors": dump(errors)},
     }  # fmt: skip
     manifest = {
         "pipeline": PIPELINE, "flow": "nightly", "run_id": run, "as_of": night.isoformat(), "outcome": "done",

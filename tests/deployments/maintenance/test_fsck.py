@@ -28,6 +28,8 @@ VINTAGE, OLD_VINTAGE = (
     f"forecasts/pipeline={PIPELINE}/{name}/forecasts.parquet" for name in (VINTAGES[2], VINTAGES[0])
 )
 LATEST_HISTORY = f"latest/pipeline={PIPELINE}/history.parquet"
+LATEST_ERRORS = f"latest/pipeline={PIPELINE}/errors.parquet"
+ANOMALIES = f"anomalies/pipeline={PIPELINE}/{VINTAGES[2]}/anomalies.parquet"
 LATEST = f"latest/pipeline={PIPELINE}/forecasts.parquet"
 DECISION, OLD_DECISION = (f"decisions/pipeline={PIPELINE}/{name}.json" for name in (VINTAGES[2], VINTAGES[0]))
 SNAPSHOT = f"snapshots/pipeline={PIPELINE}/{VINTAGES[1]}.json"
@@ -150,6 +152,10 @@ CORRUPTIONS = {
     "latest: deleted": Corruption(lambda root: (root / LATEST).unlink(), LATEST),
     "latest history: bit": Corruption(lambda root: flip(root / LATEST_HISTORY), LATEST_HISTORY),
     "latest history: deleted": Corruption(lambda root: (root / LATEST_HISTORY).unlink(), LATEST_HISTORY),
+    "latest errors: bit": Corruption(lambda root: flip(root / LATEST_ERRORS), LATEST_ERRORS),
+    "latest errors: deleted": Corruption(lambda root: (root / LATEST_ERRORS).unlink(), LATEST_ERRORS),
+    "anomalies: bit": Corruption(lambda root: flip(root / ANOMALIES), ANOMALIES),
+    "anomalies: deleted": Corruption(lambda root: (root / ANOMALIES).unlink(), ANOMALIES),
     "decision: bit": Corruption(lambda root: change_json(root / DECISION, '"3"', '"2"'), DECISION),
     "decision: torn": Corruption(lambda root: truncate(root / DECISION), DECISION),
     "decision: deleted": Corruption(lambda root: (root / DECISION).unlink(), DECISION),
@@ -208,6 +214,7 @@ SAMPLE = {
     "published vintage: truncated",
     "latest: stale",
     "latest history: bit",
+    "latest errors: bit",
     "decision: bit",
     "manifest: torn",
     "cache: bit",

@@ -19,6 +19,7 @@ STEPS = {
     "registration": "register",
     "forecasting": "forecast",
     "accuracy": "score_past",
+    "anomalies": "find_anomalies",
     "drift": "watch_drift",
     "reporting": "report",
 }
@@ -49,7 +50,17 @@ def killed_in(file, step, folder):
 
 def lasting(store):
     """Bytes of what a night leaves, except the manifest, which contains times, and the registry's database."""
-    kept = ("artifacts", "forecasts", "latest", "decisions", "quarantine", "reports", "actuals", "accuracy")
+    kept = (
+        "artifacts",
+        "forecasts",
+        "latest",
+        "decisions",
+        "quarantine",
+        "reports",
+        "actuals",
+        "accuracy",
+        "anomalies",
+    )
     return {
         str(path.relative_to(store)): path.read_bytes()
         for kind in kept

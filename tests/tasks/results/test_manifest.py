@@ -118,3 +118,15 @@ def test_newest_is_the_run_that_ended_last(store):
 
 def test_pipeline_without_runs_has_no_newest_manifest(store):
     assert newest(read_all(store, "shop")) is None
+
+
+@pytest.mark.parametrize(
+    ("anomalies", "count"),
+    [({"count": 3, "rate": 0.05}, 3), ({"step": "find_anomalies", "reason": "x"}, None), (None, None)],
+)
+def test_count_of_anomalies_is_read_and_may_be_missing(
+    anomalies: dict[str, object] | None, count: int | None, store: Store
+) -> None:
+    store.write_json("runs/pipeline=shop/a.json", DONE | {"story": {**DONE["story"], "anomalies": anomalies}})
+    store.write_json("runs/pipeline=shop/b.json", DONE)
+    assert sorted(str(run.anomalies) for run in read_all(store, "shop")) == sorted([str(count), "None"])

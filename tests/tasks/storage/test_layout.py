@@ -28,6 +28,11 @@ NIGHT = datetime(2013, 11, 30, 5, tzinfo=UTC)
             layout.vintage_uri("accuracy", "shop", NIGHT),
             "accuracy/pipeline=shop/vintage=2013-11-30T050000Z/accuracy.parquet",
         ),
+        (
+            layout.vintage_uri("anomalies", "shop", NIGHT),
+            "anomalies/pipeline=shop/vintage=2013-11-30T050000Z/anomalies.parquet",
+        ),
+        (layout.latest_errors_uri("shop"), "latest/pipeline=shop/errors.parquet"),
         (layout.latest_dir("shop"), "latest/pipeline=shop"),
         (layout.latest_uri("shop"), "latest/pipeline=shop/forecasts.parquet"),
         (layout.changes_uri("shop"), "changes/pipeline=shop.md"),

@@ -1,0 +1,90 @@
+"""Anomalies in tables: new actuals matched with their forecasts, and compared with the errors of earlier ones."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from models import anomalies
+from tasks.modeling.earlier_errors import ROW, UNIT, ErrorSample, thin, with_interval
+
+
+class ComparedActuals(NamedTuple):
+    """A row per new actual with its p-values, how large the sample was, and how large it should be."""
+
+    table: pd.DataFrame
+    size: int
+    needed: int
+
+
+def match_newest(actuals: pd.DataFrame, vintages: dict[pd.Timestamp, pd.DataFrame]) -> pd.DataFrame:
+    """Match each actual with the newest forecast that was made before it.
+
+    Args:
+        actuals: (unique_id, ds, y).
+        vintages: Forecast tables by as-of.
+
+    Returns:
+        A row per actual that has a forecast: the columns of the forecast, `lower`, `upper` and y.
+    """
+    newest_first = sorted(vintages, reverse=True)
+    rows = pd.concat([with_interval(vintages[as_of]) for as_of in newest_first], ignore_index=True)
+    rows = rows.drop(columns="y", errors="ignore")
+    rows = actuals[[*ROW, "y"]].merge(rows, "inner", ROW)
+    # of two vintages with one cutoff the newer comes first: the sort keeps their order
+    rows = rows.sort_values("step", kind="stable").drop_duplicates(ROW)
+    return rows.sort_values(ROW, ignore_index=True)
+
+
+def compare_with_samples(
+    tested: pd.DataFrame, samples: dict[str, ErrorSample], times: pd.DatetimeIndex, rate: float
+) -> ComparedActuals:
+    """Compare the new actuals of a night with the errors of earlier forecasts.
+
+    A series has one p-value: that of its largest error among the largest errors of earlier forecasts over the same
+    steps; if the actuals belong to several forecasts, the smallest, times their number. In a series that is chosen by
+    Benjamini-Hochberg, each row is an anomaly whose own error would have been enough.
+
+    Args:
+        tested: A row per new actual: unique_id, ds, cutoff, step, model_name and scaled_error.
+        samples: The errors to compare with, by model name.
+        times: All times of the clean table, ascending.
+        rate: The rate of false alarms.
+
+    Returns:
+        The rows with p_value, series_p_value and is_anomaly, in the order of `tested`.
+    """
+    tests = tested["unique_id"].nunique()
+    span = int(tested["step"].max()) - int(tested["step"].min()) + 1
+    thinned = {name: thin(sample, times, span) for name, sample in samples.items()}
+    parts = []
+    for name, rows in tested.groupby("model_name", sort=True):
+        errors = thinned[str(name)].errors
+        p_value = anomalies.step_p_values(rows["scaled_error"].to_numpy(), rows["step"].to_numpy(int), errors)
+        parts.append(_compare_largest(rows.assign(p_value=p_value), errors, tests, rate))
+    compared = pd.concat(parts).sort_index()
+    forecasts = compared.groupby("unique_id")["cutoff"].transform("nunique")
+    own = np.minimum(compared["own"] * forecasts, 1.0)
+    series = own.groupby(compared["unique_id"]).min()
+    chosen, level = anomalies.benjamini_hochberg(series.to_numpy(), rate)
+    compared["series_p_value"] = compared["unique_id"].map(series)
+    compared["is_anomaly"] = compared["unique_id"].isin(series.index[chosen]) & (own <= level)
+    size = min(len(sample.errors) for sample in thinned.values())
+    return ComparedActuals(compared.drop(columns="own"), size, anomalies.smallest_size(tests, rate))
+
+
+def _compare_largest(rows: pd.DataFrame, errors: np.ndarray, tests: int, rate: float) -> pd.DataFrame:
+    """Add `own`: the p-value of the error of each row among the largest errors of earlier forecasts, (units, H)."""
+    sizes = anomalies.typical_sizes(errors)
+    relative = rows["scaled_error"].abs().to_numpy() / sizes[rows["step"].to_numpy(int) - 1]
+    steps_of_unit = rows.groupby(UNIT)["step"].agg(lambda steps: tuple(sorted(steps)))
+    steps = steps_of_unit.reindex(pd.MultiIndex.from_frame(rows[UNIT]))
+    codes, choices = pd.factorize(steps)
+    own = np.full(len(rows), np.nan)
+    for code, observed in enumerate(choices):
+        largest = anomalies.largest_errors(np.abs(errors) / sizes, np.array(observed))
+        largest = largest[np.isfinite(largest)]
+        used = largest[: anomalies.exact_size(len(largest), tests, rate)]
+        same = codes == code
+        own[same] = anomalies.conformal_p_values(relative[same], used)
+    return rows.assign(own=own)

@@ -1,0 +1,72 @@
+"""Errors of earlier forecasts as a sample: which count, in which order, and none twice."""
+
+import pandas as pd
+import pytest
+
+from tasks.modeling.earlier_errors import EarlierErrors, build_sample, collect_errors, thin, with_interval
+
+NO_ROWS = pd.DataFrame({"unique_id": pd.Series(dtype="str"), "ds": pd.Series(dtype="datetime64[us, UTC]")})
+TIMES = pd.date_range("2024-03-01", periods=12, freq="h", tz="UTC")
+
+
+def errors_of(*rows: tuple[str, int, int, float], model: str = "gru") -> pd.DataFrame:
+    """(series, hour of the cutoff, step, error)"""
+    table = pd.DataFrame(rows, columns=["unique_id", "hour", "step", "scaled_error"])
+    cutoff = TIMES[0] + pd.to_timedelta(table.pop("hour"), unit="h")
+    return table.assign(cutoff=cutoff, ds=cutoff + pd.to_timedelta(table["step"], unit="h"), model_name=model)
+
+
+@pytest.mark.parametrize(
+    ("columns", "lower", "upper"),
+    [(("q05", "q50", "q90"), 5.0, 90.0), (("q50", "q90"), None, 90.0), (("q10", "q50"), 10.0, None), ((), None, None)],
+)
+def test_outer_quantiles_are_the_interval(columns: tuple[str, ...], lower: float | None, upper: float | None) -> None:
+    table = pd.DataFrame({"y_hat": [50.0], **{name: [float(name[1:])] for name in columns}})
+    found = with_interval(table).iloc[0]
+    assert found[["lower", "upper"]].tolist() == pytest.approx(
+        [lower or float("nan"), upper or float("nan")], nan_ok=True
+    )
+
+
+def test_newest_unit_comes_first_and_the_first_of_two_rows_counts() -> None:
+    rows = errors_of(("a", 3, 1, 1.0), ("a", 3, 1, 9.0), ("b", 3, 2, 2.0), ("a", 6, 1, 3.0))
+    sample = build_sample(rows, NO_ROWS, 2)
+    assert list(zip(sample.units["unique_id"], sample.units["cutoff"].dt.hour, strict=True)) == [
+        ("a", 6), ("a", 3), ("b", 3),
+    ]  # fmt: skip
+    nan = float("nan")
+    assert sample.errors.reshape(-1).tolist() == pytest.approx([3.0, nan, 1.0, nan, nan, 2.0], nan_ok=True)
+
+
+def test_earlier_anomalies_are_limited() -> None:
+    rows = errors_of(("a", 3, 1, 50.0), ("b", 3, 1, -2.0))
+    sample = build_sample(rows, rows.loc[:0, ["unique_id", "ds"]], 1)
+    assert sample.errors[:, 0].tolist() == [3.0, -2.0]
+
+
+@pytest.mark.parametrize(("span", "hours"), [(1, [6, 5, 3]), (2, [6, 3]), (3, [6, 3]), (4, [6])])
+def test_units_that_overlap_are_dropped_within_a_series(span: int, hours: list[int]) -> None:
+    rows = errors_of(("a", 3, 1, 1.0), ("a", 5, 1, 1.0), ("a", 6, 1, 1.0), ("b", 4, 1, 1.0))
+    units = thin(build_sample(rows, NO_ROWS, 1), TIMES, span).units
+    assert units.loc[units["unique_id"] == "a", "cutoff"].dt.hour.tolist() == hours
+    assert units.loc[units["unique_id"] == "b", "cutoff"].dt.hour.tolist() == [4]
+
+
+def test_other_versions_and_then_other_models_count_if_there_are_too_few() -> None:
+    published = pd.concat([errors_of(("a", 9, 1, 1.0)), errors_of(("a", 8, 1, 2.0), model="linear")])
+    backtest = pd.concat([errors_of(("a", 7, 1, 3.0), model="gru v2"), errors_of(("a", 6, 1, 4.0), model="gru v1")])
+    backtest = pd.concat(
+        [backtest, errors_of(("a", 5, 1, 5.0), model="gru-64"), errors_of(("a", 5, 1, 6.0), model="x")]
+    )
+    errors = EarlierErrors(published, backtest, NO_ROWS, 1)
+    assert errors.sample_of("gru", "gru v2").errors[:, 0].tolist() == [1.0, 3.0]
+    assert errors.sample_of("gru", "gru v2", 3).errors[:, 0].tolist() == [1.0, 3.0, 4.0]
+    assert errors.sample_of("gru", "gru v2", 9).errors[:, 0].tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert errors.without(published).sample_of("gru", "gru v2").errors[:, 0].tolist() == [3.0]
+
+
+def test_nothing_earlier_gives_an_empty_sample() -> None:
+    clean = pd.DataFrame({"unique_id": ["a"], "ds": TIMES[:1], "y": [1.0]})
+    errors = collect_errors({}, None, clean, pd.Series({"a": 1.0}), pd.DataFrame())
+    sample = errors.sample_of("gru", "gru", 5)
+    assert (len(sample.errors), len(thin(sample, TIMES, 3).errors)) == (0, 0)
