@@ -8,6 +8,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
@@ -27,7 +28,7 @@ from tasks.modeling.candidate import Candidate
 from tasks.registry.champions import champion_at
 from tasks.results.manifest import read_finished
 from tasks.storage.contract_history import contract_before
-from tasks.storage.layout import decisions_dir, latest_uri
+from tasks.storage.layout import decisions_dir, latest_errors_uri, latest_uri
 from tasks.storage.store import Store
 
 EngineName = Literal["torch", "onnx"]
@@ -51,6 +52,8 @@ class ServedChampion(NamedTuple):
     closed: ClosedSetting
     columns: dict[str, str]  # of the source, by the names that requests use: unique_id, ds, y
     contract: Contract | None
+    errors: np.ndarray | None  # (units, H) scaled errors of earlier forecasts, NaN where nothing was observed
+    season: int
     marker: str
 
     @property
@@ -112,6 +115,8 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
         closed=closed,
         columns={name: str(column) for name, column in (spec.get("columns") or {}).items()},
         contract=contract_before(pipeline, datetime.now(UTC), store),
+        errors=_load_errors(pipeline, candidate, bundle.horizon, store),
+        season=(spec.get("evaluation") or {}).get("season") or bundle.view.season,
         marker=marker,
     )
 
@@ -135,6 +140,26 @@ def _load_states(
     except (StoreDamaged, StatesDamaged):
         return None
     return states, timeline
+
+
+def _load_errors(pipeline: str, candidate: Candidate, horizon: int, store: Store) -> np.ndarray | None:
+    """Read the errors that the newest night has published of the champion; None if they are of another model."""
+    uris = store.list_files(latest_errors_uri(pipeline))
+    try:
+        table = store.get(store.table_at(uris[0], "errors")) if uris else pd.DataFrame()
+    except StoreDamaged:
+        return None
+    if table.empty or (table["model_name"].iloc[0], table["model_version"].iloc[0]) != (
+        candidate.name,
+        candidate.version,
+    ):
+        return None
+    by_step = [part["scaled_error"].to_numpy(float) for _, part in table.groupby("step")]
+    errors = np.full((max(map(len, by_step)), horizon), np.nan)
+    for step, values in zip(np.unique(table["step"]), by_step, strict=True):
+        if step <= horizon:
+            errors[: len(values), step - 1] = values
+    return errors
 
 
 def _rebuild_states(

@@ -96,8 +96,9 @@ class ForecastService:
         taken = self._locate(request.observations)
         results: dict[int, dict[str, Any]] = {}
         for part in in_rounds(taken):
-            expected = self.expected.of(self.forecaster, part)
+            expected = self.expected.compare(self.forecaster, part)
             outcomes = apply_observations(self.forecaster, part)
+            self.expected.forget(np.array([entry.row for entry in part]))
             for entry, outcome, (y_hat, p_value) in zip(part, outcomes, expected, strict=True):
                 seen = entry.observation
                 results[entry.number] = {

@@ -13,6 +13,7 @@ from flows.settings import Settings
 from models.data.panel import Panel
 from models.data.windows import SPLITS, build_window_index
 from models.devices import resolve_device
+from models.streaming.obstacles import describe_streaming
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
 from tasks.ingestion import filter_as_of, to_canonical_columns
@@ -82,6 +83,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "closed": list(result.health.closed),
         "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
         "models": [recipe.model.name for recipe in spec.recipes],
+        "real_time": [describe_streaming(recipe.model, recipe.view) for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],
         "warnings": [*result.findings, *filter(None, (registry, expiry))],
         "notes": [*result.notes, *_level_change(spec)],
@@ -107,6 +109,7 @@ def _format(facts: dict[str, Any]) -> str:
         f"{facts['first'][:16]} to {pd.Timestamp(facts['cutoff']):%Y-%m-%d %H:%M} UTC, {facts['gaps']:,} gaps",
         "windows: " + ", ".join(f"{count:,} {name}" for name, count in facts["windows"].items()),
         f"models: {', '.join(facts['models'])}",
+        *(f"real time: {sentence}" for sentence in facts["real_time"]),
         format_costs(facts["cost"]),
     ]
     if facts["ignored"]:

@@ -64,16 +64,16 @@ class WindowCollator:
         ranges = panel.ranges[panel.starts[series] + position][:, None]
         location, scale = self.scaling.window_scale(y, seen, self.normalisation, ranges)
         normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
-        known = panel.take(panel.known, series, position, np.concatenate([back, ahead]))
+        known = panel.take(panel.known, series, position, np.arange(1 - self.lookback, self.horizon + 1))
         known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
         observed = panel.take(panel.observed, series, position, back)
         observed = self._scaled(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
-        past = [np.nan_to_num(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
+        past = [_without_gaps(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
         future = [known[:, self.lookback :], panel.calendar_at(series, position, ahead)]
         for lag in self.lags:
             lagged = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
             lagged = (lagged - location) / scale
-            future.append(np.stack([np.nan_to_num(lagged), np.isfinite(lagged).astype(float)], axis=2))
+            future.append(np.stack([_without_gaps(lagged), np.isfinite(lagged).astype(float)], axis=2))
         return WindowArrays(
             past=_float32(np.concatenate([*past, panel.calendar_at(series, position, back)], axis=2)),
             future=_float32(np.concatenate(future, axis=2)),
@@ -90,6 +90,8 @@ class WindowCollator:
         self, values: np.ndarray, moments: np.ndarray, fills: tuple[Fill, ...], gappy: tuple[int, ...]
     ) -> np.ndarray:
         """Network inputs (b, n, 2K + gappy) of covariates (b, n, K): filled and scaled values, then the masks."""
+        if not values.shape[2]:
+            return values
         filled = values
         if any(fill != "none" for fill in fills):
             columns = [fill_gaps(values[..., k], fill, self.filling.season) for k, fill in enumerate(fills)]
@@ -111,8 +113,13 @@ class WindowCollator:
 def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Replace missing values by the last observed one, leading ones by 0."""
     last = np.maximum.accumulate(np.where(seen, np.arange(normal.shape[1]), -1), axis=1)
-    carried = np.take_along_axis(np.nan_to_num(normal), np.maximum(last, 0), axis=1)
+    carried = np.take_along_axis(_without_gaps(normal), np.maximum(last, 0), axis=1)
     return np.where(last < 0, 0.0, carried)
+
+
+def _without_gaps(values: np.ndarray) -> np.ndarray:
+    """Replace NaN by 0; several times faster than `np.nan_to_num` on the few values of one window."""
+    return np.where(np.isnan(values), 0.0, values)
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

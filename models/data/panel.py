@@ -131,6 +131,10 @@ class Panel:
         if self.earlier is not None:
             low[self.starts] = np.fmin(low[self.starts], self.earlier[:, 0])
             high[self.starts] = np.fmax(high[self.starts], self.earlier[:, 1])
+        if len(self.ids) and (self.lengths == self.lengths[0]).all():  # as in kept states: all series at once
+            low = np.fmin.accumulate(low.reshape(len(self.ids), -1), axis=1).reshape(-1)
+            high = np.fmax.accumulate(high.reshape(len(self.ids), -1), axis=1).reshape(-1)
+            return np.nan_to_num(high - low, posinf=0.0)
         for start, length in zip(self.starts, self.lengths, strict=True):
             part = slice(start, start + length)
             low[part], high[part] = np.fmin.accumulate(low[part]), np.fmax.accumulate(high[part])
@@ -154,6 +158,8 @@ class Panel:
         Returns:
             (n, k, …), NaN outside the series.
         """
+        if not values.size and values.ndim > 1:  # the panel has none of these covariates
+            return np.empty((len(series), len(offsets), *values.shape[1:]))
         steps = position[:, None].astype(np.int64) + offsets[None, :]
         outside = (steps < 0) | (steps >= self.lengths[series][:, None])
         rows = self.starts[series][:, None] + np.where(outside, 0, steps)

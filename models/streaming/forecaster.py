@@ -8,7 +8,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from models.predict import BATCH_SIZE, Predictor
+from models.predict import BATCH_SIZE, Predictor, WindowForecast
 from models.restore import segment_steps
 from models.streaming.encoders import EncoderStates, read_history, read_segments, spacing_steps
 from models.streaming.obstacles import streams_exactly
@@ -43,6 +43,7 @@ class StreamingForecaster:
         self.predictor, self.states, self.timeline = predictor, states, timeline
         self.view = predictor.bundle.view
         self.encoders: EncoderStates | None = None
+        self._read_last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # rows, their steps, their quantiles
         if carried and streams_exactly(predictor.bundle):
             self.segment, self.spacing = segment_steps(predictor.bundle), spacing_steps(predictor.bundle)
             self.encoders = states.encoders = states.encoders or self._read_kept_steps()
@@ -108,12 +109,14 @@ class StreamingForecaster:
         return self.predictor.restricted(quantiles, minimum, maximum)
 
     def _quantiles(self, rows: np.ndarray, from_state: bool) -> np.ndarray:
+        if from_state:
+            if self._read_last is not None:
+                known, steps, quantiles = self._read_last
+                if np.array_equal(known, rows) and np.array_equal(steps, self.states.newest[rows]):
+                    return quantiles
+            return self.predictor.calibrated(self._forecast_from_state(rows))
         panel = self.states.to_panel(rows, self.timeline, self.view)
-        codes, position = np.arange(len(rows)), np.full(len(rows), self.states.kept - 1)
-        if not from_state or self.encoders is None:
-            return self.predictor.quantiles(panel, codes, position)
-        before = self.encoders.before[rows]
-        return self.predictor.calibrated(self.predictor.forecast_windows(panel, codes, position, before, self.segment))
+        return self.predictor.quantiles(panel, np.arange(len(rows)), np.full(len(rows), self.states.kept - 1))
 
     def _write_late(self, row: int, step: int, value: float, observed: np.ndarray | None) -> Outcome:
         index = self.states.kept - 1 - (int(self.states.newest[row]) - step)
@@ -123,6 +126,7 @@ class StreamingForecaster:
         if np.isnan(value) or current == value:
             return Outcome.REPEATED
         self.states.y[row, index] = value
+        self._read_last = None
         if observed is not None:
             self.states.observed[row, index] = observed
         self._read_again(row, step)
@@ -153,11 +157,30 @@ class StreamingForecaster:
         if not len(ended):
             return
         encoders.before[ended] = encoders.newest[ended]
-        encoders.newest[ended] = self._read(ended, encoders.newest[ended], encoders.newest_step[ended], self.segment)
+        encoders.newest[ended] = self._read_newest_segment(ended)
         encoders.newest_step[ended] += self.segment
         due = ended[encoders.newest_step[ended] - encoders.middle_step[ended] >= self.spacing]
         encoders.oldest[due], encoders.oldest_step[due] = encoders.middle[due], encoders.middle_step[due]
         encoders.middle[due], encoders.middle_step[due] = encoders.newest[due], encoders.newest_step[due]
+
+    def _read_newest_segment(self, rows: np.ndarray) -> np.ndarray:
+        """Return the states of series after their newest segment, and keep the forecasts that reading it gives."""
+        quantiles, states = [], []
+        for start in range(0, len(rows), BATCH_SIZE):
+            part = rows[start : start + BATCH_SIZE]
+            output = self._forecast_from_state(part)
+            quantiles.append(self.predictor.calibrated(output))
+            states.append(output.state)
+        self._read_last = rows, self.states.newest[rows], np.concatenate(quantiles)
+        return np.concatenate(states)
+
+    def _forecast_from_state(self, rows: np.ndarray) -> WindowForecast:
+        """Read the newest segment of series from the state before it."""
+        if self.encoders is None:
+            raise TypeError("this model has no encoder states that could be carried")
+        panel = self.states.to_panel(rows, self.timeline, self.view)
+        codes, position = np.arange(len(rows)), np.full(len(rows), self.states.kept - 1)
+        return self.predictor.forecast_windows(panel, codes, position, self.encoders.before[rows], self.segment)
 
     def _read(self, rows: np.ndarray, state: np.ndarray, after: np.ndarray, count: int) -> np.ndarray:
         """Return the states of series `count` steps after the steps `after`, whose states are given."""
