@@ -10,16 +10,19 @@ all series share one sample (Bates, Candès, Lei, Romano and Sesia 2023: Benjami
 p-values). It is the rate itself if `exact_size` cuts the sample (Mary and Roquain 2022). Errors that change their
 distribution, such as those of a model that has become worse, are not exchangeable: this is what an alarm means.
 
-What is not: the errors of one series may be correlated within a night, but series that share shocks of a night make the
-sample less than its size. With 30 % of the variance in common, rates of 0.05 and 0.1 became 0.067 and 0.13
-(`tests/benchmarks/test_anomalies.py`).
+Series that share shocks of a night make the sample less than its size: with 30 % of the variance in common, a rate of
+0.05 became 0.067. From 1 / rate - 1 earlier nights on, the level of Benjamini-Hochberg is therefore the one at which
+the share of earlier nights with an alarm is the rate (`calibrate_level`): it holds for exchangeable nights.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 MIN_STEP_ERRORS = 99  # the smallest p-value of a step is then 0.01; with fewer errors the steps are pooled
 SHRINKAGE = 100  # a step with so few errors gets half of its typical size from the other steps
 MIN_WIDTH = 0.1  # of the scale of a series: the least half width of an interval
+STRICTLY = 1e-9  # a level is so much below a p-value that does not pass it
 MAX_EXCESS = 1.5  # an anomaly of an earlier night counts at most as so many times the largest other error
 
 
@@ -184,3 +187,60 @@ def benjamini_hochberg(p_values: np.ndarray, rate: float) -> tuple[np.ndarray, f
     passed = ordered <= rate * np.arange(1, len(ordered) + 1) / max(len(ordered), 1) + 1e-12
     level = float(ordered[np.flatnonzero(passed).max()]) if passed.any() else 0.0
     return np.nan_to_num(p_values, nan=np.inf) <= level, level
+
+
+def simes_p_value(p_values: np.ndarray) -> float:
+    """Return the p-value of a night: the least rate at which Benjamini-Hochberg chooses any series (Simes 1986).
+
+    Args:
+        p_values: P-values of the series, (m,), without NaN.
+
+    Returns:
+        The smallest of p_(k) m / k; infinity without p-values.
+    """
+    ordered = np.sort(p_values)
+    return float(np.min(ordered * len(ordered) / np.arange(1, len(ordered) + 1), initial=np.inf))
+
+
+class CalibratedLevel(NamedTuple):
+    """A level for Benjamini-Hochberg, and the number of the newest nights that it comes from."""
+
+    level: float
+    nights: int
+
+
+def calibrate_level(largest: np.ndarray, nights: np.ndarray, tested: np.ndarray, rate: float) -> CalibratedLevel | None:
+    """Return the level for Benjamini-Hochberg at which the share of nights with a false alarm is the rate.
+
+    The series of a night share its shocks, such as weather, so its p-values are not independent. Each earlier night is
+    compared with the other nights as the new one is. If nights are exchangeable, the new one has a smaller p-value
+    than the k-th smallest of N earlier nights with a probability of at most k / (N + 1), whatever its series share.
+
+    Args:
+        largest: The largest error of each series and earlier night, (n,).
+        nights: The night of each, (n,), 0 for the newest.
+        tested: The largest error of each series of the new night, (m,).
+        rate: The rate of false alarms.
+
+    Returns:
+        The level; p-values of the new night are compared with the errors of the nights that it comes from. None if
+        there are fewer nights than 1 / rate - 1.
+    """
+    count = int(nights.max(initial=-1)) + 1
+    rank = int((count + 1) * rate + 1e-9)
+    if rank < 1:
+        return None
+    used = int(np.ceil(rank / rate - 1e-9)) - 1  # the newest nights, so that k / (N + 1) is the rate
+    ordered = np.sort(largest[nights < used])
+    statistics = []
+    for night in range(used):
+        own = largest[nights == night]
+        others = _count_at_least(ordered, own) - _count_at_least(np.sort(own), own)
+        compared = 1 + others + _count_at_least(np.sort(tested), own)
+        statistics.append(simes_p_value(compared / (1 + len(ordered) - len(own) + len(tested))))
+    return CalibratedLevel(float(np.sort(statistics)[rank - 1]) * (1 - STRICTLY), used)
+
+
+def _count_at_least(ordered: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return how many of `ordered`, ascending, are at least as large as each value."""
+    return len(ordered) - np.searchsorted(ordered, values, "left")

@@ -57,34 +57,60 @@ def compare_with_samples(
     tests = tested["unique_id"].nunique()
     span = int(tested["step"].max()) - int(tested["step"].min()) + 1
     thinned = {name: thin(sample, times, span) for name, sample in samples.items()}
-    parts = []
+    parts, levels = [], list[tuple[int, float]]()
     for name, rows in tested.groupby("model_name", sort=True):
-        errors = thinned[str(name)].errors
-        p_value = anomalies.step_p_values(rows["scaled_error"].to_numpy(), rows["step"].to_numpy(int), errors)
-        parts.append(_compare_largest(rows.assign(p_value=p_value), errors, tests, rate))
+        sample = thinned[str(name)]
+        steps = rows["step"].to_numpy(int)
+        p_value = anomalies.step_p_values(rows["scaled_error"].to_numpy(), steps, sample.errors)
+        part = _compare_largest(rows.assign(p_value=p_value), sample, tests, rate)
+        parts.append(part.rows)
+        levels.append((len(rows), part.level))
     compared = pd.concat(parts).sort_index()
     forecasts = compared.groupby("unique_id")["cutoff"].transform("nunique")
     own = np.minimum(compared["own"] * forecasts, 1.0)
     series = own.groupby(compared["unique_id"]).min()
-    chosen, level = anomalies.benjamini_hochberg(series.to_numpy(), rate)
+    chosen, level = anomalies.benjamini_hochberg(series.to_numpy(), max(levels)[1])
     compared["series_p_value"] = compared["unique_id"].map(series)
     compared["is_anomaly"] = compared["unique_id"].isin(series.index[chosen]) & (own <= level)
     size = min(len(sample.errors) for sample in thinned.values())
     return ComparedActuals(compared.drop(columns="own"), size, anomalies.smallest_size(tests, rate))
 
 
-def _compare_largest(rows: pd.DataFrame, errors: np.ndarray, tests: int, rate: float) -> pd.DataFrame:
-    """Add `own`: the p-value of the error of each row among the largest errors of earlier forecasts, (units, H)."""
-    sizes = anomalies.typical_sizes(errors)
+class ComparedRows(NamedTuple):
+    """Rows with the column `own`, and the level at which their series are chosen."""
+
+    rows: pd.DataFrame
+    level: float
+
+
+def _compare_largest(rows: pd.DataFrame, sample: ErrorSample, tests: int, rate: float) -> ComparedRows:
+    """Add `own`: the p-value of the error of each row among the largest errors of earlier forecasts."""
+    # with the tested errors: sizes that come from the sample alone fit it better than a new night
+    sizes = anomalies.typical_sizes(np.concatenate([sample.errors, _matrix_of(rows, sample.errors.shape[1])]))
     relative = rows["scaled_error"].abs().to_numpy() / sizes[rows["step"].to_numpy(int) - 1]
     steps_of_unit = rows.groupby(UNIT)["step"].agg(lambda steps: tuple(sorted(steps)))
     steps = steps_of_unit.reindex(pd.MultiIndex.from_frame(rows[UNIT]))
     codes, choices = pd.factorize(steps)
-    own = np.full(len(rows), np.nan)
+    nights = pd.factorize(sample.units["cutoff"])[0]  # the newest cutoff comes first
+    own, level, most = np.full(len(rows), np.nan), rate, 0
     for code, observed in enumerate(choices):
-        largest = anomalies.largest_errors(np.abs(errors) / sizes, np.array(observed))
-        largest = largest[np.isfinite(largest)]
-        used = largest[: anomalies.exact_size(len(largest), tests, rate)]
-        same = codes == code
+        largest = anomalies.largest_errors(np.abs(sample.errors) / sizes, np.array(observed))
+        known, same = np.isfinite(largest), codes == code
+        tested = pd.Series(relative[same]).groupby(rows["unique_id"].to_numpy()[same]).max().dropna().to_numpy()
+        calibrated = anomalies.calibrate_level(largest[known], nights[known], tested, rate)
+        if calibrated is None:
+            used = largest[known][: anomalies.exact_size(int(known.sum()), tests, rate)]
+        else:
+            used = largest[known & (nights < calibrated.nights)]
         own[same] = anomalies.conformal_p_values(relative[same], used)
-    return rows.assign(own=own)
+        if same.sum() > most:  # series with gaps have other steps: the level of most series counts
+            level, most = calibrated.level if calibrated else rate, int(same.sum())
+    return ComparedRows(rows.assign(own=own), level)
+
+
+def _matrix_of(rows: pd.DataFrame, horizon: int) -> np.ndarray:
+    """Return the scaled errors of rows as (units, H), NaN where nothing was observed."""
+    units = rows.groupby(UNIT, sort=False).ngroup().to_numpy()
+    matrix = np.full((int(units.max(initial=-1)) + 1, horizon), np.nan)
+    matrix[units, rows["step"].to_numpy(int) - 1] = rows["scaled_error"]
+    return matrix
