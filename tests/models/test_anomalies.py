@@ -6,11 +6,13 @@ from scipy.stats import false_discovery_control
 
 from models.anomalies import (
     benjamini_hochberg,
+    calibrate_level,
     conformal_p_values,
     exact_size,
     largest_errors,
     limit_anomalies,
     scaled_errors,
+    simes_p_value,
     smallest_size,
     step_p_values,
     typical_sizes,
@@ -131,6 +133,37 @@ def test_benjamini_hochberg_is_that_of_scipy() -> None:
         chosen, level = benjamini_hochberg(p_values, rate)
         assert chosen.tolist() == (false_discovery_control(p_values) <= rate + 1e-12).tolist()
         assert level == (p_values[chosen].max() if chosen.any() else 0.0)
+
+
+def test_p_value_of_a_night_is_the_least_rate_that_chooses_a_series() -> None:
+    assert simes_p_value(np.array([0.01, 0.04, 0.5])) == pytest.approx(0.03)
+    assert simes_p_value(np.array([0.02, 0.02, 0.5])) == pytest.approx(0.03)
+    assert simes_p_value(np.array([])) == np.inf
+
+
+def test_level_needs_as_many_nights_as_the_rate_has_parts() -> None:
+    largest, nights = np.arange(19.0), np.arange(19)
+    assert calibrate_level(largest[:18], nights[:18], np.array([3.0]), 0.05) is None
+    calibrated = calibrate_level(largest, nights, np.array([3.0]), 0.05)
+    assert calibrated is not None
+    assert (calibrated.nights, calibrated.level) == (19, pytest.approx(1 / 20))
+    assert (
+        calibrated.level < 1 / 20
+    )  # the night with the largest error has this p-value, and a smaller one does not exist
+
+
+@pytest.mark.parametrize("common", [0.0, 0.5, 0.9])
+def test_rate_holds_for_series_that_share_shocks(common: float) -> None:
+    draw, alarms = np.random.default_rng(7), 0
+    for _ in range(600):
+        shocks = np.sqrt(common) * draw.standard_normal((30, 1))
+        errors = np.abs(shocks + np.sqrt(1 - common) * draw.standard_normal((30, 8)))
+        largest, nights = errors[:-1].reshape(-1), np.arange(29).repeat(8)
+        calibrated = calibrate_level(largest, nights, errors[-1], 0.1)
+        assert calibrated is not None
+        p_values = conformal_p_values(errors[-1], largest[nights < calibrated.nights])
+        alarms += benjamini_hochberg(p_values, calibrated.level)[0].any()
+    assert alarms / 600 == pytest.approx(0.1, abs=0.03)  # two and a half binomial errors
 
 
 def test_benjamini_hochberg_without_tests_or_with_missing_ones() -> None:

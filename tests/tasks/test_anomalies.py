@@ -103,7 +103,7 @@ def test_far_value_is_an_anomaly_and_only_that_hour(shop: Shop) -> None:
     table = shop.table("2024-03-12")
     marked = table[table["is_anomaly"]]
     assert marked[["unique_id", "y", "step"]].to_dict("records") == [{"unique_id": "a", "y": 900.0, "step": 2}]
-    assert table.loc[table["unique_id"] == "a", "series_p_value"].tolist() == [1 / 7] * 3
+    assert table.loc[table["unique_id"] == "a", "series_p_value"].tolist() == [1 / 13] * 3
     assert result.sentence == "1 anomalies in 1 of 2 series at a rate of 0.3"
     assert [(anomaly.series, anomaly.y, anomaly.ds.hour) for anomaly in result.worst] == [("a", 900.0, 1)]
 
