@@ -1,8 +1,9 @@
 """Run the service: loopback by default, an API key anywhere else, a graceful end on SIGTERM."""
 
 import logging
-import os
+import signal
 import sys
+import time
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEY_VARIABLE = "NIGHTCAST_SERVE_KEY"
 MIN_KEY_CHARACTERS = 16
 DRAIN_S = 20
+READY_GRACE_S = 1.0  # from SIGTERM until no connection is taken: a load balancer sees /ready, and requests are served
 SLOW_CLIENT_S = 5  # an idle connection is closed
 
 
@@ -36,19 +38,28 @@ class ServeRequest(NamedTuple):
 
 
 class DrainingServer(uvicorn.Server):
-    """A uvicorn server that reports itself as not ready as soon as it is asked to stop."""
+    """A uvicorn server that reports itself as not ready before it stops."""
 
     def __init__(self, config: uvicorn.Config, state: ServiceState) -> None:
         super().__init__(config)
         self.state = state
+        self.closing_at: float | None = None
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """Stop taking connections; requests that have begun are answered. A second signal ends at once.
+        """Report the service as not ready; soon after take no connections, and answer requests that have begun.
 
-        Unlike uvicorn's own method it does not raise the signal again afterwards: the command ends with exit code 0.
+        A second signal ends at once. Unlike uvicorn's own method it does not raise the signal again afterwards: the
+        command ends with exit code 0.
         """
-        self.force_exit = self.should_exit
-        self.state.draining = self.should_exit = True
+        self.force_exit = self.should_exit or self.closing_at is not None
+        self.should_exit = self.force_exit or sig == signal.SIGINT
+        self.state.draining, self.closing_at = True, time.monotonic() + READY_GRACE_S
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop; uvicorn asks ten times a second."""
+        if self.closing_at is not None and time.monotonic() >= self.closing_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
 
 
 def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
@@ -61,7 +72,8 @@ def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
         SpecError: The address is not this machine alone and no API key is set, or the key is too short.
         NightcastError: The pipeline has no champion or no published forecast, or the port is taken.
     """
-    key = os.environ.get(KEY_VARIABLE) or None
+    secret = Settings().serve_key
+    key = (secret.get_secret_value() if secret else "") or None
     if key is None and request.host not in LOOPBACK:
         raise SpecError(
             f"--host {request.host} is open to other machines, and no API key is set. Set {KEY_VARIABLE} to a secret "
