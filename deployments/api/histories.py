@@ -39,9 +39,7 @@ def forecast_rows(champion: ServedChampion, rows: list[HistoryRow]) -> list[dict
 
 
 def _require_span(history: pd.DataFrame, width: int) -> None:
-    """Raise Problem if the steps between the first and the last time of the series, `width` microseconds each, are too
-    many to fill.
-    """
+    """Raise Problem if a history has too many steps, of `width` microseconds, to fill those that it leaves out."""
     times = pd.to_datetime(history["ds"], utc=True, errors="coerce", format="ISO8601").dropna()
     if times.empty:
         return  # refused with the row

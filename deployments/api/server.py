@@ -1,5 +1,6 @@
 """Run the service: loopback by default, an API key anywhere else, a graceful end on SIGTERM."""
 
+import asyncio
 import logging
 import signal
 import sys
@@ -8,6 +9,7 @@ from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from data_contracts.errors import NightcastError, SpecError
 from deployments.api.app import build_app, guard
@@ -23,6 +25,7 @@ MIN_KEY_CHARACTERS = 16
 DRAIN_S = 20
 READY_GRACE_S = 1.0  # from SIGTERM until no connection is taken: a load balancer sees /ready, and requests are served
 SLOW_CLIENT_S = 5  # an idle connection is closed
+HEADERS_S = 15.0  # for the headers of a request
 
 
 class ServeRequest(NamedTuple):
@@ -62,6 +65,25 @@ class DrainingServer(uvicorn.Server):
         return await super().on_tick(counter)
 
 
+class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """HTTP on one connection, by httptools or h11, whichever is installed. It ends if headers do not arrive in time."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to watch the connection."""
+        super().connection_made(transport)
+        self.loop.call_later(HEADERS_S, self._watch, None)
+
+    def _watch(self, before: object) -> None:
+        """Close the connection if it began no request since the last look, at which it had none or an answered one."""
+        if self.transport.is_closing():
+            return
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.cycle is before:
+            self.transport.close()
+            return
+        self.loop.call_later(HEADERS_S, self._watch, self.cycle if is_idle else self)
+
+
 def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
     """Serve until SIGTERM or SIGINT.
 
@@ -93,6 +115,7 @@ def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
         app,
         host=request.host,
         port=request.port,
+        http=BoundedProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -185,7 +185,9 @@ def _end_of(value: str, zone: str) -> datetime:
             return _parse_time(following, zone, "--ds")
         return _parse_time(value, zone, "--ds") + timedelta(microseconds=1)
     except OverflowError as last:
-        raise SpecError(f"--ds {value!r} has no time after it. Write an earlier time, or FROM.. without an end.") from last
+        raise SpecError(
+            f"--ds {value!r} has no time after it. Write an earlier time, or FROM.. without an end."
+        ) from last
 
 
 def _parse_day(value: str) -> datetime:
