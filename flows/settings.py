@@ -6,7 +6,7 @@ They are read in flows, not in deployments, because a flow that a Prefect worker
 from datetime import timedelta
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
@@ -45,6 +45,8 @@ class Settings(BaseSettings):
     allow_private_sources: bool = Field(
         False, description="read http and sftp sources from hosts inside this machine or its network too"
     )
+
+    serve_key: SecretStr | None = Field(None, description="key of the API that `nightcast serve` requires")
 
     @property
     def mlflow_address(self) -> str | None:

@@ -1,15 +1,16 @@
 """The HTTP application: routes of the service, and the guards around them."""
 
+from bisect import bisect_right
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp
 
 from deployments.api import page
+from deployments.api.address_guard import AddressGuard
 from deployments.api.batching import InferenceQueue
 from deployments.api.guards import BodyGuard, KeyGuard, Limits, RateGuard
 from deployments.api.lifecycle import ServiceState
@@ -25,7 +26,6 @@ from deployments.api.schemas import (
     SeriesState,
 )
 from deployments.api.telemetry import Metrics, Telemetry
-from deployments.server.origin_guard import OriginGuard
 from flows.pipeline.published import ReadRequest
 from tasks.storage.store import Store
 
@@ -80,7 +80,7 @@ def guard(app: FastAPI, metrics: Metrics, hosts: list[str], key: str | None, lim
     inner: ASGIApp = BodyGuard(app, limits)
     inner = KeyGuard(RateGuard(inner, limits.rate), key)
     if "*" not in hosts:
-        inner = TrustedHostMiddleware(OriginGuard(inner, hosts), allowed_hosts=hosts)
+        inner = AddressGuard(inner, hosts)
     return Telemetry(inner, metrics)
 
 
@@ -108,10 +108,10 @@ def _add_inference(app: FastAPI, state: ServiceState) -> None:
         limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 100,
     ) -> JSONResponse:
         """List the names of known series, sorted."""
-        queue = state.queue_or_problem()
-        names = sorted(queue.service.rows)
-        chosen = [name for name in names if name > after][:limit]
-        return JSONResponse(queue.service.heading() | {"series": chosen, "total": len(names)})
+        service = state.queue_or_problem().service
+        begin = bisect_right(service.names, after)
+        page_of_names = {"series": service.names[begin : begin + limit], "total": len(service.names)}
+        return JSONResponse(service.heading() | page_of_names)
 
     @app.get("/v1/series/{unique_id:path}", response_model=SeriesState, tags=["series"])
     async def read_series(unique_id: str) -> JSONResponse:

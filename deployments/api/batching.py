@@ -11,7 +11,7 @@ from deployments.api.schemas import ForecastRequest
 from deployments.api.service import ForecastService
 
 MAX_BATCH = 256  # requests
-MAX_WAITING = 2_048  # requests; more are refused, so that memory and waiting times are bounded
+MAX_WAITING = 512  # requests; more are refused, so that memory and waiting times are bounded
 
 
 class Work(NamedTuple):
@@ -85,6 +85,7 @@ class InferenceQueue:
     def _compute(self, batch: list[Work]) -> list[Any]:
         """Compute a batch in its order; forecasts of known series that follow each other are one call."""
         results: list[Any] = []
+        batch = [work._replace(call=_skip) if work.result.cancelled() else work for work in batch]
         index = 0
         while index < len(batch):
             end = index
@@ -101,6 +102,10 @@ class InferenceQueue:
     def _forecast_known(self, requests: list[list[str]]) -> list[Any]:
         joined = _result_of(lambda: self.service.forecast_many(requests))
         return joined if isinstance(joined, list) else [joined] * len(requests)
+
+
+def _skip() -> None:
+    """Stand for a call whose client has gone, or got the answer that it took too long."""
 
 
 def _result_of(call: Callable[[], Any] | None) -> Any:

@@ -67,7 +67,7 @@ class ServedChampion(NamedTuple):
 
 
 def champion_marker(pipeline: str, store: Store) -> str:
-    """Return a text that changes when a decision or a published forecast does; no large file is read."""
+    """Return a text that changes when a decision or the latest forecast does. Only the forecast is read, no history."""
     decisions = store.list_files(decisions_dir(pipeline))
     newest = json.dumps(store.read_json(decisions[-1])) if decisions else ""
     latest = [store.artifact_at(uri).digest for uri in store.list_files(latest_uri(pipeline))]
@@ -98,12 +98,13 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
     engine = _build_engine(bundle, options.engine)
     check_golden_forecast(bundle, engine)
     manifests = read_finished(store, pipeline)
-    spec = (manifests[0].get("spec") if manifests else None) or {}
+    night = _night_of_latest(pipeline, manifests, store)
+    spec = (night or (manifests[0] if manifests else {})).get("spec") or {}
     forecast, cleaning = spec.get("forecast") or {}, spec.get("cleaning") or {}
     closed = cleaning.get("closed", "auto")
     closed = tuple(closed) if isinstance(closed, list) else closed
     predictor = Predictor(bundle, engine)
-    states, timeline = _load_states(predictor, candidate, manifests, store) or _rebuild_states(
+    states, timeline = _load_states(predictor, candidate, night, store) or _rebuild_states(
         pipeline, predictor, closed, store
     )
     return ServedChampion(
@@ -127,11 +128,24 @@ def _build_engine(bundle: Bundle, engine: EngineName) -> Engine:
     return OnnxEngine(bundle) if engine == "onnx" else TorchEngine(bundle)
 
 
+def _night_of_latest(pipeline: str, manifests: list[dict[str, Any]], store: Store) -> dict[str, Any] | None:
+    """Return the manifest of the night whose forecast is the latest; None until that night has written it.
+
+    The run that ended last is another one after a backfill, and while a night has published and not yet ended.
+    """
+    latest = {store.artifact_at(uri).digest for uri in store.list_files(latest_uri(pipeline))}
+    for manifest in manifests:
+        forecasted = manifest["story"].get("forecasted") or {}
+        if (forecasted.get("table") or {}).get("digest") in latest:
+            return manifest
+    return None
+
+
 def _load_states(
-    predictor: Predictor, candidate: Candidate, manifests: list[dict[str, Any]], store: Store
+    predictor: Predictor, candidate: Candidate, night: dict[str, Any] | None, store: Store
 ) -> tuple[SeriesStates, Timeline] | None:
-    """Read the states that the newest night has kept; None if it kept none for this model, or they are damaged."""
-    kept = (manifests[0].get("story") or {}).get("kept") if manifests else None
+    """Read the states that a night has kept; None if it has none for this model, or they are damaged."""
+    kept = night["story"].get("kept") if night else None
     if not kept or not kept.get("states") or kept.get("model") != candidate.bundle.digest:
         return None
     try:
@@ -165,8 +179,22 @@ def _load_errors(pipeline: str, candidate: Candidate, horizon: int, store: Store
 def _rebuild_states(
     pipeline: str, predictor: Predictor, closed: ClosedSetting, store: Store
 ) -> tuple[SeriesStates, Timeline]:
-    """Build the states from the history of the newest published forecast. Raises NotPublished if there is none."""
-    clean = PublishedReader(pipeline=pipeline, store=store).history().to_pandas()
-    clean = clean.sort_values(["unique_id", "ds"], ignore_index=True)
-    cutoff = clean.loc[clean["y"].notna(), "ds"].max()
-    return build_states(predictor, clean, pd.Timestamp(cutoff), closed)
+    """Build the states from the history of the newest published forecast.
+
+    Returns:
+        The states and the timeline of their steps.
+
+    Raises:
+        NotPublished: No forecast is published.
+        NightcastError: A night has published its forecast, and not yet its history.
+    """
+    reader = PublishedReader(pipeline=pipeline, store=store)
+    clean = reader.history().to_pandas().sort_values(["unique_id", "ds"], ignore_index=True)
+    cutoff = pd.Timestamp(clean.loc[clean["y"].notna(), "ds"].max())
+    published = reader.forecasts().to_pandas()["cutoff"].max()
+    if cutoff < published:
+        raise NightcastError(
+            f"the history of {pipeline!r} ends at {cutoff:%Y-%m-%dT%H:%M:%SZ}, and its newest forecast begins after "
+            f"{published:%Y-%m-%dT%H:%M:%SZ}: a night is publishing. Try again in a minute."
+        )
+    return build_states(predictor, clean, cutoff, closed)

@@ -11,7 +11,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from deployments.api.problems import problem_response
 
 OPEN_PATHS = ("/health", "/ready", "/metrics", "/version")  # for load balancers and Prometheus, without a key
+PAGE_PATHS = ("/", "/page.js", "/page.css")  # asks for the key
 MAX_CLIENTS = 10_000  # whose rate is remembered
+MAX_BODIES = 8  # largest bodies that are kept in memory at once
 KEY_HEADER = b"x-api-key"
 
 
@@ -32,7 +34,7 @@ class KeyGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI defines it."""
-        if scope["type"] != "http" or self.key is None or scope["path"] in (*OPEN_PATHS, "/", "/page.js", "/page.css"):
+        if scope["type"] != "http" or self.key is None or scope["path"] in (*OPEN_PATHS, *PAGE_PATHS):
             await self.app(scope, receive, send)
             return
         given = [value for name, value in scope["headers"] if name.lower() == KEY_HEADER]
@@ -48,7 +50,7 @@ class RateGuard:
     """Refuses a client that sends more requests than its rate: a token bucket for each address."""
 
     def __init__(self, app: ASGIApp, rate: float) -> None:
-        self.app, self.rate = app, rate
+        self.app, self.rate, self.burst = app, rate, max(1.0, 2 * rate)
         self.buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,8 +60,8 @@ class RateGuard:
             return
         client = (scope.get("client") or ("",))[0]
         now = time.monotonic()
-        tokens, seen = self.buckets.pop(client, (2 * self.rate, now))
-        tokens = min(2 * self.rate, tokens + (now - seen) * self.rate)
+        tokens, seen = self.buckets.pop(client, (self.burst, now))
+        tokens = min(self.burst, tokens + (now - seen) * self.rate)
         self.buckets[client] = (tokens - 1 if tokens >= 1 else tokens, now)
         if len(self.buckets) > MAX_CLIENTS:
             self.buckets.popitem(last=False)
@@ -71,46 +73,63 @@ class RateGuard:
         await problem_response(429, detail, headers={"Retry-After": str(wait)})(scope, receive, send)
 
 
+class BodyRefused(Exception):
+    """A body that is not read to its end."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
 class BodyGuard:
     """Reads the whole body within its limits before the application sees the request, and bounds the answer in time."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:
         self.app, self.limits = app, limits
+        self.held = 0  # bytes of the bodies of all requests
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, as ASGI defines it."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
+        parts: list[bytes] = []
         try:
             async with asyncio.timeout(self.limits.body_s):
-                body = await self._read(receive)
+                await self._read(scope, receive, parts)
+            await self._answer(scope, parts, receive, send)
+        except BodyRefused as refused:
+            headers = {"Connection": "close"} | ({"Retry-After": "1"} if refused.status == 503 else {})
+            await problem_response(refused.status, refused.detail, headers=headers)(scope, receive, send)
         except TimeoutError:
-            detail = f"the body did not arrive within {self.limits.body_s:g} s."
+            detail = f"the body did not arrive within {self.limits.body_s:g} s. Split the request."
             await problem_response(408, detail, headers={"Connection": "close"})(scope, receive, send)
-            return
-        if body is None:
-            detail = f"the body is larger than {self.limits.body_bytes:,} bytes. Split the request."
-            await problem_response(413, detail, headers={"Connection": "close"})(scope, receive, send)
-            return
-        await self._answer(scope, body, receive, send)
+        finally:
+            self.held -= sum(map(len, parts))
 
-    async def _read(self, receive: Receive) -> bytes | None:
-        """Return the body; None if it is too large."""
-        parts, size = list[bytes](), 0
+    async def _read(self, scope: Scope, receive: Receive, parts: list[bytes]) -> None:
+        """Read the body into `parts`. Raises BodyRefused."""
+        size, limit = 0, self.limits.body_bytes
+        declared = [value for name, value in scope["headers"] if name.lower() == b"content-length" and value.isdigit()]
+        too_large = BodyRefused(413, f"the body is larger than {limit:,} bytes. Split the request.")
+        if any(int(value[:20]) > limit for value in declared):
+            raise too_large
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return b"".join(parts)
+                return
             part = message.get("body", b"")
             size += len(part)
-            if size > self.limits.body_bytes:
-                return None
+            if size > limit:
+                raise too_large
+            if self.held + len(part) > MAX_BODIES * limit:
+                raise BodyRefused(503, "the bodies of other requests fill the memory. Try again in a second.")
+            self.held += len(part)
             parts.append(part)
             if not message.get("more_body"):
-                return b"".join(parts)
+                return
 
-    async def _answer(self, scope: Scope, body: bytes, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, parts: list[bytes], receive: Receive, send: Send) -> None:
         started, given = False, False
 
         async def receive_body() -> Message:
@@ -118,7 +137,7 @@ class BodyGuard:
             if given:
                 return await receive()
             given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": b"".join(parts), "more_body": False}
 
         async def send_once(message: Message) -> None:
             nonlocal started

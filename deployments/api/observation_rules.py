@@ -13,8 +13,8 @@ import numpy as np
 
 from data_contracts.contract import Contract
 from data_contracts.rules import QualityRule
+from deployments.api.schemas import MAX_MAGNITUDE
 
-MAX_MAGNITUDE = 1e30  # as in tasks.quality.extreme_values
 MAX_RATIO = 1e9
 MIN_VALUES = 10
 

@@ -1,16 +1,16 @@
 """Observations between a request and the kept states: where each belongs, which are refused, in which order."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from deployments.api.answers import format_times
 from deployments.api.observation_rules import ValueRule, find_fault
 from deployments.api.problems import Problem
-from deployments.api.schemas import Observation, to_microseconds
+from deployments.api.schemas import SeriesObservation, to_microseconds
 from models.data.features import FeatureSpec
-from models.streaming.forecaster import Outcome, StreamingForecaster
+from models.streaming.forecaster import StepOutcome, StreamingForecaster
 from models.streaming.timeline import Timeline
 
 MAX_AHEAD_STEPS = 100_000  # of an observation, counted from the newest known step of any series
@@ -19,14 +19,17 @@ MAX_AHEAD_STEPS = 100_000  # of an observation, counted from the newest known st
 class Taken(NamedTuple):
     """An observation with the row and the step that it belongs to, and its number in the request."""
 
-    observation: Observation
+    observation: SeriesObservation
     row: int
     step: int
     number: int
 
 
 def locate(
-    observations: list[Observation], rows: dict[str, int], forecaster: StreamingForecaster, rules: tuple[ValueRule, ...]
+    observations: list[SeriesObservation],
+    rows: dict[str, int],
+    forecaster: StreamingForecaster,
+    rules: tuple[ValueRule, ...],
 ) -> list[Taken]:
     """Find the row and the step of each observation.
 
@@ -51,8 +54,9 @@ def locate(
             fault = f"ds is {seen.ds.isoformat()}, which is in the future: now it is {now:%Y-%m-%dT%H:%M:%SZ}"
         elif step < 0:
             fault = f"ds is {seen.ds.isoformat()}, which is not a step of the frequency {view.freq!r} near the series"
+            fault += f"; the newest step of this series is {_format_step(forecaster, row)}"
         else:
-            fault = _foreign_covariate(seen, view.features)
+            fault = _foreign_covariate(seen, view.features) or _uneven_known(seen, view.features)
             values = {"unique_id": seen.unique_id, "y": seen.y, **seen.covariates}
             fault = fault or find_fault(values, rules, forecaster.states.y[row])
         if fault:
@@ -64,7 +68,11 @@ def locate(
     return taken
 
 
-def _foreign_covariate(seen: Observation, features: FeatureSpec) -> str:
+def _format_step(forecaster: StreamingForecaster, row: int) -> str:
+    return format_times(forecaster.timeline.times[[forecaster.states.newest[row]]])[0]
+
+
+def _foreign_covariate(seen: SeriesObservation, features: FeatureSpec) -> str:
     """Return what is wrong with the names of an observation's covariates; empty if nothing is."""
     for given, allowed, kind in (
         (seen.covariates, features.observed, "observed"),
@@ -74,6 +82,17 @@ def _foreign_covariate(seen: Observation, features: FeatureSpec) -> str:
             names = f"which are {', '.join(allowed)}" if allowed else "and the model has none"
             return f"{strange[0]!r} is not among the covariates that are {kind}, {names}"
     return ""
+
+
+def _uneven_known(seen: SeriesObservation, features: FeatureSpec) -> str:
+    """Return what is wrong with the covariates that are known in advance: each needs a value for the same steps."""
+    if not seen.known:
+        return ""
+    counts = {name: len(seen.known.get(name, ())) for name in features.known_columns}
+    if len(set(counts.values())) == 1:
+        return ""
+    listed = ", ".join(f"{name} {count}" for name, count in counts.items())
+    return f"known has different numbers of values ({listed}). Give each of these covariates for the same steps"
 
 
 def find_step(timeline: Timeline, time: int) -> int:
@@ -87,22 +106,20 @@ def find_step(timeline: Timeline, time: int) -> int:
     return int(timeline.find(np.array([time]))[0])
 
 
-def in_rounds(taken: list[Taken]) -> Iterator[list[Taken]]:
+def in_rounds(taken: list[Taken]) -> list[list[Taken]]:
     """Split observations into parts in which each series has one at most, in their order."""
-    remaining = taken
-    while remaining:
-        part: dict[int, Taken] = {}
-        later = []
-        for entry in remaining:
-            if entry.row in part:
-                later.append(entry)
-            else:
-                part[entry.row] = entry
-        yield list(part.values())
-        remaining = later
+    parts: list[list[Taken]] = []
+    counts: dict[int, int] = {}
+    for entry in taken:
+        number = counts.get(entry.row, 0)
+        counts[entry.row] = number + 1
+        if number == len(parts):
+            parts.append([])
+        parts[number].append(entry)
+    return parts
 
 
-def apply_observations(forecaster: StreamingForecaster, part: list[Taken]) -> tuple[Outcome, ...]:
+def apply_observations(forecaster: StreamingForecaster, part: list[Taken]) -> tuple[StepOutcome, ...]:
     """Take one observation of each of some series; return what became of each."""
     features = forecaster.view.features
     observed = None
@@ -119,34 +136,10 @@ def apply_observations(forecaster: StreamingForecaster, part: list[Taken]) -> tu
 
 
 def _write_known(forecaster: StreamingForecaster, entry: Taken, columns: tuple[str, ...]) -> None:
-    """Write covariates that are known in advance to the steps of the horizon that lack them."""
+    """Write covariates that are known in advance to the steps of the horizon after the newest that has any."""
     ahead: Any = forecaster.states.known[entry.row, forecaster.states.kept :]
+    filled = np.flatnonzero(np.isfinite(ahead).any(axis=1))
+    begin = int(filled[-1]) + 1 if len(filled) else 0
     for index, name in enumerate(columns):
-        given = entry.observation.known.get(name, [])
-        missing = np.flatnonzero(np.isnan(ahead[:, index]))[: len(given)]
-        ahead[missing, index] = given[: len(missing)]
-
-
-def take_over(before: StreamingForecaster, after: StreamingForecaster) -> int:
-    """Apply the observations that one forecaster has and a newer one, built from a night, has not.
-
-    Returns:
-        The number of observations.
-    """
-    rows, count = {name: row for row, name in enumerate(after.states.ids)}, 0
-    for old, name in enumerate(before.states.ids):
-        row = rows.get(name)
-        if row is None:
-            continue
-        times = before.timeline.times[: int(before.states.newest[old]) + 1][-before.states.kept :]
-        values = before.states.y[old, before.states.kept - len(times) :]
-        observed = before.states.observed[old, before.states.kept - len(times) :]
-        newest = after.timeline.times[after.states.newest[row]]
-        for index in np.flatnonzero((times > newest) & np.isfinite(values)):
-            step = find_step(after.timeline, int(times[index]))
-            if step > after.states.newest[row]:
-                has_same = after.states.observed.shape[2] == observed.shape[1] and observed.shape[1] > 0
-                covariates = observed[[index]] if has_same else None
-                after.step(np.array([row]), np.array([step]), values[[index]], covariates)
-                count += 1
-    return count
+        given = entry.observation.known[name][: len(ahead) - begin]
+        ahead[begin : begin + len(given), index] = given

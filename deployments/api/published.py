@@ -6,9 +6,11 @@ from typing import NamedTuple
 import pyarrow as pa
 import pyarrow.ipc
 
+from data_contracts.errors import NightcastError, SpecError
 from deployments.api.problems import Problem
 from flows.pipeline.published import ReadRequest, read_table
 from tasks.history.conversion import to_bytes
+from tasks.history.published import NotPublished
 from tasks.storage.store import Store
 
 MEDIA_TYPES = {
@@ -60,16 +62,25 @@ def read_published(request: ReadRequest, chosen: str, store: Store) -> Published
         The table.
 
     Raises:
-        Problem: The answer would have too many rows.
-        NotPublished: There is no such vintage or series.
-        SpecError: A date or a range is unclear.
+        Problem: No such vintage or series is published, a time is unclear, or the answer would have too many rows.
     """
-    table = read_table(request, store)
+    try:
+        table = read_table(request, store)
+    except NotPublished as missing:
+        raise Problem(404, _of_the_api(missing, store)) from missing
+    except SpecError as unclear:
+        raise Problem(422, _of_the_api(unclear, store)) from unclear
     if len(table) > MAX_ROWS:
         detail = f"the answer has {len(table):,} rows, and the limit is {MAX_ROWS:,}."
         raise Problem(422, f"{detail} Name series or a range of ds.")
     data = _to_arrow_stream(table) if chosen == "arrow" else to_bytes(table, chosen)
     return PublishedTable(data, MEDIA_TYPES[chosen], len(table))
+
+
+def _of_the_api(error: NightcastError, store: Store) -> str:
+    """Return a message with the parameters of a URL, not the options of the command line, and without the folder."""
+    text = str(error).replace(f" of the store {store.display_root!r}", "")
+    return text.replace("--as-of", "as_of").replace("--ds", "ds")
 
 
 def _to_arrow_stream(table: pa.Table) -> bytes:

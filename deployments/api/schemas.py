@@ -1,5 +1,6 @@
 """Requests and answers of the service, as pydantic models: they are the OpenAPI document."""
 
+import unicodedata
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -9,6 +10,7 @@ MAX_OBSERVATIONS = 10_000
 MAX_SERIES = 1_000
 MAX_HISTORY_ROWS = 200_000
 MAX_NAME_CHARACTERS = 512
+MAX_MAGNITUDE = 1e30  # as in tasks.quality.extreme_values
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
@@ -26,10 +28,19 @@ def _parse_time(value: Any) -> datetime:
         raise ValueError(f"{value[:40]!r} is outside the years 1 to 9999 in UTC") from outside
 
 
-def _printable(name: str) -> str:
-    if not name.isprintable():
+def _normalize_name(name: str) -> str:
+    """Return a name in NFC, as a night keeps it. Raises ValueError for control characters, which a night rejects."""
+    if any(unicodedata.category(letter) == "Cc" for letter in name):
         raise ValueError("a name has no control characters")
-    return name
+    return unicodedata.normalize("NFC", name)
+
+
+def _check_covariate(value: Any) -> Any:
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and len(value) <= MAX_NAME_CHARACTERS):
+        return value
+    if isinstance(value, int | float) and abs(value) <= MAX_MAGNITUDE:
+        return value
+    raise ValueError(f"a covariate is a number of at most {MAX_MAGNITUDE:g}, a text, true, false or null")
 
 
 def to_microseconds(time: datetime) -> int:
@@ -38,8 +49,9 @@ def to_microseconds(time: datetime) -> int:
 
 
 Time = Annotated[datetime, BeforeValidator(_parse_time, json_schema_input_type=str)]
-Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS), AfterValidator(_printable)]
-Number = Annotated[float, Field(allow_inf_nan=False)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARACTERS), AfterValidator(_normalize_name)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]  # neither text nor true
+Covariate = Annotated[Any, BeforeValidator(_check_covariate, json_schema_input_type=bool | float | str | None)]
 
 
 class Request(BaseModel):
@@ -48,7 +60,7 @@ class Request(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class Observation(Request):
+class SeriesObservation(Request):
     """One value of one series. A `y` of null says that nothing was observed at this step."""
 
     unique_id: Name
@@ -63,8 +75,8 @@ class Observation(Request):
 class ObserveRequest(Request):
     """Observations in the order in which they are taken."""
 
-    observations: list[Observation] = Field(min_length=1, max_length=MAX_OBSERVATIONS)
-    forecast: bool = Field(True, description="Answer with the forecasts that follow.")
+    observations: list[SeriesObservation] = Field(min_length=1, max_length=MAX_OBSERVATIONS)
+    forecast: bool = Field(True, strict=True, description="Answer with the forecasts that follow.")
 
     model_config = ConfigDict(
         extra="forbid",
@@ -78,6 +90,7 @@ class HistoryRow(Request):
     """One row of a history: unique_id, ds, y and the covariates of the model."""
 
     model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, Covariate]
 
     unique_id: Name
     ds: Annotated[str, Field(max_length=64)]
@@ -88,7 +101,7 @@ class ForecastRequest(Request):
     """Either names of known series, with observations that are not kept, or a history of any series."""
 
     series: list[Name] | None = Field(None, min_length=1, max_length=MAX_SERIES)
-    observations: list[Observation] = Field([], max_length=MAX_OBSERVATIONS)
+    observations: list[SeriesObservation] = Field([], max_length=MAX_OBSERVATIONS)
     history: list[HistoryRow] | None = Field(None, min_length=1, max_length=MAX_HISTORY_ROWS)
 
     model_config = ConfigDict(
@@ -102,7 +115,7 @@ class ForecastRequest(Request):
     )
 
     @model_validator(mode="after")
-    def _one_source(self) -> "ForecastRequest":
+    def _require_source(self) -> "ForecastRequest":
         if (self.series is None) == (self.history is None):
             raise ValueError("give either `series` or `history`")
         if self.history is not None and self.observations:
@@ -159,6 +172,13 @@ class ObservationResult(BaseModel):
     p_value: float | None = Field(None, description="Conformal p-value; null if nothing was forecast for this step.")
 
 
+class SeriesProblem(BaseModel):
+    """Why a series can't be forecast."""
+
+    unique_id: str
+    detail: str
+
+
 class ObserveResponse(BaseModel):
     """Results of the observations in their order, and the forecasts that follow."""
 
@@ -167,6 +187,9 @@ class ObserveResponse(BaseModel):
     encoding: Literal["lookback", "carried state"]
     results: list[ObservationResult]
     forecasts: list[SeriesForecast]
+    without_forecast: list[SeriesProblem] = Field(
+        [], description="Series whose observations were taken, and that can't be forecast: why, and what to send."
+    )
 
 
 class SeriesState(BaseModel):

@@ -1,12 +1,15 @@
 """Run the service: loopback by default, an API key anywhere else, a graceful end on SIGTERM."""
 
+import asyncio
 import logging
-import os
+import signal
 import sys
+import time
 from importlib.metadata import version
 from typing import Any, NamedTuple
 
 import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from data_contracts.errors import NightcastError, SpecError
 from deployments.api.app import build_app, guard
@@ -20,7 +23,9 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEY_VARIABLE = "NIGHTCAST_SERVE_KEY"
 MIN_KEY_CHARACTERS = 16
 DRAIN_S = 20
+READY_GRACE_S = 1.0  # from SIGTERM until no connection is taken: a load balancer sees /ready, and requests are served
 SLOW_CLIENT_S = 5  # an idle connection is closed
+HEADERS_S = 15.0  # for the headers of a request
 
 
 class ServeRequest(NamedTuple):
@@ -36,19 +41,47 @@ class ServeRequest(NamedTuple):
 
 
 class DrainingServer(uvicorn.Server):
-    """A uvicorn server that reports itself as not ready as soon as it is asked to stop."""
+    """A uvicorn server that reports itself as not ready before it stops."""
 
     def __init__(self, config: uvicorn.Config, state: ServiceState) -> None:
         super().__init__(config)
         self.state = state
+        self.closing_at: float | None = None
 
     def handle_exit(self, sig: int, frame: object) -> None:
-        """Stop taking connections; requests that have begun are answered. A second signal ends at once.
+        """Report the service as not ready; soon after take no connections, and answer requests that have begun.
 
-        Unlike uvicorn's own method it does not raise the signal again afterwards: the command ends with exit code 0.
+        A second signal ends at once. Unlike uvicorn's own method it does not raise the signal again afterwards: the
+        command ends with exit code 0.
         """
-        self.force_exit = self.should_exit
-        self.state.draining = self.should_exit = True
+        self.force_exit = self.should_exit or self.closing_at is not None
+        self.should_exit = self.force_exit or sig == signal.SIGINT
+        self.state.draining, self.closing_at = True, time.monotonic() + READY_GRACE_S
+
+    async def on_tick(self, counter: int) -> bool:
+        """Return whether to stop; uvicorn asks ten times a second."""
+        if self.closing_at is not None and time.monotonic() >= self.closing_at:
+            self.should_exit = True
+        return await super().on_tick(counter)
+
+
+class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    """HTTP on one connection, by httptools or h11, whichever is installed. It ends if headers do not arrive in time."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begin to watch the connection."""
+        super().connection_made(transport)
+        self.loop.call_later(HEADERS_S, self._watch, None)
+
+    def _watch(self, before: object) -> None:
+        """Close the connection if it began no request since the last look, at which it had none or an answered one."""
+        if self.transport.is_closing():
+            return
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and self.cycle is before:
+            self.transport.close()
+            return
+        self.loop.call_later(HEADERS_S, self._watch, self.cycle if is_idle else self)
 
 
 def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
@@ -61,7 +94,8 @@ def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
         SpecError: The address is not this machine alone and no API key is set, or the key is too short.
         NightcastError: The pipeline has no champion or no published forecast, or the port is taken.
     """
-    key = os.environ.get(KEY_VARIABLE) or None
+    secret = Settings().serve_key
+    key = (secret.get_secret_value() if secret else "") or None
     if key is None and request.host not in LOOPBACK:
         raise SpecError(
             f"--host {request.host} is open to other machines, and no API key is set. Set {KEY_VARIABLE} to a secret "
@@ -81,6 +115,7 @@ def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
         app,
         host=request.host,
         port=request.port,
+        http=BoundedProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -6,18 +6,17 @@ All methods run in one thread, one after the other: the states of the series nee
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from deployments.api.answers import format_forecast, format_table, format_times
+from deployments.api.answers import format_forecast, format_times
 from deployments.api.champion import ServedChampion
 from deployments.api.expected import Expectations
+from deployments.api.handover import take_over
+from deployments.api.histories import forecast_rows
 from deployments.api.observation_rules import compile_value_rules
-from deployments.api.observations import Taken, apply_observations, in_rounds, locate, take_over
+from deployments.api.observations import Taken, apply_observations, in_rounds, locate
 from deployments.api.problems import Problem
-from deployments.api.schemas import ForecastRequest, Observation, ObserveRequest
+from deployments.api.schemas import ForecastRequest, ObserveRequest, SeriesObservation
 from models.streaming.forecaster import StreamingForecaster
-from tasks.modeling.forecast_setup import OutputSpec
-from tasks.modeling.serving import forecast_history
 
 MAX_NAMES = 5
 
@@ -41,6 +40,7 @@ class ForecastService:
     def _serve(self, champion: ServedChampion) -> None:
         self.champion, self.forecaster = champion, champion.forecaster
         self.rows = {name: row for row, name in enumerate(self.forecaster.states.ids)}
+        self.names = sorted(self.rows)
         self.rules = compile_value_rules(champion.contract, champion.columns)
         self.expected = Expectations(champion)
 
@@ -59,27 +59,21 @@ class ForecastService:
                 asked.append(problem)
         known = [rows for rows in asked if isinstance(rows, np.ndarray)]
         rows = np.unique(np.concatenate(known)) if known else np.array([], dtype=np.int64)
-        try:
-            forecasts = dict(zip(rows.tolist(), self._forecasts(self.forecaster, rows), strict=True))
-        except Problem:
-            return [self._alone(rows) for rows in asked]
-        return [
-            rows if isinstance(rows, Problem) else self.heading() | {"forecasts": [forecasts[int(row)] for row in rows]}
-            for rows in asked
-        ]
-
-    def _alone(self, rows: np.ndarray | Problem) -> dict[str, Any] | Problem:
-        if isinstance(rows, Problem):
-            return rows
-        try:
-            return self.heading() | {"forecasts": self._forecasts(self.forecaster, rows)}
-        except Problem as problem:
-            return problem
+        forecasts = dict(zip(rows.tolist(), self._forecasts(self.forecaster, rows), strict=True))
+        answers: list[dict[str, Any] | Problem] = []
+        for part in asked:
+            if isinstance(part, Problem):
+                answers.append(part)
+                continue
+            chosen = [forecasts[row] for row in part.tolist()]
+            failed = [forecast for forecast in chosen if isinstance(forecast, Problem)]
+            answers.append(failed[0] if failed else self.heading() | {"forecasts": chosen})
+        return answers
 
     def forecast(self, request: ForecastRequest) -> dict[str, Any]:
         """Forecast known series after observations that are not kept, or a history. Raises Problem."""
         if request.history is not None:
-            return self.heading() | {"encoding": "lookback", "forecasts": self._forecast_history(request)}
+            return self.heading() | {"encoding": "lookback", "forecasts": forecast_rows(self.champion, request.history)}
         rows = self.rows_of(request.series or [])
         taken = self._locate(request.observations)
         if strangers := {entry.observation.unique_id for entry in taken} - set(request.series or []):
@@ -89,7 +83,7 @@ class ForecastService:
         order = {int(row): index for index, row in enumerate(rows)}
         for part in in_rounds([entry._replace(row=order[entry.row]) for entry in taken]):
             apply_observations(copy, part)
-        return self.heading() | {"forecasts": self._forecasts(copy, np.arange(len(rows)))}
+        return self.heading() | {"forecasts": _require(self._forecasts(copy, np.arange(len(rows))))}
 
     def observe(self, request: ObserveRequest) -> dict[str, Any]:
         """Take observations and forecast what follows. Nothing is taken if one is refused. Raises Problem."""
@@ -110,9 +104,17 @@ class ForecastService:
                     "p_value": p_value,
                 }
         rows = np.array(list(dict.fromkeys(entry.row for entry in taken)))
-        forecasts = self._forecasts(self.forecaster, rows) if request.forecast else []
-        ordered = [results[number] for number in sorted(results)]
-        return self.heading() | {"results": ordered, "forecasts": forecasts}
+        made = self._forecasts(self.forecaster, rows) if request.forecast else []
+        names = [self.forecaster.states.ids[row] for row in rows] if made else []
+        return self.heading() | {
+            "results": [results[number] for number in sorted(results)],
+            "forecasts": [forecast for forecast in made if not isinstance(forecast, Problem)],
+            "without_forecast": [
+                {"unique_id": name, "detail": problem.detail}
+                for name, problem in zip(names, made, strict=True)
+                if isinstance(problem, Problem)
+            ],
+        }
 
     def describe(self, name: str) -> dict[str, Any]:
         """Return what is kept of a series and its forecast. Raises Problem."""
@@ -122,9 +124,9 @@ class ForecastService:
         values = states.y[row, states.kept - len(times) :]
         texts = format_times(times)
         observed = [[time, value if np.isfinite(value) else None] for time, value in zip(texts, values, strict=True)]
-        forecasts = [] if self._lack_known(self.forecaster, rows).any() else self._forecasts(self.forecaster, rows)
+        forecast = self._forecasts(self.forecaster, rows)[0]
         facts = {"unique_id": name, "newest": texts[-1], "observed": observed}
-        return self.heading() | facts | {"forecast": forecasts[0] if forecasts else None}
+        return self.heading() | facts | {"forecast": None if isinstance(forecast, Problem) else forecast}
 
     def rows_of(self, names: list[str]) -> np.ndarray:
         """Return the rows of series, (b,), each once. Raises Problem if one is not known."""
@@ -135,35 +137,38 @@ class ForecastService:
             raise Problem(404, f"{detail} List them with GET /v1/series, or send its history to POST /v1/forecast.")
         return np.array([self.rows[name] for name in dict.fromkeys(names)], dtype=np.int64)
 
-    def _locate(self, observations: list[Observation]) -> list[Taken]:
+    def _locate(self, observations: list[SeriesObservation]) -> list[Taken]:
         self.rows_of([seen.unique_id for seen in observations])
         return locate(observations, self.rows, self.forecaster, self.rules)
 
-    def _lack_known(self, forecaster: StreamingForecaster, rows: np.ndarray) -> np.ndarray:
+    def _misses_known(self, forecaster: StreamingForecaster, rows: np.ndarray) -> np.ndarray:
         """Return whether a step of the horizon has none of the covariates that are known in advance, (b,)."""
         ahead = forecaster.states.known[rows, forecaster.states.kept :]
         return np.asarray(np.isnan(ahead).all(axis=2).any(axis=1)) if ahead.shape[2] else np.zeros(len(rows), bool)
 
-    def _forecasts(self, forecaster: StreamingForecaster, rows: np.ndarray) -> list[dict[str, Any]]:
-        """Forecast rows of a forecaster. Raises Problem."""
-        states = forecaster.states
-        if (lacking := self._lack_known(forecaster, rows)).any():
-            names = ", ".join(self.champion.bundle.view.features.known_columns)
-            series = states.ids[rows[int(lacking.argmax())]]
-            fix = "Send them as `known` of an observation."
-            raise Problem(422, f"series {series!r} has no values of {names} for its horizon. {fix}")
-        quantiles = forecaster.forecast(rows, *self.champion.limits)
-        if (failed := ~np.isfinite(quantiles).all(axis=(1, 2))).any():
-            series = states.ids[rows[int(failed.argmax())]]
-            raise Problem(422, f"the model gives no finite forecast for series {series!r}. Check its newest values.")
+    def _forecasts(self, forecaster: StreamingForecaster, rows: np.ndarray) -> list[dict[str, Any] | Problem]:
+        """Forecast rows of a forecaster; a Problem in the place of a series that can't be forecast."""
+        states, timeline, levels = forecaster.states, forecaster.timeline, self.champion.bundle.levels
+        misses_known = self._misses_known(forecaster, rows)
+        ready = rows[~misses_known]
+        quantiles = forecaster.forecast(ready, *self.champion.limits)
+        is_finite = np.isfinite(quantiles).all(axis=(1, 2))
         if forecaster is self.forecaster:
-            self.expected.remember(forecaster, rows, quantiles)
-        levels, timeline = self.champion.bundle.levels, forecaster.timeline
-        return [format_forecast(states, int(row), timeline, q, levels) for row, q in zip(rows, quantiles, strict=True)]
+            self.expected.remember(forecaster, ready[is_finite], quantiles[is_finite])
+        made: dict[int, dict[str, Any] | Problem] = {}
+        for row, values, usable in zip(ready.tolist(), quantiles, is_finite, strict=True):
+            fault = f"the model gives no finite forecast for series {states.ids[row]!r}. Check its newest values."
+            made[row] = format_forecast(states, row, timeline, values, levels) if usable else Problem(422, fault)
+        names = ", ".join(self.champion.bundle.view.features.known_columns)
+        for row in rows[misses_known].tolist():
+            fault = f"series {states.ids[row]!r} has no values of {names} for its horizon."
+            made[row] = Problem(422, f"{fault} Send them as `known` of an observation.")
+        return [made[row] for row in rows.tolist()]
 
-    def _forecast_history(self, request: ForecastRequest) -> list[dict[str, Any]]:
-        bundle, (minimum, maximum) = self.champion.bundle, self.champion.limits
-        bounds = OutputSpec(quantiles=bundle.levels, minimum=minimum, maximum=maximum)
-        history = pd.DataFrame([row.model_dump() for row in request.history or []])
-        table = forecast_history(bundle, history, bounds, self.champion.closed, self.forecaster.predictor)
-        return format_table(table, bundle.levels)
+
+def _require(forecasts: list[dict[str, Any] | Problem]) -> list[dict[str, Any]]:
+    """Return forecasts. Raises Problem, the first of them, if a series can't be forecast."""
+    for forecast in forecasts:
+        if isinstance(forecast, Problem):
+            raise forecast
+    return [forecast for forecast in forecasts if not isinstance(forecast, Problem)]

@@ -155,11 +155,12 @@ def _parse_time(value: str | datetime, zone: str, option: str) -> datetime:
         moment = pd.Timestamp(value)
         if moment is not pd.NaT and moment.tz is None:
             moment = moment.tz_localize(zone, ambiguous=True, nonexistent="shift_forward")
-    except (ValueError, TypeError) as error:
+        time = None if moment is pd.NaT else moment.tz_convert(UTC).to_pydatetime()
+    except (ValueError, TypeError, OverflowError) as error:
         raise SpecError(f"{option} {value!r} is not a time: {error}. Write 2013-11-30 or an ISO time.") from error
-    if moment is pd.NaT:
+    if time is None:
         raise SpecError(f"{option} {value!r} is not a time: it is empty. Write 2013-11-30 or an ISO time.")
-    return moment.tz_convert(UTC).to_pydatetime()
+    return time
 
 
 def _parse_range(ds: str | None, zone: str) -> tuple[datetime | None, datetime | None]:
@@ -179,10 +180,15 @@ def _parse_range(ds: str | None, zone: str) -> tuple[datetime | None, datetime |
 
 def _end_of(value: str, zone: str) -> datetime:
     """Return the first moment after a date, or after a time."""
-    if DATE.fullmatch(value):
-        following = (_parse_day(value) + timedelta(days=1)).strftime("%Y-%m-%d")
-        return _parse_time(following, zone, "--ds")
-    return _parse_time(value, zone, "--ds") + timedelta(microseconds=1)
+    try:
+        if DATE.fullmatch(value):
+            following = (_parse_day(value) + timedelta(days=1)).strftime("%Y-%m-%d")
+            return _parse_time(following, zone, "--ds")
+        return _parse_time(value, zone, "--ds") + timedelta(microseconds=1)
+    except OverflowError as last:
+        raise SpecError(
+            f"--ds {value!r} has no time after it. Write an earlier time, or FROM.. without an end."
+        ) from last
 
 
 def _parse_day(value: str) -> datetime:

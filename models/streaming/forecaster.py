@@ -16,13 +16,13 @@ from models.streaming.states import SeriesStates
 from models.streaming.timeline import Timeline
 
 
-class Outcome(StrEnum):
+class StepOutcome(StrEnum):
     """What became of an observation."""
 
     ADVANCED = "advanced"  # it is the newest of its series; steps that were skipped count as not observed
     FILLED = "filled"  # late: nothing was observed at its step so far
     CORRECTED = "corrected"  # its step had another value
-    REPEATED = "repeated"  # its step has this value already, or the observation is empty: nothing changes
+    REPEATED = "repeated"  # its step has these values already, or the observation is empty: nothing changes
     TOO_OLD = "too old"  # before the steps that can still change: nothing changes
     RESTARTED = "restarted"  # after a gap longer than the kept steps, of which nothing is left
 
@@ -55,7 +55,7 @@ class StreamingForecaster:
 
     def step(
         self, rows: np.ndarray, steps: np.ndarray, y: np.ndarray, observed: np.ndarray | None = None
-    ) -> tuple[Outcome, ...]:
+    ) -> tuple[StepOutcome, ...]:
         """Take one observation of each of some series.
 
         Args:
@@ -68,12 +68,12 @@ class StreamingForecaster:
             What became of each observation.
         """
         gap = steps - self.states.newest[rows]
-        outcomes = [Outcome.ADVANCED] * len(rows)
+        outcomes = [StepOutcome.ADVANCED] * len(rows)
         for index in np.flatnonzero(gap <= 0):
             seen = None if observed is None else observed[index]
             outcomes[index] = self._write_late(int(rows[index]), int(steps[index]), float(y[index]), seen)
         for index in np.flatnonzero(gap > self.states.kept):
-            outcomes[index] = Outcome.RESTARTED
+            outcomes[index] = StepOutcome.RESTARTED
             self._restart(int(rows[index]), int(steps[index]))
         gap = np.where(gap > self.states.kept, 1, gap)
         for count in range(1, int(gap.max(initial=0)) + 1):
@@ -118,19 +118,19 @@ class StreamingForecaster:
         panel = self.states.to_panel(rows, self.timeline, self.view)
         return self.predictor.quantiles(panel, np.arange(len(rows)), np.full(len(rows), self.states.kept - 1))
 
-    def _write_late(self, row: int, step: int, value: float, observed: np.ndarray | None) -> Outcome:
+    def _write_late(self, row: int, step: int, value: float, observed: np.ndarray | None) -> StepOutcome:
         index = self.states.kept - 1 - (int(self.states.newest[row]) - step)
         if index < 0 or (self.encoders is not None and step <= self.encoders.oldest_step[row]):
-            return Outcome.TOO_OLD
-        current = self.states.y[row, index]
-        if np.isnan(value) or current == value:
-            return Outcome.REPEATED
-        self.states.y[row, index] = value
+            return StepOutcome.TOO_OLD
+        current, kept = self.states.y[row, index], self.states.observed[row, index]
+        covariates = kept if observed is None else np.where(np.isnan(observed), kept, observed)
+        value = current if np.isnan(value) else value
+        if np.array_equal([current, *kept], [value, *covariates], equal_nan=True):
+            return StepOutcome.REPEATED
+        self.states.y[row, index], self.states.observed[row, index] = value, covariates
         self._read_last = None
-        if observed is not None:
-            self.states.observed[row, index] = observed
         self._read_again(row, step)
-        return Outcome.FILLED if np.isnan(current) else Outcome.CORRECTED
+        return StepOutcome.FILLED if np.isnan(current) else StepOutcome.CORRECTED
 
     def _restart(self, row: int, step: int) -> None:
         """Forget what was kept of a series, so that `step` is its first."""
@@ -193,20 +193,20 @@ class StreamingForecaster:
         encoders = self.encoders
         if encoders is None or step > encoders.newest_step[row]:
             return  # the segment of the step is still open
-        one = np.array([row])
+        alone = np.array([row])
         from_middle = step > encoders.middle_step[row]
-        state = (encoders.middle if from_middle else encoders.oldest)[one]
-        after = (encoders.middle_step if from_middle else encoders.oldest_step)[one]
-        newest = encoders.newest_step[one]
-        targets = [] if from_middle else [(encoders.middle, encoders.middle_step[one])]
+        state = (encoders.middle if from_middle else encoders.oldest)[alone]
+        after = (encoders.middle_step if from_middle else encoders.oldest_step)[alone]
+        newest = encoders.newest_step[alone]
+        targets = [] if from_middle else [(encoders.middle, encoders.middle_step[alone])]
         for kept, until in sorted(
             [*targets, (encoders.before, newest - self.segment)], key=lambda pair: int(pair[1][0])
         ):
-            state, after = self._read(one, state, after, int(until[0] - after[0])), until
-            kept[one] = state
-        encoders.newest[one] = self._read(one, state, after, int(newest[0] - after[0]))
+            state, after = self._read(alone, state, after, int(until[0] - after[0])), until
+            kept[alone] = state
+        encoders.newest[alone] = self._read(alone, state, after, int(newest[0] - after[0]))
         if encoders.middle_step[row] == encoders.newest_step[row]:
-            encoders.middle[one] = encoders.newest[one]
+            encoders.middle[alone] = encoders.newest[alone]
 
     def _read_kept_steps(self) -> EncoderStates:
         """Read the kept steps of all series, which then begin with the oldest of them."""

@@ -19,7 +19,7 @@ from models.networks.architecture import RecurrentSpec
 from models.predict import Predictor, predict
 from models.restore import restore_collator, restore_network, segment_steps
 from models.streaming.encoders import kept_steps, read_history
-from models.streaming.forecaster import Outcome, StreamingForecaster
+from models.streaming.forecaster import StepOutcome, StreamingForecaster
 from models.streaming.obstacles import streams_exactly
 from models.streaming.states import SeriesStates
 from models.streaming.timeline import Timeline
@@ -102,7 +102,7 @@ def assert_steps_equal_whole_history(bundle: Bundle, panel: Panel, steps: int) -
     start = (begin + 1) % segment
     forecaster, row, forecasts, ends = stream(bundle, panel, begin), np.array([0]), [], []
     for step in range(begin + 1, steps):
-        assert forecaster.step(row, np.array([step]), panel.y[[step]]) == (Outcome.ADVANCED,)
+        assert forecaster.step(row, np.array([step]), panel.y[[step]]) == (StepOutcome.ADVANCED,)
         if (step + 1 - start) % segment == 0:
             forecasts.append(forecaster.forecast(row)[0])
             ends.append(step)
@@ -187,17 +187,17 @@ def test_outcomes_name_what_became_of_each_observation(bundles, build_frame):
     panel = Panel.from_frame(build_frame({"a": series_of(120, 9)}, "h"), VIEW)
     forecaster, row = stream(bundles[NAMES[0]], panel, 119), np.array([0])
 
-    def outcome(step: int, value: float) -> Outcome:
+    def outcome(step: int, value: float) -> StepOutcome:
         return forecaster.step(row, np.array([step]), np.array([value]))[0]
 
-    assert outcome(122, 9.0) is Outcome.ADVANCED
-    assert outcome(120, 8.0) is Outcome.FILLED
-    assert outcome(120, 8.0) is Outcome.REPEATED
-    assert outcome(120, np.nan) is Outcome.REPEATED
-    assert outcome(120, 8.5) is Outcome.CORRECTED
-    assert outcome(60, 1.0) is Outcome.TOO_OLD
+    assert outcome(122, 9.0) is StepOutcome.ADVANCED
+    assert outcome(120, 8.0) is StepOutcome.FILLED
+    assert outcome(120, 8.0) is StepOutcome.REPEATED
+    assert outcome(120, np.nan) is StepOutcome.REPEATED
+    assert outcome(120, 8.5) is StepOutcome.CORRECTED
+    assert outcome(60, 1.0) is StepOutcome.TOO_OLD
     assert forecaster.states.y[0, -3:].tolist() == pytest.approx([8.5, np.nan, 9.0], nan_ok=True)
-    assert outcome(400, 7.0) is Outcome.RESTARTED
+    assert outcome(400, 7.0) is StepOutcome.RESTARTED
     assert (np.isfinite(forecaster.states.y[0]).sum(), forecaster.states.newest[0]) == (1, 400)
     assert np.isfinite(forecaster.forecast(row)).all()
 
