@@ -39,7 +39,7 @@ def export_onnx(bundle: Bundle) -> bytes:
         NotExportable: The bundle is a baseline.
     """
     if bundle.kind != "recurrent":
-        raise NotExportable(f"{bundle.name} is a baseline without a network: there is no graph to export.")
+        raise NotExportable(f"{bundle.name} is a baseline: it has no network that could be exported.")
     spec, shape, graph = restore_spec(bundle), restore_shape(bundle), GraphBuilder()
     params, states = [], []
     for member in range(bundle.recurrent.members):

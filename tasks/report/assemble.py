@@ -81,15 +81,7 @@ def collect_report_data(
         decision=registered.reason if registered else _no_decision(results),
         by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
-        changes=(
-            *list_changes(
-                results,
-                published_series(forecast),
-                None if before is None else published_series(before),
-                about.retracted,
-            ),
-            *anomaly_rows(results.anomalies, setup.view),
-        ),
+        changes=(*_changes(results, forecast, before, about), *anomaly_rows(results.anomalies, setup.view)),
         target=setup.target,
         about=about,
         previous_href=_previous_page(before, results, store),
@@ -148,6 +140,13 @@ def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None
     means["wql"] = ("wql", "median")  # of a series with a sum near zero it has no limit
     nights = table.groupby("forecast_vintage", as_index=False).agg(**means, rows=("rows", "sum"))
     return nights.rename(columns={"forecast_vintage": "vintage"})
+
+
+def _changes(
+    results: RunResults, forecast: pd.DataFrame, before: pd.DataFrame | None, about: PageContext
+) -> tuple[page_data.HealthRow, ...]:
+    earlier = None if before is None else published_series(before)
+    return list_changes(results, published_series(forecast), earlier, about.retracted)
 
 
 def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.HealthRow, ...]:

@@ -30,7 +30,7 @@ def record_contract(contract: Contract | None, pipeline: str, as_of: datetime, s
 
 
 def contract_before(pipeline: str, as_of: datetime, store: Store) -> Contract | None:
-    """Return the contract of the newest night before `as_of`; None if there is none or its record is torn."""
+    """Return the contract of the newest night before `as_of`; None without one, or if its record is torn."""
     newest = newest_record_before(contracts_dir(pipeline), as_of, store)
     try:
         return Contract.model_validate(store.read_json(newest)) if newest else None

@@ -1,6 +1,6 @@
 """Measurements of the service over HTTP: wrk at 1, 8 and 64 connections, beside `mlflow models serve`, same model.
 
-One night of a small pipeline is run for it. wrk runs on the same machine and takes a part of it. `cold start` is the
+The first night of the demo is run for it. wrk runs on the same machine and takes a part of it. `cold start` is the
 time from starting the process to the first /ready, and the memory is that of the process then.
 """
 
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pandas as pd
 import psutil
 import pytest
@@ -29,31 +28,14 @@ MLFLOW = str(Path(sys.executable).parent / "mlflow")
 SCRIPT = Path(__file__).with_name("serving.lua")
 CONNECTIONS = (1, 8, 64)
 SECONDS = 8
-SERIES, HOURS, HORIZON = 20, 24 * 60, 24
-PIPELINE = """
-name: load
-source: {kind: csv, path: load.csv}
-columns: {unique_id: unique_id, ds: ds, y: y}
-freq: h
-windowing: {horizon: 24, lookback: 168}
-models: [{cell: lstm, hidden: 64, layers: 2}]
-training: {max_epochs: 2, windows_per_epoch: 2000}
-"""
+PIPELINE, AS_OF, SERIES, LOOKBACK = "nyc-delays", "2013-11-28", "JFK-B6", 168
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a pipeline and a store after one night."""
+    """A folder with a store after the first night of the demo, which has a champion."""
     folder = tmp_path_factory.mktemp("load")
-    draw, times = np.random.default_rng(0), pd.date_range("2024-01-01", periods=HOURS, freq="h")
-    wave = 10 + 3 * np.sin(2 * np.pi * np.arange(HOURS) / 24)
-    parts = [
-        pd.DataFrame({"unique_id": f"s{number:02d}", "ds": times, "y": wave + draw.standard_normal(HOURS)})
-        for number in range(SERIES)
-    ]
-    pd.concat(parts).to_csv(folder / "load.csv", index=False)
-    (folder / "load.yaml").write_text(PIPELINE)
-    command = [NIGHTCAST, "nightly", "load.yaml", "--as-of", str(times[-1] + pd.Timedelta(hours=1)), "--no-server"]
+    command = [NIGHTCAST, "nightly", PIPELINE, "--as-of", AS_OF, "--no-server"]
     subprocess.run(command, cwd=folder, check=True, capture_output=True)
     return folder
 
@@ -69,7 +51,6 @@ def running(command: list[str], folder: Path, url: str) -> Iterator[dict[str, fl
     """Run a server until `url` answers 200; give seconds and memory of the start."""
     environment = os.environ | {
         "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/store/mlflow/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true",
-        "NIGHTCAST_PIPELINES": str(folder),
     }  # fmt: skip
     begin = time.perf_counter()
     with (folder / "server.log").open("w") as log:
@@ -86,9 +67,10 @@ def running(command: list[str], folder: Path, url: str) -> Iterator[dict[str, fl
         members = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         yield {"seconds": seconds, "mib": sum(member.memory_info().rss for member in members) / 2**20}
     finally:
-        for member in psutil.Process(process.pid).children(recursive=True):
-            member.terminate()
-        process.terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for member in psutil.Process(process.pid).children(recursive=True):
+                member.terminate()
+            process.terminate()
         process.wait(60)
 
 
@@ -112,17 +94,16 @@ def measure(label: str, url: str, body: Path) -> list[str]:
 
 
 def write_bodies(folder: Path) -> dict[str, Path]:
-    history = pd.read_csv(folder / "load.csv")
-    history = history[history["unique_id"] == "s00"].tail(168)
-    last = pd.Timestamp(history["ds"].iloc[-1])
+    history = pd.read_parquet(folder / f"store/latest/pipeline={PIPELINE}/history.parquet")
+    history = history[(history["unique_id"] == SERIES) & history["y"].notna()].tail(LOOKBACK)
     rows = [
-        {"unique_id": "s00", "ds": f"{pd.Timestamp(ds):%Y-%m-%dT%H:%M:%SZ}", "y": y}
+        {"unique_id": SERIES, "ds": f"{ds:%Y-%m-%dT%H:%M:%SZ}", "y": float(y)}
         for ds, y in zip(history["ds"], history["y"], strict=True)
     ]
     split = {"columns": ["unique_id", "ds", "y"], "data": [[row["unique_id"], row["ds"], row["y"]] for row in rows]}
-    seen = {"unique_id": "s00", "ds": f"{last:%Y-%m-%dT%H:%M:%SZ}", "y": float(history["y"].iloc[-1])}
+    seen = rows[-1]
     bodies = {
-        "known": {"series": ["s00"]},
+        "known": {"series": [SERIES]},
         "observe": {"observations": [seen]},
         "history": {"history": rows},
         "mlflow": {"dataframe_split": split},
@@ -137,14 +118,15 @@ def test_service_beside_mlflow_models_serve(folder, capsys):
     bodies, lines = write_bodies(folder), []
     for engine in ("torch", "onnx"):
         port = free_port()
-        url, command = f"http://127.0.0.1:{port}", [NIGHTCAST, "serve", "load", "--port", str(port), "--engine", engine]
-        with running(command, folder, f"{url}/ready") as start:
+        url, command = f"http://127.0.0.1:{port}", [NIGHTCAST, "serve", PIPELINE, "--port", str(port)]
+        with running([*command, "--engine", engine], folder, f"{url}/ready") as start:
             lines.append(f"{engine}: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
             lines += measure(f"{engine}: known series", f"{url}/v1/forecast", bodies["known"])
             lines += measure(f"{engine}: observe and forecast", f"{url}/v1/observe", bodies["observe"])
             lines += measure(f"{engine}: history of 168 rows", f"{url}/v1/forecast", bodies["history"])
     port = free_port()
-    command = [MLFLOW, "models", "serve", "-m", "models:/load@champion", "--port", str(port), "--env-manager", "local"]
+    command = [MLFLOW, "models", "serve", "-m", f"models:/{PIPELINE}@champion", "--port", str(port)]
+    command += ["--env-manager", "local"]
     with running(command, folder, f"http://127.0.0.1:{port}/ping") as start:
         lines.append(f"mlflow models serve: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
         lines += measure("mlflow: history of 168 rows", f"http://127.0.0.1:{port}/invocations", bodies["mlflow"])

@@ -126,7 +126,7 @@ def test_same_bundle_gives_the_same_bytes_with_its_facts():
 
 def test_baseline_is_refused_by_name():
     settings = BaselineSettings(view=VIEW, quantiles=LEVELS, whole=False, ids=(), season=24)
-    with pytest.raises(NotExportable, match="linear is a baseline without a network"):
+    with pytest.raises(NotExportable, match="linear is a baseline: it has no network"):
         export_onnx(Bundle("linear", "linear", settings, {}))
 
 
