@@ -27,7 +27,7 @@ NIGHTCAST = str(Path(sys.executable).parent / "nightcast")
 MLFLOW = str(Path(sys.executable).parent / "mlflow")
 SCRIPT = Path(__file__).with_name("serving.lua")
 CONNECTIONS = (1, 8, 64)
-SECONDS = 8
+SECONDS = 5
 PIPELINE, AS_OF, SERIES, LOOKBACK = "nyc-delays", "2013-11-28", "JFK-B6", 168
 
 
@@ -50,8 +50,10 @@ def free_port() -> int:
 def running(command: list[str], folder: Path, url: str) -> Iterator[dict[str, float]]:
     """Run a server until `url` answers 200; give seconds and memory of the start."""
     environment = os.environ | {
-        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/store/mlflow/mlflow.db", "MLFLOW_DISABLE_TELEMETRY": "true",
-    }  # fmt: skip
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "MLFLOW_TRACKING_URI": f"sqlite:///{folder}/store/mlflow/mlflow.db",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+    }
     begin = time.perf_counter()
     with (folder / "server.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
@@ -81,16 +83,12 @@ def load(url: str, body: Path, connections: int) -> dict[str, Any]:
     return json.loads(line.removeprefix("RESULT "))
 
 
-def measure(label: str, url: str, body: Path) -> list[str]:
-    lines = []
+def measure(label: str, url: str, body: Path) -> None:
     for connections in CONNECTIONS:
         result = load(url, body, connections)
         rate = result["requests"] / result["seconds"]
         times = f"p50 {result['p50_ms']:8.2f} ms  p99 {result['p99_ms']:8.2f} ms"
-        lines.append(
-            f"{label:34s} {connections:3d} clients  {times}  {rate:8.1f} requests/s  failed {result['failed']}"
-        )
-    return lines
+        print(f"{label:34s} {connections:3d} clients  {times}  {rate:8.1f} requests/s  failed {result['failed']}")
 
 
 def write_bodies(folder: Path) -> dict[str, Path]:
@@ -115,20 +113,24 @@ def write_bodies(folder: Path) -> dict[str, Path]:
 
 
 def test_service_beside_mlflow_models_serve(folder, capsys):
-    bodies, lines = write_bodies(folder), []
+    with capsys.disabled():
+        measure_servers(folder)
+
+
+def measure_servers(folder: Path) -> None:
+    bodies = write_bodies(folder)
+    print()
     for engine in ("torch", "onnx"):
         port = free_port()
         url, command = f"http://127.0.0.1:{port}", [NIGHTCAST, "serve", PIPELINE, "--port", str(port)]
         with running([*command, "--engine", engine], folder, f"{url}/ready") as start:
-            lines.append(f"{engine}: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
-            lines += measure(f"{engine}: known series", f"{url}/v1/forecast", bodies["known"])
-            lines += measure(f"{engine}: observe and forecast", f"{url}/v1/observe", bodies["observe"])
-            lines += measure(f"{engine}: history of 168 rows", f"{url}/v1/forecast", bodies["history"])
+            print(f"{engine}: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
+            measure(f"{engine}: known series", f"{url}/v1/forecast", bodies["known"])
+            measure(f"{engine}: observe and forecast", f"{url}/v1/observe", bodies["observe"])
+            measure(f"{engine}: history of 168 rows", f"{url}/v1/forecast", bodies["history"])
     port = free_port()
     command = [MLFLOW, "models", "serve", "-m", f"models:/{PIPELINE}@champion", "--port", str(port)]
     command += ["--env-manager", "local"]
     with running(command, folder, f"http://127.0.0.1:{port}/ping") as start:
-        lines.append(f"mlflow models serve: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
-        lines += measure("mlflow: history of 168 rows", f"http://127.0.0.1:{port}/invocations", bodies["mlflow"])
-    with capsys.disabled():
-        print("\n" + "\n".join(lines))
+        print(f"mlflow models serve: cold start {start['seconds']:.1f} s, {start['mib']:.0f} MiB")
+        measure("mlflow: history of 168 rows", f"http://127.0.0.1:{port}/invocations", bodies["mlflow"])
