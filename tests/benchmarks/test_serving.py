@@ -28,7 +28,7 @@ MLFLOW = str(Path(sys.executable).parent / "mlflow")
 SCRIPT = Path(__file__).with_name("serving.lua")
 CONNECTIONS = (1, 8, 64)
 SECONDS = 5
-PIPELINE, AS_OF, SERIES, LOOKBACK = "nyc-delays", "2013-11-28", "JFK-B6", 168
+PIPELINE, AS_OF, SERIES, LOOKBACK, HORIZON = "nyc-delays", "2013-11-28", "JFK-B6", 168, 24
 
 
 @pytest.fixture(scope="module")
@@ -93,13 +93,12 @@ def measure(label: str, url: str, body: Path) -> None:
 
 def write_bodies(folder: Path) -> dict[str, Path]:
     history = pd.read_parquet(folder / f"store/latest/pipeline={PIPELINE}/history.parquet")
-    history = history[(history["unique_id"] == SERIES) & history["y"].notna()].tail(LOOKBACK)
-    rows = [
-        {"unique_id": SERIES, "ds": f"{ds:%Y-%m-%dT%H:%M:%SZ}", "y": float(y)}
-        for ds, y in zip(history["ds"], history["y"], strict=True)
-    ]
-    split = {"columns": ["unique_id", "ds", "y"], "data": [[row["unique_id"], row["ds"], row["y"]] for row in rows]}
-    seen = rows[-1]
+    history = history[history["unique_id"] == SERIES].tail(LOOKBACK + HORIZON)  # with what is known ahead
+    history["ds"] = history["ds"].dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    rows = json.loads(history.to_json(orient="records"))
+    split = {"columns": list(history.columns), "data": [list(row.values()) for row in rows]}
+    newest = rows[LOOKBACK - 1]
+    seen = {name: newest[name] for name in ("unique_id", "ds", "y")}
     bodies = {
         "known": {"series": [SERIES]},
         "observe": {"observations": [seen]},
