@@ -1,4 +1,4 @@
-"""Stores of two small nights, made once, and the service over them: inside this process, and as a process of its own."""
+"""Stores of small nights, made once, and the service over them: in this process, or as a process of its own."""
 
 import contextlib
 import json
