@@ -6,14 +6,14 @@ import math
 import httpx
 import psutil
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from tests.deployments.api.conftest import NAMES, Server, named, serve, served
 
 schemathesis = pytest.importorskip("schemathesis", reason="schemathesis is not installed: pip install schemathesis")
 __all__ = ["named", "serve", "served"]
-SAMPLE, MANY = 400, 10_000
+SAMPLE, MANY = 360, 10_000
 MAX_GROWTH = 0.10
 JSON = {"Content-Type": "application/json"}
 UNUSUAL = [
@@ -62,7 +62,8 @@ class Fuzz:
         self._run(bodies(), self._send_body, count)
 
     def _run(self, strategy, send, count: int) -> None:
-        @settings(max_examples=max(1, count), deadline=None, database=None, derandomize=True,
+        @seed(len(self.sizes))
+        @settings(max_examples=max(1, count), deadline=None, database=None,
                   suppress_health_check=list(HealthCheck), phases=[Phase.generate])  # fmt: skip
         @given(strategy)
         def run(case) -> None:
@@ -157,10 +158,10 @@ def assert_healthy(fuzz: Fuzz) -> None:
     assert "Traceback" not in fuzz.server.err.read_text()
 
 
-def test_400_malformed_requests_are_answered(served, serve):
+def test_hundreds_of_malformed_requests_are_answered(served, serve):
     fuzz = Fuzz(serve(served).wait_ready())
-    fuzz.by_schema(SAMPLE // 2)
-    fuzz.by_values(SAMPLE // 2)
+    fuzz.by_schema(SAMPLE // 10)
+    fuzz.by_values(SAMPLE)
     assert_healthy(fuzz)
 
 
@@ -169,7 +170,7 @@ def test_400_malformed_requests_are_answered(served, serve):
 def test_10_000_malformed_requests_are_answered(served, serve, capsys):
     fuzz = Fuzz(serve(served).wait_ready())
     while len(fuzz.sizes) < MANY:
-        fuzz.by_schema(MANY // 4)
+        fuzz.by_schema(MANY // 50)  # it makes a few requests a second
         fuzz.by_values(MANY // 4)
     half = len(fuzz.sizes) // 2
     middle, end = (sum(part) / len(part) for part in (fuzz.sizes[half - 200 : half], fuzz.sizes[-200:]))

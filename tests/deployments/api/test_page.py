@@ -60,20 +60,30 @@ def test_page_shows_a_series_and_follows_an_observation(twofold, serve, page, pa
     page.get_by_role("button", name="Fill in the median").click()
     assert page.locator("#y").input_value() != ""
     page.locator("#y").fill("19")
+    page.locator("#known-planned").fill("30")
     page.get_by_role("button", name="Add observation").click()
     page.locator("#outcome").get_by_text("advanced").wait_for()
     refused = page.locator("#outcome").inner_text()
     keep(page, "2-observed")
     assert page.locator("#chart .before").count() == 1
     assert page.locator("#chart .median").get_attribute("points") != before, refused
+    page.locator("#y").fill("2")  # without the covariate that is known in advance: no forecast, and the page says why
+    page.get_by_role("button", name="Add observation").click()
+    page.locator("#message.problem").get_by_text("has no values of planned for its horizon").wait_for()
+    assert page.locator("#chart .seen").count() >= 1
+    assert page.locator("#chart .before").count() == 1
+    keep(page, "3-without-forecast")
     page.locator("#ds").fill("2024-02-08T05:30:00Z")
     page.locator("#y").fill("3")
     page.get_by_role("button", name="Add observation").click()
     page.locator("#outcome.problem").get_by_text("not a step of the frequency").wait_for()
-    keep(page, "3-refused")
+    keep(page, "4-refused")
+    page.locator("#series").fill("north")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_function("location.hash === '#north'")
     page.locator("#table summary").click()
-    assert page.locator("#table tbody tr").count() >= 17
-    keep(page, "4-table")
+    assert page.locator("#table tbody tr").count() >= 20
+    keep(page, "5-table")
     page.locator("#series").fill("nowhere")
     page.get_by_role("button", name="Show").click()
     page.locator("#message.problem").get_by_text("is not among the 2 known series").wait_for()
@@ -88,7 +98,7 @@ def test_page_of_a_named_series_with_a_key(served, serve, page):
     server = serve(served, NIGHTCAST_SERVE_KEY="correct-horse-battery").wait_ready()
     page.goto(server.url)
     page.locator("#message.problem").get_by_text("needs the API key").wait_for()
-    keep(page, "5-key")
+    keep(page, "6-key")
     page.locator("#key").fill("correct-horse-battery")
     page.get_by_role("button", name="Use").click()
     page.locator("#chart .median").wait_for(state="attached")
@@ -98,4 +108,4 @@ def test_page_of_a_named_series_with_a_key(served, serve, page):
     page.reload()
     page.locator("#chart .median").wait_for(state="attached")
     assert page.locator("#series").input_value() == NAMES["south"]
-    keep(page, "6-named")
+    keep(page, "7-named")

@@ -105,16 +105,16 @@ def test_starts_that_are_refused(served, serve, tmp_path):
         busy.bind(("127.0.0.1", 0))
         busy.listen()
         taken = serve(served, "--port", str(busy.getsockname()[1]))
-        assert taken.process.wait(60) == 1
+        assert taken.process.wait(120) == 1
     assert "could not listen on 127.0.0.1" in taken.err.read_text()
     assert "Choose another --port" in taken.err.read_text()
     opened = serve(served, "--host", "0.0.0.0")  # noqa: S104 - it must not listen there
-    assert opened.process.wait(60) == 2
+    assert opened.process.wait(120) == 2
     assert "Set NIGHTCAST_SERVE_KEY" in opened.err.read_text()
     short = serve(served, NIGHTCAST_SERVE_KEY="short")
-    assert short.process.wait(60) == 2
+    assert short.process.wait(120) == 2
     assert "has 5 characters" in short.err.read_text()
     empty = serve(served, NIGHTCAST_STORE=str(tmp_path / "empty"))
-    assert empty.process.wait(60) == 4
+    assert empty.process.wait(120) == 4
     for refused in (taken, opened, short, empty):
         assert "Traceback" not in refused.err.read_text()
