@@ -102,9 +102,14 @@ function askKnown(names) {
   if (given.size === names.length && names.every((name) => given.has(name))) return;
   find("known").replaceChildren(...names.flatMap((name) => {
     const input = Object.assign(document.createElement("input"), { id: `known-${name}`, name, autocomplete: "off" });
-    input.placeholder = "new last step of the horizon";
+    input.placeholder = "last step ahead";
     return [Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: name }), input];
   }));
+}
+
+function following(observed) {
+  const [before, last] = observed.slice(-2).map(([ds]) => Date.parse(ds));
+  return last ? new Date(2 * last - before).toISOString().replace(".000Z", "Z") : "";
 }
 
 async function show(name) {
@@ -114,7 +119,7 @@ async function show(name) {
     askKnown(answer.known);
     describe(answer);
     find("series").value = name;
-    find("ds").value = state.forecast && state.forecast.ds.length ? state.forecast.ds[0] : "";
+    find("ds").value = state.forecast && state.forecast.ds.length ? state.forecast.ds[0] : following(state.observed);
     say("message", "");
     say("outcome", "");
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);
