@@ -54,17 +54,18 @@ def compile_value_rules(contract: Contract | None, columns: dict[str, str]) -> t
 
 def _compile(rule: QualityRule) -> Check | None:
     """Return whether a value passes; None if the rule is about more than one value."""
-    if rule.allowed is not None and not rule.allowed.none_at_all:
-        return None
     arguments = rule.arguments
-    if rule.expectation == "ExpectColumnValuesToBeBetween":
+    if (rule.allowed is not None and not rule.allowed.none_at_all) or arguments.get("row_condition"):
+        return None
+    expectation = "".join(word[:1].upper() + word[1:] for word in rule.expectation.split("_"))  # snake case is the same
+    if expectation == "ExpectColumnValuesToBeBetween":
         return _between(arguments)
-    if rule.expectation == "ExpectColumnValuesToNotBeNull":
+    if expectation == "ExpectColumnValuesToNotBeNull":
         return lambda value: value is not None
-    if rule.expectation == "ExpectColumnValuesToBeInSet":
+    if expectation == "ExpectColumnValuesToBeInSet":
         allowed = set(arguments.get("value_set") or ())
         return lambda value: value is None or value in allowed
-    if rule.expectation == "ExpectColumnValuesToMatchRegex" and isinstance(arguments.get("regex"), str):
+    if expectation == "ExpectColumnValuesToMatchRegex" and isinstance(arguments.get("regex"), str):
         pattern = re.compile(arguments["regex"])
         return lambda value: value is None or not isinstance(value, str) or pattern.search(value) is not None
     return None

@@ -200,6 +200,7 @@ class SeriesState(BaseModel):
     unique_id: str
     newest: datetime
     observed: list[tuple[datetime, float | None]]
+    known: list[str] = Field([], description="Covariates known in advance, of which the model needs the horizon.")
     forecast: SeriesForecast | None
 
 

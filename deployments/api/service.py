@@ -125,7 +125,8 @@ class ForecastService:
         texts = format_times(times)
         observed = [[time, value if np.isfinite(value) else None] for time, value in zip(texts, values, strict=True)]
         forecast = self._forecasts(self.forecaster, rows)[0]
-        facts = {"unique_id": name, "newest": texts[-1], "observed": observed}
+        known = list(self.champion.bundle.view.features.known_columns)
+        facts = {"unique_id": name, "newest": texts[-1], "observed": observed, "known": known}
         return self.heading() | facts | {"forecast": None if isinstance(forecast, Problem) else forecast}
 
     def rows_of(self, names: list[str]) -> np.ndarray:

@@ -38,13 +38,16 @@ function draw() {
   const chart = find("chart");
   chart.replaceChildren();
   const seen = state.observed.slice(-SHOWN).map(([ds, y]) => [Date.parse(ds), y]);
-  const ahead = state.forecast;
-  if (!ahead || !seen.length) return;
+  const ahead = state.forecast || { ds: [], y_hat: [], quantiles: {} };
+  find("caption").textContent = "";
+  find("table").querySelector("tbody").replaceChildren();
+  if (!seen.length) return;
   const levels = Object.keys(ahead.quantiles).sort((a, b) => a - b);
   const times = ahead.ds.map(Date.parse);
-  const values = [...seen.map(([, y]) => y).filter((y) => y !== null), ...levels.flatMap((l) => ahead.quantiles[l])];
+  const values = [...seen.map(([, y]) => y).filter((y) => y !== null), ...levels.flatMap((l) => ahead.quantiles[l]), ...(state.before ? state.before.y_hat : [])];
   const low = Math.min(...values), high = Math.max(...values), pad = (high - low) * 0.06 || 1;
-  const first = seen[0][0], last = times.length ? times[times.length - 1] : seen[seen.length - 1][0];
+  const old = state.before ? state.before.ds.map(Date.parse) : [];
+  const first = seen[0][0], last = Math.max(seen[seen.length - 1][0], ...times, ...old);
   const x = (t) => 64 + ((t - first) / (last - first || 1)) * 880;
   const y = (v) => 340 - ((v - low + pad) / (high - low + 2 * pad)) * 320;
   for (let tick = 0; tick <= 4; tick += 1) {
@@ -73,7 +76,8 @@ function draw() {
   chart.append(element("polyline", { points: times.map((t, i) => `${x(t)},${y(ahead.y_hat[i])}`).join(" "), class: "median" }));
   const newest = seen.filter(([, v]) => v !== null).pop();
   if (newest) chart.append(element("circle", { cx: x(newest[0]), cy: y(newest[1]), r: 4, class: "newest" }));
-  find("caption").textContent = `Black: observed. Blue: median, bands ${levels.join(", ")}.` + (state.before ? " Dashed: the forecast before." : "");
+  const forecast = levels.length ? ` Blue: median, with bands of the levels ${levels.join(", ")}.` : "";
+  find("caption").textContent = `Line with a dot: observed.${forecast}` + (state.before ? " Dashed: the forecast before." : "");
   const rows = ahead.ds.map((ds, i) => [ds.replace("T", " ").replace("Z", ""), ...levels.map((l) => number(ahead.quantiles[l][i]))]);
   fill(find("table").querySelector("thead"), [["time (UTC)", ...levels]], "th");
   fill(find("table").querySelector("tbody"), rows, "td");
@@ -93,13 +97,29 @@ function describe(answer) {
   find("model").textContent = `${model.name} v${model.version} (${model.digest.slice(0, 12)}…), from the ${answer.encoding}`;
 }
 
+function askKnown(names) {
+  const given = new Set([...find("known").querySelectorAll("input")].map((input) => input.name));
+  if (given.size === names.length && names.every((name) => given.has(name))) return;
+  find("known").replaceChildren(...names.flatMap((name) => {
+    const input = Object.assign(document.createElement("input"), { id: `known-${name}`, name, autocomplete: "off" });
+    input.placeholder = "last step ahead";
+    return [Object.assign(document.createElement("label"), { htmlFor: input.id, textContent: name }), input];
+  }));
+}
+
+function following(observed) {
+  const [before, last] = observed.slice(-2).map(([ds]) => Date.parse(ds));
+  return last ? new Date(2 * last - before).toISOString().replace(".000Z", "Z") : "";
+}
+
 async function show(name) {
   try {
     const answer = await call(`/v1/series/${encodeURIComponent(name)}`);
     Object.assign(state, { series: name, observed: answer.observed, forecast: answer.forecast, before: null });
+    askKnown(answer.known);
     describe(answer);
     find("series").value = name;
-    find("ds").value = state.forecast && state.forecast.ds.length ? state.forecast.ds[0] : "";
+    find("ds").value = state.forecast && state.forecast.ds.length ? state.forecast.ds[0] : following(state.observed);
     say("message", "");
     say("outcome", "");
     history.replaceState(null, "", `#${encodeURIComponent(name)}`);
@@ -118,15 +138,18 @@ find("median").addEventListener("click", () => {
 find("observe").addEventListener("submit", async (event) => {
   event.preventDefault();
   const seen = { unique_id: state.series, ds: find("ds").value, y: Number(find("y").value) };
+  const known = [...find("known").querySelectorAll("input")].filter((input) => input.value.trim());
+  if (known.length) seen.known = Object.fromEntries(known.map((input) => [input.name, input.value.split(",").map(Number)]));
   try {
     const answer = await call("/v1/observe", { observations: [seen] });
-    const result = answer.results[0], before = state.forecast;
+    const result = answer.results[0], before = state.forecast || state.before;
     await show(state.series);
     state.before = before;
     const unusual = result.p_value === null ? "" : ` p-value ${number(result.p_value)}.`;
     const expected = result.y_hat === null ? "" : ` The forecast was ${number(result.y_hat)}.`;
     say("outcome", `${result.ds}: ${number(result.y)} ${result.outcome}.${expected}${unusual}`);
-    find("y").value = "";
+    if (answer.without_forecast.length) say("message", answer.without_forecast[0].detail, true);
+    for (const input of [find("y"), ...find("known").querySelectorAll("input")]) input.value = "";
     draw();
   } catch (error) {
     say("outcome", error.message, true);

@@ -1,4 +1,4 @@
-"""Stores of two small nights, made once, and the service over them: inside this process, and as a process of its own."""
+"""Stores of small nights, made once, and the service over them: in this process, or as a process of its own."""
 
 import contextlib
 import json
@@ -48,13 +48,14 @@ def served(tmp_path_factory: pytest.TempPathFactory, named: pd.DataFrame) -> Wor
 
 @pytest.fixture(scope="session")
 def twofold(tmp_path_factory: pytest.TempPathFactory, panel: pd.DataFrame) -> World:
-    """A store after one night of two challengers, of which each can be promoted; closed from 23 to 5 o'clock.
+    """A store after one night of two challengers, of which each can be promoted; closed from 1 to 5 o'clock.
 
     `promoted` and `other` are their versions.
     """
     hours = panel["hour_utc"].dt.hour
     networks = [{"cell": cell, "hidden": 8, "segment": 12} for cell in ("gru", "lstm")]
-    world = World(tmp_path_factory.mktemp("twofold") / "world", panel[(hours >= 5) & (hours < 23)], models=networks)
+    table, cleaning = panel.assign(late=panel["late"].where((hours == 0) | (hours >= 5))), {"closed": ["1-5"]}
+    world = World(tmp_path_factory.mktemp("twofold") / "world", table, models=networks, cleaning=cleaning)
     contract = {"name": "ports", "properties": [_contract_column(name) for name in ("port", "hour_utc", "late")]}
     document = {"apiVersion": "v3.1.0", "kind": "DataContract", "id": "ports", "version": "1.0.0", "status": "active"}
     (world.folder / "ports.odcs.yaml").write_text(yaml.safe_dump(document | {"schema": [contract]}))
@@ -76,7 +77,6 @@ def _contract_column(name: str) -> dict[str, Any]:
     return {
         "name": name,
         "logicalType": "number",
-        "required": True,
         "quality": [rule | {"engine": "greatExpectations", "implementation": bounds}],
     }
 
