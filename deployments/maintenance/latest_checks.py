@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from data_contracts.errors import StoreDamaged
+from data_contracts.errors import NightcastError, StoreDamaged
 from deployments.maintenance.finding import Damage, DamageState, Repair
 from deployments.maintenance.published_checks import published_digest, vintages_of
 from deployments.maintenance.store_index import StoreIndex
@@ -80,6 +80,8 @@ def check_latest_errors(index: StoreIndex) -> Iterator[Damage]:
             continue
         if digest is None and uri not in index.files and not nights:
             continue
+        if digest and _is_errors_table(uri, index):  # of a night that was run again: its first manifest stays
+            continue
         intact = [table for _, table in sorted(nights) if index.digest(table) == kind_of(table).digest]
         link = index.describe_link(uri)
         message = link or ("is missing" if digest is None else "is not a table of any night")
@@ -87,6 +89,14 @@ def check_latest_errors(index: StoreIndex) -> Iterator[Damage]:
         rerun = index.rerun(pipeline, max(night for night, _ in nights) if nights else None)
         step = f"--repair publishes it from {intact[-1]}" if intact else f"Run the night again: {rerun}"
         yield Damage(uri, "bad", message, "scores of new observations", step, repair, pipeline, is_unfinished=not link)
+
+
+def _is_errors_table(uri: str, index: StoreIndex) -> bool:
+    try:
+        table = index.store.arrow(index.store.table_at(uri, "errors"))
+        return {"model_name", "step", "scaled_error"} <= set(table.column_names) and len(table) > 0
+    except NightcastError:
+        return False
 
 
 def _past(vintages: dict[datetime, str], index: StoreIndex) -> list[datetime]:
