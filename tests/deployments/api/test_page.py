@@ -4,6 +4,7 @@ With NIGHTCAST_SCREENSHOTS=FOLDER each step is saved as screenshots: wide, on a 
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_page_shows_a_series_and_follows_an_observation(twofold, serve, page, pa
     keep(page, "1-first")
     page.locator("#series").fill("south")
     page.get_by_role("button", name="Show").click()
-    page.wait_for_function("location.hash === '#south'")
+    page.wait_for_url("**/#south")
     assert page.locator("#chart .band").count() == 1
     assert page.locator("#chart .seen").count() >= 1
     assert page.locator("#chart .before").count() == 0
@@ -80,7 +81,7 @@ def test_page_shows_a_series_and_follows_an_observation(twofold, serve, page, pa
     keep(page, "4-refused")
     page.locator("#series").fill("north")
     page.get_by_role("button", name="Show").click()
-    page.wait_for_function("location.hash === '#north'")
+    page.wait_for_url("**/#north")
     page.locator("#table summary").click()
     assert page.locator("#table tbody tr").count() >= 20
     keep(page, "5-table")
@@ -104,7 +105,7 @@ def test_page_of_a_named_series_with_a_key(served, serve, page):
     page.locator("#chart .median").wait_for(state="attached")
     page.locator("#series").fill(NAMES["south"])
     page.get_by_role("button", name="Show").click()
-    page.wait_for_function("location.hash.startsWith('#Z%C3%BCrich')")
+    page.wait_for_url(re.compile("#Z%C3%BCrich"))  # waiting for a function needs eval, which the policy forbids
     page.reload()
     page.locator("#chart .median").wait_for(state="attached")
     assert page.locator("#series").input_value() == NAMES["south"]
