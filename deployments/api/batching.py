@@ -5,10 +5,10 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from deployments.api.champion import ServedChampion
+from deployments.api.inference.champion import ServedChampion
+from deployments.api.inference.service import ForecastService
 from deployments.api.problems import Problem
 from deployments.api.schemas import ForecastRequest
-from deployments.api.service import ForecastService
 
 MAX_BATCH = 256  # requests
 MAX_WAITING = 512  # requests; more are refused, so that memory and waiting times are bounded

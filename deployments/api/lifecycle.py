@@ -10,9 +10,9 @@ from starlette.concurrency import run_in_threadpool
 
 from data_contracts.errors import redact
 from deployments.api.batching import InferenceQueue
-from deployments.api.champion import ServedChampion, ServeOptions, champion_marker, load_champion
+from deployments.api.inference.champion import ServedChampion, ServeOptions, champion_marker, load_champion
+from deployments.api.inference.service import ForecastService
 from deployments.api.problems import Problem
-from deployments.api.service import ForecastService
 from deployments.api.telemetry import Metrics
 from tasks.storage.store import Store
 
@@ -64,21 +64,24 @@ class ServiceState:
 
     async def _watch(self, marker: str) -> None:
         """Load the champion again when a decision or a forecast is new; until then the old one serves."""
-        queue = self.queue_or_problem()
+        queue, reported = self.queue_or_problem(), ""
         while True:
             await asyncio.sleep(self.poll_s)
             try:
                 newest = await run_in_threadpool(champion_marker, self.pipeline, self.store)
                 if newest == marker:
+                    reported = ""
                     continue
                 champion = await run_in_threadpool(load_champion, self.pipeline, self.store, self.options)
                 count = await queue.exchange(champion)
             except Exception as error:  # noqa: BLE001 - a store that fails must not end the service
                 self.metrics.reloads.labels("failed").inc()
                 reason = redact(str(error))
-                log.warning("! the champion could not be loaded again, and the one before serves on: %s", reason)
+                if reason != reported:  # not again at every poll
+                    log.warning("! the champion could not be loaded again, and the one before serves on: %s", reason)
+                reported = reason
                 continue
-            marker = champion.marker
+            marker, reported = champion.marker, ""
             self._count(champion)
             name = f"{champion.candidate.label} ({champion.candidate.bundle.digest[:12]}…)"
             log.info("serving %s of %s; %d newer observations were taken over", name, self.pipeline, count)

@@ -6,11 +6,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from tasks.quality.extreme_values import MAX_MAGNITUDE
+
 MAX_OBSERVATIONS = 10_000
 MAX_SERIES = 1_000
 MAX_HISTORY_ROWS = 200_000
 MAX_NAME_CHARACTERS = 512
-MAX_MAGNITUDE = 1e30  # as in tasks.quality.extreme_values
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import signal
+import socket
 import sys
 import time
 from importlib.metadata import version
@@ -13,11 +14,12 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from data_contracts.errors import NightcastError, SpecError
 from deployments.api.app import build_app, guard
-from deployments.api.champion import ServeOptions, load_champion
 from deployments.api.guards import Limits
+from deployments.api.inference.champion import ServedChampion, ServeOptions, load_champion
 from deployments.api.lifecycle import ServiceState
 from flows.pipeline.published import identify_pipeline
 from flows.settings import Settings
+from models.streaming.obstacles import streaming_obstacles
 
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 KEY_VARIABLE = "NIGHTCAST_SERVE_KEY"
@@ -58,6 +60,15 @@ class DrainingServer(uvicorn.Server):
         self.should_exit = self.force_exit or sig == signal.SIGINT
         self.state.draining, self.closing_at = True, time.monotonic() + READY_GRACE_S
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and say which model serves where."""
+        await super().startup(sockets)
+        if self.started:
+            host = f"[{self.config.host}]" if ":" in self.config.host else self.config.host
+            champion = self.state.champion
+            where = f"{champion.candidate.label} of {champion.pipeline} on http://{host}:{self.config.port}"
+            sys.stderr.write(f"{where}: {describe_encoding(champion, self.state.options)}\n")
+
     async def on_tick(self, counter: int) -> bool:
         """Return whether to stop; uvicorn asks ten times a second."""
         if self.closing_at is not None and time.monotonic() >= self.closing_at:
@@ -82,6 +93,14 @@ class BoundedProtocol(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
             self.transport.close()
             return
         self.loop.call_later(HEADERS_S, self._watch, self.cycle if is_idle else self)
+
+
+def describe_encoding(champion: ServedChampion, options: ServeOptions) -> str:
+    """Return what the forecasts of a champion follow from, and why not from the carried state if that was asked for."""
+    if champion.forecaster.carried:
+        return "forecasts from the carried state"
+    reasons = "; ".join(streaming_obstacles(champion.bundle)) if options.carried else ""
+    return "forecasts from the lookback" + (f", as the state cannot be carried exactly: {reasons}" if reasons else "")
 
 
 def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
@@ -125,7 +144,6 @@ def serve(request: ServeRequest) -> tuple[dict[str, Any], str]:
         limit_concurrency=request.max_connections,
     )
     server = DrainingServer(config, state)
-    sys.stderr.write(f"{state.champion.candidate.label} of {name} on http://{request.host}:{request.port}\n")
     try:
         server.run()
     except SystemExit as ended:  # uvicorn has said why on stderr

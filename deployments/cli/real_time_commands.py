@@ -38,8 +38,8 @@ def serve(  # noqa: PLR0913, PLR0917 - each argument is an option of the command
     configure(verbose, read_only=True)
 
     def body() -> tuple[dict[str, Any], str]:
-        from deployments.api.champion import ServeOptions
         from deployments.api.guards import Limits
+        from deployments.api.inference.champion import ServeOptions
         from deployments.api.server import ServeRequest
         from deployments.api.server import serve as run
 

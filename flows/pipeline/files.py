@@ -48,7 +48,7 @@ def _without_link_to_outside(file: Path) -> Path:
 def list_pipelines(folder: Path | None = None) -> dict[str, Path]:
     """Return name and file of every known pipeline. Those of `folder` win over those of deployments/pipelines.
 
-    A contract that lies beside its pipeline, as `nightcast init` writes it, is not a pipeline.
+    Contracts, which `nightcast init` writes to the same folder, are left out.
     """
     folders = (folder, Path("deployments/pipelines"), ROOT / "deployments/pipelines")
     suffixes = (".yml", ".yaml")  # if two files share a name, the last one wins

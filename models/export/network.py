@@ -15,11 +15,8 @@ from models.bundle import Bundle
 from models.export.cells import Weights, recurrent_layers
 from models.export.decoders import DecoderInputs, decode
 from models.export.graph import DOUBLE, FLOAT, INT64, GraphBuilder, TensorShape
-from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.architecture import LEVEL_WIDTH, NetworkShape, RecurrentSpec, state_shape
 from models.restore import restore_shape, restore_spec, segment_steps, tensor_prefix
-
-LEVEL_WIDTH = 3
-STATE_PARTS = {"rnn": 1, "gru": 1, "lstm": 2}
 
 
 class NotExportable(NightcastError):
@@ -56,7 +53,6 @@ def export_onnx(bundle: Bundle) -> bytes:
 
 
 def _inputs(bundle: Bundle, spec: RecurrentSpec, shape: NetworkShape) -> dict[str, TensorShape]:
-    layers = spec.layers * (2 if spec.bidirectional else 1)
     return {
         "past": (FLOAT, ["windows", "steps", shape.past]),
         "future": (FLOAT, ["windows", shape.horizon, shape.future]),
@@ -66,7 +62,7 @@ def _inputs(bundle: Bundle, spec: RecurrentSpec, shape: NetworkShape) -> dict[st
         "location": (DOUBLE, ["windows", 1]),
         "scale": (DOUBLE, ["windows", 1]),
         "clock": (INT64, ["windows"]),
-        "state": (FLOAT, ["windows", bundle.recurrent.members, STATE_PARTS[spec.cell], layers, spec.hidden]),
+        "state": (FLOAT, ["windows", bundle.recurrent.members, *state_shape(spec)]),
     }
 
 
@@ -95,7 +91,7 @@ def _add_member(
     own = graph("Squeeze", graph.slice("state", member, member + 1, 1), graph.integers(1))
     start = tuple(
         graph("Transpose", graph("Squeeze", graph.slice(own, part, part + 1, 1), graph.integers(1)), perm=[1, 0, 2])
-        for part in range(STATE_PARTS[spec.cell])
+        for part in range(state_shape(spec)[0])
     )
     encoded = recurrent_layers(graph, weights.within("encoder"), spec.cell, spec.layers, segments, start)
     inputs = DecoderInputs(

@@ -17,6 +17,7 @@ ReadoutName = Literal["last", "attention"]
 AttentionScore = Literal["additive", "dot"]
 HeadName = Literal["quantiles", "mae", "mse", "huber", "student_t", "negative_binomial"]
 POINT_HEADS = ("mae", "mse", "huber")
+LEVEL_WIDTH = 3  # columns of WindowArrays.level
 # fields that RecurrentSpec.name writes in a form of its own
 SPELLED_FIELDS = {"cell", "hidden", "layers", "segment", "bidirectional", "readout"}
 
@@ -78,6 +79,11 @@ def _name_part(field: str, value: object) -> str:
     if isinstance(value, bool):
         return field if value else f"no_{field}"
     return value if isinstance(value, str) else f"{field}_{value}"
+
+
+def state_shape(spec: RecurrentSpec) -> tuple[int, int, int]:
+    """Return (k, l, hidden) of an encoder's state: tensors of the cell, layers with both directions, units."""
+    return (2 if spec.cell == "lstm" else 1), spec.layers * (2 if spec.bidirectional else 1), spec.hidden
 
 
 class NetworkShape(Spec):

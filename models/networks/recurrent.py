@@ -8,14 +8,13 @@ import torch
 from torch import Tensor, nn
 
 from models.data.batches import Batch
-from models.networks.architecture import NetworkShape, RecurrentSpec
+from models.networks.architecture import LEVEL_WIDTH, NetworkShape, RecurrentSpec
 from models.networks.cycle import Cycle
 from models.networks.decoders import CELLS, DECODERS, DecoderWidths
 from models.networks.gates import chrono_init_
 from models.networks.heads import build_head
 from models.networks.readouts import AttentionReadout, build_readout
 
-LEVEL_WIDTH = 3  # columns of Batch.level
 STATIC_EMBEDDING_WIDTH = 4
 EncoderState = tuple[Tensor, ...]  # (layers × directions, b, hidden); for an LSTM also the cell's, of the same shape
 STATIC_DROPOUT = 0.05  # share of static values that training replaces by the unknown value

@@ -9,6 +9,7 @@ import numpy as np
 
 from models.bundle import Bundle
 from models.data.panel import Panel
+from models.networks.architecture import state_shape
 from models.predict import BATCH_SIZE, Predictor
 from models.restore import restore_spec, segment_steps
 
@@ -41,10 +42,7 @@ def kept_steps(bundle: Bundle) -> int:
 
 def empty_state(bundle: Bundle, count: int) -> np.ndarray:
     """Return the states (count, M, k, l, hidden) before anything was read; l counts both directions."""
-    spec = restore_spec(bundle)
-    parts = 2 if spec.cell == "lstm" else 1
-    layers = spec.layers * (2 if spec.bidirectional else 1)
-    return np.zeros((count, bundle.recurrent.members, parts, layers, spec.hidden), dtype=np.float32)
+    return np.zeros((count, bundle.recurrent.members, *state_shape(restore_spec(bundle))), dtype=np.float32)
 
 
 def read_segments(

@@ -134,7 +134,7 @@ class SeriesStates:
 
         Args:
             timeline: The steps that `newest` counts; the steps that are kept of any series are stored.
-            facts: JSON values to store beside, such as the digest of the model.
+            facts: JSON values to store with them, such as the digest of the model.
 
         Returns:
             The bytes; the same states give the same bytes.
@@ -152,7 +152,7 @@ class SeriesStates:
 
     @classmethod
     def from_bytes(cls, data: bytes, view: InputSpec) -> tuple["SeriesStates", Timeline, dict[str, Any]]:
-        """Read states, the timeline of their steps and the facts beside them. Raises StatesDamaged."""
+        """Read states, the timeline of their steps and the facts stored with them. Raises StatesDamaged."""
         try:
             size = int.from_bytes(data[:8], "little")
             header = json.loads(json.loads(data[8 : 8 + size])["__metadata__"][HEADER])

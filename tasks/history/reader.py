@@ -211,5 +211,5 @@ def _several(name: str, known: list[str]) -> str:
         return ""
     return (
         f" {len(begun):,} of them begin with '{name}/': name each of them, or read all series and filter the column "
-        "that has this id, which stands beside unique_id."
+        "of this id."
     )

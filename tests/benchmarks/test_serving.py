@@ -1,4 +1,4 @@
-"""Measurements of the service over HTTP: wrk at 1, 8 and 64 connections, beside `mlflow models serve`, same model.
+"""Measurements of the service over HTTP: wrk at 1, 8 and 64 connections, and `mlflow models serve` of the same model.
 
 The first night of the demo is run for it. wrk runs on the same machine and takes a part of it. `cold start` is the
 time from starting the process to the first /ready, and the memory is that of the process then.

@@ -1,4 +1,4 @@
-"""Measurements of streaming: a step of a kept state beside reading the lookback again, PyTorch and ONNX; its memory.
+"""Measurements of streaming: a step of a kept state, or reading the lookback again, by PyTorch and ONNX; memory.
 
 All lines of one run come from the same machine and process, one thread; times are medians and 99th percentiles.
 """

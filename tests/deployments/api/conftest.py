@@ -120,8 +120,8 @@ def open_api() -> Callable[..., contextlib.AbstractContextManager[Api]]:
     def open_api(world: Any, engine: str = "torch", carried: bool = False, key: str | None = None, limits: Any = None,
                  pipeline: str = "ports") -> Iterator[Api]:  # fmt: skip
         from deployments.api.app import build_app, guard
-        from deployments.api.champion import ServeOptions, load_champion
         from deployments.api.guards import Limits
+        from deployments.api.inference.champion import ServeOptions, load_champion
         from deployments.api.lifecycle import ServiceState
         from deployments.api.server import LOOPBACK
         from tasks.storage.store import Store

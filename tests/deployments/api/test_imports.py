@@ -13,7 +13,7 @@ import json, sys, time
 begun = time.perf_counter()
 import psutil
 from deployments.api.app import build_app, guard
-from deployments.api.champion import ServeOptions, load_champion
+from deployments.api.inference.champion import ServeOptions, load_champion
 from deployments.api.guards import Limits
 from deployments.api.lifecycle import ServiceState
 from deployments.api.server import LOOPBACK

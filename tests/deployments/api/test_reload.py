@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deployments.api.champion import ServeOptions, load_champion
+from deployments.api.inference.champion import ServeOptions, load_champion
 from tasks.storage.store import Store
 from tests.deployments.api.conftest import CUTOFF, NIGHT, assert_equal_table, published
 from tests.faults.harness import World

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from deployments.api.answers import format_forecast, format_times
-from deployments.api.champion import ServedChampion
-from deployments.api.expected import Expectations
-from deployments.api.handover import take_over
-from deployments.api.histories import forecast_rows
-from deployments.api.observation_rules import compile_value_rules
-from deployments.api.observations import Taken, apply_observations, in_rounds, locate
+from deployments.api.inference.answers import format_forecast, format_times
+from deployments.api.inference.champion import ServedChampion
+from deployments.api.inference.expected import Expectations
+from deployments.api.inference.handover import take_over
+from deployments.api.inference.histories import forecast_rows
+from deployments.api.inference.observation_rules import compile_value_rules
+from deployments.api.inference.observations import Taken, apply_observations, in_rounds, locate
 from deployments.api.problems import Problem
 from deployments.api.schemas import ForecastRequest, ObserveRequest, SeriesObservation
 from models.streaming.forecaster import StreamingForecaster

@@ -6,8 +6,8 @@ where an interval has no width, is its typical change over the kept steps.
 
 import numpy as np
 
-from deployments.api.champion import ServedChampion
-from deployments.api.observations import Taken
+from deployments.api.inference.champion import ServedChampion
+from deployments.api.inference.observations import Taken
 from models.anomalies import scaled_errors, step_p_values
 from models.streaming.forecaster import StreamingForecaster
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
-from deployments.api.answers import format_table
-from deployments.api.champion import ServedChampion
+from deployments.api.inference.answers import format_table
+from deployments.api.inference.champion import ServedChampion
 from deployments.api.problems import Problem
 from deployments.api.schemas import HistoryRow
 from tasks.modeling.forecast_setup import OutputSpec

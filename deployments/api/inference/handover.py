@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from deployments.api.observations import find_step
+from deployments.api.inference.observations import find_step
 from models.streaming.forecaster import StreamingForecaster
 
 

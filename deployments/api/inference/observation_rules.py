@@ -13,10 +13,7 @@ import numpy as np
 
 from data_contracts.contract import Contract
 from data_contracts.rules import QualityRule
-from deployments.api.schemas import MAX_MAGNITUDE
-
-MAX_RATIO = 1e9
-MIN_VALUES = 10
+from tasks.quality.extreme_values import MAX_MAGNITUDE, MAX_RATIO, MIN_VALUES
 
 Check = Callable[[Any], bool]
 

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from deployments.api.answers import format_times
-from deployments.api.observation_rules import ValueRule, find_fault
+from deployments.api.inference.answers import format_times
+from deployments.api.inference.observation_rules import ValueRule, find_fault
 from deployments.api.problems import Problem
 from deployments.api.schemas import SeriesObservation, to_microseconds
 from models.data.features import FeatureSpec
