@@ -38,8 +38,7 @@ COLUMNS = [*ROW, AS_OF, "y", "y_hat", "cutoff", "step", "model_name", "scaled_er
 class AnomalySpec(SettingsSpec):
     """Settings of the search for anomalies.
 
-    `rate` is the share of nights without any anomaly on which a series is reported all the same. It is also the largest
-    expected share of false reports among all reports.
+    `rate` is the share of nights without any anomaly on which a series is reported all the same.
     """
 
     rate: float = Field(0.05, gt=0, lt=0.5)

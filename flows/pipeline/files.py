@@ -58,7 +58,7 @@ def list_pipelines(folder: Path | None = None) -> dict[str, Path]:
 
 
 def _is_contract(file: Path) -> bool:
-    """Whether the document is a data contract. A file that cannot be read is not: who opens it says why."""
+    """Return whether the document is a data contract. A file that cannot be read is not: who opens it says why."""
     try:
         if not file.is_file():  # opening a named pipe waits for its writer
             return False
