@@ -154,7 +154,7 @@ def test_collection_of_an_object_store(first_night: datetime) -> None:
         file.created = first_night
     plan = plan_collection(StoreIndex(store), timedelta(days=NIGHTS - 2), None)
     assert {garbage.kind for garbage in plan.files} == {
-        "raw", "clean", "windows", "quarantine", "bundle", "reports", "snapshots", "cache",
+        "raw", "clean", "windows", "quarantine", "bundle", "errors", "reports", "snapshots", "cache",
     }  # fmt: skip
     assert sum(garbage.kind == "raw" for garbage in plan.files) == 1
     assert plan.before == {PIPELINE: night_of(1, first_night)}

@@ -53,4 +53,4 @@ def test_links_are_empty_without_servers(monkeypatch: pytest.MonkeyPatch) -> Non
     assert (about.unit, about.mlflow_url) == ("", "")
     monkeypatch.setenv("NIGHTCAST_MLFLOW_UI", "http://127.0.0.1:5000/")
     about = collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings())
-    assert about.mlflow_url == "http://127.0.0.1:5000/#/models/shop"
+    assert about.mlflow_url == "http://127.0.0.1:5000/#/models/shop?workflowType=machine_learning"
