@@ -159,7 +159,7 @@ def forecast(
     table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
     last = table["ds"].max()
-    table = forecasts.drop_closed_steps(table, frame, setup)
+    table = forecasts.drop_closed_steps(table, forecasts.closed_times_at(table["cutoff"].max(), frame, setup))
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
     stored = earlier or store.put(table, "forecasts")  # a damaged champion does not change a published vintage
     published = earlier or vintages.publish(stored, context.pipeline, context.as_of, store)

@@ -17,6 +17,7 @@ from models.data.windows import WindowIndex
 
 SEASONS_AVERAGED = 8
 MAX_ERROR_ORIGINS = 112  # at the same hour of the day
+SERIES_PER_BLOCK = 1000  # bounds the memory
 MIN_SERIES_ERRORS = 20  # of a series with fewer errors, the scaled errors of all series are used
 
 
@@ -72,7 +73,7 @@ def forecast_baseline(bundle: Bundle, panel: Panel, series: np.ndarray, position
     """
     point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
     rows = {name: row for row, name in enumerate(bundle.baseline.ids)}
-    fitted = np.array([rows.get(panel.ids[code], -1) for code in series], dtype=np.int64)
+    fitted = np.array([rows.get(name, -1) for name in panel.ids], dtype=np.int64)[series]
     change = _mean_change(panel, series, position, bundle.view)
     pooled = bundle.tensors["errors.pooled"][None] * change[:, None, None]
     own = bundle.tensors["errors.series"][fitted]
@@ -134,15 +135,42 @@ def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np
     levels, horizon = bundle.levels, bundle.horizon
     point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
     errors = panel.take(panel.y, series, position, np.arange(1, horizon + 1)) - point
-    own = np.full((len(panel.ids), horizon, len(levels)), np.nan)
-    for code in np.unique(series):
-        series_errors = errors[series == code]
-        if np.isfinite(series_errors).sum(axis=0).min() >= MIN_SERIES_ERRORS:
-            own[code] = np.nanquantile(series_errors, levels, axis=0).T
+    own = _series_quantiles(errors, series, len(panel.ids), levels)
     change = _mean_change(panel, series, position, bundle.view)[:, None]
     scaled = errors / np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
     pooled = np.stack([_quantiles(scaled[:, step], levels) for step in range(horizon)])
     return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
+
+
+def _series_quantiles(errors: np.ndarray, series: np.ndarray, count: int, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles (S, H, Q) of the errors (n, H) of each series; NaN if a step of the series has too few errors."""
+    order = np.argsort(series, kind="stable")
+    codes, starts, sizes = np.unique(series[order], return_index=True, return_counts=True)
+    quantiles = np.full((count, errors.shape[1], len(levels)), np.nan)
+    for block in range(0, len(codes), SERIES_PER_BLOCK):
+        part = slice(block, block + SERIES_PER_BLOCK)
+        slots = np.arange(sizes[part].max())
+        rows = order[np.minimum(starts[part, None] + slots, len(order) - 1)]
+        padded = np.where((slots < sizes[part, None])[:, :, None], errors[rows], np.nan)
+        enough = np.isfinite(padded).sum(axis=1).min(axis=1) >= MIN_SERIES_ERRORS
+        quantiles[codes[part][enough]] = _nan_quantiles(padded[enough], levels)
+    return quantiles
+
+
+def _nan_quantiles(values: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles of (S, n, H) over n without NaN, (S, H, Q): those of np.nanquantile, for all series at once."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    last = np.isfinite(ordered).sum(axis=1) - 1
+    quantiles = np.empty((*last.shape, len(levels)))
+    for column, level in enumerate(levels):
+        at = level * last
+        below = np.floor(at).astype(np.int64)
+        low, high = (
+            np.take_along_axis(ordered, rank[:, None, :], axis=1)[:, 0] for rank in (below, np.minimum(below + 1, last))
+        )
+        share, gap = at - below, high - low
+        quantiles[..., column] = np.where(share >= 0.5, high - gap * (1 - share), low + gap * share)  # as numpy rounds
+    return quantiles
 
 
 def _around_zero(errors: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

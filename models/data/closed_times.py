@@ -42,10 +42,10 @@ class ClosedTimes:
         Returns:
             (n,) bool; false for a series that is not known.
         """
+        if not self.slots.any():
+            return np.zeros(len(times), dtype=bool)
         codes = self.ids.get_indexer(series)
-        closed = (
-            self.slots[codes, week_slots(times, self.freq, self.zone)] if len(self.ids) else np.zeros(len(times), bool)
-        )
+        closed = self.slots[codes, week_slots(times, self.freq, self.zone)]
         return np.asarray(closed & (codes >= 0))
 
     def common_steps(self, times: pd.Series) -> np.ndarray:

@@ -16,7 +16,7 @@ from models.data.batches import Batch
 from models.devices import Device
 from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
-from models.training.learning_rate import LearningRateSchedule, ScheduleName
+from models.training.optimiser import EagerAdamW, LearningRateSchedule, ScheduleName
 from models.training.precision import Precision, autocast
 from models.training.weight_averaging import ExponentialMovingAverage
 
@@ -115,7 +115,7 @@ class NetworkTrainer:
     def __init__(self, model: RecurrentNetwork, collate: Collate, spec: TrainingSpec, steps: int) -> None:
         self.model, self.collate, self.spec = model, collate, spec
         self.average = ExponentialMovingAverage(model, spec.average)
-        self.optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
+        self.optimiser = EagerAdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
         self.learning_rate = LearningRateSchedule(spec.schedule, self.optimiser, steps)
         self.gradient_norms = GradientNorms(model)
         self.device = next(model.parameters()).device

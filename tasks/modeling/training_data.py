@@ -59,7 +59,7 @@ def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpe
     names, starts = series_starts(clean)
     ends = np.minimum(starts[series] + position + view.horizon, len(clean) - 1)
     part = clean[clean["ds"] <= clean["ds"].iloc[ends].max()] if len(ends) else clean.iloc[:0]
-    renumbered = np.cumsum(names.isin(part["unique_id"])) - 1
+    renumbered = np.cumsum(names.isin(part["unique_id"].unique())) - 1
     return part, WindowIndex(renumbered[series].astype(np.int32), position, index.split[learning])
 
 

@@ -15,6 +15,7 @@ from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_collator, restore_network
 from models.training.fit import EpochReport, TrainingSpec
+from models.training.optimiser import EagerAdamW
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 
@@ -165,7 +166,7 @@ DIVERGING = [{}, {"schedule": "cosine"}, {"precision": "bfloat16"}, {"average": 
 @pytest.mark.parametrize("training", DIVERGING, ids=str)
 def test_diverged_epoch_returns_to_finite_weights_and_is_noted(waves, monkeypatch, training) -> None:
     panel, index = waves
-    step, seen = torch.optim.AdamW.step, []
+    step, seen = EagerAdamW.step, []
 
     def diverge_once(self, *args, **kwargs):
         step(self, *args, **kwargs)
@@ -174,7 +175,7 @@ def test_diverged_epoch_returns_to_finite_weights_and_is_noted(waves, monkeypatc
             with torch.no_grad():
                 self.param_groups[0]["params"][0].fill_(float("nan"))
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", diverge_once)
+    monkeypatch.setattr(EagerAdamW, "step", diverge_once)
     bundle, history = train_network(panel, index, recipe(panel, **training))
     assert "not finite in epoch 2" in history.note
     assert all(len(norms) == 2 for norms in history.gradients.values())

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import torch
 
-from models.training.learning_rate import LearningRateSchedule, cosine_factor
+from models.training.optimiser import LearningRateSchedule, cosine_factor
 
 
 def rates(schedule, steps: int, peak: float = 1.0) -> list[float]:
