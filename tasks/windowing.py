@@ -6,9 +6,10 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec, Panel
-from models.data.windows import SPLITS, WindowSpec, build_window_index
+from models.data.windows import WindowSpec, build_window_index
 from tasks.engine.step import step
 from tasks.modeling.size_limits import check_forecast_size
+from tasks.modeling.training_data import to_windows_table
 from tasks.storage.store import Store
 
 
@@ -27,8 +28,9 @@ def cut_windows(
         store: The store that holds the table.
 
     Returns:
-        A table with a row per window: series (number of the series), position (of its cutoff in the series) and
-        split. The forecast part has one window per series, at the cutoff.
+        A table with a row per range of windows: series (number of the series), first and last (positions of cutoffs in
+        the series), stride (steps between two cutoffs) and split. The forecast part has one window per series, at the
+        cutoff.
 
     Raises:
         HistoryTooShort: If the history is too short for the parts.
@@ -37,6 +39,4 @@ def cut_windows(
     panel = Panel.from_frame(store.get(clean), view)
     check_forecast_size(panel, origins)
     index = build_window_index(panel, windowing, pd.Timestamp(cutoff), origins)
-    frame = pd.DataFrame({"series": index.series, "position": index.position})
-    frame["split"] = pd.Series([SPLITS[code] for code in index.split], dtype="str")
-    return store.put(frame, "windows")
+    return store.put(to_windows_table(index), "windows")

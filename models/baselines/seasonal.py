@@ -13,7 +13,7 @@ import numpy as np
 from models.baselines.ridge import fit_linear, linear_points
 from models.bundle import BaselineSettings, Bundle
 from models.data.panel import InputSpec, Panel, last_observed
-from models.data.windows import WindowIndex
+from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 
 SEASONS_AVERAGED = 8
 MAX_ERROR_ORIGINS = 112  # at the same hour of the day
@@ -121,10 +121,15 @@ def _mean_change(panel: Panel, series: np.ndarray, position: np.ndarray, view: I
 
 def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
     """Recent windows whose cutoffs have the phase of the border of the test part, and so of the cutoffs in it."""
-    parts = [index.of(part) for part in ("train", "validation")]
-    series, position = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
-    step = panel.first[series] + position
-    phase, age = panel.view.phase, step.max() + panel.view.horizon - step
+    windows = concat_ranges([index.parts[part] for part in ("train", "validation")])
+    phase, newest = panel.view.phase, int((panel.first[windows.series] + windows.last).max()) + panel.view.horizon
+    oldest = newest - MAX_ERROR_ORIGINS * phase
+    near = np.maximum(windows.first, oldest - panel.first[windows.series])
+    kept = near <= windows.last
+    near = near[kept].astype(np.int32)
+    recent = WindowRanges(windows.series[kept], near, windows.last[kept], windows.stride[kept])
+    series, position = recent.take(np.arange(len(recent)))
+    age = newest - panel.first[series] - position
     kept = (age % phase == 0) & (age < MAX_ERROR_ORIGINS * phase)
     return series[kept], position[kept]
 

@@ -13,6 +13,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from data_contracts.errors import TrainingFailed
 from data_contracts.spec import SettingsSpec
 from models.data.batches import Batch
+from models.data.windows import WindowRanges
 from models.devices import Device
 from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
@@ -25,7 +26,7 @@ MAX_DIVERGED_EPOCHS = 3
 
 
 class Windows(NamedTuple):
-    """Windows of a panel: series code and step of the cutoff within the series, both (n,)."""
+    """Chosen windows of a panel: series code and step of the cutoff within the series, both (n,)."""
 
     series: np.ndarray
     position: np.ndarray
@@ -34,8 +35,8 @@ class Windows(NamedTuple):
 class WindowSplit(NamedTuple):
     """The windows that a network is trained on and those that decide when training stops."""
 
-    train: Windows
-    validation: Windows
+    train: WindowRanges
+    validation: WindowRanges
 
 
 class TrainingSpec(SettingsSpec):
@@ -186,7 +187,7 @@ def fit(
     """
     rng, history, diverged = np.random.default_rng(spec.seed), TrainingHistory([], [], {}), list[int]()
     validation = _sample(windows.validation, spec.validation_windows, np.random.default_rng(spec.seed))
-    steps = -(-min(len(windows.train.series), spec.windows_per_epoch) // spec.batch_size)
+    steps = -(-min(len(windows.train), spec.windows_per_epoch) // spec.batch_size)
     trainer = NetworkTrainer(model, collate, spec, steps * spec.max_epochs)
     best = EarlyStopping(model, trainer.validate(validation) if warm else math.inf)
     for number in range(1, spec.max_epochs + 1):
@@ -235,10 +236,9 @@ def _note(diverged: list[int], best: EarlyStopping) -> str:
     return "; ".join(sentences)
 
 
-def _sample(windows: Windows, count: int, rng: np.random.Generator) -> Windows:
+def _sample(windows: WindowRanges, count: int, rng: np.random.Generator) -> Windows:
     """Draw at most `count` windows in random order."""
-    chosen = rng.permutation(len(windows.series))[:count]
-    return Windows(windows.series[chosen], windows.position[chosen])
+    return Windows(*windows.take(rng.permutation(len(windows))[:count]))
 
 
 def _batches(windows: Windows, size: int) -> Iterator[Windows]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from models import anomalies
+from tasks.modeling.actuals import ActualsIndex
 from tasks.modeling.scores import quantile_columns
 
 UNIT = ["unique_id", "cutoff"]
@@ -106,9 +107,11 @@ def collect_errors(
     Returns:
         The errors, the newest vintage first.
     """
-    actuals = clean.loc[clean["y"].notna(), [*ROW, "y"]]
-    tables = [vintages[as_of].drop(columns="y", errors="ignore") for as_of in sorted(vintages, reverse=True)]
-    parts = [with_interval(table).merge(actuals, "inner", ROW) for table in tables]
+    actuals, parts = ActualsIndex(clean), list[pd.DataFrame]()
+    for as_of in sorted(vintages, reverse=True):
+        table = with_interval(vintages[as_of])
+        table = table.assign(y=actuals.lookup(table["unique_id"], table["ds"]))
+        parts.append(table[table["y"].notna()])
     published = _errors_of(parts, scales)
     tested = _errors_of([] if backtest is None else [with_interval(backtest)], scales)
     steps = pd.concat([published["step"], tested["step"]])

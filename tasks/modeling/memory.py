@@ -3,8 +3,6 @@
 import logging
 from typing import Literal
 
-import numpy as np
-
 from data_contracts.errors import MemoryTooShort
 from models.bundle import Bundle
 from models.data.batches import Batch
@@ -33,9 +31,8 @@ def measure_bundle_memory(bundle: Bundle, panel: Panel, index: WindowIndex) -> M
     Returns:
         The memory, with lengths in steps.
     """
-    series, position = index.of("validation")
-    chosen = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
-    batch = Batch.from_arrays(restore_collator(bundle).collate(panel, series[chosen], position[chosen]))
+    series, position = index.parts["validation"].take_evenly(MAX_WINDOWS)
+    batch = Batch.from_arrays(restore_collator(bundle).collate(panel, series, position))
     with fixed_threads(bundle.recurrent.training.threads):
         return measure_memory(restore_network(bundle), batch, bundle.recurrent.lags)
 

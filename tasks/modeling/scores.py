@@ -79,6 +79,34 @@ def score_forecasts(frame: pd.DataFrame) -> dict[str, float]:
     }
 
 
+def score_series(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Score each group of rows: the scores of `score_forecasts` that a few rows of one series have, for all at once.
+
+    Args:
+        frame: A table as the module describes it, with the columns of `key`; y is known in every row.
+        key: The columns that tell the groups apart.
+
+    Returns:
+        A row per group, sorted by key: the key, rows, mase, wql, mae and coverage.
+    """
+    y, error = frame["y"].to_numpy(), (frame["y"] - frame["y_hat"]).abs().to_numpy()
+    levels = quantile_columns(frame)
+    pinballs = [2 * metrics.pinball(y, frame[name].to_numpy(), level) for name, level in levels.items()]
+    inside = np.full(len(frame), np.nan)
+    if len(levels) > 1:
+        lower, upper = (frame[name].to_numpy() for name in (next(iter(levels)), next(reversed(levels))))
+        inside = np.where(np.isnan(lower + upper), np.nan, (y >= lower) & (y <= upper))
+    measured = frame[key].assign(
+        rows=1, mase=error / frame["scale"].to_numpy(), wql=np.mean(pinballs, axis=0) if pinballs else np.nan,
+        mae=error, coverage=inside, total=np.abs(y),
+    )  # fmt: skip
+    groups = measured.groupby(key)
+    scores = groups.agg(rows=("rows", "sum"), mase=("mase", "mean"), wql=("wql", "sum"), mae=("mae", "mean"),
+                        coverage=("coverage", "mean"), total=("total", "sum"))  # fmt: skip
+    scores["wql"] = scores["wql"] / scores.pop("total").replace(0.0, np.nan)
+    return scores.reset_index()
+
+
 def losses_by_origin(models: Iterable[tuple[str, pd.DataFrame]], metric: str) -> pd.DataFrame:
     """Split the score of each model over the origins; a promotion is decided on these pairs of losses.
 

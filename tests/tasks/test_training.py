@@ -16,7 +16,6 @@ from models.bundle import Bundle
 from models.golden import GoldenForecastDiffers
 from models.networks.architecture import RecurrentSpec
 from models.training.fit import EpochReport, TrainingSpec
-from models.training.optimiser import EagerAdamW
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key

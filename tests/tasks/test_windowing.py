@@ -21,15 +21,16 @@ from tasks.windowing import cut_windows
 
 def test_every_split_has_windows_and_each_series_one_forecast_window(prepared: Any) -> None:
     table = prepared.store.get(prepared.windows)
-    assert table.groupby("split").size()[["forecast", "test"]].to_dict() == {"forecast": 2, "test": 12}
-    assert prepared.windows.contract == "windows@1.0.0"
-    assert [str(kind) for kind in table.dtypes] == ["int32", "int32", "str"]
+    windows = (table["last"] - table["first"]) // table["stride"] + 1
+    assert windows.groupby(table["split"]).sum()[["forecast", "test"]].to_dict() == {"forecast": 2, "test": 12}
+    assert prepared.windows.contract == "windows@2.0.0"
+    assert [str(kind) for kind in table.dtypes] == ["int32", "int32", "int32", "int32", "str"]
 
 
 def test_window_index_survives_storage(prepared: Any) -> None:
     index, table = load_window_index(prepared.windows, prepared.store), prepared.store.get(prepared.windows)
-    assert (len(index.series), index.series.dtype, index.split.dtype) == (len(table), np.int32, np.int8)
-    assert index.position.tolist() == table["position"].tolist()
+    assert sum(len(windows.series) for windows in index.parts.values()) == len(table)
+    assert np.concatenate([windows.last for windows in index.parts.values()]).tolist() == table["last"].tolist()
 
 
 def test_forecast_windows_are_at_the_cutoff(prepared: Any) -> None:
@@ -49,7 +50,7 @@ def test_training_part_ends_before_the_first_test_target(prepared: Any, view: In
     clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
     part, part_index = select_training_part(clean, index, view)
     assert part["ds"].max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
-    assert set(part_index.split.tolist()) == {0, 1}
+    assert set(part_index.parts) == {"train", "validation"}
 
 
 def test_training_part_does_not_depend_on_the_test_part(prepared: Any, view: InputSpec) -> None:
@@ -72,7 +73,7 @@ def test_digest_of_the_training_part_changes_with_every_difference(prepared: Any
     elif change == "a name":
         part = part.rename(columns={"y": "z"})
     else:
-        index.position[0] += 1
+        index.parts["train"].first[0] += 1
     assert content_digest(part, index) != before
 
 

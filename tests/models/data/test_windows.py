@@ -29,7 +29,7 @@ def test_twelve_days_are_cut_into_parts(build_panel) -> None:
     assert cutoffs_of(panel, index, "validation") == [5]
     assert cutoffs_of(panel, index, "test") == [7, 9]
     assert cutoffs_of(panel, index, "forecast") == [11]
-    assert (index.series.dtype, index.position.dtype, index.split.dtype) == (np.int32, np.int32, np.int8)
+    assert [values.dtype for values in index.of("train")] == [np.int32, np.int32]
 
 
 def test_forecast_ignores_rows_after_the_cutoff(build_panel) -> None:

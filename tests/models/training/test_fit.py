@@ -58,7 +58,7 @@ def test_validation_loss_is_float32_in_each_precision(waves, precision: str) -> 
     collator, network, (series, position) = restore_collator(bundle), restore_network(bundle), index.of("validation")
     chosen = np.random.default_rng(0).permutation(len(series))[:128]
     batch = Batch.from_arrays(collator.collate(panel, series[chosen], position[chosen]))
-    weights = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, *index.of("train")))
+    weights = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, index.parts["train"]))
     with torch.no_grad():
         loss = network.loss(replace(batch, error_weights=torch.from_numpy(weights))).item()
     assert history.validation_losses == [pytest.approx(loss, rel=1e-6)]
