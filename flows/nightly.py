@@ -41,7 +41,7 @@ def nightly(
         validated = validate(raw, spec.dataset, run.as_of, store)
         clean, cutoff = validated.clean, validated.cutoff
         revised = list_revisions.attempt(clean, *run.last_night, store)
-        windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
+        windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation, store)
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)

@@ -34,7 +34,7 @@ def retrain(
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         windows = cut_windows(
-            validated.clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store
+            validated.clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation, store
         )
 
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))

@@ -24,7 +24,7 @@ from tasks.modeling.forecasts import (
     load_comparable,
 )
 from tasks.modeling.scores import mase_scales_before, score_forecasts
-from tasks.modeling.training_data import load_window_index, window_cutoffs
+from tasks.modeling.training_data import load_window_index, sample_series, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 
@@ -33,7 +33,7 @@ from tasks.storage.store import Store
 def evaluate(
     clean: Artifact, windows: Artifact, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
 ) -> EvaluationResult:
-    """Score the models and the baselines on the test part.
+    """Score the models and the baselines on the test part, at most `max_series` of its series.
 
     Baselines are fitted on the part that models learn from. A model whose bundle is damaged, that was trained for
     another setup, or that gives a forecast that is not finite, is not compared: `excluded` says why.
@@ -55,7 +55,8 @@ def evaluate(
     spec, frame, index = setup.evaluation, store.get(clean), load_window_index(windows, store)
     baselines = store_baselines(frame, index, setup, store)
     comparable, excluded = _split_comparable(models, setup, store)
-    origins = window_cutoffs(frame, index, "test")
+    tested = window_cutoffs(frame, index, "test")
+    origins = sample_series(tested, spec.max_series)
     backtest, candidates, rows = _Backtest(frame, origins, setup), list[Candidate](), list[dict[str, Any]]()
 
     def tables() -> Iterator[pd.DataFrame]:
@@ -81,6 +82,8 @@ def evaluate(
         passed_over=tuple(f"{model.candidate.role} passed over: {model.reason}" for model in excluded),
         excluded=tuple(excluded),
         lead=_origins_per_horizon(origins["cutoff"], frame, setup.view.horizon),
+        series=origins["unique_id"].nunique(),
+        of_series=tested["unique_id"].nunique(),
         summary=_describe_best(scores, spec.metric, origins["cutoff"].nunique()),
     )
 

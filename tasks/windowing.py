@@ -8,6 +8,7 @@ from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from tasks.engine.step import step
+from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.size_limits import check_forecast_size
 from tasks.modeling.training_data import to_windows_table
 from tasks.storage.store import Store
@@ -15,7 +16,7 @@ from tasks.storage.store import Store
 
 @step
 def cut_windows(
-    clean: Artifact, cutoff: datetime, view: InputSpec, windowing: WindowSpec, origins: int, store: Store
+    clean: Artifact, cutoff: datetime, view: InputSpec, windowing: WindowSpec, evaluation: EvaluationSpec, store: Store
 ) -> Artifact:
     """Store the index of all windows: training, validation, test and forecast.
 
@@ -24,7 +25,7 @@ def cut_windows(
         cutoff: The last observation that is known, in UTC.
         view: The inputs of the models: columns, frequency, lookback and horizon.
         windowing: How the history is split.
-        origins: How many rolling origins the test part has.
+        evaluation: How many rolling origins the test part has.
         store: The store that holds the table.
 
     Returns:
@@ -37,6 +38,6 @@ def cut_windows(
         SpecError: If the forecasts would not fit the memory of the machine.
     """
     panel = Panel.from_frame(store.get(clean), view)
-    check_forecast_size(panel, origins)
-    index = build_window_index(panel, windowing, pd.Timestamp(cutoff), origins)
+    check_forecast_size(panel, evaluation)
+    index = build_window_index(panel, windowing, pd.Timestamp(cutoff), evaluation.windows)
     return store.put(to_windows_table(index), "windows")

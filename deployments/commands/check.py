@@ -64,7 +64,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
     if result.stopping or result.clean is None or result.health is None or result.cutoff is None:
         raise contract_error(reading, result.stopping, None)
     panel = Panel.from_frame(result.clean, spec.input_spec)
-    check_forecast_size(panel, spec.evaluation.windows)
+    check_forecast_size(panel, spec.evaluation)
     for recipe in spec.recipes:
         check_network_size(recipe)
     index = build_window_index(panel, spec.windowing, result.cutoff, spec.evaluation.windows)

@@ -140,14 +140,14 @@ def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np
     levels, horizon = bundle.levels, bundle.horizon
     point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
     errors = panel.take(panel.y, series, position, np.arange(1, horizon + 1)) - point
-    own = _series_quantiles(errors, series, len(panel.ids), levels)
+    own = series_quantiles(errors, series, len(panel.ids), levels)
     change = _mean_change(panel, series, position, bundle.view)[:, None]
     scaled = errors / np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
     pooled = np.stack([_quantiles(scaled[:, step], levels) for step in range(horizon)])
     return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
 
 
-def _series_quantiles(errors: np.ndarray, series: np.ndarray, count: int, levels: tuple[float, ...]) -> np.ndarray:
+def series_quantiles(errors: np.ndarray, series: np.ndarray, count: int, levels: tuple[float, ...]) -> np.ndarray:
     """Quantiles (S, H, Q) of the errors (n, H) of each series; NaN if a step of the series has too few errors."""
     order = np.argsort(series, kind="stable")
     codes, starts, sizes = np.unique(series[order], return_index=True, return_counts=True)

@@ -54,6 +54,25 @@ def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.Da
     return pd.DataFrame({"unique_id": names[series], "cutoff": cutoffs.reset_index(drop=True)})
 
 
+def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Select the rows of at most `count` series: those whose names have the lowest hashes.
+
+    A series that joins or leaves the table changes the sample by one series, so scores of nights stay comparable.
+
+    Args:
+        rows: A table with unique_id.
+        count: The largest number of series.
+
+    Returns:
+        The rows of these series, renumbered.
+    """
+    names = rows["unique_id"].unique()
+    if len(names) <= count:
+        return rows
+    chosen = sorted(names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())[:count]
+    return rows[rows["unique_id"].isin(chosen)].reset_index(drop=True)
+
+
 def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpec) -> tuple[pd.DataFrame, WindowIndex]:
     """Select what a model may learn from: all rows up to the last validation target, and the windows over them.
 
@@ -79,11 +98,19 @@ def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpe
 
 def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
     """Compute a digest of the values and windows, which does not depend on the file they came from."""
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    windows = to_windows_table(index)
-    ranges = [windows[name].to_numpy().tobytes() for name in RANGE_COLUMNS]
-    split = ",".join(windows["split"]).encode()
-    return hashlib.sha256(b"".join((rows.tobytes(), *ranges, split, ",".join(frame.columns).encode()))).hexdigest()
+    digest = hashlib.sha256(repr(list(frame.columns)).encode())
+    for table in (frame, to_windows_table(index)):
+        for name in table.columns:
+            column = table[name]
+            if pd.api.types.is_datetime64_any_dtype(column):
+                values = pd.DatetimeIndex(column).as_unit("us").asi8
+            elif pd.api.types.is_numeric_dtype(column):
+                values = column.to_numpy()
+            else:
+                values, texts = pd.factorize(column)
+                digest.update(repr(list(map(str, texts))).encode())
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def training_cache_key(

@@ -42,6 +42,14 @@ def test_all_candidates_are_scored_at_the_same_origins(
     assert len(backtest) == 7 * 2 * 6 * 3
 
 
+def test_more_series_than_the_limit_are_sampled(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    limited = forecast_setup.evaluation.model_copy(update={"max_series": 1})
+    done = run_evaluation(prepared, forecast_setup.model_copy(update={"evaluation": limited}), model("gru", 0.1))
+    assert prepared.store.get(done.backtest)["unique_id"].nunique() == 1
+    assert done.sample == "1 of 2 series"
+    assert run_evaluation(prepared, forecast_setup, model("gru", 0.1)).sample == ""
+
+
 def test_backtest_has_forecasts_and_actuals(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
     done = run_evaluation(prepared, forecast_setup, model("gru", 0.1))
     backtest, clean = prepared.store.get(done.backtest), prepared.store.get(prepared.clean)

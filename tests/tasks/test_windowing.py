@@ -8,9 +8,11 @@ import pytest
 
 from models.data.panel import InputSpec
 from models.data.windows import HistoryTooShort, WindowSpec
+from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.training_data import (
     content_digest,
     load_window_index,
+    sample_series,
     select_training_part,
     series_starts,
     window_cutoffs,
@@ -46,6 +48,16 @@ def test_series_starts_follow_each_other() -> None:
     assert (names.tolist(), starts.tolist()) == (["a", "b", "c"], [0, 2, 3])
 
 
+def test_sample_of_series_changes_little_when_a_series_joins() -> None:
+    def chosen(names: list[str]) -> set[str]:
+        return set(sample_series(pd.DataFrame({"unique_id": names}), 40)["unique_id"])
+
+    names = [f"series {number}" for number in range(100)]
+    assert len(chosen(names)) == 40
+    assert len(chosen(names) & chosen([*names, "another"])) >= 39
+    assert chosen(names[:40]) == set(names[:40])
+
+
 def test_training_part_ends_before_the_first_test_target(prepared: Any, view: InputSpec) -> None:
     clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
     part, part_index = select_training_part(clean, index, view)
@@ -79,11 +91,13 @@ def test_digest_of_the_training_part_changes_with_every_difference(prepared: Any
 
 def test_same_clean_table_gives_same_windows(prepared: Any, view: InputSpec) -> None:
     spec = WindowSpec(horizon=3, validation="2d", test="3d")
-    assert cut_windows.fn(prepared.clean, prepared.cutoff, view, spec, 6, prepared.store) == prepared.windows
+    evaluation = EvaluationSpec(windows=6)
+    windows = cut_windows.fn(prepared.clean, prepared.cutoff, view, spec, evaluation, prepared.store)
+    assert windows == prepared.windows
 
 
 def test_too_short_history_is_an_error(store: Store, view: InputSpec) -> None:
     ds = pd.date_range("2024-03-01", periods=5, freq="h", tz="UTC").as_unit("us")
     clean = store.put(pd.DataFrame({"unique_id": "a", "ds": ds, "y": 1.0}), "clean")
     with pytest.raises(HistoryTooShort, match="has 5 steps"):
-        cut_windows.fn(clean, ds[-1].to_pydatetime(), view, WindowSpec(horizon=3), 6, store)
+        cut_windows.fn(clean, ds[-1].to_pydatetime(), view, WindowSpec(horizon=3), EvaluationSpec(windows=6), store)
