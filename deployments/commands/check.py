@@ -11,7 +11,7 @@ from deployments.commands.cost_estimate import estimate_costs, format_costs
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.data.panel import Panel
-from models.data.windows import SPLITS, build_window_index
+from models.data.windows import build_window_index
 from models.devices import resolve_device
 from models.streaming.obstacles import describe_streaming
 from tasks.history.changes import describe_level_change
@@ -81,7 +81,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "quarantined": result.health.quarantined,
         "held_back": result.health.held_back,
         "closed": list(result.health.closed),
-        "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
+        "windows": {name: len(windows) for name, windows in index.parts.items()},
         "models": [recipe.model.name for recipe in spec.recipes],
         "real_time": [describe_streaming(recipe.model, recipe.view) for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],

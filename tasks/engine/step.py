@@ -142,7 +142,7 @@ class Step(Generic[P, R]):
     def _digest(self, key: Any) -> str:
         """Return the digest of the source code and of what the step depends on."""
         text = json.dumps(TypeAdapter(Any).dump_python(key, mode="json"), sort_keys=True)  # as written records are
-        return hashlib.sha256("\n".join((self.name, code_digest(), text)).encode()).hexdigest()[:32]
+        return hashlib.sha256("\n".join((self.name, code_digest(self.fn.__module__), text)).encode()).hexdigest()[:32]
 
 
 def _should_retry(_task: Any, _run: Any, state: State[Any]) -> bool:

@@ -93,4 +93,6 @@ def _sorts_like_times(values: pa.ChunkedArray, times: pd.Series, reading: Datase
 
 def dataset_spec_digest(reading: DatasetSpec) -> str:
     """Return the digest of the code and of every setting that decides what is read."""
-    return hashlib.sha256("\n".join((code_digest(), reading.model_dump_json())).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join((code_digest("tasks.ingestion"), reading.model_dump_json())).encode()).hexdigest()[
+        :32
+    ]
