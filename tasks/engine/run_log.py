@@ -7,9 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks.engine.progress import progress_artifact
@@ -90,6 +87,9 @@ def describe_result(result: Any) -> str:
 @contextlib.contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show a progress bar on a terminal. Yields a function to call after each unit of work, with a note to show."""
+    from rich.console import Console  # only long steps need it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("  {task.description:<14}"),
         BarColumn(),
