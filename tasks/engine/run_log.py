@@ -26,6 +26,7 @@ class Entry(Spec):
 
 _entered: list[str] = []  # the steps that are running now, innermost last; signals arrive in any context
 _run: dict[str, str | None] = {"pipeline": None, "run_id": None}  # of this process; a backfill changes it every night
+_held: contextvars.ContextVar[list[tuple[int, tuple[Any, ...]]] | None] = contextvars.ContextVar("held", default=None)
 _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("entries", default=None)
 
 
@@ -73,7 +74,25 @@ def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: fl
     if entries is not None:
         entries.append(Entry(step=step, outcome=outcome, seconds=round(seconds, 3), text=text))
     level = logging.WARNING if outcome == "failed" else logging.INFO
-    log.log(level, "%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
+    line = ("%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
+    held = _held.get()
+    if held is None:
+        log.log(level, *line)
+    else:
+        held.append((level, line))
+
+
+@contextlib.contextmanager
+def held_lines() -> Iterator[None]:
+    """Log the lines of steps at the end of the block, and not at all if it raises."""
+    held: list[tuple[int, tuple[Any, ...]]] = []
+    token = _held.set(held)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+    for level, line in held:
+        log.log(level, *line)
 
 
 def describe_result(result: Any) -> str:

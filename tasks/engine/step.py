@@ -18,7 +18,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
-from tasks.engine import run_log
+from tasks.engine import cached_only, run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
@@ -137,6 +137,7 @@ class Step(Generic[P, R]):
                     store.mark_used(artifact)
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
                 return StepRun(cached, cached=True)
+        cached_only.require_cached(self.name)
         try:
             result = self.fn(**inputs, **loaded)
         except Exception as error:
