@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt
-from scipy import stats
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
@@ -105,6 +104,8 @@ def wasserstein_in_deviations(current: pd.Series, reference: pd.Series) -> float
     Returns:
         The distance; NaN if a part has no values.
     """
+    from scipy import stats  # takes a second, and a cached night does not need it
+
     now, before = current.dropna().to_numpy(), reference.dropna().to_numpy()
     if not len(now) or not len(before):
         return float("nan")

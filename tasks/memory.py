@@ -10,7 +10,6 @@ from data_contracts.spec import SettingsSpec
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.training.recipe import Recipe
-from models.training.train_network import train_network
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.gradient_by_lag import GradientCurve, draw_gradient_by_lag
 from tasks.charts.network_view import NetworkView
@@ -119,6 +118,8 @@ def _train_references(
     clean: Artifact, windows: Artifact, recipes: tuple[tuple[str, Recipe], ...], store: Store
 ) -> tuple[ReferenceNetwork, ...]:
     """Train the references; one that fails is logged and left out, so that the drawing is still made."""
+    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+
     references = []
     for name, recipe in recipes:
         part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)

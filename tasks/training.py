@@ -1,13 +1,12 @@
 """Train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
 import time
+from typing import TYPE_CHECKING
 
 from data_contracts.artifact import Artifact
 from models.data.panel import Panel
 from models.golden import with_golden_forecast
-from models.training.fit import EpochReport
 from models.training.recipe import Recipe
-from models.training.train_network import train_network
 from tasks.engine import run_log
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
@@ -16,6 +15,9 @@ from tasks.modeling.size_limits import check_network_size
 from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key, warm_start_bundle
 from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
+
+if TYPE_CHECKING:  # loads torch
+    from models.training.fit import EpochReport
 
 
 @step(cache_key=training_cache_key)
@@ -40,6 +42,8 @@ def train(
         NoSuchDevice: If the device of the settings does not exist on this machine.
         SpecError: If the network would not fit the memory of the machine.
     """
+    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+
     check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
@@ -47,7 +51,7 @@ def train(
     panel = Panel.from_frame(part, recipe.view)
     with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
-        def show_progress(epoch: EpochReport) -> None:
+        def show_progress(epoch: "EpochReport") -> None:
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
 
         bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
@@ -68,7 +72,7 @@ def train(
     )
 
 
-def format_time_left(epoch: EpochReport) -> str:
+def format_time_left(epoch: "EpochReport") -> str:
     """Format the range of the remaining time: with the earliest possible stop, and with all epochs ("0:12 to 3:40")."""
     soonest, latest = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in epoch.remaining_seconds)
     return f"{soonest} to {latest} left" if soonest != latest else f"{latest} left"

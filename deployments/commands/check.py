@@ -12,7 +12,6 @@ from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.data.panel import Panel
 from models.data.windows import build_window_index
-from models.devices import resolve_device
 from models.streaming.obstacles import describe_streaming
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
@@ -43,6 +42,8 @@ def check_pipeline(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], st
 
 def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dict[str, Any]:
     """Return the facts of a check; if `timed`, also the cost of a night, from a few training steps per network."""
+    from models.devices import resolve_device  # loads torch
+
     started = time.perf_counter()
     resolve_device(spec.training.device)
     moment, reading = spec.parse_as_of(as_of), spec.dataset

@@ -25,8 +25,6 @@ from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
 from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, FindingState
-from deployments.instance_lock import was_interrupted
-from deployments.process_environment import prefect_home, stores_with_up, variable
 from deployments.server.deployment_catalogue import registered, served_store, store_label
 from flows.runs.run_order import FLOW_NAMES, read_owner
 from tasks.storage.process_identity import has_exited
@@ -38,12 +36,8 @@ MAX_LATE_RUNS, MAX_RUNNING_RUNS = 20, 50  # runs that are read from the server
 START_SERVER = "Start it: nightcast up, or on a server: prefect server start"
 
 
-def check(context: CheckContext) -> Iterator[Finding]:
-    """Check the Prefect server at PREFECT_API_URL and everything registered on it."""
-    url = variable("PREFECT_API_URL")
-    if not url:
-        yield _without_server()
-        return
+def check(context: CheckContext, url: str) -> Iterator[Finding]:
+    """Check the Prefect server at `url`, which is PREFECT_API_URL, and everything registered on it."""
     begun = time.time()
     try:
         response = httpx.get(f"{url.rstrip('/')}/ready", timeout=REQUEST_TIMEOUT_S)
@@ -68,15 +62,6 @@ def check(context: CheckContext) -> Iterator[Finding]:
             yield from _check_store(context, deployments.get(f"nightly/{spec.name}"))
         yield from _check_workers(client, list(deployments.values()))
         yield from _check_running(client)
-
-
-def _without_server() -> Finding:
-    if was_interrupted(prefect_home()):
-        return Finding("prefect", "bad", "nightcast up was killed and did not stop cleanly", "Restart it: nightcast up")
-    message = "no Prefect server: PREFECT_API_URL is not set, and `nightcast up` does not run on this store"
-    if others := stores_with_up():
-        message += f"; it runs on {', '.join(f'the store {store} ({url})' for store, url in others.items())}"
-    return Finding("prefect", "watch", message, "Run nights on schedule with nightcast up, or with cron.")
 
 
 def _check_server(url: str, response: httpx.Response, now: float) -> Finding:

@@ -29,8 +29,8 @@ from models.data.panel import InputSpec
 from models.data.time_steps import span_years
 from models.data.windows import WindowSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.anomalies import AnomalySpec
 from tasks.drift import DriftSpec
 from tasks.memory import MemorySpec

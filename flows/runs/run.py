@@ -25,7 +25,6 @@ from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
 from flows.settings import Settings
-from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
@@ -121,6 +120,8 @@ class Run:
 
     def require_device(self) -> None:
         """Raise NoSuchDevice before anything is read. `nightly` does not call it: it can forecast without training."""
+        from models.devices import resolve_device  # loads torch
+
         resolve_device(self.spec.training.device)
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:

@@ -209,7 +209,7 @@ def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
 
 def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int, stride: int = 1) -> WindowRanges:
     """Windows of every series at the cutoffs (grid steps): `min_steps` of history, a value in lookback and target."""
-    ranges = [WindowRanges.from_cutoffs(*np.zeros((2, 0), np.int64), stride)]
+    ranges = [WindowRanges.from_cutoffs(np.zeros(0, np.int64), np.zeros(0, np.int64), stride)]
     block = max(1, BLOCK_WINDOWS // max(len(cutoffs), 1))
     for start in range(0, len(panel.ids) if len(cutoffs) else 0, block):
         part = slice(start, start + block)

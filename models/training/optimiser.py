@@ -6,11 +6,11 @@ step (Loshchilov and Hutter 2017, arXiv 1608.03983; warm-up: Goyal et al. 2017, 
 
 import inspect
 import math
-from typing import Literal
 
 import torch
 
-ScheduleName = Literal["plateau", "cosine", "constant"]
+from models.training.training_spec import ScheduleName
+
 WARM_UP_SHARE = 0.05
 
 

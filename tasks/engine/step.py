@@ -12,23 +12,24 @@ import inspect
 import json
 import time
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
-from prefect import task
-from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
-from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
-from tasks.engine import run_log
+from tasks.engine import cached_only, run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
+from tasks.engine.flow_context import in_flow_run
 from tasks.engine.retry import retry
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.store import Store
+
+if TYPE_CHECKING:  # takes seconds, and settings of steps are read without it
+    from prefect import Task
+    from prefect.client.schemas.objects import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -59,7 +60,12 @@ class Step(Generic[P, R]):
         self.name, self._cache_key = str(getattr(fn, "__name__", "step")), cache_key
         self._signature = inspect.signature(fn)
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
-        self._task = task(
+
+    @functools.cached_property
+    def _task(self) -> "Task[[dict[str, Any]], Any]":
+        from prefect import task
+
+        return task(
             name=self.name,
             task_run_name=self._name_task_run,  # type: ignore[arg-type]  # its protocol has a method of its own
             persist_result=False,
@@ -73,7 +79,7 @@ class Step(Generic[P, R]):
         """Return the result of the step, cached or computed: as a Prefect task in a flow run, else as a plain call."""
         inputs = dict(self._signature.bind(*args, **kwargs).arguments)
         with run_log.running_step(self.name):
-            if FlowRunContext.get() is None:
+            if not in_flow_run():
                 return retry(lambda: self._run_cached(inputs).result, RETRY_DELAYS_S, _lost_connection)
             state: State[Any] = self._task(inputs, return_state=True)
             result: R = state.result()
@@ -110,7 +116,9 @@ class Step(Generic[P, R]):
         recipe = parameters["inputs"].get("recipe")
         return f"{self.name} {recipe.model.name}" if recipe else self.name
 
-    def _run_as_task(self, inputs: dict[str, Any]) -> R | State[R]:
+    def _run_as_task(self, inputs: dict[str, Any]) -> "R | State[R]":
+        from prefect.states import Completed
+
         result, cached = self._run_cached(inputs)
         return Completed(name="Cached", message="same inputs, same bytes", data=result) if cached else result
 
@@ -129,6 +137,7 @@ class Step(Generic[P, R]):
                     store.mark_used(artifact)
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
                 return StepRun(cached, cached=True)
+        cached_only.require_cached(self.name)
         try:
             result = self.fn(**inputs, **loaded)
         except Exception as error:
@@ -145,7 +154,7 @@ class Step(Generic[P, R]):
         return hashlib.sha256("\n".join((self.name, code_digest(self.fn.__module__), text)).encode()).hexdigest()[:32]
 
 
-def _should_retry(_task: Any, _run: Any, state: State[Any]) -> bool:
+def _should_retry(_task: Any, _run: Any, state: "State[Any]") -> bool:
     return _lost_connection(state.result(raise_on_failure=False))
 
 

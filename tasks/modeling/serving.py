@@ -77,8 +77,8 @@ def forecast_history(
         name = table.loc[failed, "unique_id"].iloc[0]
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")
     setup = ForecastSetup(view=view, bounds=bounds, evaluation=EvaluationSpec(), closed=closed)
-    closed = closed_times_at(cutoff, clean, setup)
-    return drop_closed_steps(table.sort_values(["unique_id", "ds"], ignore_index=True), closed)
+    table = table.sort_values(["unique_id", "ds"], ignore_index=True)
+    return drop_closed_steps(table, closed_times_at(cutoff, clean, setup))
 
 
 def check_history(history: pd.DataFrame, view: InputSpec) -> pd.DataFrame:

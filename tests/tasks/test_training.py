@@ -15,8 +15,9 @@ import pytest
 from models.bundle import Bundle
 from models.golden import GoldenForecastDiffers
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import EpochReport, TrainingSpec
+from models.training.fit import EpochReport
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key
 from tasks.registry.champion_repair import champion_fault

@@ -15,8 +15,8 @@ sys.path[:0] = ["tests/models", "."]
 import torch
 from conftest import noisy_days, panel_of
 from models.data.features import FeatureSpec
-from models.training.fit import TrainingSpec
 from models.training.optimiser import EagerAdamW
+from models.training.training_spec import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.networks.architecture import RecurrentSpec

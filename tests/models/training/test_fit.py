@@ -14,10 +14,11 @@ from models.data.windows import WindowIndex, WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_collator, restore_network
-from models.training.fit import EpochReport, TrainingSpec
+from models.training.fit import EpochReport
 from models.training.optimiser import EagerAdamW
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 

@@ -11,9 +11,9 @@ from models.data.windows import WindowRanges, WindowSpec, build_window_index
 from models.metrics import coverage
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 QUANTILES = (0.05, 0.5, 0.95)
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)

@@ -12,8 +12,8 @@ from data_contracts.errors import SpecError
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.modeling import size_limits
 from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.size_limits import check_forecast_size, check_network_size, count_states, count_weights
