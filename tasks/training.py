@@ -1,6 +1,10 @@
 """Train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_contracts.artifact import Artifact
@@ -8,6 +12,7 @@ from models.data.panel import Panel
 from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
 from tasks.engine import run_log
+from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
@@ -18,6 +23,10 @@ from tasks.storage.store import Store
 
 if TYPE_CHECKING:  # loads torch
     from models.training.fit import EpochReport
+
+MIN_WINDOWS_AHEAD = 40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
+MAX_LOAD = 1.5  # running processes by core: above it other work has the cores
+PROCESS_BYTES, ROW_BYTES = 700_000_000, 100  # that a process takes, and more for each row of the clean table
 
 
 @step(cache_key=training_cache_key)
@@ -70,6 +79,36 @@ def train(
         gradients={layer: tuple(norms) for layer, norms in history.gradients.items()},
         memory=memory,
     )
+
+
+@contextlib.contextmanager
+def trained_side_by_side(
+    clean: Artifact, windows: Artifact, recipes: tuple[Recipe, ...], incumbent: Candidate | None, store: Store
+) -> Iterator[None]:
+    """Train the networks after the first in processes of their own while the block trains the first.
+
+    Only as many as there are free cores, with half of the free memory, and on the CPU: the others are trained where the
+    block calls `train`, one after the other. The arguments are those of `train`.
+    """
+    ahead = recipes[1:][: _spare_processes(clean, recipes)]
+    calls = [
+        {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
+        for recipe in ahead
+    ]
+    with train.ahead(calls):
+        yield
+
+
+def _spare_processes(clean: Artifact, recipes: tuple[Recipe, ...]) -> int:
+    """Return how many networks can be trained beside this process."""
+    longest = max(recipe.training.windows_per_epoch * recipe.training.max_epochs for recipe in recipes)
+    on_card = Path("/dev/nvidiactl").exists() and any(recipe.training.device != "cpu" for recipe in recipes)
+    cores = len(os.sched_getaffinity(0))
+    if on_card or longest < MIN_WINDOWS_AHEAD or os.getloadavg()[0] > MAX_LOAD * cores:
+        return 0
+    cores //= max(recipe.training.threads for recipe in recipes)
+    room = available_memory() // 2 // (PROCESS_BYTES + clean.rows * ROW_BYTES)
+    return max(0, min(cores - 1, room))
 
 
 def format_time_left(epoch: "EpochReport") -> str:

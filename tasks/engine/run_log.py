@@ -26,6 +26,7 @@ class Entry(Spec):
 
 _entered: list[str] = []  # the steps that are running now, innermost last; signals arrive in any context
 _run: dict[str, str | None] = {"pipeline": None, "run_id": None}  # of this process; a backfill changes it every night
+_relays: list[Callable[[str, Any], None]] = []  # of this process, if it runs a single step for another one
 _held: contextvars.ContextVar[list[tuple[int, tuple[Any, ...]]] | None] = contextvars.ContextVar("held", default=None)
 _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("entries", default=None)
 
@@ -103,9 +104,19 @@ def describe_result(result: Any) -> str:
     return str(sentence)
 
 
+def relay_progress(send: Callable[[str, Any], None]) -> None:
+    """Send the progress of this process to another one, which shows it."""
+    _relays.append(send)
+
+
 @contextlib.contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show a progress bar on a terminal. Yields a function to call after each unit of work, with a note to show."""
+    if _relays:
+        send = _relays[-1]
+        send("begin", [label, total])
+        yield lambda note: send("advance", note)
+        return
     from rich.console import Console  # only long steps need it
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -11,7 +11,7 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
 from pydantic import TypeAdapter, ValidationError
@@ -23,6 +23,7 @@ from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
 from tasks.engine.retry import retry
+from tasks.engine.step_process import StepProcess
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.store import Store
@@ -59,6 +60,7 @@ class Step(Generic[P, R]):
         self.fn: Callable[..., R] = fn
         self.name, self._cache_key = str(getattr(fn, "__name__", "step")), cache_key
         self._signature = inspect.signature(fn)
+        self._begun: dict[str, StepProcess] = {}  # by path of the cache record
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
 
     @functools.cached_property
@@ -111,6 +113,33 @@ class Step(Generic[P, R]):
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
             return StepFailure(step=self.name, reason=redact(reason))
 
+    @contextlib.contextmanager
+    def ahead(self, calls: Sequence[dict[str, Any]]) -> Iterator[None]:
+        """Begin calls in processes of their own; inside the block, the same calls wait for these results.
+
+        A call whose result is cached is not begun. The processes end with the block.
+
+        Args:
+            calls: The arguments of each call, by name.
+
+        Yields:
+            None.
+        """
+        begun: dict[str, StepProcess] = {}
+        try:
+            for inputs in () if cached_only.is_required() else calls:
+                uri, _ = self._cache_entry(inputs)
+                if inputs["store"].read_json(uri) is None:
+                    plain = inputs | {"store": inputs["store"].model_copy()}
+                    values = TypeAdapter(dict[str, Any]).dump_python(plain, mode="json")
+                    begun[uri] = StepProcess(self.fn.__module__, self.name, values)
+            self._begun = begun
+            yield
+        finally:
+            self._begun = {}
+            for process in begun.values():
+                process.stop()
+
     def _name_task_run(self, parameters: dict[str, Any]) -> str:
         """Return the name in the Prefect UI: the step, and its network if it runs once per network."""
         recipe = parameters["inputs"].get("recipe")
@@ -125,9 +154,7 @@ class Step(Generic[P, R]):
     def _run_cached(self, inputs: dict[str, Any]) -> "StepRun[R]":
         started = time.perf_counter()
         store: Store = inputs["store"]
-        key: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
-        loaded = {"read": key.loaded} if isinstance(key, CacheInputs) else {}
-        uri = cache_uri(self.name, self._digest(key.key if isinstance(key, CacheInputs) else key))
+        uri, loaded = self._cache_entry(inputs)
         with contextlib.suppress(KeyError, ValidationError):  # the record is of another release
             record = store.read_json(uri) or {}
             cached = self._result.validate_python(record["result"])
@@ -139,7 +166,8 @@ class Step(Generic[P, R]):
                 return StepRun(cached, cached=True)
         cached_only.require_cached(self.name)
         try:
-            result = self.fn(**inputs, **loaded)
+            begun = self._begun.pop(uri, None)
+            result = self._result.validate_python(begun.wait()) if begun else self.fn(**inputs, **loaded)
         except Exception as error:
             if not isinstance(error, NightcastError) and is_out_of_memory(error):
                 raise OutOfMemory(f"in step {self.name!r}") from error
@@ -147,6 +175,12 @@ class Step(Generic[P, R]):
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
         return StepRun(result, cached=False)
+
+    def _cache_entry(self, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the path of the cache record, and what was loaded to find out, as an argument of the function."""
+        key: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
+        loaded = {"read": key.loaded} if isinstance(key, CacheInputs) else {}
+        return cache_uri(self.name, self._digest(key.key if isinstance(key, CacheInputs) else key)), loaded
 
     def _digest(self, key: Any) -> str:
         """Return the digest of the source code and of what the step depends on."""
