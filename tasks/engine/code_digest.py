@@ -26,15 +26,15 @@ def code_digest(module: str) -> str:
     Returns:
         A SHA-256 in hex. Comments, the text of docstrings, layout and modules that are not imported do not change it.
     """
-    found, pending = dict[str, str](), [module]
+    digests, pending = dict[str, str](), [module]
     while pending:
         name = pending.pop()
         path = _path_of(name)
-        if name in found or path is None:
+        if name in digests or path is None:
             continue
-        found[name] = _digest_of(path)
+        digests[name] = _digest_of(path)
         pending += [*_imports_of(path), name.rpartition(".")[0]]
-    return hashlib.sha256(repr(sorted(found.items())).encode()).hexdigest()
+    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
 
 
 def _path_of(module: str) -> Path | None:

@@ -137,10 +137,10 @@ def drop_rows(table: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
 def _has_rows(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
     """Return whether the (unique_id, ds) of each row of a table is in `rows`, (n,) bool."""
     series = table["unique_id"].isin(rows["unique_id"].unique()).to_numpy()
-    found = np.zeros(len(table), dtype=bool)
+    matches = np.zeros(len(table), dtype=bool)
     keys, wanted = (pd.MultiIndex.from_frame(frame[ROW]) for frame in (table[series], rows))
-    found[series] = keys.isin(wanted)
-    return found
+    matches[series] = keys.isin(wanted)
+    return matches
 
 
 def build_sample(errors: pd.DataFrame, anomalous: pd.DataFrame, horizon: int) -> ErrorSample:
