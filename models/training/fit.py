@@ -14,7 +14,7 @@ from models.data.batches import Batch
 from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
 from models.training.learning_rate import LearningRateSchedule
-from models.training.optimiser import AdamW
+from models.training.optimiser import build_optimiser
 from models.training.precision import autocast
 from models.training.training_spec import TrainingSpec
 from models.training.weight_averaging import ExponentialMovingAverage
@@ -87,7 +87,7 @@ class NetworkTrainer:
     def __init__(self, model: RecurrentNetwork, collate: Collate, spec: TrainingSpec, steps: int) -> None:
         self.model, self.collate, self.spec = model, collate, spec
         self.average = ExponentialMovingAverage(model, spec.average)
-        self.optimiser = AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
+        self.optimiser = build_optimiser(model, spec)
         self.learning_rate = LearningRateSchedule(spec.schedule, self.optimiser, steps)
         self.gradient_norms = GradientNorms(model)
         self.device = next(model.parameters()).device

@@ -9,6 +9,9 @@ import inspect
 from typing import Any
 
 import torch
+from torch import nn
+
+from models.training.training_spec import TrainingSpec
 
 
 def _unwrapped(method: Any) -> Any:
@@ -22,3 +25,8 @@ class AdamW(torch.optim.AdamW):
     add_param_group = _unwrapped(torch.optim.Optimizer.add_param_group)
     zero_grad = _unwrapped(torch.optim.Optimizer.zero_grad)
     step = torch.no_grad()(_unwrapped(torch.optim.Adam.step))
+
+
+def build_optimiser(network: nn.Module, spec: TrainingSpec) -> AdamW:
+    """Return the optimiser of all weights of a network, with the learning rate and the weight decay of `spec`."""
+    return AdamW(network.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
