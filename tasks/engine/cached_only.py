@@ -31,12 +31,12 @@ def cached_steps_only() -> Iterator[None]:
         _is_required.reset(token)
 
 
-def is_required() -> bool:
+def computes_nothing() -> bool:
     """Return whether this run may only use cached results."""
     return _is_required.get()
 
 
 def require_cached(step: str) -> None:
     """Raise NotCached if this run may only use cached results. `step` is the step that has none."""
-    if _is_required.get():
+    if computes_nothing():
         raise NotCached(step)

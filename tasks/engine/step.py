@@ -127,7 +127,7 @@ class Step(Generic[P, R]):
         """
         begun: dict[str, StepProcess] = {}
         try:
-            for inputs in () if cached_only.is_required() else calls:
+            for inputs in () if cached_only.computes_nothing() else calls:
                 uri, _ = self._cache_entry(inputs)
                 if inputs["store"].read_json(uri) is None:
                     plain = inputs | {"store": inputs["store"].model_copy()}

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.deployments.conftest import small_world, user_environment
+from tests.warm_commands import run_nightcast
 
 HEAVY = {"torch", "torch._dynamo", "scipy", "sqlalchemy", "prefect", "mlflow", "great_expectations", "evidently"}
 HEAVY |= {"optuna", "sklearn", "matplotlib"}
@@ -27,12 +28,9 @@ print(code, *sorted(name for name in sys.modules), file=sys.stderr)
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder whose store has one night of the pipeline `small`."""
-    from flows.nightly import nightly
-
     folder = small_world(tmp_path_factory.mktemp("imports"), "small", end="2024-01-31")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("NIGHTCAST_STORE", str(folder / "store"))
-        nightly.fn(str(folder / "pipelines/small.yaml"), AS_OF)
+    night = run_nightcast(("nightly", "small", "--as-of", AS_OF, "--no-server"), folder, user_environment(folder))
+    assert night.returncode == 0, night.stderr
     return folder
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.deployments.conftest import Up, in_two_minutes, small_world, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
 NIGHTS = [f"2024-01-{day}T03:00:00Z" for day in (27, 28, 29, 30)]
 LONG_TRAINING_EPOCHS = 1200  # training takes long enough to be killed
 
