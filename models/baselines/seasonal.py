@@ -18,6 +18,7 @@ from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 SEASONS_AVERAGED = 8
 MAX_ERROR_ORIGINS = 112  # at the same hour of the day
 SERIES_PER_BLOCK = 1000  # bounds the memory
+MAX_POOLED_SERIES = 10_000  # of more series, every second, third … counts in the pooled errors
 MIN_SERIES_ERRORS = 20  # of a series with fewer errors, the scaled errors of all series are used
 
 
@@ -120,7 +121,7 @@ def _mean_change(panel: Panel, series: np.ndarray, position: np.ndarray, view: I
 
 
 def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
-    """Recent windows whose cutoffs have the phase of the border of the test part, and so of the cutoffs in it."""
+    """Recent windows, by series, whose cutoffs have the phase of the border of the test part, and so of those in it."""
     windows = concat_ranges([index.parts[part] for part in ("train", "validation")])
     phase, newest = panel.view.phase, int((panel.first[windows.series] + windows.last).max()) + panel.view.horizon
     oldest = newest - MAX_ERROR_ORIGINS * phase
@@ -131,19 +132,29 @@ def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.nda
     series, position = recent.take(np.arange(len(recent)))
     age = newest - panel.first[series] - position
     kept = (age % phase == 0) & (age < MAX_ERROR_ORIGINS * phase)
-    return series[kept], position[kept]
+    order = np.argsort(series[kept], kind="stable")
+    return series[kept][order], position[kept][order]
 
 
 def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
     """Error quantiles of each series (S, H, Q), NaN if it has too few errors, and of all series, scaled, (H, Q)."""
     series, position = origins
-    levels, horizon = bundle.levels, bundle.horizon
-    point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
-    errors = panel.take(panel.y, series, position, np.arange(1, horizon + 1)) - point
-    own = series_quantiles(errors, series, len(panel.ids), levels)
-    change = _mean_change(panel, series, position, bundle.view)[:, None]
-    scaled = errors / np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
-    pooled = np.stack([_quantiles(scaled[:, step], levels) for step in range(horizon)])
+    levels, horizon, count = bundle.levels, bundle.horizon, len(panel.ids)
+    own, scaled = np.full((count, horizon, len(levels)), np.nan), list[np.ndarray]()
+    every = -(-count // MAX_POOLED_SERIES)
+    for begin in range(0, count, SERIES_PER_BLOCK):
+        rows = slice(*np.searchsorted(series, (begin, begin + SERIES_PER_BLOCK)))
+        codes, cutoffs = series[rows], position[rows]
+        point = POINT_FORECASTS[bundle.kind](bundle, panel, codes, cutoffs)
+        errors = panel.take(panel.y, codes, cutoffs, np.arange(1, horizon + 1)) - point
+        own[begin : begin + SERIES_PER_BLOCK] = series_quantiles(errors, codes - begin, SERIES_PER_BLOCK, levels)[
+            : count - begin
+        ]
+        change = _mean_change(panel, codes, cutoffs, bundle.view)[:, None]
+        unit = np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
+        scaled.append((errors / unit)[codes % every == 0])
+    errors = np.concatenate(scaled)
+    pooled = np.stack([_quantiles(errors[:, step], levels) for step in range(horizon)])
     return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
 
 
@@ -152,13 +163,11 @@ def series_quantiles(errors: np.ndarray, series: np.ndarray, count: int, levels:
     order = np.argsort(series, kind="stable")
     codes, starts, sizes = np.unique(series[order], return_index=True, return_counts=True)
     quantiles = np.full((count, errors.shape[1], len(levels)), np.nan)
-    for block in range(0, len(codes), SERIES_PER_BLOCK):
-        part = slice(block, block + SERIES_PER_BLOCK)
-        slots = np.arange(sizes[part].max())
-        rows = order[np.minimum(starts[part, None] + slots, len(order) - 1)]
-        padded = np.where((slots < sizes[part, None])[:, :, None], errors[rows], np.nan)
-        enough = np.isfinite(padded).sum(axis=1).min(axis=1) >= MIN_SERIES_ERRORS
-        quantiles[codes[part][enough]] = _nan_quantiles(padded[enough], levels)
+    slots = np.arange(sizes.max(initial=0))
+    rows = order[np.minimum(starts[:, None] + slots, len(order) - 1)]
+    padded = np.where((slots < sizes[:, None])[:, :, None], errors[rows], np.nan)
+    enough = np.isfinite(padded).sum(axis=1).min(axis=1) >= MIN_SERIES_ERRORS
+    quantiles[codes[enough]] = _nan_quantiles(padded[enough], levels)
     return quantiles
 
 
