@@ -119,12 +119,21 @@ class Contract(Spec):
         for name in table.column_names:
             if name not in promised and not re.fullmatch(self.extra_columns_pattern or "", name):
                 findings.append(f"column {name!r} is not in the contract")
-        if not findings and self.key and table.num_rows:
+        if not findings and self.key and table.num_rows and not _is_increasing([table[name] for name in self.key]):
             distinct = table.group_by(self.key).aggregate([]).num_rows
             if distinct != table.num_rows:
                 duplicates = table.num_rows - distinct
                 findings.append(f"{duplicates} rows repeat a key ({', '.join(self.key)})")
         return findings
+
+
+def _is_increasing(columns: list[pa.ChunkedArray]) -> bool:
+    """Return whether each row is greater than the row before, column by column: then no row repeats another."""
+    increasing = pa.scalar(False)
+    for column in reversed(columns):
+        before, after = column.slice(0, len(column) - 1), column.slice(1)
+        increasing = pc.or_kleene(pc.greater(after, before), pc.and_kleene(pc.equal(after, before), increasing))
+    return pc.all(increasing, skip_nulls=False).as_py() is True
 
 
 def _column_findings(column: Column, table: pa.Table) -> list[str]:
@@ -137,7 +146,7 @@ def _column_findings(column: Column, table: pa.Table) -> list[str]:
     if column.required and values.null_count:
         findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
     if pa.types.is_floating(values.type) and values.length() > values.null_count:
-        non_finite = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
+        non_finite = values.length() - values.null_count - pc.sum(pc.is_finite(values)).as_py()
         if non_finite and column.required:
             findings.append(f"column {column.name!r} has {non_finite} values that are not finite")
     return findings
