@@ -5,6 +5,8 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 
+from tasks.sources.distinct_times import encode_integers
+
 MAX_CELLS_PER_ROW = 8  # a table of the keys that is larger is not laid out
 MIN_CELLS = 1 << 20
 
@@ -48,9 +50,12 @@ def _cells(frame: pd.DataFrame, columns: list[str]) -> tuple[np.ndarray | None, 
 
 
 def codes_of(values: pd.Series) -> tuple[np.ndarray, int]:
-    """Return an integer for each distinct value of a column, the last one for missing values, and their number."""
+    """Return an integer for each distinct value of a column, missing values included, and the number of integers."""
     if isinstance(values.dtype, pd.CategoricalDtype):
         codes, size = values.cat.codes.to_numpy(), len(values.cat.categories)
+    elif isinstance(values.dtype, pd.DatetimeTZDtype):
+        codes, times = encode_integers(values.array.asi8)
+        return codes, len(times)  # a missing time is one of them
     else:
         codes, distinct = pd.factorize(values)
         size = len(distinct)
