@@ -84,9 +84,9 @@ def _ambiguous_hours(
 ) -> np.ndarray:
     """Find the rows after `moment` that share an ambiguous wall time with a row before it; returns their positions."""
     # They are kept: without them the earlier row could not be recognised as the first of the two.
-    near = np.flatnonzero((times - moment).abs() < pd.Timedelta("2h")) if ids is not None else []
+    near = np.flatnonzero((times - moment).abs() < pd.Timedelta("2h"))
     if ids is None or not len(near):
-        return np.empty(0, dtype=np.int64)
+        return near[:0]
     twice = near[reading.parse_times(written.iloc[near]).isna().to_numpy()]
     keys = pd.MultiIndex.from_arrays([ids.iloc[twice], written.iloc[twice]])
     after = (times.iloc[twice] >= moment).to_numpy()
@@ -155,16 +155,13 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
     return unpivot.unpivot(_decoded_table(canonical | others), _decoded_table(cells))
 
 
-def _decoded_table(columns: dict[str, Any]) -> pa.Table:
-    return pa.table({name: _decode(values) for name, values in columns.items()})
-
-
 def _value_type(values: pa.ChunkedArray) -> pa.DataType:
     return values.type.value_type if pa.types.is_dictionary(values.type) else values.type
 
 
-def _decode(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return values.cast(_value_type(values)) if pa.types.is_dictionary(values.type) else values
+def _decoded_table(columns: dict[str, Any]) -> pa.Table:
+    kinds = {name: _value_type(values) for name, values in columns.items()}
+    return pa.table({n: v.cast(kinds[n]) if v.type != kinds[n] else v for n, v in columns.items()})
 
 
 def _series_names(table: pa.Table, columns: ColumnsSpec) -> pa.ChunkedArray:

@@ -3,6 +3,7 @@
 A rule that is not understood in full, or whose column has another type, is left to Great Expectations.
 """
 
+import math
 import re
 from collections.abc import Callable
 from datetime import datetime
@@ -106,9 +107,7 @@ def _evaluate_compound(frame: pd.DataFrame, arguments: dict[str, Any], mostly: f
 def _holds(values: pd.Series, expectation: str, arguments: dict[str, Any]) -> np.ndarray | None:
     """Return which values keep the rule, whatever for missing values; None if this module cannot tell."""
     if expectation == "expect_column_values_to_be_unique":
-        if isinstance(values.dtype, pd.CategoricalDtype):
-            return ~find_repeats(values.to_frame(), [str(values.name)], keep=False)
-        return ~values.duplicated(keep=False).to_numpy() if _is_plain(values) else None
+        return _is_single(values)
     if "value_set" in arguments:
         return _in_set(values, arguments["value_set"], negated="not" in expectation)
     if "regex" in arguments:
@@ -116,13 +115,7 @@ def _holds(values: pd.Series, expectation: str, arguments: dict[str, Any]) -> np
     limits = _Limits.of(arguments)
     if limits is None:
         return None
-    if expectation == "expect_column_value_lengths_to_be_between":
-        return by_distinct_text(values, lambda text: limits.admit(text.str.len())) if limits.are_lengths else None
-    if values.dtype in ("float64", "int64") and limits.are_numbers:
-        return limits.admit(values).to_numpy()
-    if isinstance(values.dtype, pd.DatetimeTZDtype) and limits.are_instants:
-        return limits.admit(values).to_numpy()
-    return None
+    return _within_lengths(values, limits) if "lengths" in expectation else _within(values, limits)
 
 
 class _Limits(NamedTuple):
@@ -170,6 +163,24 @@ class _Limits(NamedTuple):
         return kept
 
 
+def _within(values: pd.Series, limits: _Limits) -> np.ndarray | None:
+    comparable = (values.dtype in ("float64", "int64") and limits.are_numbers) or (
+        isinstance(values.dtype, pd.DatetimeTZDtype) and limits.are_instants
+    )
+    return limits.admit(values).to_numpy() if comparable else None
+
+
+def _within_lengths(values: pd.Series, limits: _Limits) -> np.ndarray | None:
+    return by_distinct_text(values, lambda text: limits.admit(text.str.len())) if limits.are_lengths else None
+
+
+def _is_single(values: pd.Series) -> np.ndarray | None:
+    plain = values.dtype in ("float64", "int64") or isinstance(
+        values.dtype, pd.StringDtype | pd.DatetimeTZDtype | pd.CategoricalDtype
+    )
+    return ~find_repeats(values.to_frame("value"), ["value"], keep=False) if plain else None
+
+
 def _in_set(values: pd.Series, wanted: Any, *, negated: bool) -> np.ndarray | None:
     if not isinstance(wanted, list | tuple) or not wanted:
         return None
@@ -187,7 +198,7 @@ def _matches(values: pd.Series, regex: Any, *, negated: bool) -> np.ndarray | No
         return None
     try:
         found = by_distinct_text(values, lambda text: text.str.contains(regex))
-    except Exception:  # Great Expectations says why the pattern is refused
+    except (ValueError, re.error):  # Great Expectations says why the pattern is refused
         return None
     return ~found if negated and found is not None else found
 
@@ -214,9 +225,5 @@ def by_distinct_text(values: pd.Series, test: Callable[[pd.Series], pd.Series]) 
     return np.append(passed, False)[codes]
 
 
-def _is_plain(values: pd.Series) -> bool:
-    return values.dtype in ("float64", "int64") or isinstance(values.dtype, pd.StringDtype | pd.DatetimeTZDtype)
-
-
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value == value
+    return isinstance(value, int | float) and not isinstance(value, bool) and not math.isnan(value)

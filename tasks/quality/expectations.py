@@ -45,9 +45,7 @@ def uniqueness_rules(columns: set[str], contract: Contract) -> set[str]:
     return {rule.name for rule in unique if set(rule.columns) == columns}
 
 
-def _to_violation(
-    rule: QualityRule, result: RuleResult, frame: pd.DataFrame, series: str | None
-) -> Violation | None:
+def _to_violation(rule: QualityRule, result: RuleResult, frame: pd.DataFrame, series: str | None) -> Violation | None:
     rows = _without_first_of_key(rule, frame, result.rows)
     column = ", ".join(rule.columns) or "the table"
     if rule.scope == "series":

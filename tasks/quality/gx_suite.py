@@ -17,7 +17,9 @@ from tasks.quality.column_rules import RuleResult
 
 OWN_EXPECTATIONS = (MISSING, MULTIPLE)
 LIMIT_ARGUMENTS = ("min_value", "max_value")
-BY_COLUMN = re.compile("expect_(column_(values|value|pair|m|stdev|sum|unique|distinct|prop|quantile)|compound|multi|select)")
+BY_COLUMN = re.compile(
+    r"expect_(column_(values?|pair|max|min|mean|median|stdev|sum|unique|distinct|proportion|quantile)|compound|multi|select)"
+)
 READS_OTHERS = {"row_condition", "condition_parser"}
 LOOKAROUND_OR_BACKREFERENCE = re.compile(r"\(\?[=!<]|\\[1-9]")
 
@@ -155,7 +157,9 @@ def _run_own(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
     values = frame[rule.arguments["column"]]
     if "regex" in rule.arguments:
         pattern = re.compile(rule.arguments["regex"])
-        matches = column_rules.by_distinct_text(values, lambda text: text.map(lambda value: bool(pattern.search(value))))
+        matches = column_rules.by_distinct_text(
+            values, lambda text: text.map(lambda value: bool(pattern.search(value)))
+        )
         if matches is None:
             matches = values.map(lambda value: pd.isna(value) or bool(pattern.search(str(value)))).to_numpy(dtype=bool)
         at_fault = values.notna() & ~matches
@@ -167,3 +171,7 @@ def _run_own(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
         at_fault = values.notna() & ~np.isclose(ratio, ratio.round(), rtol=0, atol=1e-9 * np.maximum(1, ratio.abs()))
     rows = frame.loc[at_fault, "row"].tolist()
     return RuleResult(not rows, rows, None, None)
+
+
+def _search(pattern: re.Pattern[str], values: pd.Series) -> pd.Series:
+    return values.map(lambda value: pd.isna(value) or bool(pattern.search(str(value)))).astype(bool)

@@ -121,8 +121,7 @@ def _normalize_names(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
     codes, values = _factorize(ids)
     names = [unicodedata.normalize("NFC", format_name(value) or "") for value in values]
     unfit = [not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name) for name in names]
-    used = np.unique(codes[codes >= 0]) if len(names) else []
-    distinct = sorted({names[code] for code in used})
+    distinct = sorted({names[code] for code in np.unique(codes[codes >= 0])})
     rank = {name: index for index, name in enumerate(distinct)}
     index = np.array([*(rank.get(name, -1) for name in names), -1], dtype=np.int32)
     categories = pd.Index(distinct, dtype="str")

@@ -88,8 +88,9 @@ def reindex_to_grid(
         times: The distinct times of the rows, if they are known.
 
     Returns:
-        unique_id, ds, y, covariates and static columns, names and static values as categories: each step of each series from its first row to the cutoff, and
-        the horizon if covariates are known ahead. A static value is the last one of its series.
+        unique_id, ds, y, covariates and static columns: each step of each series from its first row to the cutoff, and
+        the horizon if covariates are known ahead. Names and static values are categories; a static value is the last
+        one of its series.
 
     Raises:
         SpecError: The grid does not fit the memory of the machine.
