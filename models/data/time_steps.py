@@ -47,7 +47,16 @@ def build_grid(times: pd.Series | pd.DatetimeIndex, freq: str, extra: int) -> pd
 
 
 def grid_of_counts(weights: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
-    """Build the grid of `build_grid` from the number of rows of each distinct time, in order of time."""
+    """Build the grid of `build_grid` from counts of rows.
+
+    Args:
+        weights: The number of rows of each distinct time (UTC), in order of time.
+        freq: The step as a pandas frequency.
+        extra: Number of steps to append after the last time.
+
+    Returns:
+        The steps, as `build_grid` returns them.
+    """
     offset = pd.tseries.frequencies.to_offset(freq)
     width = step_width(freq)
     phase = _most_common((weights.index - EPOCH) % width, weights.to_numpy())

@@ -185,22 +185,22 @@ def _in_set(values: pd.Series, wanted: Any, *, negated: bool) -> np.ndarray | No
     if not isinstance(wanted, list | tuple) or not wanted:
         return None
     if all(isinstance(value, str) for value in wanted):
-        found = by_distinct_text(values, lambda text: text.isin(wanted))
+        matches = by_distinct_text(values, lambda text: text.isin(wanted))
     elif values.dtype == "float64" and all(_is_number(value) and abs(value) <= MAX_EXACT_INTEGER for value in wanted):
-        found = values.isin(wanted).to_numpy()
+        matches = values.isin(wanted).to_numpy()
     else:
         return None
-    return ~found if negated and found is not None else found
+    return ~matches if negated and matches is not None else matches
 
 
 def _matches(values: pd.Series, regex: Any, *, negated: bool) -> np.ndarray | None:
     if not isinstance(regex, str) or BEYOND_ARROW.search(regex):
         return None
     try:
-        found = by_distinct_text(values, lambda text: text.str.contains(regex))
+        matches = by_distinct_text(values, lambda text: text.str.contains(regex))
     except (ValueError, re.error):  # Great Expectations says why the pattern is refused
         return None
-    return ~found if negated and found is not None else found
+    return ~matches if negated and matches is not None else matches
 
 
 def by_distinct_text(values: pd.Series, test: Callable[[pd.Series], pd.Series]) -> np.ndarray | None:
