@@ -56,6 +56,9 @@ def grid_of_counts(weights: pd.Series, freq: str, extra: int) -> pd.DatetimeInde
 
     Returns:
         The steps, as `build_grid` returns them.
+
+    Raises:
+        SpecError: The times are more than MAX_GRID_STEPS steps apart.
     """
     offset = pd.tseries.frequencies.to_offset(freq)
     width = step_width(freq)
