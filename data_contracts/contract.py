@@ -128,8 +128,8 @@ class Contract(Spec):
 
 
 def _count_repeated_keys(table: pa.Table, key: list[str]) -> int:
-    """Count the rows whose key an earlier row has: each key becomes one integer, so a sorted table needs no sort."""
-    if not table.num_rows:
+    """Count the rows whose key an earlier row has; of a table that is not sorted, each key becomes one integer."""
+    if not table.num_rows or _is_increasing([table[name] for name in key]):
         return 0
     combined, distinct = np.zeros(table.num_rows, dtype=np.int64), 1
     for name in key:
@@ -139,10 +139,17 @@ def _count_repeated_keys(table: pa.Table, key: list[str]) -> int:
         if distinct > MAX_COMBINED_KEYS:
             return int(table.num_rows - table.group_by(key).aggregate([]).num_rows)
         combined = combined * size + np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
-    if (combined[1:] > combined[:-1]).all():
-        return 0
     ordered = np.sort(combined)
     return int((ordered[1:] == ordered[:-1]).sum())
+
+
+def _is_increasing(columns: list[pa.ChunkedArray]) -> bool:
+    """Return whether each row is greater than the row before, column by column: then no row repeats another."""
+    increasing = pa.scalar(False)
+    for column in reversed(columns):
+        before, after = column.slice(0, len(column) - 1), column.slice(1)
+        increasing = pc.or_kleene(pc.greater(after, before), pc.and_kleene(pc.equal(after, before), increasing))
+    return pc.all(increasing, skip_nulls=False).as_py() is True
 
 
 def _column_findings(column: Column, table: pa.Table) -> list[str]:
@@ -155,7 +162,7 @@ def _column_findings(column: Column, table: pa.Table) -> list[str]:
     if column.required and values.null_count:
         findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
     if pa.types.is_floating(values.type) and values.length() > values.null_count:
-        non_finite = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
+        non_finite = values.length() - values.null_count - pc.sum(pc.is_finite(values)).as_py()
         if non_finite and column.required:
             findings.append(f"column {column.name!r} has {non_finite} values that are not finite")
     return findings
