@@ -7,6 +7,7 @@ nightly, retrain, forecast, monitor, backfill, tune      the flows, as functions
 PipelineSpec             the settings of a pipeline, from its YAML file
 """
 
+import gc
 import importlib
 import importlib.util
 from pathlib import Path
@@ -44,6 +45,7 @@ MODULES = {
     "read": "flows.pipeline.published",
     **{name: f"flows.{name}" for name in ("backfill", "forecast", "monitor", "nightly", "retrain", "tune")},
 }
+GC_THRESHOLD = (50_000, 20, 20)  # imports make many objects that stay: the default searches them a hundred times
 PACKAGES = ("data_contracts", "deployments", "flows", "models", "tasks")
 
 
@@ -73,6 +75,7 @@ def _path_of(package: str) -> Path | None:
 
 def main() -> None:
     """Run the `nightcast` command."""
+    gc.set_threshold(*GC_THRESHOLD)
     from deployments.cli.main import main as run
 
     run()

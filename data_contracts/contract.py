@@ -3,6 +3,7 @@
 import re
 from typing import Literal
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import ConfigDict, Field, field_validator
@@ -10,6 +11,8 @@ from pydantic import ConfigDict, Field, field_validator
 from data_contracts.column_types import DEFAULT_ARROW_TYPE, ColumnType, arrow_type
 from data_contracts.rules import QualityRule, Scope, Severity
 from data_contracts.spec import Spec
+
+MAX_COMBINED_KEYS = 2**62  # that fit a 64-bit integer
 
 
 class Column(Spec):
@@ -119,12 +122,34 @@ class Contract(Spec):
         for name in table.column_names:
             if name not in promised and not re.fullmatch(self.extra_columns_pattern or "", name):
                 findings.append(f"column {name!r} is not in the contract")
-        if not findings and self.key and table.num_rows:
-            distinct = table.group_by(self.key).aggregate([]).num_rows
-            if distinct != table.num_rows:
-                duplicates = table.num_rows - distinct
-                findings.append(f"{duplicates} rows repeat a key ({', '.join(self.key)})")
+        if not findings and self.key and (duplicates := _count_repeated_keys(table, self.key)):
+            findings.append(f"{duplicates} rows repeat a key ({', '.join(self.key)})")
         return findings
+
+
+def _count_repeated_keys(table: pa.Table, key: list[str]) -> int:
+    """Count the rows whose key an earlier row has; of a table that is not sorted, each key becomes one integer."""
+    if not table.num_rows or _is_increasing([table[name] for name in key]):
+        return 0
+    combined, distinct = np.zeros(table.num_rows, dtype=np.int64), 1
+    for name in key:
+        chunks = table[name].dictionary_encode(null_encoding="encode").chunks  # all have one dictionary
+        size = len(chunks[0].dictionary)
+        distinct *= size
+        if distinct > MAX_COMBINED_KEYS:
+            return int(table.num_rows - table.group_by(key).aggregate([]).num_rows)
+        combined = combined * size + np.concatenate([chunk.indices.to_numpy() for chunk in chunks])
+    ordered = np.sort(combined)
+    return int((ordered[1:] == ordered[:-1]).sum())
+
+
+def _is_increasing(columns: list[pa.ChunkedArray]) -> bool:
+    """Return whether each row is greater than the row before, column by column: then no row repeats another."""
+    increasing = pa.scalar(False)
+    for column in reversed(columns):
+        before, after = column.slice(0, len(column) - 1), column.slice(1)
+        increasing = pc.or_kleene(pc.greater(after, before), pc.and_kleene(pc.equal(after, before), increasing))
+    return pc.all(increasing, skip_nulls=False).as_py() is True
 
 
 def _column_findings(column: Column, table: pa.Table) -> list[str]:
@@ -137,7 +162,7 @@ def _column_findings(column: Column, table: pa.Table) -> list[str]:
     if column.required and values.null_count:
         findings.append(f"column {column.name!r} has {values.null_count:,} missing values")
     if pa.types.is_floating(values.type) and values.length() > values.null_count:
-        non_finite = values.length() - values.null_count - values.filter(pc.is_finite(values)).length()
+        non_finite = values.length() - values.null_count - pc.sum(pc.is_finite(values)).as_py()
         if non_finite and column.required:
             findings.append(f"column {column.name!r} has {non_finite} values that are not finite")
     return findings

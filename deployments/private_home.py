@@ -5,7 +5,6 @@
 
 import contextlib
 import os
-import secrets
 import stat
 from pathlib import Path
 
@@ -46,6 +45,8 @@ def api_key(home: Path, given: str = "") -> str:
     stored = read_api_key(home)
     if stored and stored == (given or stored):
         return stored
+    import secrets
+
     key = given or f"nightcast:{secrets.token_urlsafe(KEY_BYTES)}"
     write_private(key_path(home), f"{key}\n")
     return key

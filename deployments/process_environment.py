@@ -4,7 +4,6 @@ import atexit
 import contextlib
 import logging
 import os
-import secrets
 import shutil
 import sys
 import tempfile
@@ -106,6 +105,8 @@ def _protect_temporary_server() -> None:
     """
     if "prefect" in sys.modules:
         return
+    import secrets
+
     password = os.environ.setdefault("PREFECT_API_AUTH_STRING", f"nightcast:{secrets.token_urlsafe(KEY_BYTES)}")
     os.environ.setdefault("PREFECT_SERVER_API_AUTH_STRING", password)
 

@@ -35,7 +35,7 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         clean = validated.clean
-        windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
+        windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation, store)
 
         standing = standing_at(spec.name, run.as_of, store)
         champion = run.checked(champion_at(spec.name, standing, store))

@@ -23,7 +23,7 @@ from tasks.results.run import RunResults, competing_candidates, forecast_options
 from tasks.revisions import list_revisions
 from tasks.states import keep_states
 from tasks.storage.vintages import list_published_before
-from tasks.training import train
+from tasks.training import train, trained_side_by_side
 from tasks.validation import validate
 from tasks.windowing import cut_windows
 
@@ -41,9 +41,10 @@ def nightly(
         validated = validate(raw, spec.dataset, run.as_of, store)
         clean, cutoff = validated.clean, validated.cutoff
         revised = list_revisions.attempt(clean, *run.last_night, store)
-        windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
+        windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation, store)
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))
-        trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
+        with trained_side_by_side(clean, windows, spec.recipes, incumbent, store):
+            trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
         models = competing_candidates(trained, incumbent)
         evaluated = evaluate.attempt(clean, windows, models, spec.forecast_setup, store)

@@ -15,7 +15,7 @@ from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
 from tasks.results.run import RunResults, competing_candidates, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
-from tasks.training import train
+from tasks.training import train, trained_side_by_side
 from tasks.validation import validate
 from tasks.windowing import cut_windows
 
@@ -34,11 +34,13 @@ def retrain(
         validated = validate(raw, spec.dataset, run.as_of, store)
         revised = list_revisions.attempt(validated.clean, *run.last_night, store)
         windows = cut_windows(
-            validated.clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store
+            validated.clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation, store
         )
 
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))
-        trained = tuple(train.attempt(validated.clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
+        clean = validated.clean
+        with trained_side_by_side(clean, windows, spec.recipes, incumbent, store):
+            trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(validated.clean, windows, trained_challengers(trained), spec.memory, store)
         evaluated = evaluate(
             validated.clean, windows, competing_candidates(trained, incumbent), spec.forecast_setup, store

@@ -22,7 +22,7 @@ def tune(pipeline: Pipeline, as_of: AsOf = None, effort: SearchBudget = DEFAULT_
         raw = ingest(spec.dataset, run.as_of, store)
         validated = validate(raw, spec.dataset, run.as_of, store)
         clean = validated.clean
-        windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation.windows, store)
+        windows = cut_windows(clean, validated.cutoff, spec.input_spec, spec.windowing, spec.evaluation, store)
 
         searched = search(clean, windows, spec.recipes, spec.forecast_setup, effort, store)
         trained = tuple(train.attempt(clean, windows, recipe, None, store) for recipe in searched.finalists)

@@ -2,13 +2,10 @@
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 
 from data_contracts.errors import SpecError
-
-Device = Literal["auto", "cpu", "cuda"]
 
 
 class NoSuchDevice(SpecError):
@@ -22,7 +19,7 @@ class NoSuchDevice(SpecError):
         )
 
 
-def resolve_device(name: Device) -> torch.device:
+def resolve_device(name: str) -> torch.device:
     """Return the device of that name; `auto` is CUDA if it is available. Raises NoSuchDevice."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:

@@ -5,6 +5,7 @@ A night publishes the actuals and scores that are new or have changed: each row 
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
@@ -12,15 +13,14 @@ from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
 from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, load_newest_versions
+from tasks.modeling.actuals import ActualsIndex
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.modeling.scores import mase_scales_before, score_series
 from tasks.results.steps import AccuracyResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import artifacts_dir, vintage_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
-
-ACCURACY_METRICS = ("mae", "mase", "wql", "coverage")
 
 
 def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, season: int) -> pd.DataFrame:
@@ -34,15 +34,16 @@ def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFra
     Returns:
         A row per vintage, series, model and source with at least one actual, in the columns of the accuracy contract.
     """
-    rows = []
+    actuals, parts = ActualsIndex(clean), list[pd.DataFrame]()
     for as_of, table in vintages.items():
-        matched = table.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
-        matched["scale"] = matched["unique_id"].map(mase_scales_before(clean, table["ds"].min(), season))
-        for (name, model, source), part in matched.groupby(["unique_id", "model_name", "source"]):
-            keys = {"forecast_vintage": as_of, "unique_id": name, "model_name": model, "source": source}
-            scores = {metric: value for metric, value in score_forecasts(part).items() if metric in ACCURACY_METRICS}
-            rows.append(keys | {"rows": len(part)} | scores)
-    return pd.DataFrame(rows)
+        y = actuals.lookup(table["unique_id"], table["ds"])
+        matched = table.assign(y=y)[~np.isnan(y)]
+        if len(matched):
+            scale = matched["unique_id"].map(mase_scales_before(clean, table["ds"].min(), season))
+            scores = score_series(matched.assign(scale=scale), ["unique_id", "model_name", "source"])
+            scores.insert(0, "forecast_vintage", as_of)
+            parts.append(scores)
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 class PastNights(NamedTuple):
@@ -98,8 +99,8 @@ def score_past(
         return AccuracyResult()
     accuracy.insert(2, AS_OF, _as_of_column(context, len(accuracy)))
     forecast_times = pd.concat([table[["unique_id", "ds"]] for table in earlier.forecasts.values()]).drop_duplicates()
-    actuals = frame.merge(forecast_times, "inner", ["unique_id", "ds"])[["unique_id", "ds", "y"]]
-    actuals = actuals.dropna().reset_index(drop=True)
+    actuals = forecast_times.assign(y=ActualsIndex(frame).lookup(forecast_times["unique_id"], forecast_times["ds"]))
+    actuals = actuals.dropna().sort_values(["unique_id", "ds"], ignore_index=True)
     actuals.insert(2, AS_OF, _as_of_column(context, len(actuals)))
     new_actuals = changed_rows(actuals, earlier.actuals, ACTUALS_KEY, exact=True)
     new_accuracy = changed_rows(accuracy, earlier.accuracy, ACCURACY_KEY, exact=False)

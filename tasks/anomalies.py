@@ -21,7 +21,7 @@ from tasks.history.versions import ACTUALS_KEY, changed_rows, load_newest_versio
 from tasks.modeling.anomaly_tables import compare_with_samples, match_newest
 from tasks.modeling.earlier_errors import ROW, EarlierErrors, collect_errors, with_scaled_errors
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.scores import mase_scales_before
+from tasks.modeling.scores import mase_scales_before, read_models
 from tasks.results.anomalies import AnomaliesResult, Anomaly, ErrorSources
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.manifest import read_finished
@@ -112,8 +112,7 @@ def find_anomalies(
     scales = mase_scales_before(clean, moment, setup.evaluation.season or setup.view.season)
     flags = earlier.anomalies
     flags = flags.loc[flags["is_anomaly"], ROW] if len(flags) else flags
-    backtest = store.get(earlier.evaluated.backtest) if earlier.evaluated else None
-    errors = collect_errors(vintages, backtest, clean, scales, flags)
+    errors = collect_errors(vintages, _read_backtest(earlier.evaluated, vintages, sources, store), clean, scales, flags)
     result, tested = AnomaliesResult(rate=spec.rate), pd.DataFrame()
     if len(new) and vintages:
         tested = with_scaled_errors(match_newest(new, vintages), scales)
@@ -126,6 +125,25 @@ def find_anomalies(
         flags = pd.concat([errors.anomalous, table.loc[table["is_anomaly"], ROW]])
         errors = errors._replace(anomalous=flags)
     return result.model_copy(update={"errors": _publish_errors(errors, sources, earlier.evaluated, store)})
+
+
+def _read_backtest(
+    evaluated: EvaluationResult | None,
+    vintages: dict[pd.Timestamp, pd.DataFrame],
+    sources: ErrorSources,
+    store: Store,
+) -> pd.DataFrame | None:
+    """Read the backtests of the champion and of the models that have published, in any version; None without one."""
+    if evaluated is None:
+        return None
+    published = {str(name) for table in vintages.values() for name in table["model_name"].unique()}
+    names = published | ({sources.champion.name} if sources.champion else set())
+    models = [
+        table
+        for label, table in read_models(evaluated.backtest, store)
+        if label.rpartition(" v")[0] in names or label in names
+    ]
+    return pd.concat(models, ignore_index=True) if models else None
 
 
 def _compare(

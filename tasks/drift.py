@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from pydantic import Field, PositiveInt
-from scipy import stats
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
@@ -24,6 +23,7 @@ from models.data.panel import InputSpec
 from models.data.windows import MAX_PART_STEPS
 from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.training_data import sample_series
 from tasks.report.drift_page import finish_page, store_shared
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.layout import report_dir
@@ -104,6 +104,8 @@ def wasserstein_in_deviations(current: pd.Series, reference: pd.Series) -> float
     Returns:
         The distance; NaN if a part has no values.
     """
+    from scipy import stats  # takes a second, and a cached night does not need it
+
     now, before = current.dropna().to_numpy(), reference.dropna().to_numpy()
     if not len(now) or not len(before):
         return float("nan")
@@ -190,6 +192,8 @@ def watch_drift(
 ) -> DriftResult:
     """Compare the newest season with the seasons before it, and store drift.html and drift.json with the morning page.
 
+    Of many series, the sample that the evaluation scores is compared.
+
     Args:
         clean: The clean table.
         cutoff: The last observation that is known, in UTC.
@@ -205,7 +209,9 @@ def watch_drift(
         NightcastError: If no column has values in both windows.
     """
     view = setup.view
-    history = scale_by_series(store.get(clean), pd.Timestamp(cutoff), view)
+    frame = store.get(clean)
+    sampled = sample_series(frame, setup.evaluation.max_series)
+    history = scale_by_series(sampled, pd.Timestamp(cutoff), view)
     current, reference = split_windows(history, view, spec)
     usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
     if not usable:
@@ -222,7 +228,8 @@ def watch_drift(
     folder = report_dir(context.pipeline, context.run_id)
     names = table.loc[table["drifted"], "column"].replace("y", target)
     named = f" ({', '.join(names)})" if len(names) else ""
-    summary = f"{len(names)} of {len(table)} columns drifted{named}; the alarm is at {spec.share:.0%}"
+    of_sample = f" in a sample of {sampled['unique_id'].nunique():,} series" if len(sampled) < len(frame) else ""
+    summary = f"{len(names)} of {len(table)} columns drifted{of_sample}{named}; the alarm is at {spec.share:.0%}"
     return DriftResult(
         table=store.put(table, "drift"),
         page=store.put_at(_number_widgets(page).encode(), "page", f"{folder}/drift.html"),

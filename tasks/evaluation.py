@@ -1,19 +1,30 @@
 """Backtest every candidate and the baselines at the same rolling origins, and score them in source units."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
+from models.data.panel import InputSpec, Panel
 from tasks.engine.step import step
 from tasks.modeling.baselines import season_lengths, store_baselines
 from tasks.modeling.candidate import Candidate, ExcludedCandidate, load_bundle
 from tasks.modeling.fallbacks import MODEL_ERRORS
 from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import NotComparable, drop_closed_steps, forecast_table, load_comparable
+from tasks.modeling.forecasts import (
+    NotComparable,
+    actuals_of,
+    closed_times_at,
+    drop_closed_steps,
+    forecast_table,
+    load_comparable,
+)
 from tasks.modeling.scores import mase_scales_before, score_forecasts
-from tasks.modeling.training_data import load_window_index, window_cutoffs
+from tasks.modeling.training_data import load_window_index, sample_series, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 
@@ -22,7 +33,7 @@ from tasks.storage.store import Store
 def evaluate(
     clean: Artifact, windows: Artifact, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
 ) -> EvaluationResult:
-    """Score the models and the baselines on the test part.
+    """Score the models and the baselines on the test part, at most `max_series` of its series.
 
     Baselines are fitted on the part that models learn from. A model whose bundle is damaged, that was trained for
     another setup, or that gives a forecast that is not finite, is not compared: `excluded` says why.
@@ -44,29 +55,35 @@ def evaluate(
     spec, frame, index = setup.evaluation, store.get(clean), load_window_index(windows, store)
     baselines = store_baselines(frame, index, setup, store)
     comparable, excluded = _split_comparable(models, setup, store)
-    origins = window_cutoffs(frame, index, "test")
-    candidates, tables = list[Candidate](), list[pd.DataFrame]()
-    for candidate in (*comparable, *baselines):
-        outcome = _backtest_model(candidate, frame, origins, setup, store)
-        if isinstance(outcome, ExcludedCandidate):
-            excluded.append(outcome)
-            continue
-        candidates.append(candidate)
-        tables.append(outcome)
-    if not tables:
-        reasons = "; ".join(exclusion.reason for exclusion in excluded)
-        raise NightcastError(f"no model and no baseline gives finite forecasts, so nothing can be compared: {reasons}")
-    backtest = pd.concat(tables, ignore_index=True).merge(frame[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-    scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths(setup)[0])
-    backtest["scale"] = backtest["unique_id"].map(scales)
-    scores = _score_table(backtest, candidates)
+    tested = window_cutoffs(frame, index, "test")
+    origins = sample_series(tested, spec.max_series)
+    backtest, candidates, rows = _Backtest(frame, origins, setup), list[Candidate](), list[dict[str, Any]]()
+
+    def tables() -> Iterator[pd.DataFrame]:
+        for candidate in (*comparable, *baselines):
+            table = backtest.forecast(candidate, store)
+            if isinstance(table, ExcludedCandidate):
+                excluded.append(table)
+                continue
+            candidates.append(candidate)
+            rows.append(_score(candidate, table))
+            yield table
+        if not rows:
+            reasons = "; ".join(exclusion.reason for exclusion in excluded)
+            raise NightcastError(
+                f"no model and no baseline gives finite forecasts, so nothing can be compared: {reasons}"
+            )
+
+    stored, scores = store.put_parts(tables(), "backtest"), pd.DataFrame(rows)
     return EvaluationResult(
-        backtest=store.put(backtest, "backtest"),
+        backtest=stored,
         scores=store.put(scores, "scores"),
         candidates=tuple(candidates),
         passed_over=tuple(f"{model.candidate.role} passed over: {model.reason}" for model in excluded),
         excluded=tuple(excluded),
         lead=_origins_per_horizon(origins["cutoff"], frame, setup.view.horizon),
+        series=origins["unique_id"].nunique(),
+        of_series=tested["unique_id"].nunique(),
         summary=_describe_best(scores, spec.metric, origins["cutoff"].nunique()),
     )
 
@@ -88,35 +105,43 @@ def _split_comparable(
     return comparable, excluded
 
 
-def _backtest_model(
-    candidate: Candidate, frame: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup, store: Store
-) -> pd.DataFrame | ExcludedCandidate:
-    """Forecast at all origins with one model, or return why it cannot be compared: the others do not need it."""
-    try:
-        table = forecast_table(load_bundle(candidate, store), frame, origins, setup.bounds)
-    except MODEL_ERRORS as error:
-        reason = f"{candidate.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}"
-        return ExcludedCandidate(candidate=candidate, cause="damaged", reason=reason)
-    table = drop_closed_steps(table, frame, setup).assign(model_name=candidate.label)
-    if problem := describe_nonfinite(table):
-        reason = f"{candidate.label}: {problem}"
-        return ExcludedCandidate(candidate=candidate, cause="not finite", reason=reason)
-    return table
+class _Backtest:
+    """The origins of the test part with their actuals, at which every candidate forecasts."""
+
+    def __init__(self, frame: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup) -> None:
+        self.frame, self.origins, self.setup = frame, origins, setup
+        scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths(setup)[0])
+        self.scale = origins["unique_id"].map(scales).to_numpy(float).repeat(setup.view.horizon)
+        self.closed = closed_times_at(origins["cutoff"].max(), frame, setup)
+        self.panels: dict[InputSpec, Panel] = {}
+
+    def forecast(self, candidate: Candidate, store: Store) -> pd.DataFrame | ExcludedCandidate:
+        """Forecast at all origins with one model, or return why it cannot be compared: the others do not need it."""
+        try:
+            bundle = load_bundle(candidate, store)
+            if bundle.view not in self.panels:
+                self.panels[bundle.view] = Panel.from_frame(self.frame, bundle.view)
+            panel = self.panels[bundle.view]
+            table = forecast_table(bundle, self.frame, self.origins, self.setup.bounds, panel=panel)
+        except MODEL_ERRORS as error:
+            reason = f"{candidate.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}"
+            return ExcludedCandidate(candidate=candidate, cause="damaged", reason=reason)
+        table = table.assign(y=actuals_of(panel, self.origins), scale=self.scale, model_name=candidate.label)
+        table = drop_closed_steps(table, self.closed)
+        if problem := describe_nonfinite(table):
+            reason = f"{candidate.label}: {problem}"
+            return ExcludedCandidate(candidate=candidate, cause="not finite", reason=reason)
+        return table
 
 
-def _score_table(backtest: pd.DataFrame, candidates: list[Candidate]) -> pd.DataFrame:
-    by_model = dict(tuple(backtest.groupby("model_name")))
-    rows = [
-        {
-            "model_name": candidate.label,
-            "role": candidate.role,
-            "bundle": candidate.bundle.digest,
-            **score_forecasts(by_model[candidate.label]),
-            "origins": by_model[candidate.label]["cutoff"].nunique(),
-        }
-        for candidate in candidates
-    ]
-    return pd.DataFrame(rows)
+def _score(candidate: Candidate, table: pd.DataFrame) -> dict[str, Any]:
+    return {
+        "model_name": candidate.label,
+        "role": candidate.role,
+        "bundle": candidate.bundle.digest,
+        **score_forecasts(table),
+        "origins": table["cutoff"].nunique(),
+    }
 
 
 def _origins_per_horizon(cutoffs: pd.Series, clean: pd.DataFrame, horizon: int) -> int:

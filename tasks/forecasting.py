@@ -111,8 +111,9 @@ def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallbac
     sources = {key: "champion" if model.role == "champion" else model.name for key, model in models.items()}
     table["source"] = number.map(sources)
     reasons = {name: part.reason for part in served.fallbacks for name in part.series}
-    table["degraded_reason"] = [reasons.get(name, main.degraded_reason) for name in table["unique_id"]]
-    table["degraded_reason"] = table["degraded_reason"].astype("str")
+    table["degraded_reason"] = pd.Series(main.degraded_reason, index=table.index, dtype="str")
+    if reasons:
+        table["degraded_reason"] = table["unique_id"].map(reasons).astype("str").fillna(table["degraded_reason"])
     return table
 
 
@@ -159,7 +160,7 @@ def forecast(
     table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
     last = table["ds"].max()
-    table = forecasts.drop_closed_steps(table, frame, setup)
+    table = forecasts.drop_closed_steps(table, forecasts.closed_times_at(table["cutoff"].max(), frame, setup))
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
     stored = earlier or store.put(table, "forecasts")  # a damaged champion does not change a published vintage
     published = earlier or vintages.publish(stored, context.pipeline, context.as_of, store)
@@ -171,7 +172,7 @@ def forecast(
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
         series=len(rows) - len(served.missing),
-        left_out=tuple(sorted(set(frame["unique_id"]) - set(rows["unique_id"]))),
+        left_out=tuple(sorted(set(frame["unique_id"].unique()) - set(rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
         kept=earlier is not None,

@@ -8,6 +8,7 @@ import difflib
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,12 +17,13 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import ColumnsDiffer, SourceUnreadable
 from data_contracts.expiry import require_current
 from tasks.engine.step import CacheInputs, step
-from tasks.quality.outlying_times import is_outlying
+from tasks.quality.outlying_times import outlying_times
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources import row_versions, unpivot
 from tasks.sources.columns_spec import RESERVED_COLUMNS, ColumnsSpec
 from tasks.sources.databases import incremental
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.distinct_times import DistinctTimes
 from tasks.sources.names import names_as_text
 from tasks.sources.read import fingerprint, read_source, table_digest
 from tasks.sources.series_names import join_names
@@ -42,37 +44,53 @@ def filter_as_of(table: pa.Table, reading: DatasetSpec, as_of: datetime) -> pa.T
         ahead, with only their known covariates. A row whose time cannot be parsed, or lies far from all others, is
         kept: validation reports it, and no model sees it.
     """
-    ids = table["unique_id"].to_pandas() if "unique_id" in table.column_names else None
-    times = reading.parse_times(table["ds"].to_pandas(), ids=ids)
-    moment = reading.align_as_of(as_of)
+    written, ids = table["ds"].to_pandas(), _series_ids(table)
+    parsed = reading.parse_times(written, ids=ids)
+    times, moment = DistinctTimes.of(parsed), reading.align_as_of(as_of)
     horizon_end = pd.date_range(moment, periods=reading.horizon + 1, freq=reading.freq)[-1]
-    later = ~reading.has_ended(times, moment)
-    kept = ~later | reading.is_running(times, moment) | is_outlying(times, reading.freq)
+    later = ~reading.ended_times(times, moment)
+    kept = ~later | reading.running_times(times, moment) | outlying_times(times, reading.freq)
     if reading.features.known_columns:
-        kept |= times <= horizon_end
-    kept |= _ambiguous_hours(table["ds"].to_pandas(), ids, times, reading, moment)
+        kept |= np.asarray(times.times <= horizon_end)
+    rows = times.spread(kept, missing=True)
+    rows[_ambiguous_hours(written, ids, parsed, reading, moment)] = True
     if reading.columns.known_at:
-        kept &= ~(reading.parse_known_at(table["known_at"].to_pandas()) >= pd.Timestamp(as_of))
+        rows &= ~(reading.parse_known_at(table["known_at"].to_pandas()) >= pd.Timestamp(as_of)).to_numpy()
+    if later.any():
+        table = _hide_future(table, times.spread(later), reading)
+    return table if rows.all() else table.filter(pa.array(rows))
+
+
+def _hide_future(table: pa.Table, is_future: np.ndarray, reading: DatasetSpec) -> pa.Table:
+    """Clear what is not known ahead in the rows of the future."""
     known_ahead = {*RESERVED_COLUMNS, *reading.features.known_columns, *reading.columns.time_parts} - {"y"}
-    is_future = pa.array(later.to_numpy())
     for index, field in enumerate(table.schema):
         if field.name not in known_ahead:
-            hidden = pc.if_else(is_future, pa.scalar(None, field.type), table[field.name])
+            hidden = pc.if_else(pa.array(is_future), pa.scalar(None, field.type), table[field.name])
             table = table.set_column(index, field.name, hidden)
-    return table.filter(pa.array(kept.to_numpy()))
+    return table
+
+
+def _series_ids(table: pa.Table) -> pd.Series | None:
+    """Return the series of each row as categories; None without a column, or if no time needs it to be resolved."""
+    kind = table.schema.field("ds").type
+    if "unique_id" not in table.column_names or (pa.types.is_timestamp(kind) and kind.tz):
+        return None
+    return pc.dictionary_encode(table["unique_id"]).unify_dictionaries().to_pandas()
 
 
 def _ambiguous_hours(
     written: pd.Series, ids: pd.Series | None, times: pd.Series, reading: DatasetSpec, moment: pd.Timestamp
-) -> pd.Series:
-    """Find rows after `moment` that share an ambiguous wall time with a row before it."""
+) -> np.ndarray:
+    """Find the rows after `moment` that share an ambiguous wall time with a row before it; returns their positions."""
     # They are kept: without them the earlier row could not be recognised as the first of the two.
-    near = (times - moment).abs() < pd.Timedelta("2h")
-    if ids is None or not near.any():
-        return near & False
-    twice = near & reading.parse_times(written[near]).isna().reindex(near.index, fill_value=False)
-    keys = pd.MultiIndex.from_arrays([ids, written])
-    return twice & (times >= moment) & keys.isin(keys[twice & (times < moment)])
+    near = np.flatnonzero((times - moment).abs() < pd.Timedelta("2h"))
+    if ids is None or not len(near):
+        return near[:0]
+    twice = near[reading.parse_times(written.iloc[near]).isna().to_numpy()]
+    keys = pd.MultiIndex.from_arrays([ids.iloc[twice], written.iloc[twice]])
+    after = (times.iloc[twice] >= moment).to_numpy()
+    return twice[after & keys.isin(keys[~after])]
 
 
 def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty: bool = False) -> pa.Table:
@@ -129,23 +147,21 @@ def to_canonical_columns(table: pa.Table, reading: DatasetSpec, *, may_be_empty:
         name: names_as_text(table[name]) if name in names_kept else table[name] for name in reading.additional_columns
     }
     if isinstance(columns.y, str):
-        rows = pa.array(range(table.num_rows), pa.int64())
-        canonical = {"row": rows, "unique_id": pa.array([columns.y] * table.num_rows), **canonical}
+        rows = pa.array(np.arange(table.num_rows))
+        single = {} if columns.id_columns else {"unique_id": pa.repeat(pa.scalar(columns.y), table.num_rows)}
+        canonical = {"row": rows, **single, **canonical}
         return _decoded_table({**canonical, "y": table[columns.y], **others})
     cells = {target: table[target] for target in reading.select_targets(names)}
     return unpivot.unpivot(_decoded_table(canonical | others), _decoded_table(cells))
-
-
-def _decoded_table(columns: dict[str, Any]) -> pa.Table:
-    return pa.table({name: _decode(values) for name, values in columns.items()})
 
 
 def _value_type(values: pa.ChunkedArray) -> pa.DataType:
     return values.type.value_type if pa.types.is_dictionary(values.type) else values.type
 
 
-def _decode(values: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    return values.cast(_value_type(values)) if pa.types.is_dictionary(values.type) else values
+def _decoded_table(columns: dict[str, Any]) -> pa.Table:
+    kinds = {name: _value_type(values) for name, values in columns.items()}
+    return pa.table({n: v.cast(kinds[n]) if v.type != kinds[n] else v for n, v in columns.items()})
 
 
 def _series_names(table: pa.Table, columns: ColumnsSpec) -> pa.ChunkedArray:

@@ -10,13 +10,12 @@ from data_contracts.spec import SettingsSpec
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.training.recipe import Recipe
-from models.training.train_network import train_network
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.gradient_by_lag import GradientCurve, draw_gradient_by_lag
 from tasks.charts.network_view import NetworkView
 from tasks.charts.unrolled_network import draw_unrolled
 from tasks.engine.step import step
-from tasks.modeling.candidate import load_bundle
+from tasks.modeling.candidate import read_bundle
 from tasks.modeling.memory import measure_bundle_memory
 from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key
 from tasks.report.memory_section import network_view
@@ -52,7 +51,7 @@ def missing_references(
     measured = [result for result in trained if result.memory is not None]
     if not measured or not spec.reference_steps:
         return ()
-    recipe = _stored_recipe(load_bundle(measured[0].candidate, store))
+    recipe = _stored_recipe(read_bundle(measured[0].candidate, store))
     size = REFERENCE_BATCH_SIZE
     short = {"batch_size": size, "max_epochs": 1, "windows_per_epoch": size * spec.reference_steps}
     training = recipe.training.model_copy(
@@ -119,6 +118,8 @@ def _train_references(
     clean: Artifact, windows: Artifact, recipes: tuple[tuple[str, Recipe], ...], store: Store
 ) -> tuple[ReferenceNetwork, ...]:
     """Train the references; one that fails is logged and left out, so that the drawing is still made."""
+    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+
     references = []
     for name, recipe in recipes:
         part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)

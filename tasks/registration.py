@@ -12,7 +12,7 @@ from models.diagnostics.effective_memory import memory_metrics
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
-from tasks.modeling.scores import losses_by_origin
+from tasks.modeling.scores import losses_by_origin, read_models
 from tasks.registry import champions
 from tasks.registry.aliases import follow_challenger, follow_decision
 from tasks.registry.completion import complete_version
@@ -92,7 +92,7 @@ def register(
     Raises:
         RegistryUnreachable: If MLflow does not answer, or refuses a call for another reason than an unknown version.
     """
-    losses = losses_by_origin(store.get(evaluated.backtest), gate.evaluation.metric)
+    losses = losses_by_origin(read_models(evaluated.backtest, store), gate.evaluation.metric)
     champion = next((model for model in evaluated.candidates if model.role == "champion"), None)
     challengers = {model.label: model for model in evaluated.candidates if model.role == "challenger"}
     promotion = _decide(losses, evaluated, champion, gate.promotion)

@@ -1,14 +1,18 @@
 """Train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
+import contextlib
+import os
 import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from data_contracts.artifact import Artifact
 from models.data.panel import Panel
 from models.golden import with_golden_forecast
-from models.training.fit import EpochReport
 from models.training.recipe import Recipe
-from models.training.train_network import train_network
 from tasks.engine import run_log
+from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
@@ -16,6 +20,13 @@ from tasks.modeling.size_limits import check_network_size
 from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key, warm_start_bundle
 from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
+
+if TYPE_CHECKING:  # loads torch
+    from models.training.fit import EpochReport
+
+MIN_WINDOWS_AHEAD = 40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
+MAX_LOAD = 1.5  # running processes by core: above it other work has the cores
+PROCESS_BYTES, ROW_BYTES = 700_000_000, 100  # that a process takes, and more for each row of the clean table
 
 
 @step(cache_key=training_cache_key)
@@ -40,6 +51,8 @@ def train(
         NoSuchDevice: If the device of the settings does not exist on this machine.
         SpecError: If the network would not fit the memory of the machine.
     """
+    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+
     check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
@@ -47,7 +60,7 @@ def train(
     panel = Panel.from_frame(part, recipe.view)
     with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
-        def show_progress(epoch: EpochReport) -> None:
+        def show_progress(epoch: "EpochReport") -> None:
             advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
 
         bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
@@ -68,7 +81,37 @@ def train(
     )
 
 
-def format_time_left(epoch: EpochReport) -> str:
+@contextlib.contextmanager
+def trained_side_by_side(
+    clean: Artifact, windows: Artifact, recipes: tuple[Recipe, ...], incumbent: Candidate | None, store: Store
+) -> Iterator[None]:
+    """Train the networks after the first in processes of their own while the block trains the first.
+
+    Only as many as there are free cores, with half of the free memory, and on the CPU: the others are trained where the
+    block calls `train`, one after the other. The arguments are those of `train`.
+    """
+    ahead = recipes[1:][: _spare_processes(clean, recipes)]
+    calls = [
+        {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
+        for recipe in ahead
+    ]
+    with train.ahead(calls):
+        yield
+
+
+def _spare_processes(clean: Artifact, recipes: tuple[Recipe, ...]) -> int:
+    """Return how many networks can be trained beside this process."""
+    longest = max(recipe.training.windows_per_epoch * recipe.training.max_epochs for recipe in recipes)
+    on_card = Path("/dev/nvidiactl").exists() and any(recipe.training.device != "cpu" for recipe in recipes)
+    cores = len(os.sched_getaffinity(0))
+    if on_card or longest < MIN_WINDOWS_AHEAD or os.getloadavg()[0] > MAX_LOAD * cores:
+        return 0
+    cores //= max(recipe.training.threads for recipe in recipes)
+    room = available_memory() // 2 // (PROCESS_BYTES + clean.rows * ROW_BYTES)
+    return max(0, min(cores - 1, room))
+
+
+def format_time_left(epoch: "EpochReport") -> str:
     """Format the range of the remaining time: with the earliest possible stop, and with all epochs ("0:12 to 3:40")."""
     soonest, latest = (f"{int(seconds) // 60}:{int(seconds) % 60:02}" for seconds in epoch.remaining_seconds)
     return f"{soonest} to {latest} left" if soonest != latest else f"{latest} left"

@@ -7,36 +7,30 @@ raw ──► parse ──► check ──► quarantine      rows with a violat
 from datetime import datetime
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
-from models.data.time_steps import build_grid
+from models.data.time_steps import build_grid, grid_of_counts
 from tasks.engine.step import step
 from tasks.modeling.series import ExtremeValue
-from tasks.quality import expectations, time_grid, wide_tables
+from tasks.quality import time_grid
 from tasks.quality.closed_steps import closed_times_of, describe_closed, skip_closed_steps
-from tasks.quality.column_types import check_column_types
-from tasks.quality.contract_checks import (
-    check_freshness,
-    check_key,
-    downgrade_duplicates,
-    drop_covered_duplicates,
-    missing_required,
-    stale_series,
-    to_source_columns,
-)
-from tasks.quality.extreme_values import check_magnitudes, list_extreme_values
-from tasks.quality.outlying_times import check_outlying_times
+from tasks.quality.contract_checks import check_freshness
+from tasks.quality.extreme_values import list_extreme_values
 from tasks.quality.quarantine import to_quarantine_table
-from tasks.quality.row_checks import find_duplicates, parse_rows
-from tasks.quality.running_periods import describe_held_back, has_arrived, newest_arrival
-from tasks.quality.violations import Violation, describe_violation, exclude_series, violating_rows
+from tasks.quality.running_periods import describe_held_back, newest_arrival
+from tasks.quality.table_checks import find_violations, select_rows
+from tasks.quality.violations import Violation, are_rows, describe_violation, exclude_series, violating_rows
 from tasks.results.row_counts import RowCounts
 from tasks.results.steps import ValidatedTable
 from tasks.sources import row_versions
 from tasks.sources.cleaning import aggregate_duplicates, fill_missing_with_zero
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.distinct_times import DistinctTimes
 from tasks.storage.layout import quarantine_dir
 from tasks.storage.store import Store
 
@@ -54,64 +48,13 @@ class ValidationResult(NamedTuple):
     extreme: tuple[ExtremeValue, ...] = ()
 
 
-def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> tuple[pd.DataFrame, list[Violation]]:
-    """Parse the rows and find every violation: column types, values, keys and grid, then the contract's promises.
-
-    If a whole column has the wrong type, only that is reported, because its values would break every rule.
-
-    Args:
-        raw: The rows as read, under canonical names, with `row`, which numbers them.
-        reading: How the source is read.
-        as_of: The instant up to which observations are visible.
-
-    Returns:
-        The parsed rows, with ds in UTC, and the violations.
-    """
-    if wrong_types := check_column_types(raw, reading):
-        return raw, wrong_types
-    frame, violations = parse_rows(raw, reading)
-    violations += check_magnitudes(frame, reading)
-    violations += check_outlying_times(frame, reading)
-    observations = frame[~frame["row"].isin(violating_rows(violations))]  # no rule applies to the other rows
-    duplicates = find_duplicates(observations, reading)
-    if len(observations):
-        grid = build_grid(observations["ds"], reading.freq, 0)
-        violations += time_grid.check_alignment(observations, grid, reading)
-    violations = wide_tables.split_by_target(violations, raw, reading)
-    if reading.contract:
-        return frame, violations + _contract_violations(observations, raw, duplicates, reading, as_of)
-    return frame, violations + duplicates
-
-
-def _contract_violations(
-    observations: pd.DataFrame, raw: pd.DataFrame, duplicates: list[Violation], reading: DatasetSpec, as_of: datetime
-) -> list[Violation]:
-    """Evaluate the contract on the observations before the as-of."""
-    if not reading.contract:
-        return []
-    moment = reading.align_as_of(as_of)
-    table = to_source_columns(observations, raw.loc[observations.index], reading)
-    times = table[reading.columns.ds]
-    table = table[times.notna() & reading.has_ended(times, moment)]
-    series = reading.columns.series_column
-    violations = missing_required(table, reading.contract)
-    violations += expectations.find_rule_violations(table, reading.contract, series)
-    violations = wide_tables.to_cell_violations(downgrade_duplicates(violations, reading), raw, reading)
-    return [
-        *drop_covered_duplicates(duplicates, violations, reading),
-        *violations,
-        *wide_tables.to_cell_violations(check_key(table, reading), raw, reading),
-        *stale_series(observations[has_arrived(observations, moment, reading)], moment, reading),
-    ]
-
-
 def drop_superseded(raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
     """Drop older versions of rows; without a `known_at` column every row is kept."""
     if not reading.columns.known_at:
         return raw
     times = reading.parse_times(raw["ds"], ids=raw["unique_id"])
     superseded = row_versions.is_superseded(raw["unique_id"], times, reading.parse_known_at(raw["known_at"]))
-    return raw[~superseded].reset_index(drop=True)
+    return raw[~superseded].reset_index(drop=True) if superseded.any() else raw
 
 
 def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> ValidationResult:
@@ -126,6 +69,14 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
         The clean panel (unique_id, ds in UTC, y, covariates; one row per series and step), the rejected rows, and the
         findings; or the findings that stop the night.
     """
+    result = _examine(table, reading, as_of)
+    if result.clean is None:
+        return result
+    return result._replace(clean=result.clean.astype(dict.fromkeys(("unique_id", *reading.text_columns), "str")))
+
+
+def _examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> ValidationResult:
+    """Do what `examine` does; in the clean panel, names and static values are categories."""
     total, table = len(table), drop_superseded(table, reading)
     frame, violations = find_violations(table, reading, as_of)
     findings = _describe(violations, table)
@@ -133,25 +84,27 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     excluded, of_excluded_series = exclude_series(frame, violations)
     rejecting = [violation for violation in (*violations, *of_excluded_series) if violation.severity != "info"]
     bad_rows = violating_rows(rejecting)
-    rejected = to_quarantine_table(table, rejecting) if bad_rows else None
+    rejected = to_quarantine_table(table, rejecting) if len(bad_rows) else None
     if stopping := _describe(_errors(violations), table):
         return ValidationResult(None, None, rejected, findings, stopping)
-    kept = frame[~frame["row"].isin(bad_rows)]
-    moment = reading.align_as_of(as_of)
-    over = reading.has_ended(kept["ds"], moment)
-    held = kept[reading.is_running(kept["ds"], moment)]
-    observed = kept[over & kept["y"].notna()]
-    if observed.empty:
+    kept = select_rows(frame[panel_columns(reading)], ~are_rows(frame, bad_rows))
+    del frame
+    times, moment = DistinctTimes.of(kept["ds"]), reading.align_as_of(as_of)
+    over = times.spread(reading.ended_times(times, moment), missing=True)
+    held = kept[times.spread(reading.running_times(times, moment))]
+    observed = over & kept["y"].notna().to_numpy()
+    if not observed.any():
         reasons = _describe([violation for violation in violations if violation.severity != "info"], table)
         nothing = f"no row has a value of {reading.columns.target!r} before {moment:%Y-%m-%d %H:%M}"
         stopping = (*reasons, "no series is left to forecast" if excluded else nothing)
         return ValidationResult(None, None, rejected, findings, stopping)
-    cutoff = observed["ds"].max()
-    panel, newest = _to_panel(kept, cutoff, 0, reading), cutoff
+    cutoff = times.times[times.codes[observed].max()]
+    panel, newest = _to_panel(kept, times, cutoff, 0, reading), cutoff
     closed = closed_times_of(panel, cutoff, reading)
     cutoff = skip_closed_steps(newest, moment, closed, reading)
     if cutoff > newest:
-        panel = _to_panel(kept, cutoff, len(build_grid(pd.Series([newest, cutoff]), reading.freq, 0)), reading)
+        skipped = len(build_grid(pd.Series([newest, cutoff]), reading.freq, 0))
+        panel = _to_panel(kept, times, cutoff, skipped, reading)
     clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading, closed)
     violations += check_freshness(newest_arrival(newest, held, reading), moment, reading)
     violations += time_grid.check_density(clean, cutoff, reading, closed)
@@ -176,10 +129,19 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
     return ValidationResult(clean, cutoff, rejected, findings, stopping, health, notes, extreme)
 
 
-def _to_panel(kept: pd.DataFrame, cutoff: pd.Timestamp, skipped: int, reading: DatasetSpec) -> pd.DataFrame:
+def panel_columns(reading: DatasetSpec) -> list[str]:
+    """Return the columns of the parsed rows that the panel is made of."""
+    names = ("row", "unique_id", "ds", "y", *reading.numeric_covariates, *reading.text_columns)
+    return list(dict.fromkeys(names))
+
+
+def _to_panel(
+    kept: pd.DataFrame, times: DistinctTimes, cutoff: pd.Timestamp, skipped: int, reading: DatasetSpec
+) -> pd.DataFrame:
     """Put the rows on their grid up to the cutoff, which is at most `skipped` steps after the last row."""
-    grid = build_grid(kept["ds"], reading.freq, reading.horizon + skipped)
-    panel = time_grid.reindex_to_grid(aggregate_duplicates(kept, reading.cleaning), grid, cutoff, reading)
+    grid = grid_of_counts(times.counts, reading.freq, reading.horizon + skipped)
+    rows = aggregate_duplicates(kept, reading.cleaning)
+    panel = time_grid.reindex_to_grid(rows, grid, cutoff, reading, times if rows is kept else None)
     return fill_missing_with_zero(panel, cutoff, reading.cleaning)
 
 
@@ -207,14 +169,14 @@ def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store)
     Raises:
         ContractBroken: A violation has severity error; the rejected rows are in quarantine.
     """
-    result = examine(store.get(raw), reading, as_of)
+    result = _examine(_read_raw(raw, store), reading, as_of)
     folder = quarantine_dir(reading.pipeline)
     quarantine = store.put(result.rejected, "quarantine", folder) if result.rejected is not None else None
     if result.stopping or result.clean is None or result.health is None or result.cutoff is None:
         error = contract_error(reading, result.stopping, quarantine)
         raise error
     return ValidatedTable(
-        clean=store.put(result.clean, "clean"),
+        clean=store.put(to_text_table(result.clean), "clean"),
         cutoff=result.cutoff,
         quarantine=quarantine,
         findings=result.findings,
@@ -222,6 +184,25 @@ def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store)
         notes=result.notes,
         extreme=result.extreme,
     )
+
+
+def _read_raw(raw: Artifact, store: Store) -> pd.DataFrame:
+    """Return the raw table with the names of series as categories: a name is not held once per row."""
+    source = pa.BufferReader(store.get_bytes(raw))
+    table = pq.read_table(source, read_dictionary=["unique_id"], page_checksum_verification=True)
+    return table.to_pandas(split_blocks=True, self_destruct=True)
+
+
+def to_text_table(clean: pd.DataFrame) -> pa.Table:
+    """Return the clean panel as an Arrow table, with categories as text."""
+    table = pa.Table.from_pandas(clean, preserve_index=False)
+    for index, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            values = clean[field.name].cat
+            names = pa.array(values.categories, pa.string())
+            codes = pa.array(values.codes, mask=np.asarray(values.codes) < 0)
+            table = table.set_column(index, field.name, names.take(codes))
+    return table
 
 
 def contract_error(reading: DatasetSpec, findings: tuple[str, ...], quarantine: Artifact | None) -> ContractBroken:

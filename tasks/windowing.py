@@ -6,15 +6,17 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec, Panel
-from models.data.windows import SPLITS, WindowSpec, build_window_index
+from models.data.windows import WindowSpec, build_window_index
 from tasks.engine.step import step
+from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.size_limits import check_forecast_size
+from tasks.modeling.training_data import to_windows_table
 from tasks.storage.store import Store
 
 
 @step
 def cut_windows(
-    clean: Artifact, cutoff: datetime, view: InputSpec, windowing: WindowSpec, origins: int, store: Store
+    clean: Artifact, cutoff: datetime, view: InputSpec, windowing: WindowSpec, evaluation: EvaluationSpec, store: Store
 ) -> Artifact:
     """Store the index of all windows: training, validation, test and forecast.
 
@@ -23,20 +25,19 @@ def cut_windows(
         cutoff: The last observation that is known, in UTC.
         view: The inputs of the models: columns, frequency, lookback and horizon.
         windowing: How the history is split.
-        origins: How many rolling origins the test part has.
+        evaluation: How many rolling origins the test part has.
         store: The store that holds the table.
 
     Returns:
-        A table with a row per window: series (number of the series), position (of its cutoff in the series) and
-        split. The forecast part has one window per series, at the cutoff.
+        A table with a row per range of windows: series (number of the series), first and last (positions of cutoffs in
+        the series), stride (steps between two cutoffs) and split. The forecast part has one window per series, at the
+        cutoff.
 
     Raises:
         HistoryTooShort: If the history is too short for the parts.
         SpecError: If the forecasts would not fit the memory of the machine.
     """
     panel = Panel.from_frame(store.get(clean), view)
-    check_forecast_size(panel, origins)
-    index = build_window_index(panel, windowing, pd.Timestamp(cutoff), origins)
-    frame = pd.DataFrame({"series": index.series, "position": index.position})
-    frame["split"] = pd.Series([SPLITS[code] for code in index.split], dtype="str")
-    return store.put(frame, "windows")
+    check_forecast_size(panel, evaluation)
+    index = build_window_index(panel, windowing, pd.Timestamp(cutoff), evaluation.windows)
+    return store.put(to_windows_table(index), "windows")

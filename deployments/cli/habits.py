@@ -1,6 +1,5 @@
 """What a user expects of any command: its version, and names that the shell completes."""
 
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +15,8 @@ ROOT = Path(__file__).parents[2]
 def print_version(wanted: bool) -> None:
     """Print `nightcast VERSION` and exit, if `--version` is given."""
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"nightcast {version('nightcast')}")
         raise typer.Exit
 

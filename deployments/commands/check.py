@@ -11,8 +11,7 @@ from deployments.commands.cost_estimate import estimate_costs, format_costs
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.data.panel import Panel
-from models.data.windows import SPLITS, build_window_index
-from models.devices import resolve_device
+from models.data.windows import build_window_index
 from models.streaming.obstacles import describe_streaming
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
@@ -43,6 +42,8 @@ def check_pipeline(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], st
 
 def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dict[str, Any]:
     """Return the facts of a check; if `timed`, also the cost of a night, from a few training steps per network."""
+    from models.devices import resolve_device  # loads torch
+
     started = time.perf_counter()
     resolve_device(spec.training.device)
     moment, reading = spec.parse_as_of(as_of), spec.dataset
@@ -64,7 +65,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
     if result.stopping or result.clean is None or result.health is None or result.cutoff is None:
         raise contract_error(reading, result.stopping, None)
     panel = Panel.from_frame(result.clean, spec.input_spec)
-    check_forecast_size(panel, spec.evaluation.windows)
+    check_forecast_size(panel, spec.evaluation)
     for recipe in spec.recipes:
         check_network_size(recipe)
     index = build_window_index(panel, spec.windowing, result.cutoff, spec.evaluation.windows)
@@ -81,7 +82,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "quarantined": result.health.quarantined,
         "held_back": result.health.held_back,
         "closed": list(result.health.closed),
-        "windows": {name: int((index.split == code).sum()) for code, name in enumerate(SPLITS)},
+        "windows": {name: len(windows) for name, windows in index.parts.items()},
         "models": [recipe.model.name for recipe in spec.recipes],
         "real_time": [describe_streaming(recipe.model, recipe.view) for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],

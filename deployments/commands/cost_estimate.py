@@ -6,7 +6,6 @@ from typing import Any
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
 from models.training.recipe import Recipe
-from models.training.time_estimate import estimate_time
 
 
 def estimate_costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], read_seconds: float) -> dict[str, Any]:
@@ -21,6 +20,8 @@ def estimate_costs(panel: Panel, index: WindowIndex, recipes: Sequence[Recipe], 
     Returns:
         read_seconds, training_seconds [least, most], and per model its seconds per epoch and [least, most].
     """
+    from models.training.time_estimate import estimate_time  # loads torch
+
     estimates = [estimate_time(panel, index, recipe) for recipe in recipes]
     return {
         "read_seconds": round(read_seconds, 2),

@@ -43,6 +43,7 @@ def run_flow(request: FlowRequest) -> tuple[dict[str, Any], str]:
 
 
 def _run(request: FlowRequest) -> dict[str, Any]:
+    from deployments.commands.cached_run import run_if_cached
     from flows.runs.outcome import Outcome
     from flows.settings import Settings
 
@@ -50,7 +51,9 @@ def _run(request: FlowRequest) -> dict[str, Any]:
     called = getattr(importlib.import_module(f"flows.{request.flow}"), request.flow)
     parameters = request._asdict()
     del parameters["flow"], parameters["server"]
-    outcome: Outcome = call_flow(called, parameters, request.server)
+    outcome: Outcome | None = run_if_cached(called, parameters) if request.server else None
+    if outcome is None:
+        outcome = call_flow(called, parameters, request.server)
     return outcome.model_dump(mode="json")
 
 

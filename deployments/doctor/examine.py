@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from data_contracts.errors import NightcastError, SpecError, redact
-from deployments.doctor import growth_checks, machine_checks, prefect_checks, store_checks
+from deployments.doctor import growth_checks, machine_checks, server_checks, store_checks
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
@@ -19,7 +19,7 @@ CHECKS: tuple[tuple[str, Check], ...] = (
     ("store", store_checks.check),
     ("registry", store_checks.check_registry),
     ("growth", growth_checks.check),
-    ("prefect", prefect_checks.check),
+    ("prefect", server_checks.check),
 )
 ORDER: tuple[FindingState, ...] = ("bad", "watch", "good")  # what has to be done stands first
 MARKS = {"good": "✓", "watch": "!", "bad": "✗"}

@@ -1,11 +1,8 @@
 """Health checks of Prefect: server, work pools, workers, schedules, late runs and dead runs."""
 
-import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
 
-import httpx
 import prefect
 from packaging.version import Version
 from prefect.client.orchestration import SyncPrefectClient, get_client
@@ -24,35 +21,18 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.client.schemas.sorting import FlowRunSort
 from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
-from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, FindingState
-from deployments.instance_lock import was_interrupted
-from deployments.process_environment import prefect_home, stores_with_up, variable
+from deployments.doctor.finding import CheckContext, Finding, FindingState
 from deployments.server.deployment_catalogue import registered, served_store, store_label
 from flows.runs.run_order import FLOW_NAMES, read_owner
 from tasks.storage.process_identity import has_exited
 
 LATE_AFTER = timedelta(minutes=15)
-REQUEST_TIMEOUT_S = 10.0
 MIN_SERVER_VERSION = Version("3.8.7")  # before it, the server revoked leases of live runs (Prefect #22935)
 MAX_LATE_RUNS, MAX_RUNNING_RUNS = 20, 50  # runs that are read from the server
-START_SERVER = "Start it: nightcast up, or on a server: prefect server start"
 
 
-def check(context: CheckContext) -> Iterator[Finding]:
-    """Check the Prefect server at PREFECT_API_URL and everything registered on it."""
-    url = variable("PREFECT_API_URL")
-    if not url:
-        yield _without_server()
-        return
-    begun = time.time()
-    try:
-        response = httpx.get(f"{url.rstrip('/')}/ready", timeout=REQUEST_TIMEOUT_S)
-    except httpx.HTTPError as error:
-        yield Finding("server", "bad", f"{url} does not answer: {type(error).__name__}", START_SERVER)
-        return
-    yield _check_server(url, response, (begun + time.time()) / 2)
-    if response.is_server_error:
-        return
+def check(context: CheckContext, url: str) -> Iterator[Finding]:
+    """Check everything registered on the Prefect server at `url`, which is PREFECT_API_URL and answers."""
     with get_client(sync_client=True) as client:
         try:
             deployments = registered(client)
@@ -68,28 +48,6 @@ def check(context: CheckContext) -> Iterator[Finding]:
             yield from _check_store(context, deployments.get(f"nightly/{spec.name}"))
         yield from _check_workers(client, list(deployments.values()))
         yield from _check_running(client)
-
-
-def _without_server() -> Finding:
-    if was_interrupted(prefect_home()):
-        return Finding("prefect", "bad", "nightcast up was killed and did not stop cleanly", "Restart it: nightcast up")
-    message = "no Prefect server: PREFECT_API_URL is not set, and `nightcast up` does not run on this store"
-    if others := stores_with_up():
-        message += f"; it runs on {', '.join(f'the store {store} ({url})' for store, url in others.items())}"
-    return Finding("prefect", "watch", message, "Run nights on schedule with nightcast up, or with cron.")
-
-
-def _check_server(url: str, response: httpx.Response, now: float) -> Finding:
-    if not response.is_success:
-        message = f"{url} answers {response.status_code}: its database does not answer"
-        return Finding("server", "bad", message, "Check the server's log, and the database that it names.")
-    date = response.headers.get("date")
-    skew = abs(parsedate_to_datetime(date).timestamp() - now) if date else 0.0
-    if skew > MAX_CLOCK_SKEW_S:
-        message = f"the clocks of {url} and of this machine are {timedelta(seconds=round(skew))} apart"
-        step = "Set both from the same time server: the server's clock schedules the nights."
-        return Finding("clock", "bad", message, step)
-    return Finding("server", "good", f"{url} answers, and so does its database")
 
 
 def _check_version(client: SyncPrefectClient) -> Finding:

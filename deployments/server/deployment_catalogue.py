@@ -95,7 +95,7 @@ def _deployment(flow: Flow[..., Any], name: str, spec: PipelineSpec, where: dict
         parameters={"pipeline": name},
         description=_describe(flow.name, name, spec, where),
         tags=["nightcast", spec.name],
-        version=f"{version('nightcast')}+{code_digest()[:12]}",
+        version=f"{version('nightcast')}+{code_digest('flows.nightly')[:12]}",
         triggers=[_drift_trigger(spec)] if flow is retrain and spec.alerts.retrain != "never" else [],
         entrypoint_type=EntrypointType.MODULE_PATH,
         **where,

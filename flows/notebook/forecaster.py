@@ -125,9 +125,8 @@ class Forecaster:
         with tempfile.TemporaryDirectory(prefix="nightcast-") as folder:
             store = Store(root=folder)
             stored = store.put(clean, "clean")
-            windowing, origins = spec.windowing, spec.evaluation.windows
             moment = cutoff.to_pydatetime()
-            windows = cut_windows.fn(stored, moment, spec.input_spec, windowing, origins, store)
+            windows = cut_windows.fn(stored, moment, spec.input_spec, spec.windowing, spec.evaluation, store)
             trained = [train.attempt(stored, windows, recipe, None, store) for recipe in spec.recipes]
             self.findings += tuple(result.reason for result in trained if isinstance(result, StepFailure))
             candidates = tuple(result.candidate for result in trained if isinstance(result, TrainingResult))

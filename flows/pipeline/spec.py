@@ -3,6 +3,7 @@
 import hashlib
 from collections import Counter
 from datetime import datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -28,11 +29,10 @@ from models.data.panel import InputSpec
 from models.data.time_steps import span_years
 from models.data.windows import WindowSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.anomalies import AnomalySpec
 from tasks.drift import DriftSpec
-from tasks.engine.code_digest import code_digest
 from tasks.memory import MemorySpec
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, ForecastSpec, OutputSpec
 from tasks.registry.promotion import PromotionSpec
@@ -246,5 +246,5 @@ class PipelineSpec(SettingsSpec):
         # The location of the source is left out: the same table at another place is the same run.
         spec = self.model_dump_json(exclude={"source", "contract", "alerts"})
         contract = self.compiled_contract.model_dump_json() if self.compiled_contract else ""
-        parts = (flow, code_digest(), spec, contract, as_of.isoformat(), raw.digest)
+        parts = (flow, version("nightcast"), spec, contract, as_of.isoformat(), raw.digest)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]

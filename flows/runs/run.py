@@ -25,7 +25,6 @@ from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
 from flows.settings import Settings
-from models.devices import resolve_device
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
@@ -121,6 +120,8 @@ class Run:
 
     def require_device(self) -> None:
         """Raise NoSuchDevice before anything is read. `nightly` does not call it: it can forecast without training."""
+        from models.devices import resolve_device
+
         resolve_device(self.spec.training.device)
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
@@ -175,8 +176,7 @@ class Run:
         record = about | {"started": self.started.isoformat(), **describe_failure(error, self.entries)}
         try:
             failed = RunContext(pipeline=self.spec.name, run_id=name, as_of=self.as_of)
-            step = first_missing_step(self.entries)
-            rerun = rerun_command(self.flow, self.argument, self.as_of)
+            step, rerun = first_missing_step(self.entries), rerun_command(self.flow, self.argument, self.as_of)
             page = render_failure_page(failed, step, error, self.spec.forecast_setup, self.store, rerun)
             self.store.write_json(manifest_uri(self.spec.name, name), record | {"page": page.uri})
             publish_failure(self.spec.name, self.flow, f"{self.as_of:%Y-%m-%d %H:%M} UTC", error, page.uri)

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.data.panel import InputSpec, Panel, last_observed
 from models.data.scaling import error_weights, series_std
-from models.data.windows import WindowIndex
+from models.data.windows import WindowIndex, WindowRanges
 
 PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 10.0)  # times the number of windows
 LOOKBACK_DIVISORS = (1, 2, 4)  # candidates: the whole lookback, its last half, its last quarter
@@ -28,8 +28,8 @@ def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, n
     Returns:
         {"weights": (lookback + 1, horizon)} for normalised windows; the last row is the intercept.
     """
-    train = _subsample(*index.of("train"), MAX_TRAINING_WINDOWS)
-    std = series_std(panel, *train)
+    train = index.parts["train"].take_evenly(MAX_TRAINING_WINDOWS)
+    std = series_std(panel, WindowRanges.from_cutoffs(*train))
     gram, cross, count = _moments(panel, *train, view, std)
     if count == 0:  # every target has a gap, for example if nights are never observed
         gram, cross, count = _moments(panel, *train, view, std, gaps=True)
@@ -39,7 +39,7 @@ def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, n
         for penalty in PENALTIES
     ]
     candidates.append(np.zeros_like(cross))  # the last value: no other forecast of a random walk is better
-    validation = _subsample(*index.of("validation"), MAX_VALIDATION_WINDOWS)
+    validation = index.parts["validation"].take_evenly(MAX_VALIDATION_WINDOWS)
     inputs, targets, _, scale = _normalised_windows(panel, *validation, view)
     window_weights = error_weights(scale, validation[0], std)
     errors = (window_weights * (targets - inputs @ weights) for weights in candidates)
@@ -111,9 +111,3 @@ def _normalised_windows(
     ahead = panel.take(panel.y, series, position, np.arange(1, view.horizon + 1))
     inputs = np.concatenate([shifted / scale, np.ones((len(past), 1))], axis=1)
     return inputs, (ahead - last) / scale, last, scale
-
-
-def _subsample(series: np.ndarray, position: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """At most `count` of these windows, evenly spaced."""
-    chosen = np.linspace(0, len(series) - 1, min(len(series), count)).astype(int)
-    return series[chosen], position[chosen]

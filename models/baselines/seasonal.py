@@ -13,10 +13,12 @@ import numpy as np
 from models.baselines.ridge import fit_linear, linear_points
 from models.bundle import BaselineSettings, Bundle
 from models.data.panel import InputSpec, Panel, last_observed
-from models.data.windows import WindowIndex
+from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 
 SEASONS_AVERAGED = 8
 MAX_ERROR_ORIGINS = 112  # at the same hour of the day
+SERIES_PER_BLOCK = 1000  # bounds the memory
+MAX_POOLED_SERIES = 10_000  # of more series, every second, third … counts in the pooled errors
 MIN_SERIES_ERRORS = 20  # of a series with fewer errors, the scaled errors of all series are used
 
 
@@ -72,7 +74,7 @@ def forecast_baseline(bundle: Bundle, panel: Panel, series: np.ndarray, position
     """
     point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
     rows = {name: row for row, name in enumerate(bundle.baseline.ids)}
-    fitted = np.array([rows.get(panel.ids[code], -1) for code in series], dtype=np.int64)
+    fitted = np.array([rows.get(name, -1) for name in panel.ids], dtype=np.int64)[series]
     change = _mean_change(panel, series, position, bundle.view)
     pooled = bundle.tensors["errors.pooled"][None] * change[:, None, None]
     own = bundle.tensors["errors.series"][fitted]
@@ -119,30 +121,70 @@ def _mean_change(panel: Panel, series: np.ndarray, position: np.ndarray, view: I
 
 
 def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
-    """Recent windows whose cutoffs have the phase of the border of the test part, and so of the cutoffs in it."""
-    parts = [index.of(part) for part in ("train", "validation")]
-    series, position = (np.concatenate([part[side] for part in parts]) for side in (0, 1))
-    step = panel.first[series] + position
-    phase, age = panel.view.phase, step.max() + panel.view.horizon - step
+    """Recent windows, by series, whose cutoffs have the phase of the border of the test part, and so of those in it."""
+    windows = concat_ranges([index.parts[part] for part in ("train", "validation")])
+    phase, newest = panel.view.phase, int((panel.first[windows.series] + windows.last).max()) + panel.view.horizon
+    oldest = newest - MAX_ERROR_ORIGINS * phase
+    near = np.maximum(windows.first, oldest - panel.first[windows.series])
+    kept = near <= windows.last
+    near = near[kept].astype(np.int32)
+    recent = WindowRanges(windows.series[kept], near, windows.last[kept], windows.stride[kept])
+    series, position = recent.take(np.arange(len(recent)))
+    age = newest - panel.first[series] - position
     kept = (age % phase == 0) & (age < MAX_ERROR_ORIGINS * phase)
-    return series[kept], position[kept]
+    order = np.argsort(series[kept], kind="stable")
+    return series[kept][order], position[kept][order]
 
 
 def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
     """Error quantiles of each series (S, H, Q), NaN if it has too few errors, and of all series, scaled, (H, Q)."""
     series, position = origins
-    levels, horizon = bundle.levels, bundle.horizon
-    point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
-    errors = panel.take(panel.y, series, position, np.arange(1, horizon + 1)) - point
-    own = np.full((len(panel.ids), horizon, len(levels)), np.nan)
-    for code in np.unique(series):
-        series_errors = errors[series == code]
-        if np.isfinite(series_errors).sum(axis=0).min() >= MIN_SERIES_ERRORS:
-            own[code] = np.nanquantile(series_errors, levels, axis=0).T
-    change = _mean_change(panel, series, position, bundle.view)[:, None]
-    scaled = errors / np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
-    pooled = np.stack([_quantiles(scaled[:, step], levels) for step in range(horizon)])
+    levels, horizon, count = bundle.levels, bundle.horizon, len(panel.ids)
+    own, scaled = np.full((count, horizon, len(levels)), np.nan), list[np.ndarray]()
+    every = -(-count // MAX_POOLED_SERIES)
+    for begin in range(0, count, SERIES_PER_BLOCK):
+        rows = slice(*np.searchsorted(series, (begin, begin + SERIES_PER_BLOCK)))
+        codes, cutoffs = series[rows], position[rows]
+        point = POINT_FORECASTS[bundle.kind](bundle, panel, codes, cutoffs)
+        errors = panel.take(panel.y, codes, cutoffs, np.arange(1, horizon + 1)) - point
+        own[begin : begin + SERIES_PER_BLOCK] = series_quantiles(errors, codes - begin, SERIES_PER_BLOCK, levels)[
+            : count - begin
+        ]
+        change = _mean_change(panel, codes, cutoffs, bundle.view)[:, None]
+        unit = np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
+        scaled.append((errors / unit)[codes % every == 0])
+    errors = np.concatenate(scaled)
+    pooled = np.stack([_quantiles(errors[:, step], levels) for step in range(horizon)])
     return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
+
+
+def series_quantiles(errors: np.ndarray, series: np.ndarray, count: int, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles (S, H, Q) of the errors (n, H) of each series; NaN if a step of the series has too few errors."""
+    order = np.argsort(series, kind="stable")
+    codes, starts, sizes = np.unique(series[order], return_index=True, return_counts=True)
+    quantiles = np.full((count, errors.shape[1], len(levels)), np.nan)
+    slots = np.arange(sizes.max(initial=0))
+    rows = order[np.minimum(starts[:, None] + slots, len(order) - 1)]
+    padded = np.where((slots < sizes[:, None])[:, :, None], errors[rows], np.nan)
+    enough = np.isfinite(padded).sum(axis=1).min(axis=1) >= MIN_SERIES_ERRORS
+    quantiles[codes[enough]] = _nan_quantiles(padded[enough], levels)
+    return quantiles
+
+
+def _nan_quantiles(values: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
+    """Quantiles of (S, n, H) over n without NaN, (S, H, Q): those of np.nanquantile, for all series at once."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    last = np.isfinite(ordered).sum(axis=1) - 1
+    quantiles = np.empty((*last.shape, len(levels)))
+    for column, level in enumerate(levels):
+        at = level * last
+        below = np.floor(at).astype(np.int64)
+        low, high = (
+            np.take_along_axis(ordered, rank[:, None, :], axis=1)[:, 0] for rank in (below, np.minimum(below + 1, last))
+        )
+        share, gap = at - below, high - low
+        quantiles[..., column] = np.where(share >= 0.5, high - gap * (1 - share), low + gap * share)  # as numpy rounds
+    return quantiles
 
 
 def _around_zero(errors: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

@@ -42,11 +42,16 @@ class ClosedTimes:
         Returns:
             (n,) bool; false for a series that is not known.
         """
-        codes = self.ids.get_indexer(series)
-        closed = (
-            self.slots[codes, week_slots(times, self.freq, self.zone)] if len(self.ids) else np.zeros(len(times), bool)
-        )
+        if not self.slots.any():
+            return np.zeros(len(times), dtype=bool)
+        codes = self._codes(series)
+        closed = self.slots[codes, week_slots(times, self.freq, self.zone)]
         return np.asarray(closed & (codes >= 0))
+
+    def _codes(self, series: pd.Series) -> np.ndarray:
+        if isinstance(series.dtype, pd.CategoricalDtype):
+            return np.append(self.ids.get_indexer(series.cat.categories), -1)[series.cat.codes]
+        return self.ids.get_indexer(series)
 
     def common_steps(self, times: pd.Series) -> np.ndarray:
         """Return whether each time (UTC) is closed for every series, (n,) bool."""
@@ -100,15 +105,17 @@ def find_closed_times(clean: pd.DataFrame, freq: str, zone: str, setting: Closed
         The closed slots.
     """
     codes, ids = pd.factorize(clean["unique_id"])
-    ids = pd.Index(ids)
+    ids = pd.Index(ids.astype("str"))
     if setting != "auto" or not has_closed_times(freq) or not len(ids):
         given = parse_closed(() if setting == "auto" else setting).reshape(-1)
         return ClosedTimes(ids, np.tile(given, (len(ids), 1)), freq, zone)
     known = clean["y"].notna().to_numpy()
-    days = clean["ds"].dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
+    steps, distinct = pd.factorize(clean["ds"])
+    times = pd.Series(distinct)
+    days = (times.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400)[steps]
     first, last = _first_and_last(codes, days, known, len(ids))
     inside = (days >= first[codes]) & (days <= last[codes])
-    cell = codes * SLOTS + week_slots(clean["ds"], freq, zone)
+    cell = codes * SLOTS + week_slots(times, freq, zone)[steps]
     shape = (len(ids), SLOTS)
     chances = np.bincount(cell[inside], minlength=len(ids) * SLOTS).reshape(shape)
     values = np.bincount(cell[known], minlength=len(ids) * SLOTS).reshape(shape)

@@ -140,10 +140,8 @@ class Panel:
             low[part], high[part] = np.fmin.accumulate(low[part]), np.fmax.accumulate(high[part])
         return np.nan_to_num(high - low, posinf=0.0)
 
-    def rows_until(self, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """Return whether each row is at or before the last of these cutoffs of its series, (R,)."""
-        last = np.full(len(self.ids), -1)
-        np.maximum.at(last, series, position)
+    def rows_until(self, last: np.ndarray) -> np.ndarray:
+        """Return whether each row is at or before a step of its series, (R,); `last` is (S,), -1 for no row."""
         return np.arange(len(self.y)) <= np.repeat(self.starts + last, self.lengths)
 
     def take(self, values: np.ndarray, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -171,6 +169,11 @@ class Panel:
         """Gather calendar features around cutoffs, as `take` does, (n, k, C); off the grid, those of its edge."""
         steps = (self.first[series] + position)[:, None] + offsets[None, :]
         return self.calendar[np.clip(steps, 0, len(self.grid) - 1)]
+
+    def last_target(self, series: np.ndarray, position: np.ndarray) -> np.datetime64:
+        """Return the time of the last step of the horizon of these windows, UTC without a time zone."""
+        step = int((self.first[series] + position).max()) + self.view.horizon
+        return self.grid.tz_localize(None).to_numpy()[step]
 
     def times(self, series: np.ndarray, position: np.ndarray, horizon: int) -> np.ndarray:
         """Return the times of the steps after each cutoff, (n, horizon) datetime64[us], UTC without a time zone."""

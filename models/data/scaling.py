@@ -10,9 +10,11 @@ from typing import Literal
 import numpy as np
 
 from models.data.panel import Panel, last_observed
+from models.data.windows import WindowRanges
 
 Normalisation = Literal["standard", "last", "none"]
 MAX_ERROR_WEIGHT = 10.0
+SAMPLED_WINDOWS = 2000  # from which the typical spread is measured
 MIN_RANGE = 1e-14  # of the scale of other series; a smaller range of values is rounding error
 
 
@@ -26,21 +28,19 @@ class Scaling:
     target: tuple[float, float] = (0.0, 1.0)  # mean and standard deviation of y over the training rows
 
     @classmethod
-    def fit(cls, panel: Panel, series: np.ndarray, position: np.ndarray, lookback: int) -> "Scaling":
+    def fit(cls, panel: Panel, windows: WindowRanges, lookback: int) -> "Scaling":
         """Fit on the rows at or before the last training cutoff of each series.
 
         Args:
             panel: The series.
-            series: Series code of each training window, (n,).
-            position: Step of each cutoff within its series, (n,).
+            windows: The training windows.
             lookback: Steps.
 
         Returns:
             The scaling, in the units of the source.
         """
-        rows = panel.rows_until(series, position)
-        sample = np.linspace(0, len(series) - 1, min(len(series), 2000)).astype(int)
-        past = panel.take(panel.y, series[sample], position[sample], np.arange(1 - lookback, 1))
+        rows = panel.rows_until(windows.last_cutoffs(len(panel.ids)))
+        past = panel.take(panel.y, *windows.take_evenly(SAMPLED_WINDOWS), np.arange(1 - lookback, 1))
         with np.errstate(invalid="ignore"):
             spread = np.array([np.nanstd(window) if np.isfinite(window).any() else np.nan for window in past])
         typical = float(np.nanmedian(spread[spread > 0])) if (spread > 0).any() else 1.0
@@ -102,19 +102,17 @@ def error_weights(scale: np.ndarray, series: np.ndarray, sizes: np.ndarray) -> n
     return np.clip(scale / sizes[series, None], 1 / MAX_ERROR_WEIGHT, MAX_ERROR_WEIGHT)
 
 
-def series_std(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+def series_std(panel: Panel, windows: WindowRanges) -> np.ndarray:
     """Compute the standard deviation of each series up to its last cutoff among some windows.
 
     Args:
         panel: The series.
-        series: Series code of each window, (n,).
-        position: Step of each cutoff within its series, (n,).
+        windows: The windows.
 
     Returns:
         (S,), in the units of the source; 1 for a series that is constant, empty or without windows.
     """
-    last = np.full(len(panel.ids), -1)
-    np.maximum.at(last, series, position)
+    last = windows.last_cutoffs(len(panel.ids))
     sizes = np.ones(len(panel.ids))
     for code, (start, end) in enumerate(zip(panel.starts, last + 1, strict=True)):
         known = panel.y[start : start + end]

@@ -43,8 +43,24 @@ def build_grid(times: pd.Series | pd.DatetimeIndex, freq: str, extra: int) -> pd
     Raises:
         SpecError: The times are more than MAX_GRID_STEPS steps apart.
     """
+    return grid_of_counts(_row_counts(times), freq, extra)
+
+
+def grid_of_counts(weights: pd.Series, freq: str, extra: int) -> pd.DatetimeIndex:
+    """Build the grid of `build_grid` from counts of rows.
+
+    Args:
+        weights: The number of rows of each distinct time (UTC), in order of time.
+        freq: The step as a pandas frequency.
+        extra: Number of steps to append after the last time.
+
+    Returns:
+        The steps, as `build_grid` returns them.
+
+    Raises:
+        SpecError: The times are more than MAX_GRID_STEPS steps apart.
+    """
     offset = pd.tseries.frequencies.to_offset(freq)
-    weights = _row_counts(times)
     width = step_width(freq)
     phase = _most_common((weights.index - EPOCH) % width, weights.to_numpy())
     shifted = weights.set_axis(weights.index - phase)
@@ -89,19 +105,24 @@ def day_of_month(times: pd.Series | pd.DatetimeIndex, freq: str) -> int:
         A day from 1 to 30 for steps of whole months that are stamped at their begin; in a shorter month its last day
         takes the role of a later day. 31 for stamps at the end of months. 1 for all other steps.
     """
+    return _day_of_month(_row_counts(times), freq)
+
+
+def _day_of_month(weights: pd.Series, freq: str) -> int:
     months, at_end = _months(freq)
-    if at_end or not months or not len(times):
+    if at_end or not months or not len(weights):
         return MONTH_END if at_end and months else 1
-    return _day_of_dates(_row_counts(times))
+    return _day_of_dates(weights)
 
 
-def period_ends(times: pd.Series, freq: str, stamps: Stamps) -> pd.Series:
+def period_ends(times: pd.Series, freq: str, stamps: Stamps, counts: pd.Series | None = None) -> pd.Series:
     """Compute the instant at which the period of each stamp is over.
 
     Args:
         times: Stamps in UTC, NaT if a stamp is unknown.
         freq: The step as a pandas frequency.
         stamps: Whether a stamp is the begin or the end of its period. A date that ends a period includes that day.
+        counts: The number of rows of each distinct stamp, ascending, if `times` does not have a row of each.
 
     Returns:
         Times in UTC on the index of `times`; NaT for NaT.
@@ -109,16 +130,17 @@ def period_ends(times: pd.Series, freq: str, stamps: Stamps) -> pd.Series:
     offset = pd.tseries.frequencies.to_offset(freq)
     if stamps == "end":
         return times if isinstance(offset, pd.offsets.Tick) else times.dt.floor("D") + DAY
-    return _move(times, freq, 1)
+    return _move(times, freq, 1, counts)
 
 
-def period_begins(times: pd.Series, freq: str, stamps: Stamps) -> pd.Series:
+def period_begins(times: pd.Series, freq: str, stamps: Stamps, counts: pd.Series | None = None) -> pd.Series:
     """Compute the instant at which the period of each stamp begins.
 
     Args:
         times: Stamps in UTC, NaT if a stamp is unknown.
         freq: The step as a pandas frequency.
         stamps: Whether a stamp is the begin or the end of its period, as for `period_ends`.
+        counts: The number of rows of each distinct stamp, as for `period_ends`.
 
     Returns:
         Times in UTC on the index of `times`; NaT for NaT.
@@ -126,11 +148,11 @@ def period_begins(times: pd.Series, freq: str, stamps: Stamps) -> pd.Series:
     if stamps == "begin":
         return times
     offset = pd.tseries.frequencies.to_offset(freq)
-    begins = _move(times, freq, -1)
+    begins = _move(times, freq, -1, counts)
     return begins if isinstance(offset, pd.offsets.Tick) else begins.dt.floor("D") + DAY
 
 
-def _move(times: pd.Series, freq: str, count: int) -> pd.Series:
+def _move(times: pd.Series, freq: str, count: int, counts: pd.Series | None) -> pd.Series:
     """Return the stamps one step later (count 1) or earlier (count -1). A business day ends after the day itself."""
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
@@ -142,7 +164,8 @@ def _move(times: pd.Series, freq: str, count: int) -> pd.Series:
     near = distinct.between(*CALENDAR_YEARS)
     months, _ = _months(freq)
     if months:
-        moved[near] = _add_months(distinct[near], count * months * offset.n, day_of_month(times, freq))
+        day = _day_of_month(_row_counts(times) if counts is None else counts, freq)
+        moved[near] = _add_months(distinct[near], count * months * offset.n, day)
     elif offset.base.name in ("B", "C"):
         moved[near] = _add_offset(distinct[near], (offset.n - 1) * offset.base, count) + count * DAY
     else:

@@ -8,7 +8,9 @@ The borders have the hour of the day of the cutoff, so that errors of validation
 """
 
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -21,6 +23,7 @@ from models.data.panel import Panel
 MAX_WINDOW_STEPS = 100_000  # of a lookback or a horizon; what fits the machine is checked once the series are known
 MAX_PART_STEPS = 100_000_000
 SPLITS = ("train", "validation", "test", "forecast")
+BLOCK_WINDOWS, BLOCK_SERIES = 1_000_000, 4096  # that are looked at together
 
 
 def parse_duration(text: str) -> pd.Timedelta:
@@ -74,17 +77,80 @@ class HistoryTooShort(NightcastError):
 
 
 @dataclass(frozen=True)
-class WindowIndex:
-    """The series, the position of the cutoff and the part of n windows."""
+class WindowRanges:
+    """Windows of one part as r ranges of cutoffs, each of one series, so that millions of windows take no memory."""
 
-    series: np.ndarray  # (n,) int32, code of the series in the panel
-    position: np.ndarray  # (n,) int32, step of the cutoff within the series
-    split: np.ndarray  # (n,) int8, index into SPLITS
+    series: np.ndarray  # (r,) int32, code of the series in the panel
+    first: np.ndarray  # (r,) int32, step of the first cutoff within the series
+    last: np.ndarray  # (r,) int32, step of the last cutoff
+    stride: np.ndarray  # (r,) int32, steps between two cutoffs
+
+    @classmethod
+    def from_cutoffs(cls, series: np.ndarray, position: np.ndarray, stride: int = 1) -> "WindowRanges":
+        """Build the ranges of windows that are sorted by series and time.
+
+        Args:
+            series: Series code of each window, (n,).
+            position: Step of each cutoff within its series, (n,).
+            stride: Steps between two cutoffs of one range.
+
+        Returns:
+            The ranges, in the order of the windows.
+        """
+        follows = (np.diff(series) == 0) & (np.diff(position) == stride)
+        begins = np.flatnonzero(np.concatenate([[True], ~follows]))[: len(series)]
+        ends = np.append(begins[1:] - 1, len(series) - 1)[: len(begins)]
+        strides = np.full(len(begins), stride)
+        return cls(*(part.astype(np.int32) for part in (series[begins], position[begins], position[ends], strides)))
+
+    @cached_property
+    def _ends(self) -> np.ndarray:
+        """Number of windows up to the end of each range, (r,)."""
+        return np.cumsum((self.last.astype(np.int64) - self.first) // self.stride + 1)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self.series) else 0
+
+    def take(self, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the windows with these numbers.
+
+        Args:
+            chosen: Numbers of windows from 0, (k,).
+
+        Returns:
+            Series codes and positions, each (k,) int32.
+        """
+        ranges = np.searchsorted(self._ends, chosen, side="right")
+        before = self.last[ranges].astype(np.int64) - (self._ends[ranges] - 1 - chosen) * self.stride[ranges]
+        return self.series[ranges], before.astype(np.int32)
+
+    def take_evenly(self, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return at most `count` windows, evenly spaced, as `take` does."""
+        return self.take(np.linspace(0, len(self) - 1, min(len(self), count)).astype(int))
+
+    def last_cutoffs(self, count: int) -> np.ndarray:
+        """Return the step of the last cutoff of each of `count` series, (count,) int64; -1 without windows."""
+        last = np.full(count, -1)
+        np.maximum.at(last, self.series, self.last)
+        return last
+
+
+@dataclass(frozen=True)
+class WindowIndex:
+    """The windows of each part of SPLITS; a part may be missing."""
+
+    parts: Mapping[str, WindowRanges]
 
     def of(self, part: str) -> tuple[np.ndarray, np.ndarray]:
-        """Return series codes and positions of the windows of one part, each (k,)."""
-        chosen = self.split == SPLITS.index(part)
-        return self.series[chosen], self.position[chosen]
+        """Return series codes and positions of all windows of one part, each (k,) int32."""
+        windows = self.parts[part]
+        return windows.take(np.arange(len(windows)))
+
+
+def concat_ranges(ranges: Sequence[WindowRanges]) -> WindowRanges:
+    """Return the windows of several ranges, one after the other."""
+    names = ("series", "first", "last", "stride")
+    return WindowRanges(*(np.concatenate([getattr(part, name) for part in ranges]) for name in names))
 
 
 def build_window_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, origins: int) -> WindowIndex:
@@ -115,19 +181,14 @@ def build_window_index(panel: Panel, spec: WindowSpec, cutoff: pd.Timestamp, ori
     test_cutoffs = now - horizon - stride * np.arange(origins)
     test_cutoffs = np.sort(test_cutoffs[test_cutoffs >= border_test])
     shortest = min(horizon, panel.view.lookback)
-    parts = [
-        _windows_at(panel, np.arange(0, border_validation - horizon + 1), horizon, min_steps=shortest),
-        _windows_at(panel, np.arange(border_validation, border_test - horizon + 1), horizon, min_steps=1),
-        _windows_at(panel, test_cutoffs, horizon, min_steps=1),
-        forecast_windows(panel, now),
-    ]
-    if any(len(series) == 0 for series, _ in parts[:3]):
+    parts = {
+        "train": _windows_at(panel, np.arange(0, border_validation - horizon + 1), horizon, min_steps=shortest),
+        "validation": _windows_at(panel, np.arange(border_validation, border_test - horizon + 1), horizon, min_steps=1),
+        "test": _windows_at(panel, test_cutoffs, horizon, min_steps=1, stride=stride),
+    }
+    if not all(len(windows) for windows in parts.values()):
         raise HistoryTooShort(now + 1, test + validation + horizon + shortest, horizon)
-    return WindowIndex(
-        series=np.concatenate([series for series, _ in parts]).astype(np.int32),
-        position=np.concatenate([position for _, position in parts]).astype(np.int32),
-        split=np.concatenate([np.full(len(series), code) for code, (series, _) in enumerate(parts)]).astype(np.int8),
-    )
+    return WindowIndex(parts | {"forecast": WindowRanges.from_cutoffs(*forecast_windows(panel, now))})
 
 
 def _steps(panel: Panel, length: int | str | None, horizon: int, now: int) -> int:
@@ -146,21 +207,25 @@ def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
     return moved if moved > 0 else border
 
 
-def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int) -> tuple[np.ndarray, np.ndarray]:
+def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int, stride: int = 1) -> WindowRanges:
     """Windows of every series at the cutoffs (grid steps): `min_steps` of history, a value in lookback and target."""
-    if len(cutoffs) == 0:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64)
-    windows = []
-    observed = np.concatenate([[0], np.cumsum(~np.isnan(panel.y))])
-    for code, (first, start, length) in enumerate(zip(panel.first, panel.starts, panel.lengths, strict=True)):
-        position = cutoffs - first
-        position = position[(position >= min_steps - 1) & (position + horizon < length)]
-        row = start + position
-        has_target = observed[row + horizon + 1] - observed[row + 1] > 0
-        has_lookback = observed[row + 1] - observed[np.maximum(start, row + 1 - panel.view.lookback)] > 0
-        kept = position[has_target & has_lookback]
-        windows.append((np.full(len(kept), code), kept))
-    return np.concatenate([series for series, _ in windows]), np.concatenate([position for _, position in windows])
+    ranges = [WindowRanges.from_cutoffs(np.zeros(0, np.int64), np.zeros(0, np.int64), stride)]
+    block = max(1, BLOCK_WINDOWS // max(len(cutoffs), 1))
+    for start in range(0, len(panel.ids) if len(cutoffs) else 0, block):
+        part = slice(start, start + block)
+        first, starts, lengths = (values[part, None] for values in (panel.first, panel.starts, panel.lengths))
+        begin = int(starts[0, 0])
+        values = panel.y[begin : int(starts[-1, 0] + lengths[-1, 0])]
+        observed = np.concatenate([[0], np.cumsum(~np.isnan(values))])
+        position = cutoffs[None, :] - first
+        kept = (position >= min_steps - 1) & (position + horizon < lengths)
+        row = np.where(kept, starts - begin + position, 0)
+        target = np.minimum(row + horizon + 1, len(values))
+        has_target = observed[target] > observed[row + 1]
+        has_lookback = observed[row + 1] > observed[np.maximum(starts - begin, row + 1 - panel.view.lookback)]
+        code, column = np.nonzero(kept & has_target & has_lookback)
+        ranges.append(WindowRanges.from_cutoffs(code + start, position[code, column], stride))
+    return concat_ranges(ranges)
 
 
 def forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
@@ -173,13 +238,13 @@ def forecast_windows(panel: Panel, now: int) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Codes of the series and positions of their cutoffs, each (n,).
     """
-    windows = []
     ahead = panel.view.horizon if panel.known.shape[1] else 0
-    for code, (first, start, length) in enumerate(zip(panel.first, panel.starts, panel.lengths, strict=True)):
-        position = now - int(first)
-        if 0 <= position < length - ahead:
-            recent = panel.y[start + max(0, position - panel.view.lookback + 1) : start + position + 1]
-            if np.isfinite(recent).any():
-                windows.append((code, position))
-    both = np.array(windows, dtype=np.int64).reshape(-1, 2)
-    return both[:, 0], both[:, 1]
+    position = now - panel.first
+    codes = np.flatnonzero((position >= 0) & (position < panel.lengths - ahead))
+    back, observed = np.arange(1 - panel.view.lookback, 1), np.zeros(len(codes), dtype=bool)
+    for start in range(0, len(codes), BLOCK_SERIES):
+        part = codes[start : start + BLOCK_SERIES]
+        observed[start : start + BLOCK_SERIES] = np.isfinite(panel.take(panel.y, part, position[part], back)).any(
+            axis=1
+        )
+    return codes[observed], position[codes[observed]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from models.diagnostics.memory import GateStatistics, Memory
+from models.diagnostics.measurements import GateStatistics, Memory
 
 
 def explain_short_memory(memory: Memory) -> str:

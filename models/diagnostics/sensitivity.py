@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from models.data.batches import Batch
+from models.diagnostics.measurements import SIGNIFICANT_SHARE
 
 MAX_PROJECTIONS = 16
-SIGNIFICANT_SHARE = 0.05  # share of the largest norm from which a lag matters
 
 
 def perturbed(batch: Batch, perturbation: Tensor, lags: tuple[int, ...]) -> Batch:

@@ -4,7 +4,6 @@ params (b, H, …) as a head returns them, in normalised units · levels (Q,) as
 """
 
 import numpy as np
-from scipy import stats
 
 from models.networks.architecture import POINT_HEADS, HeadName
 
@@ -35,6 +34,8 @@ def distribution_quantiles(
 
 def student_t_quantiles(params: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:
     """Compute quantiles (b, H, Q) of location, scale and degrees of freedom (b, H, 3)."""
+    from scipy import stats  # takes a second, and few networks need it
+
     location, scale, freedom = (params[..., index : index + 1].astype(np.float64) for index in range(3))
     return np.asarray(location + scale * stats.t.ppf(np.array(levels), freedom))
 
@@ -53,6 +54,8 @@ def negative_binomial_quantiles(
     Returns:
         Quantiles (b, H, Q), in normalised units.
     """
+    from scipy import stats
+
     mean, dispersion = (params[..., index : index + 1].astype(np.float64) for index in range(2))
     counts = stats.nbinom.ppf(np.array(levels), 1 / dispersion, 1 / (1 + mean * dispersion))
     return np.asarray((counts - location[..., None]) / scale[..., None])

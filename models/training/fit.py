@@ -4,20 +4,19 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveFloat, PositiveInt
 
 from data_contracts.errors import TrainingFailed
-from data_contracts.spec import SettingsSpec
 from models.data.batches import Batch
-from models.devices import Device
+from models.data.windows import WindowRanges
 from models.networks.recurrent import RecurrentNetwork
 from models.training.gradient_norms import GradientNorms
-from models.training.learning_rate import LearningRateSchedule, ScheduleName
-from models.training.precision import Precision, autocast
+from models.training.optimiser import EagerAdamW, LearningRateSchedule
+from models.training.precision import autocast
+from models.training.training_spec import TrainingSpec
 from models.training.weight_averaging import ExponentialMovingAverage
 
 Collate = Callable[[np.ndarray, np.ndarray], Batch]
@@ -25,7 +24,7 @@ MAX_DIVERGED_EPOCHS = 3
 
 
 class Windows(NamedTuple):
-    """Windows of a panel: series code and step of the cutoff within the series, both (n,)."""
+    """Chosen windows of a panel: series code and step of the cutoff within the series, both (n,)."""
 
     series: np.ndarray
     position: np.ndarray
@@ -34,35 +33,8 @@ class Windows(NamedTuple):
 class WindowSplit(NamedTuple):
     """The windows that a network is trained on and those that decide when training stops."""
 
-    train: Windows
-    validation: Windows
-
-
-class TrainingSpec(SettingsSpec):
-    """How a network is trained. An epoch takes at most `windows_per_epoch` windows, drawn again for each epoch."""
-
-    batch_size: PositiveInt = Field(128, le=1_000_000)
-    learning_rate: PositiveFloat = 0.002
-    schedule: ScheduleName = Field("plateau", description="cosine spans max_epochs, so set few epochs")
-    max_epochs: PositiveInt = Field(30, le=100_000)
-    patience: PositiveInt = Field(3, le=100_000)
-    seed: int = Field(0, ge=0, lt=2**32)
-    windows_per_epoch: PositiveInt = Field(8192, le=1_000_000_000)
-    validation_windows: PositiveInt = Field(4096, le=1_000_000_000)
-    weight_decay: float = Field(1e-4, ge=0)
-    clip: PositiveFloat = 1.0
-    average: float = Field(
-        0.98, ge=0, lt=1, description="decay per step of the moving average of the weights that is kept; 0: no average"
-    )
-    mirror: float = Field(0.0, ge=0, le=1, description="share of training windows whose sign is flipped")
-    members: PositiveInt = Field(
-        1, le=100, description="networks trained with different seeds; the forecast is their mean"
-    )
-    threads: PositiveInt = Field(1, le=1024, description="more threads than free cores make training many times slower")
-    device: Device = Field("auto", description="auto uses CUDA if available; forecasts are made on the CPU")
-    precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
-    memory: Literal["warn", "fail"] = Field("warn", description="what to do if a model can't see one season back")
-    start: Literal["scratch", "champion"] = Field("scratch", description="the weights that training starts from")
+    train: WindowRanges
+    validation: WindowRanges
 
 
 class EpochReport(NamedTuple):
@@ -115,7 +87,7 @@ class NetworkTrainer:
     def __init__(self, model: RecurrentNetwork, collate: Collate, spec: TrainingSpec, steps: int) -> None:
         self.model, self.collate, self.spec = model, collate, spec
         self.average = ExponentialMovingAverage(model, spec.average)
-        self.optimiser = torch.optim.AdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
+        self.optimiser = EagerAdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
         self.learning_rate = LearningRateSchedule(spec.schedule, self.optimiser, steps)
         self.gradient_norms = GradientNorms(model)
         self.device = next(model.parameters()).device
@@ -186,7 +158,7 @@ def fit(
     """
     rng, history, diverged = np.random.default_rng(spec.seed), TrainingHistory([], [], {}), list[int]()
     validation = _sample(windows.validation, spec.validation_windows, np.random.default_rng(spec.seed))
-    steps = -(-min(len(windows.train.series), spec.windows_per_epoch) // spec.batch_size)
+    steps = -(-min(len(windows.train), spec.windows_per_epoch) // spec.batch_size)
     trainer = NetworkTrainer(model, collate, spec, steps * spec.max_epochs)
     best = EarlyStopping(model, trainer.validate(validation) if warm else math.inf)
     for number in range(1, spec.max_epochs + 1):
@@ -235,10 +207,9 @@ def _note(diverged: list[int], best: EarlyStopping) -> str:
     return "; ".join(sentences)
 
 
-def _sample(windows: Windows, count: int, rng: np.random.Generator) -> Windows:
+def _sample(windows: WindowRanges, count: int, rng: np.random.Generator) -> Windows:
     """Draw at most `count` windows in random order."""
-    chosen = rng.permutation(len(windows.series))[:count]
-    return Windows(windows.series[chosen], windows.position[chosen])
+    return Windows(*windows.take(rng.permutation(len(windows))[:count]))
 
 
 def _batches(windows: Windows, size: int) -> Iterator[Windows]:

@@ -10,7 +10,7 @@ from typing import Literal
 
 import torch
 
-Precision = Literal["float32", "bfloat16", "auto"]
+from models.training.training_spec import Precision
 
 
 def supports_bfloat16(device: torch.device) -> bool:

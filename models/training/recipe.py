@@ -3,7 +3,7 @@
 from data_contracts.spec import Spec
 from models.data.panel import InputSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
+from models.training.training_spec import TrainingSpec
 
 
 class Recipe(Spec):

@@ -40,8 +40,8 @@ def estimate_time(panel: Panel, index: WindowIndex, recipe: Recipe) -> TimeEstim
         Seconds of an epoch of one member, and of the shortest and the longest training of all members.
     """
     spec = recipe.training
-    train_count = min(len(index.of("train")[0]), spec.windows_per_epoch)
-    validation_count = min(len(index.of("validation")[0]), spec.validation_windows)
+    train_count = min(len(index.parts["train"]), spec.windows_per_epoch)
+    validation_count = min(len(index.parts["validation"]), spec.validation_windows)
     several_steps = _time_epoch(panel, index, recipe, TIMED_STEPS * spec.batch_size, 4 * spec.batch_size)
     single_step = _time_epoch(panel, index, recipe, spec.batch_size, 4 * spec.batch_size)
     steps = min(TIMED_STEPS, -(-train_count // spec.batch_size))

@@ -15,13 +15,13 @@ from models.data.collation import WindowCollator
 from models.data.imputation import Filling
 from models.data.panel import Panel
 from models.data.scaling import Scaling, error_weights, series_std
-from models.data.windows import WindowIndex
+from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device
 from models.networks.architecture import NetworkShape
 from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
-from models.training.fit import EpochReport, TrainingHistory, Windows, WindowSplit, fit
+from models.training.fit import EpochReport, TrainingHistory, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
@@ -54,14 +54,14 @@ def train_network(
     if recipe.model.head == "negative_binomial":
         _require_counts(panel)
     training, device = recipe.training, resolve_device(recipe.training.device)
-    windows = WindowSplit(Windows(*index.of("train")), Windows(*index.of("validation")))
+    windows = WindowSplit(index.parts["train"], index.parts["validation"])
     collator = _fit_collator(panel, windows.train, recipe)
-    trained_until = str(panel.times(*windows.train, recipe.view.horizon).max())
+    trained_until = str(panel.last_target(windows.train.series, windows.train.last))
     reason = obstacle(champion, recipe, trained_until, collator) if champion else ""
     initial = None if reason else champion
     collator = merge_vocabulary(initial, collator) if initial else collator
     shape = _network_shape(recipe, collator, panel)
-    stds = series_std(panel, *windows.train)
+    stds = series_std(panel, windows.train)
 
     def collate(series: np.ndarray, position: np.ndarray) -> Batch:
         arrays = collator.collate(panel, series, position)
@@ -134,13 +134,13 @@ def _require_counts(panel: Panel) -> None:
         )
 
 
-def _fit_collator(panel: Panel, train: Windows, recipe: Recipe) -> WindowCollator:
+def _fit_collator(panel: Panel, train: WindowRanges, recipe: Recipe) -> WindowCollator:
     """Fit the normalisation of windows on the training part alone."""
     view, model = recipe.view, recipe.model
     vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
     lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and model.seasons)
-    scaling = Scaling.fit(panel, *train, view.lookback)
-    rows = panel.rows_until(*train)
+    scaling = Scaling.fit(panel, train, view.lookback)
+    rows = panel.rows_until(train.last_cutoffs(len(panel.ids)))
     columns = view.features.known_columns, view.features.observed
     known, observed = (tuple(view.fill_of(name) for name in names) for names in columns)
     filling = Filling(
@@ -159,12 +159,11 @@ def _columns_with_gaps(values: np.ndarray) -> tuple[int, ...]:
 
 
 def _calibrate(
-    bundle: Bundle, panel: Panel, windows: Windows, max_windows: int, stds: np.ndarray
+    bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Return the calibration tensors from at most `max_windows` windows, evenly spread over `windows`."""
-    chosen = np.linspace(0, len(windows.series) - 1, min(len(windows.series), max_windows)).astype(int)
-    series = windows.series[chosen]
-    forecasts = list(normalised_forecasts(bundle, panel, series, windows.position[chosen]))
+    series, position = windows.take_evenly(max_windows)
+    forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale = np.concatenate([forecast.arrays.scale for forecast in forecasts])
     linear = [forecast.linear for forecast in forecasts if forecast.linear is not None]
     return calibrate(

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from models.diagnostics.memory import GateStatistics
+from models.diagnostics.measurements import GateStatistics
 from tasks.charts.diagram import Diagram, Point, arrow, box, path, text_at
 from tasks.charts.formatting import MINUS, MISSING
 from tasks.charts.network_view import NetworkView

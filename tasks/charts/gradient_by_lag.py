@@ -10,8 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from markupsafe import Markup
 
-from models.diagnostics.memory import Memory
-from models.diagnostics.sensitivity import SIGNIFICANT_SHARE
+from models.diagnostics.measurements import SIGNIFICANT_SHARE, Memory
 from tasks.charts.axes import Tick, value_ticks
 from tasks.charts.diagram import Diagram, box, path, text_at
 from tasks.charts.formatting import power

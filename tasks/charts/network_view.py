@@ -3,7 +3,7 @@
 import math
 from typing import NamedTuple
 
-from models.diagnostics.memory import Memory
+from models.diagnostics.measurements import Memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 
 

@@ -24,6 +24,11 @@ def resident_memory() -> int:
     return int(psutil.Process().memory_info().rss)
 
 
+def available_memory() -> int:
+    """Return the bytes of memory that are free on the machine, at most the limit of this process."""
+    return int(min(psutil.virtual_memory().available, memory_limit()))
+
+
 def format_bytes(count: float) -> str:
     """Return a number of bytes for a message, as in 23.4 GB."""
     for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):

@@ -7,9 +7,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks.engine.progress import progress_artifact
@@ -29,6 +26,8 @@ class Entry(Spec):
 
 _entered: list[str] = []  # the steps that are running now, innermost last; signals arrive in any context
 _run: dict[str, str | None] = {"pipeline": None, "run_id": None}  # of this process; a backfill changes it every night
+_relays: list[Callable[[str, Any], None]] = []  # of this process, if it runs a single step for another one
+_held: contextvars.ContextVar[list[tuple[int, tuple[Any, ...]]] | None] = contextvars.ContextVar("held", default=None)
 _entries: contextvars.ContextVar[list[Entry] | None] = contextvars.ContextVar("entries", default=None)
 
 
@@ -76,7 +75,25 @@ def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: fl
     if entries is not None:
         entries.append(Entry(step=step, outcome=outcome, seconds=round(seconds, 3), text=text))
     level = logging.WARNING if outcome == "failed" else logging.INFO
-    log.log(level, "%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
+    line = ("%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
+    held = _held.get()
+    if held is None:
+        log.log(level, *line)
+    else:
+        held.append((level, line))
+
+
+@contextlib.contextmanager
+def held_lines() -> Iterator[None]:
+    """Log the lines of steps at the end of the block, and not at all if it raises."""
+    held: list[tuple[int, tuple[Any, ...]]] = []
+    token = _held.set(held)
+    try:
+        yield
+    finally:
+        _held.reset(token)
+    for level, line in held:
+        log.log(level, *line)
 
 
 def describe_result(result: Any) -> str:
@@ -87,9 +104,22 @@ def describe_result(result: Any) -> str:
     return str(sentence)
 
 
+def relay_progress(send: Callable[[str, Any], None]) -> None:
+    """Send the progress of this process to another one, which shows it."""
+    _relays.append(send)
+
+
 @contextlib.contextmanager
 def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     """Show a progress bar on a terminal. Yields a function to call after each unit of work, with a note to show."""
+    if _relays:
+        send = _relays[-1]
+        send("begin", [label, total])
+        yield lambda note: send("advance", note)
+        return
+    from rich.console import Console  # only long steps need it
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
     columns = (
         TextColumn("  {task.description:<14}"),
         BarColumn(),

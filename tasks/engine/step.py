@@ -11,24 +11,26 @@ import hashlib
 import inspect
 import json
 import time
-from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
 
-from prefect import task
-from prefect.client.schemas.objects import State
-from prefect.context import FlowRunContext
-from prefect.states import Completed
 from pydantic import TypeAdapter, ValidationError
 
 from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
-from tasks.engine import run_log
+from tasks.engine import cached_only, run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
+from tasks.engine.flow_context import in_flow_run
 from tasks.engine.retry import retry
+from tasks.engine.step_process import StepProcess
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.store import Store
+
+if TYPE_CHECKING:  # takes seconds, and settings of steps are read without it
+    from prefect import Task
+    from prefect.client.schemas.objects import State
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -58,8 +60,14 @@ class Step(Generic[P, R]):
         self.fn: Callable[..., R] = fn
         self.name, self._cache_key = str(getattr(fn, "__name__", "step")), cache_key
         self._signature = inspect.signature(fn)
+        self._begun: dict[str, StepProcess] = {}  # by path of the cache record
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
-        self._task = task(
+
+    @functools.cached_property
+    def _task(self) -> "Task[[dict[str, Any]], Any]":
+        from prefect import task
+
+        return task(
             name=self.name,
             task_run_name=self._name_task_run,  # type: ignore[arg-type]  # its protocol has a method of its own
             persist_result=False,
@@ -73,7 +81,7 @@ class Step(Generic[P, R]):
         """Return the result of the step, cached or computed: as a Prefect task in a flow run, else as a plain call."""
         inputs = dict(self._signature.bind(*args, **kwargs).arguments)
         with run_log.running_step(self.name):
-            if FlowRunContext.get() is None:
+            if not in_flow_run():
                 return retry(lambda: self._run_cached(inputs).result, RETRY_DELAYS_S, _lost_connection)
             state: State[Any] = self._task(inputs, return_state=True)
             result: R = state.result()
@@ -105,21 +113,48 @@ class Step(Generic[P, R]):
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
             return StepFailure(step=self.name, reason=redact(reason))
 
+    @contextlib.contextmanager
+    def ahead(self, calls: Sequence[dict[str, Any]]) -> Iterator[None]:
+        """Begin calls in processes of their own; inside the block, the same calls wait for these results.
+
+        A call whose result is cached is not begun. The processes end with the block.
+
+        Args:
+            calls: The arguments of each call, by name.
+
+        Yields:
+            None.
+        """
+        begun: dict[str, StepProcess] = {}
+        try:
+            for inputs in () if cached_only.computes_nothing() else calls:
+                uri, _ = self._cache_entry(inputs)
+                if inputs["store"].read_json(uri) is None:
+                    plain = inputs | {"store": inputs["store"].model_copy()}
+                    values = TypeAdapter(dict[str, Any]).dump_python(plain, mode="json")
+                    begun[uri] = StepProcess(self.fn.__module__, self.name, values)
+            self._begun = begun
+            yield
+        finally:
+            self._begun = {}
+            for process in begun.values():
+                process.stop()
+
     def _name_task_run(self, parameters: dict[str, Any]) -> str:
         """Return the name in the Prefect UI: the step, and its network if it runs once per network."""
         recipe = parameters["inputs"].get("recipe")
         return f"{self.name} {recipe.model.name}" if recipe else self.name
 
-    def _run_as_task(self, inputs: dict[str, Any]) -> R | State[R]:
+    def _run_as_task(self, inputs: dict[str, Any]) -> "R | State[R]":
+        from prefect.states import Completed
+
         result, cached = self._run_cached(inputs)
         return Completed(name="Cached", message="same inputs, same bytes", data=result) if cached else result
 
     def _run_cached(self, inputs: dict[str, Any]) -> "StepRun[R]":
         started = time.perf_counter()
         store: Store = inputs["store"]
-        key: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
-        loaded = {"read": key.loaded} if isinstance(key, CacheInputs) else {}
-        uri = cache_uri(self.name, self._digest(key.key if isinstance(key, CacheInputs) else key))
+        uri, loaded = self._cache_entry(inputs)
         with contextlib.suppress(KeyError, ValidationError):  # the record is of another release
             record = store.read_json(uri) or {}
             cached = self._result.validate_python(record["result"])
@@ -129,8 +164,10 @@ class Step(Generic[P, R]):
                     store.mark_used(artifact)
                 run_log.log_step(self.name, "cached", time.perf_counter() - started, run_log.describe_result(cached))
                 return StepRun(cached, cached=True)
+        cached_only.require_cached(self.name)
         try:
-            result = self.fn(**inputs, **loaded)
+            begun = self._begun.pop(uri, None)
+            result = self._result.validate_python(begun.wait()) if begun else self.fn(**inputs, **loaded)
         except Exception as error:
             if not isinstance(error, NightcastError) and is_out_of_memory(error):
                 raise OutOfMemory(f"in step {self.name!r}") from error
@@ -139,13 +176,19 @@ class Step(Generic[P, R]):
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
         return StepRun(result, cached=False)
 
+    def _cache_entry(self, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Return the path of the cache record, and what was loaded to find out, as an argument of the function."""
+        key: Any = self._cache_key(**inputs) if self._cache_key else _without_store(inputs)
+        loaded = {"read": key.loaded} if isinstance(key, CacheInputs) else {}
+        return cache_uri(self.name, self._digest(key.key if isinstance(key, CacheInputs) else key)), loaded
+
     def _digest(self, key: Any) -> str:
         """Return the digest of the source code and of what the step depends on."""
         text = json.dumps(TypeAdapter(Any).dump_python(key, mode="json"), sort_keys=True)  # as written records are
-        return hashlib.sha256("\n".join((self.name, code_digest(), text)).encode()).hexdigest()[:32]
+        return hashlib.sha256("\n".join((self.name, code_digest(self.fn.__module__), text)).encode()).hexdigest()[:32]
 
 
-def _should_retry(_task: Any, _run: Any, state: State[Any]) -> bool:
+def _should_retry(_task: Any, _run: Any, state: "State[Any]") -> bool:
     return _lost_connection(state.result(raise_on_failure=False))
 
 

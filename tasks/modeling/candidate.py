@@ -31,8 +31,21 @@ class ExcludedCandidate(Spec):
     reason: str
 
 
+def read_bundle(candidate: Candidate, store: Store) -> Bundle:
+    """Read the bundle of a candidate and check its digest. Settings need no more, and a forecast needs `load_bundle`.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        StoreDamaged: The file is missing or its digest differs.
+        BundleDamaged: The bytes are not a bundle.
+    """
+    return Bundle.from_bytes(store.get_bytes(candidate.bundle))
+
+
 def load_bundle(candidate: Candidate, store: Store) -> Bundle:
-    """Load the bundle of a candidate, and replay its golden forecast.
+    """Read the bundle of a candidate, and replay its golden forecast.
 
     Returns:
         The bundle.
@@ -42,6 +55,6 @@ def load_bundle(candidate: Candidate, store: Store) -> Bundle:
         BundleDamaged: The bytes are not a bundle.
         GoldenForecastDiffers: The model does not give the forecast that it gave when it was trained.
     """
-    bundle = Bundle.from_bytes(store.get_bytes(candidate.bundle))
+    bundle = read_bundle(candidate, store)
     check_golden_forecast(bundle)
     return bundle

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from models import anomalies
+from tasks.modeling.actuals import ActualsIndex
 from tasks.modeling.scores import quantile_columns
 
 UNIT = ["unique_id", "cutoff"]
@@ -106,9 +107,11 @@ def collect_errors(
     Returns:
         The errors, the newest vintage first.
     """
-    actuals = clean.loc[clean["y"].notna(), [*ROW, "y"]]
-    tables = [vintages[as_of].drop(columns="y", errors="ignore") for as_of in sorted(vintages, reverse=True)]
-    parts = [with_interval(table).merge(actuals, "inner", ROW) for table in tables]
+    actuals, parts = ActualsIndex(clean), list[pd.DataFrame]()
+    for as_of in sorted(vintages, reverse=True):
+        table = with_interval(vintages[as_of])
+        table = table.assign(y=actuals.lookup(table["unique_id"], table["ds"]))
+        parts.append(table[table["y"].notna()])
     published = _errors_of(parts, scales)
     tested = _errors_of([] if backtest is None else [with_interval(backtest)], scales)
     steps = pd.concat([published["step"], tested["step"]])
@@ -128,10 +131,16 @@ def _errors_of(parts: list[pd.DataFrame], scales: pd.Series) -> pd.DataFrame:
 
 def drop_rows(table: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a table whose (unique_id, ds) is not in `excluded`."""
-    if not len(excluded) or not len(table):
-        return table
-    keys, out = (pd.MultiIndex.from_frame(frame[ROW]) for frame in (table, excluded))
-    return table[~keys.isin(out)].reset_index(drop=True)
+    return table[~_has_rows(table, excluded)].reset_index(drop=True) if len(excluded) else table
+
+
+def _has_rows(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
+    """Return whether the (unique_id, ds) of each row of a table is in `rows`, (n,) bool."""
+    series = table["unique_id"].isin(rows["unique_id"].unique()).to_numpy()
+    matches = np.zeros(len(table), dtype=bool)
+    keys, wanted = (pd.MultiIndex.from_frame(frame[ROW]) for frame in (table[series], rows))
+    matches[series] = keys.isin(wanted)
+    return matches
 
 
 def build_sample(errors: pd.DataFrame, anomalous: pd.DataFrame, horizon: int) -> ErrorSample:
@@ -146,16 +155,19 @@ def build_sample(errors: pd.DataFrame, anomalous: pd.DataFrame, horizon: int) ->
     Returns:
         The sample, the newest cutoff first.
     """
-    rows = errors.drop_duplicates([*UNIT, "step"]).reset_index(drop=True)
-    units = rows[UNIT].drop_duplicates().sort_values(["cutoff", "unique_id"], ascending=[False, True])
-    units = units.reset_index(drop=True)
+    series, names = pd.factorize(errors["unique_id"], sort=True)
+    moments, cutoffs = pd.factorize(errors["cutoff"], sort=True)
+    step = errors["step"].to_numpy(int) - 1
+    unit = (len(cutoffs) - 1 - moments) * len(names) + series  # the newest cutoff first, then by name
+    kept = ~pd.Series(unit * horizon + step).duplicated().to_numpy()
+    numbers, row = np.unique(unit[kept], return_inverse=True)
+    units = pd.DataFrame({"unique_id": names[numbers % max(len(names), 1)]})
+    units["cutoff"] = cutoffs[len(cutoffs) - 1 - numbers // max(len(names), 1)]
     matrix, marks = np.full((len(units), horizon), np.nan), np.zeros((len(units), horizon), bool)
-    if len(rows):
-        number = pd.MultiIndex.from_frame(units).get_indexer(pd.MultiIndex.from_frame(rows[UNIT]))
-        at = (number, rows["step"].to_numpy(int) - 1)
-        matrix[at] = rows["scaled_error"]
-        if len(anomalous):
-            marks[at] = pd.MultiIndex.from_frame(rows[ROW]).isin(pd.MultiIndex.from_frame(anomalous[ROW]))
+    at = (row, step[kept])
+    matrix[at] = errors["scaled_error"].to_numpy(float)[kept]
+    if len(anomalous):
+        marks[at] = _has_rows(errors, anomalous)[kept]
     return ErrorSample(units, anomalies.limit_anomalies(matrix, marks))
 
 

@@ -74,7 +74,8 @@ def serve_forecasts(
         NightcastError: The error of the first model, if no model can forecast any series.
     """
     served, errors = list[ServedRows](), list[NightcastError]()
-    reasons = {name: reason for name, reason in distrusted.items() if name in set(rows["unique_id"])}
+    asked_for = set(rows["unique_id"])
+    reasons = {name: reason for name, reason in distrusted.items() if name in asked_for}
     pending, remaining = rows, enumerate(models)
     while not pending.empty or not (served or errors):
         number, model = next(remaining, (-1, None))
@@ -95,7 +96,7 @@ def serve_forecasts(
                 errors.append(error)
                 continue
         table = outcome[~outcome["unique_id"].isin(failing)].assign(number=number)
-        served.append(ServedRows(number, model, table, tuple(sorted(set(table["unique_id"])))))
+        served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique()))))
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
     if not served:
         raise errors[0] if errors else NightcastError("no model and no baseline can forecast")

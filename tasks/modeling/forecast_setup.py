@@ -20,6 +20,9 @@ class EvaluationSpec(SettingsSpec):
     )
     metric: Literal["mase", "wql", "mae"] = "mase"
     windows: PositiveInt = Field(28, le=10_000)
+    max_series: PositiveInt = Field(
+        1000, le=1_000_000, description="series that are scored; of more, those whose names have the lowest hashes"
+    )
 
 
 class OutputSpec(SettingsSpec):

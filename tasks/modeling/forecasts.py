@@ -5,7 +5,7 @@ import pandas as pd
 
 from data_contracts.errors import ContractBroken, NightcastError
 from models.bundle import Bundle
-from models.data.closed_times import find_closed_times
+from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
 from tasks.modeling.candidate import Candidate, load_bundle
@@ -19,7 +19,12 @@ class NotComparable(NightcastError):
 
 
 def forecast_table(
-    bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: OutputSpec, predictor: Predictor | None = None
+    bundle: Bundle,
+    clean: pd.DataFrame,
+    rows: pd.DataFrame,
+    bounds: OutputSpec,
+    predictor: Predictor | None = None,
+    panel: Panel | None = None,
 ) -> pd.DataFrame:
     """Forecast the horizon after each cutoff with one model.
 
@@ -29,15 +34,14 @@ def forecast_table(
         rows: (unique_id, cutoff) of each window, cutoff in UTC.
         bounds: The smallest and largest value that a forecast may have.
         predictor: The same model, restored already; None restores it.
+        panel: The clean table as a panel with the view of the model; None builds it.
 
     Returns:
         A row per series, cutoff and step, with columns unique_id, ds (UTC), cutoff, step (1 … horizon), y_hat (the
         median) and a column per quantile, in source units.
     """
-    panel = Panel.from_frame(clean, bundle.view)
-    numbers = {name: number for number, name in enumerate(panel.ids)}
-    series = rows["unique_id"].map(numbers).to_numpy(np.int32)
-    position = (panel.grid.get_indexer(rows["cutoff"]) - panel.first[series]).astype(np.int32)
+    panel = panel or Panel.from_frame(clean, bundle.view)
+    series, position = _locate_windows(panel, rows)
     predictor = predictor or Predictor(bundle)
     quantiles = predictor.quantiles(panel, series, position)
     predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
@@ -45,9 +49,9 @@ def forecast_table(
     levels = bundle.levels
     table = pd.DataFrame(
         {
-            "unique_id": rows["unique_id"].repeat(horizon).to_numpy(),
+            "unique_id": rows["unique_id"].array.repeat(horizon),
             "ds": pd.DatetimeIndex(panel.times(series, position, horizon).reshape(-1), tz="UTC"),
-            "cutoff": rows["cutoff"].repeat(horizon).to_numpy(),
+            "cutoff": rows["cutoff"].array.repeat(horizon),
             "step": np.tile(np.arange(1, horizon + 1, dtype=np.int16), count),
             "y_hat": predicted[:, :, levels.index(0.5)].reshape(-1),
         }
@@ -57,19 +61,45 @@ def forecast_table(
     return table
 
 
-def drop_closed_steps(table: pd.DataFrame, clean: pd.DataFrame, setup: ForecastSetup) -> pd.DataFrame:
-    """Remove the steps of a forecast at which a series is closed; `step` keeps its number.
+def _locate_windows(panel: Panel, rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    """Return the series code and the position of the cutoff of each (unique_id, cutoff), both (n,) int32."""
+    numbers = {name: number for number, name in enumerate(panel.ids)}
+    series = rows["unique_id"].map(numbers).to_numpy(np.int32)
+    return series, (panel.grid.get_indexer(rows["cutoff"]) - panel.first[series]).astype(np.int32)
+
+
+def actuals_of(panel: Panel, rows: pd.DataFrame) -> np.ndarray:
+    """Return y of each row that `forecast_table` gives for these windows, (n * horizon,); NaN if it is not known."""
+    ahead = np.arange(1, panel.view.horizon + 1)
+    actuals = panel.take(panel.y, *_locate_windows(panel, rows), ahead)
+    return np.asarray(actuals.reshape(-1))
+
+
+def closed_times_at(cutoff: pd.Timestamp, clean: pd.DataFrame, setup: ForecastSetup) -> ClosedTimes:
+    """Find the closed times of each series from the history up to a cutoff.
 
     Args:
-        table: A forecast table with unique_id, ds (UTC) and cutoff.
+        cutoff: The last cutoff of the forecasts, in UTC.
         clean: The clean table.
         setup: Frequency, zone, and how closed times are known.
 
     Returns:
+        The closed times, for `drop_closed_steps`.
+    """
+    history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    return find_closed_times(history, setup.view.freq, setup.view.zone, setup.closed)
+
+
+def drop_closed_steps(table: pd.DataFrame, closed: ClosedTimes) -> pd.DataFrame:
+    """Remove the steps of a forecast at which a series is closed; `step` keeps its number.
+
+    Args:
+        table: A forecast table with unique_id and ds (UTC).
+        closed: The closed times of each series.
+
+    Returns:
         The rows at open times, renumbered.
     """
-    history = clean.loc[clean["ds"] <= table["cutoff"].max(), ["unique_id", "ds", "y"]]
-    closed = find_closed_times(history, setup.view.freq, setup.view.zone, setup.closed)
     return table[~closed.contains(table["unique_id"], table["ds"])].reset_index(drop=True)
 
 

@@ -3,16 +3,12 @@
 import logging
 from typing import Literal
 
-import numpy as np
-
 from data_contracts.errors import MemoryTooShort
 from models.bundle import Bundle
-from models.data.batches import Batch
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
-from models.devices import fixed_threads
 from models.diagnostics.effective_memory import explain_short_memory
-from models.diagnostics.memory import Memory, measure_memory
+from models.diagnostics.measurements import Memory
 from models.restore import restore_collator, restore_network
 
 log = logging.getLogger("nightcast")
@@ -33,9 +29,12 @@ def measure_bundle_memory(bundle: Bundle, panel: Panel, index: WindowIndex) -> M
     Returns:
         The memory, with lengths in steps.
     """
-    series, position = index.of("validation")
-    chosen = np.linspace(0, len(series) - 1, min(len(series), MAX_WINDOWS)).astype(int)
-    batch = Batch.from_arrays(restore_collator(bundle).collate(panel, series[chosen], position[chosen]))
+    from models.data.batches import Batch  # these load torch, which a cached night does not need
+    from models.devices import fixed_threads
+    from models.diagnostics.memory import measure_memory
+
+    series, position = index.parts["validation"].take_evenly(MAX_WINDOWS)
+    batch = Batch.from_arrays(restore_collator(bundle).collate(panel, series, position))
     with fixed_threads(bundle.recurrent.training.threads):
         return measure_memory(restore_network(bundle), batch, bundle.recurrent.lags)
 

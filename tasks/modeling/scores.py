@@ -5,12 +5,14 @@ MASE: the mean seasonal naive error of the series before the rows that are score
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 
+from data_contracts.artifact import Artifact
 from models import metrics
+from tasks.storage.store import Store
 
 MIN_SCALE = 1e-12  # of the largest value of a series; less is rounding error, which would drown the other series
 
@@ -77,32 +79,86 @@ def score_forecasts(frame: pd.DataFrame) -> dict[str, float]:
     }
 
 
-def losses_by_origin(backtest: pd.DataFrame, metric: str) -> pd.DataFrame:
+def score_series(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
+    """Score each group of rows: the scores of `score_forecasts` that a few rows of one series have, for all at once.
+
+    Args:
+        frame: A table as the module describes it, with the columns of `key`; y is known in every row.
+        key: The columns that tell the groups apart.
+
+    Returns:
+        A row per group, sorted by key: the key, rows, mase, wql, mae and coverage.
+    """
+    y, error = frame["y"].to_numpy(), (frame["y"] - frame["y_hat"]).abs().to_numpy()
+    levels = quantile_columns(frame)
+    pinballs = [2 * metrics.pinball(y, frame[name].to_numpy(), level) for name, level in levels.items()]
+    inside = np.full(len(frame), np.nan)
+    if len(levels) > 1:
+        lower, upper = (frame[name].to_numpy() for name in (next(iter(levels)), next(reversed(levels))))
+        inside = np.where(np.isnan(lower + upper), np.nan, (y >= lower) & (y <= upper))
+    measured = frame[key].assign(
+        rows=1, mase=error / frame["scale"].to_numpy(), wql=np.mean(pinballs, axis=0) if pinballs else np.nan,
+        mae=error, coverage=inside, total=np.abs(y),
+    )  # fmt: skip
+    groups = measured.groupby(key)
+    scores = groups.agg(rows=("rows", "sum"), mase=("mase", "mean"), wql=("wql", "sum"), mae=("mae", "mean"),
+                        coverage=("coverage", "mean"), total=("total", "sum"))  # fmt: skip
+    scores["wql"] = scores["wql"] / scores.pop("total").replace(0.0, np.nan)
+    return scores.reset_index()
+
+
+def losses_by_origin(models: Iterable[tuple[str, pd.DataFrame]], metric: str) -> pd.DataFrame:
     """Split the score of each model over the origins; a promotion is decided on these pairs of losses.
 
     The loss of an origin is its share of the model's score times the number of origins, so that the mean over the
     origins is the score.
 
     Args:
-        backtest: A table as the module describes it, with columns cutoff and model_name.
+        models: Label and backtest of each model, as `read_models` yields them.
         metric: mase, wql or mae.
 
     Returns:
         Losses, (origins, models), indexed by cutoff with a column per model. NaN if a forecast is not finite, and for
         a model that has no loss at all.
     """
-    rows = backtest.dropna(subset=["y", "scale"] if metric == "mase" else ["y"])
-    by_model = rows.groupby("model_name")
+    losses = {label: _losses_of(table, metric) for label, table in models}
+    return pd.DataFrame(losses, columns=sorted(losses)).rename_axis(index="cutoff", columns="model_name")
+
+
+def read_models(backtest: Artifact, store: Store) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Read a stored backtest model by model, whose rows follow each other, so that one model at a time is held.
+
+    Args:
+        backtest: The artifact.
+        store: The store that holds it.
+
+    Yields:
+        The label of a model, and its rows.
+    """
+    label, parts = "", list[pd.DataFrame]()
+    for group in store.row_groups(backtest):
+        for name, part in group.to_pandas().groupby("model_name", sort=False):
+            if name != label and parts:
+                yield label, pd.concat(parts, ignore_index=True)
+                parts.clear()
+            label = str(name)
+            parts.append(part)
+    if parts:
+        yield label, pd.concat(parts, ignore_index=True)
+
+
+def _losses_of(table: pd.DataFrame, metric: str) -> pd.Series:
+    """Return the loss of one model at each origin; NaN if a forecast of the origin is not finite."""
+    rows = table.dropna(subset=["y", "scale"] if metric == "mase" else ["y"])
     error = (rows["y"] - rows["y_hat"]).abs()
     if metric == "mase":
-        series_rows = rows.groupby(["model_name", "unique_id"])["y"].transform("size")
-        loss = error / rows["scale"] / series_rows / by_model["unique_id"].transform("nunique")
+        series_rows = rows.groupby("unique_id")["y"].transform("size")
+        loss = error / rows["scale"] / series_rows / rows["unique_id"].nunique()
     elif metric == "wql":
         levels = quantile_columns(rows)
         losses = [metrics.pinball(rows["y"].to_numpy(), rows[name].to_numpy(), at) for name, at in levels.items()]
-        loss = 2 * np.mean(losses, axis=0) / rows["y"].abs().groupby(rows["model_name"]).transform("sum")
+        loss = pd.Series(2 * np.mean(losses, axis=0), index=rows.index) / rows["y"].abs().sum()
     else:
-        loss = error / by_model["y"].transform("size")
-    weighted = rows.assign(loss=loss * by_model["cutoff"].transform("nunique"))
-    sums = weighted.groupby(["cutoff", "model_name"])["loss"].agg(lambda part: part.sum(skipna=False)).unstack()
-    return sums.reindex(columns=sorted(backtest["model_name"].unique()))
+        loss = error / len(rows)
+    by_origin = (loss * rows["cutoff"].nunique()).groupby(rows["cutoff"])
+    return by_origin.sum().mask(by_origin.count() < by_origin.size())

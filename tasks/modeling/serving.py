@@ -18,7 +18,7 @@ from models.data.windows import forecast_windows
 from models.predict import Predictor
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
-from tasks.modeling.forecasts import drop_closed_steps, forecast_table
+from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, forecast_table
 
 KEYS = ("unique_id", "ds", "y")
 MAX_LISTED = 5  # columns in a message
@@ -77,7 +77,8 @@ def forecast_history(
         name = table.loc[failed, "unique_id"].iloc[0]
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")
     setup = ForecastSetup(view=view, bounds=bounds, evaluation=EvaluationSpec(), closed=closed)
-    return drop_closed_steps(table.sort_values(["unique_id", "ds"], ignore_index=True), clean, setup)
+    table = table.sort_values(["unique_id", "ds"], ignore_index=True)
+    return drop_closed_steps(table, closed_times_at(cutoff, clean, setup))
 
 
 def check_history(history: pd.DataFrame, view: InputSpec) -> pd.DataFrame:

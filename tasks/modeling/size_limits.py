@@ -7,6 +7,7 @@ from data_contracts.errors import SpecError
 from models.data.panel import Panel
 from models.training.recipe import Recipe
 from tasks.engine.machine_memory import format_bytes, memory_limit
+from tasks.modeling.forecast_setup import EvaluationSpec
 
 FLOAT64_BYTES, FLOAT32_BYTES = 8, 4
 FORECAST_COLUMNS = 8  # of a table of forecasts: times, numbers and names
@@ -16,18 +17,19 @@ GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 MIN_INPUT_WIDTH = 2  # the target and its mask
 
 
-def check_forecast_size(panel: Panel, origins: int) -> None:
+def check_forecast_size(panel: Panel, evaluation: EvaluationSpec) -> None:
     """Check that the tables of forecasts, and the linear baseline, fit the memory.
 
     Args:
         panel: The series, with lookback and horizon.
-        origins: Rolling origins of the evaluation.
+        evaluation: Rolling origins, and the largest number of series that are scored.
 
     Raises:
         SpecError: They take more memory than the machine has.
     """
     lookback, horizon, series = panel.view.lookback, panel.view.horizon, len(panel.ids)
-    rows = series * horizon * (origins + 1)
+    origins, scored = evaluation.windows, min(series, evaluation.max_series)
+    rows = (series + scored * origins) * horizon
     _require(
         rows * FORECAST_COLUMNS * FLOAT64_BYTES,
         f"the forecasts of {series:,} series, windowing.horizon {horizon:,} and evaluation.windows {origins:,} are "

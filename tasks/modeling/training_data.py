@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -10,21 +11,33 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import InputSpec
-from models.data.windows import SPLITS, WindowIndex
+from models.data.windows import SPLITS, WindowIndex, WindowRanges
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.storage.store import Store
 
+RANGE_COLUMNS = ("series", "first", "last", "stride")
+
 
 def load_window_index(windows: Artifact, store: Store) -> WindowIndex:
     """Load the windows table of `cut_windows` as an index."""
-    frame = store.get(windows)
-    codes = frame["split"].map({name: code for code, name in enumerate(SPLITS)})
+    tables = dict(tuple(store.get(windows).groupby("split")))
     return WindowIndex(
-        series=frame["series"].to_numpy(np.int32, copy=True),
-        position=frame["position"].to_numpy(np.int32, copy=True),
-        split=codes.to_numpy(np.int8, copy=True),
+        {
+            part: WindowRanges(*(tables[part][name].to_numpy(np.int32, copy=True) for name in RANGE_COLUMNS))
+            for part in SPLITS
+            if part in tables
+        }
     )
+
+
+def to_windows_table(index: WindowIndex) -> pd.DataFrame:
+    """Return the windows table of an index: a row per range, with the part in the column `split`."""
+    tables = [
+        pd.DataFrame({name: getattr(windows, name) for name in RANGE_COLUMNS}).assign(split=part)
+        for part, windows in index.parts.items()
+    ]
+    return pd.concat(tables, ignore_index=True)
 
 
 def series_starts(clean: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
@@ -41,6 +54,25 @@ def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.Da
     return pd.DataFrame({"unique_id": names[series], "cutoff": cutoffs.reset_index(drop=True)})
 
 
+def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Select the rows of at most `count` series: those whose names have the lowest hashes.
+
+    A series that joins or leaves the table changes the sample by one series, so scores of nights stay comparable.
+
+    Args:
+        rows: A table with unique_id.
+        count: The largest number of series.
+
+    Returns:
+        The rows of these series, renumbered.
+    """
+    names = rows["unique_id"].unique()
+    if len(names) <= count:
+        return rows
+    chosen = sorted(names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())[:count]
+    return rows[rows["unique_id"].isin(chosen)].reset_index(drop=True)
+
+
 def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpec) -> tuple[pd.DataFrame, WindowIndex]:
     """Select what a model may learn from: all rows up to the last validation target, and the windows over them.
 
@@ -54,20 +86,31 @@ def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpe
     Returns:
         The rows, and the training and validation windows, numbered as in these rows.
     """
-    learning = index.split <= SPLITS.index("validation")
-    series, position = index.series[learning], index.position[learning]
+    learning = {name: windows for name, windows in index.parts.items() if name in ("train", "validation")}
     names, starts = series_starts(clean)
-    ends = np.minimum(starts[series] + position + view.horizon, len(clean) - 1)
+    last = [starts[windows.series] + windows.last for windows in learning.values()]
+    ends = np.minimum(np.concatenate(last) + view.horizon, len(clean) - 1)
     part = clean[clean["ds"] <= clean["ds"].iloc[ends].max()] if len(ends) else clean.iloc[:0]
-    renumbered = np.cumsum(names.isin(part["unique_id"])) - 1
-    return part, WindowIndex(renumbered[series].astype(np.int32), position, index.split[learning])
+    renumbered = (np.cumsum(names.isin(part["unique_id"].unique())) - 1).astype(np.int32)
+    parts = {name: replace(windows, series=renumbered[windows.series]) for name, windows in learning.items()}
+    return part, WindowIndex(parts)
 
 
 def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
     """Compute a digest of the values and windows, which does not depend on the file they came from."""
-    rows = pd.util.hash_pandas_object(frame, index=False).to_numpy()
-    windows = (index.series.tobytes(), index.position.tobytes(), index.split.tobytes())
-    return hashlib.sha256(b"".join((rows.tobytes(), *windows, ",".join(frame.columns).encode()))).hexdigest()
+    digest = hashlib.sha256(repr(list(frame.columns)).encode())
+    for table in (frame, to_windows_table(index)):
+        for name in table.columns:
+            column = table[name]
+            if pd.api.types.is_datetime64_any_dtype(column):
+                values = pd.DatetimeIndex(column).as_unit("us").asi8
+            elif pd.api.types.is_numeric_dtype(column):
+                values = column.to_numpy()
+            else:
+                values, texts = pd.factorize(column)
+                digest.update(repr(list(map(str, texts))).encode())
+            digest.update(np.ascontiguousarray(values).data)
+    return digest.hexdigest()
 
 
 def training_cache_key(

@@ -70,8 +70,10 @@ def _type_mismatch(values: pd.Series, column: Column, reading: DatasetSpec) -> s
 
 def _arrow_type(values: pd.Series) -> pa.DataType | None:
     """Return the Arrow type of a column, or None for mixed values, which are checked one by one."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        values = values.cat.categories.to_series()
     try:
-        arrow_type = pa.Array.from_pandas(values).type
+        arrow_type = pa.Array.from_pandas(values if values.dtype == object else values.head(0)).type
     except (pa.ArrowInvalid, pa.ArrowTypeError):
         return None
     return pa.string() if pa.types.is_large_string(arrow_type) else arrow_type

@@ -7,6 +7,7 @@ from tasks.quality import expectations, wide_tables
 from tasks.quality.violations import Violation, violating_rows
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.numbers import parse_numbers
+from tasks.sources.repeats import find_repeats
 
 
 def to_source_columns(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
@@ -50,9 +51,11 @@ def check_key(table: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
     contract = reading.contract
     if contract is None or not contract.key or set(contract.key) == _series_and_time(reading):
         return []
-    repeated = table.duplicated(contract.key) & table[contract.key].notna().all(axis=1)
-    rows = table.loc[repeated, "row"].tolist()
-    if not rows or expectations.uniqueness_rules(set(contract.key), contract):
+    if expectations.uniqueness_rules(set(contract.key), contract):
+        return []
+    repeated = find_repeats(table, contract.key, keep="first")
+    rows = table.loc[repeated & table[contract.key].notna().all(axis=1), "row"].tolist() if repeated.any() else []
+    if not rows:
         return []
     key = ", ".join(contract.key)
     return [Violation("the key is unique", key, contract.row_faults, "repeats the key of an earlier row", rows)]
@@ -85,9 +88,8 @@ def drop_covered_duplicates(
         The duplicates whose rows no rule of the contract reports.
     """
     rules = expectations.uniqueness_rules(_series_and_time(reading), reading.contract) if reading.contract else set()
-    covered = violating_rows(
-        [violation for violation in violations if violation.rule in rules and violation.severity != "info"]
-    )
+    covering = [violation for violation in violations if violation.rule in rules and violation.severity != "info"]
+    covered = set(violating_rows(covering).tolist())
     remaining = [
         duplicate._replace(rows=[row for row in duplicate.rows if row not in covered]) for duplicate in duplicates
     ]
@@ -120,16 +122,21 @@ def stale_series(known: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec
     Returns:
         One violation per service level; an error excludes the stale series, a warning is reported only.
     """
-    newest = known.groupby("unique_id")["ds"].max()
     violations = []
-    for level in _enforced_levels(reading):
+    for level in series_levels(reading):
+        newest = known.groupby("unique_id", observed=True)["ds"].max()
         stale = newest[moment - newest > pd.Timedelta(level.value)]
-        if level.scope == "series" and len(stale):
+        if len(stale):
             severity = "series" if level.severity == "error" else "info"
             reason = f"the newest observation of the series is older than the promised {level.value}"
             rows = known.loc[known["unique_id"].isin(stale.index), "row"].tolist()
             violations.append(Violation(level.property, reading.columns.ds, severity, reason, rows))
     return violations
+
+
+def series_levels(reading: DatasetSpec) -> list[ServiceLevel]:
+    """Return the service levels that each series must keep."""
+    return [level for level in _enforced_levels(reading) if level.scope == "series"]
 
 
 def _enforced_levels(reading: DatasetSpec) -> list[ServiceLevel]:

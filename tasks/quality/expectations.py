@@ -1,5 +1,6 @@
 """Evaluates the quality rules of a contract: which rows, or which series, violate which rule."""
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.bounds import Bound
@@ -8,7 +9,9 @@ from data_contracts.errors import SpecError
 from data_contracts.metrics import ROW_COUNT, UNIQUE
 from data_contracts.rules import QualityRule
 from tasks.quality import gx_suite
-from tasks.quality.violations import Violation
+from tasks.quality.column_rules import RuleResult
+from tasks.quality.violations import Violation, are_rows
+from tasks.sources.repeats import find_repeats
 
 
 def find_rule_violations(frame: pd.DataFrame, contract: Contract, series: str | None = None) -> list[Violation]:
@@ -32,8 +35,7 @@ def find_rule_violations(frame: pd.DataFrame, contract: Contract, series: str | 
     for rule, result in evaluated:
         if result.error:
             raise SpecError(gx_suite.rule_error_message(rule, result.error, contract))
-    ids = frame[series] if series else pd.Series("", index=frame.index)
-    violations = (_to_violation(rule, result, frame, ids) for rule, result in evaluated)
+    violations = (_to_violation(rule, result, frame, series) for rule, result in evaluated)
     return [violation for violation in violations if violation]
 
 
@@ -43,14 +45,12 @@ def uniqueness_rules(columns: set[str], contract: Contract) -> set[str]:
     return {rule.name for rule in unique if set(rule.columns) == columns}
 
 
-def _to_violation(
-    rule: QualityRule, result: gx_suite.RuleResult, frame: pd.DataFrame, ids: pd.Series
-) -> Violation | None:
+def _to_violation(rule: QualityRule, result: RuleResult, frame: pd.DataFrame, series: str | None) -> Violation | None:
     rows = _without_first_of_key(rule, frame, result.rows)
     column = ", ".join(rule.columns) or "the table"
     if rule.scope == "series":
         severity = "series" if rule.severity == "error" else rule.severity
-        rows, observed = _evaluate_by_series(rule, rows, frame, ids)
+        rows, observed = _evaluate_by_series(rule, rows, frame, series)
         return Violation(rule.name, column, severity, rule.sentence + observed, rows) if rows else None
     if rule.allowed is None:
         observed = f" (found {result.observed})" if result.observed is not None and not rows else ""
@@ -64,26 +64,37 @@ def _to_violation(
 
 
 def _evaluate_by_series(
-    rule: QualityRule, rows: list[int], frame: pd.DataFrame, ids: pd.Series
+    rule: QualityRule, rows: list[int], frame: pd.DataFrame, series: str | None
 ) -> tuple[list[int], str]:
     """Apply the rule's bound to each series alone.
 
     Returns:
         The rows at fault, which are all rows of a series that has too few, and the observed count of the first series.
     """
-    keys = ids.astype(object).where(ids.notna(), "")
-    at_fault = frame["row"].isin(rows)
-    sizes, counts = keys.groupby(keys).size(), at_fault.groupby(keys).sum()
+    codes, count = _series_codes(frame, series)
+    at_fault = are_rows(frame, rows)
+    sizes, counts = np.bincount(codes, minlength=count), np.bincount(codes[at_fault], minlength=count)
     allowed = rule.allowed or _bound_of_mostly(rule)
     counted = sizes if rule.expectation == ROW_COUNT else counts
-    failed = [name for name, count in counted.items() if not allowed.admits(int(count), int(sizes[name]))]
+    failed = [code for code in range(count) if sizes[code] and not allowed.admits(int(counted[code]), int(sizes[code]))]
     if not failed:
         return [], ""
-    exceeded = [name for name in failed if allowed.exceeded(int(counts[name]), int(sizes[name])) and counts[name]]
-    chosen = keys.isin(failed) & (at_fault | ~keys.isin(exceeded))
+    exceeded = [code for code in failed if allowed.exceeded(int(counts[code]), int(sizes[code])) and counts[code]]
+    chosen = np.isin(codes, failed) & (at_fault | ~np.isin(codes, exceeded))
     first = failed[0]
     observed = _describe_count(allowed, int(counted[first]), int(sizes[first]), rule)
     return frame.loc[chosen, "row"].tolist(), observed
+
+
+def _series_codes(frame: pd.DataFrame, series: str | None) -> tuple[np.ndarray, int]:
+    """Return the code of each row's series, in the order of their names and 0 for rows without a name."""
+    if series is None:
+        return np.zeros(len(frame), dtype=np.int64), 1
+    names = frame[series]
+    if isinstance(names.dtype, pd.CategoricalDtype):
+        return names.cat.codes.to_numpy().astype(np.int64) + 1, len(names.cat.categories) + 1
+    codes, distinct = pd.factorize(names.fillna(""), sort=True)
+    return codes, len(distinct)
 
 
 def _bound_of_mostly(rule: QualityRule) -> Bound:
@@ -100,6 +111,7 @@ def _describe_count(allowed: Bound, count: int, rows: int, rule: QualityRule) ->
 
 def _without_first_of_key(rule: QualityRule, frame: pd.DataFrame, rows: list[int]) -> list[int]:
     """For a uniqueness rule, drop the first row of each key: only its repeats are at fault."""
-    if rule.expectation not in UNIQUE:
+    if rule.expectation not in UNIQUE or not rows:
         return rows
-    return frame.loc[frame.duplicated(rule.columns) & frame["row"].isin(rows), "row"].tolist()
+    repeats = find_repeats(frame, rule.columns, keep="first")
+    return frame.loc[repeats & are_rows(frame, rows), "row"].tolist()

@@ -49,10 +49,11 @@ def find_extreme_values(values: pd.Series, ids: pd.Series) -> pd.Series:
     """
     sizes = values.abs()
     numbers = sizes.to_numpy(dtype=float, na_value=np.nan)
-    nonzero = numbers[numbers > 0]
-    if not len(nonzero) or nonzero.max() <= min(MAX_MAGNITUDE, MAX_RATIO * nonzero.min()):
+    nonzero = numbers > 0
+    smallest = numbers.min(where=nonzero, initial=np.inf)
+    if numbers.max(where=nonzero, initial=0.0) <= min(MAX_MAGNITUDE, MAX_RATIO * smallest):
         return pd.Series(False, index=values.index)
-    positive = sizes.where(sizes > 0).groupby(ids)
+    positive = sizes.where(sizes > 0).groupby(ids, observed=True)
     limits = (MAX_RATIO * positive.transform("median")).where(positive.transform("count") >= MIN_VALUES)
     return sizes > limits.fillna(MAX_MAGNITUDE).clip(upper=MAX_MAGNITUDE)
 

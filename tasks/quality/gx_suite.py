@@ -2,7 +2,7 @@
 
 import logging
 import re
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,19 +12,16 @@ from data_contracts.errors import SpecError
 from data_contracts.metrics import MISSING
 from data_contracts.property_options import MULTIPLE
 from data_contracts.rules import QualityRule
+from tasks.quality import column_rules
+from tasks.quality.column_rules import RuleResult
 
 OWN_EXPECTATIONS = (MISSING, MULTIPLE)
 LIMIT_ARGUMENTS = ("min_value", "max_value")
+BY_COLUMN = re.compile(
+    r"expect_(column_(values?|pair|max|min|mean|median|stdev|sum|unique|distinct|proportion|quantile)|compound|multi|select)"
+)
+READS_OTHERS = {"row_condition", "condition_parser"}
 LOOKAROUND_OR_BACKREFERENCE = re.compile(r"\(\?[=!<]|\\[1-9]")
-
-
-class RuleResult(NamedTuple):
-    """Result of one rule: whether it holds, the violating rows, the observed value, and why it could not be run."""
-
-    success: bool
-    rows: list[int]
-    observed: Any
-    error: str | None
 
 
 def run_rules(frame: pd.DataFrame, rules: tuple[QualityRule, ...], contract: Contract) -> list[RuleResult]:
@@ -41,9 +38,11 @@ def run_rules(frame: pd.DataFrame, rules: tuple[QualityRule, ...], contract: Con
     Raises:
         SpecError: Great Expectations rejects a rule or returns no result for it.
     """
-    delegated = {number: rule for number, rule in enumerate(rules) if not _is_own(rule)}
-    results = _run_great_expectations(frame, delegated, contract) if delegated else {}
-    results |= {number: _run_own(frame, rule) for number, rule in enumerate(rules) if _is_own(rule)}
+    computed = {number: _compute(frame, rule) for number, rule in enumerate(rules)}
+    results = {number: result for number, result in computed.items() if result is not None}
+    delegated = {number: rule for number, rule in enumerate(rules) if number not in results}
+    if delegated:
+        results |= _run_great_expectations(_columns_of(delegated, frame), delegated, contract)
     if missing := [rule.name for number, rule in enumerate(rules) if number not in results]:
         raise SpecError(
             f"contract {contract.label}: Great Expectations returned no result for {len(missing)} of {len(rules)} "
@@ -54,7 +53,7 @@ def run_rules(frame: pd.DataFrame, rules: tuple[QualityRule, ...], contract: Con
 
 def has_row_results(rule: QualityRule) -> bool:
     """Whether the rule evaluates single rows; otherwise it evaluates a column or the table as a whole."""
-    if _is_own(rule):
+    if _is_own(rule) or column_rules.is_row_rule(rule):
         return True
     from great_expectations.expectations import expectation as kinds
     from great_expectations.expectations.registry import get_expectation_impl
@@ -72,6 +71,26 @@ def _is_own(rule: QualityRule) -> bool:
     """Whether this module evaluates the rule: Arrow's regular expressions have no lookaround and no backreference."""
     unsupported = rule.allowed is not None and LOOKAROUND_OR_BACKREFERENCE.search(str(rule.arguments.get("regex", "")))
     return rule.expectation in OWN_EXPECTATIONS or bool(unsupported)
+
+
+def _compute(frame: pd.DataFrame, rule: QualityRule) -> RuleResult | None:
+    """Evaluate a rule here; None if only Great Expectations can, whose import alone takes seconds."""
+    if _is_own(rule):
+        return _run_own(frame, rule)
+    try:
+        limited = rule.model_copy(update={"arguments": _parse_limits(rule, frame)})
+    except (ValueError, TypeError):  # Great Expectations says what is wrong with the limit
+        return None
+    return column_rules.evaluate(frame, limited)
+
+
+def _columns_of(rules: dict[int, QualityRule], frame: pd.DataFrame) -> pd.DataFrame:
+    """Return `row` and the columns that the rules name, names as text; all columns if a rule may read others."""
+    named = {name for rule in rules.values() for name in rule.columns}
+    if all(BY_COLUMN.match(rule.expectation) and not READS_OTHERS & set(rule.arguments) for rule in rules.values()):
+        frame = frame[[name for name in frame.columns if name in named or name == "row"]]
+    names = [name for name in frame.columns if isinstance(frame[name].dtype, pd.CategoricalDtype)]
+    return frame.astype(dict.fromkeys(names, "str"))
 
 
 def _run_great_expectations(
@@ -138,7 +157,11 @@ def _run_own(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
     values = frame[rule.arguments["column"]]
     if "regex" in rule.arguments:
         pattern = re.compile(rule.arguments["regex"])
-        matches = values.map(lambda value: pd.isna(value) or bool(pattern.search(str(value)))).astype(bool)
+        matches = column_rules.by_distinct_text(
+            values, lambda text: text.map(lambda value: bool(pattern.search(value)))
+        )
+        if matches is None:
+            matches = values.map(lambda value: pd.isna(value) or bool(pattern.search(str(value)))).to_numpy(dtype=bool)
         at_fault = values.notna() & ~matches
     elif rule.expectation == MISSING:
         words = [word for word in rule.arguments["words"] if word is not None]
@@ -148,3 +171,7 @@ def _run_own(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
         at_fault = values.notna() & ~np.isclose(ratio, ratio.round(), rtol=0, atol=1e-9 * np.maximum(1, ratio.abs()))
     rows = frame.loc[at_fault, "row"].tolist()
     return RuleResult(not rows, rows, None, None)
+
+
+def _search(pattern: re.Pattern[str], values: pd.Series) -> pd.Series:
+    return values.map(lambda value: pd.isna(value) or bool(pattern.search(str(value)))).astype(bool)

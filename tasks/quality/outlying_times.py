@@ -11,6 +11,7 @@ import pandas as pd
 from models.data.time_steps import step_width
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.distinct_times import DistinctTimes
 
 MAX_STEPS = 10_000_000
 MIN_SPANS = 5.0  # distance from the body, in spans of the body
@@ -45,35 +46,68 @@ def is_outlying(times: pd.Series, freq: str, series: pd.Series | None = None) ->
     Returns:
         True for each outlying row, on the index of `times`.
     """
-    counts = times.value_counts(sort=False).sort_index()
-    outlying = times.isin(_outlying(counts, freq, placeholders_only=False))
+    distinct = DistinctTimes.of(times)
     if series is None:
+        return pd.Series(distinct.spread(outlying_times(distinct, freq)), index=times.index)
+    return pd.Series(outlying_rows(distinct, freq, series), index=times.index)
+
+
+def outlying_times(times: DistinctTimes, freq: str) -> np.ndarray:
+    """Return which distinct times are outlying in the table as a whole, (m,) bool."""
+    return np.asarray(times.times.isin(_outlying(times.counts, freq, placeholders_only=False)))
+
+
+def outlying_rows(times: DistinctTimes, freq: str, series: pd.Series) -> np.ndarray:
+    """Return which rows are outlying, in the table or in their series, (n,) bool."""
+    outlying = times.spread(outlying_times(times, freq))
+    placeholder = _is_placeholder(times.series).to_numpy()
+    if not placeholder.any():
         return outlying
-    candidates = times.notna() & ~outlying & _is_placeholder(times)
-    for name in series[candidates].unique():
-        rows = (series == name) & ~outlying
-        outlying |= rows & times.isin(_outlying(times[rows].value_counts(sort=False).sort_index(), freq, True))
+    candidates = times.spread(placeholder) & ~outlying
+    codes, _ = pd.factorize(series)
+    concerned = np.isin(codes, np.unique(codes[candidates & (codes >= 0)]))
+    rows = np.flatnonzero(concerned & ~outlying)
+    rows = rows[np.argsort(codes[rows], kind="stable")]
+    for group in np.split(rows, np.flatnonzero(np.diff(codes[rows])) + 1):
+        counts = DistinctTimes(times.times, times.codes[group]).counts
+        outlying[group] = np.isin(times.codes[group], times.times.get_indexer(_outlying(counts, freq, True)))
     return outlying
 
 
-def check_outlying_times(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation]:
-    """Find rows far from all others, and rows so far away that the grid between them would not fit in memory."""
-    alone = is_outlying(frame["ds"], reading.freq, frame["unique_id"])
-    others = frame["ds"][~alone]
-    early = (others.max() - others) / step_width(reading.freq) > MAX_STEPS
-    far = ~early & others.notna() if 2 * early.sum() > others.notna().sum() else early
+def check_outlying_times(
+    frame: pd.DataFrame, reading: DatasetSpec, times: DistinctTimes | None = None
+) -> list[Violation]:
+    """Find rows far from all others, and rows so far away that the grid between them would not fit in memory.
+
+    Args:
+        frame: The parsed rows, with `row`, unique_id and ds (UTC).
+        reading: How the source is read.
+        times: The distinct times of the rows, if they are known.
+
+    Returns:
+        The violations of the rows.
+    """
+    times = DistinctTimes.of(frame["ds"]) if times is None else times
+    alone = outlying_rows(times, reading.freq, frame["unique_id"])
+    others = times.where(~alone).counts
+    age = np.asarray((others.index.max() - times.times) / step_width(reading.freq))
+    too_old = age > MAX_STEPS if len(others) else np.zeros(len(times.times), dtype=bool)
+    early = times.spread(too_old) & ~alone
+    most_are_early = bool(early.any()) and 2 * int(early.sum()) > int(others.sum())
+    far = times.spread(~too_old) & ~alone if most_are_early else early
     violations = []
     if alone.any():
-        times = ", ".join(_format(time) for time in sorted(frame.loc[alone, "ds"].unique())[:MAX_LISTED_TIMES])
+        stamps = ", ".join(_format(time) for time in sorted(frame.loc[alone, "ds"].unique())[:MAX_LISTED_TIMES])
+        first, last = others.index.min(), others.index.max()
         reason = (
-            f"{times} lies far from the other times, {_format(others.min())} to {_format(others.max())}; correct the "
+            f"{stamps} lies far from the other times, {_format(first)} to {_format(last)}; correct the "
             "date or remove the row in the source, or send such rows to quarantine with a contract (rowFaults: warning)"
         )
         violations.append(_violation(frame.loc[alone, "row"], reason, reading))
     if far.any():
-        side = "before the newest time" if far is early else "after most times"
+        side = "after most times" if most_are_early else "before the newest time"
         reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} {side}"
-        violations.append(_violation(frame.loc[far[far].index, "row"], reason, reading))
+        violations.append(_violation(frame.loc[far, "row"], reason, reading))
     return violations
 
 

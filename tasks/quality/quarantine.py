@@ -4,12 +4,13 @@ import io
 import re
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.errors import SpecError
-from tasks.quality.violations import Violation
+from tasks.quality.violations import Violation, are_rows
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.spec import SourceSpec
 
@@ -40,18 +41,31 @@ def to_quarantine_table(raw: pd.DataFrame, violations: list[Violation]) -> pd.Da
         One row per rejected row or cell: `row` (its number in the source), `rule` and `reason`, each joined with "; "
         if it broke several rules, and all its columns as text.
     """
-    by_violation = pd.DataFrame(
-        [(row, item.rule, f"{item.column}: {item.reason}") for item in violations for row in item.rows],
-        columns=["row", "rule", "reason"],
-    )
-    by_row = by_violation.groupby("row", as_index=False).agg({"rule": _join_distinct, "reason": _join_distinct})
-    text = raw[raw["row"].isin(by_row["row"])].copy()
+    by_row = _rules_by_row(violations)
+    text = raw[are_rows(raw, by_row["row"].to_numpy())].copy()
     for name in text.columns.drop("row"):
         text[name] = text[name].map(str, na_action="ignore").astype("str")
     table = by_row.merge(text, "left", "row", suffixes=("", SOURCE_SUFFIX))
     if "source_row" in table:
         table["row"] = table.pop("source_row")
     return table.astype({"row": "int64", "rule": "str", "reason": "str"})
+
+
+def _rules_by_row(violations: list[Violation]) -> pd.DataFrame:
+    """Return row, rule and reason, one line per rejected row, ascending; those of several rules are joined."""
+    numbers = np.repeat(np.arange(len(violations)), [len(item.rows) for item in violations])
+    rows = np.concatenate([np.asarray(item.rows, dtype=np.int64) for item in violations])
+    order = np.argsort(rows, kind="stable")
+    by_row = pd.DataFrame({"row": rows[order], "number": numbers[order]})
+    words = pd.DataFrame(
+        {"rule": [item.rule for item in violations], "reason": [f"{item.column}: {item.reason}" for item in violations]}
+    )
+    several = by_row["row"].duplicated(keep=False)
+    single, shared = (part.join(words, on="number") for part in (by_row[~several], by_row[several]))
+    if len(shared):
+        shared = shared.groupby("row", as_index=False).agg({"rule": _join_distinct, "reason": _join_distinct})
+        single = pd.concat([single, shared]).sort_values("row", kind="stable")
+    return single[["row", "rule", "reason"]].reset_index(drop=True)
 
 
 def _join_distinct(values: pd.Series) -> str:

@@ -40,7 +40,8 @@ def parse_rows(raw: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, l
         *_parse_contract_columns(raw, frame, reading),
     ]
     for name in reading.text_columns:  # after their values are checked: models read static columns as text
-        frame[name] = raw[name].map(str, na_action="ignore").astype("str")
+        is_text = isinstance(raw[name].dtype, pd.StringDtype)
+        frame[name] = raw[name] if is_text else raw[name].map(str, na_action="ignore").astype("str")
     return frame, [
         Violation(rule, column, reading.row_faults, reason, raw.loc[at_fault, "row"].tolist())
         for rule, column, reason, at_fault in checks
@@ -59,7 +60,7 @@ def _parse_times(raw: pd.DataFrame, frame: pd.DataFrame, reading: DatasetSpec) -
     column, unreadable = reading.columns.ds, frame["ds"].isna()
     ambiguous = unreadable & reading.find_clock_changes(raw["ds"]) if unreadable.any() else unreadable
     naive = is_naive(raw["ds"], reading.contract_column(column))
-    mostly = unreadable.mean() > MAX_UNREADABLE_SHARE
+    mostly = unreadable.any() and unreadable.mean() > MAX_UNREADABLE_SHARE
     advice = f"; {text}" if mostly and (text := reading.advise_time(raw["ds"])) else ""
     checks: list[Check] = [
         ("ds is a time", column, f"must be a valid time{advice}", unreadable & ~ambiguous),
@@ -116,9 +117,21 @@ def find_duplicates(frame: pd.DataFrame, reading: DatasetSpec) -> list[Violation
 
 
 def _normalize_names(ids: pd.Series) -> tuple[pd.Series, pd.Series]:
-    """Return the names in NFC and which rows have no usable name; each distinct name is checked once."""
-    codes, values = pd.factorize(ids)
+    """Return the names in NFC, as sorted categories, and which rows have no usable name; each name is checked once."""
+    codes, values = _factorize(ids)
     names = [unicodedata.normalize("NFC", format_name(value) or "") for value in values]
     unfit = [not name.strip() or any(unicodedata.category(letter) == "Cc" for letter in name) for name in names]
-    normalized = pd.Series([*names, None], dtype="str").take(codes).set_axis(ids.index)
-    return normalized, pd.Series(np.array([*unfit, True])[codes], index=ids.index)
+    distinct = sorted({names[code] for code in np.unique(codes[codes >= 0])})
+    rank = {name: index for index, name in enumerate(distinct)}
+    index = np.array([*(rank.get(name, -1) for name in names), -1], dtype=np.int32)
+    categories = pd.Index(distinct, dtype="str")
+    normalized = pd.Categorical.from_codes(index[codes], categories=categories)
+    at_fault = np.array([*unfit, True])[codes]
+    return pd.Series(normalized, index=ids.index), pd.Series(at_fault, index=ids.index)
+
+
+def _factorize(ids: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """Return the code of each value, -1 for a missing one, and the distinct values."""
+    if isinstance(ids.dtype, pd.CategoricalDtype):
+        return ids.cat.codes.to_numpy(), ids.cat.categories
+    return pd.factorize(ids)

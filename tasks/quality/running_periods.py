@@ -8,6 +8,7 @@
 import pandas as pd
 
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.distinct_times import DistinctTimes
 from tasks.sources.values import format_value
 
 MAX_LISTED_STAMPS = 3
@@ -55,8 +56,9 @@ def has_arrived(frame: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec)
         True for each such row, on the index of `frame`. If covariates are known ahead, a row of the period that runs
         may be a plan only, and does not count.
     """
-    observed = frame["y"].notna() & frame["ds"].notna() & reading.has_ended(frame["ds"], moment)
-    return observed if reading.features.known_columns else observed | reading.is_running(frame["ds"], moment)
+    times = DistinctTimes.of(frame["ds"])
+    observed = frame["y"].notna() & times.spread(reading.ended_times(times, moment))
+    return observed if reading.features.known_columns else observed | times.spread(reading.running_times(times, moment))
 
 
 def newest_arrival(cutoff: pd.Timestamp, held: pd.DataFrame, reading: DatasetSpec) -> pd.Timestamp:

@@ -14,6 +14,7 @@ from tasks.engine.machine_memory import format_bytes, memory_limit
 from tasks.quality.fitting_frequency import suggest_frequency
 from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
+from tasks.sources.distinct_times import DistinctTimes
 from tasks.sources.times.local_midnight import advise_zone
 
 MAX_OFF_GRID_SHARE = 0.2  # of the rows: with more, freq is wrong rather than the rows
@@ -21,9 +22,22 @@ VALUE_BYTES = 8
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
 
 
-def check_alignment(frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: DatasetSpec) -> list[Violation]:
-    """Find rows whose time lies between two steps of the grid."""
-    off_grid = frame["ds"].notna() & ~frame["ds"].isin(grid)
+def check_alignment(
+    frame: pd.DataFrame, grid: pd.DatetimeIndex, reading: DatasetSpec, times: DistinctTimes | None = None
+) -> list[Violation]:
+    """Find rows whose time lies between two steps of the grid.
+
+    Args:
+        frame: The parsed rows, with `row`, unique_id and ds (UTC).
+        grid: The steps.
+        reading: How the source is read.
+        times: The distinct times of the rows, if they are known.
+
+    Returns:
+        The violation of these rows, if there are any.
+    """
+    times = DistinctTimes.of(frame["ds"]) if times is None else times
+    off_grid = times.spread(~times.times.isin(grid))
     if not off_grid.any():
         return []
     pattern = "%a %H:%M" if step_width(reading.freq) < DAY else "%a %Y-%m-%d"
@@ -51,12 +65,18 @@ def ended_series(frame: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec
     Returns:
         The series, sorted; empty if the pipeline has no known covariates.
     """
-    last = frame.groupby("unique_id")["ds"].max()
-    return sorted(last[last < cutoff].index) if reading.features.known_columns else []
+    if not reading.features.known_columns:
+        return []
+    last = frame.groupby("unique_id", observed=True)["ds"].max()
+    return sorted(last[last < cutoff].index)
 
 
 def reindex_to_grid(
-    frame: pd.DataFrame, grid: pd.DatetimeIndex, cutoff: pd.Timestamp, reading: DatasetSpec
+    frame: pd.DataFrame,
+    grid: pd.DatetimeIndex,
+    cutoff: pd.Timestamp,
+    reading: DatasetSpec,
+    times: DistinctTimes | None = None,
 ) -> pd.DataFrame:
     """Put a panel on its grid, with missing values for gaps.
 
@@ -65,43 +85,69 @@ def reindex_to_grid(
         grid: The grid from the first row to a horizon past the last.
         cutoff: The last observation.
         reading: How the source is read.
+        times: The distinct times of the rows, if they are known.
 
     Returns:
         unique_id, ds, y, covariates and static columns: each step of each series from its first row to the cutoff, and
-        the horizon if covariates are known ahead. A static value is the last one of its series.
+        the horizon if covariates are known ahead. Names and static values are categories; a static value is the last
+        one of its series.
 
     Raises:
         SpecError: The grid does not fit the memory of the machine.
     """
     newest = int(grid.get_loc(cutoff)) + 1
     end = newest + (reading.horizon if reading.features.known_columns else 0)
-    steps = grid.get_indexer(frame["ds"])
-    frame, steps = frame[steps < end], steps[steps < end]
-    first = pd.Series(steps).groupby(frame["unique_id"].to_numpy()).min().sort_index()
-    first = first[first < newest]  # a series that begins after the cutoff is not known yet
-    begins = first.to_numpy()
-    lengths = np.where(first.index.isin(ended_series(frame, cutoff, reading)), newest, end) - begins
+    times = DistinctTimes.of(frame["ds"]) if times is None else times
+    steps = np.append(grid.get_indexer(times.times), -1)[times.codes]
+    if not (steps < end).all():
+        frame, steps = frame[steps < end], steps[steps < end]
+    codes, names = _series_of(frame)
+    first = np.full(len(names), newest)
+    np.minimum.at(first, codes, steps)
+    present = np.flatnonzero(first < newest)  # a series that begins after the cutoff is not known yet
+    lengths = np.where(names[present].isin(ended_series(frame, cutoff, reading)), newest, end) - first[present]
     _require_memory(lengths, reading)
     starts = np.cumsum(lengths) - lengths
-    inside = np.arange(lengths.sum()) - np.repeat(starts, lengths)
     filled = pd.DataFrame(
         {
-            "unique_id": pd.Series(first.index, dtype="str").repeat(lengths).reset_index(drop=True),
-            "ds": grid[np.repeat(begins, lengths) + inside],
+            "unique_id": pd.Categorical.from_codes(np.repeat(present.astype(np.int32), lengths), categories=names),
+            "ds": grid[np.arange(lengths.sum()) - np.repeat(starts - first[present], lengths)],
         }
     )
-    codes = first.index.get_indexer(frame["unique_id"])
-    known = codes >= 0
-    rows = (starts[codes] + steps - begins[codes])[known]
+    known = first[codes] < newest
+    if not known.all():
+        frame, codes, steps = frame[known], codes[known], steps[known]
+    offsets = np.zeros(len(names), dtype=np.int64)
+    offsets[present] = starts - first[present]
+    rows = offsets[codes] + steps
     for name in ("y", *reading.numeric_covariates):
         values = np.full(len(filled), np.nan)
-        values[rows] = frame[name].to_numpy(dtype="float64", na_value=np.nan)[known]
+        values[rows] = frame[name].to_numpy(dtype="float64", na_value=np.nan)
         filled[name] = values
-    history = frame.sort_values("ds") if reading.text_columns else frame
     for name in reading.text_columns:
-        known = history.dropna(subset=[name]).groupby("unique_id")[name].last()
-        filled[name] = filled["unique_id"].map(known).astype("str")
+        newest_values = _newest_values(frame[name], codes, steps, len(names))
+        filled[name] = newest_values.take(filled["unique_id"].cat.codes.to_numpy()).set_axis(filled.index)
     return filled
+
+
+def _series_of(frame: pd.DataFrame) -> tuple[np.ndarray, pd.Index]:
+    """Return the code of each row's series and the names, sorted; the parsed rows have categories already."""
+    names = frame["unique_id"]
+    if isinstance(names.dtype, pd.CategoricalDtype):
+        return names.cat.codes.to_numpy(), names.cat.categories
+    codes, distinct = pd.factorize(names, sort=True)
+    return codes, pd.Index(distinct, dtype="str")
+
+
+def _newest_values(values: pd.Series, codes: np.ndarray, steps: np.ndarray, count: int) -> pd.Series:
+    """Return the last value of each series that is not missing, as categories."""
+    present = np.flatnonzero(values.notna())
+    last = np.full(count, -2)
+    np.maximum.at(last, codes[present], steps[present])
+    chosen = present[steps[present] == last[codes[present]]]
+    newest = pd.Series(None, index=range(count), dtype="str")
+    newest.iloc[codes[chosen]] = values.iloc[chosen].to_numpy()
+    return newest.astype("category")
 
 
 def _require_memory(lengths: np.ndarray, reading: DatasetSpec) -> None:
@@ -119,14 +165,19 @@ def check_density(
     clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes
 ) -> list[Violation]:
     """Report a table with few values per open step: freq or a time may be wrong, or a missing row may mean zero."""
-    past = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
-    past = past[past["y"].notna() | ~closed.contains(past["unique_id"], past["ds"])]
-    share = past["y"].isna().mean()
-    if share <= MAX_GAP_SHARE:
+    missing = clean["y"].isna().to_numpy()
+    past = (clean["ds"] <= cutoff).to_numpy()
+    gaps = clean.loc[missing & past, ["unique_id", "ds"]]
+    is_closed = closed.contains(gaps["unique_id"], gaps["ds"])
+    steps, gaps = int(past.sum()) - int(is_closed.sum()), gaps[~is_closed]
+    share = len(gaps) / steps if steps else np.nan
+    if not share > MAX_GAP_SHARE:
         return []
-    counts = past["y"].isna().groupby(past["unique_id"]).sum()
+    counts = gaps["unique_id"].value_counts(sort=False).sort_index()
     name = str(counts.idxmax())
-    begins = past.loc[past["unique_id"] == name, "ds"].min()
+    opened = clean[(clean["unique_id"] == name).to_numpy() & past]
+    opened = opened[opened["y"].notna() | ~closed.contains(opened["unique_id"], opened["ds"])]
+    begins = opened["ds"].min()
     reason = (
         f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which "
         f"begins at {begins:%Y-%m-%d %H:%M}; if a missing row means zero, write `cleaning: {{fill: {{y: zero}}}}`"
@@ -149,6 +200,8 @@ def check_future_covariates(
         The panel without the horizon of series that lack values, these series, which are not forecast, and the
         violations: an error if every series lacks values, otherwise a warning.
     """
+    if not reading.features.known_columns:
+        return clean, [], []
     ahead = clean[clean["ds"] > cutoff]
     ahead = ahead if closed is None else ahead[~closed.contains(ahead["unique_id"], ahead["ds"])]
     incomplete = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tasks.sources.values import format_value
@@ -25,9 +26,17 @@ class Violation(NamedTuple):
     rows: list[int]
 
 
-def violating_rows(violations: list[Violation]) -> set[int]:
-    """Return the row numbers of all violations."""
-    return {row for violation in violations for row in violation.rows}
+def violating_rows(violations: list[Violation]) -> np.ndarray:
+    """Return the distinct row numbers of all violations, ascending, as int64."""
+    rows = [np.asarray(violation.rows, dtype=np.int64) for violation in violations]
+    return np.unique(np.concatenate(rows)) if rows else np.empty(0, dtype=np.int64)
+
+
+def are_rows(frame: pd.DataFrame, rows: np.ndarray | list[int]) -> np.ndarray:
+    """Return which rows of a frame have one of these row numbers, (n,) bool."""
+    if not len(rows):
+        return np.zeros(len(frame), dtype=bool)
+    return np.isin(frame["row"].to_numpy(), np.asarray(rows, dtype=np.int64))
 
 
 def exclude_series(frame: pd.DataFrame, violations: list[Violation]) -> tuple[tuple[str, ...], list[Violation]]:
@@ -46,7 +55,7 @@ def exclude_series(frame: pd.DataFrame, violations: list[Violation]) -> tuple[tu
     rejections = []
     for violation in violations:
         if violation.severity == "series":
-            at_fault = frame["row"].isin(violation.rows)
+            at_fault = are_rows(frame, violation.rows)
             series = set(frame.loc[at_fault, "unique_id"].dropna())
             rest = frame.loc[frame["unique_id"].isin(series) & ~at_fault, "row"].tolist()
             reason = f"another row of the series is at fault: {violation.reason}"
@@ -67,7 +76,7 @@ def describe_violation(violation: Violation, raw: pd.DataFrame) -> str:
     """
     if not violation.rows:
         return f"rule {violation.rule!r}, column {violation.column!r}: {violation.reason}"
-    at_fault = raw[raw["row"].isin(violation.rows)]
+    at_fault = raw[are_rows(raw, violation.rows)]
     rows = at_fault["source_row"].tolist() if "source_row" in raw else violation.rows
     series = [format_value(name) for name in at_fault["unique_id"].drop_duplicates().head(MAX_NAMED_SERIES)]
     more = at_fault["unique_id"].nunique(dropna=False) - len(series)

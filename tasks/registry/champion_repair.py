@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from data_contracts.errors import NightcastError, redact
 from data_contracts.spec import Spec
-from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.engine.cached_only import computes_nothing
+from tasks.modeling.candidate import Candidate, load_bundle, read_bundle
 from tasks.registry.mlflow_registry import WEIGHTS_FILE, ModelRegistry, TrackingSettings
 from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.store import Store
@@ -36,9 +37,12 @@ class ChampionCheck(Spec):
 
 
 def champion_fault(champion: Candidate, store: Store) -> str:
-    """Return why the bundle of a champion cannot be used; empty if it is intact."""
+    """Return why the bundle of a champion cannot be used; empty if it is intact.
+
+    Its golden forecast is replayed, which loads torch, except in a run that computes no forecast.
+    """
     try:
-        load_bundle(champion, store)
+        (read_bundle if computes_nothing() else load_bundle)(champion, store)
     except (NightcastError, ValidationError) as error:
         return str(error).partition(". ")[0]
     return ""

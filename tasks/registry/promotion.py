@@ -9,7 +9,6 @@ import math
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from scipy import stats
 
 from data_contracts.spec import SettingsSpec, Spec
 
@@ -47,6 +46,8 @@ def diebold_mariano_p_value(challenger: np.ndarray, champion: np.ndarray, overla
         The p-value; 1.0 if there are fewer pairs than the test needs, or a loss is not finite. Source: Diebold and
         Mariano 1995, with the small-sample correction of Harvey, Leybourne and Newbold 1997.
     """
+    from scipy import stats  # takes a second, and only a night that decides needs it
+
     gains = champion - challenger
     count = len(gains)
     if count < max(3, overlap + 1) or not (np.isfinite(champion) & np.isfinite(challenger)).all():

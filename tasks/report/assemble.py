@@ -77,6 +77,7 @@ def collect_report_data(
         warnings=list_other_warnings(results),
         failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
         leaderboard=board,
+        sample=results.evaluated.sample if isinstance(results.evaluated, EvaluationResult) else "",
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
         by_hand=results.by_hand,

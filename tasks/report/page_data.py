@@ -76,6 +76,7 @@ class ReportData:
     leaderboard: pd.DataFrame  # model_name, role, mase, wql, mae, rmse, smape, coverage; best first
     metric: str
     decision: str
+    sample: str = ""  # how many of the series were scored, if not all were
     changes: tuple[HealthRow, ...] = ()  # since the night before
     target: str = ""
     about: PageContext = field(default_factory=PageContext)

@@ -39,14 +39,14 @@ def list_without_forecast(
     table = store.get(forecasted.table, ["unique_id"]) if forecasted.table.rows else pd.DataFrame({"unique_id": []})
     clean = store.get(validated.clean, ["unique_id", "ds", "y"])
     rejected = store.get(validated.quarantine, ["unique_id"]) if validated.quarantine else table
-    in_clean, in_quarantine = set(clean["unique_id"]), set(rejected["unique_id"].dropna())
+    in_clean, in_quarantine = set(clean["unique_id"].unique()), set(rejected["unique_id"].dropna().unique())
     in_raw = {_normalize(name) for name in store.get(raw, ["unique_id"])["unique_id"].dropna().unique()}
     before = {name: night for vintage in past for name, night in _series_of(vintage, store).items()}
     newest = clean[clean["y"].notna()].groupby("unique_id")["ds"].max().to_dict()
     recent = clean.loc[clean["ds"] <= pd.Timestamp(validated.cutoff), "ds"].drop_duplicates().nlargest(lookback).min()
     unused = set(validated.health.set_aside)
     silent = {*validated.health.ended, *forecasted.left_out}
-    missing = in_clean.union(in_raw, in_quarantine, before, unused, silent) - set(table["unique_id"]) - {""}
+    missing = in_clean.union(in_raw, in_quarantine, before, unused, silent) - set(table["unique_id"].unique()) - {""}
     groups: tuple[tuple[Cause, set[str], str], ...] = (
         ("not finite", set(forecasted.not_finite), "no model gives it a finite forecast"),
         ("quarantined", unused, "a rule excluded it: all its rows are in quarantine"),

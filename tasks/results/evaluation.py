@@ -15,12 +15,21 @@ class EvaluationResult(Spec):
     excluded: tuple[ExcludedCandidate, ...] = ()
     lead: int = 1
     """Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap."""
+    series: int = 0
+    """Number of series that were scored; 0 if an earlier release did not count them."""
+    of_series: int = 0
+    """Number of series that could have been scored."""
     summary: str = ""
 
     @property
     def excluded_challengers(self) -> tuple[str, ...]:
         """Labels of the challengers that were not compared."""
         return tuple(model.candidate.label for model in self.excluded if model.candidate.role == "challenger")
+
+    @property
+    def sample(self) -> str:
+        """How many of the series were scored, if not all were; else empty."""
+        return f"{self.series:,} of {self.of_series:,} series" if self.series < self.of_series else ""
 
     @property
     def sentence(self) -> str:

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from models.diagnostics.memory import Memory
+from models.diagnostics.measurements import Memory
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import ExtremeValue
 from tasks.results.evaluation import EvaluationResult

@@ -13,7 +13,7 @@ from models.training.recipe import Recipe
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS
-from tasks.modeling.scores import losses_by_origin
+from tasks.modeling.scores import losses_by_origin, read_models
 from tasks.registry.promotion import PromotionDecision, PromotionSpec, decide_promotion
 from tasks.results.steps import EvaluationResult, RunContext, TrainingResult
 from tasks.search.search import SearchResult
@@ -92,7 +92,7 @@ def compare_on_test(
     Returns:
         The outcome. `better` is true only if the search found a new configuration and it passes the test.
     """
-    losses = losses_by_origin(store.get(evaluated.backtest), metric)
+    losses = losses_by_origin(read_models(evaluated.backtest, store), metric)
     scores = store.get(evaluated.scores).sort_values(metric, ignore_index=True)
     ranked = {str(row["model_name"]): float(row[metric]) for _, row in scores.iterrows()}
     tuned = [name for name in ranked if name.endswith(TUNED_SUFFIX)]

@@ -9,6 +9,7 @@ from data_contracts.spec import SettingsSpec
 from models.data.closed_times import ClosedSetting
 from models.data.imputation import Fill
 from models.data.opening_hours import parse_closed
+from tasks.sources.repeats import find_repeats
 
 KEY = ["unique_id", "ds"]
 
@@ -45,8 +46,10 @@ def is_dropped(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Series:
     """Return which rows are duplicates that are not used."""
     if cleaning.repeated in ("mean", "sum"):
         return pd.Series(False, index=frame.index)
-    has_key = frame["ds"].notna() & frame["unique_id"].notna()
-    return frame.duplicated(KEY, keep="last" if cleaning.repeated == "last" else "first") & has_key
+    repeated = find_repeats(frame, KEY, keep="last" if cleaning.repeated == "last" else "first")
+    if not repeated.any():
+        return pd.Series(repeated, index=frame.index)
+    return repeated & frame["ds"].notna() & frame["unique_id"].notna()
 
 
 def aggregate_duplicates(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.DataFrame:
@@ -59,10 +62,12 @@ def aggregate_duplicates(frame: pd.DataFrame, cleaning: CleaningSpec) -> pd.Data
     Returns:
         The rows with the mean of each number (the sum of y), and the first value of other columns.
     """
-    if cleaning.repeated not in ("mean", "sum") or not frame.duplicated(KEY).any():
+    if cleaning.repeated not in ("mean", "sum"):
         return frame
-    unique = ~frame.duplicated(KEY, keep=False)
-    groups = frame[~unique].groupby(KEY, sort=False)
+    unique = ~find_repeats(frame, KEY, keep=False)
+    if unique.all():
+        return frame
+    groups = frame[~unique].groupby(KEY, sort=False, observed=True)
     numbers = [name for name in frame.columns if frame[name].dtype == "float64"]
     others = groups[[name for name in frame.columns if name not in (*KEY, *numbers)]].first()
     aggregates = groups[numbers].mean()

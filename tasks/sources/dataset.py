@@ -2,6 +2,7 @@
 
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 
@@ -13,6 +14,7 @@ from models.data.time_steps import Stamps, default_stamps, period_begins, period
 from tasks.sources import unpivot
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.columns_spec import RESERVED_COLUMNS, ColumnsSpec
+from tasks.sources.distinct_times import DistinctTimes
 from tasks.sources.spec import SourceSpec
 from tasks.sources.times.time_advice import advise
 from tasks.sources.times.time_columns import parts_of, with_joint_column
@@ -62,6 +64,17 @@ class DatasetSpec(Spec):
     def is_running(self, times: pd.Series, moment: pd.Timestamp) -> pd.Series:
         """Return whether the period of each stamp has begun before `moment` and is not over."""
         return ~self.has_ended(times, moment) & (period_begins(times, self.freq, self.stamps) < moment)
+
+    def ended_times(self, times: DistinctTimes, moment: pd.Timestamp) -> np.ndarray:
+        """Return `has_ended` for each distinct time."""
+        counts = times.counts if self.calendar_steps else None
+        return ~np.asarray(period_ends(times.series, self.freq, self.stamps, counts) > moment)
+
+    def running_times(self, times: DistinctTimes, moment: pd.Timestamp) -> np.ndarray:
+        """Return `is_running` for each distinct time."""
+        counts = times.counts if self.calendar_steps else None
+        begun = np.asarray(period_begins(times.series, self.freq, self.stamps, counts) < moment)
+        return begun & ~self.ended_times(times, moment)
 
     def parse_times(self, values: pd.Series, column: Column | None = None, ids: pd.Series | None = None) -> pd.Series:
         """Parse times of a column.

@@ -6,12 +6,11 @@ import zlib
 from collections.abc import Iterator
 
 import pyarrow as pa
-from sqlalchemy.exc import SQLAlchemyError
 
 from data_contracts.errors import ContractBroken, NightcastError, SourceUnreadable, SpecError
 from tasks.sources.addresses import private_address_error, record_refusals
 from tasks.sources.limits import UnsuitablePath
-from tasks.sources.missing import SourceUnreachable, is_absence, is_unreachable, missing_source
+from tasks.sources.missing import SourceUnreachable, is_absence, is_database_error, is_unreachable, missing_source
 from tasks.sources.secrets import Secrets, resolve_secrets
 from tasks.sources.spec import SourceSpec
 
@@ -79,13 +78,13 @@ def _describe(error: Exception) -> str:
         return str(error)
     if isinstance(error, MemoryError):
         return "reading it takes more memory than there is; name fewer columns, or shorten the history"
-    if isinstance(error, SQLAlchemyError):
+    if is_database_error(error):
         return f"the database says: {_first_line(getattr(error, 'orig', None) or error)}"
     return ""
 
 
 def _describe_refusal(error: Exception, source: SourceSpec) -> str:
-    if isinstance(error, SQLAlchemyError):
+    if is_database_error(error):
         return _describe(error)
     cause = error.__cause__ if isinstance(error, FileNotFoundError) and error.__cause__ else error
     return f"it can't be read as {source.kind}: {type(cause).__name__}: {_first_line(cause)}"

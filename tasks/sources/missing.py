@@ -2,11 +2,10 @@
 
 import difflib
 import errno
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
-
-from sqlalchemy.exc import DBAPIError
 
 from data_contracts.errors import NightcastError, SourceUnreadable, SpecError
 from tasks.sources.spec import SourceSpec
@@ -39,6 +38,12 @@ class SourceUnreachable(SourceUnreadable):
     headline = "The source cannot be reached: nothing new was published."
     advice = "Check its server, the network and the credentials, then run the same night again."
     summary = f"cannot be reached. {advice} Nothing new was published:"
+
+
+def is_database_error(error: BaseException, kind: str = "SQLAlchemyError") -> bool:
+    """Return whether SQLAlchemy raised an error of this class. It is imported by then, and takes half a second."""
+    errors = sys.modules.get("sqlalchemy.exc")
+    return errors is not None and isinstance(error, getattr(errors, kind))
 
 
 def missing_source(source: SourceSpec, error: Exception) -> NightcastError:
@@ -106,9 +111,11 @@ def is_absence(error: BaseException) -> bool:
 
 def is_unreachable(error: BaseException) -> bool:
     """Return whether a server did not answer or refused this user."""
-    if isinstance(error, DBAPIError):
-        message = str(error.orig).lower()
-        return error.connection_invalidated or any(word in message for word in DATABASE_REFUSALS)
+    if is_database_error(error, "DBAPIError"):
+        message = str(getattr(error, "orig", "")).lower()
+        return bool(getattr(error, "connection_invalidated", False)) or any(
+            word in message for word in DATABASE_REFUSALS
+        )
     if isinstance(error, FileNotFoundError):
         return error.__cause__ is not None and not is_absence(error)
     if isinstance(error, ConnectionError | TimeoutError | PermissionError):

@@ -85,7 +85,7 @@ def parse_numbers(values: pd.Series, style: NumberFormat = PLAIN_NUMBERS) -> Par
     if style.missing:
         numbers = numbers.mask(numbers.isin(style.missing_numbers))
     infinite = pd.Series(np.isinf(numbers.to_numpy()), index=values.index)
-    return ParsedNumbers(numbers.mask(infinite), invalid, infinite)
+    return ParsedNumbers(numbers.mask(infinite) if infinite.any() else numbers, invalid, infinite)
 
 
 def as_text(values: pd.Series) -> pd.Series:

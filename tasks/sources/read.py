@@ -3,11 +3,10 @@
 import hashlib
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from tasks.sources.databases.sql_reader import read_sql
-from tasks.sources.databases.sql_watermark import Watermark
 from tasks.sources.errors import translate_errors
 from tasks.sources.files.csv_reader import read_csv
 from tasks.sources.files.excel_reader import read_excel
@@ -19,6 +18,9 @@ from tasks.sources.files.parquet_reader import FORMATS, read_parquet
 from tasks.sources.limits import within_timeout
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
+
+if TYPE_CHECKING:
+    from tasks.sources.databases.sql_watermark import Watermark
 
 FILE_READERS: dict[str, Callable[..., pa.Table]] = {
     "csv": read_csv,
@@ -33,7 +35,7 @@ def read_source(
     source: SourceSpec,
     columns: Columns = None,
     as_of: datetime | None = None,
-    since: Watermark | None = None,
+    since: "Watermark | None" = None,
     optional: Collection[str] | None = (),
 ) -> pa.Table:
     """Read a source.
@@ -61,7 +63,7 @@ def _read(
     source: SourceSpec,
     choose: Callable[[list[str]], list[str]],
     as_of: datetime,
-    since: Watermark | None,
+    since: "Watermark | None",
     optional: Collection[str] | None,
 ) -> pa.Table:
     with translate_errors(source) as resolved:
@@ -71,6 +73,8 @@ def _read(
         if ready.kind in LAKE_PACKAGES:
             return read_lake_table(ready, choose)
         if ready.kind == "sql":
+            from tasks.sources.databases.sql_reader import read_sql  # takes half a second, and files do not need it
+
             return read_sql(ready, choose, as_of, since)
         return read_callable(ready, choose, as_of)
 

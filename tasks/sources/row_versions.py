@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+MAX_CELLS_PER_ROW, MIN_CELLS = 8, 1 << 20  # a table of series by times that is larger is not laid out
 ORDER = ("unique_id", "ds", "known_at", "target", "y")
 
 
@@ -21,10 +22,20 @@ def is_superseded(ids: pd.Series, times: pd.Series, known: pd.Series) -> pd.Seri
     Returns:
         True for a superseded row. A row in which one of the three is missing supersedes nothing.
     """
-    names = ids.map(lambda name: unicodedata.normalize("NFC", str(name)), na_action="ignore")
-    valid = names.notna() & times.notna() & known.notna()
-    newest = known[valid].groupby([names[valid], times[valid]]).transform("max")
-    return (known < newest.reindex(known.index)).fillna(value=False)
+    codes, values = pd.factorize(ids)
+    names = pd.Index([unicodedata.normalize("NFC", str(value)) for value in values], dtype="str")
+    series = np.append(pd.factorize(names)[0], -1)[codes]
+    steps, moments = pd.factorize(times)
+    cells, count = series.astype(np.int64) * len(moments) + steps, len(names) * len(moments)
+    valid = np.flatnonzero((series >= 0) & (steps >= 0) & known.notna().to_numpy())
+    versions = known.astype("datetime64[us, UTC]").array.asi8
+    if count > max(MIN_CELLS, MAX_CELLS_PER_ROW * len(ids)):
+        cells, count = pd.factorize(cells)[0], len(ids)
+    newest = np.full(count, np.iinfo(np.int64).min)
+    np.maximum.at(newest, cells[valid], versions[valid])
+    superseded = np.zeros(len(ids), dtype=bool)
+    superseded[valid] = versions[valid] < newest[cells[valid]]
+    return pd.Series(superseded, index=ids.index)
 
 
 def renumber(raw: pa.Table) -> pa.Table:

@@ -7,9 +7,6 @@ import re
 from typing import Any
 from urllib.parse import parse_qsl, quote, quote_plus, unquote
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
-
 from data_contracts.errors import SpecError, redact, redact_settings
 from tasks.sources.redaction import SECRET_NAME, is_secret
 from tasks.sources.spec import SourceSpec
@@ -38,6 +35,9 @@ class Secrets:
         """Add the password of a URL, and the values in its query whose names mean a secret, such as a signature."""
         if "://" not in url:
             return
+        from sqlalchemy.engine import make_url  # takes half a second, and files do not need it
+        from sqlalchemy.exc import ArgumentError
+
         try:
             parsed = make_url(url)
         except (ArgumentError, ValueError):

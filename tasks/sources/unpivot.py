@@ -8,6 +8,7 @@ wide    shop  day  sold  returned          long   row  source_row  target    uni
 import fnmatch
 from collections.abc import Iterable, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -46,11 +47,11 @@ def unpivot(shared: pa.Table, cells: pa.Table) -> pa.Table:
     value_type = _common_type({field.type for field in cells.schema} - {pa.null()})
     parts = []
     for number, target in enumerate(targets):
-        names = pa.array([target] * count, pa.string())
-        columns = {"row": pa.array(range(number, count * len(targets), len(targets)), pa.int64())}
+        names = pa.repeat(pa.scalar(target, pa.string()), count)
+        columns = {"row": pa.array(np.arange(number, count * len(targets), len(targets)))}
         columns["unique_id"] = _join_names(shared["unique_id"], names) if "unique_id" in shared.column_names else names
         columns |= {"ds": shared["ds"], "y": cells[target].cast(value_type, safe=False)}
-        columns |= {"source_row": pa.array(range(count), pa.int64()), "target": names}
+        columns |= {"source_row": pa.array(np.arange(count)), "target": names}
         columns |= {name: shared[name] for name in shared.column_names if name not in columns}
         parts.append(pa.table(columns))
     return pa.concat_tables(parts)

@@ -3,19 +3,16 @@
 import contextlib
 import errno
 import hashlib
-import io
 import json
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import PrivateAttr
 
 from data_contracts.artifact import Artifact
-from data_contracts.column_types import ARROW
-from data_contracts.contract import Contract
-from data_contracts.errors import ContractBroken, NightcastError, StoreDamaged, redact
+from data_contracts.errors import NightcastError, StoreDamaged, redact
 from data_contracts.odcs_compiler import builtin_contract
 from data_contracts.spec import Spec
 from tasks.storage import files
@@ -23,6 +20,7 @@ from tasks.storage.checksums import to_text, with_checksum, without_checksum
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
 from tasks.storage.local_paths import NotInStore
+from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
 
 FULL = (errno.ENOSPC, errno.EDQUOT)  # errors of a disk or a quota
 
@@ -80,12 +78,28 @@ class Store(Spec):
             ContractBroken: The table violates its contract, which is a defect of Nightcast and not of the data.
         """
         compiled = builtin_contract(contract)
-        table = _cast_to_contract(frame, compiled)
-        violations = compiled.violations(table)
-        if violations:
-            raise ContractBroken(f"the {contract} table", violations)
+        table = to_contract_table(frame, compiled)
         where = folder or artifacts_dir(contract)
-        return self._put_addressed(_to_parquet(table), compiled.label, where, "parquet", table.num_rows)
+        return self._put_addressed(to_parquet(table), compiled.label, where, "parquet", table.num_rows)
+
+    def put_parts(self, parts: Iterable[pd.DataFrame | pa.Table], contract: str) -> Artifact:
+        """Store a table that is given in parts, as `put` does; each part is written before the next is asked for.
+
+        Args:
+            parts: At least one part. No key of the contract occurs in two parts.
+            contract: Name of a built-in contract.
+
+        Returns:
+            The reference to the stored table, whose row groups are the parts.
+
+        Raises:
+            ContractBroken: A part violates its contract.
+        """
+        writer = PartWriter(builtin_contract(contract))
+        for part in parts:
+            writer.write(part)
+        where, label = artifacts_dir(contract), writer.contract.label
+        return self._put_addressed(writer.close(), label, where, "parquet", writer.rows)
 
     def get(self, artifact: Artifact, columns: list[str] | None = None) -> pd.DataFrame:
         """Return the table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
@@ -93,8 +107,11 @@ class Store(Spec):
 
     def arrow(self, artifact: Artifact, columns: list[str] | None = None) -> pa.Table:
         """Return the Arrow table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
-        source = pa.BufferReader(self.get_bytes(artifact))
-        return pq.read_table(source, columns=columns, page_checksum_verification=True)
+        return read_parquet(self.get_bytes(artifact), columns)
+
+    def row_groups(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
+        """Return the row groups of an artifact, one at a time. Raises StoreDamaged as `arrow` does."""
+        return read_row_groups(self.get_bytes(artifact), columns)
 
     def put_bytes(self, data: bytes, kind: str, suffix: str) -> Artifact:
         """Store a file other than a table, such as a model bundle, under the digest of its content."""
@@ -151,7 +168,7 @@ class Store(Spec):
         """Return a reference to the current table at `uri`. Raises StoreDamaged if it is missing or incomplete."""
         data = self._read(uri)
         try:
-            rows = pq.read_table(pa.BufferReader(data), page_checksum_verification=True).num_rows
+            rows = read_parquet(data).num_rows
         except (pa.ArrowException, OSError) as torn:
             raise StoreDamaged(uri, f"is not a complete Parquet table: {str(torn).splitlines()[0]}") from torn
         digest = hashlib.sha256(data).hexdigest()
@@ -229,22 +246,3 @@ class Store(Spec):
         digest = hashlib.sha256(data).hexdigest()
         stored = self.put_at(data, "", f"{folder}/{digest}.{suffix}")
         return stored.model_copy(update={"contract": contract, "rows": rows})
-
-
-def _cast_to_contract(frame: pd.DataFrame | pa.Table, contract: Contract) -> pa.Table:
-    """Cast columns to the types of the contract if no value is lost, whatever types pandas has made of them."""
-    table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
-    types = {column.name: ARROW[column.arrow] for column in contract.columns if column.arrow}
-    for index, field in enumerate(table.schema):
-        default = pa.string() if pa.types.is_large_string(field.type) else field.type
-        target = types.get(field.name, default)
-        if field.type != target:
-            with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
-                table = table.set_column(index, field.name, table[field.name].cast(target))
-    return table.replace_schema_metadata(None)
-
-
-def _to_parquet(table: pa.Table) -> bytes:
-    sink = io.BytesIO()
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    return sink.getvalue()

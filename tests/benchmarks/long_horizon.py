@@ -14,7 +14,7 @@ import pytest
 from models.baselines.ridge import fit_linear, linear_points
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
-from models.data.windows import SPLITS, WindowIndex
+from models.data.windows import WindowIndex, WindowRanges
 
 SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "etth1" / "ETTh1.csv"
 PARTS = {"train": (0, 8640), "validation": (8640, 11520), "test": (11520, 14400)}
@@ -55,17 +55,12 @@ def etth1(lookback: int, horizon: int) -> Panel:
 
 def build_index(panel: Panel, lookback: int, horizon: int) -> WindowIndex:
     """Index all windows: a target lies wholly in its part; a lookback may reach into the part before it."""
-    series, position, split = [], [], []
+    parts = {}
     for part, (begin, end) in PARTS.items():
         cutoffs = np.arange(max(begin, lookback) - 1, end - horizon)
-        series.append(np.repeat(np.arange(len(panel.ids)), len(cutoffs)))
-        position.append(np.tile(cutoffs, len(panel.ids)))
-        split.append(np.full(len(series[-1]), SPLITS.index(part)))
-    return WindowIndex(
-        np.concatenate(series).astype(np.int32),
-        np.concatenate(position).astype(np.int32),
-        np.concatenate(split).astype(np.int8),
-    )
+        series = np.repeat(np.arange(len(panel.ids)), len(cutoffs))
+        parts[part] = WindowRanges.from_cutoffs(series, np.tile(cutoffs, len(panel.ids)))
+    return WindowIndex(parts)
 
 
 def actuals(panel: Panel, windows: tuple[np.ndarray, np.ndarray], horizon: int) -> np.ndarray:

@@ -12,9 +12,9 @@ import pytest
 
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 from tests.benchmarks.long_horizon import (
     HORIZONS,
     KNOWN,

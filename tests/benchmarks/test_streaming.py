@@ -21,9 +21,9 @@ from models.streaming.forecaster import StreamingForecaster
 from models.streaming.obstacles import streams_exactly
 from models.streaming.states import SeriesStates
 from models.streaming.timeline import Timeline
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 pytestmark = pytest.mark.benchmark
 

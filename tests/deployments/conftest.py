@@ -20,6 +20,8 @@ import psutil
 import pytest
 import yaml
 
+from tests.warm_commands import run_nightcast
+
 NIGHTCAST = Path(sys.executable).parent / "nightcast"
 
 
@@ -115,16 +117,8 @@ class Up:
         self.process.wait(30)
         psutil.wait_procs(family, timeout=30)
 
-    def nightcast(self, *words: str, timeout: float = 240) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [NIGHTCAST, *words],
-            cwd=self.folder,
-            env=user_environment(self.folder),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=timeout,
-        )
+    def nightcast(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return run_nightcast(words, self.folder, user_environment(self.folder))
 
     @property
     def key(self) -> str:

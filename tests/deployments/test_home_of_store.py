@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deployments import process_environment
-from deployments.doctor.prefect_checks import _without_server
+from deployments.doctor.server_checks import without_server
 from deployments.home_of_store import choose_home, claim_home, store_name
 from deployments.instance_lock import single_instance
 from deployments.private_home import api_key
@@ -58,7 +58,7 @@ def test_up_of_another_store_is_not_used_and_is_named_by_doctor(configure: objec
         other = configure("other", read_only=True)
         assert "PREFECT_API_URL" not in other
         assert "PREFECT_API_AUTH_STRING" not in other
-        message = _without_server().message
+        message = without_server().message
         assert message.endswith(f"does not run on this store; it runs on the store store ({URL})")
 
 

@@ -2,7 +2,6 @@
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-NIGHTCAST = Path(sys.executable).parent / "nightcast"
+from tests.warm_commands import run_nightcast
+
 RIGHT, WRONG = "s3cret-Pass%2Fw%40rd", "wr0ng-Pass"  # quoted as in a URL; one that the server refuses
 MARKS = ("s3cret-Pass", WRONG)
 NIGHT = "2024-01-29"
@@ -48,9 +48,7 @@ def run(home: Path, postgres: Any) -> Callable[..., subprocess.CompletedProcess[
     def result(*words: str, login: str = RIGHT) -> subprocess.CompletedProcess[str]:
         environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTCAST_"))}
         environment |= {"NIGHT_PW": login, "PREFECT_HOME": str(home / ".prefect")}
-        return subprocess.run(
-            [NIGHTCAST, *words], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        return run_nightcast(words, home, environment)
 
     return result
 

@@ -26,9 +26,9 @@ from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_shape, restore_spec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 QUANTILES = (0.05, 0.1, 0.5, 0.9, 0.95)
 FEATURES = FeatureSpec(known=("plan", "hour"), observed=("wind",), static=("port",))

@@ -10,10 +10,10 @@ from models.data.windows import WindowIndex
 from models.devices import NoSuchDevice, reproducible, resolve_device
 from models.networks.architecture import RecurrentSpec
 from models.restore import restore_collator, restore_network
-from models.training.fit import TrainingSpec
 from models.training.precision import autocast, supports_bfloat16
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 CPU = torch.device("cpu")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")

@@ -151,8 +151,8 @@ class PreparedNight:
 def prepared(store: Store) -> PreparedNight:
     frame = waves_of()
     clean, cutoff = store.put(frame, "clean"), frame["ds"].max().to_pydatetime()
-    spec = WindowSpec(horizon=3, validation="2d", test="3d")
-    return PreparedNight(store, clean, cut_windows.fn(clean, cutoff, PLAIN, spec, 6, store), cutoff)
+    spec, evaluation = WindowSpec(horizon=3, validation="2d", test="3d"), EvaluationSpec(windows=6)
+    return PreparedNight(store, clean, cut_windows.fn(clean, cutoff, PLAIN, spec, evaluation, store), cutoff)
 
 
 @pytest.fixture

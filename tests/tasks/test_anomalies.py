@@ -14,7 +14,7 @@ from tasks.engine.failure import StepFailure
 from tasks.evaluation import evaluate
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
 from tasks.results.anomalies import AnomaliesResult, ErrorSources
 from tasks.results.steps import ForecastOptions, RunContext
 from tasks.storage.layout import manifest_uri
@@ -37,7 +37,8 @@ class Shop:
     def publish(self, day: str, days: int) -> None:
         frame = self.waves(days=days)
         clean, spec = self.store.put(frame, "clean"), WindowSpec(horizon=3, validation="2d", test="3d")
-        windows = cut_windows.fn(clean, frame["ds"].max().to_pydatetime(), self.setup.view, spec, 6, self.store)
+        cutoff = frame["ds"].max().to_pydatetime()
+        windows = cut_windows.fn(clean, cutoff, self.setup.view, spec, EvaluationSpec(windows=6), self.store)
         options = ForecastOptions(champion=self.champion)
         forecast.fn(clean, windows, options, self.night(day), self.setup, self.store)
 

@@ -42,6 +42,14 @@ def test_all_candidates_are_scored_at_the_same_origins(
     assert len(backtest) == 7 * 2 * 6 * 3
 
 
+def test_more_series_than_the_limit_are_sampled(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
+    limited = forecast_setup.evaluation.model_copy(update={"max_series": 1})
+    done = run_evaluation(prepared, forecast_setup.model_copy(update={"evaluation": limited}), model("gru", 0.1))
+    assert prepared.store.get(done.backtest)["unique_id"].nunique() == 1
+    assert done.sample == "1 of 2 series"
+    assert run_evaluation(prepared, forecast_setup, model("gru", 0.1)).sample == ""
+
+
 def test_backtest_has_forecasts_and_actuals(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
     done = run_evaluation(prepared, forecast_setup, model("gru", 0.1))
     backtest, clean = prepared.store.get(done.backtest), prepared.store.get(prepared.clean)
@@ -155,8 +163,8 @@ def test_model_with_a_forecast_that_is_not_finite_is_excluded_and_the_others_are
 def test_quantile_that_is_not_finite_excludes_a_model_with_finite_medians(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def with_hole(bundle: Any, *rest: Any) -> pd.DataFrame:
-        table = forecast_table(bundle, *rest)
+    def with_hole(bundle: Any, *rest: Any, **named: Any) -> pd.DataFrame:
+        table = forecast_table(bundle, *rest, **named)
         hole = (table["unique_id"] == "b") & (table["cutoff"] == table["cutoff"].max()) & (bundle.name == "gru")
         return table.assign(q90=table["q90"].mask(hole, float("nan")))
 
@@ -170,10 +178,10 @@ def test_quantile_that_is_not_finite_excludes_a_model_with_finite_medians(
 def test_model_that_raises_is_excluded_and_the_others_are_scored(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(bundle: Any, *rest: Any) -> pd.DataFrame:
+    def broken(bundle: Any, *rest: Any, **named: Any) -> pd.DataFrame:
         if bundle.name == "gru":
             raise RuntimeError("size mismatch for encoder.weight")
-        return forecast_table(bundle, *rest)
+        return forecast_table(bundle, *rest, **named)
 
     monkeypatch.setattr("tasks.evaluation.forecast_table", broken)
     done = run_evaluation(prepared, forecast_setup, model("gru", 0.1), model("lstm", 0.2))

@@ -9,10 +9,10 @@ import pytest
 
 from data_contracts.errors import MemoryTooShort, NightcastError, TrainingFailed
 from models.diagnostics.effective_memory import explain_short_memory, gate_saturation, memory_metrics
-from models.diagnostics.memory import GateStatistics, Memory
+from models.diagnostics.measurements import GateStatistics, Memory
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.engine.failure import StepFailure
 from tasks.memory import MemorySpec, draw_memory, drawings_cache_key
 from tasks.modeling.candidate import Candidate

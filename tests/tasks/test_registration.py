@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from models.diagnostics.memory import Memory
+from models.diagnostics.measurements import Memory
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup

@@ -15,8 +15,9 @@ import pytest
 from models.bundle import Bundle
 from models.golden import GoldenForecastDiffers
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import EpochReport, TrainingSpec
+from models.training.fit import EpochReport
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.training_data import training_cache_key
 from tasks.registry.champion_repair import champion_fault
@@ -125,16 +126,17 @@ import os, signal, sys
 sys.path.insert(0, ".")
 import torch
 from data_contracts.artifact import Artifact
+from models.training.optimiser import EagerAdamW
 from models.training.recipe import Recipe
 from tasks.storage.store import Store
 from tasks.training import train
-step, taken, dies_at = torch.optim.AdamW.step, [], int(sys.argv[5])
+step, taken, dies_at = EagerAdamW.step, [], int(sys.argv[5])
 def watched(*args, **kwargs):
     taken.append(1)
     if len(taken) == dies_at:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*args, **kwargs)
-torch.optim.AdamW.step = watched
+EagerAdamW.step = watched
 clean, windows = (Artifact.model_validate_json(text) for text in sys.argv[1:3])
 print(train.fn(clean, windows, Recipe.model_validate_json(sys.argv[3]), None, Store(root=sys.argv[4])).candidate.name)
 """

@@ -9,8 +9,8 @@ import pytest
 
 from models.data.panel import InputSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
 from tasks.modeling.forecasts import forecast_table

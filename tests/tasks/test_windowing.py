@@ -8,9 +8,11 @@ import pytest
 
 from models.data.panel import InputSpec
 from models.data.windows import HistoryTooShort, WindowSpec
+from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.training_data import (
     content_digest,
     load_window_index,
+    sample_series,
     select_training_part,
     series_starts,
     window_cutoffs,
@@ -21,15 +23,16 @@ from tasks.windowing import cut_windows
 
 def test_every_split_has_windows_and_each_series_one_forecast_window(prepared: Any) -> None:
     table = prepared.store.get(prepared.windows)
-    assert table.groupby("split").size()[["forecast", "test"]].to_dict() == {"forecast": 2, "test": 12}
-    assert prepared.windows.contract == "windows@1.0.0"
-    assert [str(kind) for kind in table.dtypes] == ["int32", "int32", "str"]
+    windows = (table["last"] - table["first"]) // table["stride"] + 1
+    assert windows.groupby(table["split"]).sum()[["forecast", "test"]].to_dict() == {"forecast": 2, "test": 12}
+    assert prepared.windows.contract == "windows@2.0.0"
+    assert [str(kind) for kind in table.dtypes] == ["int32", "int32", "int32", "int32", "str"]
 
 
 def test_window_index_survives_storage(prepared: Any) -> None:
     index, table = load_window_index(prepared.windows, prepared.store), prepared.store.get(prepared.windows)
-    assert (len(index.series), index.series.dtype, index.split.dtype) == (len(table), np.int32, np.int8)
-    assert index.position.tolist() == table["position"].tolist()
+    assert sum(len(windows.series) for windows in index.parts.values()) == len(table)
+    assert np.concatenate([windows.last for windows in index.parts.values()]).tolist() == table["last"].tolist()
 
 
 def test_forecast_windows_are_at_the_cutoff(prepared: Any) -> None:
@@ -45,11 +48,21 @@ def test_series_starts_follow_each_other() -> None:
     assert (names.tolist(), starts.tolist()) == (["a", "b", "c"], [0, 2, 3])
 
 
+def test_sample_of_series_changes_little_when_a_series_joins() -> None:
+    def chosen(names: list[str]) -> set[str]:
+        return set(sample_series(pd.DataFrame({"unique_id": names}), 40)["unique_id"])
+
+    names = [f"series {number}" for number in range(100)]
+    assert len(chosen(names)) == 40
+    assert len(chosen(names) & chosen([*names, "another"])) >= 39
+    assert chosen(names[:40]) == set(names[:40])
+
+
 def test_training_part_ends_before_the_first_test_target(prepared: Any, view: InputSpec) -> None:
     clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
     part, part_index = select_training_part(clean, index, view)
     assert part["ds"].max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
-    assert set(part_index.split.tolist()) == {0, 1}
+    assert set(part_index.parts) == {"train", "validation"}
 
 
 def test_training_part_does_not_depend_on_the_test_part(prepared: Any, view: InputSpec) -> None:
@@ -72,17 +85,19 @@ def test_digest_of_the_training_part_changes_with_every_difference(prepared: Any
     elif change == "a name":
         part = part.rename(columns={"y": "z"})
     else:
-        index.position[0] += 1
+        index.parts["train"].first[0] += 1
     assert content_digest(part, index) != before
 
 
 def test_same_clean_table_gives_same_windows(prepared: Any, view: InputSpec) -> None:
     spec = WindowSpec(horizon=3, validation="2d", test="3d")
-    assert cut_windows.fn(prepared.clean, prepared.cutoff, view, spec, 6, prepared.store) == prepared.windows
+    evaluation = EvaluationSpec(windows=6)
+    windows = cut_windows.fn(prepared.clean, prepared.cutoff, view, spec, evaluation, prepared.store)
+    assert windows == prepared.windows
 
 
 def test_too_short_history_is_an_error(store: Store, view: InputSpec) -> None:
     ds = pd.date_range("2024-03-01", periods=5, freq="h", tz="UTC").as_unit("us")
     clean = store.put(pd.DataFrame({"unique_id": "a", "ds": ds, "y": 1.0}), "clean")
     with pytest.raises(HistoryTooShort, match="has 5 steps"):
-        cut_windows.fn(clean, ds[-1].to_pydatetime(), view, WindowSpec(horizon=3), 6, store)
+        cut_windows.fn(clean, ds[-1].to_pydatetime(), view, WindowSpec(horizon=3), EvaluationSpec(windows=6), store)

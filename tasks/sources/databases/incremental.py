@@ -7,6 +7,7 @@ asked for now                                     since ├───────
 import hashlib
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -77,7 +78,7 @@ def merge_new_rows(kept: pa.Table, fresh: pa.Table) -> pa.Table | None:
         merged = pa.concat_tables([kept, fresh.select(kept.column_names)], promote_options="permissive")
     except (pa.ArrowException, KeyError):
         return None
-    return merged.set_column(merged.column_names.index("row"), "row", pa.array(range(merged.num_rows), pa.int64()))
+    return merged.set_column(merged.column_names.index("row"), "row", pa.array(np.arange(merged.num_rows)))
 
 
 def _sorts_like_times(values: pa.ChunkedArray, times: pd.Series, reading: DatasetSpec) -> bool:
@@ -93,4 +94,6 @@ def _sorts_like_times(values: pa.ChunkedArray, times: pd.Series, reading: Datase
 
 def dataset_spec_digest(reading: DatasetSpec) -> str:
     """Return the digest of the code and of every setting that decides what is read."""
-    return hashlib.sha256("\n".join((code_digest(), reading.model_dump_json())).encode()).hexdigest()[:32]
+    return hashlib.sha256("\n".join((code_digest("tasks.ingestion"), reading.model_dump_json())).encode()).hexdigest()[
+        :32
+    ]

@@ -1,11 +1,12 @@
 """Watermark of an incremental read: the condition that selects rows which became known since the last night."""
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
-
-from sqlalchemy import ColumnClause, ColumnElement, column, or_
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tasks.sources.times.timestamps import same_format_pattern
+
+if TYPE_CHECKING:
+    from sqlalchemy import ColumnClause, ColumnElement
 
 
 class Watermark(NamedTuple):
@@ -27,8 +28,10 @@ class Watermark(NamedTuple):
         return {name: same_format_pattern(value).glob for name, value in values.items() if isinstance(value, str)}
 
     @property
-    def condition(self) -> ColumnElement[bool]:
+    def condition(self) -> "ColumnElement[bool]":
         """The WHERE condition for a table."""
+        from sqlalchemy import column, or_  # takes half a second, and files do not need it
+
         known_at: ColumnClause[Any] = column(self.known_at)
         other_formats = [column(name).op("NOT GLOB")(glob) for name, glob in self.globs.items()]
         newer = (known_at >= self.oldest_known_at, known_at.is_(None), column(self.ds) > self.newest_ds)

@@ -4,6 +4,7 @@ import re
 from datetime import date
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from tasks.sources.times.column_text import map_distinct, numbers_to_text
@@ -18,6 +19,7 @@ TAIL = r"(?:[Zz]|[+-]\d\d(?::?\d\d)?)\s*$"  # the offset alone
 CLOCK_OF_PANDAS = ("now", "today")  # pandas reads these as the time of the read
 TIME_OF_DAY = r":|\d{9,}|\d[T ]\d{1,2}$"  # what a text has that is more than a date
 MAX_SAMPLED_OFFSETS = 1000
+MISSING = np.iinfo(np.int64).min  # NaT as an integer
 
 
 class TimestampParser(NamedTuple):
@@ -52,16 +54,33 @@ class TimestampParser(NamedTuple):
             values = numbers_to_text(values)
         if not pd.api.types.is_string_dtype(values):
             return self._to_utc(parse_datetimes(values), ids, values)
+        codes, distinct = pd.factorize(values)
+        texts = pd.Series(distinct, dtype="str")
+        times = _spread(self._parse_text(texts, None, codes), codes, values.index)
+        if ids is None or self.calendar_steps or self.zone in (None, "UTC"):
+            return times
+        unresolved = (codes >= 0) & times.isna().to_numpy()
+        if not unresolved.any():
+            return times
+        iso = parse_iso(texts.mask(texts.isin(CLOCK_OF_PANDAS) | has_offset(texts)), utc=False)
+        naive = _spread(iso, codes, values.index)[unresolved]
+        if self.format or naive.isna().any():
+            return self._parse_text(values, ids, np.arange(len(values)))
+        resolved = self._to_utc(naive, ids[unresolved], values[unresolved])  # wall times that occur twice
+        return times.where(~unresolved, resolved.reindex(times.index))
+
+    def _parse_text(self, values: pd.Series, ids: pd.Series | None, rows: np.ndarray) -> pd.Series:
+        """Parse text; `rows` has the index in `values` of each row of the column, and -1 for a missing value."""
         if self.format:
             written = self.format
             return self._from_wall(map_distinct(values, lambda text: parse_with_format(text, written)), values, ids)
-        return self._parse_unformatted(values.mask(values.isin(CLOCK_OF_PANDAS)), ids)
-
-    def _parse_unformatted(self, values: pd.Series, ids: pd.Series | None) -> pd.Series:
-        """Parse ISO 8601 as fast as pandas does, and recognize the format of the other text."""
+        values = values.mask(values.isin(CLOCK_OF_PANDAS))
+        rows = rows[np.append(values.notna(), False)[rows]]
         aware = has_offset(values)  # offsets may differ, as on the two sides of a change of clocks
-        if aware.any() and are_hour_intervals(values[aware].iloc[:: 1 + int(aware.sum()) // MAX_SAMPLED_OFFSETS]):
-            values, aware = values.str.replace(TAIL, "", regex=True), aware & False
+        if aware.any():
+            ending = rows[aware.to_numpy()[rows]]
+            if are_hour_intervals(values.iloc[ending[:: 1 + len(ending) // MAX_SAMPLED_OFFSETS]]):
+                values, aware = values.str.replace(TAIL, "", regex=True), aware & False
         naive, with_offset = parse_iso(values.where(~aware), utc=False), values.where(aware)
         if self.calendar_steps and not self.zone:
             instants = parse_iso(with_offset.str.replace(TAIL, "", regex=True), utc=False)
@@ -71,7 +90,7 @@ class TimestampParser(NamedTuple):
         times = self._to_utc(naive, ids, values).where(~aware, self._to_utc(instants, ids))
         if not others.any():
             return times
-        share = float(others.sum() / values.notna().sum())
+        share = float(others.to_numpy()[rows].sum() / len(rows))
         parsed = map_distinct(values[others], lambda text: parse_unformatted(text, share))
         ids = ids[others] if ids is not None else None
         return times.where(~others, self._from_wall(parsed, values[others], ids).reindex(times.index))
@@ -108,6 +127,13 @@ class TimestampParser(NamedTuple):
                                                     nonexistent="shift_forward")  # fmt: skip
                 times = times.where(~dates, first.reindex(times.index))
         return times.dt.tz_convert("UTC").astype("datetime64[us, UTC]")
+
+
+def _spread(times: pd.Series, codes: np.ndarray, index: pd.Index) -> pd.Series:
+    """Return the time of each row, NaT for the code -1."""
+    instants = np.append(times.array.asi8, MISSING)[codes].view(f"datetime64[{times.dt.unit}]")
+    naive = pd.Series(instants, index=index)
+    return naive if times.dt.tz is None else naive.dt.tz_localize("UTC").dt.tz_convert(times.dt.tz)
 
 
 class FormatPattern(NamedTuple):

@@ -11,6 +11,7 @@ import yaml
 from typer.testing import CliRunner
 
 from deployments.cli.main import app
+from tests.warm_commands import run_nightcast
 
 NIGHTCAST = Path(sys.executable).parent / "nightcast"
 VERBS = (
@@ -61,12 +62,20 @@ def run_in_process(home, monkeypatch, restored_log):
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
-def nightcast(home, *words):
+def environment():
+    return {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTCAST_"))}
+
+
+def installed(home, *words):
     """Run the installed command in a folder that is not the repository, as a user would."""
-    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "NIGHTCAST_"))}
     return subprocess.run(
-        [NIGHTCAST, *words], cwd=home, env=environment, capture_output=True, text=True, check=False, timeout=240
+        [NIGHTCAST, *words], cwd=home, env=environment(), capture_output=True, text=True, check=False, timeout=240
     )
+
+
+def nightcast(home, *words):
+    """Run the command in a folder that is not the repository, in a process that starts at once."""
+    return run_nightcast(words, home, environment())
 
 
 def edit_pipeline(home, **changes):
@@ -82,7 +91,7 @@ def test_every_help_text_has_an_example(run_in_process, verb):
 
 
 def test_help_lists_every_command(home):
-    result = nightcast(home, "--help")
+    result = installed(home, "--help")
     assert result.returncode == 0
     assert all(verb in result.stdout for verb in VERBS)
 
@@ -136,7 +145,7 @@ def test_forecast_without_champion_exits_with_4(home):
 
 
 def test_night_prints_one_json_object_and_show_reads_its_results(home, run_in_process):
-    result = nightcast(home, "nightly", "small.yaml", "--as-of", "2024-01-29", "--json")
+    result = installed(home, "nightly", "small.yaml", "--as-of", "2024-01-29", "--json")
     assert result.returncode == 0, result.stderr
     outcome = json.loads(result.stdout)
     assert len(pd.read_parquet(home / "store" / outcome["published"])) == 24

@@ -17,6 +17,7 @@ from deployments.cli.main import app
 from deployments.commands.tune import tuned_document
 from flows.pipeline.spec import PipelineSpec
 from tasks.search.conclusion import TuningOutcome
+from tests.warm_commands import run_nightcast
 
 COMMAND = (sys.executable, "-c", "from deployments.cli.main import main; main()", "tune", "small.yaml", "--no-server")
 PIPELINE_TEXT = """\
@@ -57,10 +58,8 @@ def environment():
 
 
 def tune(home, *words):
-    command = [*COMMAND, "--as-of", "2024-01-29", *words]
-    return subprocess.run(
-        command, cwd=home, env=environment(), capture_output=True, text=True, check=False, timeout=240
-    )
+    command = ("tune", "small.yaml", "--no-server", "--as-of", "2024-01-29", *words)
+    return run_nightcast(command, home, environment())
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from deployments.doctor import examine as examine_module
-from deployments.doctor import prefect_checks
+from deployments.doctor import server_checks
 from deployments.doctor.finding import CheckContext, Finding
 from flows.settings import Settings
 
@@ -15,8 +15,8 @@ CONTEXT = CheckContext({}, Settings(), timedelta(hours=26), datetime.now(UTC))
 
 def test_server_that_answers_503_is_the_only_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
-    monkeypatch.setattr(prefect_checks.httpx, "get", lambda *_, **__: httpx.Response(503))
-    (finding,) = prefect_checks.check(CONTEXT)
+    monkeypatch.setattr(httpx, "get", lambda *_, **__: httpx.Response(503))
+    (finding,) = server_checks.check(CONTEXT)
     assert (finding.state, finding.message) == (
         "bad",
         "http://127.0.0.1:9/api answers 503: its database does not answer",

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from models.baselines import seasonal
 from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
 from models.data.panel import Panel
@@ -96,3 +97,16 @@ def test_no_windows_give_empty_forecasts(build_panel) -> None:
     panel = build_panel({"a": list(range(105))}, lookback=14, horizon=3)
     no_windows = np.zeros(0, np.int32)
     assert {predict(bundle, panel, no_windows, no_windows).shape for bundle in baselines(panel).values()} == {(0, 3, 3)}
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.3])
+def test_error_quantiles_of_each_series_are_those_of_nanquantile(missing: float) -> None:
+    draw = np.random.default_rng(1)
+    series, errors = draw.integers(0, 6, 240), draw.standard_normal((240, 3))
+    errors[draw.random(errors.shape) < missing] = np.nan
+    quantiles = seasonal.series_quantiles(errors, series, 7, QUANTILES)
+    for code in range(7):
+        own = errors[series == code]
+        enough = bool(len(own)) and np.isfinite(own).sum(axis=0).min() >= seasonal.MIN_SERIES_ERRORS
+        expected = np.nanquantile(own, QUANTILES, axis=0).T if enough else np.full((3, 3), np.nan)
+        np.testing.assert_array_equal(quantiles[code], expected)

@@ -12,9 +12,9 @@ from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 GAP = float("nan")
 WINDOW = [GAP, 1.0, 2.0, GAP, GAP, 8.0, GAP, GAP]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.data.scaling import Scaling, error_weights, series_std
+from models.data.windows import WindowRanges
 
 SCALING = Scaling(np.zeros((2, 0)), np.ones((2, 0)), floor=0.1, target=(100.0, 20.0))
 Y = np.array([[2.0, 4.0, np.nan, 6.0], [np.nan, 5.0, 3.0, np.nan]])
@@ -28,9 +29,9 @@ def test_error_weight_is_the_scale_relative_to_the_series() -> None:
 
 def test_series_std_uses_values_up_to_the_last_cutoff(build_panel) -> None:
     panel = build_panel({"a": [0.0, 2.0, 0.0, 2.0, 1e6], "b": [5.0] * 5, "c": [1.0, 9.0, 1.0, 9.0, 0.0]})
-    std = series_std(panel, np.array([0, 0, 1]), np.array([1, 3, 3]))
+    std = series_std(panel, WindowRanges.from_cutoffs(np.array([0, 0, 1]), np.array([1, 3, 3])))
     assert std.tolist() == [1.0, 1.0, 1.0]  # b is constant, c has no window
-    assert series_std(panel, np.array([2]), np.array([3]))[2] == 4.0
+    assert series_std(panel, WindowRanges.from_cutoffs(np.array([2]), np.array([3])))[2] == 4.0
 
 
 @pytest.mark.parametrize("size", [1e-9, 1.0, 1e12])

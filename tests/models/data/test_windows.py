@@ -12,7 +12,15 @@ from pydantic import ValidationError
 
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
-from models.data.windows import SPLITS, HistoryTooShort, WindowIndex, WindowSpec, build_window_index, parse_duration
+from models.data.windows import (
+    SPLITS,
+    HistoryTooShort,
+    WindowIndex,
+    WindowRanges,
+    WindowSpec,
+    build_window_index,
+    parse_duration,
+)
 
 
 def cutoffs_of(panel: Panel, index: WindowIndex, part: str) -> list[int]:
@@ -29,7 +37,7 @@ def test_twelve_days_are_cut_into_parts(build_panel) -> None:
     assert cutoffs_of(panel, index, "validation") == [5]
     assert cutoffs_of(panel, index, "test") == [7, 9]
     assert cutoffs_of(panel, index, "forecast") == [11]
-    assert (index.series.dtype, index.position.dtype, index.split.dtype) == (np.int32, np.int32, np.int8)
+    assert [values.dtype for values in index.of("train")] == [np.int32, np.int32]
 
 
 def test_forecast_ignores_rows_after_the_cutoff(build_panel) -> None:
@@ -175,3 +183,25 @@ def test_no_target_crosses_a_part_or_the_cutoff(*, lengths, horizon, lookback, o
         back = panel.take(panel.y, *index.of(part), np.arange(1 - lookback, 1))
         assert np.isfinite(ahead).any(axis=1).all()
         assert np.isfinite(back).any(axis=1).all()
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 30)), unique=True).map(sorted),
+    st.integers(1, 4),
+)
+def test_ranges_hold_the_windows_that_they_were_built_from(windows: list[tuple[int, int]], stride: int) -> None:
+    series, position = (
+        np.array(side, dtype=np.int64) for side in (zip(*windows, strict=True) if windows else ([], []))
+    )
+    ranges = WindowRanges.from_cutoffs(series, position, stride)
+    assert len(ranges) == len(windows)
+    found = ranges.take(np.arange(len(windows)))
+    assert list(zip(*(side.tolist() for side in found), strict=True)) == windows
+    newest = [max((cutoff for code, cutoff in windows if code == number), default=-1) for number in range(4)]
+    assert ranges.last_cutoffs(4).tolist() == newest
+
+
+def test_million_windows_of_a_series_are_one_range() -> None:
+    ranges = WindowRanges.from_cutoffs(np.zeros(1_000_000, int), np.arange(1_000_000))
+    assert (len(ranges), len(ranges.series)) == (1_000_000, 1)
+    assert [side.tolist() for side in ranges.take_evenly(3)] == [[0, 0, 0], [0, 499_999, 999_999]]

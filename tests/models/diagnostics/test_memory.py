@@ -6,7 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from models.data.batches import Batch
-from models.diagnostics.memory import GateStatistics, last_significant_lag, measure_memory
+from models.diagnostics.measurements import GateStatistics
+from models.diagnostics.memory import last_significant_lag, measure_memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from models.networks.recurrent import RecurrentNetwork
 

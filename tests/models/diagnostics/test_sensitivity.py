@@ -8,6 +8,7 @@ import torch
 
 from models.data.batches import Batch
 from models.data.collation import Scaling, WindowCollator
+from models.data.windows import WindowRanges
 from models.diagnostics.sensitivity import compute_jacobian, compute_recall, perturbed, project_jacobian
 
 
@@ -16,7 +17,7 @@ def test_zeros_perturbed_by_the_observations_are_the_batch(build_panel) -> None:
     y[[29, 33, 34, 40, 41, 44]] = np.nan
     panel = build_panel({"a": y.tolist()}, lookback=10, horizon=7)
     series, position = np.zeros(12, dtype=int), np.arange(38, 50)
-    scaling = Scaling.fit(panel, series, position, 10)
+    scaling = Scaling.fit(panel, WindowRanges.from_cutoffs(series, position), 10)
     batch = Batch.from_arrays(WindowCollator(10, 7, (3, 7), scaling, ()).collate(panel, series, position))
     past, future = batch.past.clone(), batch.future.clone()
     past[..., 0] = future[..., -4] = future[..., -2] = 0.0

@@ -12,9 +12,9 @@ from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts, predict
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 KINDS = [
     RecurrentSpec(cell=cell, hidden=16, layers=layers, bidirectional=both, readout=readout, segment=segment)

@@ -23,9 +23,9 @@ from models.streaming.forecaster import StepOutcome, StreamingForecaster
 from models.streaming.obstacles import streams_exactly
 from models.streaming.states import SeriesStates
 from models.streaming.timeline import Timeline
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 VIEW = InputSpec(features=FeatureSpec(known=("hour",)), freq="h", zone="UTC", lookback=24, horizon=6)
 LEVELS = (0.1, 0.5, 0.9)

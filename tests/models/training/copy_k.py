@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from models.data.batches import Batch
 from models.devices import reproducible
-from models.diagnostics.memory import Memory, measure_memory
+from models.diagnostics.measurements import Memory
+from models.diagnostics.memory import measure_memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from models.networks.gates import chrono_init_
 from models.networks.recurrent import RecurrentNetwork

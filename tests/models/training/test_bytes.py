@@ -15,7 +15,8 @@ sys.path[:0] = ["tests/models", "."]
 import torch
 from conftest import noisy_days, panel_of
 from models.data.features import FeatureSpec
-from models.training.fit import TrainingSpec
+from models.training.optimiser import EagerAdamW
+from models.training.training_spec import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.networks.architecture import RecurrentSpec
@@ -23,13 +24,13 @@ from models.data.windows import WindowSpec, build_window_index
 panel = panel_of(noisy_days(), lookback=24, horizon=6, freq="h", features=FeatureSpec())
 index = build_window_index(panel, WindowSpec(horizon=6, validation="5d", test="5d"), panel.grid[24 * 40 - 1], origins=5)
 dies_at = int(sys.argv[1])
-step, taken = torch.optim.AdamW.step, []
+step, taken = EagerAdamW.step, []
 def counted_step(*args, **kwargs):
     taken.append(1)
     if len(taken) == dies_at:
         os.kill(os.getpid(), signal.SIGKILL)
     return step(*args, **kwargs)
-torch.optim.AdamW.step = counted_step
+EagerAdamW.step = counted_step
 model = RecurrentSpec(cell="lstm", hidden=8, layers=2, segment=6)
 for precision in ("float32", "bfloat16"):
     training = TrainingSpec(max_epochs=3, windows_per_epoch=512, precision=precision, device="cpu")

@@ -14,9 +14,11 @@ from models.data.windows import WindowIndex, WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_collator, restore_network
-from models.training.fit import EpochReport, TrainingSpec
+from models.training.fit import EpochReport
+from models.training.optimiser import EagerAdamW
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 
@@ -57,7 +59,7 @@ def test_validation_loss_is_float32_in_each_precision(waves, precision: str) -> 
     collator, network, (series, position) = restore_collator(bundle), restore_network(bundle), index.of("validation")
     chosen = np.random.default_rng(0).permutation(len(series))[:128]
     batch = Batch.from_arrays(collator.collate(panel, series[chosen], position[chosen]))
-    weights = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, *index.of("train")))
+    weights = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, index.parts["train"]))
     with torch.no_grad():
         loss = network.loss(replace(batch, error_weights=torch.from_numpy(weights))).item()
     assert history.validation_losses == [pytest.approx(loss, rel=1e-6)]
@@ -165,7 +167,7 @@ DIVERGING = [{}, {"schedule": "cosine"}, {"precision": "bfloat16"}, {"average": 
 @pytest.mark.parametrize("training", DIVERGING, ids=str)
 def test_diverged_epoch_returns_to_finite_weights_and_is_noted(waves, monkeypatch, training) -> None:
     panel, index = waves
-    step, seen = torch.optim.AdamW.step, []
+    step, seen = EagerAdamW.step, []
 
     def diverge_once(self, *args, **kwargs):
         step(self, *args, **kwargs)
@@ -174,7 +176,7 @@ def test_diverged_epoch_returns_to_finite_weights_and_is_noted(waves, monkeypatc
             with torch.no_grad():
                 self.param_groups[0]["params"][0].fill_(float("nan"))
 
-    monkeypatch.setattr(torch.optim.AdamW, "step", diverge_once)
+    monkeypatch.setattr(EagerAdamW, "step", diverge_once)
     bundle, history = train_network(panel, index, recipe(panel, **training))
     assert "not finite in epoch 2" in history.note
     assert all(len(norms) == 2 for norms in history.gradients.values())

@@ -7,9 +7,9 @@ from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.time_estimate import estimate_time
+from models.training.training_spec import TrainingSpec
 
 
 def test_estimate_spans_from_the_earliest_stop_to_the_last_epoch():

@@ -7,13 +7,13 @@ from models.baselines.seasonal import fit_baselines
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.data.scaling import Scaling
-from models.data.windows import WindowSpec, build_window_index
+from models.data.windows import WindowRanges, WindowSpec, build_window_index
 from models.metrics import coverage
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 QUANTILES = (0.05, 0.5, 0.95)
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
@@ -50,7 +50,7 @@ def test_covariates_are_standardised_by_the_training_rows(build_panel) -> None:
     features = FeatureSpec(observed=("wind",), known=())
     wind = {"a": [1, 3, 100, 100], "b": [5, 7, 9, 100]}
     panel = build_panel({"a": [0, 1, 2, 3], "b": [0, 1, 2, 3]}, features=features, wind=wind)
-    scaling = Scaling.fit(panel, np.array([0, 1, 1]), np.array([1, 1, 2]), 2)
+    scaling = Scaling.fit(panel, WindowRanges.from_cutoffs(np.array([0, 1, 1]), np.array([1, 1, 2])), 2)
     assert scaling.observed[:, 0].tolist() == [5.0, pytest.approx(8**0.5)]
 
 
@@ -58,7 +58,7 @@ def test_constant_covariate_keeps_its_units(build_panel) -> None:
     features = FeatureSpec(observed=("wind",), known=())
     panel = build_panel({"a": range(7)}, features=features, wind={"a": [0.1] * 7})
     assert np.std([0.1] * 7) > 0  # from rounding alone
-    assert Scaling.fit(panel, np.array([0]), np.array([6]), 2).observed[1].tolist() == [1.0]
+    assert Scaling.fit(panel, WindowRanges.from_cutoffs(np.array([0]), np.array([6])), 2).observed[1].tolist() == [1.0]
 
 
 def test_coverage_on_the_test_part_is_near_the_nominal_level(build_panel) -> None:

@@ -11,9 +11,10 @@ from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import normalised_forecasts, predict
 from models.restore import restore_collator, restore_network
-from models.training.fit import TrainingHistory, TrainingSpec
+from models.training.fit import TrainingHistory
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
 
 FEATURES = FeatureSpec(known=("plan",), static=("kind",))
 MODEL = RecurrentSpec(cell="gru", hidden=8, segment=6)

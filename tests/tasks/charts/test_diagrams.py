@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from models.diagnostics.memory import GateStatistics, Memory
+from models.diagnostics.measurements import GateStatistics, Memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from tasks.charts.cell_diagram import draw_cell
 from tasks.charts.diagram import Diagram, fill_opacity

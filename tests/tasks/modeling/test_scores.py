@@ -83,7 +83,7 @@ def backtest() -> pd.DataFrame:
 @pytest.mark.parametrize("metric", ["mase", "wql", "mae"])
 def test_mean_over_origins_is_the_score(metric: str) -> None:
     table = backtest()  # its series have gaps, so that a plain mean of means would be another number
-    losses = losses_by_origin(table, metric)
+    losses = losses_by_origin(table.groupby("model_name"), metric)
     assert losses.index.tolist() == sorted(table["cutoff"].unique())
     for name, part in table.groupby("model_name"):
         assert losses[name].mean() == pytest.approx(score_forecasts(part)[metric])
@@ -92,17 +92,17 @@ def test_mean_over_origins_is_the_score(metric: str) -> None:
 def test_forecast_that_is_not_finite_gives_nan_loss() -> None:
     table = backtest()
     table.loc[table.index[0], "y_hat"] = np.nan
-    assert losses_by_origin(table.reset_index(drop=True), "mae").isna().any().any()
+    assert losses_by_origin(table.reset_index(drop=True).groupby("model_name"), "mae").isna().any().any()
 
 
 def test_model_without_any_loss_has_a_nan_column() -> None:
     table = backtest()
     table.loc[table["model_name"] == "n", "scale"] = np.nan
-    losses = losses_by_origin(table, "mase")
+    losses = losses_by_origin(table.groupby("model_name"), "mase")
     assert losses.columns.tolist() == ["m", "n"]
     assert losses["n"].isna().all()
     table["scale"] = np.nan
-    assert losses_by_origin(table, "mase").columns.tolist() == ["m", "n"]
+    assert losses_by_origin(table.groupby("model_name"), "mase").columns.tolist() == ["m", "n"]
 
 
 def test_forecast_that_is_not_finite_gives_nan_score() -> None:

@@ -12,9 +12,10 @@ from data_contracts.errors import SpecError
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.modeling import size_limits
+from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.size_limits import check_forecast_size, check_network_size, count_states, count_weights
 
 
@@ -70,10 +71,10 @@ def test_forecasts_that_do_not_fit_are_refused(
     series: int, lookback: int, horizon: int, origins: int, message: str
 ) -> None:
     if not message:
-        check_forecast_size(panel(series, lookback, horizon), origins)
+        check_forecast_size(panel(series, lookback, horizon), EvaluationSpec(windows=origins, max_series=series))
         return
     with pytest.raises(SpecError, match=message):
-        check_forecast_size(panel(series, lookback, horizon), origins)
+        check_forecast_size(panel(series, lookback, horizon), EvaluationSpec(windows=origins, max_series=series))
 
 
 def recipe(lookback: int = 168, horizon: int = 24, batch_size: int = 128, **model: Any) -> Recipe:

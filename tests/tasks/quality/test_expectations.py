@@ -126,7 +126,7 @@ def change_results(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[list[
 def test_result_of_each_equal_rule_is_its_own_in_whatever_order_they_come_back(
     promise: MakeContract, change_results: Callable[..., None]
 ) -> None:
-    contract = promise(between("first", 0, 2), between("second", 0, 2), between("third", 0, 2))
+    contract = promise(gx(PAIR, "first"), gx(PAIR, "second"), gx(PAIR, "third"))
     change_results(lambda results: [results[2], results[0], results[1]])
     results = gx_suite.run_rules(frame(), contract.rules, contract)
     assert [result.observed for result in results] == [f"result of rule {number}" for number in range(3)]
@@ -135,7 +135,7 @@ def test_result_of_each_equal_rule_is_its_own_in_whatever_order_they_come_back(
 def test_missing_result_of_a_rule_is_not_replaced_by_that_of_an_equal_rule(
     promise: MakeContract, change_results: Callable[..., None]
 ) -> None:
-    contract = promise(between("first", 0, 2), between("second", 0, 2))
+    contract = promise(gx(PAIR, "first"), gx(PAIR, "second"))
     change_results(lambda results: results[:1])
     with pytest.raises(SpecError, match=r"no result for 1 of 2 rules: 'second'\."):
         gx_suite.run_rules(frame(), contract.rules, contract)

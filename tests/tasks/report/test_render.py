@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.diagnostics.memory import Memory
+from models.diagnostics.measurements import Memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView

@@ -10,8 +10,8 @@ import pytest
 from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.engine.failure import StepFailure
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate

@@ -8,8 +8,8 @@ import pytest
 
 from models.data.panel import InputSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.engine import run_log
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.results.steps import TrialResult

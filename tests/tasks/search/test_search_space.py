@@ -5,8 +5,8 @@ import pytest
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
 from models.networks.architecture import RecurrentSpec
-from models.training.fit import TrainingSpec
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.search.search_space import (
     MODEL_SPACE,
     TRAINING_SPACE,

@@ -1,11 +1,13 @@
 """The learning rate of each step: plateau, cosine and constant."""
 
 import itertools
+import subprocess
+import sys
 
 import pytest
 import torch
 
-from models.training.learning_rate import LearningRateSchedule, cosine_factor
+from models.training.optimiser import EagerAdamW, LearningRateSchedule, cosine_factor
 
 
 def rates(schedule, steps: int, peak: float = 1.0) -> list[float]:
@@ -58,3 +60,28 @@ def test_lowered_rate_stays_lowered(schedule) -> None:
     for step in range(30, 100):
         assert rate.current == pytest.approx(0.1 * unchanged[step])
         rate.step()
+
+
+def weights_after_steps(optimiser: type[torch.optim.Optimizer]) -> torch.Tensor:
+    torch.manual_seed(0)
+    network = torch.nn.GRU(3, 5)
+    steps = optimiser(network.parameters(), lr=0.01, weight_decay=1e-4)  # type: ignore[call-arg]
+    for _ in range(5):
+        steps.zero_grad(set_to_none=True)
+        network(torch.randn(4, 2, 3))[0].square().mean().backward()
+        steps.step()
+    return torch.cat([weight.detach().reshape(-1) for weight in network.parameters()])
+
+
+def test_optimiser_gives_the_weights_of_adamw() -> None:
+    assert torch.equal(weights_after_steps(EagerAdamW), weights_after_steps(torch.optim.AdamW))
+
+
+def test_optimiser_does_not_import_the_compiler() -> None:
+    script = (
+        "import sys, torch; from models.training.optimiser import EagerAdamW; w = torch.nn.Parameter(torch.ones(2)); "
+        "o = EagerAdamW([w], lr=0.1); o.zero_grad(); (w ** 2).sum().backward(); o.step(); "
+        "print('torch._dynamo' in sys.modules, w.tolist()[0] < 1)"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout.split() == ["False", "True"]

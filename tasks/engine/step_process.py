@@ -1,0 +1,149 @@
+"""One call of a step in a process of its own, so that two networks are trained on two cores.
+
+this process ──inputs, JSON──> process of the step          the process ends when this one does
+             <──progress, log, result or error, JSON lines──
+"""
+
+import contextlib
+import importlib
+import inspect
+import json
+import logging
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable
+from typing import IO, Any, cast
+
+from pydantic import TypeAdapter
+
+from data_contracts.errors import NightcastError
+from tasks.engine import run_log
+from tasks.engine.failure import OutOfMemory, is_out_of_memory
+
+KILLED = -9
+log = logging.getLogger("nightcast")
+
+
+class StepProcess:
+    """A call that has begun. `wait` returns its result."""
+
+    def __init__(self, module: str, name: str, inputs: dict[str, Any]) -> None:
+        """Start the process.
+
+        Args:
+            module: Dotted name of the module of the step.
+            name: Name of the step in it.
+            inputs: Arguments by name, as values that JSON can hold.
+        """
+        self.name = name
+        self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - `stop` closes it
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "tasks.engine.step_process"],  # -P: a user's tasks.py stays out of the way
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
+        )  # fmt: skip
+        self._request, self._answers = (cast("IO[str]", pipe) for pipe in (self._process.stdin, self._process.stdout))
+        with contextlib.suppress(BrokenPipeError):  # it has ended already; `wait` says why
+            request = {"module": module, "name": name, "inputs": inputs, "path": sys.path}
+            self._request.write(json.dumps(request) + "\n")
+            self._request.flush()
+
+    def wait(self) -> Any:
+        """Wait for the result, and show the progress and log what the process logged meanwhile.
+
+        Returns:
+            The result of the step, as JSON holds it.
+
+        Raises:
+            NightcastError: The step failed; the message is that of its error.
+            OutOfMemory: The system has killed the process, or memory could not be allocated.
+        """
+        with contextlib.ExitStack() as shown:
+            advance: Callable[[str], None] = log.debug
+            for line in self._answers:
+                kind, value = json.loads(line)
+                if kind == "result":
+                    return value
+                if kind == "error":
+                    raise NightcastError(value)
+                if kind == "out of memory":
+                    raise OutOfMemory(f"in step {self.name!r}")
+                if kind == "begin":
+                    advance = shown.enter_context(run_log.progress_bar(*value))
+                elif kind == "advance":
+                    advance(value)
+                else:
+                    log.log(*value)
+        raise self._describe_end(self._process.wait())
+
+    def stop(self) -> None:
+        """End the process, if it still runs."""
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._request, self._answers, self._errors):
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def _describe_end(self, code: int) -> NightcastError:
+        """Return the error of a process that ended without a result."""
+        if code == KILLED:
+            return OutOfMemory(f"in step {self.name!r}")
+        self._errors.seek(0)
+        last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
+        return NightcastError(
+            f"the process of step {self.name!r} ended with code {code}: {''.join(last) or 'no message'}"
+        )
+
+
+def main() -> None:
+    """Run the call that stdin names, and write what happens to stdout."""
+    lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
+    os.dup2(2, 1)  # what a library prints is no line of the protocol
+
+    def send(kind: str, value: Any) -> None:
+        lines.write(json.dumps([kind, value]) + "\n")
+
+    request = json.loads(sys.stdin.readline())
+    sys.path[:] = request["path"]
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    log.addHandler(_RelayHandler(send))
+    log.setLevel(logging.INFO)
+    log.propagate = False
+    run_log.relay_progress(send)
+    step = getattr(importlib.import_module(request["module"]), request["name"])
+    types = inspect.get_annotations(step.fn, eval_str=True)
+    inputs = {name: TypeAdapter(types[name]).validate_python(value) for name, value in request["inputs"].items()}
+    try:
+        result = step.fn(**inputs)
+    except NightcastError as error:
+        send("error", str(error))
+    except Exception as error:  # noqa: BLE001 - the other process decides what an error means
+        send("out of memory" if is_out_of_memory(error) else "error", f"{type(error).__name__}: {error}")
+    else:
+        send("result", TypeAdapter(types["return"]).dump_python(result, mode="json"))
+    lines.flush()
+    os._exit(0)  # without the teardown of the interpreter, which takes seconds with torch loaded
+
+
+def _end_with_parent() -> None:
+    """End this process when the other end of stdin is closed: nobody waits for its result."""
+    sys.stdin.read()
+    os._exit(1)
+
+
+class _RelayHandler(logging.Handler):
+    """Sends each line of the log to the process that waits."""
+
+    def __init__(self, send: Callable[[str, Any], None]) -> None:
+        super().__init__()
+        self.send = send
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one line."""
+        self.send("log", [record.levelno, record.getMessage()])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,91 @@
+"""Parquet files of the store: the same table gives the same bytes, and every page has a checksum.
+
+A large table is written and read one part at a time.
+"""
+
+import contextlib
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from data_contracts.column_types import ARROW
+from data_contracts.contract import Contract
+from data_contracts.errors import ContractBroken
+
+OPTIONS: dict[str, Any] = {"compression": "zstd", "write_page_checksum": True}
+
+
+def to_contract_table(frame: pd.DataFrame | pa.Table, contract: Contract) -> pa.Table:
+    """Cast columns to the types of a contract if no value is lost, whatever types pandas has made of them.
+
+    Args:
+        frame: The table, with the columns of the contract.
+        contract: A built-in contract.
+
+    Returns:
+        The table, without pandas metadata.
+
+    Raises:
+        ContractBroken: The table violates its contract, which is a defect of Nightcast and not of the data.
+    """
+    table = frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
+    types = {column.name: ARROW[column.arrow] for column in contract.columns if column.arrow}
+    for index, field in enumerate(table.schema):
+        default = pa.string() if pa.types.is_large_string(field.type) else field.type
+        target = types.get(field.name, default)
+        if field.type != target:
+            with contextlib.suppress(pa.ArrowInvalid, pa.ArrowNotImplementedError):
+                table = table.set_column(index, field.name, table[field.name].cast(target))
+    table = table.replace_schema_metadata(None)
+    if violations := contract.violations(table):
+        raise ContractBroken(f"the {contract.id} table", violations)
+    return table
+
+
+def to_parquet(table: pa.Table) -> bytes:
+    """Return the bytes of a Parquet file."""
+    sink = io.BytesIO()
+    pq.write_table(table, sink, **OPTIONS)
+    return sink.getvalue()
+
+
+def read_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file that is held in memory. Raises ArrowException or OSError if a page is damaged."""
+    return pq.read_table(pa.BufferReader(data), columns=columns, page_checksum_verification=True)
+
+
+def read_row_groups(data: bytes, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    """Read the row groups of a Parquet file that is held in memory, one at a time."""
+    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+    for number in range(file.num_row_groups):
+        yield file.read_row_group(number, columns=columns)
+
+
+class PartWriter:
+    """Writes a table one part at a time, so that only its compressed bytes are held.
+
+    The parts have the same columns, and no key occurs in two of them: the key is checked within each part.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract, self.rows = contract, 0
+        self._sink = io.BytesIO()
+        self._writer: pq.ParquetWriter | None = None
+
+    def write(self, part: pd.DataFrame | pa.Table) -> None:
+        """Append a part, as row groups of its own. Raises ContractBroken."""
+        table = to_contract_table(part, self.contract)
+        self._writer = self._writer or pq.ParquetWriter(self._sink, table.schema, **OPTIONS)
+        self._writer.write_table(table)
+        self.rows += table.num_rows
+
+    def close(self) -> bytes:
+        """Return the bytes of the file. Raises ValueError if no part was written."""
+        if self._writer is None:
+            raise ValueError(f"no part of the {self.contract.id} table was written")
+        self._writer.close()
+        return self._sink.getvalue()

@@ -1,0 +1,53 @@
+"""Run one night of a large table and print, for each step, processor seconds and peak memory as one JSON line.
+
+Usage: python whole_night.py FOLDER AS_OF, with FOLDER/big.yaml. The peak of a step is that of its own (VmHWM is reset).
+"""
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from tasks.engine.step import Step
+
+STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+
+
+def peak_mib() -> float:
+    """Return the peak of the resident memory since the last reset."""
+    line = next(line for line in STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+
+def main(folder: str, as_of: str) -> None:
+    """Run the night and print its measurements."""
+    os.environ["NIGHTCAST_STORE"] = f"{folder}/store"
+    steps: dict[str, dict[str, float]] = {}
+    run = Step._run_cached
+
+    def measured(step: Step[Any, Any], inputs: dict[str, Any]) -> Any:
+        RESET.write_text("5", encoding="ascii")
+        cpu, wall = time.process_time(), time.perf_counter()
+        try:
+            return run(step, inputs)
+        finally:
+            entry = steps.setdefault(step.name, {"cpu_s": 0.0, "wall_s": 0.0, "peak_mib": 0.0})
+            entry["cpu_s"] += time.process_time() - cpu
+            entry["wall_s"] += time.perf_counter() - wall
+            entry["peak_mib"] = max(entry["peak_mib"], peak_mib())
+
+    Step._run_cached = measured  # type: ignore[method-assign]
+    from flows.nightly import nightly
+
+    began = time.perf_counter()
+    nightly(f"{folder}/big.yaml", as_of)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    total = {"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.perf_counter() - began}
+    print(json.dumps({"steps": steps, "total": total | {"peak_mib": used.ru_maxrss / 1024}}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,90 @@
+"""A step in a process of its own: its result, its errors, its end, and steps that begin ahead."""
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_contracts.errors import NightcastError
+from tasks.engine import run_log
+from tasks.engine.cached_only import NotCached, cached_steps_only
+from tasks.engine.failure import OutOfMemory, StepFailure
+from tasks.engine.step import step
+from tasks.engine.step_process import StepProcess
+from tasks.storage.store import Store
+
+
+@step
+def count_letters(word: str, store: Store) -> dict[str, Any]:
+    with run_log.progress_bar(word, 2) as advance:
+        advance("one")
+        advance("two")
+    if word == "wrong":
+        raise NightcastError("this word is wrong")
+    if word == "huge":
+        raise MemoryError
+    if word == "killed":
+        os.kill(os.getpid(), 9)
+    if word == "gone":
+        os._exit(3)
+    if word == "slow":
+        time.sleep(600)
+    return {"letters": len(word), "process": os.getpid(), "root": store.root}
+
+
+def begin(word: str, store: Store) -> StepProcess:
+    return StepProcess(__name__, "count_letters", {"word": word, "store": store.model_dump(mode="json")})
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "text"),
+    [
+        ("wrong", NightcastError, "^this word is wrong$"),
+        ("huge", OutOfMemory, "ran out of memory in step 'count_letters'"),
+        ("killed", OutOfMemory, "ran out of memory in step 'count_letters'"),
+        ("gone", NightcastError, "ended with code 3: no message"),
+    ],
+)
+def test_failure_of_the_process_is_an_error(store: Store, word: str, error: type[Exception], text: str) -> None:
+    process = begin(word, store)
+    with pytest.raises(error, match=text):
+        process.wait()
+    process.stop()
+
+
+def test_call_that_has_begun_ahead_is_not_made_again(store: Store) -> None:
+    calls = [{"word": word, "store": store} for word in ("train", "wrong")]
+    with count_letters.ahead(calls):
+        here = count_letters("night", store)
+        there, failed = count_letters("train", store), count_letters.attempt("wrong", store)
+    assert here["process"] == os.getpid() != there["process"]
+    assert (there["letters"], there["root"]) == (5, store.root)
+    assert failed == StepFailure(step="count_letters", reason="this word is wrong")
+    assert count_letters("train", store) == there  # from the cache
+    with count_letters.ahead(calls[:1]):
+        assert count_letters._begun == {}
+
+
+def test_processes_end_with_the_block(store: Store) -> None:
+    with contextlib.suppress(RuntimeError), count_letters.ahead([{"word": "slow", "store": store}]):
+        (process,) = count_letters._begun.values()
+        raise RuntimeError("interrupted")
+    assert process._process.returncode == -9
+
+
+def test_nothing_begins_if_only_cached_results_may_be_used(store: Store) -> None:
+    begun = None
+    with contextlib.suppress(NotCached), cached_steps_only(), count_letters.ahead([{"word": "train", "store": store}]):
+        begun = dict(count_letters._begun)
+        count_letters("train", store)
+    assert begun == {}
+
+
+def test_process_ends_when_nobody_waits_for_it(store: Store, tmp_path: Path) -> None:
+    process = begin("slow", store)
+    process._request.close()
+    assert process._process.wait(timeout=60) == 1
+    process.stop()
