@@ -54,10 +54,10 @@ def test_builtin_document_conforms_to_the_standard(path: Path) -> None:
 
 @pytest.mark.parametrize("path", DOCUMENTS, ids=lambda path: path.stem)
 def test_builtin_document_compiles_with_its_columns(path: Path) -> None:
-    contract = read_contract(path)
-    assert contract.label == f"{path.stem}@1.0.0"
+    contract, document = read_contract(path), yaml.safe_load(path.read_text(encoding="utf-8"))
+    assert contract.label == f"{path.stem}@{document['version']}"
     assert contract.columns
-    written = yaml.safe_load(path.read_text(encoding="utf-8"))["schema"][0]["properties"]
+    written = document["schema"][0]["properties"]
     assert [column.name for column in contract.columns] == [entry["name"] for entry in written]
 
 
@@ -66,7 +66,7 @@ def test_builtin_document_compiles_with_its_columns(path: Path) -> None:
     [
         ("raw", []),
         ("clean", ["unique_id", "ds"]),
-        ("windows", ["series", "position", "split"]),
+        ("windows", ["series", "first", "split"]),
         ("scores", ["model_name"]),
         ("forecasts", ["unique_id", "ds", "cutoff"]),
         ("actuals", ["unique_id", "ds"]),
