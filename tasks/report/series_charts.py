@@ -1,6 +1,6 @@
 """Which series the page draws and in which size, and how far yesterday's forecast missed each of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +16,31 @@ MAX_ALL_DRAWN = 60  # with more series, the page draws the largest ones and thos
 MAX_BY_SIZE, MAX_BY_ERROR = 24, 12
 MAX_VISIBLE = 9  # charts that are visible at once; the others are folded
 
-Frames = dict[str, pd.DataFrame]
+
+class SeriesFrames(Mapping[str, pd.DataFrame]):
+    """The frames of a table by series, each cut out when it is asked for: a page draws few of many series."""
+
+    def __init__(self, table: pd.DataFrame) -> None:
+        if len(table):
+            table = table.assign(unique_id=table["unique_id"].astype(str))
+            table = table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
+        self.table = table
+        sizes = table.groupby("unique_id", sort=True).size() if len(table) else pd.Series(dtype=int)
+        ends = sizes.cumsum()
+        self._rows = {str(name): (end - size, end) for name, end, size in zip(sizes.index, ends, sizes, strict=True)}
+
+    def __getitem__(self, name: str) -> pd.DataFrame:
+        return self.table.iloc[slice(*self._rows[name])].reset_index(drop=True)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def sum_of(self, column: str) -> dict[str, float]:
+        """Return the sum of a column for each series."""
+        return dict(self.table.groupby("unique_id")[column].sum()) if len(self.table) else {}
 
 
 class SeriesCard(NamedTuple):
@@ -43,12 +67,11 @@ class SeriesCharts:
     """
 
     def __init__(self, history: pd.DataFrame, forecast: pd.DataFrame, yesterday: pd.DataFrame | None) -> None:
-        self.history, self.forecast = _by_series(history), _by_series(forecast)
-        self.yesterday = {} if yesterday is None else _by_series(yesterday)
-        names = self.history | self.forecast  # a series without any history has a chart too
-        total = {name: _sum(self.history, name, "y") for name in names}
-        future = {name: _sum(self.forecast, name, "y_hat") for name in names}
-        self.names = sorted(names, key=lambda name: (-total[name], -future[name], name))
+        self.history, self.forecast = SeriesFrames(history), SeriesFrames(forecast)
+        self.yesterday = SeriesFrames(pd.DataFrame() if yesterday is None else yesterday)
+        total, future = self.history.sum_of("y"), self.forecast.sum_of("y_hat")
+        names = total | future  # a series without any history has a chart too
+        self.names = sorted(names, key=lambda name: (-total.get(name, 0.0), -future.get(name, 0.0), name))
 
     def scores(self, season: int) -> pd.DataFrame:
         """Score yesterday's forecast of each series.
@@ -61,23 +84,33 @@ class SeriesCharts:
             in units of y, inside (share of actuals within the widest interval) and scaled (mae divided by the mean
             absolute change from one season to the next; 1 is the error of the seasonal naive forecast).
         """
-        rows = [self._score(name, frame, season) for name, frame in self.yesterday.items()]
-        table = pd.DataFrame(rows, columns=["unique_id", "rows", "mae", "bias", "inside", "scaled"])
+        table = self._measure(season)
         # `scaled` ranks only without intervals: a small series can be far above 1 and hardly a unit off.
         has_intervals = bool(table["inside"].notna().any())
         order = ["inside" if has_intervals else "scaled", "mae", "unique_id"]
         return table.sort_values(order, ascending=[has_intervals, False, True], ignore_index=True)
 
-    def _score(self, name: str, frame: pd.DataFrame, season: int) -> tuple[Any, ...]:
-        error = (frame["y_hat"] - frame["y"]).astype(float).dropna()
-        widest = next(iter(prediction_bands(quantile_columns(frame))), None)
-        known = frame.loc[error.index]
-        inside = known["y"].between(known[widest.low], known[widest.high]).mean() if widest else np.nan
-        past = self.history[name]["y"].astype(float) if name in self.history else pd.Series(dtype=float)
-        naive_error = float((past - past.shift(max(season, 1))).abs().mean())
-        mae = float(error.abs().mean())
-        scaled = mae / naive_error if naive_error > 0 else np.nan
-        return name, len(error), mae, float(error.mean()), float(inside), scaled
+    def _measure(self, season: int) -> pd.DataFrame:
+        """Return the columns of `scores`, not sorted."""
+        frame, past = self.yesterday.table, self.history.table
+        if frame.empty:
+            return pd.DataFrame(columns=["unique_id", "rows", "mae", "bias", "inside", "scaled"])
+        error = (frame["y_hat"] - frame["y"]).astype(float)
+        widest, inside = next(iter(prediction_bands(quantile_columns(frame))), None), np.nan
+        if widest:
+            inside = frame["y"].between(frame[widest.low], frame[widest.high]).astype(float).where(error.notna())
+        measured = frame[["unique_id"]].assign(rows=error.notna(), mae=error.abs(), bias=error, inside=inside)
+        by_series = measured.groupby("unique_id", sort=False)
+        table = by_series.agg(
+            rows=("rows", "sum"), mae=("mae", "mean"), bias=("bias", "mean"), inside=("inside", "mean")
+        )
+        naive_error = pd.Series(dtype=float)
+        if len(past):
+            y = past["y"].astype(float)
+            change = (y - y.groupby(past["unique_id"]).shift(max(season, 1))).abs()
+            naive_error = change.groupby(past["unique_id"]).mean()
+        naive_error = naive_error.reindex(table.index)
+        return table.assign(scaled=table["mae"] / naive_error.where(naive_error > 0)).reset_index()
 
     def fan_chart(self, name: str, clock: Clock, days: float, horizons: float) -> FanChart:
         """Return the forecast with the last `days` before it, or the last `horizons` if these are longer."""
@@ -138,17 +171,6 @@ def draw_past_forecasts(series: SeriesCharts, scores: pd.DataFrame, clock: Clock
 def _note(score: Any) -> str:
     inside = f", {percent(score.inside)} inside" if score.inside == score.inside else ""
     return f"off by {figure(score.mae)} yesterday{inside}" if score.mae == score.mae else ""
-
-
-def _by_series(frame: pd.DataFrame) -> Frames:
-    if frame.empty:
-        return {}
-    ordered = frame.assign(unique_id=frame["unique_id"].astype(str)).sort_values(["unique_id", "ds"], kind="stable")
-    return {str(name): part.reset_index(drop=True) for name, part in ordered.groupby("unique_id", sort=False)}
-
-
-def _sum(frames: Frames, name: str, column: str) -> float:
-    return float(frames[name][column].sum()) if name in frames else 0.0
 
 
 def _cutoff(past: pd.DataFrame, forecast: pd.DataFrame) -> float:
