@@ -87,8 +87,8 @@ def write_night(
     history = pd.DataFrame({"unique_id": "a", "ds": times, "y": np.arange(size) + float(number)})
     raw = store.put(history.assign(row=np.arange(size)), "raw")
     clean = store.put(history, "clean")
-    index = pd.DataFrame({"series": [0], "position": [number], "split": ["train"]})
-    windows = store.put(index.astype({"series": "int32", "position": "int32"}), "windows")
+    index = pd.DataFrame({"series": [0], "first": [number], "last": [number], "stride": [1]}, dtype="int32")
+    windows = store.put(index.assign(split="train"), "windows")
     rejected = pd.DataFrame({"row": [number], "unique_id": ["a"], "ds": ["x"], "rule": ["type"], "reason": ["no time"]})
     quarantine = store.put(rejected, "quarantine", quarantine_dir(PIPELINE))
     scores = store.put(

@@ -116,7 +116,7 @@ def test_table_that_violates_its_contract_is_not_written(store: Store, broken: p
 
 
 def test_column_that_the_contract_does_not_have_is_not_written(store: Store) -> None:
-    windows = pd.DataFrame({"series": [0], "position": [3], "split": ["train"], "note": ["x"]})
+    windows = pd.DataFrame({"series": [0], "first": [3], "last": [9], "stride": [1], "split": ["train"], "note": ["x"]})
     with pytest.raises(ContractBroken, match="column 'note' is not in the contract"):
         store.put(windows, "windows")
     assert files(store) == []
