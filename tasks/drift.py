@@ -23,7 +23,7 @@ from models.data.panel import InputSpec
 from models.data.windows import MAX_PART_STEPS
 from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.training_data import sample_series
+from tasks.modeling.series import sample_series
 from tasks.report.drift_page import finish_page, store_shared
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.layout import report_dir

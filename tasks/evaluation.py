@@ -24,7 +24,8 @@ from tasks.modeling.forecasts import (
     load_comparable,
 )
 from tasks.modeling.scores import mase_scales_before, score_forecasts
-from tasks.modeling.training_data import load_window_index, sample_series, window_cutoffs
+from tasks.modeling.series import sample_series
+from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 

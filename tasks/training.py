@@ -87,8 +87,18 @@ def trained_side_by_side(
 ) -> Iterator[None]:
     """Train the networks after the first in processes of their own while the block trains the first.
 
-    Only as many as there are free cores, with half of the free memory, and on the CPU: the others are trained where the
-    block calls `train`, one after the other. The arguments are those of `train`.
+    Only as many networks as there are free cores, within half of the free memory, and on the CPU. The others are
+    trained where the block calls `train`, one after the other.
+
+    Args:
+        clean: The clean table.
+        windows: The windows table of `cut_windows`.
+        recipes: The networks, in the order in which the block trains them.
+        incumbent: The champion before this night, as for `train`.
+        store: The store, as for `train`.
+
+    Yields:
+        None.
     """
     ahead = recipes[1:][: _spare_processes(clean, recipes)]
     calls = [
@@ -100,10 +110,10 @@ def trained_side_by_side(
 
 
 def _spare_processes(clean: Artifact, recipes: tuple[Recipe, ...]) -> int:
-    """Return how many networks can be trained beside this process."""
+    """Return how many networks can be trained in addition to that of this process."""
     longest = max(recipe.training.windows_per_epoch * recipe.training.max_epochs for recipe in recipes)
     on_card = Path("/dev/nvidiactl").exists() and any(recipe.training.device != "cpu" for recipe in recipes)
-    cores = len(os.sched_getaffinity(0))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if on_card or longest < MIN_WINDOWS_AHEAD or os.getloadavg()[0] > MAX_LOAD * cores:
         return 0
     cores //= max(recipe.training.threads for recipe in recipes)

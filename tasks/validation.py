@@ -10,7 +10,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken
@@ -188,9 +187,7 @@ def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store)
 
 def _read_raw(raw: Artifact, store: Store) -> pd.DataFrame:
     """Return the raw table with the names of series as categories: a name is not held once per row."""
-    source = pa.BufferReader(store.get_bytes(raw))
-    table = pq.read_table(source, read_dictionary=["unique_id"], page_checksum_verification=True)
-    return table.to_pandas(split_blocks=True, self_destruct=True)
+    return store.arrow(raw, dictionaries=["unique_id"]).to_pandas(split_blocks=True, self_destruct=True)
 
 
 def to_text_table(clean: pd.DataFrame) -> pa.Table:

@@ -54,7 +54,7 @@ def _imports_of(path: Path) -> tuple[str, ...]:
 
 @functools.cache
 def _digest_of(path: Path) -> str:
-    """Return the digest of one file, and of the data files beside the `__init__` of a package."""
+    """Return the digest of one file; that of the `__init__` of a package includes the data files of its folder."""
     digest = hashlib.sha256()
     _add_code(digest, compile(path.read_bytes(), path.name, "exec", optimize=2, dont_inherit=True))
     if path.name == "__init__.py":

@@ -25,8 +25,8 @@ def resident_memory() -> int:
 
 
 def available_memory() -> int:
-    """Return the bytes of memory that are free on the machine, at most the limit of this process."""
-    return int(min(psutil.virtual_memory().available, memory_limit()))
+    """Return the bytes that are free on the machine and, below the limit of this process, not occupied by it."""
+    return max(0, min(psutil.virtual_memory().available, memory_limit() - resident_memory()))
 
 
 def format_bytes(count: float) -> str:

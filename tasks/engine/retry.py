@@ -11,6 +11,16 @@ from typing import TypeVar
 R = TypeVar("R")
 
 
+def is_lost_connection(raised: BaseException) -> bool:
+    """Return whether a retry may help: after a broken connection, but not after a refused request or invalid data."""
+    error: BaseException | None = raised
+    while error is not None:
+        if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "connection_invalidated", False):
+            return True
+        error = error.__cause__
+    return False
+
+
 def retry(call: Callable[[], R], delays_s: Sequence[float], is_transient: Callable[[Exception], bool]) -> R:
     """Call until it succeeds, at most once more than there are delays.
 

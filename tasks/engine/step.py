@@ -10,6 +10,7 @@ import functools
 import hashlib
 import inspect
 import json
+import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, ParamSpec, TypeVar, overload
@@ -22,7 +23,7 @@ from tasks.engine import cached_only, run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
-from tasks.engine.retry import retry
+from tasks.engine.retry import is_lost_connection, retry
 from tasks.engine.step_process import StepProcess
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # takes seconds, and settings of steps are read without it
     from prefect import Task
     from prefect.client.schemas.objects import State
 
+log = logging.getLogger("nightcast")
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -82,7 +84,7 @@ class Step(Generic[P, R]):
         inputs = dict(self._signature.bind(*args, **kwargs).arguments)
         with run_log.running_step(self.name):
             if not in_flow_run():
-                return retry(lambda: self._run_cached(inputs).result, RETRY_DELAYS_S, _lost_connection)
+                return retry(lambda: self._run_cached(inputs).result, RETRY_DELAYS_S, is_lost_connection)
             state: State[Any] = self._task(inputs, return_state=True)
             result: R = state.result()
             return result
@@ -117,7 +119,8 @@ class Step(Generic[P, R]):
     def ahead(self, calls: Sequence[dict[str, Any]]) -> Iterator[None]:
         """Begin calls in processes of their own; inside the block, the same calls wait for these results.
 
-        A call whose result is cached is not begun. The processes end with the block.
+        A call whose result is cached is not begun, nor one that cannot begin: inside the block it is an ordinary call,
+        which reports what is wrong. The processes end with the block.
 
         Args:
             calls: The arguments of each call, by name.
@@ -128,17 +131,26 @@ class Step(Generic[P, R]):
         begun: dict[str, StepProcess] = {}
         try:
             for inputs in () if cached_only.computes_nothing() else calls:
-                uri, _ = self._cache_entry(inputs)
-                if inputs["store"].read_json(uri) is None:
-                    plain = inputs | {"store": inputs["store"].model_copy()}
-                    values = TypeAdapter(dict[str, Any]).dump_python(plain, mode="json")
-                    begun[uri] = StepProcess(self.fn.__module__, self.name, values)
-            self._begun = begun
+                try:
+                    begun |= self._begin(inputs)
+                except Exception as error:  # noqa: BLE001 - the call itself reports it
+                    log.debug("step %s does not run ahead: %s", self.name, error)
+            self._begun = begun.copy()
             yield
         finally:
             self._begun = {}
             for process in begun.values():
                 process.stop()
+
+    def _begin(self, inputs: dict[str, Any]) -> dict[str, StepProcess]:
+        """Return the process of a call by the path of its cache record; none if the result is cached."""
+        uri, _ = self._cache_entry(inputs)
+        if inputs["store"].read_json(uri) is not None:
+            return {}
+        values = TypeAdapter(dict[str, Any]).dump_python(
+            inputs, mode="json"
+        )  # of the store its location, not its lease
+        return {uri: StepProcess(self.fn.__module__, self.name, values)}
 
     def _name_task_run(self, parameters: dict[str, Any]) -> str:
         """Return the name in the Prefect UI: the step, and its network if it runs once per network."""
@@ -189,17 +201,7 @@ class Step(Generic[P, R]):
 
 
 def _should_retry(_task: Any, _run: Any, state: "State[Any]") -> bool:
-    return _lost_connection(state.result(raise_on_failure=False))
-
-
-def _lost_connection(raised: BaseException) -> bool:
-    """Return whether a retry may help: after a broken connection, but not after a refused request or invalid data."""
-    error: BaseException | None = raised
-    while error is not None:
-        if isinstance(error, ConnectionError | TimeoutError) or getattr(error, "connection_invalidated", False):
-            return True
-        error = error.__cause__
-    return False
+    return is_lost_connection(state.result(raise_on_failure=False))
 
 
 def _without_store(inputs: dict[str, Any]) -> dict[str, Any]:

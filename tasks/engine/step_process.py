@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 from data_contracts.errors import NightcastError
 from tasks.engine import run_log
 from tasks.engine.failure import OutOfMemory, is_out_of_memory
+from tasks.engine.retry import is_lost_connection
 
 KILLED = -9
 log = logging.getLogger("nightcast")
@@ -58,6 +59,7 @@ class StepProcess:
 
         Raises:
             NightcastError: The step failed; the message is that of its error.
+            ConnectionError: The step lost a connection, so that it may succeed when it is called again.
             OutOfMemory: The system has killed the process, or memory could not be allocated.
         """
         with contextlib.ExitStack() as shown:
@@ -70,6 +72,8 @@ class StepProcess:
                     raise NightcastError(value)
                 if kind == "out of memory":
                     raise OutOfMemory(f"in step {self.name!r}")
+                if kind == "connection lost":
+                    raise ConnectionError(value)
                 if kind == "begin":
                     advance = shown.enter_context(run_log.progress_bar(*value))
                 elif kind == "advance":
@@ -92,15 +96,17 @@ class StepProcess:
             return OutOfMemory(f"in step {self.name!r}")
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
+        message = repr(last[0]) if last else "without a message"
         return NightcastError(
-            f"the process of step {self.name!r} ended with code {code}: {''.join(last) or 'no message'}"
+            f"the process of step {self.name!r} ended with code {code} and {message}. Run the same command again: "
+            "steps that have finished are taken from the cache."
         )
 
 
 def main() -> None:
     """Run the call that stdin names, and write what happens to stdout."""
     lines = os.fdopen(os.dup(1), "w", buffering=1, encoding="utf-8")
-    os.dup2(2, 1)  # what a library prints is no line of the protocol
+    os.dup2(2, 1)  # what a library prints does not belong to the protocol
 
     def send(kind: str, value: Any) -> None:
         lines.write(json.dumps([kind, value]) + "\n")
@@ -117,14 +123,20 @@ def main() -> None:
     inputs = {name: TypeAdapter(types[name]).validate_python(value) for name, value in request["inputs"].items()}
     try:
         result = step.fn(**inputs)
-    except NightcastError as error:
-        send("error", str(error))
     except Exception as error:  # noqa: BLE001 - the other process decides what an error means
-        send("out of memory" if is_out_of_memory(error) else "error", f"{type(error).__name__}: {error}")
+        send(*_describe_error(error))
     else:
         send("result", TypeAdapter(types["return"]).dump_python(result, mode="json"))
     lines.flush()
     os._exit(0)  # without the teardown of the interpreter, which takes seconds with torch loaded
+
+
+def _describe_error(error: Exception) -> tuple[str, str]:
+    """Return the kind of line for an error, and its text."""
+    text = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
+    if is_lost_connection(error):
+        return "connection lost", text
+    return "out of memory" if is_out_of_memory(error) and not isinstance(error, NightcastError) else "error", text
 
 
 def _end_with_parent() -> None:

@@ -87,7 +87,7 @@ def score_series(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
         key: The columns that tell the groups apart.
 
     Returns:
-        A row per group, sorted by key: the key, rows, mase, wql, mae and coverage.
+        A row per group, sorted by key: the key, rows, mase, wql, mae and coverage; NaN as in `score_forecasts`.
     """
     y, error = frame["y"].to_numpy(), (frame["y"] - frame["y_hat"]).abs().to_numpy()
     levels = quantile_columns(frame)
@@ -104,6 +104,9 @@ def score_series(frame: pd.DataFrame, key: list[str]) -> pd.DataFrame:
     scores = groups.agg(rows=("rows", "sum"), mase=("mase", "mean"), wql=("wql", "sum"), mae=("mae", "mean"),
                         coverage=("coverage", "mean"), total=("total", "sum"))  # fmt: skip
     scores["wql"] = scores["wql"] / scores.pop("total").replace(0.0, np.nan)
+    errors = ["mase", "wql", "mae"]
+    known = groups[errors].count()
+    scores[errors] = scores[errors].where(known.eq(scores["rows"], axis=0))  # a forecast that is not finite
     return scores.reset_index()
 
 

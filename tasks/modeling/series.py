@@ -1,7 +1,10 @@
-"""What a run knows about single series: values that models cannot use, fallbacks, and series without a forecast."""
+"""What a run knows about single series: values that models cannot use, fallbacks, those without forecasts, a sample."""
 
+import hashlib
 from datetime import datetime
 from typing import Literal
+
+import pandas as pd
 
 from data_contracts.spec import Spec
 from tasks.modeling.candidate import Candidate
@@ -37,3 +40,22 @@ class SeriesWithoutForecast(Spec):
     series: str
     cause: Cause
     reason: str
+
+
+def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
+    """Select the rows of at most `count` series: those whose names have the lowest hashes.
+
+    A series that joins or leaves the table changes the sample by one series, so scores of nights stay comparable.
+
+    Args:
+        rows: A table with unique_id.
+        count: The largest number of series.
+
+    Returns:
+        The rows of these series, renumbered.
+    """
+    names = rows["unique_id"].unique()
+    if len(names) <= count:
+        return rows
+    chosen = sorted(names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())[:count]
+    return rows[rows["unique_id"].isin(chosen)].reset_index(drop=True)

@@ -54,25 +54,6 @@ def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.Da
     return pd.DataFrame({"unique_id": names[series], "cutoff": cutoffs.reset_index(drop=True)})
 
 
-def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Select the rows of at most `count` series: those whose names have the lowest hashes.
-
-    A series that joins or leaves the table changes the sample by one series, so scores of nights stay comparable.
-
-    Args:
-        rows: A table with unique_id.
-        count: The largest number of series.
-
-    Returns:
-        The rows of these series, renumbered.
-    """
-    names = rows["unique_id"].unique()
-    if len(names) <= count:
-        return rows
-    chosen = sorted(names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())[:count]
-    return rows[rows["unique_id"].isin(chosen)].reset_index(drop=True)
-
-
 def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpec) -> tuple[pd.DataFrame, WindowIndex]:
     """Select what a model may learn from: all rows up to the last validation target, and the windows over them.
 

@@ -53,9 +53,22 @@ def to_parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
-def read_parquet(data: bytes, columns: list[str] | None = None) -> pa.Table:
-    """Read a Parquet file that is held in memory. Raises ArrowException or OSError if a page is damaged."""
-    return pq.read_table(pa.BufferReader(data), columns=columns, page_checksum_verification=True)
+def read_parquet(data: bytes, columns: list[str] | None = None, dictionaries: list[str] | None = None) -> pa.Table:
+    """Read a Parquet file that is held in memory.
+
+    Args:
+        data: The bytes of the file.
+        columns: The columns to read; None: all.
+        dictionaries: Text columns to read as dictionaries, so that a text is not held once per row.
+
+    Returns:
+        The table.
+
+    Raises:
+        ArrowException or OSError: A page is damaged.
+    """
+    source = pa.BufferReader(data)
+    return pq.read_table(source, columns=columns, read_dictionary=dictionaries, page_checksum_verification=True)
 
 
 def read_row_groups(data: bytes, columns: list[str] | None = None) -> Iterator[pa.Table]:

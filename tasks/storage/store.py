@@ -105,9 +105,11 @@ class Store(Spec):
         """Return the table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
         return self.arrow(artifact, columns).to_pandas()
 
-    def arrow(self, artifact: Artifact, columns: list[str] | None = None) -> pa.Table:
-        """Return the Arrow table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
-        return read_parquet(self.get_bytes(artifact), columns)
+    def arrow(
+        self, artifact: Artifact, columns: list[str] | None = None, dictionaries: list[str] | None = None
+    ) -> pa.Table:
+        """Return the Arrow table of an artifact, as `read_parquet` does. Raises StoreDamaged as `get` does."""
+        return read_parquet(self.get_bytes(artifact), columns, dictionaries)
 
     def row_groups(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
         """Return the row groups of an artifact, one at a time. Raises StoreDamaged as `arrow` does."""

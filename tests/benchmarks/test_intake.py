@@ -96,9 +96,9 @@ def test_ten_million_rows(tmp_path, capsys) -> None:
     for _ in range(RUNS):  # in turn, so that a busy machine slows all of them
         for name, script in SCRIPTS.items():
             runs[name].append(measured(script, tmp_path))
-    ours = runs["Nightcast"][-1]["tables"]
+    expected = runs["Nightcast"][-1]["tables"]
     for name in ("Polars", "Polars, one integer key"):
-        assert_same_tables(ours, runs[name][-1]["tables"])
+        assert_same_tables(expected, runs[name][-1]["tables"])
     figures = {name: pd.DataFrame(of).drop(columns="tables").median().round(2).to_dict() for name, of in runs.items()}
     for of in figures.values():
         of["processor_ratio"] = round(figures["Nightcast"]["processor_s"] / of["processor_s"], 2)

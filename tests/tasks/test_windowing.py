@@ -12,7 +12,6 @@ from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.training_data import (
     content_digest,
     load_window_index,
-    sample_series,
     select_training_part,
     series_starts,
     window_cutoffs,
@@ -46,16 +45,6 @@ def test_forecast_windows_are_at_the_cutoff(prepared: Any) -> None:
 def test_series_starts_follow_each_other() -> None:
     names, starts = series_starts(pd.DataFrame({"unique_id": ["a", "a", "b", "c", "c"]}))
     assert (names.tolist(), starts.tolist()) == (["a", "b", "c"], [0, 2, 3])
-
-
-def test_sample_of_series_changes_little_when_a_series_joins() -> None:
-    def chosen(names: list[str]) -> set[str]:
-        return set(sample_series(pd.DataFrame({"unique_id": names}), 40)["unique_id"])
-
-    names = [f"series {number}" for number in range(100)]
-    assert len(chosen(names)) == 40
-    assert len(chosen(names) & chosen([*names, "another"])) >= 39
-    assert chosen(names[:40]) == set(names[:40])
 
 
 def test_training_part_ends_before_the_first_test_target(prepared: Any, view: InputSpec) -> None:

@@ -28,6 +28,8 @@ def count_letters(word: str, store: Store) -> dict[str, Any]:
         raise MemoryError
     if word == "killed":
         os.kill(os.getpid(), 9)
+    if word == "offline":
+        raise NightcastError("the bucket does not answer") from ConnectionResetError("reset")
     if word == "gone":
         os._exit(3)
     if word == "slow":
@@ -45,7 +47,8 @@ def begin(word: str, store: Store) -> StepProcess:
         ("wrong", NightcastError, "^this word is wrong$"),
         ("huge", OutOfMemory, "ran out of memory in step 'count_letters'"),
         ("killed", OutOfMemory, "ran out of memory in step 'count_letters'"),
-        ("gone", NightcastError, "ended with code 3: no message"),
+        ("offline", ConnectionError, "^the bucket does not answer$"),
+        ("gone", NightcastError, "ended with code 3 and without a message. Run the same command again"),
     ],
 )
 def test_failure_of_the_process_is_an_error(store: Store, word: str, error: type[Exception], text: str) -> None:
@@ -66,6 +69,16 @@ def test_call_that_has_begun_ahead_is_not_made_again(store: Store) -> None:
     assert count_letters("train", store) == there  # from the cache
     with count_letters.ahead(calls[:1]):
         assert count_letters._begun == {}
+
+
+def test_call_that_cannot_begin_ahead_is_an_ordinary_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasks.engine.step.StepProcess", refuse)
+    with count_letters.ahead([{"word": "train", "store": store}]):
+        assert count_letters("train", store)["process"] == os.getpid()
+
+
+def refuse(*_: Any) -> None:
+    raise OSError(11, "Resource temporarily unavailable")
 
 
 def test_processes_end_with_the_block(store: Store) -> None:

@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.modeling.scores import losses_by_origin, mase_scales_before, quantile_columns, quantile_name, score_forecasts
+from tasks.modeling.scores import (
+    losses_by_origin,
+    mase_scales_before,
+    quantile_columns,
+    quantile_name,
+    score_forecasts,
+    score_series,
+)
 
 DAY = pd.Timestamp("2024-03-08", tz="UTC")
 
@@ -120,3 +127,13 @@ def test_rounding_error_is_not_a_scale(level: float, noise: float, known: bool) 
     y = level + noise * np.random.default_rng(2).normal(size=60)
     scales = mase_scales_before(pd.DataFrame({"unique_id": "a", "ds": ds, "y": y}), ds[-1], 7)
     assert scales.notna().tolist() == [known]
+
+
+@pytest.mark.parametrize("changes", [{}, {"scale": np.nan}, {"y": 0.0}, {"q10": np.nan}, {"y_hat": np.nan}])
+def test_scores_of_series_are_those_of_their_rows(changes: dict[str, float]) -> None:
+    table = backtest().dropna(subset=["y"]).reset_index(drop=True).assign(**changes)
+    scores = score_series(table, ["unique_id", "model_name"]).set_index(["unique_id", "model_name"])
+    for key, part in table.groupby(["unique_id", "model_name"]):
+        expected = score_forecasts(part) | {"rows": len(part)}
+        for name in ("rows", "mase", "wql", "mae", "coverage"):
+            assert scores.loc[key, name] == pytest.approx(expected[name], nan_ok=True)
