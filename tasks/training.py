@@ -24,7 +24,9 @@ from tasks.storage.store import Store
 if TYPE_CHECKING:  # loads torch
     from models.training.fit import EpochReport
 
-MIN_WINDOWS_AHEAD = 40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
+MIN_SUBMITTED_WINDOWS = (
+    40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
+)
 MAX_LOAD = 1.5  # running processes by core: above it other work has the cores
 PROCESS_BYTES, ROW_BYTES = 700_000_000, 100  # that a process takes, and more for each row of the clean table
 
@@ -100,12 +102,12 @@ def trained_side_by_side(
     Yields:
         None.
     """
-    ahead = recipes[1:][: _spare_processes(clean, recipes)]
+    submitted = recipes[1:][: _spare_processes(clean, recipes)]
     calls = [
         {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
-        for recipe in ahead
+        for recipe in submitted
     ]
-    with train.ahead(calls):
+    with train.submitted(calls):
         yield
 
 
@@ -114,7 +116,7 @@ def _spare_processes(clean: Artifact, recipes: tuple[Recipe, ...]) -> int:
     longest = max(recipe.training.windows_per_epoch * recipe.training.max_epochs for recipe in recipes)
     on_card = Path("/dev/nvidiactl").exists() and any(recipe.training.device != "cpu" for recipe in recipes)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    if on_card or longest < MIN_WINDOWS_AHEAD or os.getloadavg()[0] > MAX_LOAD * cores:
+    if on_card or longest < MIN_SUBMITTED_WINDOWS or os.getloadavg()[0] > MAX_LOAD * cores:
         return 0
     cores //= max(recipe.training.threads for recipe in recipes)
     room = available_memory() // 2 // (PROCESS_BYTES + clean.rows * ROW_BYTES)

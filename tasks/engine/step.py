@@ -62,7 +62,7 @@ class Step(Generic[P, R]):
         self.fn: Callable[..., R] = fn
         self.name, self._cache_key = str(getattr(fn, "__name__", "step")), cache_key
         self._signature = inspect.signature(fn)
-        self._begun: dict[str, StepProcess] = {}  # by path of the cache record
+        self._submitted: dict[str, StepProcess] = {}  # by path of the cache record
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
 
     @functools.cached_property
@@ -116,11 +116,11 @@ class Step(Generic[P, R]):
             return StepFailure(step=self.name, reason=redact(reason))
 
     @contextlib.contextmanager
-    def ahead(self, calls: Sequence[dict[str, Any]]) -> Iterator[None]:
-        """Begin calls in processes of their own; inside the block, the same calls wait for these results.
+    def submitted(self, calls: Sequence[dict[str, Any]]) -> Iterator[None]:
+        """Submit calls to processes of their own; inside the block, the same calls wait for these results.
 
-        A call whose result is cached is not begun, nor one that cannot begin: inside the block it is an ordinary call,
-        which reports what is wrong. The processes end with the block.
+        A call whose result is cached is not submitted, nor one whose process cannot start: inside the block it is an
+        ordinary call, which reports what is wrong. The processes end with the block.
 
         Args:
             calls: The arguments of each call, by name.
@@ -128,21 +128,21 @@ class Step(Generic[P, R]):
         Yields:
             None.
         """
-        begun: dict[str, StepProcess] = {}
+        processes: dict[str, StepProcess] = {}
         try:
             for inputs in () if cached_only.computes_nothing() else calls:
                 try:
-                    begun |= self._begin(inputs)
+                    processes |= self._submit(inputs)
                 except Exception as error:  # noqa: BLE001 - the call itself reports it
-                    log.debug("step %s does not run ahead: %s", self.name, error)
-            self._begun = begun.copy()
+                    log.debug("a call of step %s is not submitted: %s", self.name, error)
+            self._submitted = processes.copy()
             yield
         finally:
-            self._begun = {}
-            for process in begun.values():
+            self._submitted = {}
+            for process in processes.values():
                 process.stop()
 
-    def _begin(self, inputs: dict[str, Any]) -> dict[str, StepProcess]:
+    def _submit(self, inputs: dict[str, Any]) -> dict[str, StepProcess]:
         """Return the process of a call by the path of its cache record; none if the result is cached."""
         uri, _ = self._cache_entry(inputs)
         if inputs["store"].read_json(uri) is not None:
@@ -178,8 +178,8 @@ class Step(Generic[P, R]):
                 return StepRun(cached, cached=True)
         cached_only.require_cached(self.name)
         try:
-            begun = self._begun.pop(uri, None)
-            result = self._result.validate_python(begun.wait()) if begun else self.fn(**inputs, **loaded)
+            process = self._submitted.pop(uri, None)
+            result = self._result.validate_python(process.wait()) if process else self.fn(**inputs, **loaded)
         except Exception as error:
             if not isinstance(error, NightcastError) and is_out_of_memory(error):
                 raise OutOfMemory(f"in step {self.name!r}") from error

@@ -171,7 +171,3 @@ def _run_own(frame: pd.DataFrame, rule: QualityRule) -> RuleResult:
         at_fault = values.notna() & ~np.isclose(ratio, ratio.round(), rtol=0, atol=1e-9 * np.maximum(1, ratio.abs()))
     rows = frame.loc[at_fault, "row"].tolist()
     return RuleResult(not rows, rows, None, None)
-
-
-def _search(pattern: re.Pattern[str], values: pd.Series) -> pd.Series:
-    return values.map(lambda value: pd.isna(value) or bool(pattern.search(str(value)))).astype(bool)

@@ -1,4 +1,4 @@
-"""A step in a process of its own: its result, its errors, its end, and steps that begin ahead."""
+"""A step in a process of its own: its result, its errors, its end, and calls that are submitted."""
 
 import contextlib
 import os
@@ -58,22 +58,22 @@ def test_failure_of_the_process_is_an_error(store: Store, word: str, error: type
     process.stop()
 
 
-def test_call_that_has_begun_ahead_is_not_made_again(store: Store) -> None:
+def test_submitted_call_is_not_made_again(store: Store) -> None:
     calls = [{"word": word, "store": store} for word in ("train", "wrong")]
-    with count_letters.ahead(calls):
+    with count_letters.submitted(calls):
         here = count_letters("night", store)
         there, failed = count_letters("train", store), count_letters.attempt("wrong", store)
     assert here["process"] == os.getpid() != there["process"]
     assert (there["letters"], there["root"]) == (5, store.root)
     assert failed == StepFailure(step="count_letters", reason="this word is wrong")
     assert count_letters("train", store) == there  # from the cache
-    with count_letters.ahead(calls[:1]):
-        assert count_letters._begun == {}
+    with count_letters.submitted(calls[:1]):
+        assert count_letters._submitted == {}
 
 
-def test_call_that_cannot_begin_ahead_is_an_ordinary_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_call_whose_process_cannot_start_is_an_ordinary_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tasks.engine.step.StepProcess", refuse)
-    with count_letters.ahead([{"word": "train", "store": store}]):
+    with count_letters.submitted([{"word": "train", "store": store}]):
         assert count_letters("train", store)["process"] == os.getpid()
 
 
@@ -82,16 +82,20 @@ def refuse(*_: Any) -> None:
 
 
 def test_processes_end_with_the_block(store: Store) -> None:
-    with contextlib.suppress(RuntimeError), count_letters.ahead([{"word": "slow", "store": store}]):
-        (process,) = count_letters._begun.values()
+    with contextlib.suppress(RuntimeError), count_letters.submitted([{"word": "slow", "store": store}]):
+        (process,) = count_letters._submitted.values()
         raise RuntimeError("interrupted")
     assert process._process.returncode == -9
 
 
-def test_nothing_begins_if_only_cached_results_may_be_used(store: Store) -> None:
+def test_nothing_is_submitted_if_only_cached_results_may_be_used(store: Store) -> None:
     begun = None
-    with contextlib.suppress(NotCached), cached_steps_only(), count_letters.ahead([{"word": "train", "store": store}]):
-        begun = dict(count_letters._begun)
+    with (
+        contextlib.suppress(NotCached),
+        cached_steps_only(),
+        count_letters.submitted([{"word": "train", "store": store}]),
+    ):
+        begun = dict(count_letters._submitted)
         count_letters("train", store)
     assert begun == {}
 
