@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # loads torch
 MIN_SUBMITTED_WINDOWS = (
     40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
 )
-MAX_LOAD = 1.5  # running processes by core: above it other work has the cores
+MAX_LOAD = 0.9  # running processes by core, this one included: above it other work has the cores
 PROCESS_BYTES, ROW_BYTES = 700_000_000, 100  # that a process takes, and more for each row of the clean table
 
 
