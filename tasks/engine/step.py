@@ -24,7 +24,7 @@ from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
 from tasks.engine.retry import is_lost_connection, retry
-from tasks.engine.step_process import StepProcess
+from tasks.engine.step_process import ProcessEnded, StepProcess
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.store import Store
@@ -178,8 +178,7 @@ class Step(Generic[P, R]):
                 return StepRun(cached, cached=True)
         cached_only.require_cached(self.name)
         try:
-            process = self._submitted.pop(uri, None)
-            result = self._result.validate_python(process.wait()) if process else self.fn(**inputs, **loaded)
+            result = self._compute(uri, inputs | loaded)
         except Exception as error:
             if not isinstance(error, NightcastError) and is_out_of_memory(error):
                 raise OutOfMemory(f"in step {self.name!r}") from error
@@ -187,6 +186,16 @@ class Step(Generic[P, R]):
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
         return StepRun(result, cached=False)
+
+    def _compute(self, uri: str, inputs: dict[str, Any]) -> R:
+        """Wait for a submitted call; compute any other call, and one whose process ended, in this process."""
+        process = self._submitted.pop(uri, None)
+        if process:
+            try:
+                return self._result.validate_python(process.wait())
+            except ProcessEnded as ended:  # it may have been the memory of two processes that was too much
+                log.warning("! %s; it runs again in this process", ended)
+        return self.fn(**inputs)
 
     def _cache_entry(self, inputs: dict[str, Any]) -> tuple[str, dict[str, Any]]:
         """Return the path of the cache record, and what was loaded to find out, as an argument of the function."""

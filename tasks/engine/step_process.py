@@ -10,6 +10,7 @@ import inspect
 import json
 import logging
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,11 +22,14 @@ from pydantic import TypeAdapter
 
 from data_contracts.errors import NightcastError
 from tasks.engine import run_log
-from tasks.engine.failure import OutOfMemory, is_out_of_memory
+from tasks.engine.failure import is_out_of_memory
 from tasks.engine.retry import is_lost_connection
 
-KILLED = -9
 log = logging.getLogger("nightcast")
+
+
+class ProcessEnded(NightcastError):
+    """A process ended without a result and without an error of its step."""
 
 
 class StepProcess:
@@ -59,19 +63,22 @@ class StepProcess:
 
         Raises:
             NightcastError: The step failed; the message is that of its error.
+            ProcessEnded: The process was killed, or ran out of memory: the step may succeed in this process.
             ConnectionError: The step lost a connection, so that it may succeed when it is called again.
-            OutOfMemory: The system has killed the process, or memory could not be allocated.
         """
         with contextlib.ExitStack() as shown:
             advance: Callable[[str], None] = log.debug
             for line in self._answers:
-                kind, value = json.loads(line)
+                try:
+                    kind, value = json.loads(line)
+                except json.JSONDecodeError:  # it was killed while it wrote
+                    break
                 if kind == "result":
                     return value
                 if kind == "error":
                     raise NightcastError(value)
                 if kind == "out of memory":
-                    raise OutOfMemory(f"in step {self.name!r}")
+                    raise ProcessEnded(f"the process of step {self.name!r} ran out of memory")
                 if kind == "connection lost":
                     raise ConnectionError(value)
                 if kind == "begin":
@@ -80,7 +87,7 @@ class StepProcess:
                     advance(value)
                 else:
                     log.log(*value)
-        raise self._describe_end(self._process.wait())
+        raise ProcessEnded(self._describe_end(self._process.wait()))
 
     def stop(self) -> None:
         """End the process, if it still runs."""
@@ -90,17 +97,13 @@ class StepProcess:
             with contextlib.suppress(OSError):
                 stream.close()
 
-    def _describe_end(self, code: int) -> NightcastError:
-        """Return the error of a process that ended without a result."""
-        if code == KILLED:
-            return OutOfMemory(f"in step {self.name!r}")
+    def _describe_end(self, code: int) -> str:
+        """Describe how a process ended without a result."""
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
-        message = repr(last[0]) if last else "without a message"
-        return NightcastError(
-            f"the process of step {self.name!r} ended with code {code} and {message}. Run the same command again: "
-            "steps that have finished are taken from the cache."
-        )
+        message = f": {last[0]}" if last else ""
+        how = f"was stopped by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        return f"the process of step {self.name!r} {how}{message}"
 
 
 def main() -> None:

@@ -16,7 +16,9 @@ def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
     """Return the verdict and three lines: what was published, how good it is, what to look at."""
     warnings = list_warnings(results)
     state: steps.Verdict = "watch" if warnings else "good"
-    last = f"Look at: {'; '.join(warnings)}." if warnings else "Nothing to worry about."
+    last = (
+        f"Look at: {'; '.join(warning.rstrip('.') for warning in warnings)}." if warnings else "Nothing to worry about."
+    )
     return state, (_published_line(results), _quality_line(results), last)
 
 

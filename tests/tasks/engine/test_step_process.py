@@ -11,9 +11,9 @@ import pytest
 from data_contracts.errors import NightcastError
 from tasks.engine import run_log
 from tasks.engine.cached_only import NotCached, cached_steps_only
-from tasks.engine.failure import OutOfMemory, StepFailure
+from tasks.engine.failure import StepFailure
 from tasks.engine.step import step
-from tasks.engine.step_process import StepProcess
+from tasks.engine.step_process import ProcessEnded, StepProcess
 from tasks.storage.store import Store
 
 
@@ -45,10 +45,10 @@ def begin(word: str, store: Store) -> StepProcess:
     ("word", "error", "text"),
     [
         ("wrong", NightcastError, "^this word is wrong$"),
-        ("huge", OutOfMemory, "ran out of memory in step 'count_letters'"),
-        ("killed", OutOfMemory, "ran out of memory in step 'count_letters'"),
+        ("huge", ProcessEnded, "^the process of step 'count_letters' ran out of memory$"),
+        ("killed", ProcessEnded, "^the process of step 'count_letters' was stopped by SIGKILL$"),
         ("offline", ConnectionError, "^the bucket does not answer$"),
-        ("gone", NightcastError, "ended with code 3 and without a message. Run the same command again"),
+        ("gone", ProcessEnded, "^the process of step 'count_letters' ended with code 3$"),
     ],
 )
 def test_failure_of_the_process_is_an_error(store: Store, word: str, error: type[Exception], text: str) -> None:
@@ -75,6 +75,14 @@ def test_call_whose_process_cannot_start_is_an_ordinary_call(store: Store, monke
     monkeypatch.setattr("tasks.engine.step.StepProcess", refuse)
     with count_letters.submitted([{"word": "train", "store": store}]):
         assert count_letters("train", store)["process"] == os.getpid()
+
+
+def test_call_whose_process_was_killed_runs_in_this_process(store: Store, caplog: pytest.LogCaptureFixture) -> None:
+    with count_letters.submitted([{"word": "slow train", "store": store}]):
+        (process,) = count_letters._submitted.values()
+        process._process.kill()
+        assert count_letters("slow train", store)["process"] == os.getpid()
+    assert "was stopped by SIGKILL; it runs again in this process" in caplog.text
 
 
 def refuse(*_: Any) -> None:
