@@ -1,6 +1,8 @@
 """Each request that is refused gets a problem document with status, place and fix; nothing of Python, nothing kept."""
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -205,8 +207,6 @@ def test_size_rate_and_time_are_bounded(served, open_api, monkeypatch):
 
 
 def test_slow_answer_and_full_queue(served, open_api, monkeypatch):
-    import threading
-
     with open_api(served, limits=Limits(answer_s=1.0)) as api:
         gate, service = threading.Event(), api.state.queue.service
         monkeypatch.setattr(type(service), "describe", lambda self, name: gate.wait(30))
@@ -220,6 +220,10 @@ def test_slow_answer_and_full_queue(served, open_api, monkeypatch):
         assert_problem(full, 503, f"{batching.MAX_WAITING} requests are waiting", "Try again")
         assert full.headers["retry-after"] == "1"
         gate.set()
+        deadline = time.monotonic() + 60
+        while not api.state.queue.waiting.empty():  # the requests of clients that have gone are passed over
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
         (forecast,) = api.forecast(NAME)
         assert forecast["cutoff"] == f"{CUTOFF:%Y-%m-%dT%H:%M:%SZ}"  # the observation that got 504 was not taken
 

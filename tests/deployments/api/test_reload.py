@@ -16,7 +16,7 @@ from tests.deployments.api.conftest import CUTOFF, NIGHT, assert_equal_table, pu
 from tests.faults.harness import World
 
 CHANGES, POLL_S, LOADED_S = 20, 0.3, 30.0
-CLIENTS = 6
+CLIENTS, OBSERVATIONS = 6, 24
 
 
 def load(world):
@@ -107,6 +107,13 @@ class Clients:
         for thread in self.threads:
             thread.start()
 
+    def wait_for(self, observations):
+        """Wait until so many observations are taken: a fast machine has changed the champion often enough before."""
+        deadline = time.monotonic() + 120
+        while len(self.observed) < observations and not self.failures:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def end(self):
         self.ended.set()
         for thread in self.threads:
@@ -161,6 +168,7 @@ def test_champion_changes_20_times_under_load(twofold, serve, tmp_path, panel, c
                 assert time.monotonic() - begun < POLL_S + LOADED_S
                 time.sleep(0.02)
             delays.append(time.monotonic() - begun)
+        clients.wait_for(OBSERVATIONS)
     finally:
         clients.end()
     assert clients.failures == []
