@@ -1,13 +1,12 @@
-"""Compare the newest season with the seasons before it, and store Evidently's report.
+"""Test whether the newest season differs from the seasons before it, and store Evidently's report of both.
 
    reference: whole seasons               current: the newest season
-├───────┼───────┼─────────── … ───────┼───────┤ cutoff       so that a Monday is compared with Mondays
+├───────┼───────┼─────────── … ───────┼───────┤ cutoff
+each series by its own spread, hour by hour of its season; an alarm needs two of three nights
 """
 
-import html
 import json
-import logging
-import re
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -19,25 +18,29 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from data_contracts.spec import SettingsSpec
 from models.data.calendar import seasons
-from models.data.panel import InputSpec
+from models.data.panel import InputSpec, Panel
 from models.data.windows import MAX_PART_STEPS
+from models.drift.detection import MIN_CYCLES, NIGHTS, ColumnDrift, DriftWindows, compare_nights, has_alarm
 from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.series import sample_series
+from tasks.report import evidently_report
 from tasks.report.drift_page import finish_page, store_shared
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
-MIN_THRESHOLD = 0.1  # standard deviations; Evidently's default
-MAX_EARLIER_WINDOWS = 6
-MIN_SPREAD = 1e-12  # of the largest value of a series; less is rounding error
-
 
 class DriftSpec(SettingsSpec):
-    """Settings of the drift test: `share` of drifted columns that raises the alarm, and the lengths of both windows."""
+    """Settings of the drift test: its level, the share of columns that raises the alarm, and the lengths of both parts.
 
-    share: float = Field(0.3, gt=0, le=1)
+    `level` bounds the rate of nights on which a stationary panel shows drift, over all columns and series.
+    """
+
+    level: float = Field(0.01, gt=0, lt=1)
+    share: float = Field(
+        0.0, ge=0, le=1, description="share of drifted columns that raises the alarm; at least one does"
+    )
     current: PositiveInt | None = Field(
         None, le=MAX_PART_STEPS, description="newest steps; by default the longest season"
     )
@@ -46,144 +49,77 @@ class DriftSpec(SettingsSpec):
     )
 
 
-def scale_by_series(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> pd.DataFrame:
-    """Select the numeric columns up to the cutoff, so that series of different size are comparable.
+def drift_windows(view: InputSpec, spec: DriftSpec, steps: int) -> DriftWindows:
+    """Return the lengths of the parts, of a block and of the season, in steps.
+
+    Args:
+        view: Frequency and horizon, from which the default lengths follow.
+        spec: Lengths that the pipeline sets.
+        steps: Length of the history. If it is shorter than both parts, the current part is its newest fifth.
+
+    Returns:
+        The lengths. The season is the longest of the frequency that the reference holds MIN_CYCLES times.
+    """
+    lengths = seasons(view.freq)
+    current = spec.current or max(lengths[-1], view.horizon)
+    reference = spec.reference or 8 * current
+    if current + reference > steps:
+        current = max(1, steps // 5)
+        reference = max(1, steps - current)
+    block = min(lengths[0] if len(lengths) > 1 else 1, current)
+    fitting = [length for length in lengths if length * MIN_CYCLES <= reference and length >= block]
+    return DriftWindows(reference, current, block, fitting[-1] if fitting else block)
+
+
+def newest_values(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec, steps: int) -> dict[str, np.ndarray]:
+    """Return the newest values of the target and of the numeric covariates.
 
     Args:
         clean: The clean table.
         cutoff: The last observation that is known, in UTC.
-        view: The inputs of the models; only their columns are selected.
+        view: The inputs of the models, whose columns are read.
+        steps: Number of steps up to the cutoff.
 
     Returns:
-        A row per series and time, indexed by age in steps (0 is the newest). Each column has the mean of its series
-        subtracted and is divided by the standard deviation of its series: a mean near zero magnifies nothing. A
-        constant is 0.
+        Values by column, each (series, steps), NaN where nothing is known.
     """
-    history = clean[clean["ds"] <= cutoff]
-    columns = ["y", *view.features.observed, *view.features.known_columns]
-    values, series = history[columns].astype("float64"), history["unique_id"]
-    largest = values.abs().groupby(series).transform("max")
-    unit = values / largest.where(largest > 0, 1.0)  # the square of a very large or small value is not finite
-    mean, spread = (unit.groupby(series).transform(name) for name in ("mean", "std"))
-    scaled = (unit - mean) / spread.where(spread > MIN_SPREAD)
-    scaled = scaled.mask(values.notna() & ~(spread > MIN_SPREAD), 0.0)
-    return scaled.set_axis(history["ds"].rank(method="dense", ascending=False).astype(int) - 1)
+    panel = Panel.from_frame(clean, view)
+    series = np.arange(len(panel.ids))
+    position = panel.grid.get_loc(cutoff) - panel.first
+    offsets = np.arange(1 - steps, 1)
+    tables = {"y": panel.y}
+    tables |= {name: panel.observed[:, column] for column, name in enumerate(view.features.observed)}
+    tables |= {name: panel.known[:, column] for column, name in enumerate(view.features.known_columns)}
+    return {name: panel.take(values, series, position, offsets) for name, values in tables.items()}
 
 
-def split_windows(
-    history: pd.DataFrame, view: InputSpec, spec: DriftSpec, back: int = 0
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Split the history into the current and the reference window.
-
-    If the history is shorter than both windows together, the current window is its newest fifth.
+def drift_table(nights: list[dict[str, ColumnDrift]], names: list[str], level: float) -> pd.DataFrame:
+    """Return a row per column, the most significant first.
 
     Args:
-        history: Rows indexed by age in steps, as `scale_by_series` returns them.
-        view: Frequency and horizon, from which the default length follows.
-        spec: Lengths of the windows in steps.
-        back: Number of current windows by which both windows are moved into the past.
+        nights: Comparisons of `compare_nights`, the newest first.
+        names: Names of the series.
+        level: Level of the test.
 
     Returns:
-        The current and the reference rows. Both may be short or empty if `back` is above 0.
+        column, p_value, nights (below the level, of NIGHTS), series (the most significant), series_p_value, drifted.
     """
-    steps = int(history.index.max()) + 1
-    current = spec.current or max(seasons(view.freq)[-1], view.horizon)
-    reference = spec.reference or 8 * current
-    if current + reference > steps and back == 0:
-        current, reference = max(1, steps // 5), steps - max(1, steps // 5)
-    start = back * current
-    age = history.index
-    newest = (age >= start) & (age < start + current)
-    earlier = (age >= start + current) & (age < start + current + reference)
-    return history[newest], history[earlier]
-
-
-def wasserstein_in_deviations(current: pd.Series, reference: pd.Series) -> float:
-    """Compute the Wasserstein distance in standard deviations of the reference, as Evidently does.
-
-    Returns:
-        The distance; NaN if a part has no values.
-    """
-    from scipy import stats  # takes a second, and a cached night does not need it
-
-    now, before = current.dropna().to_numpy(), reference.dropna().to_numpy()
-    if not len(now) or not len(before):
-        return float("nan")
-    return float(stats.wasserstein_distance(now, before) / max(before.std(), 0.001))
-
-
-def drift_thresholds(history: pd.DataFrame, view: InputSpec, spec: DriftSpec) -> dict[str, float]:
-    """Compute the distance from which a column counts as drifted.
-
-    It is the largest distance of the same comparison in earlier seasons, at least MIN_THRESHOLD. A fixed threshold
-    would raise the alarm every night for columns such as weather, which change from week to week.
-
-    Returns:
-        Thresholds in standard deviations, by column.
-    """
-    thresholds = {}
-    earlier = [split_windows(history, view, spec, back) for back in range(1, MAX_EARLIER_WINDOWS + 1)]
-    for name in history.columns:
-        distances = [
-            wasserstein_in_deviations(now[name], before[name]) for now, before in earlier if len(before) >= len(now) > 0
-        ]
-        thresholds[name] = max([MIN_THRESHOLD, *(distance for distance in distances if np.isfinite(distance))])
-    return thresholds
-
-
-def detect_drift(
-    current: pd.DataFrame, reference: pd.DataFrame, thresholds: dict[str, float], share: float, target: str = "y"
-) -> tuple[pd.DataFrame, dict[str, Any], str]:
-    """Test each column for drift with Evidently.
-
-    Args:
-        current: The newest rows, a column per feature.
-        reference: The rows to compare with, with the same columns.
-        thresholds: Distance from which a column counts as drifted, by column.
-        share: Share of drifted columns that raises the alarm.
-        target: What Evidently's page and record call the column y: its name in the source.
-
-    Returns:
-        A table with a row per column (column, test, statistic, threshold, drifted), Evidently's record, and its HTML
-        page. `drifted` is Evidently's test status.
-    """
-    from evidently import DataDefinition, Dataset, Report  # takes seconds, and a cached night never needs it
-    from evidently.presets import DataDriftPreset
-
-    logging.getLogger("evidently").setLevel(logging.ERROR)
-    names = {name: target if name == "y" and target not in current.columns else name for name in current.columns}
-    safe = {name: html.escape(shown) for name, shown in names.items()}  # Evidently writes names raw into its page
-    columns = {shown: name for name, shown in safe.items()}
-    definition = DataDefinition(numerical_columns=list(safe.values()))
-    now, before = (Dataset.from_pandas(part.rename(columns=safe), definition) for part in (current, reference))
-    preset = DataDriftPreset(
-        drift_share=share,
-        num_method="wasserstein",
-        per_column_threshold={safe[name]: thresholds[name] for name in current.columns},
-    )
-    with np.errstate(invalid="ignore", divide="ignore"):  # Evidently correlates constant columns as well
-        snapshot = Report([preset], include_tests=True).run(now, before)
-    record = json.loads(snapshot.json())
-    status = {test["metric_config"]["metric_id"]: test["status"] for test in record["tests"]}
-    rows = [
-        {
-            "column": columns[metric["config"]["column"]],
-            "test": metric["config"]["method"],
-            "statistic": float(metric["value"]),
-            "threshold": float(metric["config"]["threshold"]),
-            "drifted": status[metric["id"]] == "FAIL",
-        }
-        for metric in record["metrics"]
-        if "column" in metric["config"]
-    ]
-    return pd.DataFrame(rows), record, snapshot.get_html_str(as_iframe=False)
-
-
-def _number_widgets(page: str) -> str:
-    """Replace Evidently's random widget names by numbers, so that the same night gives the same bytes."""
-    numbers: dict[str, str] = {}
-    random_name = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|(?<=metric_)[0-9a-f]{32}")
-    return random_name.sub(lambda match: numbers.setdefault(match[0], f"{len(numbers):032x}"), page)
+    alarms = has_alarm(nights, level)
+    rows = []
+    for column, drift in nights[0].items():
+        worst = int(drift.series.argmin()) if len(drift.series) else -1
+        is_named = worst >= 0 and drift.series[worst] < 1
+        rows.append(
+            {
+                "column": column,
+                "p_value": drift.p_value,
+                "nights": sum(night[column].p_value < level for night in nights),
+                "series": names[worst] if is_named else None,
+                "series_p_value": float(drift.series[worst]) if is_named else 1.0,
+                "drifted": alarms[column],
+            }
+        )
+    return pd.DataFrame(rows).sort_values(["drifted", "p_value"], ascending=[False, True], ignore_index=True)
 
 
 @step
@@ -198,7 +134,7 @@ def watch_drift(
         clean: The clean table.
         cutoff: The last observation that is known, in UTC.
         setup: The inputs of the models, whose columns are tested, and the name of the target in the source.
-        spec: The alarm level and the lengths of the windows.
+        spec: The level and the lengths of the parts.
         context: Pipeline and run id, which name the folder of the reports.
         store: The store that holds the table and takes the reports.
 
@@ -206,13 +142,40 @@ def watch_drift(
         The stored table and reports, the share of drifted columns, and whether it raises the alarm.
 
     Raises:
-        NightcastError: If no column has values in both windows.
+        NightcastError: If no column has values in both parts.
     """
-    view = setup.view
-    frame = store.get(clean)
+    view, moment, frame = setup.view, pd.Timestamp(cutoff), store.get(clean)
     sampled = sample_series(frame, setup.evaluation.max_series)
-    history = scale_by_series(sampled, pd.Timestamp(cutoff), view)
-    current, reference = split_windows(history, view, spec)
+    names = sorted(map(str, sampled["unique_id"].unique()))
+    length = int((pd.Index(sampled["ds"].unique()) <= moment).sum())
+    windows = drift_windows(view, spec, length)
+    steps = min(length, windows.reference + windows.current + (NIGHTS - 1) * windows.block)
+    table = drift_table(compare_nights(newest_values(sampled, moment, view, steps), windows), names, spec.level)
+    marks, record, page = _describe(sampled, moment, setup, spec, windows)
+    table = table.merge(marks, on="column", how="right")
+    share = float(table["drifted"].mean())
+    record["nightcast"] = {"level": spec.level, "columns": json.loads(table.to_json(orient="records"))}
+    page, shared = finish_page(page, context.pipeline, f"as of {context.as_of:%Y-%m-%d %H:%M} UTC")
+    folder = report_dir(context.pipeline, context.run_id)
+    of_sample = f" in a sample of {len(names):,} series" if len(sampled) < len(frame) else ""
+    return DriftResult(
+        table=store.put(table, "drift"),
+        page=store.put_at(evidently_report.number_widgets(page).encode(), "page", f"{folder}/drift.html"),
+        record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
+        scripts=store_shared(shared, store),
+        share=share,
+        drifted=bool(table["drifted"].any()) and share >= spec.share,
+        summary=_summarise(table, setup.target, of_sample, spec),
+    )
+
+
+def _describe(
+    sampled: pd.DataFrame, cutoff: pd.Timestamp, setup: ForecastSetup, spec: DriftSpec, windows: DriftWindows
+) -> tuple[pd.DataFrame, dict[str, Any], str]:
+    """Return Evidently's table, record and page; raise NightcastError if no column has values in both parts."""
+    history = evidently_report.scale_by_series(sampled, cutoff, setup.view)
+    lengths = windows.current, windows.reference
+    current, reference = evidently_report.split_windows(history, *lengths)
     usable = [name for name in current.columns if current[name].notna().any() and reference[name].notna().any()]
     if not usable:
         raise NightcastError(
@@ -220,22 +183,21 @@ def watch_drift(
             f"windows ({len(current)} current rows, {len(reference)} reference rows). Shorten drift.current and "
             "drift.reference, or wait until there is more history."
         )
-    thresholds = drift_thresholds(history, view, spec)
+    thresholds = evidently_report.drift_thresholds(history, *lengths)
     target = setup.target if setup.target and setup.target not in usable else "y"
-    table, record, page = detect_drift(current[usable], reference[usable], thresholds, spec.share, target)
-    page, shared = finish_page(page, context.pipeline, f"as of {context.as_of:%Y-%m-%d %H:%M} UTC")
-    share = float(table["drifted"].mean())
-    folder = report_dir(context.pipeline, context.run_id)
-    names = table.loc[table["drifted"], "column"].replace("y", target)
-    named = f" ({', '.join(names)})" if len(names) else ""
-    of_sample = f" in a sample of {sampled['unique_id'].nunique():,} series" if len(sampled) < len(frame) else ""
-    summary = f"{len(names)} of {len(table)} columns drifted{of_sample}{named}; the alarm is at {spec.share:.0%}"
-    return DriftResult(
-        table=store.put(table, "drift"),
-        page=store.put_at(_number_widgets(page).encode(), "page", f"{folder}/drift.html"),
-        record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
-        scripts=store_shared(shared, store),
-        share=share,
-        drifted=share >= spec.share,
-        summary=summary,
-    )
+    share = max(spec.share, 1e-9)  # Evidently needs a positive share
+    return evidently_report.report_drift(current[usable], reference[usable], thresholds, share, target)
+
+
+def _summarise(table: pd.DataFrame, target: str, of_sample: str, spec: DriftSpec) -> str:
+    """Name the drifted columns with their most significant series, and the level."""
+    drifted = table[table["drifted"]]
+    shown = [_name(row, target) for row in drifted.to_dict("records")]
+    named = f" ({'; '.join(shown)})" if shown else ""
+    alarm = f"; the alarm is at {spec.share:.0%}" if spec.share else ""
+    return f"{len(drifted)} of {len(table)} columns drifted{of_sample}{named}, at a level of {spec.level:.2g}{alarm}"
+
+
+def _name(row: Mapping[str, Any], target: str) -> str:
+    column = target if row["column"] == "y" and target else row["column"]
+    return f"{column}, most in {row['series']}" if row["series"] is not None else str(column)

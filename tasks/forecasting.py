@@ -1,6 +1,6 @@
 """Forecast with the first usable model of the fallback order, audit the table, and publish it.
 
-champion ── beaten tonight ──> the best baseline      champion ── damaged ──> a former champion ──> baselines
+champion ── significantly worse ──> a baseline      champion ── damaged ──> a former champion ──> baselines
 
 Every row names its model (`source`) and, if that is not the champion, the reason (`degraded_reason`).
 """
@@ -34,8 +34,8 @@ NO_CHAMPION_FORECAST = "the champion can't forecast"
 def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) -> list[Fallback]:
     """Order the models that may forecast, first choice first.
 
-    The order is: the best baseline if it beats the champion tonight, the champion, former champions (latest first),
-    baselines (lowest loss first).
+    The order is: a baseline that is significantly better than the champion, the champion, former champions (latest
+    first), baselines (lowest loss first).
 
     Args:
         options: The champion, former champions and this night's evaluation.
@@ -48,18 +48,10 @@ def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) 
     champion, losses, baselines = options.champion, {}, []
     if options.evaluated is not None:
         losses = dict(zip(scores["bundle"], scores[metric], strict=True))
-        fitted = [model for model in options.evaluated.candidates if model.role == "baseline"]
+        fitted = options.evaluated.with_role("baseline")
         baselines = sorted(fitted, key=lambda model: _inf_if_not_finite(losses[model.bundle.digest]))
-    fallbacks = [Fallback(candidate=champion)] if champion else []
-    if champion and baselines:
-        best, champion_loss = baselines[0], losses.get(champion.bundle.digest, -math.inf)
-        best_loss = _inf_if_not_finite(losses[best.bundle.digest])
-        if math.isfinite(best_loss) and not champion_loss <= best_loss:
-            reason = (
-                f"{best.label} has the lower {metric} tonight: {best_loss:.4g} against {champion_loss:.4g} of "
-                f"{champion.label}"
-            )
-            fallbacks.insert(0, Fallback(candidate=best, degraded_reason=reason))
+    fallbacks = [options.fallback] if options.fallback and champion else []
+    fallbacks += [Fallback(candidate=champion)] if champion else []
     reason = options.no_champion or "no model has beaten every baseline yet"
     reason = NO_CHAMPION_FORECAST if champion else reason
     return fallbacks + [Fallback(candidate=model, degraded_reason=reason) for model in (*options.formers, *baselines)]
@@ -99,6 +91,13 @@ def _distrusted(
     return reasons
 
 
+def _name_source(fallback: Fallback) -> str:
+    """Return what the column `source` says: champion, former_champion, or the name of the baseline."""
+    if fallback.candidate.role != "champion":
+        return fallback.candidate.name
+    return "former_champion" if fallback.degraded_reason else "champion"
+
+
 def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallback, context: RunContext) -> pd.DataFrame:
     """Add as-of, model, run, source and the reason of a fallback to every row."""
     table, number = served.table.drop(columns="number"), served.table["number"]
@@ -108,8 +107,7 @@ def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallbac
     table["model_name"] = number.map({key: model.name for key, model in models.items()})
     table["model_version"] = number.map({key: model.version for key, model in models.items()})
     table["run_id"] = context.run_id
-    sources = {key: "champion" if model.role == "champion" else model.name for key, model in models.items()}
-    table["source"] = number.map(sources)
+    table["source"] = number.map({key: _name_source(fallbacks[key]) for key in models})
     reasons = {name: part.reason for part in served.fallbacks for name in part.series}
     table["degraded_reason"] = pd.Series(main.degraded_reason, index=table.index, dtype="str")
     if reasons:

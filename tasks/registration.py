@@ -13,12 +13,14 @@ from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin, read_models
+from tasks.promotion.decision import PromotionDecision, PromotionSpec
+from tasks.promotion.evidence import list_recorded_gains
+from tasks.promotion.night import NightDecision, decide_night
 from tasks.registry import champions
 from tasks.registry.aliases import follow_challenger, follow_decision
 from tasks.registry.completion import complete_version
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.model_files import ServingSettings
-from tasks.registry.promotion import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
 from tasks.registry.reachability import with_registry_errors
 from tasks.registry.version_contents import VersionOrigin, build_logged_model, describe_version
 from tasks.results.steps import EvaluationResult, RegistrationResult, RunContext, TrainingResult
@@ -27,7 +29,6 @@ from tasks.storage.store import Store
 TORN_DECISION = (
     "cannot be read, so the champion is unknown; restore that file from a backup, or delete it to continue without"
 )
-ROLES = ("champion", "challenger", "baseline")
 
 
 class RegistrationSpec(Spec):
@@ -61,7 +62,8 @@ def registration_cache_key(
     external = None if not gate.tracking or gate.tracking.in_store else gate.tracking.uri
     models = [result.candidate for result in trained]
     torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
-    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external, torn
+    earlier = list_recorded_gains(context.pipeline, context.as_of, incumbent, gate.evaluation.metric, store)
+    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external, torn, earlier
 
 
 @step(cache_key=registration_cache_key)
@@ -92,15 +94,19 @@ def register(
     Raises:
         RegistryUnreachable: If MLflow does not answer, or refuses a call for another reason than an unknown version.
     """
-    losses = losses_by_origin(read_models(evaluated.backtest, store), gate.evaluation.metric)
-    champion = next((model for model in evaluated.candidates if model.role == "champion"), None)
-    challengers = {model.label: model for model in evaluated.candidates if model.role == "challenger"}
-    promotion = _decide(losses, evaluated, champion, gate.promotion)
+    metric = gate.evaluation.metric
+    losses = losses_by_origin(read_models(evaluated.backtest, store), metric)
+    champion = next(iter(evaluated.with_role("champion")), None)
+    challengers = {model.label: model for model in evaluated.with_role("challenger")}
+    nights = list_recorded_gains(context.pipeline, context.as_of, champion, metric, store)
+    night = decide_night(losses, evaluated, gate.promotion, metric, nights)
     torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
     if torn and not incumbent:
-        promotion = PromotionDecision(winner=None, reason=f"no model is promoted: {torn[-1]} {TORN_DECISION}")
-    if _lost_champion(evaluated) and (kept := champions.decision_of(context.pipeline, context.as_of, store)):
-        reason = f"{_reason(promotion, evaluated)}; the decision that this night has already recorded stays"
+        unknown = PromotionDecision(winner=None, reason=f"no model is promoted: {torn[-1]} {TORN_DECISION}")
+        night = NightDecision(promotion=unknown)
+    reason = "; ".join((night.promotion.reason, *evaluated.passed_over))
+    if evaluated.lost_champion and (kept := champions.decision_of(context.pipeline, context.as_of, store)):
+        reason = f"{reason}; the decision that this night has already recorded stays"
         decided = champions.champion_at(context.pipeline, context.as_of, store)
         return RegistrationResult(champion=decided, moved=False, reason=reason, decision=kept)
     current_champion = champion or incumbent
@@ -108,20 +114,26 @@ def register(
     versions = dict.fromkeys(challengers, "none")
     if registry:
         versions = _log_challengers(registry, evaluated, trained, context, gate, store)
-    finite = [name for name in challengers if np.isfinite(losses[name]).all()]
-    best = min(finite, key=lambda name: float(losses[name].mean()), default=None)
-    winner = challengers[promotion.winner] if promotion.winner else None
+    winner = challengers[night.promotion.winner] if night.promotion.winner else None
     new_champion = current_champion
     if winner:
         new_champion = winner.model_copy(update={"role": "champion", "version": versions[winner.label]})
-    record = _decision_record(evaluated, promotion, new_champion, current_champion, context)
+    record = _decision_record(evaluated, night, reason, new_champion, current_champion, context)
     decision = champions.record_decision(
         context.pipeline, context.as_of, store.put_bytes(record, "decision", "json"), store
     )
-    reason = _reason(promotion, evaluated)
     if registry and champions.is_latest_decision(context.pipeline, context.as_of, store):
+        best = _best_challenger(losses[list(challengers)])
         reason += _let_registry_follow(registry, new_champion, versions[best] if best else "", gate, store)
-    return RegistrationResult(champion=new_champion, moved=winner is not None, reason=reason, decision=decision)
+    return RegistrationResult(
+        champion=new_champion, moved=winner is not None, reason=reason, decision=decision, fallback=night.fallback
+    )
+
+
+def _best_challenger(losses: pd.DataFrame) -> str | None:
+    """Return the label with the lowest mean loss, of those with a finite loss at every origin, if any."""
+    finite = losses.loc[:, np.isfinite(losses).all()].mean()
+    return str(finite.idxmin()) if len(finite) else None
 
 
 def _let_registry_follow(
@@ -135,32 +147,6 @@ def _let_registry_follow(
         fault = follow_decision(registry, champion.version, datetime.now(UTC), store)
         complete_version(registry, champion, gate.serving, store)
     return f"; {fault}" if fault else ""
-
-
-def _decide(
-    losses: pd.DataFrame, evaluated: EvaluationResult, champion: Candidate | None, promotion: PromotionSpec
-) -> PromotionDecision:
-    """Decide the promotion. A champion that cannot be read is a fault: no challenger is promoted without comparing."""
-    labels = {role: [model.label for model in evaluated.candidates if model.role == role] for role in ROLES}
-    excluded = next((model for model in evaluated.excluded if model.candidate.role == "champion"), None)
-    if lost := _lost_champion(evaluated):
-        reason = f"{lost.label} could not be compared, so it stays champion and no challenger is promoted"
-        return PromotionDecision(winner=None, reason=reason)
-    label = champion.label if champion else None
-    if excluded and excluded.cause == "not finite":
-        label = excluded.candidate.label  # it has no column of losses, so a challenger with finite losses is better
-    challengers = [*labels["challenger"], *evaluated.excluded_challengers]
-    decision = decide_promotion(losses, challengers, label, labels["baseline"], promotion, evaluated.lead)
-    if not excluded:
-        return decision
-    reason = decision.reason.replace(NO_CHAMPION, f"{excluded.candidate.label} could not be compared")
-    return decision.model_copy(update={"reason": reason})
-
-
-def _lost_champion(evaluated: EvaluationResult) -> Candidate | None:
-    """Return the champion if its bundle could not be read."""
-    damaged = (model.candidate for model in evaluated.excluded if model.cause == "damaged")
-    return next((candidate for candidate in damaged if candidate.role == "champion"), None)
 
 
 def _log_challengers(
@@ -202,7 +188,8 @@ def _log_challengers(
 
 def _decision_record(
     evaluated: EvaluationResult,
-    promotion: PromotionDecision,
+    night: NightDecision,
+    reason: str,
     new_champion: Candidate | None,
     current_champion: Candidate | None,
     context: RunContext,
@@ -213,13 +200,10 @@ def _decision_record(
         "as_of": context.as_of.isoformat(),
         "champion": new_champion.model_dump(mode="json") if new_champion else None,
         "previous": current_champion.model_dump(mode="json") if current_champion else None,
-        "moved": promotion.winner is not None,
-        "reason": _reason(promotion, evaluated),
-        "p_value": promotion.p_value,
+        "moved": night.promotion.winner is not None,
+        "reason": reason,
+        "p_value": night.promotion.p_value,
+        "gains": night.gains.model_dump(mode="json") if night.gains else None,
         "scores": evaluated.scores.model_dump(mode="json"),
     }
     return json.dumps(decision, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _reason(promotion: PromotionDecision, evaluated: EvaluationResult) -> str:
-    return "; ".join((promotion.reason, *evaluated.passed_over))

@@ -16,7 +16,7 @@ class AlertSpec(SettingsSpec):
         0.05, ge=0, le=1, description="share of the rows read that may be in quarantine without a notification"
     )
     promotion: PositiveInt = Field(
-        30, le=100_000, description="nights without a new champion until a notification is sent"
+        90, le=100_000, description="nights without a new champion until a notification is sent"
     )
     retrain: Literal["always", "rehearse", "never"] = Field(
         "always", description="run that drift starts: retrain/<pipeline>, the same as a dry run, or none"

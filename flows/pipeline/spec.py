@@ -35,7 +35,7 @@ from tasks.anomalies import AnomalySpec
 from tasks.drift import DriftSpec
 from tasks.memory import MemorySpec
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, ForecastSpec, OutputSpec
-from tasks.registry.promotion import PromotionSpec
+from tasks.promotion.decision import PromotionSpec
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.columns_spec import ColumnsSpec
 from tasks.sources.dataset import DatasetSpec

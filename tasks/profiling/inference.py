@@ -20,6 +20,12 @@ class CannotInferPipeline(NightcastError):
     exit_code = 3
 
 
+class TableUnreachable(CannotInferPipeline):
+    """The server of the table does not answer, or refuses this user: nothing is known of the table."""
+
+    exit_code = 1
+
+
 class Hints(Spec):
     """What the user states; everything else is inferred."""
 

@@ -14,7 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from data_contracts.errors import SourceUnreadable, SpecError, redact
 from data_contracts.regular_files import describe_obstacle
 from data_contracts.yaml_reader import spec_error_from
-from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, join_names
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference, TableUnreachable, join_names
 from tasks.profiling.number_format import infer_number_format
 from tasks.sources.addresses import SCHEMES
 from tasks.sources.errors import translate_errors
@@ -23,6 +23,7 @@ from tasks.sources.files.filesystem import SUFFIXES, is_hidden, list_source_file
 from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.files.local_files import BoundedFileSystem
 from tasks.sources.limits import UnsuitablePath
+from tasks.sources.missing import SourceUnreachable
 from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source
 from tasks.sources.redaction import SECRET_NAME, VARIABLE_REFERENCE
@@ -133,8 +134,10 @@ def _read_in_any_encoding(source: SourceSpec) -> tuple[SourceSpec, pa.Table]:
             first_error = first_error or error
             if "encod" not in str(error) and "written in" not in str(error):
                 break
-    findings = [finding.replace("source.sheet", "--table") for finding in first_error.findings] if first_error else []
-    raise CannotInferPipeline(f"{source.label}: {'; '.join(findings)}") from first_error
+    text = "; ".join(first_error.findings if first_error else ()).replace("source.sheet", "--table")
+    if isinstance(first_error, SourceUnreachable):
+        raise TableUnreachable(f"{source.label} cannot be reached: {text}. Check server and password.") from first_error
+    raise CannotInferPipeline(f"{source.label}: {text}") from first_error
 
 
 def _refuse_secrets(address: str) -> None:
@@ -165,7 +168,7 @@ def _only_table(url: str) -> str:
     with translate_errors(probe) as ready:
         file = re.fullmatch(r"sqlite:///([^?]+)(?:\?.*)?", ready.url)
         if file and not Path(file[1]).is_file():
-            raise CannotInferPipeline(f"{url}: the file does not exist.")
+            raise SpecError(f"{url}: the file does not exist.")
         if not file:
             raise SpecError(f"which table of {probe.label.removesuffix(' (?)')}? Name it with --table.")
         engine = create_engine(ready.url)
@@ -182,7 +185,7 @@ def _infer_files(address: str, remote: bool) -> dict[str, Any]:
     is_pattern = re.search(r"[*?\[]", address) is not None and not Path(address).exists()
     obstacle = "" if remote or is_pattern else describe_obstacle(address)
     if obstacle or (not remote and not is_pattern and not Path(address).exists()):
-        raise CannotInferPipeline(f"{address} {obstacle}." if obstacle else f"{address}: no such file or folder.")
+        raise CannotInferPipeline(f"{address} {obstacle}.") if obstacle else SpecError(f"{address}: no such file.")
     if remote or is_pattern or not Path(address).is_dir():
         return {"kind": _kind_of_files([address], address), "path": address}
     names = [name for name in _list_folder(address) if _kind_of_suffix(name)]

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from data_contracts.spec import Spec
 from models.data.calendar import is_calendar_step
-from tasks.profiling.column_types import ColumnProfile, parse_times, profile_columns
+from tasks.profiling.column_types import ColumnProfile, column_name_words, parse_times, profile_columns
 from tasks.profiling.covariates import find_redundant, infer_covariates
 from tasks.profiling.duplicates import infer_duplicate_policy, infer_version_column
 from tasks.profiling.frequency import FrequencyInference, infer_frequency, mask_outlying_times
@@ -29,8 +29,11 @@ from tasks.profiling.time_column import (
     to_pandas,
 )
 from tasks.profiling.timezone import TimezoneInference, infer_timezone
+from tasks.profiling.vocabulary import SIGNED_WORDS
 from tasks.sources.numbers import NumberFormat, parse_numbers
 from tasks.sources.spec import SourceSpec
+
+MAX_DISTANCE_FROM_FLOOR = 0.1  # of the range of the target; else 0 is no floor that the table shows
 
 
 class TableProfile(Spec):
@@ -178,7 +181,14 @@ def _parse_table(
 
 
 def _infer_minimum(y: pd.Series, name: str) -> tuple[float | None, Inference | None]:
-    """Return 0 as the smallest forecast if no value of the target is negative."""
-    if y.empty or y.min() < 0:
+    """Return 0 as the smallest value of the target if the table suggests a floor.
+
+    A quantity that can be negative by its name, such as a temperature, has none. Nor has one whose values stay away
+    from 0: the first frost would be rejected, although the table only covers a summer.
+    """
+    if y.empty or y.min() < 0 or column_name_words(name) & SIGNED_WORDS:
         return None, None
-    return 0.0, Inference("minimum", "0", "likely", f"no value of {name} is below 0, so no forecast will be")
+    if y.min() > MAX_DISTANCE_FROM_FLOOR * (y.max() - y.min()):
+        return None, None
+    evidence = f"no value of {name} is below 0: no forecast will be, and a row that is will be set aside"
+    return 0.0, Inference("minimum", "0", "likely", evidence)

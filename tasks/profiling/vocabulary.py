@@ -42,3 +42,7 @@ COVARIATE_WORDS = _words(
     "price holiday promo promotion onpromotion event lat lon latitude longitude workingday weekend open flag index row "
     "year yr season"
 )
+SIGNED_WORDS = _words(
+    "temp atemp temperature meantemp dew dewp dewpoint balance profit net change delta diff difference margin pnl "
+    "deviation anomaly residual gain"
+)

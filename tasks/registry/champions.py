@@ -51,6 +51,14 @@ def champion_at(pipeline: str, as_of: datetime, store: Store) -> Candidate | Non
     return next(_champions(pipeline, store, lambda moment: moment <= as_of), None)
 
 
+def list_decisions_before(pipeline: str, as_of: datetime, store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the decision records before `as_of`, the latest first; an unreadable record is skipped."""
+    for uri in reversed(store.list_files(decisions_dir(pipeline))):
+        moment = parse_vintage(uri)
+        if moment and moment < floor_to_second(as_of) and (decision := _read_decision(uri, pipeline, moment, store)):
+            yield decision
+
+
 def standing_at(pipeline: str, as_of: datetime, store: Store) -> datetime:
     """Return until when decisions count for a forecast as of `as_of`: those of persons directly after it count too."""
     until = as_of

@@ -91,7 +91,7 @@ class ReportData:
     health: tuple[HealthRow, ...] = ()
     quarantine: pd.DataFrame = field(default_factory=pd.DataFrame)  # rule, rows, series, example
     quarantine_uri: str = ""
-    drift: pd.DataFrame | None = None  # column, test, statistic, threshold, drifted
+    drift: pd.DataFrame | None = None  # the columns of the contract `drift`
     drift_summary: str = ""
     drift_href: str | None = None
 

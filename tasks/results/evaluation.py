@@ -21,6 +21,16 @@ class EvaluationResult(Spec):
     """Number of series that could have been scored."""
     summary: str = ""
 
+    def with_role(self, role: str) -> tuple[Candidate, ...]:
+        """Return the compared candidates of a role: champion, challenger or baseline."""
+        return tuple(model for model in self.candidates if model.role == role)
+
+    @property
+    def lost_champion(self) -> Candidate | None:
+        """The champion, if its bundle could not be read."""
+        damaged = (model.candidate for model in self.excluded if model.cause == "damaged")
+        return next((candidate for candidate in damaged if candidate.role == "champion"), None)
+
     @property
     def excluded_challengers(self) -> tuple[str, ...]:
         """Labels of the challengers that were not compared."""

@@ -19,12 +19,14 @@ class Fallback(Spec):
 class ForecastOptions(Spec):
     """Input of `forecast`: the champion, the former champions (latest first), and this night's evaluation, if any.
 
-    `no_champion` is the reason for a missing champion, if it is another than that no model has won yet.
+    `fallback` is the baseline that forecasts in place of the champion, if it is significantly better. `no_champion` is
+    the reason for a missing champion, if it is another than that no model has won yet.
     """
 
     champion: Candidate | None
     formers: tuple[Candidate, ...] = ()
     evaluated: EvaluationResult | None = None
+    fallback: Fallback | None = None
     no_champion: str | None = None
     extreme: tuple[ExtremeValue, ...] = ()
     champion_fault: str = ""

@@ -125,6 +125,7 @@ def forecast_options(
         champion=champion,
         formers=formers,
         evaluated=evaluation,
+        fallback=registered.fallback if isinstance(registered, RegistrationResult) else None,
         no_champion=reason,
         extreme=extreme,
         champion_fault=champion_fault,

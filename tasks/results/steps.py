@@ -117,12 +117,16 @@ class MemoryDrawings(Spec):
 
 
 class RegistrationResult(Spec):
-    """Result of `register`: the champion after this night, whether it is new, why, and the decision record."""
+    """Result of `register`: the champion after this night, whether it is new, why, and the decision record.
+
+    `fallback` is the baseline that forecasts in place of the champion, because it is significantly better.
+    """
 
     champion: Candidate | None
     moved: bool
     reason: str
     decision: Artifact
+    fallback: Fallback | None = None
 
     @property
     def sentence(self) -> str:

@@ -14,7 +14,8 @@ from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS
 from tasks.modeling.scores import losses_by_origin, read_models
-from tasks.registry.promotion import PromotionDecision, PromotionSpec, decide_promotion
+from tasks.promotion.decision import PromotionDecision, PromotionSpec, decide_promotion
+from tasks.promotion.evidence import Evidence
 from tasks.results.steps import EvaluationResult, RunContext, TrainingResult
 from tasks.search.search import SearchResult
 from tasks.search.search_space import flatten_settings
@@ -102,7 +103,8 @@ def compare_on_test(
     own = [name for name in evaluated.excluded_challengers if not name.endswith(TUNED_SUFFIX)]
     current = current or (own[0] if own else None)  # without finite losses, so a model that has them is better
     tuned += [name for name in evaluated.excluded_challengers if name.endswith(TUNED_SUFFIX)]
-    promotion = decide_promotion(losses, tuned, current, baselines, gate, evaluated.lead)
+    once = gate.model_copy(update={"nights": 1})  # one search is one test
+    promotion = decide_promotion(losses, tuned, current, baselines, once, Evidence(evaluated.lead))
     promotion = promotion.model_copy(update={"reason": "; ".join((promotion.reason, *evaluated.passed_over))})
     better = searched.is_new and promotion.winner is not None
     compared = {name: ranked[name] for name in (*tuned, current, *baselines[:1]) if name in ranked}

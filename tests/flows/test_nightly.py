@@ -204,7 +204,7 @@ def test_failed_drift_report_does_not_stop_the_forecast(world, monkeypatch):
     def broken(*_):
         raise RuntimeError("Evidently fell over")
 
-    monkeypatch.setattr(drift, "detect_drift", broken)
+    monkeypatch.setattr(drift.evidently_report, "report_drift", broken)
     outcome = nightly(str(world / "ports.yaml"), FIRST)
     assert outcome.verdict == "watch"
     assert (world / "store" / outcome.published).exists()

@@ -12,15 +12,8 @@ import pytest
 from data_contracts.errors import NightcastError
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
-from tasks.drift import (
-    MIN_THRESHOLD,
-    DriftSpec,
-    drift_thresholds,
-    scale_by_series,
-    split_windows,
-    wasserstein_in_deviations,
-    watch_drift,
-)
+from models.drift.detection import ColumnDrift, DriftWindows
+from tasks.drift import DriftSpec, drift_table, drift_windows, newest_values, watch_drift
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.store import Store
@@ -53,41 +46,6 @@ def noise(draw: np.random.Generator, count: int) -> np.ndarray:
     return draw.normal(size=count)
 
 
-def test_newest_week_is_compared_with_the_eight_weeks_before() -> None:
-    history = scale_by_series(clean(), CUTOFF, view_of())
-    current, reference = split_windows(history, view_of(), DriftSpec())
-    assert (len(current), len(reference)) == (2 * 168, 2 * 8 * 168)
-    assert (current.index.min(), current.index.max()) == (0, 167)
-    assert (reference.index.min(), reference.index.max()) == (168, 9 * 168 - 1)
-
-
-def test_windows_move_back_by_whole_weeks() -> None:
-    history = scale_by_series(clean(), CUTOFF, view_of())
-    current, reference = split_windows(history, view_of(), DriftSpec(), back=1)
-    assert (current.index.min(), current.index.max()) == (168, 335)
-    assert reference.index.min() == 336
-
-
-def test_window_lengths_can_be_given_in_steps() -> None:
-    history = scale_by_series(clean(), CUTOFF, view_of())
-    current, reference = split_windows(history, view_of(), DriftSpec(current=24, reference=48))
-    assert (len(current), len(reference)) == (48, 96)
-
-
-def test_short_history_is_split_into_newest_fifth_and_rest() -> None:
-    history = scale_by_series(clean(days=10), CUTOFF, view_of())
-    current, reference = split_windows(history, view_of(), DriftSpec())
-    assert (len(current), len(reference)) == (2 * 48, 2 * 192)
-
-
-def test_series_are_scaled_and_rows_after_the_cutoff_are_ignored() -> None:
-    frame = clean()
-    history = scale_by_series(frame, CUTOFF - pd.Timedelta(hours=5), view_of())
-    assert len(history) == len(frame) - 10
-    assert history["y"].mean() == pytest.approx(0.0, abs=1e-9)
-    assert history["y"].std() == pytest.approx(1.0, abs=1e-3)
-
-
 @pytest.mark.parametrize("disturbing", ["around zero", "constant", "zero", "tiny", "huge", "missing"])
 def test_no_series_drowns_the_jump_of_another(
     store: Store, run_drift: Callable[..., DriftResult], disturbing: str
@@ -102,22 +60,6 @@ def test_no_series_drowns_the_jump_of_another(
     for y, drifted in ((frame["y"], False), (jump, True)):
         done = run_drift(pd.concat([frame.assign(y=y), other], ignore_index=True), view_of())
         assert store.get(done.table)["drifted"].tolist() == [drifted]
-
-
-def test_distance_is_in_standard_deviations_of_the_reference() -> None:
-    reference = pd.Series([0.0, 2.0])
-    assert wasserstein_in_deviations(pd.Series([1.0, 3.0]), reference) == pytest.approx(1.0)
-    assert np.isnan(wasserstein_in_deviations(pd.Series([np.nan]), reference))
-    assert wasserstein_in_deviations(pd.Series([1.0]), pd.Series([1.0])) == 0.0
-
-
-def test_threshold_is_the_largest_distance_of_earlier_weeks() -> None:
-    swings = np.repeat([0.0, 3.0] * 8, 168)[-70 * 24 :]
-    frame = clean(weather=lambda draw, count: np.resize(swings, count) + draw.normal(0, 0.1, count), calm=noise)
-    view = view_of("weather", "calm")
-    thresholds = drift_thresholds(scale_by_series(frame, CUTOFF, view), view, DriftSpec())
-    assert thresholds["weather"] > 0.5
-    assert MIN_THRESHOLD <= thresholds["calm"] < 0.3
 
 
 @pytest.fixture
@@ -136,9 +78,70 @@ def test_only_the_column_that_jumps_is_drifted(store: Store, run_drift: Callable
     done = run_drift(frame, view_of("sensor", "calm"))
     table = store.get(done.table).set_index("column")
     assert table["drifted"].to_dict() == {"y": False, "sensor": True, "calm": False}
-    assert done.sentence == "1 of 3 columns drifted (sensor); the alarm is at 30%"
+    assert table.loc["sensor", "nights"] == 3
+    assert done.sentence == "1 of 3 columns drifted (sensor, most in b), at a level of 0.01"
     assert done.drifted
-    assert not run_drift(frame, view_of("sensor", "calm"), share=0.5).drifted
+    half = run_drift(frame, view_of("sensor", "calm"), share=0.5)
+    assert (half.drifted, half.sentence.split("; ")[-1]) == (False, "the alarm is at 50%")
+
+
+def test_season_that_moves_by_six_hours_is_drift(store: Store, run_drift: Callable[..., DriftResult]) -> None:
+    frame = clean()
+    hours = np.arange(70 * 24)
+    moved = np.sin(2 * np.pi * (hours + np.where(hours >= 67 * 24, 6, 0)) / 24)
+    still, late = (frame.assign(y=frame["y"] + np.tile(wave, 2)) for wave in (np.sin(2 * np.pi * hours / 24), moved))
+    assert store.get(run_drift(still, view_of()).table)["drifted"].tolist() == [False]
+    assert store.get(run_drift(late, view_of()).table)["drifted"].tolist() == [True]
+
+
+def test_one_series_that_changes_is_named(store: Store, run_drift: Callable[..., DriftResult]) -> None:
+    frame = clean()
+    new = (frame["unique_id"] == "b") & (frame["ds"] > CUTOFF - pd.Timedelta(days=3))
+    row = store.get(run_drift(frame.assign(y=frame["y"] * np.where(new, 2.8, 1.0)), view_of()).table).iloc[0]
+    assert (row["drifted"], row["series"]) == (True, "b")
+    assert row["series_p_value"] < 0.005
+
+
+def test_change_of_one_night_is_no_alarm_yet(store: Store, run_drift: Callable[..., DriftResult]) -> None:
+    frame = clean()
+    jump = frame["y"] + np.where(frame["ds"] > CUTOFF - pd.Timedelta(days=1), 9.0, 0.0)
+    row = store.get(run_drift(frame.assign(y=jump), view_of()).table).iloc[0]
+    assert (row["drifted"], row["nights"]) == (False, 1)
+    assert row["p_value"] < 0.01
+
+
+@pytest.mark.parametrize(
+    ("freq", "steps", "spec", "windows"),
+    [
+        ("h", 2000, DriftSpec(), (1344, 168, 24, 168)),
+        ("15min", 9000, DriftSpec(), (5376, 672, 96, 672)),
+        ("D", 400, DriftSpec(), (192, 24, 1, 7)),  # the horizon is longer than the season
+        ("h", 600, DriftSpec(), (480, 120, 24, 24)),  # too short: the newest fifth, and a day as season
+        ("h", 2000, DriftSpec(current=24, reference=240), (240, 24, 24, 24)),
+        ("MS", 10, DriftSpec(), (8, 2, 1, 1)),
+        ("h", 1, DriftSpec(), (1, 1, 1, 1)),
+    ],
+)
+def test_lengths_follow_frequency_and_history(
+    freq: str, steps: int, spec: DriftSpec, windows: tuple[int, int, int, int]
+) -> None:
+    assert drift_windows(view_of(freq=freq), spec, steps) == DriftWindows(*windows)
+
+
+def test_newest_values_end_at_the_cutoff() -> None:
+    frame = clean(days=2, calm=noise)
+    values = newest_values(frame, CUTOFF - pd.Timedelta(hours=3), view_of("calm"), 5)
+    assert {name: table.shape for name, table in values.items()} == {"y": (2, 5), "calm": (2, 5)}
+    assert values["y"][1].tolist() == frame["y"].iloc[-8:-3].tolist()
+
+
+def test_most_significant_column_comes_first() -> None:
+    quiet, loud = ColumnDrift(0.5, np.array([0.9, 0.4])), ColumnDrift(0.001, np.array([1.0, 1.0]))
+    night = {"a": quiet, "b": loud}
+    table = drift_table([night, night, {"a": quiet, "b": quiet}], ["x", "y"], 0.01)
+    assert table[["column", "nights", "drifted"]].values.tolist() == [["b", 2, True], ["a", 0, False]]
+    assert table["series"].fillna("").tolist() == ["", "y"]
+    assert table["p_value"].tolist() == [0.002, 0.8]
 
 
 def test_target_has_its_name_of_the_source_in_page_and_sentence(

@@ -21,7 +21,14 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.series import ExtremeValue
 from tasks.results.run import forecast_options
-from tasks.results.steps import EvaluationResult, ForecastOptions, ForecastResult, RegistrationResult, RunContext
+from tasks.results.steps import (
+    EvaluationResult,
+    Fallback,
+    ForecastOptions,
+    ForecastResult,
+    RegistrationResult,
+    RunContext,
+)
 
 Model = Callable[..., Candidate]
 MakeContext = Callable[..., RunContext]
@@ -52,23 +59,14 @@ def test_fallback_order_is_champion_former_champions_baselines_by_loss(model: Mo
     assert order(options, table) == [("gru", None), ("lstm", why), ("linear", why), ("naive", why)]
 
 
-def test_baseline_that_beats_the_champion_is_first_with_reason(model: Model) -> None:
+def test_baseline_that_the_decision_has_chosen_is_first_with_reason(model: Model) -> None:
     champion, naive = model("gru", 0.1, "champion", "2"), model("naive", 0.3, "baseline")
-    options = ForecastOptions(champion=champion, evaluated=evaluation_of(champion, naive))
-    assert order(options, scores((champion, 0.9), (naive, 0.5)))[:2] == [
-        ("naive", "naive has the lower mase tonight: 0.5 against 0.9 of gru v2"),
-        ("gru", None),
-    ]
-    assert order(options, scores((champion, 0.5), (naive, 0.5)))[0] == ("gru", None)
-
-
-@pytest.mark.parametrize(
-    ("champion_loss", "naive_loss", "first"), [(NAN, 0.5, "naive"), (NAN, NAN, "gru"), (0.5, NAN, "gru")]
-)
-def test_loss_that_is_not_finite_never_wins(model: Model, champion_loss: float, naive_loss: float, first: str) -> None:
-    champion, naive = model("gru", 0.1, "champion", "2"), model("naive", 0.3, "baseline")
-    options = ForecastOptions(champion=champion, evaluated=evaluation_of(champion, naive))
-    assert order(options, scores((champion, champion_loss), (naive, naive_loss)))[0][0] == first
+    chosen = Fallback(candidate=naive, degraded_reason="naive has the lower mase")
+    options = ForecastOptions(champion=champion, evaluated=evaluation_of(champion, naive), fallback=chosen)
+    table = scores((champion, 0.9), (naive, 0.5))
+    assert order(options, table)[:2] == [("naive", "naive has the lower mase"), ("gru", None)]
+    undecided = options.model_copy(update={"fallback": None})
+    assert order(undecided, table)[0] == ("gru", None)
 
 
 def test_best_baseline_forecasts_if_there_is_no_champion(model: Model) -> None:
@@ -131,6 +129,7 @@ def test_damaged_champion_is_replaced_by_a_former_one_with_reason(
     done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, formers=(former,))
     table = prepared.store.get(done.table)
     assert set(table["model_name"]) == {"lstm"}
+    assert set(table["source"]) == {"former_champion"}
     (reason,) = set(table["degraded_reason"])
     assert reason.startswith(f"the champion can't forecast; {champion.bundle.uri} in the store has digest")
 

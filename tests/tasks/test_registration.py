@@ -11,10 +11,10 @@ from models.diagnostics.measurements import Memory
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.promotion.decision import PromotionSpec
 from tasks.registration import RegistrationSpec, register
 from tasks.registry import champions
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
-from tasks.registry.promotion import PromotionSpec
 from tasks.results.steps import RegistrationResult, RunContext, TrainingResult
 
 Model = Callable[..., Candidate]
@@ -76,7 +76,7 @@ def test_better_challenger_is_promoted_and_is_the_next_incumbent(
     done = run_registration(run_context("2024-03-12", "over"), (model("near", GOOD, kind="seasonal_mean"),), old)
     assert done.moved
     assert "near (" in done.reason
-    assert done.reason.endswith("significantly better")
+    assert "significantly better (p = " in done.reason
     assert champions.champion_before("over", run_context("2024-03-13").as_of, prepared.store) == done.champion
     assert alias(tracking, "over", "champion") == "2"
 

@@ -82,7 +82,9 @@ def test_init_prints_confidence_and_overwrites_only_with_force(run, sales):
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
-        (("gone.csv",), 3, "gone.csv: no such file"),
+        (("gone.csv",), 2, "gone.csv: no such file"),
+        (("sqlite:///gone.db", "--table", "sold"), 2, "gone.db"),
+        (("postgresql://me@127.0.0.1:9/shop", "--table", "sold"), 1, "cannot be reached"),
         (("Shop Sales.csv", "--target", "solt"), 2, "did you mean 'sold'"),
         (("Shop Sales.csv", "--freq", "daily"), 2, "not a pandas frequency"),
         (("Shop Sales.csv", "--timezone", "Rom"), 2, "not a time zone"),

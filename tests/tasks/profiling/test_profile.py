@@ -10,7 +10,7 @@ import pytest
 from data_contracts.errors import SpecError
 from tasks.profiling.inference import CannotInferPipeline, Hints, format_percent
 from tasks.profiling.open_source import infer_source, read_sample
-from tasks.profiling.profile import profile_table
+from tasks.profiling.profile import _infer_minimum, profile_table
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 
@@ -398,3 +398,18 @@ def test_shops_on_alternate_days_share_the_step_of_a_day(infer):
     profile = infer(frame)
     assert (profile.unique_id, profile.freq) == ("shop", "D")
     assert inference(profile, "freq").confidence == "likely"
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "minimum"),
+    [
+        ("sold", [0.0, 5.0, 30.0], 0.0),
+        ("sold", [2.0, 5.0, 30.0], 0.0),
+        ("flow", [-1.0, 5.0, 30.0], None),
+        ("reading", [14.6, 40.0, 65.7], None),  # it may go below 0 in another season
+        ("temperature", [0.5, 12.0, 30.0], None),
+        ("net_change", [0.0, 12.0, 30.0], None),
+    ],
+)
+def test_floor_of_the_target_needs_values_near_zero(name: str, values: list[float], minimum: float | None) -> None:
+    assert _infer_minimum(pd.Series(values), name)[0] == minimum

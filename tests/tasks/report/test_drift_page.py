@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tasks.drift import detect_drift
 from tasks.report.drift_page import finish_page, library, store_shared
+from tasks.report.evidently_report import report_drift
 from tasks.storage.store import Store
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -15,7 +15,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 
 def drift_page() -> tuple[str, dict[str, str]]:
     frame = pd.DataFrame({"y": [float(number % 7) for number in range(200)]})
-    return finish_page(detect_drift(frame[:50], frame[50:], {"y": 0.1}, 0.3)[2], "shop", "as of 2024-02-06")
+    return finish_page(report_drift(frame[:50], frame[50:], {"y": 0.1}, 0.3)[2], "shop", "as of 2024-02-06")
 
 
 def test_script_and_style_are_stored_once_for_all_pages(store: Store) -> None:

@@ -67,7 +67,10 @@ def report_data(names: tuple[str, ...] = ("JFK", "JFK/DL"), **changes: Any) -> R
         quarantine=pd.DataFrame({"rule": ["no storm"], "rows": [3], "series": [1], "example": ["1048 mph"]}),
         quarantine_uri="quarantine/x.parquet",
         drift=pd.DataFrame(
-            {"column": ["visib"], "test": ["KS"], "statistic": [0.3], "threshold": [0.1], "drifted": [True]}
+            {
+                "column": ["visib"], "test": ["KS"], "statistic": [0.3], "threshold": [0.1], "drifted": [True],
+                "p_value": [0.001], "nights": [2], "series": ["JFK"], "series_p_value": [0.02], "marked": [True],
+            }
         ),
         drift_summary="1 of 1 columns moved.", drift_href="drift.html",
         training=(LearningCurve("lstm", (0.5, 0.4), (0.6, 0.5)),),

@@ -16,7 +16,7 @@ from tasks.engine.failure import StepFailure
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.registry.promotion import PromotionSpec
+from tasks.promotion.decision import PromotionSpec
 from tasks.results.steps import RunContext, TrainingResult
 from tasks.search.conclusion import TuningOutcome, compare_on_test, contenders
 from tasks.search.search import SearchResult

@@ -8,22 +8,30 @@ import math
 
 import numpy as np
 import pandas as pd
-from pydantic import Field
+from pydantic import Field, PositiveInt
 
 from data_contracts.spec import SettingsSpec, Spec
+from models.predictive_accuracy import equal_accuracy_p_value
+from tasks.promotion.evidence import Evidence, join_gains, relative_gains
 
+NO_EVIDENCE = Evidence()
 NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
 
 
 class PromotionSpec(SettingsSpec):
-    """`min_gain` is a share of the champion's loss; `significance` is the level of the one-sided test against it.
+    """`min_gain` is a share of the champion's loss, `significance` the risk of a promotion by luck within `nights`.
 
-    The level is divided by the number of challengers with a finite loss (Bonferroni), because the best of several equal
-    models often wins by chance.
+    The level of one test is `significance` divided by `nights` and by the number of challengers with a finite loss
+    (Bonferroni), because the best of several equal models, and the best of several nights, often wins by chance.
     """
 
     min_gain: float = Field(0.0, ge=0, lt=1)
     significance: float = Field(0.05, gt=0, le=1)
+    nights: PositiveInt = Field(30, le=10_000)
+
+    def level(self, challengers: int) -> float:
+        """Return the level of the test of one night with this many challengers."""
+        return self.significance / self.nights / challengers
 
 
 class PromotionDecision(Spec):
@@ -32,35 +40,6 @@ class PromotionDecision(Spec):
     winner: str | None
     reason: str
     p_value: float | None = None
-
-
-def diebold_mariano_p_value(challenger: np.ndarray, champion: np.ndarray, overlap: int = 1) -> float:
-    """Compute the one-sided Diebold-Mariano p-value for H0: the challenger is not better.
-
-    Args:
-        challenger: Losses at successive origins, (origins,).
-        champion: Losses at the same origins, (origins,).
-        overlap: Number of origins that one horizon covers; 1 if the errors of successive origins do not overlap.
-
-    Returns:
-        The p-value; 1.0 if there are fewer pairs than the test needs, or a loss is not finite. Source: Diebold and
-        Mariano 1995, with the small-sample correction of Harvey, Leybourne and Newbold 1997.
-    """
-    from scipy import stats  # takes a second, and only a night that decides needs it
-
-    gains = champion - challenger
-    count = len(gains)
-    if count < max(3, overlap + 1) or not (np.isfinite(champion) & np.isfinite(challenger)).all():
-        return 1.0
-    mean = float(gains.mean())
-    deviations = gains - mean
-    variance = float(deviations @ deviations) / count
-    variance += 2 * sum(float(deviations[lag:] @ deviations[:-lag]) / count for lag in range(1, overlap))
-    if variance <= 0:  # overlap can make the estimate negative: then only a constant gain is significant
-        return 0.0 if mean > 0 and not deviations.any() else 1.0
-    correction = (count + 1 - 2 * overlap + overlap * (overlap - 1) / count) / count
-    statistic = mean / math.sqrt(variance / count) * math.sqrt(max(correction, 0.0))
-    return float(stats.t.sf(statistic, df=count - 1))
 
 
 def nonfinite_origin(losses: pd.Series) -> str | None:
@@ -86,7 +65,7 @@ def decide_promotion(
     champion: str | None,
     baselines: list[str],
     spec: PromotionSpec,
-    overlap: int = 1,
+    evidence: Evidence = NO_EVIDENCE,
 ) -> PromotionDecision:
     """Decide whether the best challenger is promoted: it must beat every baseline, and the champion significantly.
 
@@ -96,7 +75,8 @@ def decide_promotion(
         champion: Label of the champion, or None.
         baselines: Labels of the baselines. A baseline is compared at the origins where its loss is finite.
         spec: The smallest gain and the significance level.
-        overlap: Number of origins that one horizon covers.
+        evidence: How origins overlap, and gains over the same champion at earlier origins, as `earlier_gains` returns
+            them. They count in the test, and tonight's mean loss must be lower too.
 
     Returns:
         The decision. A challenger with a loss that is not finite is never promoted.
@@ -120,8 +100,7 @@ def decide_promotion(
     if champion is None:
         reason = f"{best} ({best_loss:.4g}) beats every baseline, and {NO_CHAMPION}"
         return PromotionDecision(winner=best, reason=_join(reason, disqualified))
-    corrected = spec.model_copy(update={"significance": spec.significance / len(finite)})
-    decision = _compare_with_champion(champion, best, losses, corrected, overlap)
+    decision = _compare_with_champion(champion, best, losses, spec, spec.level(len(finite)), evidence)
     return decision.model_copy(update={"reason": _join(decision.reason, disqualified)})
 
 
@@ -144,7 +123,12 @@ def _compare_where_finite(losses: pd.DataFrame, challenger: str, baseline: str) 
 
 
 def _compare_with_champion(
-    champion: str, best: str, losses: pd.DataFrame, spec: PromotionSpec, overlap: int
+    champion: str,
+    best: str,
+    losses: pd.DataFrame,
+    spec: PromotionSpec,
+    level: float,
+    evidence: Evidence,
 ) -> PromotionDecision:
     best_loss = float(losses[best].mean())
     failing = nonfinite_origin(losses[champion]) if champion in losses else "every origin"
@@ -153,11 +137,15 @@ def _compare_with_champion(
         reason = f"{best} ({best_loss:.4g}) has a finite loss, and {champion} has {missing}"
         return PromotionDecision(winner=best, reason=reason)
     champion_loss = float(losses[champion].mean())
-    p_value = diebold_mariano_p_value(losses[best].to_numpy(), losses[champion].to_numpy(), overlap)
-    comparison = f"{best} ({best_loss:.4g}) against {champion} ({champion_loss:.4g}), p = {p_value:.3f}"
+    gains = join_gains(evidence.earlier.get(best), relative_gains(losses[best], losses[champion]))
+    p_value = equal_accuracy_p_value(gains, evidence.overlap)
+    comparison = f"{best} ({best_loss:.4g}) against {champion} ({champion_loss:.4g})"
+    test = f"p = {p_value:.2g} over {len(gains)} origins, level {level:.2g}"
     by = f" by {spec.min_gain:.0%}" if spec.min_gain else ""
     if not best_loss < champion_loss * (1 - spec.min_gain):
-        return PromotionDecision(winner=None, reason=f"{comparison}: not better{by}", p_value=p_value)
-    if not p_value < spec.significance:
-        return PromotionDecision(winner=None, reason=f"{comparison}: better, but not significantly", p_value=p_value)
-    return PromotionDecision(winner=best, reason=f"{comparison}: significantly better", p_value=p_value)
+        reason = f"{comparison}: not better{by}"
+        return PromotionDecision(winner=None, reason=reason, p_value=p_value)
+    if not p_value < level:
+        reason = f"{comparison}: better, but not significantly ({test})"
+        return PromotionDecision(winner=None, reason=reason, p_value=p_value)
+    return PromotionDecision(winner=best, reason=f"{comparison}: significantly better ({test})", p_value=p_value)

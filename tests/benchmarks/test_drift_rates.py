@@ -1,0 +1,127 @@
+"""False alarms of the drift test on stationary panels, and how soon it finds a change, beside Evidently's default.
+
+Twenty hourly series with a daily and a weekly season, and noise with a correlation of phi from hour to hour: Gaussian,
+counts (Poisson with a rate that follows the noise), and positive (lognormal).
+"""
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import lfilter
+
+from models.drift.detection import DriftWindows, compare_columns, compare_nights, has_alarm
+from tasks.report.evidently_report import wasserstein_in_deviations
+
+pytestmark = pytest.mark.benchmark
+DAY, WEEK, SERIES, LEVEL = 24, 168, 20, 0.01
+WINDOWS = DriftWindows(reference=8 * WEEK, current=WEEK, block=DAY, season=WEEK)
+LENGTH = 9 * WEEK
+KINDS = ("gaussian", "count", "positive")
+Change = Callable[[np.ndarray, int], np.ndarray]
+
+
+def draw_panel(draw: np.random.Generator, kind: str, phi: float, steps: int) -> np.ndarray:
+    """Draw a stationary panel, (SERIES, steps)."""
+    shocks = draw.normal(size=(SERIES, steps + 300)) * np.sqrt(1 - phi**2)
+    noise = lfilter([1], [1, -phi], shocks, axis=1)[:, 300:]
+    time = np.arange(steps)
+    season = np.sin(2 * np.pi * time / DAY) + 0.3 * np.sin(2 * np.pi * time / WEEK)
+    if kind == "gaussian":
+        return 10 + season + noise
+    if kind == "count":
+        return draw.poisson(np.exp(1 + 0.5 * season + 0.4 * noise)).astype(float)
+    return np.exp(2 + 0.5 * season + 0.5 * noise)
+
+
+def raise_level(values: np.ndarray, steps: int) -> np.ndarray:
+    changed = values.copy()
+    changed[:, -steps:] += values.std(axis=1, keepdims=True)
+    return changed
+
+
+def double_deviation(values: np.ndarray, steps: int) -> np.ndarray:
+    profile = np.stack([values[:, hour:-WEEK:DAY].mean(axis=1) for hour in range(DAY)], axis=1)
+    expected = profile[:, np.arange(values.shape[1]) % DAY][:, -steps:]
+    changed = values.copy()
+    changed[:, -steps:] = expected + 2 * (values[:, -steps:] - expected)
+    return changed
+
+
+def shift_season(values: np.ndarray, steps: int) -> np.ndarray:
+    changed = values.copy()
+    changed[:, -steps:] = np.roll(values, 6, axis=1)[:, -steps:]
+    return changed
+
+
+def multiply_one(values: np.ndarray, steps: int) -> np.ndarray:
+    changed = values.copy()
+    changed[3, -steps:] *= 2.8
+    return changed
+
+
+CHANGES: dict[str, Change] = {
+    "level + 1 sd": raise_level,
+    "variance x 4": double_deviation,
+    "season by 6 hours": shift_season,
+    "one of 20 x 2.8": multiply_one,
+}
+
+
+def evidently_alarm(values: np.ndarray) -> bool:
+    """Whether Evidently's default test (Wasserstein distance of 0.1 deviations, all rows pooled) reports the column."""
+    newest, before = (pd.Series(part.ravel()) for part in (values[:, -WEEK:], values[:, :-WEEK]))
+    return wasserstein_in_deviations(newest, before) >= 0.1
+
+
+def test_false_alarms(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(
+            "\nstationary panels, 200 nights each: nights below the level of 1 %, and Evidently's default (per column)"
+        )
+        print("kind        phi  columns     below 1 %    Evidently")
+        for kind, phi, count in itertools.product(KINDS, (0.5, 0.8, 0.95), (1, 3)):
+            draw = np.random.default_rng(1)
+            below = default = 0
+            for _ in range(200):
+                panels = {str(name): draw_panel(draw, kind, phi, LENGTH) for name in range(count)}
+                below += any(column.p_value < LEVEL for column in compare_columns(panels, WINDOWS).values())
+                default += evidently_alarm(panels["0"])
+            print(f"{kind:10} {phi:4} {count:8} {below / 200:13.1%} {default / 200:12.1%}", flush=True)
+
+
+def test_episodes_of_sixty_nights(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("\nstationary panels of 3 columns, 60 nights in a row: alarms (2 of 3 nights) that begin, 10 runs each")
+        for kind, phi in itertools.product(KINDS, (0.5, 0.8, 0.95)):
+            episodes = []
+            for seed in range(10):
+                draw = np.random.default_rng(seed)
+                panels = {str(name): draw_panel(draw, kind, phi, LENGTH + 62 * DAY) for name in range(3)}
+                below = []
+                for night in range(62):
+                    part = {name: values[:, night * DAY : night * DAY + LENGTH] for name, values in panels.items()}
+                    below.append([column.p_value < LEVEL for column in compare_columns(part, WINDOWS).values()])
+                counts = np.lib.stride_tricks.sliding_window_view(np.array(below), 3, axis=0).sum(axis=2)
+                alarm = np.concatenate([[False], (counts >= 2).any(axis=1)])
+                episodes.append(int((~alarm[:-1] & alarm[1:]).sum()))
+            print(f"{kind:10} {phi:4}   mean {np.mean(episodes):.2f}, most {max(episodes)}", flush=True)
+
+
+def test_changes_are_found(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("\nfound within 3 nights, 40 runs each: below 1 % on two of them; the worst series is the right one")
+        print("kind        phi  change               found   named   Evidently on the third night")
+        for kind, phi, (name, change) in itertools.product(KINDS, (0.5, 0.8, 0.95), CHANGES.items()):
+            draw = np.random.default_rng(2)
+            found = named = default = 0
+            for _ in range(40):
+                values = change(draw_panel(draw, kind, phi, LENGTH + 2 * DAY), 3 * DAY)
+                nights = compare_nights({"y": values}, WINDOWS)
+                found += has_alarm(nights, LEVEL)["y"]
+                named += int(nights[0]["y"].series.argmin()) == 3
+                default += evidently_alarm(values[:, -LENGTH:])
+            worst = f"{named / 40:7.0%}" if name.startswith("one") else "       "
+            print(f"{kind:10} {phi:4}  {name:18} {found / 40:7.0%} {worst} {default / 40:9.0%}", flush=True)
