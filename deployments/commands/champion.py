@@ -38,13 +38,17 @@ def show_champion(pipeline: str) -> tuple[dict[str, Any], str]:
     spec, store, champion = _read_champion(pipeline)
     fault = champion_fault(champion, store)
     facts: dict[str, Any] = {"pipeline": spec.name, "champion": champion.label}
-    facts |= {"bundle": champion.bundle.uri, "fault": fault}
+    decided = _describe_decision(champion, spec.name, store)
+    facts |= {"bundle": champion.bundle.uri, "fault": fault, "decided": decided}
     state = f"cannot be read: {fault}. Run nightcast champion restore {pipeline}" if fault else "is intact"
     by_hand = describe_manual_decisions(spec.name, datetime.now(UTC), store)
     moved, versions = _describe_registry(spec, store)
     facts |= {"by_hand": list(by_hand), "alias": moved, "versions": versions}
     listed = f"versions: {', '.join(versions)}" if len(versions) > 1 else ""
-    lines = (f"champion {champion.label} of {spec.name} {state}", *by_hand, *filter(None, [moved, listed]))
+    lines = (
+        f"champion {champion.label} of {spec.name} {state}",
+        *filter(None, [facts["decided"], *by_hand, moved, listed]),
+    )
     return facts, "\n".join(lines)
 
 
@@ -130,6 +134,18 @@ def _decided(pipeline: str, store: Store) -> list[datetime]:
     now = datetime.now(UTC)
     moments = (parse_vintage(uri) for uri in store.list_files(decisions_dir(pipeline)))
     return [moment for moment in moments if moment and moment <= now]
+
+
+def _describe_decision(champion: Candidate, pipeline: str, store: Store) -> str:
+    """Return when and why a model became champion; empty if no record says so."""
+    for uri in reversed(store.list_files(decisions_dir(pipeline))):
+        record, night = store.read_json(uri) or {}, parse_vintage(uri)
+        decided = (record.get("champion") or {}).get("bundle", {}).get("digest")
+        if night and night <= datetime.now(UTC) and record.get("moved") and decided == champion.bundle.digest:
+            return (
+                f"champion since the night of {night:%Y-%m-%d %H:%M} UTC: {record.get('reason') or 'no reason given'}"
+            )
+    return ""
 
 
 def _night_of(champion: Candidate, pipeline: str, store: Store) -> str:

@@ -73,7 +73,7 @@ def _check_schedule(
     if deployment.paused or not active:
         problem = "is paused" if deployment.paused else "has no active schedule"
         step = f"Resume it in the UI, or find it with: prefect deployment schedule ls {name}"
-        yield Finding("schedule", "bad", f"{name} {problem}", step)
+        yield Finding("schedule", "watch", f"{name} {problem}", step)  # someone did that on purpose
         return
     of_deployment = DeploymentFilter(id=DeploymentFilterId(any_=[deployment.id]))
     now = datetime.now(UTC)

@@ -136,7 +136,7 @@ def _report(plan: CollectionPlan, keep: str, applied: bool, prefect_runs: int) -
     total = f"{len(plan.files):,} files, {format_bytes(size)}"
     total += f", {runs + prefect_runs:,} runs of databases" if runs + prefect_runs else ""
     if not plan.files and not runs and not prefect_runs:
-        lines.append(f"nothing to delete: no night is older than {keep}, or its files are still needed")
+        lines.append(f"nothing to delete: files of the last day, and what nights of the last {keep} need, are kept")
     elif applied:
         lines.append(f"deleted: {total}")
     else:

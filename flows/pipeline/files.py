@@ -30,7 +30,8 @@ def find_pipeline(pipeline: str, folder: Path | None = None) -> Path:
         return _without_link_to_outside(known[pipeline])
     names = ", ".join(sorted(known)) or "none"
     raise SpecError(
-        f"unknown pipeline {pipeline!r}. Known pipelines: {names}. Give one of them, or the path of a YAML file."
+        f"unknown pipeline {pipeline!r}. Known pipelines: {names}. Give one of them or the path of a YAML file, or set "
+        "NIGHTCAST_PIPELINES to the folder of your pipelines."
     )
 
 

@@ -102,8 +102,16 @@ class StepProcess:
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
         message = f": {last[0]}" if last else ""
-        how = f"was stopped by {signal.Signals(-code).name}" if code < 0 else f"ended with code {code}"
+        how = f"was stopped by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
         return f"the process of step {self.name!r} {how}{message}"
+
+
+def _signal_name(number: int) -> str:
+    """Return the name of a signal; real-time signals have none."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def main() -> None:
