@@ -11,8 +11,8 @@ from flows.forecast import forecast
 from flows.nightly import nightly
 from tasks.results.backtest import BacktestOutcome
 
-NIGHTS = ("2024-02-09", "2024-02-10", "2024-02-11")
-TODAY = "2024-02-12"
+NIGHTS = ("2024-02-08", "2024-02-09", "2024-02-10")
+TODAY = "2024-02-11"
 QUANTILES = ["q10", "q50", "q90"]
 VERSIONED = {
     "columns": {"unique_id": "port", "ds": "hour_utc", "y": "late", "known_at": "known_at"},
@@ -56,7 +56,7 @@ def versioned(tmp_path_factory, panel, build):
     """(folder, outcome) of a backtest over nights that the same champion forecast, on a source with row versions."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("versioned"), with_versions(panel), patch, **VERSIONED)
-        champion = nightly.fn(str(folder / "ports.yaml"), "2024-02-08").champion
+        champion = nightly.fn(str(folder / "ports.yaml"), "2024-02-07").champion
         assert champion
         for night in NIGHTS:
             assert forecast.fn(str(folder / "ports.yaml"), night).champion == champion
