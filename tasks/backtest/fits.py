@@ -11,7 +11,7 @@ from tasks.backtesting import forecast_origins
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecasts import NotComparable, load_comparable
 from tasks.references import fit_references
-from tasks.registry.champions import champion_at
+from tasks.registry.champions import champion_at, standing_at
 from tasks.registry.manual_promotion import find_version
 from tasks.registry.mlflow_registry import TrackingSettings
 from tasks.results.backtest import Origin
@@ -63,7 +63,7 @@ def _find_model(name: str, plan: BacktestPlan, tracking: TrackingSettings | None
             f"--model {name!r} is not a model of pipeline {plan.pipeline!r}. Give champion, baseline, or the number of "
             "a version, as nightcast champion show lists them."
         )
-    champion = champion_at(plan.pipeline, plan.as_of, store)
+    champion = champion_at(plan.pipeline, standing_at(plan.pipeline, plan.as_of, store), store)
     if champion is None:
         raise NoChampion(plan.pipeline, "no night has promoted a model yet")
     return champion
