@@ -9,6 +9,20 @@ from tasks.modeling.training_data import load_window_index
 from tasks.storage.store import Store
 
 
+def select_shown(fitted: tuple[Candidate, ...], reference: str, shows_all: bool) -> tuple[Candidate, ...]:
+    """Select the baselines whose scores are shown.
+
+    Args:
+        fitted: All baselines.
+        reference: Name of the baseline that OWA compares with, which is always shown.
+        shows_all: Whether the others are shown too.
+
+    Returns:
+        The baselines, in the same order.
+    """
+    return tuple(model for model in fitted if shows_all or model.name == reference)
+
+
 @step
 def fit_references(clean: Artifact, windows: Artifact, setup: ForecastSetup, store: Store) -> tuple[Candidate, ...]:
     """Fit every baseline on the part of a clean table that models are trained on.

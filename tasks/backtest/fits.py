@@ -10,7 +10,7 @@ from tasks.backtest.settings import BacktestPlan
 from tasks.backtesting import forecast_origins
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecasts import NotComparable, load_comparable
-from tasks.references import fit_references
+from tasks.references import fit_references, select_shown
 from tasks.registry.champions import champion_at, standing_at
 from tasks.registry.manual_promotion import find_version
 from tasks.registry.mlflow_registry import TrackingSettings
@@ -104,10 +104,8 @@ def _fit_at(origin: Origin, plan: BacktestPlan, store: Store) -> tuple[Candidate
         validated = night_table(origin.as_of, plan.reading, store)
         clean, cutoff = validated.clean, validated.cutoff
     windows = cut_windows(clean, cutoff, setup.view, plan.windowing, setup.evaluation, store)
-    references = fit_references(clean, windows, setup, store)
-    shown = tuple(
-        model for model in references if "baseline" in plan.settings.models or model.name == plan.scoring.reference
-    )
+    fitted = fit_references(clean, windows, setup, store)
+    shown = select_shown(fitted, plan.scoring.reference, "baseline" in plan.settings.models)
     if plan.settings.refit == "never":
         return shown
     trained = train(clean, windows, plan.recipe, None, store).candidate

@@ -97,7 +97,7 @@ class BacktestPlan(Spec):
 
     @property
     def scoring(self) -> ScoreSpec:
-        """How scores are taken: OWA compares with seasonal naive, or with naive if there is no season."""
+        """How scores are taken: OWA compares with seasonal naive, or with naive without a season."""
         season = season_lengths(self.setup)[0]
         reference = f"seasonal_naive_{season}" if season > 1 else "naive"
         return ScoreSpec(season=season, reference=reference, weights=self.settings.weights)
