@@ -55,7 +55,8 @@ def score_backtest(
     Raises:
         NightcastError: If no forecast has an actual.
     """
-    frame = store.get(clean)
+    static = setup.view.features.static
+    frame = store.get(clean, list(dict.fromkeys(("unique_id", "ds", "y", *static))))
     actuals, models = ActualsIndex(frame), dict[str, LossSums]()
 
     def parts() -> Iterator[pd.DataFrame]:
@@ -69,7 +70,7 @@ def score_backtest(
 
     stored = store.put_parts(parts(), "rolling_forecasts")
     scales = SeriesScales.before(frame, pd.Timestamp(first), spec.season)
-    scores = score_models(models, segments_of(frame, setup.view.features.static), scales, spec)
+    scores = score_models(models, segments_of(frame, static), scales, spec)
     overall = scores[scores["by"] == "overall"].drop(columns=["by", "group"])
     if not overall["rows"].sum():
         raise NightcastError(
