@@ -1,4 +1,6 @@
-"""Variables of a `.env` in the current folder. The environment wins; the file counts as code.
+"""Variables of a `.env` in the current folder, and the files there from which Prefect takes settings.
+
+The environment wins; the file counts as code.
 
 It may name a pipeline's folder or a source that runs Python, so it is read only if it belongs to this user or root and
 no one else can write it. Variables of the shell and the loaders, such as PATH and PYTHONPATH, are never taken from it.
@@ -10,7 +12,9 @@ import stat
 from pathlib import Path
 from typing import NamedTuple
 
-FILE = ".env"
+from data_contracts.errors import SpecError
+
+FILE, PREFECT_TOML, PYPROJECT = ".env", "prefect.toml", "pyproject.toml"
 WRITABLE_BY_OTHERS = 0o022
 MAX_BYTES = 1 << 20
 REFUSED_NAMES = ("PATH", "HOME", "USER", "SHELL", "ENV", "BASH_ENV", "IFS")
@@ -55,13 +59,55 @@ def read_environment_file(folder: Path) -> EnvironmentFile:
     return EnvironmentFile(values, (warning,) if refused else ())
 
 
+def check_prefect_files(folder: Path) -> None:
+    """Check the files of a folder that Prefect reads without Nightcast: its settings can name code, such as log handlers.
+
+    A `pyproject.toml` that a group can write is accepted while it has no settings of Prefect.
+
+    Args:
+        folder: The current folder of the process, in which Prefect looks for them.
+
+    Raises:
+        SpecError: Other users can change one of them, it belongs to one, or it is not a regular file.
+    """
+    for name in (FILE, PREFECT_TOML, PYPROJECT):
+        path = folder / name
+        try:
+            facts = path.stat()  # Prefect follows links
+        except OSError:
+            continue
+        problem, fix = _change_by_others(path, facts)
+        if not stat.S_ISREG(facts.st_mode):
+            if name == FILE:  # Prefect reads it only if it is a file; a virtual environment may have this name
+                continue
+            problem, fix = "it is not a regular file", f"Remove {path}"
+        if problem and not (name == PYPROJECT and _has_no_settings(path, facts)):
+            raise SpecError(
+                f"Prefect takes settings that can run code from {path}, but {problem}. {fix}, or start nightcast in "
+                "another folder."
+            )
+
+
+def _has_no_settings(path: Path, facts: os.stat_result) -> bool:
+    """Whether only a group can write a `pyproject.toml`, and it does not name Prefect's table."""
+    if not stat.S_ISREG(facts.st_mode) or facts.st_mode & stat.S_IWOTH or facts.st_uid not in (os.geteuid(), 0):
+        return False
+    return facts.st_size <= MAX_BYTES and b"prefect" not in path.read_bytes().lower()
+
+
 def _refusal(path: Path, facts: os.stat_result) -> str:
     """Return why a file may not set variables of this process; empty if it may."""
     if not stat.S_ISREG(facts.st_mode) or facts.st_size > MAX_BYTES:
         return f"{path} is not read: it is not a text file of at most {MAX_BYTES:,} bytes."
+    problem, fix = _change_by_others(path, facts)
+    return f"{path} is not read: {problem}. {fix}" if problem else ""
+
+
+def _change_by_others(path: Path, facts: os.stat_result) -> tuple[str, str]:
+    """Return why other users can change a file, and what to do; both empty if they cannot."""
     if facts.st_uid not in (os.geteuid(), 0):
-        return f"{path} is not read: it belongs to another user (uid {facts.st_uid}). Copy it, or run: chown {path}"
+        return f"it belongs to another user (uid {facts.st_uid})", f"Copy it, or run: chown {os.geteuid()} {path}"
     if facts.st_mode & WRITABLE_BY_OTHERS:
         mode = f"{stat.S_IMODE(facts.st_mode):04o}"
-        return f"{path} is not read: other users can write it (mode {mode}). Run: chmod go-w {path}"
-    return ""
+        return f"other users can write it (mode {mode})", f"Run: chmod go-w {path}"
+    return "", ""

@@ -4,11 +4,13 @@ import json
 import logging
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from data_contracts.errors import NightcastError, RunInterrupted, redact
+from deployments.environment_file import check_prefect_files
 from deployments.log_format import is_json
 from flows.runs.interruption import announced, current_activity
 
@@ -18,7 +20,7 @@ CommandBody = Callable[[], tuple[dict[str, Any], str] | None]
 
 
 def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
-    """Run a command body, and print its result or its error.
+    """Run a command body, and print its result or its error. It is not run if others can change Prefect's settings.
 
     Args:
         command: returns (facts, the same as text), or None if it has printed its result itself.
@@ -29,6 +31,7 @@ def run_command(command: CommandBody, as_json: bool, verbose: bool) -> None:
         typer.Exit: `command` failed; the exit code is that of its error.
     """
     try:
+        check_prefect_files(Path.cwd())
         result = command()
     except NightcastError as error:
         message = "\n".join((str(error), *getattr(error, "__notes__", ())))

@@ -56,6 +56,7 @@ def plan_collection(index: StoreIndex, keep: timedelta, tracking: TrackingSettin
     }
     fresh = [record for record in index.records if record.kind == "cache" and not _is_old(record.uri, MIN_AGE, index)]
     kept |= {artifact.uri for record in fresh for artifact in index.targets[record.uri]}  # of a night that runs now
+    kept |= {artifact.uri for record in _only_claims(index) for artifact in index.targets[record.uri]}
     uris = [*_tables(index, kept), *_records(index, before, kept, keep), *_pages(index, before, keep)]
     uris += [uri for uri in index.of_kind("half-written") if _is_old(uri, MIN_AGE, index)]
     uris += [uri for uri in index.of_kind("lost") if _is_old(uri, max(keep, MIN_AGE), index)]
@@ -78,6 +79,17 @@ def _first_kept_nights(index: StoreIndex, keep: timedelta) -> Iterator[tuple[str
             nights[record.pipeline].append(record.night)
     for pipeline, moments in nights.items():
         yield pipeline, max(moments)
+
+
+def _only_claims(index: StoreIndex) -> Iterator[Record]:
+    """Yield the cached results of nights that ran again: no other record has the digest of what they published.
+
+    The manifest of a night that runs again stays the first one, which names the table of the first run.
+    """
+    for uri in index.of_kind("published"):
+        claims = [ref.record for ref in index.references.get(uri, []) if ref.artifact.digest == index.digest(uri)]
+        if claims and all(record.kind == "cache" for record in claims):
+            yield max(claims, key=lambda record: record.moment)
 
 
 def _is_collected(record: Record, before: dict[str, datetime]) -> bool:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 from urllib.parse import quote
 
-from prefect.runtime import deployment
+from prefect.context import FlowRunContext
 from prefect.settings import get_current_settings
 
 from flows.pipeline.schedule import scheduled_times
@@ -24,7 +24,8 @@ def collect_page_context(spec: PipelineSpec, as_of: datetime, settings: Settings
     unit = next((column.unit for column in columns if column.name == spec.forecast_setup.target), None)
     address = (get_current_settings().ui_url or "").rstrip("/")
     address = "" if "@" in address else address  # it has a password
-    runs = f"/deployments/deployment/{deployment.id}" if deployment.id else "/runs"
+    deployment = _deployment_of_run()
+    runs = f"/deployments/deployment/{deployment}" if deployment else "/runs"
     registry = (settings.mlflow_address or "").rstrip("/")
     return PageContext(
         unit=unit or "",
@@ -35,6 +36,13 @@ def collect_page_context(spec: PipelineSpec, as_of: datetime, settings: Settings
         ),
         mlflow_url=f"{registry}/#/models/{quote(spec.name)}?workflowType=machine_learning" if registry else "",
     )
+
+
+def _deployment_of_run() -> str | None:
+    """Return the id of the deployment that runs; `prefect.runtime` asks the server for it, which may fail."""
+    context = FlowRunContext.get()
+    deployment = context.flow_run.deployment_id if context and context.flow_run else None
+    return str(deployment) if deployment else None
 
 
 def _find_next_night(spec: PipelineSpec, as_of: datetime) -> datetime | None:

@@ -18,14 +18,14 @@ ROOT_USER = 0
 
 
 def check_trusted(file: Path, document: Path | None) -> None:
-    """Check who can change a file with code.
+    """Check who can change a file with code, or replace it in one of the folders above it.
 
     Args:
         file: The file; links are followed.
         document: The YAML of the pipeline. The owner of its folder, root and the user of this process may own the code.
 
     Raises:
-        SpecError: Other users can change the file, or it belongs to one.
+        SpecError: Other users can change or replace the file, or it belongs to one.
     """
     facts = file.stat()
     if facts.st_mode & OTHERS_WRITE:
@@ -39,19 +39,29 @@ def check_trusted(file: Path, document: Path | None) -> None:
             f"{file} brings code into this pipeline, but belongs to user {facts.st_uid}, who is neither the owner "
             f"of the folder of the pipeline nor of this process. Read it, then run as root: chown {os.geteuid()} {file}"
         )
+    for folder in file.resolve().parents:
+        _check_folder(folder, file, owners)
+
+
+def _check_folder(folder: Path, file: Path, owners: set[int]) -> None:
+    """Check that other users cannot replace what leads to a file. With the sticky bit, they cannot."""
+    facts = folder.stat()
+    if facts.st_mode & OTHERS_WRITE and not facts.st_mode & stat.S_ISVTX:
+        raise SpecError(
+            f"{folder} has mode {stat.S_IMODE(facts.st_mode):04o}: other users can put files into it, and {file} "
+            f"brings code into this pipeline. Read the files in it, then run: chmod go-w {folder}"
+        )
+    if facts.st_uid not in owners:
+        raise SpecError(
+            f"{folder} belongs to user {facts.st_uid}, who can replace {file}, which brings code into this pipeline. "
+            "Move the pipeline to a folder of yours."
+        )
 
 
 def check_document(document: Path | None) -> None:
-    """Check the YAML of a pipeline that names code, and its folder. Raises SpecError if other users can change it."""
-    if not document or not document.is_file():
-        return
-    mode = document.parent.stat().st_mode
-    if mode & OTHERS_WRITE and not mode & stat.S_ISVTX:  # with the sticky bit, nobody replaces a file of another user
-        raise SpecError(
-            f"{document.parent} has mode {stat.S_IMODE(mode):04o}: other users can put files into it, and {document} "
-            f"names code. Read the files in it, then run: chmod go-w {document.parent}"
-        )
-    check_trusted(document, document)
+    """Check the YAML of a pipeline that names code, and its folders. Raises SpecError if other users can change it."""
+    if document and document.is_file():
+        check_trusted(document, document)
 
 
 def check_contract_code(contract: Contract, path: Path, document: Path | None) -> None:

@@ -18,12 +18,15 @@ from deployments.maintenance.gc_plan import plan_collection
 from deployments.maintenance.store_index import StoreIndex
 from tasks.modeling.candidate import Candidate
 from tasks.registry.inspection import read_registry
+from tasks.storage import vintages
+from tasks.storage.layout import cache_uri
 from tasks.storage.lease import LeaseSettings, hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
 from tests.deployments.maintenance.conftest import (
     PIPELINE,
     bundle_of,
+    forecasts_of,
     night_of,
     register,
     tracking_of,
@@ -219,3 +222,17 @@ def test_file_that_is_stored_again_counts_as_young(aged: Store) -> None:
     os.utime(path, (0, 0))
     assert aged.put_bytes(data, "drawing", "svg") == stored
     assert path.stat().st_mtime > datetime.now(UTC).timestamp() - 60
+
+
+def test_table_of_a_night_that_ran_again_stays_known(store: Store) -> None:
+    """The manifest stays that of the first run, so only a cached result names the table of the second."""
+    newest, root = night_of(2), Path(store.root)
+    table = store.put(forecasts_of(7, newest), "forecasts")
+    published = vintages.publish(table, PIPELINE, newest, store)
+    result = {"table": table.model_dump(mode="json"), "published": published.model_dump(mode="json")}
+    store.write_json(cache_uri("forecast", f"{99:032x}"), {"result": result})
+    for path in root.rglob("*"):
+        os.utime(path, (0, 0))
+    assert run("gc", "--keep", "1d", "--apply")[0] == 0
+    code, checked = run("fsck")
+    assert (code, [finding for finding in checked["findings"] if finding["state"] == "bad"]) == (0, [])

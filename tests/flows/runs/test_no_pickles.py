@@ -1,10 +1,12 @@
 """Doors: nothing of a run is persisted by pickle, and a pickle that someone plants is not opened."""
 
+import base64
 import json
 import pickle
 from pathlib import Path
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from data_contracts.errors import NightcastError
@@ -51,6 +53,21 @@ def test_failed_run_persists_its_error_as_json(world, prefect_server, tmp_path):
         record = json.loads(path.read_bytes())
         assert record["__exc_type__"].startswith("data_contracts.errors.")
         assert "ports.parquet broke its contract" in record["message"]
+
+
+def test_planted_result_of_a_failed_run_is_not_unpickled(world, prefect_server, tmp_path):
+    (world / "ports.parquet").write_bytes(b"not a table")
+    mark = tmp_path / "mark"
+    trap = base64.encodebytes(pickle.dumps(Trap(mark)))  # as the serializer of Prefect reads it
+    with temporary_settings({PREFECT_LOCAL_STORAGE_PATH: tmp_path / "results"}):
+        state = nightly(str(world / "ports.yaml"), "2024-02-08", return_state=True)
+        assert state.is_failed()
+        assert plant(tmp_path / "results", trap) == 1
+        with get_client(sync_client=True) as client:
+            run = client.read_flow_run(state.state_details.flow_run_id)
+        with pytest.raises(json.JSONDecodeError):
+            run.state.result(raise_on_failure=False)
+    assert not mark.exists()
 
 
 @pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)

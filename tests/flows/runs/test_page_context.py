@@ -2,9 +2,12 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import pytest
-from prefect.settings import PREFECT_UI_URL, temporary_settings
+from prefect.client.schemas.objects import FlowRun
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL, PREFECT_UI_URL, temporary_settings
 
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.page_context import collect_page_context
@@ -54,3 +57,12 @@ def test_links_are_empty_without_servers(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setenv("NIGHTCAST_MLFLOW_UI", "http://127.0.0.1:5000/")
     about = collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings())
     assert about.mlflow_url == "http://127.0.0.1:5000/#/models/shop?workflowType=machine_learning"
+
+
+def test_deployment_is_linked_while_the_server_does_not_answer() -> None:
+    deployment = UUID("6f1c7e7c-3c43-4a9e-9d6f-0f5a5d7f2b11")
+    run = FlowRun(flow_id=UUID(int=1), deployment_id=deployment)
+    server = {PREFECT_API_URL: "http://127.0.0.1:9/api", PREFECT_UI_URL: "http://127.0.0.1:9"}
+    with temporary_settings(server), FlowRunContext.model_construct(flow_run=run):
+        about = collect_page_context(spec_of(), datetime(2024, 2, 6, tzinfo=UTC), Settings())
+    assert about.prefect_url == f"http://127.0.0.1:9/deployments/deployment/{deployment}"

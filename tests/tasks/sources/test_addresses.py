@@ -152,6 +152,7 @@ def test_protocol_outside_the_list_is_refused_also_in_a_chain(path: str) -> None
     [
         ("127.0.0.1/s.csv", "protocol", {"protocol": "http"}),
         ("simplecache://host/s.csv", "target_protocol", {"target_protocol": "http"}),
+        ("simplecache://http://127.0.0.1:9/s.csv", "target_protocol", {"target_protocol": "http"}),
         ("simplecache://x.csv", "fo", {"simplecache": {"fo": "http://127.0.0.1/s.csv"}}),
         ("ftp://files.example/s.csv", "host", {"host": "127.0.0.1"}),
         ("zip://*.csv::s3://b/a.zip", "protocol", {"s3": {"protocol": "http"}}),

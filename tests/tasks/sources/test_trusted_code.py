@@ -88,6 +88,31 @@ def test_folder_that_others_can_write_is_refused_but_not_with_the_sticky_bit(fol
     assert read_source(source(folder, "loader:frame")).num_rows == 1
 
 
+@pytest.mark.parametrize("mode", [0o775, 0o777])
+def test_folder_above_the_pipeline_that_others_can_write_is_refused(folder: Path, mode: int) -> None:
+    """Who can write it replaces the folder of the pipeline by one of the same name."""
+    below = folder / "pipelines"
+    below.mkdir(mode=0o755)
+    for name in ("loader.py", "neighbour_of_the_door.py", "shop.yaml"):
+        (folder / name).rename(below / name)
+    folder.chmod(mode)
+    with pytest.raises(SpecError, match=rf"{folder} has mode {mode:04o}.* run: chmod go-w {folder}"):
+        read_source(source(below, "loader:frame"))
+    folder.chmod(0o755)
+    assert read_source(source(below, "loader:frame")).num_rows == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_folder_above_the_pipeline_of_another_user_is_refused(folder: Path) -> None:
+    below = folder / "pipelines"
+    below.mkdir(mode=0o755)
+    for name in ("loader.py", "neighbour_of_the_door.py", "shop.yaml"):
+        (folder / name).rename(below / name)
+    os.chown(folder, 4242, -1)
+    with pytest.raises(SpecError, match=rf"{folder} belongs to user 4242, who can replace .*shop.yaml"):
+        read_source(source(below, "loader:frame"))
+
+
 def test_module_outside_the_folder_is_refused(folder: Path) -> None:
     outside = Path(tempfile.mkdtemp(prefix="door_")) / "evil.py"
     outside.write_text("import pathlib\npathlib.Path(__file__).with_name('mark').touch()\ndef run(): ...\n")
