@@ -3,7 +3,7 @@
 read                     a published table: forecasts of any vintage, actuals, accuracy, comparison, history
 Forecaster               fit and predict on a frame, with the defaults of a pipeline
 load_champion            the model that forecasts for a pipeline, with its facts and `predict`
-nightly, retrain, forecast, monitor, backfill, tune      the flows, as functions
+nightly, retrain, forecast, monitor, backfill, tune, backtest      the flows, as functions
 PipelineSpec             the settings of a pipeline, from its YAML file
 """
 
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flows.backfill import backfill
+    from flows.backtest import backtest
     from flows.forecast import forecast
     from flows.monitor import monitor
     from flows.nightly import nightly
@@ -29,6 +30,7 @@ __all__ = [
     "Forecaster",
     "PipelineSpec",
     "backfill",
+    "backtest",
     "forecast",
     "load_champion",
     "monitor",
@@ -43,7 +45,7 @@ MODULES = {
     "PipelineSpec": "flows.pipeline.spec",
     "load_champion": "flows.notebook.champion",
     "read": "flows.pipeline.published",
-    **{name: f"flows.{name}" for name in ("backfill", "forecast", "monitor", "nightly", "retrain", "tune")},
+    **{name: f"flows.{name}" for name in ("backfill", "backtest", "forecast", "monitor", "nightly", "retrain", "tune")},
 }
 GC_THRESHOLD = (50_000, 20, 20)  # imports make many objects that stay: the default searches them a hundred times
 PACKAGES = ("data_contracts", "deployments", "flows", "models", "tasks")

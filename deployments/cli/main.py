@@ -7,6 +7,7 @@ from typing import Annotated, Any, NamedTuple
 import typer
 
 from deployments.cli import (
+    backtest_command,
     data_commands,
     maintenance_commands,
     promotion_commands,
@@ -168,6 +169,9 @@ def tune(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
         return write_tuned_pipeline(pipeline, as_of, budget, out, server)
 
     run_command(body, as_json, verbose)
+
+
+backtest_command.add_to(app)
 
 
 @app.command(epilog="Example: nightcast check deployments/pipelines/nyc-delays.yaml")

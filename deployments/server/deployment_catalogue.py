@@ -18,6 +18,7 @@ from prefect.types.entrypoint import EntrypointType
 
 from data_contracts.errors import NightcastError
 from flows.backfill import backfill
+from flows.backtest import backtest
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
@@ -29,7 +30,7 @@ from flows.runs.events import DRIFT, pipeline_resource_id
 from flows.settings import Settings
 from tasks.engine.code_digest import code_digest
 
-DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill, promote)
+DEPLOYED_FLOWS: tuple[Flow[..., Any], ...] = (nightly, retrain, forecast, monitor, backfill, promote, backtest)
 STORE_LABEL = "Store: "  # in a description, before the path
 MAX_PAGE_SIZE = 200  # of Prefect's API
 DESCRIPTIONS = {
@@ -38,6 +39,7 @@ DESCRIPTIONS = {
     "forecast": "Forecast with the champion of **{name}** and publish; train nothing.",
     "monitor": "Score past forecasts of **{name}** and check its data for drift; train and publish nothing.",
     "promote": "Make a version of **{name}** the champion by hand, from the next night on; the reason is recorded.",
+    "backtest": "Forecast **{name}** again at origins of the past, as known at each, and score it; change nothing.",
     "backfill": "Run missed nights of **{name}**, oldest first, each with the data known at its time.",
 }
 

@@ -17,6 +17,7 @@ from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from models.networks.architecture import RecurrentSpec
+from tasks.backtest.settings import BacktestSpec
 
 DAY = r"^\d{4}-\d\d-\d\d"  # the API validates a pattern, but not a format
 
@@ -29,11 +30,14 @@ class _Names:
 
 
 class _Moment:
-    """Shown as a date-time that may be left empty."""
+    """Shown as a date-time that may be left empty unless it is required."""
+
+    def __init__(self, required: bool = False) -> None:
+        self.required = required
 
     def __get_pydantic_json_schema__(self, core: CoreSchema, handler: GetJsonSchemaHandler) -> dict[str, Any]:
         timestamp = {"type": "string", "format": "date-time", "pattern": rf"{DAY}([T ]\d\d:\d\d.*)?$"}
-        return {"anyOf": [timestamp, {"type": "null"}]}
+        return timestamp if self.required else {"anyOf": [timestamp, {"type": "null"}]}
 
 
 class _Date:
@@ -66,6 +70,17 @@ FirstDay = Annotated[
 ]
 LastDay = Annotated[
     str | date | None, _Date(), _form_field("Last day", "In the time zone of the schedule. Empty: up to now.")
+]
+BacktestStart = Annotated[
+    str | date,
+    _Moment(required=True),
+    _form_field("First origin", "A date is its first moment in the schedule's zone."),
+]
+BacktestEnd = Annotated[
+    str | date, _Moment(required=True), _form_field("Last origin", "A date is its last moment in the schedule's zone.")
+]
+BacktestOptions = Annotated[
+    BacktestSpec, _form_field("Options", "Distance of origins, refits, models, and weights of series.")
 ]
 DryRun = Annotated[
     bool,

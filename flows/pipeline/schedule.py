@@ -47,7 +47,7 @@ def backfill_range(spec: "PipelineSpec", start: Day, end: Day, store: Store, now
     Raises:
         SpecError: Neither a start nor a vintage exists, too many nights were missed, or the start is after the end.
     """
-    last = now if end is None else min(now, _parse_end(spec, str(end)))
+    last = now if end is None else min(now, parse_last_moment(spec, str(end)))
     if start is None:
         published = [moment for moment in list_vintages(spec.name, store) if moment <= last]
         if not published:
@@ -115,8 +115,8 @@ def _is_intact(uri: str, store: Store) -> bool:
     return True
 
 
-def _parse_end(spec: "PipelineSpec", end: str) -> datetime:
-    """Return the last second of a date; an instant as it is."""
+def parse_last_moment(spec: "PipelineSpec", end: str) -> datetime:
+    """Return the instant of `--to`: the last second of a date; an instant as it is. Raises SpecError."""
     moment = spec.parse_as_of(end, "--to")
     if len(end.strip()) > len("2024-06-01"):
         return moment

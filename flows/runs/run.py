@@ -24,6 +24,7 @@ from flows.runs.outcome import Outcome, summarize
 from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
+from flows.runs.run_order import STUDIES
 from flows.settings import Settings
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
@@ -40,8 +41,7 @@ from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
 
-# Left out of the manifest: large, and shown on the page.
-PAGE_ONLY_FIELDS: Any = {
+PAGE_ONLY_FIELDS: Any = {  # left out of the manifest: large, and shown on the page
     "trained": {"__all__": {"memory": {"forecast", "recurrence", "recall", "gates"}}},
     "pictured": {"references"},
 }
@@ -55,7 +55,7 @@ class Run:
         self.flow, self.started, self.dry_run, self.token = flow, datetime.now(UTC), request.dry_run, 0
         self.argument, self.spec = request.argument, request.read_spec(settings)
         self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
-        if not (request.force or self.dry_run or flow == "tune"):
+        if not (request.force or self.dry_run or flow in STUDIES):
             refuse_future(self.as_of, self.started, settings.max_future_hours)
             refuse_retracted(self.spec.name, self.argument, flow, self.as_of, settings.opened_store)
         overlay = dry_run_dir(self.spec.name, self.as_of)
@@ -101,12 +101,12 @@ class Run:
 
     def wait_for_others(self) -> None:
         """Wait for other runs of the pipeline. Dry runs and searches write nothing that others read."""
-        if not (self.dry_run or self.flow == "tune"):
+        if not (self.dry_run or self.flow in STUDIES):
             wait_for_others(self.spec.name, self._owner, self.settings.lease_settings, self.store)
 
     def leased_store(self) -> Store:
         """Take the lease until the run is closed, and return the fenced store. Reading the source before may hang."""
-        if not (self.dry_run or self.flow == "tune"):
+        if not (self.dry_run or self.flow in STUDIES):
             self.is_waiting = True
             lease = leased(self.spec.name, self._owner, self.settings.lease_settings, self.store)
             self.store, self.token = self.resources.enter_context(lease)
@@ -168,7 +168,7 @@ class Run:
 
     def record_failure(self, error: Exception) -> None:
         """Write manifest and page of a run that raised an error. Those of a successful run are not overwritten."""
-        if self.is_waiting:
+        if self.is_waiting or self.flow == "backtest":  # no night, so without a page that `list` would show
             return
         # `refused-` is the stored name of every run that raised, whether the outcome is refused or failed
         name = f"refused-{self.flow}-{vintage_name(self.as_of)}"

@@ -31,7 +31,8 @@ from tasks.storage.process_identity import ProcessIdentity, has_exited
 
 log = logging.getLogger("nightcast")
 
-FLOW_NAMES = ("nightly", "retrain", "forecast", "monitor", "backfill", "promote", "tune")
+FLOW_NAMES = ("nightly", "retrain", "forecast", "monitor", "backfill", "promote", "tune", "backtest")
+STUDIES = ("tune", "backtest")  # they write nothing that other runs read
 LABEL = "nightcast.owner"
 STARTUP_TIMEOUT = timedelta(minutes=10)  # a run without an owner is assumed to be starting for this long
 POLL_INTERVAL_S = 2.0  # between two checks for earlier nights

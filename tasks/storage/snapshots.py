@@ -45,10 +45,19 @@ def restore_latest_history(pipeline: str, as_of: datetime, store: Store, now: da
         files.remove(store.root, latest_history_uri(pipeline))
 
 
+def snapshot_at(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
+    """Return the snapshot of the night of this as-of; None if the record is missing or torn."""
+    return _read(record_uri(snapshots_dir(pipeline), as_of), store)
+
+
 def snapshot_before(pipeline: str, as_of: datetime, store: Store) -> Snapshot | None:
     """Return the snapshot of the newest earlier night; None if the record is missing or torn."""
     newest = newest_record_before(snapshots_dir(pipeline), as_of, store)
+    return _read(newest, store) if newest else None
+
+
+def _read(uri: str, store: Store) -> Snapshot | None:
     try:
-        return Snapshot.model_validate(store.read_json(newest)) if newest else None
+        return Snapshot.model_validate(store.read_json(uri))
     except ValidationError:
         return None

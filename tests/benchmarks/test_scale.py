@@ -25,9 +25,9 @@ HOURS, LATER_HOURS, SERIES_PER_PART = 1000, 24 * 31, 1000
 NIGHTS = ("2024-02-11T16:00", "2024-02-12T16:00")
 
 
-def build(folder: Path, series: int) -> None:
+def build(folder: Path, series: int, later_hours: int = LATER_HOURS) -> None:
     """Write a Parquet table of hourly series with a season of a day, sorted by series, and its pipeline."""
-    draw, count = np.random.default_rng(0), HOURS + LATER_HOURS
+    draw, count = np.random.default_rng(0), HOURS + later_hours
     hours = np.datetime64("2024-01-01", "us") + np.arange(count) * np.timedelta64(3_600_000_000, "us")
     season, writer = np.sin(np.arange(count) * 2 * np.pi / 24), None
     for begin in range(0, series, SERIES_PER_PART):
@@ -52,9 +52,12 @@ def build(folder: Path, series: int) -> None:
     (folder / "big.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
 
 
-def measure(folder: Path, as_of: str) -> dict[str, dict[str, float]]:
-    """Run one night; return cpu_s, wall_s and peak_mib of each step and of the whole process (`total`)."""
-    command = [sys.executable, "-m", "tests.benchmarks.whole_night", str(folder), as_of]
+def measure(folder: Path, *call: str) -> dict[str, dict[str, float]]:
+    """Run one night, or another flow; return cpu_s, wall_s and peak_mib of each step and of the process (`total`).
+
+    The call is that of whole_night.py: the as-of, or the first origin, then the flow and the last origin.
+    """
+    command = [sys.executable, "-m", "tests.benchmarks.whole_night", str(folder), *call]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     line = next(line for line in reversed(result.stdout.splitlines()) if line.startswith('{"steps"'))
     measured = json.loads(line)

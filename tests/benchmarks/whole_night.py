@@ -1,8 +1,10 @@
 """Run one night of a large table and print, for each step, processor seconds and peak memory as one JSON line.
 
-Usage: python whole_night.py FOLDER AS_OF, with FOLDER/big.yaml. The peak of a step is that of its own (VmHWM is reset).
+Usage: python whole_night.py FOLDER AS_OF [FLOW [END]], with FOLDER/big.yaml; another flow than nightly runs without
+Prefect, and a backtest from AS_OF to END. The peak of a step is that of its own (VmHWM is reset).
 """
 
+import importlib
 import json
 import os
 import resource
@@ -22,8 +24,8 @@ def peak_mib() -> float:
     return int(line.split()[1]) / 1024
 
 
-def main(folder: str, as_of: str) -> None:
-    """Run the night and print its measurements."""
+def main(folder: str, as_of: str, name: str = "nightly", *end: str) -> None:
+    """Run the night, or another flow, and print its measurements."""
     os.environ["NIGHTCAST_STORE"] = f"{folder}/store"
     steps: dict[str, dict[str, float]] = {}
     run = Step._run_cached
@@ -40,10 +42,11 @@ def main(folder: str, as_of: str) -> None:
             entry["peak_mib"] = max(entry["peak_mib"], peak_mib())
 
     Step._run_cached = measured  # type: ignore[method-assign]
-    from flows.nightly import nightly
+    flow = getattr(importlib.import_module(f"flows.{name}"), name)
+    call = flow if name == "nightly" else flow.fn
 
     began = time.perf_counter()
-    nightly(f"{folder}/big.yaml", as_of)
+    call(f"{folder}/big.yaml", as_of, *end)
     used = resource.getrusage(resource.RUSAGE_SELF)
     total = {"cpu_s": used.ru_utime + used.ru_stime, "wall_s": time.perf_counter() - began}
     print(json.dumps({"steps": steps, "total": total | {"peak_mib": used.ru_maxrss / 1024}}))

@@ -68,6 +68,8 @@ def test_builtin_document_compiles_with_its_columns(path: Path) -> None:
         ("clean", ["unique_id", "ds"]),
         ("windows", ["series", "first", "split"]),
         ("scores", ["model_name"]),
+        ("rolling_forecasts", ["model_name", "unique_id", "as_of", "ds"]),
+        ("rolling_scores", ["model_name", "by", "group"]),
         ("forecasts", ["unique_id", "ds", "cutoff"]),
         ("actuals", ["unique_id", "ds"]),
         ("accuracy", ["forecast_vintage", "unique_id"]),

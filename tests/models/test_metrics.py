@@ -29,12 +29,33 @@ def test_errors_of_literal_forecasts() -> None:
     )
 
 
+def test_relative_and_interval_errors_of_literal_forecasts() -> None:
+    assert metrics.bias([1, 2, 3], [2, 2, 5]) == 1.0
+    assert metrics.wape([1, 2, 3], [2, 2, 5]) == 0.5
+    assert metrics.rmsse_scale([1, 2, 4, 7], 1) == pytest.approx((1 + 4 + 9) / 3)
+    assert metrics.mase([1, 3], [2, 5], scale=3.0) == 0.5
+    assert metrics.rmsse([0, 0], [3, 4], scale=12.5) == pytest.approx(1.0)
+    assert metrics.owa(100.0, 0.5, 50.0, 1.0) == 1.25
+    assert metrics.interval_scores([5, 0, 12], [4, 4, 4], [6, 6, 6], share=0.8).tolist() == pytest.approx([2, 42, 62])
+    assert metrics.crps([10], [[8, 10, 12]], LEVELS) == pytest.approx(2 * (0.2 + 0.0 + 0.2) / 3)
+
+
+def test_error_relative_to_zero_is_nan() -> None:
+    assert np.isnan(metrics.wape([0, 0], [1, 2]))
+    assert np.isnan(metrics.mase([1], [2], scale=0.0))
+    assert np.isnan(metrics.rmsse([1], [2], scale=np.nan))
+    assert np.isnan(metrics.owa(1.0, 1.0, 0.0, 1.0))
+    assert np.isnan(metrics.rmsse_scale([1, 2], 7))
+
+
 def test_missing_targets_are_skipped() -> None:
     nan = np.nan
     assert metrics.mae([1, nan, 3], [2, 100, 3]) == 0.5
     assert metrics.mase_scale([1, nan, 4, 7], 1) == 3.0
     assert metrics.coverage([1, nan], [0, 0], [2, 2]) == 1.0
     assert metrics.wql([10, nan], [[8, 10, 12], [1, 2, 3]], LEVELS) == metrics.wql([10], [[8, 10, 12]], LEVELS)
+    assert metrics.crps([10, nan], [[8, 10, 12], [1, 2, 3]], LEVELS) == metrics.crps([10], [[8, 10, 12]], LEVELS)
+    assert metrics.bias([1, nan], [2, 5]) == metrics.wape([1, nan], [2, 5]) == 1.0
 
 
 @pytest.mark.parametrize("forecast", [np.nan, np.inf, -np.inf])

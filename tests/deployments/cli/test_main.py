@@ -21,6 +21,7 @@ VERBS = (
     "monitor",
     "tune",
     "backfill",
+    "backtest",
     "check",
     "show",
     "init",

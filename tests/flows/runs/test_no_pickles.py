@@ -11,6 +11,7 @@ from prefect.settings import PREFECT_LOCAL_STORAGE_PATH, temporary_settings
 
 from data_contracts.errors import NightcastError
 from flows.backfill import backfill
+from flows.backtest import backtest
 from flows.forecast import forecast
 from flows.monitor import monitor
 from flows.nightly import nightly
@@ -18,7 +19,7 @@ from flows.promote import promote
 from flows.retrain import retrain
 from flows.tune import tune
 
-FLOWS = (nightly, retrain, forecast, monitor, tune, backfill, promote)
+FLOWS = (nightly, retrain, forecast, monitor, tune, backfill, promote, backtest)
 
 
 class Trap:

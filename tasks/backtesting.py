@@ -1,0 +1,112 @@
+"""Forecast at rolling origins with the models of a night: the same windows, limits, rounding and closed steps.
+
+clean table ─┬─ origin c1: a window per series ─┐
+             └─ origin c2: a window per series ─┴─ blocks of windows ──> forecasts, one model and block at a time
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from models.data.panel import InputSpec, Panel
+from models.data.windows import forecast_windows
+from models.predict import BATCH_SIZE, Predictor
+from tasks.engine.step import step
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, forecast_table, load_comparable
+from tasks.results.backtest import Origin
+from tasks.storage.store import Store
+
+MAX_ROWS = 500_000  # of forecasts that are held at once, except that a block has at least one batch
+
+
+def windows_at(panel: Panel, origins: tuple[Origin, ...]) -> pd.DataFrame:
+    """List the windows of every origin, those that a night at it would forecast.
+
+    Args:
+        panel: The series.
+        origins: As-of, cutoff and kind of each origin.
+
+    Returns:
+        unique_id, cutoff, as_of (both UTC) and known: a row per origin and series that has not ended.
+    """
+    names, parts = np.array(panel.ids, dtype=object), []
+    for origin in origins:
+        cutoff = pd.Timestamp(origin.cutoff).as_unit("us")
+        series, _ = forecast_windows(panel, int(panel.grid.get_loc(cutoff)))
+        as_of = pd.Timestamp(origin.as_of).as_unit("us")
+        parts.append(
+            pd.DataFrame({"unique_id": names[series], "cutoff": cutoff, "as_of": as_of, "known": origin.known})
+        )
+    return pd.concat(parts, ignore_index=True).astype({"unique_id": "str", "known": "str"})
+
+
+def block_size(horizon: int, max_rows: int = MAX_ROWS) -> int:
+    """Return how many windows are forecast at once: whole batches, so that a night has the same batches."""
+    return max(max_rows // horizon // BATCH_SIZE, 1) * BATCH_SIZE
+
+
+def forecast_blocks(
+    frame: pd.DataFrame, rows: pd.DataFrame, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
+) -> Iterator[pd.DataFrame]:
+    """Forecast every window with every model, one block of windows at a time.
+
+    Args:
+        frame: The clean table.
+        rows: The windows of `windows_at`.
+        models: The models.
+        setup: Inputs and outputs that the models must share.
+        store: The store that holds the bundles.
+
+    Yields:
+        A forecast table with model_name, as_of and known, without the steps at which a series is closed.
+    """
+    closed, size = closed_times_at(rows["cutoff"].max(), frame, setup), block_size(setup.view.horizon)
+    panels: dict[InputSpec, Panel] = {}
+    for model in models:
+        bundle = load_comparable(model, setup.view, setup.bounds, store)
+        if bundle.view not in panels:
+            panels[bundle.view] = Panel.from_frame(frame, bundle.view)
+        panel, predictor = panels[bundle.view], Predictor(bundle)
+        for start in range(0, len(rows), size):
+            part = rows.iloc[start : start + size].reset_index(drop=True)
+            table = forecast_table(bundle, frame, part, setup.bounds, predictor, panel)
+            for name in ("as_of", "known"):
+                table[name] = part[name].array.repeat(bundle.horizon)
+            yield drop_closed_steps(table.assign(model_name=model.label), closed)
+
+
+@step
+def forecast_origins(
+    clean: Artifact, origins: tuple[Origin, ...], models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
+) -> Artifact:
+    """Forecast at origins that share one clean table. Nothing is published.
+
+    Args:
+        clean: The clean table that the models see at these origins.
+        origins: As-of and cutoff of each origin.
+        models: The models to forecast with.
+        setup: Inputs and outputs of the forecasts.
+        store: The store that holds the bundles and takes the table.
+
+    Returns:
+        The forecasts, without actuals: a row per model, series, origin and open step.
+
+    Raises:
+        NightcastError: If no series has a value in the lookback of any of these origins.
+        NotComparable: If a model was made for another setup.
+        StoreDamaged: If the bundle of a model is missing or damaged.
+    """
+    frame = store.get(clean)
+    rows = windows_at(Panel.from_frame(frame, setup.view), origins)
+    if rows.empty:
+        raise NightcastError(
+            f"no series has a value in the {setup.view.lookback} steps before {origins[0].as_of:%Y-%m-%d %H:%M} UTC. "
+            "Give another --from, or check the source at that time."
+        )
+    blocks = forecast_blocks(frame, rows, models, setup, store)
+    return store.put_parts((block.assign(y=np.nan) for block in blocks), "rolling_forecasts")
