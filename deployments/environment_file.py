@@ -60,9 +60,9 @@ def read_environment_file(folder: Path) -> EnvironmentFile:
 
 
 def check_prefect_files(folder: Path) -> None:
-    """Check the files of a folder that Prefect reads without Nightcast: its settings can name code, such as log handlers.
+    """Check the files of a folder that Prefect reads when it is imported: its settings can name code.
 
-    A `pyproject.toml` that a group can write is accepted while it has no settings of Prefect.
+    A log handler is such code. A `pyproject.toml` that a group can write passes while it has none of them.
 
     Args:
         folder: The current folder of the process, in which Prefect looks for them.

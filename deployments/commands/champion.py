@@ -47,7 +47,7 @@ def show_champion(pipeline: str) -> tuple[dict[str, Any], str]:
     listed = f"versions: {', '.join(versions)}" if len(versions) > 1 else ""
     lines = (
         f"champion {champion.label} of {spec.name} {state}",
-        *filter(None, [facts["decided"], *by_hand, moved, listed]),
+        *filter(None, [decided, *by_hand, moved, listed]),
     )
     return facts, "\n".join(lines)
 

@@ -102,11 +102,11 @@ class StepProcess:
         self._errors.seek(0)
         last = self._errors.read().decode(errors="replace").strip().splitlines()[-1:]
         message = f": {last[0]}" if last else ""
-        how = f"was stopped by {_signal_name(-code)}" if code < 0 else f"ended with code {code}"
+        how = f"was stopped by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
         return f"the process of step {self.name!r} {how}{message}"
 
 
-def _signal_name(number: int) -> str:
+def signal_name(number: int) -> str:
     """Return the name of a signal; real-time signals have none."""
     try:
         return signal.Signals(number).name

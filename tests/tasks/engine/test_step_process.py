@@ -13,7 +13,7 @@ from tasks.engine import run_log
 from tasks.engine.cached_only import NotCached, cached_steps_only
 from tasks.engine.failure import StepFailure
 from tasks.engine.step import step
-from tasks.engine.step_process import ProcessEnded, StepProcess
+from tasks.engine.step_process import ProcessEnded, StepProcess, signal_name
 from tasks.storage.store import Store
 
 
@@ -113,3 +113,7 @@ def test_process_ends_when_nobody_waits_for_it(store: Store, tmp_path: Path) -> 
     process._request.close()
     assert process._process.wait(timeout=60) == 1
     process.stop()
+
+
+def test_signal_without_a_name_is_numbered() -> None:
+    assert (signal_name(9), signal_name(50)) == ("SIGKILL", "signal 50")
