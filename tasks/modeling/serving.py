@@ -18,7 +18,7 @@ from models.data.windows import forecast_windows
 from models.predict import Predictor
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
-from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, forecast_table
+from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, recalibrated_table
 
 KEYS = ("unique_id", "ds", "y")
 MAX_LISTED = 5  # columns in a message
@@ -72,7 +72,7 @@ def forecast_history(
             "Give at least one lookback of observations per series.",
         )
     rows = pd.DataFrame({"unique_id": np.array(panel.ids, dtype=object)[series].astype(str), "cutoff": cutoff})
-    table = forecast_table(bundle, clean, rows, bounds, predictor)
+    table, _ = recalibrated_table(bundle, clean, rows, bounds, predictor)
     if (failed := nonfinite_rows(table)).any():
         name = table.loc[failed, "unique_id"].iloc[0]
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")

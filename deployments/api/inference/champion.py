@@ -19,6 +19,7 @@ from models.data.closed_times import ClosedSetting
 from models.engines import Engine, OnnxEngine, TorchEngine
 from models.golden import check_golden_forecast
 from models.predict import Predictor
+from models.recalibration import Recalibration
 from models.streaming.build import build_states
 from models.streaming.forecaster import StreamingForecaster
 from models.streaming.states import SeriesStates, StatesDamaged
@@ -107,11 +108,12 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
     states, timeline = _load_states(predictor, candidate, night, store) or _rebuild_states(
         pipeline, predictor, closed, store
     )
+    recalibration = _load_recalibration(candidate, night, states.ids, store)
     return ServedChampion(
         pipeline=pipeline,
         candidate=candidate,
         bundle=bundle,
-        forecaster=StreamingForecaster(predictor, states, timeline, options.carried),
+        forecaster=StreamingForecaster(predictor, states, timeline, options.carried, recalibration),
         limits=(forecast.get("minimum"), forecast.get("maximum")),
         closed=closed,
         columns={name: str(column) for name, column in (spec.get("columns") or {}).items()},
@@ -154,6 +156,22 @@ def _load_states(
     except (StoreDamaged, StatesDamaged):
         return None
     return states, timeline
+
+
+def _load_recalibration(
+    candidate: Candidate, night: dict[str, Any] | None, ids: tuple[str, ...], store: Store
+) -> Recalibration | None:
+    """Read the factors on the intervals that a night has used for this model; None if it used another model."""
+    forecasted = (night["story"].get("forecasted") or {}) if night else {}
+    model = ((forecasted.get("rung") or {}).get("candidate") or {}).get("bundle") or {}
+    if not forecasted.get("recalibration") or model.get("digest") != candidate.bundle.digest:
+        return None
+    try:
+        data = store.get_bytes(Artifact.model_validate(forecasted["recalibration"]))
+        factors, known = Recalibration.from_json(json.loads(data))
+    except (StoreDamaged, KeyError, ValueError):
+        return None
+    return factors.of(ids, known)
 
 
 def _load_errors(pipeline: str, candidate: Candidate, horizon: int, store: Store) -> np.ndarray | None:
