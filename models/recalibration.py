@@ -18,13 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-import pandas as pd
 
-from models.data.panel import Panel
-from models.predict import Predictor
-
-MAX_ORIGINS = 56  # of each series, at the same phase of the day as the forecast
-MAX_CELLS = 2_000_000  # series x origins x steps: of more series, a sample gives the factors of all
 LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
 COMMON_RATE = 0.3  # of the feedback of the mean over the steps
 MIN_ERRORS = 50  # of a series with fewer errors, the ratios of all series are used
@@ -45,6 +39,11 @@ class Recalibration(NamedTuple):
     distance: np.ndarray  # (S,) smallest distance that a factor is applied to, in the units of the source
     nights: np.ndarray  # (S,) newest origins whose errors have one spread
 
+    @classmethod
+    def neutral(cls, count: int, horizon: int, levels: int) -> "Recalibration":
+        """Return factors of 1 for `count` series."""
+        return cls(np.ones((count, levels)), np.ones((horizon, levels)), np.zeros(count), np.zeros(count, np.int64))
+
     def of(self, names: Sequence[str], ids: Sequence[str]) -> "Recalibration":
         """Return the factors of series `names`, where the rows are those of `ids`; others keep their quantiles."""
         rows = {name: row for row, name in enumerate(ids)}
@@ -63,59 +62,6 @@ class Recalibration(NamedTuple):
         by_series, by_step, distance = (np.array(values[name], float) for name in ("by_series", "by_step", "distance"))
         nights = np.array(values["nights"], dtype=np.int64)
         return cls(by_series, by_step, distance, nights), tuple(map(str, values["ids"]))
-
-
-def recalibrate(predictor: Predictor, panel: Panel, series: np.ndarray, position: np.ndarray) -> Recalibration:
-    """Fit the factors of forecasts at the given cutoffs from the forecasts of the same model at earlier origins.
-
-    Origins before the last training target of a network are left out: its errors there are too small.
-
-    Args:
-        predictor: The model.
-        panel: The series; nothing after a cutoff is read but known covariates.
-        series: Series code of each forecast, (n,), each at most once.
-        position: Step of each cutoff within its series, (n,).
-
-    Returns:
-        Factors of the n forecasts, in their order.
-    """
-    bundle, count = predictor.bundle, len(series)
-    horizon = bundle.horizon
-    most = max(1, MAX_CELLS // (MAX_ORIGINS * horizon))
-    sample = np.arange(count) if count <= most else np.unique(np.linspace(0, count - 1, most).astype(np.int64))
-    back = panel.view.phase * np.arange(MAX_ORIGINS, 0, -1)[:, None]
-    origins = position[sample][None, :] - back  # (K, s)
-    usable = origins >= _first_unseen(predictor, panel, series[sample])
-    nights = usable.any(axis=1)
-    origins, usable = origins[nights], usable[nights]
-    codes = np.broadcast_to(series[sample], origins.shape)
-    actuals = np.full((*origins.shape, horizon), np.nan)
-    quantiles = np.zeros((*origins.shape, horizon, len(bundle.levels)))
-    at = codes[usable].astype(np.int32), origins[usable].astype(np.int32)
-    if usable.any():
-        quantiles[usable] = np.sort(predictor.quantiles(panel, *at), axis=-1)
-        ahead = np.arange(1, horizon + 1)
-        known = origins[..., None] + ahead <= position[sample][None, :, None]
-        actuals[usable] = np.where(known[usable], panel.take(panel.y, *at, ahead), np.nan)
-    resolution = 1.0 if bundle.settings.whole else 0.0
-    fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled=count > most)
-    if count <= most:
-        return fitted
-    return Recalibration(
-        np.repeat(fitted.by_series[:1], count, axis=0), fitted.by_step, np.zeros(count), np.full(count, len(origins))
-    )
-
-
-def _first_unseen(predictor: Predictor, panel: Panel, series: np.ndarray) -> np.ndarray:
-    """Return the first position of each series from which a model has seen no target, (s,)."""
-    until = getattr(predictor.bundle.settings, "trained_until", None)
-    first = np.zeros(len(series), dtype=np.int64)
-    if until is None:
-        return first
-    moment = pd.Timestamp(until)
-    moment = moment.tz_convert(None) if moment.tzinfo else moment
-    seen = int(panel.grid.tz_localize(None).searchsorted(moment, side="left"))
-    return np.maximum(first, seen - panel.first[series])
 
 
 def fit_recalibration(
@@ -174,9 +120,11 @@ def apply_recalibration(
     middle, side = levels.index(0.5), np.sign(np.array(levels) - 0.5)
     factors = recalibration.by_series[rows, None, :] * recalibration.by_step
     median = quantiles[..., middle : middle + 1]
-    distances = np.abs(quantiles - median)
-    widened = np.maximum(distances, recalibration.distance[rows, None, None])
-    return np.asarray(median + side * factors * np.where(factors == 1.0, distances, widened))
+    with np.errstate(invalid="ignore"):  # a forecast that is not finite is not published
+        distances = np.abs(quantiles - median)
+        widened = np.maximum(distances, recalibration.distance[rows, None, None])
+        recalibrated = median + side * factors * np.where(factors == 1.0, distances, widened)
+    return np.where(factors == 1.0, quantiles, recalibrated)
 
 
 def _by_series(function: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:

@@ -49,7 +49,9 @@ class StreamingForecaster:
                 whole series. Otherwise it follows from the lookback, as in a night.
             recalibration: Factors on the intervals of the series, in their order; None: all are 1.
         """
-        self.recalibration = recalibration
+        bundle = predictor.bundle
+        neutral = Recalibration.neutral(len(states.ids), bundle.horizon, len(bundle.levels))
+        self.recalibration = recalibration or neutral
         self.predictor, self.states, self.timeline = predictor, states, timeline
         self.view = predictor.bundle.view
         self.encoders: EncoderStates | None = None
@@ -116,8 +118,7 @@ class StreamingForecaster:
             for start in range(0, len(group), BATCH_SIZE):
                 part = group[start : start + BATCH_SIZE]
                 quantiles[part] = self._quantiles(rows[part], from_state)
-        if self.recalibration is not None:
-            quantiles = apply_recalibration(np.sort(quantiles, axis=-1), self.recalibration, bundle.levels, rows)
+        quantiles = apply_recalibration(np.sort(quantiles, axis=-1), self.recalibration, bundle.levels, rows)
         return self.predictor.restricted(quantiles, minimum, maximum)
 
     def _quantiles(self, rows: np.ndarray, from_state: bool) -> np.ndarray:

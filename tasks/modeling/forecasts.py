@@ -8,7 +8,8 @@ from models.bundle import Bundle
 from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
-from models.recalibration import Recalibration, apply_recalibration, recalibrate
+from models.recalibration import Recalibration, apply_recalibration
+from models.rolling_origins import recalibrate
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -49,7 +50,12 @@ def forecast_table(
 
 
 def recalibrated_table(
-    bundle: Bundle, clean: pd.DataFrame, rows: pd.DataFrame, bounds: OutputSpec, predictor: Predictor | None = None
+    bundle: Bundle,
+    clean: pd.DataFrame,
+    rows: pd.DataFrame,
+    bounds: OutputSpec,
+    predictor: Predictor | None = None,
+    recalibration: Recalibration | None = None,
 ) -> tuple[pd.DataFrame, Recalibration]:
     """Forecast the horizon after one cutoff per series; the errors at earlier origins widen or narrow the intervals.
 
@@ -59,13 +65,14 @@ def recalibrated_table(
         rows: (unique_id, cutoff), each series at most once, cutoff in UTC.
         bounds: The smallest and largest value that a forecast may have.
         predictor: The same model, restored already; None restores it.
+        recalibration: The factors of the series; None fits them.
 
     Returns:
         The table of `forecast_table`, and the factors of its series in the order of `rows`.
     """
     panel, predictor = Panel.from_frame(clean, bundle.view), predictor or Predictor(bundle)
     series, position = _locate_windows(panel, rows)
-    recalibration = recalibrate(predictor, panel, series, position)
+    recalibration = recalibration or recalibrate(predictor, panel, series, position)
     quantiles = np.sort(predictor.quantiles(panel, series, position), axis=-1)
     recalibrated = apply_recalibration(quantiles, recalibration, bundle.levels)
     predicted = predictor.restricted(recalibrated, bounds.minimum, bounds.maximum)

@@ -16,10 +16,13 @@ from data_contracts.contract import Contract
 from data_contracts.errors import NightcastError, NoChampion, StoreDamaged
 from models.bundle import Bundle
 from models.data.closed_times import ClosedSetting
+from models.data.panel import Panel
+from models.data.windows import forecast_windows
 from models.engines import Engine, OnnxEngine, TorchEngine
 from models.golden import check_golden_forecast
 from models.predict import Predictor
 from models.recalibration import Recalibration
+from models.rolling_origins import recalibrate
 from models.streaming.build import build_states
 from models.streaming.forecaster import StreamingForecaster
 from models.streaming.states import SeriesStates, StatesDamaged
@@ -105,10 +108,9 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
     closed = cleaning.get("closed", "auto")
     closed = tuple(closed) if isinstance(closed, list) else closed
     predictor = Predictor(bundle, engine)
-    states, timeline = _load_states(predictor, candidate, night, store) or _rebuild_states(
-        pipeline, predictor, closed, store
-    )
-    recalibration = _load_recalibration(candidate, night, states.ids, store)
+    kept = _load_states(predictor, candidate, night, store)
+    states, timeline, fitted = (*kept, None) if kept else _rebuild_states(pipeline, predictor, closed, store)
+    recalibration = _load_recalibration(candidate, night, states.ids, store) or fitted
     return ServedChampion(
         pipeline=pipeline,
         candidate=candidate,
@@ -196,11 +198,11 @@ def _load_errors(pipeline: str, candidate: Candidate, horizon: int, store: Store
 
 def _rebuild_states(
     pipeline: str, predictor: Predictor, closed: ClosedSetting, store: Store
-) -> tuple[SeriesStates, Timeline]:
-    """Build the states from the history of the newest published forecast.
+) -> tuple[SeriesStates, Timeline, Recalibration]:
+    """Build the states from the history of the newest published forecast, as its night did.
 
     Returns:
-        The states and the timeline of their steps.
+        The states, the timeline of their steps, and the factors on the intervals.
 
     Raises:
         NotPublished: No forecast is published.
@@ -215,4 +217,8 @@ def _rebuild_states(
             f"the history of {pipeline!r} ends at {cutoff:%Y-%m-%dT%H:%M:%SZ}, and its newest forecast begins after "
             f"{published:%Y-%m-%dT%H:%M:%SZ}: a night is publishing. Try again in a minute."
         )
-    return build_states(predictor, clean, cutoff, closed)
+    states, timeline = build_states(predictor, clean, cutoff, closed)
+    panel = Panel.from_frame(clean, predictor.bundle.view)
+    series, position = forecast_windows(panel, int(panel.grid.get_loc(cutoff)))
+    fitted = recalibrate(predictor, panel, series, position)
+    return states, timeline, fitted.of(states.ids, [panel.ids[code] for code in series])
