@@ -6,6 +6,7 @@ A pipeline names code by `kind: python`, and a contract by `row_condition`, whic
 import os
 import stat
 import sys
+import threading
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
@@ -73,17 +74,21 @@ def check_contract_code(contract: Contract, path: Path, document: Path | None) -
 class TrustedImports:
     """A finder that refuses an import of a file that is not trusted, and leaves all others to Python.
 
-    Files of the Python environment are not checked: who can change them has changed Nightcast itself.
+    Files of the Python environment are not checked: who can change them has changed Nightcast itself. What a thread
+    reads for another pipeline is left to the finder of that thread: a source that hangs leaves its own behind.
     """
 
     def __init__(self, document: Path | None) -> None:
-        self.document = document
+        self.document, self.thread = document, threading.get_ident()
         self._environment = tuple(
             f"{Path(prefix).resolve()}{os.sep}" for prefix in (sys.prefix, sys.base_prefix, sys.exec_prefix)
         )
 
     def find_spec(self, name: str, path: Any = None, _target: Any = None) -> ModuleSpec | None:
         """Return None, so that the next finder imports the module. Raises SpecError if its file is not trusted."""
+        others = {finder.thread for finder in sys.meta_path if isinstance(finder, TrustedImports)} - {self.thread}
+        if threading.get_ident() in others:
+            return None
         module = PathFinder.find_spec(name, path)
         if module and module.origin and module.has_location:
             self.check(Path(module.origin))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.deployments.conftest import Up, free_port, in_two_minutes, small_world, until
 
-FLOWS = ["backfill", "forecast", "monitor", "nightly", "promote", "retrain"]
+FLOWS = ["backfill", "backtest", "forecast", "monitor", "nightly", "promote", "retrain"]
 
 
 def test_both_uis_answer_and_every_flow_is_deployed(up):

@@ -3,6 +3,7 @@
 import os
 import py_compile
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from data_contracts.errors import SpecError
 from flows.pipeline.spec import PipelineSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
+from tasks.sources.trusted_code import TrustedImports
 
 MODULE = """
 import neighbour_of_the_door, pandas as pd
@@ -28,7 +30,7 @@ def late():
 def folder(tmp_path: Path, monkeypatch: Any) -> Path:
     (tmp_path / "loader.py").write_text(MODULE)
     for name in ("neighbour_of_the_door", "second_neighbour"):
-        monkeypatch.delitem(__import__("sys").modules, name, raising=False)
+        monkeypatch.delitem(sys.modules, name, raising=False)
         (tmp_path / f"{name}.py").write_text("SOLD = 3")
     (tmp_path / "shop.yaml").write_text("")
     for path in tmp_path.iterdir():
@@ -111,6 +113,15 @@ def test_folder_above_the_pipeline_of_another_user_is_refused(folder: Path) -> N
     os.chown(folder, 4242, -1)
     with pytest.raises(SpecError, match=rf"{folder} belongs to user 4242, who can replace .*shop.yaml"):
         read_source(source(below, "loader:frame"))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_source_that_hangs_does_not_judge_the_imports_of_another_pipeline(folder: Path, monkeypatch: Any) -> None:
+    hanging = TrustedImports(None)
+    hanging.thread = -1  # a thread that was given up
+    monkeypatch.setattr("sys.meta_path", [hanging, *sys.meta_path])
+    os.chown(folder, 4242, -1)  # its files may belong to its owner, or be replaced by him
+    assert read_source(source(folder, "loader:frame")).num_rows == 1
 
 
 def test_module_outside_the_folder_is_refused(folder: Path) -> None:
