@@ -30,7 +30,7 @@ from models.streaming.timeline import Timeline
 from tasks.history.reader import PublishedReader
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champions import champion_at
-from tasks.results.manifest import read_finished
+from tasks.results.manifest import read_factors, read_finished
 from tasks.storage.contract_history import contract_before
 from tasks.storage.layout import decisions_dir, latest_errors_uri, latest_uri
 from tasks.storage.store import Store
@@ -110,7 +110,8 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
     predictor = Predictor(bundle, engine)
     kept = _load_states(predictor, candidate, night, store)
     states, timeline, fitted = (*kept, None) if kept else _rebuild_states(pipeline, predictor, closed, store)
-    recalibration = _load_recalibration(candidate, night, states.ids, store) or fitted
+    factors = read_factors(night, candidate, store)
+    recalibration = factors[0].of(states.ids, factors[1]) if factors else fitted
     return ServedChampion(
         pipeline=pipeline,
         candidate=candidate,
@@ -158,22 +159,6 @@ def _load_states(
     except (StoreDamaged, StatesDamaged):
         return None
     return states, timeline
-
-
-def _load_recalibration(
-    candidate: Candidate, night: dict[str, Any] | None, ids: tuple[str, ...], store: Store
-) -> Recalibration | None:
-    """Read the factors on the intervals that a night has used for this model; None if it used another model."""
-    forecasted = (night["story"].get("forecasted") or {}) if night else {}
-    model = ((forecasted.get("rung") or {}).get("candidate") or {}).get("bundle") or {}
-    if not forecasted.get("recalibration") or model.get("digest") != candidate.bundle.digest:
-        return None
-    try:
-        data = store.get_bytes(Artifact.model_validate(forecasted["recalibration"]))
-        factors, known = Recalibration.from_json(json.loads(data))
-    except (StoreDamaged, KeyError, ValueError):
-        return None
-    return factors.of(ids, known)
 
 
 def _load_errors(pipeline: str, candidate: Candidate, horizon: int, store: Store) -> np.ndarray | None:
