@@ -9,6 +9,7 @@ no one else can write it. Variables of the shell and the loaders, such as PATH a
 import errno
 import os
 import stat
+import tomllib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -89,10 +90,13 @@ def check_prefect_files(folder: Path) -> None:
 
 
 def _has_no_settings(path: Path, facts: os.stat_result) -> bool:
-    """Whether only a group can write a `pyproject.toml`, and it does not name Prefect's table."""
+    """Whether only a group can write a `pyproject.toml`, and it has no table `tool.prefect`."""
     if not stat.S_ISREG(facts.st_mode) or facts.st_mode & stat.S_IWOTH or facts.st_uid not in (os.geteuid(), 0):
         return False
-    return facts.st_size <= MAX_BYTES and b"prefect" not in path.read_bytes().lower()
+    try:
+        return facts.st_size <= MAX_BYTES and "prefect" not in tomllib.loads(path.read_text("utf-8")).get("tool", {})
+    except (OSError, ValueError):
+        return False
 
 
 def _refusal(path: Path, facts: os.stat_result) -> str:

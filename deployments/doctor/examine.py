@@ -12,6 +12,7 @@ from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
+from models.data.windows import parse_duration
 
 Check = Callable[[CheckContext], Iterable[Finding]]
 CHECKS: tuple[tuple[str, Check], ...] = (
@@ -83,7 +84,7 @@ def _read_pipelines(
 
 def _parse_max_age(max_age: str) -> timedelta:
     try:
-        age = pd.Timedelta(max_age)
+        age = parse_duration(max_age)
     except ValueError as error:
         raise SpecError(f"--max-age {max_age!r} is not a duration. Write one such as 26h or 2d.") from error
     if not age > pd.Timedelta(0):

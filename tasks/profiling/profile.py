@@ -33,7 +33,9 @@ from tasks.profiling.vocabulary import SIGNED_WORDS
 from tasks.sources.numbers import NumberFormat, parse_numbers
 from tasks.sources.spec import SourceSpec
 
-MAX_DISTANCE_FROM_FLOOR = 0.1  # of the range of the target; else 0 is no floor that the table shows
+MAX_DISTANCE_FROM_FLOOR = (
+    0.1  # share of the range of the target between its smallest value and 0; farther away, 0 is no floor
+)
 
 
 class TableProfile(Spec):
@@ -190,5 +192,7 @@ def _infer_minimum(y: pd.Series, name: str) -> tuple[float | None, Inference | N
         return None, None
     if y.min() > MAX_DISTANCE_FROM_FLOOR * (y.max() - y.min()):
         return None, None
-    evidence = f"no value of {name} is below 0: no forecast will be, and a row that is will be set aside"
+    evidence = (
+        f"no value of {name} is below 0: forecasts are limited to 0 and more, and a row below 0 goes to quarantine"
+    )
     return 0.0, Inference("minimum", "0", "likely", evidence)

@@ -25,7 +25,11 @@ MAX_ORIGINS = 112
 
 
 class Evidence(NamedTuple):
-    """What a test knows beside tonight's losses: how origins overlap, and gains at earlier origins by challenger."""
+    """What a test uses in addition to the losses of a night.
+
+    `overlap` is the number of origins that one horizon covers, `earlier` the gains at earlier origins (UTC) by
+    challenger, in shares of the mean loss of the champion.
+    """
 
     overlap: int = 1
     earlier: Mapping[str, pd.Series] = {}

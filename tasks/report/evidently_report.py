@@ -1,4 +1,4 @@
-"""Evidently's report of the newest season beside the seasons before it: a description, not the test of Nightcast.
+"""The report of Evidently: the newest season compared with the seasons before it. It does not decide about drift.
 
    reference: whole seasons               current: the newest season
 ├───────┼───────┼─────────── … ───────┼───────┤ cutoff       so that a Monday is compared with Mondays

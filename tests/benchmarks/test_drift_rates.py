@@ -1,4 +1,4 @@
-"""False alarms of the drift test on stationary panels, and how soon it finds a change, beside Evidently's default.
+"""False alarms of the drift test on stationary panels, and how soon it detects a change, next to Evidently's default.
 
 Twenty hourly series with a daily and a weekly season, and noise with a correlation of phi from hour to hour: Gaussian,
 counts (Poisson with a rate that follows the noise), and positive (lognormal).

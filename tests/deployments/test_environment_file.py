@@ -94,7 +94,9 @@ def test_settings_of_prefect_that_others_can_write_are_refused(tmp_path: Path, n
 
 def test_project_that_a_group_can_write_is_refused_only_with_settings_of_prefect(tmp_path: Path) -> None:
     file = tmp_path / "pyproject.toml"
-    file.write_text("[project]\nname = 'shop'\n")
+    file.write_text(
+        "[project]\nname = 'shop'\ndependencies = ['prefect>=3']\n[tool.ruff]\n"
+    )  # of a clone with umask 002
     file.chmod(0o664)
     check_prefect_files(tmp_path)
     file.write_text("[tool.prefect.logging]\nconfig_path = 'logging.yml'\n")

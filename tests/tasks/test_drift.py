@@ -10,40 +10,17 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import NightcastError
-from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
 from models.drift.detection import ColumnDrift, DriftWindows
 from tasks.drift import DriftSpec, drift_table, drift_windows, newest_values, watch_drift
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
 from tasks.results.steps import DriftResult, RunContext
 from tasks.storage.store import Store
-
-CUTOFF = pd.Timestamp("2024-04-28 23:00", tz="UTC")
-
-
-def view_of(*observed: str, freq: str = "h", horizon: int = 24) -> InputSpec:
-    features = FeatureSpec(known=(), observed=observed)
-    return InputSpec(features=features, freq=freq, zone="UTC", lookback=24, horizon=horizon)
+from tests.tasks.drift_panels import CUTOFF, clean, noise, view_of
 
 
 def setup_of(view: InputSpec, **fields: Any) -> ForecastSetup:
     return ForecastSetup(view=view, bounds=OutputSpec(), evaluation=EvaluationSpec(), **fields)
-
-
-def clean(days: int = 70, **columns: Any) -> pd.DataFrame:
-    """Two series of hours up to the cutoff, of different size, and further columns by name."""
-    ds = pd.date_range(end=CUTOFF, periods=24 * days, freq="h").as_unit("us")
-    draw = np.random.default_rng(1)
-    parts = []
-    for name, size in (("a", 1.0), ("b", 100.0)):
-        y = size * (5 + np.sin(2 * np.pi * np.arange(len(ds)) / 168) + draw.normal(0, 0.1, len(ds)))
-        more = {column: values(draw, len(ds)) if callable(values) else values for column, values in columns.items()}
-        parts.append(pd.DataFrame({"unique_id": name, "ds": ds, "y": y} | more))
-    return pd.concat(parts, ignore_index=True)
-
-
-def noise(draw: np.random.Generator, count: int) -> np.ndarray:
-    return draw.normal(size=count)
 
 
 @pytest.mark.parametrize("disturbing", ["around zero", "constant", "zero", "tiny", "huge", "missing"])

@@ -1,13 +1,9 @@
 """Evidently's report: windows of whole seasons, scaled series, thresholds from earlier seasons."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pytest
 
-from models.data.features import FeatureSpec
-from models.data.panel import InputSpec
 from tasks.report.evidently_report import (
     MIN_THRESHOLD,
     drift_thresholds,
@@ -15,30 +11,9 @@ from tasks.report.evidently_report import (
     split_windows,
     wasserstein_in_deviations,
 )
+from tests.tasks.drift_panels import CUTOFF, clean, noise, view_of
 
-CUTOFF = pd.Timestamp("2024-04-28 23:00", tz="UTC")
 WEEK, EIGHT_WEEKS = 168, 8 * 168
-
-
-def view_of(*observed: str, freq: str = "h", horizon: int = 24) -> InputSpec:
-    features = FeatureSpec(known=(), observed=observed)
-    return InputSpec(features=features, freq=freq, zone="UTC", lookback=24, horizon=horizon)
-
-
-def clean(days: int = 70, **columns: Any) -> pd.DataFrame:
-    """Two series of hours up to the cutoff, of different size, and further columns by name."""
-    ds = pd.date_range(end=CUTOFF, periods=24 * days, freq="h").as_unit("us")
-    draw = np.random.default_rng(1)
-    parts = []
-    for name, size in (("a", 1.0), ("b", 100.0)):
-        y = size * (5 + np.sin(2 * np.pi * np.arange(len(ds)) / 168) + draw.normal(0, 0.1, len(ds)))
-        more = {column: values(draw, len(ds)) if callable(values) else values for column, values in columns.items()}
-        parts.append(pd.DataFrame({"unique_id": name, "ds": ds, "y": y} | more))
-    return pd.concat(parts, ignore_index=True)
-
-
-def noise(draw: np.random.Generator, count: int) -> np.ndarray:
-    return draw.normal(size=count)
 
 
 def test_newest_week_is_compared_with_the_eight_weeks_before() -> None:
