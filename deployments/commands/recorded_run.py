@@ -4,6 +4,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from data_contracts.errors import SpecError
+from deployments.commands.temporary_server import end_with_this_process
 from deployments.process_environment import FIRST_SERVER_ERROR, variable
 from flows.pipeline.heading import read_heading
 from flows.settings import Settings
@@ -30,6 +31,8 @@ def call_recorded(flow: "Flow[..., Any]", parameters: dict[str, Any]) -> Any:
     import prefect
     from prefect.flow_engine import run_flow
 
+    if not variable("PREFECT_API_URL"):
+        end_with_this_process()
     name = _pipeline_name(parameters)
     tags = (TAG, name) if name else (TAG,)
     with prefect.tags(*tags):

@@ -77,6 +77,17 @@ def wait_until_handled(pid: int, number: signal.Signals) -> None:
     raise AssertionError(f"process {pid} does not handle {number.name}")
 
 
+def test_temporary_server_ends_with_a_night_that_is_killed(tmp_path):
+    folder = small_world(tmp_path / "world", "small", end="2024-01-31")
+    night = start(folder, *NIGHT)
+    wait_for(night, "ingest")
+    children = psutil.Process(night.pid).children(recursive=True)
+    assert [child for child in children if "uvicorn" in child.cmdline()]
+    night.kill()
+    night.communicate(timeout=60)
+    assert psutil.wait_procs(children, timeout=30)[1] == []
+
+
 def test_sigterm_ends_a_night_within_a_step(tmp_path):
     folder = small_world(tmp_path / "world", "small", epochs=400, end="2024-01-31")
     process = start(folder, *NIGHT, "--no-server")
