@@ -5,6 +5,7 @@ champion ── significantly worse ──> a baseline      champion ── dama
 Every row names its model (`source`) and, if that is not the champion, the reason (`degraded_reason`).
 """
 
+import json
 import logging
 import math
 from collections.abc import Iterator
@@ -173,5 +174,6 @@ def forecast(
         left_out=tuple(sorted(set(frame["unique_id"].unique()) - set(rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
+        recalibration=store.put_bytes(json.dumps(served.recalibration).encode(), "recalibration", "json"),
         kept=earlier is not None,
     )

@@ -4,17 +4,18 @@ champion ── not finite for series b ──> the next model forecasts b alone
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
 from models.bundle import BundleDamaged
 from models.golden import GoldenForecastDiffers
+from models.recalibration import Recalibration
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import forecast_table, load_comparable
+from tasks.modeling.forecasts import load_comparable, recalibrated_table
 from tasks.modeling.series import SeriesFallback
 from tasks.storage.store import Store
 
@@ -28,13 +29,15 @@ class ServedRows(NamedTuple):
     candidate: Candidate
     table: pd.DataFrame
     series: tuple[str, ...]
+    recalibration: dict[str, Any]
 
 
 class ServedForecast(NamedTuple):
     """The forecasts of all models that were used, and what failed.
 
     `main` is the number of the model that forecast first, `errors` are the errors of the models before it. `fallbacks`
-    are the series of other models, `missing` those for which no model gives a finite forecast.
+    are the series of other models, `missing` those for which no model gives a finite forecast. `recalibration` has the
+    factors on the intervals of the main model.
     """
 
     main: int
@@ -42,6 +45,7 @@ class ServedForecast(NamedTuple):
     errors: tuple[NightcastError, ...]
     fallbacks: tuple[SeriesFallback, ...]
     missing: tuple[str, ...]
+    recalibration: dict[str, Any]
 
     @property
     def is_damaged(self) -> bool:
@@ -88,15 +92,17 @@ def serve_forecasts(
         if isinstance(outcome, NightcastError):
             errors.append(outcome)
             continue
-        failing = set(outcome.loc[nonfinite_rows(outcome), "unique_id"])
+        table, recalibration = outcome
+        failing = set(table.loc[nonfinite_rows(table), "unique_id"])
         if failing:
             error = NightcastError(f"{model.label} gave a forecast that is not finite")
             reasons |= {name: str(error) for name in failing - set(reasons)}
             if failing == set(asked["unique_id"]):
                 errors.append(error)
                 continue
-        table = outcome[~outcome["unique_id"].isin(failing)].assign(number=number)
-        served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique()))))
+        table = table[~table["unique_id"].isin(failing)].assign(number=number)
+        factors = recalibration.to_json(asked["unique_id"].tolist())
+        served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique())), factors))
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
     if not served:
         raise errors[0] if errors else NightcastError("no model and no baseline can forecast")
@@ -107,14 +113,15 @@ def serve_forecasts(
         errors=tuple(errors),
         fallbacks=tuple(_describe(part, reasons) for part in served if part is not main),
         missing=tuple(sorted(set(pending["unique_id"]))),
+        recalibration=main.recalibration,
     )
 
 
 def _forecast(
     model: Candidate, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup, store: Store
-) -> pd.DataFrame | NightcastError:
+) -> tuple[pd.DataFrame, Recalibration] | NightcastError:
     try:
-        return forecast_table(load_comparable(model, setup.view, setup.bounds, store), clean, rows, setup.bounds)
+        return recalibrated_table(load_comparable(model, setup.view, setup.bounds, store), clean, rows, setup.bounds)
     except NightcastError as error:
         return error
     except MODEL_ERRORS as error:

@@ -8,6 +8,8 @@ from models.bundle import Bundle
 from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
+from models.recalibration import Recalibration, apply_recalibration
+from models.rolling_origins import recalibrate
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -41,12 +43,46 @@ def forecast_table(
         median) and a column per quantile, in source units.
     """
     panel = panel or Panel.from_frame(clean, bundle.view)
-    series, position = _locate_windows(panel, rows)
     predictor = predictor or Predictor(bundle)
-    quantiles = predictor.quantiles(panel, series, position)
+    quantiles = predictor.quantiles(panel, *_locate_windows(panel, rows))
     predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
+    return _to_table(predicted, panel, rows, bundle.levels)
+
+
+def recalibrated_table(
+    bundle: Bundle,
+    clean: pd.DataFrame,
+    rows: pd.DataFrame,
+    bounds: OutputSpec,
+    predictor: Predictor | None = None,
+    recalibration: Recalibration | None = None,
+) -> tuple[pd.DataFrame, Recalibration]:
+    """Forecast the horizon after one cutoff per series; the errors at earlier origins widen or narrow the intervals.
+
+    Args:
+        bundle: The model.
+        clean: The clean table; the forecasts at earlier origins and their errors are computed from it.
+        rows: (unique_id, cutoff), each series at most once, cutoff in UTC.
+        bounds: The smallest and largest value that a forecast may have.
+        predictor: The same model, restored already; None restores it.
+        recalibration: The factors of the series; None fits them.
+
+    Returns:
+        The table of `forecast_table`, and the factors of its series in the order of `rows`.
+    """
+    panel, predictor = Panel.from_frame(clean, bundle.view), predictor or Predictor(bundle)
+    series, position = _locate_windows(panel, rows)
+    recalibration = recalibration or recalibrate(predictor, panel, series, position)
+    quantiles = np.sort(predictor.quantiles(panel, series, position), axis=-1)
+    recalibrated = apply_recalibration(quantiles, recalibration, bundle.levels)
+    predicted = predictor.restricted(recalibrated, bounds.minimum, bounds.maximum)
+    return _to_table(predicted, panel, rows, bundle.levels), recalibration
+
+
+def _to_table(predicted: np.ndarray, panel: Panel, rows: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
+    """Return the forecast table of quantiles (n, H, Q)."""
     count, horizon, _ = predicted.shape
-    levels = bundle.levels
+    series, position = _locate_windows(panel, rows)
     table = pd.DataFrame(
         {
             "unique_id": rows["unique_id"].array.repeat(horizon),

@@ -48,6 +48,8 @@ class ForecastResult(Spec):
     """Series that another model than `rung` forecast."""
     not_finite: tuple[str, ...] = ()
     """Series for which no model gives a finite forecast."""
+    recalibration: Artifact | None = None
+    """Factors on the intervals of the model `rung`, by series and step."""
     kept: bool = False
     """Whether an earlier run of this night had published, and its vintage stays because the champion is damaged."""
 

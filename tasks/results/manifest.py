@@ -4,11 +4,16 @@ A run that ended well leaves its outcome, its results and its leaderboard; a run
 read by one model. Keys that it does not know are ignored, so that manifests of other versions can be read.
 """
 
+import json
 from collections.abc import Iterable
 from typing import Any
 
 from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from data_contracts.artifact import Artifact
+from data_contracts.errors import StoreDamaged
+from models.recalibration import Recalibration
+from tasks.modeling.candidate import Candidate
 from tasks.storage.layout import runs_dir
 from tasks.storage.store import Store
 
@@ -87,3 +92,28 @@ def read_finished(store: Store, pipeline: str) -> list[dict[str, Any]]:
     records = [store.read_json(uri) for uri in store.list_files(runs_dir(pipeline))]
     finished = [record for record in records if record and record.get("story")]
     return sorted(finished, key=lambda record: str(record.get("finished")), reverse=True)
+
+
+def read_factors(
+    night: dict[str, Any] | None, candidate: Candidate, store: Store
+) -> tuple[Recalibration, tuple[str, ...]] | None:
+    """Read the factors on the intervals with which a night has forecast, and the series that they belong to.
+
+    Args:
+        night: The manifest of a night, as it is stored.
+        candidate: The model that will forecast; the factors of another model are not used.
+        store: The store of the manifest.
+
+    Returns:
+        The factors; None if the night used another model, or they cannot be read.
+    """
+    forecasted = ((night or {}).get("story") or {}).get("forecasted") or {}
+    model = ((forecasted.get("rung") or {}).get("candidate") or {}).get("bundle") or {}
+    if not forecasted.get("recalibration") or model.get("digest") != candidate.bundle.digest:
+        return None
+    try:
+        return Recalibration.from_json(
+            json.loads(store.get_bytes(Artifact.model_validate(forecasted["recalibration"])))
+        )
+    except (StoreDamaged, KeyError, ValueError):
+        return None

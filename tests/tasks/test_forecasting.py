@@ -18,7 +18,7 @@ from tasks.evaluation import evaluate
 from tasks.forecasting import fallback_order, forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.forecasts import recalibrated_table
 from tasks.modeling.series import ExtremeValue
 from tasks.results.run import forecast_options
 from tasks.results.steps import (
@@ -189,13 +189,13 @@ def test_closed_steps_are_not_forecast_and_steps_keep_their_numbers(
     assert (empty.table.rows, empty.last) == (0, datetime(2024, 3, 11, 2, tzinfo=UTC))
 
 
-def holed(name: str, failing: str, series: str = "b") -> Callable[..., pd.DataFrame]:
-    """`forecast_table`, but the model `name` gives NaN for a series in the column `failing`."""
+def holed(name: str, failing: str, series: str = "b") -> Callable[..., Any]:
+    """`recalibrated_table`, but the model `name` gives NaN for a series in the column `failing`."""
 
-    def forecast_with_hole(bundle: Any, *rest: Any) -> pd.DataFrame:
-        table = forecast_table(bundle, *rest)
+    def forecast_with_hole(bundle: Any, *rest: Any) -> Any:
+        table, recalibration = recalibrated_table(bundle, *rest)
         hole = (table["unique_id"] == series) & (bundle.name == name)
-        return table.assign(**{failing: table[failing].mask(hole, NAN)})
+        return table.assign(**{failing: table[failing].mask(hole, NAN)}), recalibration
 
     return forecast_with_hole
 
@@ -205,7 +205,7 @@ def test_series_without_a_finite_forecast_falls_back_alone(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
     monkeypatch: pytest.MonkeyPatch, failing: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("tasks.modeling.fallbacks.forecast_table", holed("gru", failing))
+    monkeypatch.setattr("tasks.modeling.fallbacks.recalibrated_table", holed("gru", failing))
     champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
     done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, formers=(former,))
     table = prepared.store.get(done.table)
@@ -222,11 +222,11 @@ def test_series_that_no_model_can_forecast_costs_the_others_nothing(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    def never_b(*arguments: Any) -> pd.DataFrame:
-        table = forecast_table(*arguments)
-        return table.assign(y_hat=table["y_hat"].mask(table["unique_id"] == "b", NAN))
+    def never_b(*arguments: Any) -> Any:
+        table, recalibration = recalibrated_table(*arguments)
+        return table.assign(y_hat=table["y_hat"].mask(table["unique_id"] == "b", NAN)), recalibration
 
-    monkeypatch.setattr("tasks.modeling.fallbacks.forecast_table", never_b)
+    monkeypatch.setattr("tasks.modeling.fallbacks.recalibrated_table", never_b)
     done = run_forecast(
         prepared, forecast_setup, run_context("2024-03-11"), champion=model("gru", 0.1, "champion", "2")
     )
