@@ -4,6 +4,9 @@ series     · · · o · · · o · · · o · · · c        o: origins at the 
 errors           └ h h h └ h h h └ h h h            of forecasts whose actuals are known at c
 """
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 import pandas as pd
 
@@ -11,50 +14,117 @@ from models.data.panel import Panel
 from models.predict import Predictor
 from models.recalibration import Recalibration, fit_recalibration
 
-MAX_ORIGINS = 56  # of each series, at the same phase of the day as the forecast
-MAX_CELLS = 2_000_000  # series x origins x steps: of more series, a sample gives the factors of all
+MAX_ORIGINS = 56  # before each cutoff, at its phase of the day
+MAX_CELLS = 1_500_000  # series x origins x steps: of more series, a sample gives the factors of all
 
 
-def recalibrate(predictor: Predictor, panel: Panel, series: np.ndarray, position: np.ndarray) -> Recalibration:
-    """Fit the factors of forecasts at the given cutoffs from the forecasts of the same model at earlier origins.
+class Origin(NamedTuple):
+    """Forecasts of the sampled series from one step of the grid."""
 
-    Origins before the last training target of a network are left out: its errors there are too small.
+    quantiles: np.ndarray  # (S, H, Q), sorted; 0 where not forecast
+    actuals: np.ndarray  # (S, H), NaN where unknown
+    is_forecast: np.ndarray  # (S,) bool
 
-    Args:
-        predictor: The model.
-        panel: The series; nothing after a cutoff is read but known covariates.
-        series: Series code of each forecast, (n,), each at most once.
-        position: Step of each cutoff within its series, (n,).
+    @classmethod
+    def empty(cls, count: int, horizon: int, levels: int) -> "Origin":
+        """Return the origin before anything is forecast from it."""
+        unknown = np.full((count, horizon), np.nan)
+        return cls(np.zeros((count, horizon, levels)), unknown, np.zeros(count, dtype=bool))
 
-    Returns:
-        Factors of the n forecasts, in their order.
-    """
-    bundle, count = predictor.bundle, len(series)
-    horizon = bundle.horizon
-    most = max(1, MAX_CELLS // (MAX_ORIGINS * horizon))
-    sample = np.arange(count) if count <= most else np.unique(np.linspace(0, count - 1, most).astype(np.int64))
-    back = panel.view.phase * np.arange(MAX_ORIGINS, 0, -1)[:, None]
-    origins = position[sample][None, :] - back  # (K, s)
-    usable = origins >= _first_unseen(predictor, panel, series[sample])
-    nights = usable.any(axis=1)
-    origins, usable = origins[nights], usable[nights]
-    codes = np.broadcast_to(series[sample], origins.shape)
-    actuals = np.full((*origins.shape, horizon), np.nan)
-    quantiles = np.zeros((*origins.shape, horizon, len(bundle.levels)))
-    at = codes[usable].astype(np.int32), origins[usable].astype(np.int32)
-    if usable.any():
-        forecasts, ahead = np.sort(predictor.quantiles(panel, *at), axis=-1), np.arange(1, horizon + 1)
-        is_finite = np.isfinite(forecasts).all(axis=-1)
-        known = (origins[..., None] + ahead <= position[sample][None, :, None])[usable] & is_finite
-        quantiles[usable] = np.where(is_finite[..., None], forecasts, 0.0)
-        actuals[usable] = np.where(known, panel.take(panel.y, *at, ahead), np.nan)
-    resolution = 1.0 if bundle.settings.whole else 0.0
-    fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled=count > most)
-    if count <= most:
-        return fitted
-    return Recalibration(
-        np.repeat(fitted.by_series[:1], count, axis=0), fitted.by_step, np.zeros(count), np.full(count, len(origins))
-    )
+
+class RollingOrigins:
+    """A model and its forecasts at the origins before a cutoff; the next cutoff reuses them."""
+
+    def __init__(self, predictor: Predictor, panel: Panel) -> None:
+        """Take a model and the series; nothing after a cutoff is read but known covariates.
+
+        Args:
+            predictor: The model.
+            panel: The series.
+        """
+        self.predictor, self.panel = predictor, panel
+        stride = -(-len(panel.ids) * MAX_ORIGINS * predictor.bundle.horizon // MAX_CELLS)
+        self._sampled = np.arange(0, len(panel.ids), max(stride, 1))
+        self._first = _first_unseen(predictor, panel, self._sampled)
+        self._origins: dict[int, Origin] = {}  # by step of the grid
+
+    def recalibrate(self, series: np.ndarray, position: np.ndarray) -> Iterator[tuple[np.ndarray, Recalibration]]:
+        """Fit the factors of forecasts from the forecasts of the same model at origins before each cutoff.
+
+        Origins before the last training target of a network are left out: its errors there are too small.
+
+        Args:
+            series: Series code of each forecast, (n,), each at most once per cutoff.
+            position: Step of each cutoff within its series, (n,).
+
+        Yields:
+            For each cutoff, the oldest first: which of the n forecasts are made at it, and their factors in this order.
+        """
+        cutoffs = self.panel.first[series] + position
+        groups = {int(cutoff): np.flatnonzero(cutoffs == cutoff) for cutoff in np.unique(cutoffs)}
+        wanted: dict[int, np.ndarray] = {}
+        for cutoff, rows in groups.items():
+            used = self._is_used(series[rows])
+            for step in self._steps_before(cutoff):
+                wanted[step] = wanted.get(step, False) | (used & self._is_usable(step))
+        self._forecast(wanted)
+        for cutoff, rows in groups.items():
+            yield rows, self._fit(cutoff, series[rows])
+
+    def _steps_before(self, cutoff: int) -> list[int]:
+        phase = self.panel.view.phase
+        return [cutoff - phase * back for back in range(MAX_ORIGINS, 0, -1) if cutoff >= phase * back]
+
+    def _is_used(self, series: np.ndarray) -> np.ndarray:
+        return np.isin(self._sampled, series)
+
+    def _is_usable(self, step: int) -> np.ndarray:
+        return step - self.panel.first[self._sampled] >= self._first
+
+    def _forecast(self, wanted: dict[int, np.ndarray]) -> None:
+        """Forecast what is wanted and not kept yet, in one batch; keep only what is wanted."""
+        horizon, levels, count = self.predictor.bundle.horizon, self.predictor.bundle.levels, len(self._sampled)
+        self._origins = {step: self._origins.get(step) or Origin.empty(count, horizon, len(levels)) for step in wanted}
+        missing = {step: np.flatnonzero(rows & ~self._origins[step].is_forecast) for step, rows in wanted.items()}
+        series = np.concatenate([self._sampled[rows] for rows in missing.values()] or [self._sampled[:0]])
+        if not len(series):
+            return
+        steps = np.repeat(list(missing), [len(rows) for rows in missing.values()])
+        at = series.astype(np.int32), (steps - self.panel.first[series]).astype(np.int32)
+        quantiles = np.sort(self.predictor.quantiles(self.panel, *at), axis=-1)
+        is_finite = np.isfinite(quantiles).all(axis=-1)
+        quantiles = np.where(is_finite[..., None], quantiles, 0.0)
+        actuals = np.where(is_finite, self.panel.take(self.panel.y, *at, np.arange(1, horizon + 1)), np.nan)
+        start = 0
+        for step, rows in missing.items():
+            origin, end = self._origins[step], start + len(rows)
+            origin.quantiles[rows], origin.actuals[rows] = quantiles[start:end], actuals[start:end]
+            origin.is_forecast[rows] = True
+            start = end
+
+    def _fit(self, cutoff: int, series: np.ndarray) -> Recalibration:
+        """Fit the factors of `series` at a cutoff from the kept forecasts."""
+        used = np.flatnonzero(self._is_used(series))
+        bundle = self.predictor.bundle
+        steps = [step for step in self._steps_before(cutoff) if self._is_usable(step)[used].any()]
+        if not steps or not len(used):
+            return Recalibration.neutral(len(series), bundle.horizon, len(bundle.levels))
+        usable = np.stack([self._is_usable(step)[used] for step in steps])
+        known = np.array(steps)[:, None] + np.arange(1, bundle.horizon + 1) <= cutoff
+        actuals = np.stack([self._origins[step].actuals[used] for step in steps])
+        actuals = np.where(usable[..., None] & known[:, None, :], actuals, np.nan)
+        quantiles = np.stack([self._origins[step].quantiles[used] for step in steps])
+        resolution = 1.0 if bundle.settings.whole else 0.0
+        is_pooled = len(self._sampled) < len(self.panel.ids)
+        fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled)
+        if not is_pooled:
+            return fitted.of(list(map(str, series)), list(map(str, self._sampled[used])))
+        return Recalibration(
+            np.repeat(fitted.by_series[:1], len(series), axis=0),
+            fitted.by_step,
+            np.zeros(len(series)),
+            np.full(len(series), len(steps)),
+        )
 
 
 def _first_unseen(predictor: Predictor, panel: Panel, series: np.ndarray) -> np.ndarray:

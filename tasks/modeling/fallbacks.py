@@ -10,8 +10,11 @@ import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
 from models.bundle import BundleDamaged
+from models.data.panel import Panel
 from models.golden import GoldenForecastDiffers
+from models.predict import Predictor
 from models.recalibration import Recalibration
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -121,7 +124,9 @@ def _forecast(
     model: Candidate, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup, store: Store
 ) -> tuple[pd.DataFrame, Recalibration] | NightcastError:
     try:
-        return recalibrated_table(load_comparable(model, setup.view, setup.bounds, store), clean, rows, setup.bounds)
+        bundle = load_comparable(model, setup.view, setup.bounds, store)
+        rolling = RollingOrigins(Predictor(bundle), Panel.from_frame(clean, bundle.view))
+        return recalibrated_table(rolling, rows, setup.bounds)
     except NightcastError as error:
         return error
     except MODEL_ERRORS as error:

@@ -9,7 +9,7 @@ from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
 from models.recalibration import Recalibration, apply_recalibration
-from models.rolling_origins import recalibrate
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -50,33 +50,28 @@ def forecast_table(
 
 
 def recalibrated_table(
-    bundle: Bundle,
-    clean: pd.DataFrame,
-    rows: pd.DataFrame,
-    bounds: OutputSpec,
-    predictor: Predictor | None = None,
-    recalibration: Recalibration | None = None,
+    rolling: RollingOrigins, rows: pd.DataFrame, bounds: OutputSpec, recalibration: Recalibration | None = None
 ) -> tuple[pd.DataFrame, Recalibration]:
-    """Forecast the horizon after one cutoff per series; the errors at earlier origins widen or narrow the intervals.
+    """Forecast the horizon after each cutoff; the errors at origins before it widen or narrow the intervals.
 
     Args:
-        bundle: The model.
-        clean: The clean table; the forecasts at earlier origins and their errors are computed from it.
-        rows: (unique_id, cutoff), each series at most once, cutoff in UTC.
+        rolling: The model and its series.
+        rows: (unique_id, cutoff) of each window, each series at most once per cutoff, cutoff in UTC.
         bounds: The smallest and largest value that a forecast may have.
-        predictor: The same model, restored already; None restores it.
-        recalibration: The factors of the series; None fits them.
+        recalibration: The factors of the rows; None fits them at each cutoff.
 
     Returns:
-        The table of `forecast_table`, and the factors of its series in the order of `rows`.
+        The table of `forecast_table`, and the factors at the newest cutoff in the order of its rows.
     """
-    panel, predictor = Panel.from_frame(clean, bundle.view), predictor or Predictor(bundle)
+    bundle, predictor, panel = rolling.predictor.bundle, rolling.predictor, rolling.panel
     series, position = _locate_windows(panel, rows)
-    recalibration = recalibration or recalibrate(predictor, panel, series, position)
     quantiles = np.sort(predictor.quantiles(panel, series, position), axis=-1)
-    recalibrated = apply_recalibration(quantiles, recalibration, bundle.levels)
-    predicted = predictor.restricted(recalibrated, bounds.minimum, bounds.maximum)
-    return _to_table(predicted, panel, rows, bundle.levels), recalibration
+    fitted = Recalibration.neutral(len(rows), bundle.horizon, len(bundle.levels))
+    given = [(np.arange(len(rows)), recalibration)] if recalibration else rolling.recalibrate(series, position)
+    for at, fitted in given:
+        quantiles[at] = apply_recalibration(quantiles[at], fitted, bundle.levels)
+    predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
+    return _to_table(predicted, panel, rows, bundle.levels), fitted
 
 
 def _to_table(predicted: np.ndarray, panel: Panel, rows: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:

@@ -17,6 +17,7 @@ from models.data.time_steps import build_grid
 from models.data.windows import forecast_windows
 from models.predict import Predictor
 from models.recalibration import Recalibration
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
 from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, recalibrated_table
@@ -76,7 +77,8 @@ def forecast_history(
         )
     rows = pd.DataFrame({"unique_id": np.array(panel.ids, dtype=object)[series].astype(str), "cutoff": cutoff})
     fitted = factors[0].of(rows["unique_id"].tolist(), factors[1]) if factors else None
-    table, _ = recalibrated_table(bundle, clean, rows, bounds, predictor, fitted)
+    rolling = RollingOrigins(predictor or Predictor(bundle), panel)
+    table, _ = recalibrated_table(rolling, rows, bounds, fitted)
     if (failed := nonfinite_rows(table)).any():
         name = table.loc[failed, "unique_id"].iloc[0]
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")

@@ -192,9 +192,9 @@ def test_closed_steps_are_not_forecast_and_steps_keep_their_numbers(
 def holed(name: str, failing: str, series: str = "b") -> Callable[..., Any]:
     """`recalibrated_table`, but the model `name` gives NaN for a series in the column `failing`."""
 
-    def forecast_with_hole(bundle: Any, *rest: Any) -> Any:
-        table, recalibration = recalibrated_table(bundle, *rest)
-        hole = (table["unique_id"] == series) & (bundle.name == name)
+    def forecast_with_hole(rolling: Any, *rest: Any) -> Any:
+        table, recalibration = recalibrated_table(rolling, *rest)
+        hole = (table["unique_id"] == series) & (rolling.predictor.bundle.name == name)
         return table.assign(**{failing: table[failing].mask(hole, NAN)}), recalibration
 
     return forecast_with_hole

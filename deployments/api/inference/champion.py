@@ -22,7 +22,7 @@ from models.engines import Engine, OnnxEngine, TorchEngine
 from models.golden import check_golden_forecast
 from models.predict import Predictor
 from models.recalibration import Recalibration
-from models.rolling_origins import recalibrate
+from models.rolling_origins import RollingOrigins
 from models.streaming.build import build_states
 from models.streaming.forecaster import StreamingForecaster
 from models.streaming.states import SeriesStates, StatesDamaged
@@ -205,5 +205,5 @@ def _rebuild_states(
     states, timeline = build_states(predictor, clean, cutoff, closed)
     panel = Panel.from_frame(clean, predictor.bundle.view)
     series, position = forecast_windows(panel, int(panel.grid.get_loc(cutoff)))
-    fitted = recalibrate(predictor, panel, series, position)
+    ((_, fitted),) = RollingOrigins(predictor, panel).recalibrate(series, position)
     return states, timeline, fitted.of(states.ids, [panel.ids[code] for code in series])
