@@ -174,17 +174,21 @@ def _rescale_to_newest(ratios: np.ndarray, spread: np.ndarray) -> tuple[np.ndarr
 def _conformal_quantiles(ratios: np.ndarray, shares: np.ndarray, is_pooled: bool) -> np.ndarray:
     """Return the conformal quantiles of the ratios (K, S, H, Q) of each series, (S, Q): rank ceil((n + 1) share)."""
     flat = np.moveaxis(ratios, 1, 0).reshape(ratios.shape[1], -1, ratios.shape[3])
-    own = _ranked(flat, shares)
-    few = np.isfinite(flat[..., 0]).sum(axis=1) < MIN_ERRORS
-    pooled = _ranked(flat.reshape(1, -1, flat.shape[2]), shares)
-    return np.where(few[:, None] | is_pooled, pooled, own)
+    takes_pooled = (np.isfinite(flat[..., 0]).sum(axis=1) < MIN_ERRORS) | is_pooled
+    own = np.ones((len(flat), len(shares))) if is_pooled else _ranked(flat, shares)
+    return (
+        np.where(takes_pooled[:, None], _ranked(flat.reshape(1, -1, len(shares)), shares), own)
+        if takes_pooled.any()
+        else own
+    )
 
 
 def _ranked(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    ordered = np.sort(values, axis=1)  # NaN last
-    known = np.isfinite(ordered).sum(axis=1)
+    """Return the order statistics of values (n, m, Q) with rank ceil((known + 1) share), (n, Q); 1 without a value."""
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(values, 1, 2)), axis=2)  # NaN last
+    known = np.isfinite(ordered).sum(axis=2)
     rank = np.clip(np.ceil((known + 1) * shares).astype(np.int64) - 1, 0, np.maximum(known - 1, 0))
-    taken = np.take_along_axis(ordered, rank[:, None, :], axis=1)[:, 0] if values.shape[1] else np.ones(known.shape)
+    taken = np.take_along_axis(ordered, rank[..., None], axis=2)[..., 0] if values.shape[1] else np.ones(known.shape)
     return np.where(known > 0, taken, 1.0)
 
 
