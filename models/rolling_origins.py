@@ -18,7 +18,7 @@ MAX_ORIGINS = 56  # before each cutoff, at its phase of the day
 MAX_CELLS = 1_500_000  # series x origins x steps: of more series, a sample gives the factors of all
 
 
-class Origin(NamedTuple):
+class OriginForecasts(NamedTuple):
     """Forecasts of the sampled series from one step of the grid."""
 
     quantiles: np.ndarray  # (S, H, Q), sorted; 0 where not forecast
@@ -26,7 +26,7 @@ class Origin(NamedTuple):
     is_forecast: np.ndarray  # (S,) bool
 
     @classmethod
-    def empty(cls, count: int, horizon: int, levels: int) -> "Origin":
+    def empty(cls, count: int, horizon: int, levels: int) -> "OriginForecasts":
         """Return the origin before anything is forecast from it."""
         unknown = np.full((count, horizon), np.nan)
         return cls(np.zeros((count, horizon, levels)), unknown, np.zeros(count, dtype=bool))
@@ -46,7 +46,7 @@ class RollingOrigins:
         stride = -(-len(panel.ids) * MAX_ORIGINS * predictor.bundle.horizon // MAX_CELLS)
         self._sampled = np.arange(0, len(panel.ids), max(stride, 1))
         self._first = _first_unseen(predictor, panel, self._sampled)
-        self._origins: dict[int, Origin] = {}  # by step of the grid
+        self._origins: dict[int, OriginForecasts] = {}  # by step of the grid
 
     def recalibrate(self, series: np.ndarray, position: np.ndarray) -> Iterator[tuple[np.ndarray, Recalibration]]:
         """Fit the factors of forecasts from the forecasts of the same model at origins before each cutoff.
@@ -84,7 +84,9 @@ class RollingOrigins:
     def _forecast(self, wanted: dict[int, np.ndarray]) -> None:
         """Forecast what is wanted and not kept yet, in one batch; keep only what is wanted."""
         horizon, levels, count = self.predictor.bundle.horizon, self.predictor.bundle.levels, len(self._sampled)
-        self._origins = {step: self._origins.get(step) or Origin.empty(count, horizon, len(levels)) for step in wanted}
+        self._origins = {
+            step: self._origins.get(step) or OriginForecasts.empty(count, horizon, len(levels)) for step in wanted
+        }
         missing = {step: np.flatnonzero(rows & ~self._origins[step].is_forecast) for step, rows in wanted.items()}
         series = np.concatenate([self._sampled[rows] for rows in missing.values()] or [self._sampled[:0]])
         if not len(series):

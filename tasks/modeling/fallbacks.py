@@ -109,13 +109,24 @@ def serve_forecasts(
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
     if not served:
         raise errors[0] if errors else NightcastError("no model and no baseline can forecast")
-    main = next((part for part in served if not set(part.series) <= set(distrusted)), served[0])
+    return _join(served, errors, set(pending["unique_id"]), reasons, set(distrusted))
+
+
+def _join(
+    served: list[ServedRows],
+    errors: list[NightcastError],
+    missing: set[str],
+    reasons: dict[str, str],
+    distrusted: set[str],
+) -> ServedForecast:
+    """Return the rows of all models; the main one is the first that forecast a series which is not distrusted."""
+    main = next((part for part in served if not set(part.series) <= distrusted), served[0])
     return ServedForecast(
         main=main.number,
         table=pd.concat([part.table for part in served], ignore_index=True),
         errors=tuple(errors),
         fallbacks=tuple(_describe(part, reasons) for part in served if part is not main),
-        missing=tuple(sorted(set(pending["unique_id"]))),
+        missing=tuple(sorted(missing)),
         recalibration=main.recalibration,
     )
 

@@ -30,6 +30,7 @@ SECTION_OF_STEP = {
     "evaluate": "leaderboard",
     "register": "leaderboard",
     "forecast": "forecast",
+    "attribute_revision": "changes",
     "publish": "forecast",
     "score": "yesterday",
     "score_past": "yesterday",

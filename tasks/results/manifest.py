@@ -5,7 +5,7 @@ read by one model. Keys that it does not know are ignored, so that manifests of 
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -14,8 +14,11 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from models.recalibration import Recalibration
 from tasks.modeling.candidate import Candidate
-from tasks.storage.layout import runs_dir
+from tasks.results.revision import ForecastNight, forecast_night
+from tasks.results.steps import ForecastResult, ValidatedTable
+from tasks.storage.layout import manifest_uri, runs_dir
 from tasks.storage.store import Store
+from tasks.storage.vintages import Published
 
 QUARANTINE_KEYS = AliasChoices(AliasPath("story", "validated", "quarantine", "uri"), "quarantine")
 
@@ -92,6 +95,28 @@ def read_finished(store: Store, pipeline: str) -> list[dict[str, Any]]:
     records = [store.read_json(uri) for uri in store.list_files(runs_dir(pipeline))]
     finished = [record for record in records if record and record.get("story")]
     return sorted(finished, key=lambda record: str(record.get("finished")), reverse=True)
+
+
+def read_forecast_night(past: Sequence[Published], pipeline: str, store: Store) -> ForecastNight | None:
+    """Read what the night of the newest published vintage has forecast, and from what.
+
+    Args:
+        past: Published vintages, oldest first.
+        pipeline: The pipeline.
+        store: The store of its manifests.
+
+    Returns:
+        Its tables, cutoff and model; None without a vintage, or if its manifest or its clean table is gone.
+    """
+    try:
+        run_ids = store.get(past[-1].file, ["run_id"])["run_id"] if past else []
+        record = store.read_json(manifest_uri(pipeline, str(run_ids[0]))) if len(run_ids) else None
+        results = (record or {})["story"]
+        forecasted = ForecastResult.model_validate(results["forecasted"])
+        night = forecast_night(forecasted, ValidatedTable.model_validate(results["validated"]))
+    except (StoreDamaged, KeyError, TypeError, ValidationError):
+        return None
+    return night if store.contains(night.clean) else None
 
 
 def read_factors(

@@ -5,6 +5,7 @@ from datetime import datetime
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks.modeling.candidate import Candidate
+from tasks.results.steps import ForecastResult, ValidatedTable
 
 
 class ForecastNight(Spec):
@@ -14,6 +15,12 @@ class ForecastNight(Spec):
     clean: Artifact
     cutoff: datetime
     model: Candidate
+
+
+def forecast_night(forecasted: ForecastResult, validated: ValidatedTable) -> ForecastNight:
+    """Return what a night has forecast, from the results of its steps."""
+    model = forecasted.rung.candidate
+    return ForecastNight(table=forecasted.table, clean=validated.clean, cutoff=validated.cutoff, model=model)
 
 
 class RevisionParts(Spec):
