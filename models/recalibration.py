@@ -38,19 +38,35 @@ class Recalibration(NamedTuple):
     by_step: np.ndarray  # (H, Q), 1 at the median
     distance: np.ndarray  # (S,) smallest distance that a factor is applied to, in the units of the source
     nights: np.ndarray  # (S,) newest origins whose errors have one spread
+    size: np.ndarray  # (S,) in the units of the source, of a series with a short history; 0 of others
+    length: np.ndarray  # (S,) int64, row of `first_errors` for a series with a short history
+    first_errors: np.ndarray  # (B, H, Q) smallest distances of short histories, relative to `size`
 
     @classmethod
     def neutral(cls, count: int, horizon: int, levels: int) -> "Recalibration":
         """Return factors of 1 for `count` series."""
-        return cls(np.ones((count, levels)), np.ones((horizon, levels)), np.zeros(count), np.zeros(count, np.int64))
+        return cls(
+            by_series=np.ones((count, levels)),
+            by_step=np.ones((horizon, levels)),
+            distance=np.zeros(count),
+            nights=np.zeros(count, np.int64),
+            size=np.zeros(count),
+            length=np.zeros(count, np.int64),
+            first_errors=np.zeros((1, horizon, levels)),
+        )
 
     def of(self, names: Sequence[str], ids: Sequence[str]) -> "Recalibration":
         """Return the factors of series `names`, where the rows are those of `ids`; others keep their quantiles."""
         rows = {name: row for row, name in enumerate(ids)}
         at = np.array([rows.get(name, len(ids)) for name in names], dtype=np.int64)
-        by_series = np.concatenate([self.by_series, np.ones((1, self.by_step.shape[1]))])
-        by_step = self.by_step if len(ids) else np.ones_like(self.by_step)
-        return Recalibration(by_series[at], by_step, np.append(self.distance, 0.0)[at], np.append(self.nights, 0)[at])
+        return self._replace(
+            by_series=np.concatenate([self.by_series, np.ones((1, self.by_step.shape[1]))])[at],
+            by_step=self.by_step if len(ids) else np.ones_like(self.by_step),
+            distance=np.append(self.distance, 0.0)[at],
+            nights=np.append(self.nights, 0)[at],
+            size=np.append(self.size, 0.0)[at],
+            length=np.append(self.length, 0)[at],
+        )
 
     def to_json(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the factors and the names of their series as JSON values, which keep every bit."""
@@ -59,9 +75,9 @@ class Recalibration(NamedTuple):
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> tuple["Recalibration", tuple[str, ...]]:
         """Return the factors and the names of their series. Raises KeyError or ValueError for other values."""
-        by_series, by_step, distance = (np.array(values[name], float) for name in ("by_series", "by_step", "distance"))
-        nights = np.array(values["nights"], dtype=np.int64)
-        return cls(by_series, by_step, distance, nights), tuple(map(str, values["ids"]))
+        counts = ("nights", "length")
+        arrays = {name: np.array(values[name], np.int64 if name in counts else np.float64) for name in cls._fields}
+        return cls(**arrays), tuple(map(str, values["ids"]))
 
 
 def fit_recalibration(
@@ -99,7 +115,8 @@ def fit_recalibration(
     margin = np.divide(resolution / 2, distances, out=np.zeros(quantiles.shape), where=distances > 0)
     by_step = _track(rescaled / by_series[:, None, :], margin / by_series[:, None, :], shares)
     by_series[:, middle] = by_step[:, middle] = 1.0
-    return Recalibration(by_series, by_step, shortest, nights)
+    neutral = Recalibration.neutral(len(by_series), *by_step.shape)
+    return neutral._replace(by_series=by_series, by_step=by_step, distance=shortest, nights=nights)
 
 
 def apply_recalibration(
@@ -123,8 +140,10 @@ def apply_recalibration(
     with np.errstate(invalid="ignore"):  # a forecast that is not finite is not published
         distances = np.abs(quantiles - median)
         widened = np.maximum(distances, recalibration.distance[rows, None, None])
-        recalibrated = median + side * factors * np.where(factors == 1.0, distances, widened)
-    return np.where(factors == 1.0, quantiles, recalibrated)
+        scaled = factors * np.where(factors == 1.0, distances, widened)
+        floor = recalibration.size[rows, None, None] * recalibration.first_errors[recalibration.length[rows]]
+        recalibrated = median + side * np.maximum(scaled, floor)
+    return np.where((factors == 1.0) & (floor <= scaled), quantiles, recalibrated)
 
 
 def _by_series(function: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:

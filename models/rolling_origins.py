@@ -13,6 +13,7 @@ import pandas as pd
 from models.data.panel import Panel
 from models.predict import Predictor
 from models.recalibration import Recalibration, fit_recalibration
+from models.short_histories import fit_first_errors, history_lengths, sizes_of
 
 MAX_ORIGINS = 56  # before each cutoff, at its phase of the day
 MAX_CELLS = 1_500_000  # series x origins x steps: of more series, a sample gives the factors of all
@@ -69,7 +70,7 @@ class RollingOrigins:
                 wanted[step] = wanted.get(step, False) | (used & self._is_usable(step))
         self._forecast(wanted)
         for cutoff, rows in groups.items():
-            yield rows, self._fit(cutoff, series[rows])
+            yield rows, self._widen_short(self._fit(cutoff, series[rows]), cutoff, series[rows])
 
     def _steps_before(self, cutoff: int) -> list[int]:
         phase = self.panel.view.phase
@@ -121,11 +122,24 @@ class RollingOrigins:
         fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled)
         if not is_pooled:
             return fitted.of(list(map(str, series)), list(map(str, self._sampled[used])))
-        return Recalibration(
-            np.repeat(fitted.by_series[:1], len(series), axis=0),
-            fitted.by_step,
-            np.zeros(len(series)),
-            np.full(len(series), len(steps)),
+        neutral = Recalibration.neutral(len(series), bundle.horizon, len(bundle.levels))
+        by_series = np.repeat(fitted.by_series[:1], len(series), axis=0)
+        nights = np.full(len(series), len(steps))
+        return neutral._replace(by_series=by_series, by_step=fitted.by_step, nights=nights)
+
+    def _widen_short(self, fitted: Recalibration, cutoff: int, series: np.ndarray) -> Recalibration:
+        """Add the errors of short histories, if any series has less than a season of them."""
+        position = cutoff - self.panel.first[series]
+        length = history_lengths(self.panel, series, position)
+        is_short = length >= 0
+        if not is_short.any():
+            return fitted
+        errors = fit_first_errors(self.predictor, self.panel, series[~is_short], cutoff)
+        if errors is None:
+            return fitted
+        size = sizes_of(self.panel, series, position, errors.typical)
+        return fitted._replace(
+            size=np.where(is_short, size, 0.0), length=np.where(is_short, length, 0), first_errors=errors.relative
         )
 
 
