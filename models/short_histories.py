@@ -1,7 +1,7 @@
 """Errors that a model makes for a series of which it has seen only a few values: those for other series, cut short.
 
 series       · · · · · · · · · · · · · · o        its forecast at o follows from the whole lookback
-cut to 2                           · · o · · ·    forecast from two values, and compared with what came
+cut to 2                           · · o · · ·    forecast from two values; the actuals are known
 
 A window with one value has no spread, so the intervals of a network are nearly as narrow as the rounding. The other
 series say how far such a forecast is off, relative to the size of the values.

@@ -70,15 +70,15 @@ def serve_forecasts(
         models: The models, first choice first. Later ones are not loaded if they are not needed.
         clean: The clean table.
         rows: (unique_id, cutoff) of every window to forecast.
-        distrusted: Series whose newest values were rejected, with the reason: only baselines forecast them.
+        distrusted: Series whose newest values were rejected, with the reason: only baselines that repeat a season
+            forecast them.
         setup: Inputs and outputs that the model must share.
         store: The store that holds the bundles.
 
     Returns:
         The forecasts, with a column `number` for the model of each row.
 
-    Raises:
-        NightcastError: The error of the first model, if no model can forecast any series.
+        Without a model that can forecast any series there are errors, and no rows.
     """
     served, errors = list[ServedRows](), list[NightcastError]()
     asked_for = set(rows["unique_id"])
@@ -88,7 +88,8 @@ def serve_forecasts(
         number, model = next(remaining, (-1, None))
         if model is None:
             break
-        asked = pending if model.role == "baseline" else pending[~pending["unique_id"].isin(list(distrusted))]
+        reads_lookback = model.role != "baseline" or model.name == "linear"
+        asked = pending[~pending["unique_id"].isin(list(distrusted))] if reads_lookback else pending
         if asked.empty and not rows.empty:
             continue
         outcome = _forecast(model, clean, asked, setup, store)
@@ -107,8 +108,6 @@ def serve_forecasts(
         factors = recalibration.to_json(asked["unique_id"].tolist())
         served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique())), factors))
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
-    if not served:
-        raise errors[0] if errors else NightcastError("no model and no baseline can forecast")
     return _join(served, errors, set(pending["unique_id"]), reasons, set(distrusted))
 
 
@@ -120,6 +119,10 @@ def _join(
     distrusted: set[str],
 ) -> ServedForecast:
     """Return the rows of all models; the main one is the first that forecast a series which is not distrusted."""
+    if not served:
+        errors = errors or [NightcastError("no model and no baseline can forecast")]
+        table = pd.DataFrame({"unique_id": pd.Series(dtype="str"), "number": pd.Series(dtype="int64")})
+        return ServedForecast(0, table, tuple(errors), (), tuple(sorted(missing)), {})
     main = next((part for part in served if not set(part.series) <= distrusted), served[0])
     return ServedForecast(
         main=main.number,
