@@ -14,7 +14,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError, NoChampion
+from data_contracts.errors import NoChampion
 from models.data.time_steps import default_stamps, period_ends
 from tasks.engine.step import step
 from tasks.modeling import forecasts
@@ -103,9 +103,12 @@ def _name_source(fallback: Fallback) -> str:
     return "former_champion" if fallback.degraded_reason else "champion"
 
 
-def _main_model(first: Fallback, errors: tuple[NightcastError, ...]) -> Fallback:
-    """Return the model that forecast first, with the errors of those before it in its reason."""
-    reason = "; ".join([*filter(None, [first.degraded_reason]), *map(str, errors)])
+def _main_model(served: ServedForecast, fallbacks: list[Fallback]) -> Fallback:
+    """Return the model that forecast first, with the errors of those before it; without any rows, raise the first."""
+    if served.table.empty or not fallbacks:
+        raise served.errors[0]
+    first = fallbacks[served.main]
+    reason = "; ".join([*filter(None, [first.degraded_reason]), *map(str, served.errors)])
     return first.model_copy(update={"degraded_reason": reason or None})
 
 
@@ -199,9 +202,7 @@ def forecast(
     models = _models(fallbacks, reason, frame, windows, setup, store)
     served = serve_forecasts(models, frame, rows, _distrusted(options, frame, rows, setup), setup, store)
     served = _complete(served, rows, options, setup, store)
-    if served.table.empty or not fallbacks:
-        raise served.errors[0]
-    main = _main_model(fallbacks[served.main], served.errors)
+    main = _main_model(served, fallbacks)
     table = _label_rows(served, fallbacks, main, context)
     table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
