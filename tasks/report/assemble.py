@@ -11,6 +11,7 @@ from tasks.report import page_data
 from tasks.report.anomaly_rows import anomaly_rows
 from tasks.report.changes import list_changes, published_series
 from tasks.report.data_health import health_rows
+from tasks.report.decision_history import list_decisions
 from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
 from tasks.report.verdict import list_other_warnings, unregistered_reason, verdict
@@ -80,6 +81,7 @@ def collect_report_data(
         sample=results.evaluated.sample if isinstance(results.evaluated, EvaluationResult) else "",
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
+        decisions=list_decisions(results.night, results.registered, store),
         by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
         changes=(*_changes(results, forecast, before, about), *anomaly_rows(results.anomalies, setup.view)),

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from base64 import b64encode
+from datetime import UTC, datetime
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -15,6 +16,7 @@ from models.diagnostics.measurements import Memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView
+from tasks.report.decision_history import DecisionRow
 from tasks.report.page_data import (
     FailureRow,
     HealthRow,
@@ -322,3 +324,13 @@ def test_former_champion_has_its_own_style() -> None:
     page = render_page(report_data(leaderboard=board))
     assert 'class="role former-champion"' in page
     assert "MASE of the champion" not in page
+
+
+def test_decisions_of_the_last_nights_are_listed_with_their_numbers() -> None:
+    tonight = DecisionRow(datetime(2024, 3, 2, tzinfo=UTC), "lstm v2", "gru", 0.0312, 0.0004, 0.0017, "promoted")
+    before = DecisionRow(datetime(2024, 3, 1, tzinfo=UTC), "lstm v2", "", None, None, None, "changed by hand")
+    text = " ".join(render_page(report_data(decisions=(tonight, before))).split())
+    assert "Decisions of the last 2 nights" in text
+    assert '<td class="n">+3.1 %</td> <td class="n">0.0004</td> <td class="n">0.0017</td> <td>promoted</td>' in text
+    assert '<td class="n"></td> <td class="n"></td> <td class="n"></td> <td>changed by hand</td>' in text
+    assert "Decisions of the last" not in render_page(report_data(decisions=(tonight,)))
