@@ -111,9 +111,8 @@ def register(
         return RegistrationResult(champion=decided, moved=False, reason=reason, decision=kept)
     current_champion = champion or incumbent
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
-    versions = dict.fromkeys(challengers, "none")
-    if registry:
-        versions = _log_challengers(registry, evaluated, trained, context, gate, store)
+    unversioned = dict.fromkeys(challengers, "none")
+    versions = _log_challengers(registry, evaluated, trained, context, gate, store) if registry else unversioned
     winner = challengers[night.promotion.winner] if night.promotion.winner else None
     new_champion = current_champion
     if winner:
