@@ -14,6 +14,7 @@ from tasks.report.data_health import health_rows
 from tasks.report.decision_history import list_decisions
 from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
+from tasks.report.published_steps import score_published_steps
 from tasks.report.verdict import list_other_warnings, unregistered_reason, verdict
 from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
@@ -91,6 +92,7 @@ def collect_report_data(
         forecast=forecast,
         yesterday=_match_actuals(before, clean),
         accuracy=_accuracy_by_night(results, store),
+        by_step=score_published_steps(results.past, clean, store),
         health=(*health_rows(results, clean, cutoff, setup.view), *_changed_columns(results, store)),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",

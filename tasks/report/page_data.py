@@ -89,6 +89,7 @@ class ReportData:
     forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason
     yesterday: pd.DataFrame | None = None  # unique_id, ds, y_hat, q05 …, y
     accuracy: pd.DataFrame | None = None  # vintage, mae, mase, wql, coverage, rows
+    by_step: pd.DataFrame = field(default_factory=pd.DataFrame)  # step, rows, mae, … of published forecasts
 
     health: tuple[HealthRow, ...] = ()
     quarantine: pd.DataFrame = field(default_factory=pd.DataFrame)  # rule, rows, series, example

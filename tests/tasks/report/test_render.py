@@ -334,3 +334,17 @@ def test_decisions_of_the_last_nights_are_listed_with_their_numbers() -> None:
     assert '<td class="n">+3.1 %</td> <td class="n">0.0004</td> <td class="n">0.0017</td> <td>promoted</td>' in text
     assert '<td class="n"></td> <td class="n"></td> <td class="n"></td> <td>changed by hand</td>' in text
     assert "Decisions of the last" not in render_page(report_data(decisions=(tonight,)))
+
+
+def test_errors_and_coverage_by_step_are_drawn() -> None:
+    steps = pd.DataFrame(
+        {"step": [1, 2, 3], "rows": [10, 10, 8], "mae": [1.0, 1.5, 2.5], "bias": [0.1, -0.2, 0.3],
+         "coverage_90": [0.9, 0.8, 0.75], "coverage_975": [1.0, 1.0, 0.95]}
+    )  # fmt: skip
+    page = " ".join(render_page(report_data(by_step=steps)).split())
+    assert "Published forecasts by step" in page
+    assert "Mean absolute error by step, from 1.00 at step 1 to 2.50 at 3" in page
+    assert "expected: 90<" in page
+    assert "expected: 97.5<" in page
+    assert "28 published rows with an actual" in page
+    assert "Published forecasts by step" not in render_page(report_data(by_step=steps.iloc[:1]))
