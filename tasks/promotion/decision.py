@@ -21,6 +21,9 @@ NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
 class PromotionSpec(SettingsSpec):
     """`min_gain` is a share of the champion's loss, `significance` the risk of a promotion by luck within `nights`.
 
+    `shadow_nights` is the number of nights, the last included, in which a challenger of this name must have been
+    compared with the champion before it may be promoted.
+
     The level of one test is `significance` divided by `nights` and by the number of challengers with a finite loss
     (Bonferroni), because the best of several equal models, and the best of several nights, often wins by chance.
     """
@@ -28,6 +31,7 @@ class PromotionSpec(SettingsSpec):
     min_gain: float = Field(0.0, ge=0, lt=1)
     significance: float = Field(0.05, gt=0, le=1)
     nights: PositiveInt = Field(30, le=10_000)
+    shadow_nights: PositiveInt = Field(1, le=112)
 
     def level(self, challengers: int) -> float:
         """Return the level of the test of one night with this many challengers."""
@@ -156,5 +160,9 @@ def _compare_with_champion(
         return PromotionDecision(winner=None, reason=reason, **numbers)
     if not p_value < level:
         reason = f"{comparison}: better, but not significantly ({test})"
+        return PromotionDecision(winner=None, reason=reason, **numbers)
+    seen = evidence.nights.get(best, 0) + 1
+    if seen < spec.shadow_nights:
+        reason = f"{comparison}: significantly better ({test}), in night {seen} of {spec.shadow_nights} in shadow"
         return PromotionDecision(winner=None, reason=reason, **numbers)
     return PromotionDecision(winner=best, reason=f"{comparison}: significantly better ({test})", **numbers)
