@@ -1,7 +1,8 @@
-"""The Prefect server that Prefect starts for one process: it ends with that process, however that ends.
+"""The temporary Prefect server of one process ends with that process, also after SIGKILL.
 
-Prefect stops it in an `atexit` function, which SIGKILL and the out-of-memory killer skip. A shell waits for the end of
-a pipe whose other end only this process holds: the kernel closes it in any case.
+Prefect starts the server if PREFECT_API_URL is not set, and stops it in an `atexit` function, which SIGKILL and the
+out-of-memory killer skip. A shell reads from a pipe that only this process can write to: the kernel closes the pipe
+when the process ends, and the shell then stops the server.
 """
 
 import subprocess
@@ -15,10 +16,10 @@ STOP_TIMEOUT_S = 5.0
 
 
 def end_with_this_process() -> "SubprocessASGIServer":
-    """Let the temporary server of this process, which is not started here, end with the process.
+    """Make the temporary server that Prefect starts later end with this process. Nothing is started here.
 
     Returns:
-        The object that Prefect gets when it asks for its temporary server (`SubprocessASGIServer` keeps one per port).
+        The server object that Prefect uses from now on: `SubprocessASGIServer` keeps one instance per port.
     """
     from prefect.server.api.server import SubprocessASGIServer
 

@@ -34,7 +34,7 @@ from tasks.sources.numbers import NumberFormat, parse_numbers
 from tasks.sources.spec import SourceSpec
 
 MAX_DISTANCE_FROM_FLOOR = (
-    0.1  # share of the range of the target between its smallest value and 0; farther away, 0 is no floor
+    0.1  # share of the range of the target; if 0 is farther below its smallest value, no floor is inferred
 )
 
 
