@@ -8,6 +8,7 @@ from flows.runs.page_context import collect_page_context
 from flows.runs.run import open_run
 from tasks.accuracy import score_past
 from tasks.anomalies import find_anomalies
+from tasks.attribution import attribute_revision
 from tasks.drift import watch_drift
 from tasks.evaluation import evaluate
 from tasks.forecasting import forecast
@@ -19,6 +20,8 @@ from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.anomalies import ErrorSources
+from tasks.results.manifest import read_forecast_night
+from tasks.results.revision import forecast_night
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
 from tasks.revisions import list_revisions
 from tasks.states import keep_states
@@ -51,10 +54,12 @@ def nightly(
         gate, challengers = run.gate.on(clean), with_drawings(trained_challengers(trained), pictured)
         registered = register.attempt(evaluated, challengers, incumbent, night, gate, store)
         formers = list_former_champions(spec.name, run.as_of, store)
-        options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
-        forecasted = forecast(clean, windows, options, night, spec.forecast_setup, store)
-        kept = keep_states.attempt(clean, cutoff, options.champion, spec.forecast_setup, store)
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
+        options = forecast_options(registered, incumbent, formers, evaluated, validated.extreme, run.champion_fault)
+        forecasted = forecast(clean, windows, options.after(past), night, spec.forecast_setup, store)
+        kept = keep_states.attempt(clean, cutoff, options.champion, spec.forecast_setup, store)
+        tonight, before = forecast_night(forecasted, validated), read_forecast_night(past, spec.name, store)
+        attributed = attribute_revision.attempt(tonight, before, spec.forecast_setup, store)
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
@@ -62,7 +67,8 @@ def nightly(
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, kept=kept, past=past,
-            realised=realised, anomalies=anomalies, drifted=drifted, revised=revised, rewritten=run.rewritten,
+            attributed=attributed, realised=realised, anomalies=anomalies, drifted=drifted, revised=revised,
+            rewritten=run.rewritten,
             notices=run.notices, by_hand=describe_manual_decisions(spec.name, run.as_of, store),
             without_forecast=list_without_forecast(raw, validated, forecasted, past, spec.input_spec.lookback, store),
         )  # fmt: skip

@@ -1,7 +1,8 @@
 """Forecast at rolling origins with the models of a night: the same windows, limits, rounding and closed steps.
 
 clean table ─┬─ origin c1: a window per series ─┐
-             └─ origin c2: a window per series ─┴─ blocks of windows ──> forecasts, one model and block at a time
+             └─ origin c2: a window per series ─┴─ blocks of windows ──> forecasts, one model and block at a time, with
+                                                   intervals of the errors at origins before each, as a night has them
 """
 
 from collections.abc import Iterator
@@ -13,15 +14,16 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.data.panel import InputSpec, Panel
 from models.data.windows import forecast_windows
-from models.predict import BATCH_SIZE, Predictor
+from models.predict import Predictor
+from models.rolling_origins import RollingOrigins
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, forecast_table, load_comparable
+from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, load_comparable, recalibrated_table
 from tasks.results.backtest import Origin
 from tasks.storage.store import Store
 
-MAX_ROWS = 500_000  # of forecasts that are held at once, except that a block has at least one batch
+MAX_ROWS = 500_000  # of forecasts that are held at once
 
 
 def windows_at(panel: Panel, origins: tuple[Origin, ...]) -> pd.DataFrame:
@@ -45,9 +47,24 @@ def windows_at(panel: Panel, origins: tuple[Origin, ...]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True).astype({"unique_id": "str", "known": "str"})
 
 
-def block_size(horizon: int, max_rows: int = MAX_ROWS) -> int:
-    """Return how many windows are forecast at once: whole batches, so that a night has the same batches."""
-    return max(max_rows // horizon // BATCH_SIZE, 1) * BATCH_SIZE
+def split_rows(rows: pd.DataFrame, horizon: int, max_rows: int = MAX_ROWS) -> Iterator[pd.DataFrame]:
+    """Split windows into blocks that are forecast at once; the windows of one cutoff stay together.
+
+    Args:
+        rows: The windows of `windows_at`.
+        horizon: Steps that each window forecasts.
+        max_rows: Of the forecasts of a block, unless one cutoff has more.
+
+    Yields:
+        Windows of one or more cutoffs, renumbered.
+    """
+    ends = np.flatnonzero(np.append(rows["cutoff"].to_numpy()[1:] != rows["cutoff"].to_numpy()[:-1], True)) + 1
+    start = 0
+    while start < len(rows):
+        fitting = ends[(ends > start) & (ends <= start + max_rows // horizon)]
+        end = int(fitting[-1]) if len(fitting) else int(ends[ends > start][0])
+        yield rows.iloc[start:end].reset_index(drop=True)
+        start = end
 
 
 def forecast_blocks(
@@ -65,16 +82,15 @@ def forecast_blocks(
     Yields:
         A forecast table with model_name, as_of and known, without the steps at which a series is closed.
     """
-    closed, size = closed_times_at(rows["cutoff"].max(), frame, setup), block_size(setup.view.horizon)
+    closed = closed_times_at(rows["cutoff"].max(), frame, setup)
     panels: dict[InputSpec, Panel] = {}
     for model in models:
         bundle = load_comparable(model, setup.view, setup.bounds, store)
         if bundle.view not in panels:
             panels[bundle.view] = Panel.from_frame(frame, bundle.view)
-        panel, predictor = panels[bundle.view], Predictor(bundle)
-        for start in range(0, len(rows), size):
-            part = rows.iloc[start : start + size].reset_index(drop=True)
-            table = forecast_table(bundle, frame, part, setup.bounds, predictor, panel)
+        rolling = RollingOrigins(Predictor(bundle), panels[bundle.view])
+        for part in split_rows(rows, setup.view.horizon):
+            table, _ = recalibrated_table(rolling, part, setup.bounds)
             for name in ("as_of", "known"):
                 table[name] = part[name].array.repeat(bundle.horizon)
             yield drop_closed_steps(table.assign(model_name=model.label), closed)

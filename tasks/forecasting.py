@@ -1,10 +1,12 @@
 """Forecast with the first usable model of the fallback order, audit the table, and publish it.
 
-champion ── significantly worse ──> a baseline      champion ── damaged ──> a former champion ──> baselines
+champion ── significantly worse ──> a baseline
+champion ── damaged or not finite ──> a former champion ──> baselines ──> the newest vintage, moved on
 
 Every row names its model (`source`) and, if that is not the champion, the reason (`degraded_reason`).
 """
 
+import json
 import logging
 import math
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ from tasks.modeling.baselines import store_baselines
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.fallbacks import MODEL_ERRORS, ServedForecast, serve_forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.last_vintage import LAST_VINTAGE, move_on, widen
+from tasks.modeling.series import SeriesFallback
 from tasks.modeling.training_data import load_window_index, window_cutoffs
 from tasks.results.steps import Fallback, ForecastOptions, ForecastResult, RunContext
 from tasks.sources.series_names import add_id_columns
@@ -29,6 +33,7 @@ from tasks.storage.store import Store
 log = logging.getLogger("nightcast")
 
 NO_CHAMPION_FORECAST = "the champion can't forecast"
+MOVED_ON = -1  # in place of the number of a model
 
 
 def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) -> list[Fallback]:
@@ -72,7 +77,7 @@ def _models(
         except MODEL_ERRORS as error:
             log.warning("! no baseline can be fitted: %s", error)
             return
-        baselines.sort(key=lambda model: not model.name.startswith("seasonal"))
+        baselines.sort(key=lambda model: (model.name != "linear", not model.name.startswith("seasonal")))
         fallbacks += [Fallback(candidate=model, degraded_reason=reason) for model in baselines]
         yield from baselines
 
@@ -92,27 +97,72 @@ def _distrusted(
 
 
 def _name_source(fallback: Fallback) -> str:
-    """Return what the column `source` says: champion, former_champion, or the name of the baseline."""
+    """Return what the column `source` says of a model: champion, former_champion, or the name of the baseline."""
     if fallback.candidate.role != "champion":
         return fallback.candidate.name
     return "former_champion" if fallback.degraded_reason else "champion"
 
 
+def _main_model(served: ServedForecast, fallbacks: list[Fallback]) -> Fallback:
+    """Return the model that forecast first, with the errors of those before it; without any rows, raise the first."""
+    if served.table.empty or not fallbacks:
+        raise served.errors[0]
+    first = fallbacks[served.main]
+    reason = "; ".join([*filter(None, [first.degraded_reason]), *map(str, served.errors)])
+    return first.model_copy(update={"degraded_reason": reason or None})
+
+
 def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallback, context: RunContext) -> pd.DataFrame:
     """Add as-of, model, run, source and the reason of a fallback to every row."""
     table, number = served.table.drop(columns="number"), served.table["number"]
-    models = {key: fallbacks[key].candidate for key in number.unique()}
+    models = {key: fallbacks[key].candidate for key in number.unique() if key != MOVED_ON}
     as_of = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
     table.insert(table.columns.get_loc("cutoff"), "as_of", as_of)
-    table["model_name"] = number.map({key: model.name for key, model in models.items()})
-    table["model_version"] = number.map({key: model.version for key, model in models.items()})
+    for column, facts in (
+        ("model_name", {key: model.name for key, model in models.items()}),
+        ("model_version", {key: model.version for key, model in models.items()}),
+    ):
+        table[column] = (
+            number.map(facts).astype("str").fillna(table.get(column, ""))
+        )  # that of the vintage, if moved on
     table["run_id"] = context.run_id
-    table["source"] = number.map({key: _name_source(fallbacks[key]) for key in models})
+    table["source"] = number.map({key: _name_source(fallbacks[key]) for key in models} | {MOVED_ON: LAST_VINTAGE})
     reasons = {name: part.reason for part in served.fallbacks for name in part.series}
     table["degraded_reason"] = pd.Series(main.degraded_reason, index=table.index, dtype="str")
     if reasons:
         table["degraded_reason"] = table["unique_id"].map(reasons).astype("str").fillna(table["degraded_reason"])
     return table
+
+
+def _complete(
+    served: ServedForecast, rows: pd.DataFrame, options: ForecastOptions, setup: ForecastSetup, store: Store
+) -> ServedForecast:
+    """Use the newest vintage: moved on for series that no model can forecast, and as the least width of fallbacks.
+
+    A baseline that is significantly better than the champion is calibrated on its own errors, and keeps its width.
+
+    Returns:
+        The forecasts, with rows of number MOVED_ON for series that were missing.
+    """
+    is_fallback = (served.table["number"] > 0) & (options.champion is not None)
+    if options.newest is None or not (served.missing or is_fallback.any()):
+        return served
+    vintage = store.get(options.newest.file)
+    widened = widen(served.table[is_fallback], vintage, setup.bounds)
+    missing = rows[rows["unique_id"].isin(served.missing)]
+    moved = move_on(vintage, missing, setup.view, setup.bounds)
+    parts = [part for part in (served.table[~is_fallback], widened, moved.assign(number=MOVED_ON)) if len(part)]
+    if not parts:
+        return served
+    names = tuple(sorted(moved["unique_id"].unique()))
+    why = "; ".join(map(str, served.errors)) if served.table.empty else "no model gives it a finite forecast"
+    reason = f"{why}; the forecast as of {options.newest.as_of:%Y-%m-%d %H:%M} UTC is moved on"
+    part = (SeriesFallback(candidate=None, reason=reason, series=names),) if names else ()
+    return served._replace(
+        table=pd.concat(parts, ignore_index=True),
+        fallbacks=(*served.fallbacks, *part),
+        missing=tuple(name for name in served.missing if name not in names),
+    )
 
 
 @step
@@ -151,9 +201,8 @@ def forecast(
     reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
     models = _models(fallbacks, reason, frame, windows, setup, store)
     served = serve_forecasts(models, frame, rows, _distrusted(options, frame, rows, setup), setup, store)
-    first = fallbacks[served.main]
-    reason = "; ".join([*filter(None, [first.degraded_reason]), *map(str, served.errors)])
-    main = first.model_copy(update={"degraded_reason": reason or None})
+    served = _complete(served, rows, options, setup, store)
+    main = _main_model(served, fallbacks)
     table = _label_rows(served, fallbacks, main, context)
     table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
     forecasts.audit_forecasts(table, setup.view.horizon)
@@ -173,5 +222,6 @@ def forecast(
         left_out=tuple(sorted(set(frame["unique_id"].unique()) - set(rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
+        recalibration=store.put_bytes(json.dumps(served.recalibration).encode(), "recalibration", "json"),
         kept=earlier is not None,
     )

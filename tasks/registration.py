@@ -111,23 +111,33 @@ def register(
         return RegistrationResult(champion=decided, moved=False, reason=reason, decision=kept)
     current_champion = champion or incumbent
     registry = ModelRegistry(gate.tracking, context.pipeline) if gate.tracking else None
-    versions = dict.fromkeys(challengers, "none")
-    if registry:
-        versions = _log_challengers(registry, evaluated, trained, context, gate, store)
+    unversioned = dict.fromkeys(challengers, "none")
+    versions = _log_challengers(registry, evaluated, trained, context, gate, store) if registry else unversioned
     winner = challengers[night.promotion.winner] if night.promotion.winner else None
     new_champion = current_champion
     if winner:
         new_champion = winner.model_copy(update={"role": "champion", "version": versions[winner.label]})
     record = _decision_record(evaluated, night, reason, new_champion, current_champion, context)
-    decision = champions.record_decision(
-        context.pipeline, context.as_of, store.put_bytes(record, "decision", "json"), store
-    )
+    stored = store.put_bytes(record, "decision", "json")
+    decision = champions.record_decision(context.pipeline, context.as_of, stored, store)
+    if registry:
+        _tag_decision(registry, versions, night.promotion)
     if registry and champions.is_latest_decision(context.pipeline, context.as_of, store):
         best = _best_challenger(losses[list(challengers)])
         reason += _let_registry_follow(registry, new_champion, versions[best] if best else "", gate, store)
     return RegistrationResult(
         champion=new_champion, moved=winner is not None, reason=reason, decision=decision, fallback=night.fallback
     )
+
+
+def _tag_decision(registry: ModelRegistry, versions: dict[str, str], decision: PromotionDecision) -> None:
+    """Write the decision to the versions of this night's challengers: its numbers to the one that was compared."""
+    for label, version in versions.items():
+        tags = {"outcome": "promoted" if label == decision.winner else "not promoted", "reason": decision.reason}
+        if label == decision.best:
+            numbers = decision.model_dump(include={"gain", "p_value", "level"})
+            tags |= {name: f"{number:.6g}" for name, number in numbers.items() if number is not None}
+        registry.tag_version(version, {f"nightcast.decision.{name}": text for name, text in tags.items()})
 
 
 def _best_challenger(losses: pd.DataFrame) -> str | None:
@@ -202,7 +212,7 @@ def _decision_record(
         "previous": current_champion.model_dump(mode="json") if current_champion else None,
         "moved": night.promotion.winner is not None,
         "reason": reason,
-        "p_value": night.promotion.p_value,
+        **night.promotion.model_dump(include={"best", "gain", "p_value", "level"}),
         "gains": night.gains.model_dump(mode="json") if night.gains else None,
         "scores": evaluated.scores.model_dump(mode="json"),
     }

@@ -26,5 +26,6 @@ def report(results: RunResults, setup: ForecastSetup, about: PageContext, store:
         picture=store.put_at(image, "picture", f"{folder}/forecast.svg") if image else None,
         verdict=data.verdict,
         lines=data.lines,
+        decisions=tuple(row._asdict() | {"as_of": row.as_of.isoformat()} for row in data.decisions),
         leaderboard=tuple(rows.astype(object).where(rows.notna(), None).to_dict("records")),
     )

@@ -106,7 +106,8 @@ def read(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     table: Annotated[
         str,
         typer.Option(
-            help="forecasts, actuals, accuracy, anomalies, comparison (forecast and actual), history, changes."
+            help="forecasts, actuals, accuracy, anomalies, comparison (forecast and actual), lead_times (accuracy by "
+            "step), history, changes."
         ),
     ] = "forecasts",
     as_of: Annotated[

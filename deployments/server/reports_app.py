@@ -7,7 +7,7 @@ nothing in a page, such as the name of a series, can reach the Prefect API on th
 import re
 
 from starlette.concurrency import run_in_threadpool
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import Receive, Scope, Send
 
 from data_contracts.errors import NightcastError
@@ -21,6 +21,7 @@ SERVED_PATHS = {
     ),
     "forecasts": re.compile(r"pipeline=[a-z0-9-]+/vintage=[0-9TZ-]+/forecasts\.parquet"),
 }
+INDEX = ("", "index.html")
 SECURITY_HEADERS = {
     "Content-Security-Policy": "sandbox allow-scripts allow-popups allow-downloads",
     "X-Content-Type-Options": "nosniff",
@@ -41,9 +42,12 @@ class ReportsApp:
         await response(scope, receive, send)
 
     def _respond(self, method: str, path: str, root: str) -> Response:
-        match = self.pattern.fullmatch(path.removeprefix(root).lstrip("/"))
+        asked = path.removeprefix(root).lstrip("/")
+        match = self.pattern.fullmatch(asked)
         if method not in ("GET", "HEAD"):
             return PlainTextResponse("method not allowed: the store is read-only\n", 405, headers=SECURITY_HEADERS)
+        if self.folder == "reports" and asked in INDEX:
+            return _index() if asked or path.endswith("/") else RedirectResponse(f"{path}/", headers=SECURITY_HEADERS)
         if not match:
             return PlainTextResponse("page not found\n", 404, headers=SECURITY_HEADERS)
         from flows.settings import Settings  # takes a second: imported here, so that the server starts without it
@@ -55,3 +59,14 @@ class ReportsApp:
         except NightcastError as error:
             return PlainTextResponse(f"{error}\n", 404, headers=SECURITY_HEADERS)
         return Response(data, media_type=MEDIA_TYPES[uri.rpartition(".")[2]], headers=SECURITY_HEADERS)
+
+
+def _index() -> Response:
+    """Answer with the newest nights of every pipeline."""
+    from flows.pipeline.heading import list_stored
+    from flows.settings import Settings
+    from tasks.report.index_page import render_index
+
+    store = Settings().opened_store
+    page = render_index(list_stored(store), store)
+    return Response(page, media_type=MEDIA_TYPES["html"], headers=SECURITY_HEADERS)

@@ -9,20 +9,28 @@ from flows.notebook.forecaster import library_of
 from flows.pipeline.published import identify_pipeline
 from flows.settings import Settings
 from models.bundle import Bundle
+from models.recalibration import Recalibration
 from tasks.history.conversion import to_arrow, to_library
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import OutputSpec
 from tasks.modeling.serving import forecast_history
 from tasks.registry.champions import champion_at, list_former_champions
-from tasks.results.manifest import read_finished
+from tasks.results.manifest import read_factors, read_finished
 from tasks.storage.store import Store
 
 
 class LoadedChampion:
     """A model that is or was champion, with its facts."""
 
-    def __init__(self, candidate: Candidate, bundle: Bundle, published: "PublishedSettings", pipeline: str) -> None:
-        self._bundle, self._published = bundle, published
+    def __init__(
+        self,
+        candidate: Candidate,
+        bundle: Bundle,
+        published: "PublishedSettings",
+        pipeline: str,
+        factors: tuple[Recalibration, tuple[str, ...]] | None = None,
+    ) -> None:
+        self._bundle, self._published, self._factors = bundle, published, factors
         self.pipeline, self.name, self.version = pipeline, candidate.name, candidate.version
         self.freq, self.horizon, self.lookback = bundle.view.freq, bundle.horizon, bundle.view.lookback
         self.levels: tuple[float, ...] = bundle.levels
@@ -45,7 +53,7 @@ class LoadedChampion:
         """
         frame, published = to_arrow(history).to_pandas(), self._published
         bounds = OutputSpec(quantiles=self.levels, minimum=published.minimum, maximum=published.maximum)
-        table = forecast_history(self._bundle, frame, bounds, published.closed)
+        table = forecast_history(self._bundle, frame, bounds, published.closed, None, self._factors)
         return to_library(to_arrow(table), library_of(history))
 
     def __repr__(self) -> str:
@@ -88,11 +96,12 @@ def load_champion(pipeline: str, store: str | None = None, version: str | int | 
             versions = ", ".join(sorted(known))
             raise SpecError(f"version {version} of {name!r} is not and was not champion. Champions: {versions}.")
         champion = known[str(version)]
-    return LoadedChampion(champion, load_bundle(champion, opened), _published_settings(name, opened), name)
+    manifests = read_finished(opened, name)
+    factors = read_factors(manifests[0] if manifests else None, champion, opened)
+    return LoadedChampion(champion, load_bundle(champion, opened), _published_settings(manifests), name, factors)
 
 
-def _published_settings(pipeline: str, store: Store) -> PublishedSettings:
-    manifests = read_finished(store, pipeline)
+def _published_settings(manifests: list[dict[str, Any]]) -> PublishedSettings:
     spec = manifests[0].get("spec") or {} if manifests else {}
     forecast, cleaning = spec.get("forecast") or {}, spec.get("cleaning") or {}
     closed = cleaning.get("closed", "auto")

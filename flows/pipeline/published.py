@@ -23,7 +23,7 @@ from tasks.history.selection import Selection
 from tasks.storage.layout import forecasts_dir
 from tasks.storage.store import Store
 
-TABLES = ("forecasts", "actuals", "accuracy", "anomalies", "comparison", "history", "changes")
+TABLES = ("forecasts", "actuals", "accuracy", "anomalies", "comparison", "lead_times", "history", "changes")
 VINTAGES = ("newest", "all")
 DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
@@ -61,9 +61,9 @@ def read(  # noqa: PLR0913 - one keyword for each thing that a reader may ask
 
     Args:
         pipeline: The path of its YAML file or its name.
-        table: forecasts, actuals, accuracy, anomalies, comparison (each forecast with its actual) or history (the clean
-            table that a forecast was made from), or changes (levels, columns and series that differ from the vintage
-            before).
+        table: forecasts, actuals, accuracy, anomalies, comparison (each forecast with its actual), lead_times (errors
+            and coverage by step), history (the clean table that a forecast was made from), or changes (levels, columns
+            and series that differ from the vintage before).
         as_of: Only what was published for nights at or before this time; None: everything.
         vintages: Of forecasts, `newest` or `all`. Quantile levels that a vintage does not have are null.
         ds: Only these times: a date, a time, or FROM..TO with both ends included.

@@ -41,6 +41,7 @@ def summarize(outcome: Outcome, page: ReportResult | None, zone: ZoneInfo, store
         lines=outcome.lines,
         locations={"champion": outcome.champion, **files, "store": store.display_root},
         leaderboard=page.leaderboard if page else (),
+        decisions=page.decisions if page else (),
         picture=page.picture.uri if page and page.picture else None,
         page=outcome.page,
         champion_version=version,

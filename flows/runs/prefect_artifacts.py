@@ -1,4 +1,4 @@
-"""Artifacts of a run in the Prefect UI, with stable keys: <pipeline>-outcome, -leaderboard, -forecast, -page, -mlflow.
+"""Artifacts of a run in the Prefect UI, with stable keys: <pipeline>-outcome, -leaderboard, -decisions, and others.
 
 They are copies of what is in the store, so an error here is logged and does not stop the run.
 """
@@ -6,6 +6,7 @@ They are copies of what is in the store, so an error here is logged and does not
 import base64
 import html
 import logging
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -41,6 +42,7 @@ class RunSummary(NamedTuple):
     lines: Sequence[str]
     locations: dict[str, str | None]
     leaderboard: Sequence[dict[str, Any]]
+    decisions: Sequence[dict[str, Any]]
     picture: str | None
     page: str | None
     champion_version: str | None
@@ -76,6 +78,9 @@ def _iterate_artifacts(summary: RunSummary, settings: Settings, store: Store) ->
     if summary.leaderboard:
         table = [{column: _round(row.get(column)) for column in COLUMNS} for row in summary.leaderboard]
         yield lambda: create_table_artifact(table, key=f"{name}-leaderboard", description=f"Leaderboard, {about}")
+    if summary.decisions:
+        table = [{column: _round(value) for column, value in row.items()} for row in summary.decisions]
+        yield lambda: create_table_artifact(table, key=f"{name}-decisions", description=f"Promotion decisions, {about}")
     reports = "" if summary.dry_run else (settings.reports_url or "").rstrip("/")  # pages of dry runs are not served
     if summary.picture:
         url = (
@@ -107,7 +112,7 @@ def _inline(store: Store, uri: str) -> str:
 
 
 def _round(value: Any) -> Any:
-    return round(value, 4) if isinstance(value, float) else value
+    return float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
 
 
 def _call_in_run(calls: Iterator[Callable[[], Any]]) -> None:

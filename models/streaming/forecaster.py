@@ -9,6 +9,7 @@ from enum import StrEnum
 import numpy as np
 
 from models.predict import BATCH_SIZE, Predictor, WindowForecast
+from models.recalibration import Recalibration, apply_recalibration
 from models.restore import segment_steps
 from models.streaming.encoders import EncoderStates, read_history, read_segments, spacing_steps
 from models.streaming.obstacles import streams_exactly
@@ -30,7 +31,14 @@ class StepOutcome(StrEnum):
 class StreamingForecaster:
     """A model and the kept states of its series."""
 
-    def __init__(self, predictor: Predictor, states: SeriesStates, timeline: Timeline, carried: bool = False) -> None:
+    def __init__(
+        self,
+        predictor: Predictor,
+        states: SeriesStates,
+        timeline: Timeline,
+        carried: bool = False,
+        recalibration: Recalibration | None = None,
+    ) -> None:
         """Take over the states.
 
         Args:
@@ -39,7 +47,11 @@ class StreamingForecaster:
             timeline: The steps that the states count.
             carried: Go on from encoder states where the model streams exactly, so that a forecast follows from the
                 whole series. Otherwise it follows from the lookback, as in a night.
+            recalibration: Factors on the intervals of the series, in their order; None: all are 1.
         """
+        bundle = predictor.bundle
+        neutral = Recalibration.neutral(len(states.ids), bundle.horizon, len(bundle.levels))
+        self.recalibration = recalibration or neutral
         self.predictor, self.states, self.timeline = predictor, states, timeline
         self.view = predictor.bundle.view
         self.encoders: EncoderStates | None = None
@@ -106,6 +118,7 @@ class StreamingForecaster:
             for start in range(0, len(group), BATCH_SIZE):
                 part = group[start : start + BATCH_SIZE]
                 quantiles[part] = self._quantiles(rows[part], from_state)
+        quantiles = apply_recalibration(np.sort(quantiles, axis=-1), self.recalibration, bundle.levels, rows)
         return self.predictor.restricted(quantiles, minimum, maximum)
 
     def _quantiles(self, rows: np.ndarray, from_state: bool) -> np.ndarray:

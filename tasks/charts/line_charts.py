@@ -144,6 +144,33 @@ def draw_curves(name: str, train: Sequence[float], validation: Sequence[float]) 
     return svg(SMALL, label, parts)
 
 
+def draw_steps(name: str, steps: pd.Series, values: pd.Series, goal: float | None = None) -> Markup:
+    """Draw one metric by step of the forecast.
+
+    Args:
+        name: The metric.
+        steps: Steps after the cutoff, (n,), ascending.
+        values: The metric, (n,).
+        goal: The value that is promised. If given, y starts near it instead of at zero.
+
+    Returns:
+        The chart, or empty markup without two steps.
+    """
+    x, y = steps.to_numpy(dtype=float), _finite_values(values.to_frame("y"), "y")
+    if len(x) < 2:
+        return EMPTY
+    visible = np.array([0.0] if goal is None else [goal - 0.2 * abs(goal), goal + 0.1 * abs(goal)])
+    area = fit_plot_area(TINY, (float(x.min()), float(x.max())), [y, visible])
+    whole = (tick.at for tick in value_ticks(x.min(), x.max(), about=4) if tick.at % 1 == 0)
+    ticks = [Tick(at, f"{at:.0f}") for at in whole if x.min() <= at <= x.max()]
+    parts = [value_axis(area), x_axis(area, ticks, centred=True)]
+    if goal is not None:
+        height = round(float(area.to_y(goal)), 1)
+        parts.append(Markup('<path class="goal" d="M{:.1f} {}H{}"/>').format(area.left, height, TINY[0] - 4))
+    parts.append(draw_line(area, x, y, "line next"))
+    return svg(TINY, f"{name} by step, from {figure(y[0])} at step {x[0]:.0f} to {figure(y[-1])} at {x[-1]:.0f}", parts)
+
+
 def draw_nights(name: str, nights: pd.Series, values: pd.Series, clock: Clock, goal: float | None = None) -> Markup:
     """Draw one metric night by night, with a dot for each of the last nights.
 

@@ -75,7 +75,7 @@ def log_step(step: str, outcome: Literal["ran", "cached", "failed"], seconds: fl
     if entries is not None:
         entries.append(Entry(step=step, outcome=outcome, seconds=round(seconds, 3), text=text))
     level = logging.WARNING if outcome == "failed" else logging.INFO
-    line = ("%s %-13s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
+    line = ("%s %-18s %6.1f s  %-6s %s", MARKS[outcome], step, seconds, outcome, text)
     held = _held.get()
     if held is None:
         log.log(level, *line)
@@ -121,7 +121,7 @@ def progress_bar(label: str, total: int) -> Iterator[Callable[[str], None]]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (
-        TextColumn("  {task.description:<14}"),
+        TextColumn("  {task.description:<18}"),
         BarColumn(),
         MofNCompleteColumn(),
         TextColumn("{task.fields[note]}"),

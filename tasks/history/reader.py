@@ -10,6 +10,7 @@ from data_contracts.errors import StoreDamaged
 from data_contracts.spec import Spec
 from tasks.history.changes import list_changes
 from tasks.history.columns import AS_OF, concat_vintages
+from tasks.history.lead_times import score_lead_times
 from tasks.history.published import NotPublished, column_names, nearest, read_rows, read_vintage, require_published
 from tasks.history.selection import ALL_ROWS, Selection
 from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, newest_versions
@@ -113,6 +114,17 @@ class PublishedReader(Spec):
         joined = forecasts.join(actuals.rename_columns(["unique_id", "ds", "y", "actual_as_of"]), ["unique_id", "ds"],
                                 join_type="inner")  # fmt: skip
         return joined.sort_by("row").select(columns).combine_chunks()
+
+    def lead_times(self, selection: Selection = ALL_ROWS) -> pa.Table:
+        """Return the scores of every forecast with an actual by step: each (unique_id, ds, cutoff) counts once.
+
+        Args:
+            selection: The rows that are scored.
+
+        Returns:
+            One row per step: rows, mae, rmse, bias, wape and the coverage of each central interval.
+        """
+        return score_lead_times(self.comparison(selection))
 
     def history(self, selection: Selection = ALL_ROWS) -> pa.Table:
         """Return the clean table that the newest forecast, or the newest at or before `as_of`, was made from.

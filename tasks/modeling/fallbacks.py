@@ -4,17 +4,21 @@ champion ── not finite for series b ──> the next model forecasts b alone
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
 from models.bundle import BundleDamaged
+from models.data.panel import Panel
 from models.golden import GoldenForecastDiffers
+from models.predict import Predictor
+from models.recalibration import Recalibration
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import forecast_table, load_comparable
+from tasks.modeling.forecasts import load_comparable, recalibrated_table
 from tasks.modeling.series import SeriesFallback
 from tasks.storage.store import Store
 
@@ -28,13 +32,15 @@ class ServedRows(NamedTuple):
     candidate: Candidate
     table: pd.DataFrame
     series: tuple[str, ...]
+    recalibration: dict[str, Any]
 
 
 class ServedForecast(NamedTuple):
     """The forecasts of all models that were used, and what failed.
 
     `main` is the number of the model that forecast first, `errors` are the errors of the models before it. `fallbacks`
-    are the series of other models, `missing` those for which no model gives a finite forecast.
+    are the series of other models, `missing` those for which no model gives a finite forecast. `recalibration` has the
+    factors on the intervals of the main model.
     """
 
     main: int
@@ -42,6 +48,7 @@ class ServedForecast(NamedTuple):
     errors: tuple[NightcastError, ...]
     fallbacks: tuple[SeriesFallback, ...]
     missing: tuple[str, ...]
+    recalibration: dict[str, Any]
 
     @property
     def is_damaged(self) -> bool:
@@ -63,15 +70,15 @@ def serve_forecasts(
         models: The models, first choice first. Later ones are not loaded if they are not needed.
         clean: The clean table.
         rows: (unique_id, cutoff) of every window to forecast.
-        distrusted: Series whose newest values were rejected, with the reason: only baselines forecast them.
+        distrusted: Series whose newest values were rejected, with the reason: only baselines that repeat a season
+            forecast them.
         setup: Inputs and outputs that the model must share.
         store: The store that holds the bundles.
 
     Returns:
         The forecasts, with a column `number` for the model of each row.
 
-    Raises:
-        NightcastError: The error of the first model, if no model can forecast any series.
+        Without a model that can forecast any series there are errors, and no rows.
     """
     served, errors = list[ServedRows](), list[NightcastError]()
     asked_for = set(rows["unique_id"])
@@ -81,40 +88,59 @@ def serve_forecasts(
         number, model = next(remaining, (-1, None))
         if model is None:
             break
-        asked = pending if model.role == "baseline" else pending[~pending["unique_id"].isin(list(distrusted))]
+        reads_lookback = model.role != "baseline" or model.name == "linear"
+        asked = pending[~pending["unique_id"].isin(list(distrusted))] if reads_lookback else pending
         if asked.empty and not rows.empty:
             continue
         outcome = _forecast(model, clean, asked, setup, store)
         if isinstance(outcome, NightcastError):
             errors.append(outcome)
             continue
-        failing = set(outcome.loc[nonfinite_rows(outcome), "unique_id"])
+        table, recalibration = outcome
+        failing = set(table.loc[nonfinite_rows(table), "unique_id"])
         if failing:
             error = NightcastError(f"{model.label} gave a forecast that is not finite")
             reasons |= {name: str(error) for name in failing - set(reasons)}
             if failing == set(asked["unique_id"]):
                 errors.append(error)
                 continue
-        table = outcome[~outcome["unique_id"].isin(failing)].assign(number=number)
-        served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique()))))
+        table = table[~table["unique_id"].isin(failing)].assign(number=number)
+        factors = recalibration.to_json(asked["unique_id"].tolist())
+        served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique())), factors))
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
+    return _join(served, errors, set(pending["unique_id"]), reasons, set(distrusted))
+
+
+def _join(
+    served: list[ServedRows],
+    errors: list[NightcastError],
+    missing: set[str],
+    reasons: dict[str, str],
+    distrusted: set[str],
+) -> ServedForecast:
+    """Return the rows of all models; the main one is the first that forecast a series which is not distrusted."""
     if not served:
-        raise errors[0] if errors else NightcastError("no model and no baseline can forecast")
-    main = next((part for part in served if not set(part.series) <= set(distrusted)), served[0])
+        errors = errors or [NightcastError("no model and no baseline can forecast")]
+        table = pd.DataFrame({"unique_id": pd.Series(dtype="str"), "number": pd.Series(dtype="int64")})
+        return ServedForecast(0, table, tuple(errors), (), tuple(sorted(missing)), {})
+    main = next((part for part in served if not set(part.series) <= distrusted), served[0])
     return ServedForecast(
         main=main.number,
         table=pd.concat([part.table for part in served], ignore_index=True),
         errors=tuple(errors),
         fallbacks=tuple(_describe(part, reasons) for part in served if part is not main),
-        missing=tuple(sorted(set(pending["unique_id"]))),
+        missing=tuple(sorted(missing)),
+        recalibration=main.recalibration,
     )
 
 
 def _forecast(
     model: Candidate, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup, store: Store
-) -> pd.DataFrame | NightcastError:
+) -> tuple[pd.DataFrame, Recalibration] | NightcastError:
     try:
-        return forecast_table(load_comparable(model, setup.view, setup.bounds, store), clean, rows, setup.bounds)
+        bundle = load_comparable(model, setup.view, setup.bounds, store)
+        rolling = RollingOrigins(Predictor(bundle), Panel.from_frame(clean, bundle.view))
+        return recalibrated_table(rolling, rows, setup.bounds)
     except NightcastError as error:
         return error
     except MODEL_ERRORS as error:

@@ -8,6 +8,8 @@ from models.bundle import Bundle
 from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
+from models.recalibration import Recalibration, apply_recalibration
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -41,12 +43,41 @@ def forecast_table(
         median) and a column per quantile, in source units.
     """
     panel = panel or Panel.from_frame(clean, bundle.view)
-    series, position = _locate_windows(panel, rows)
     predictor = predictor or Predictor(bundle)
-    quantiles = predictor.quantiles(panel, series, position)
+    quantiles = predictor.quantiles(panel, *_locate_windows(panel, rows))
     predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
+    return _to_table(predicted, panel, rows, bundle.levels)
+
+
+def recalibrated_table(
+    rolling: RollingOrigins, rows: pd.DataFrame, bounds: OutputSpec, recalibration: Recalibration | None = None
+) -> tuple[pd.DataFrame, Recalibration]:
+    """Forecast the horizon after each cutoff; the errors at origins before it widen or narrow the intervals.
+
+    Args:
+        rolling: The model and its series.
+        rows: (unique_id, cutoff) of each window, each series at most once per cutoff, cutoff in UTC.
+        bounds: The smallest and largest value that a forecast may have.
+        recalibration: The factors of the rows; None fits them at each cutoff.
+
+    Returns:
+        The table of `forecast_table`, and the factors at the newest cutoff in the order of its rows.
+    """
+    bundle, predictor, panel = rolling.predictor.bundle, rolling.predictor, rolling.panel
+    series, position = _locate_windows(panel, rows)
+    quantiles = np.sort(predictor.quantiles(panel, series, position), axis=-1)
+    fitted = Recalibration.neutral(len(rows), bundle.horizon, len(bundle.levels))
+    given = [(np.arange(len(rows)), recalibration)] if recalibration else rolling.recalibrate(series, position)
+    for at, fitted in given:
+        quantiles[at] = apply_recalibration(quantiles[at], fitted, bundle.levels)
+    predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
+    return _to_table(predicted, panel, rows, bundle.levels), fitted
+
+
+def _to_table(predicted: np.ndarray, panel: Panel, rows: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
+    """Return the forecast table of quantiles (n, H, Q)."""
     count, horizon, _ = predicted.shape
-    levels = bundle.levels
+    series, position = _locate_windows(panel, rows)
     table = pd.DataFrame(
         {
             "unique_id": rows["unique_id"].array.repeat(horizon),

@@ -27,11 +27,19 @@ class ExtremeValue(Spec):
 
 
 class SeriesFallback(Spec):
-    """The series that another model than the main model of the night forecast, and why."""
+    """The series that another model than the main model of the night forecast, and why.
 
-    candidate: Candidate
+    `candidate` is None if no model could, and the newest vintage was moved on.
+    """
+
+    candidate: Candidate | None
     reason: str
     series: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The model, or that it is the newest vintage."""
+        return self.candidate.label if self.candidate else "the newest vintage, moved on"
 
 
 class SeriesWithoutForecast(Spec):

@@ -16,9 +16,11 @@ from models.data.panel import InputSpec, Panel
 from models.data.time_steps import build_grid
 from models.data.windows import forecast_windows
 from models.predict import Predictor
+from models.recalibration import Recalibration
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
-from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, forecast_table
+from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, recalibrated_table
 
 KEYS = ("unique_id", "ds", "y")
 MAX_LISTED = 5  # columns in a message
@@ -38,6 +40,7 @@ def forecast_history(
     bounds: OutputSpec,
     closed: ClosedSetting = "auto",
     predictor: Predictor | None = None,
+    factors: tuple[Recalibration, tuple[str, ...]] | None = None,
 ) -> pd.DataFrame:
     """Forecast the horizon after the last observation of a history.
 
@@ -48,6 +51,7 @@ def forecast_history(
         bounds: The smallest and largest value that a forecast may have.
         closed: The times at which no value exists, or `auto` to derive them from the history.
         predictor: The same model, restored already; None restores it.
+        factors: Factors on the intervals, and the series that they belong to; None computes them from the history.
 
     Returns:
         A row per series and step of the horizon: unique_id, ds (UTC), cutoff, step, y_hat (the median) and a column
@@ -72,7 +76,9 @@ def forecast_history(
             "Give at least one lookback of observations per series.",
         )
     rows = pd.DataFrame({"unique_id": np.array(panel.ids, dtype=object)[series].astype(str), "cutoff": cutoff})
-    table = forecast_table(bundle, clean, rows, bounds, predictor)
+    fitted = factors[0].of(rows["unique_id"].tolist(), factors[1]) if factors else None
+    rolling = RollingOrigins(predictor or Predictor(bundle), panel)
+    table, _ = recalibrated_table(rolling, rows, bounds, fitted)
     if (failed := nonfinite_rows(table)).any():
         name = table.loc[failed, "unique_id"].iloc[0]
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")

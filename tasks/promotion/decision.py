@@ -21,6 +21,9 @@ NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
 class PromotionSpec(SettingsSpec):
     """`min_gain` is a share of the champion's loss, `significance` the risk of a promotion by luck within `nights`.
 
+    `shadow_nights` is the number of nights, the last included, in which a challenger of this name must have been
+    compared with the champion before it may be promoted.
+
     The level of one test is `significance` divided by `nights` and by the number of challengers with a finite loss
     (Bonferroni), because the best of several equal models, and the best of several nights, often wins by chance.
     """
@@ -28,6 +31,7 @@ class PromotionSpec(SettingsSpec):
     min_gain: float = Field(0.0, ge=0, lt=1)
     significance: float = Field(0.05, gt=0, le=1)
     nights: PositiveInt = Field(30, le=10_000)
+    shadow_nights: PositiveInt = Field(1, le=112)
 
     def level(self, challengers: int) -> float:
         """Return the level of the test of one night with this many challengers."""
@@ -35,11 +39,18 @@ class PromotionSpec(SettingsSpec):
 
 
 class PromotionDecision(Spec):
-    """The label of the challenger that is promoted, if any, and the p-value and reason of the decision."""
+    """The label of the challenger that is promoted, if any, and the reason of the decision.
+
+    `best` is the challenger with the lowest loss, `gain` how far its loss is below the champion's as a share of that,
+    `p_value` and `level` are those of the test; None if nothing was compared.
+    """
 
     winner: str | None
     reason: str
+    best: str | None = None
+    gain: float | None = None
     p_value: float | None = None
+    level: float | None = None
 
 
 def nonfinite_origin(losses: pd.Series) -> str | None:
@@ -96,10 +107,10 @@ def decide_promotion(
         own, baseline_loss = _compare_where_finite(losses, best, name)
         if math.isfinite(baseline_loss) and not own < baseline_loss:
             reason = f"{best} ({own:.4g}) does not beat {name} ({baseline_loss:.4g})"
-            return PromotionDecision(winner=None, reason=_join(reason, disqualified))
+            return PromotionDecision(winner=None, reason=_join(reason, disqualified), best=best)
     if champion is None:
         reason = f"{best} ({best_loss:.4g}) beats every baseline, and {NO_CHAMPION}"
-        return PromotionDecision(winner=best, reason=_join(reason, disqualified))
+        return PromotionDecision(winner=best, reason=_join(reason, disqualified), best=best)
     decision = _compare_with_champion(champion, best, losses, spec, spec.level(len(finite)), evidence)
     return decision.model_copy(update={"reason": _join(decision.reason, disqualified)})
 
@@ -135,17 +146,23 @@ def _compare_with_champion(
     if failing:
         missing = "none" if champion not in losses or losses[champion].isna().all() else f"none at {failing}"
         reason = f"{best} ({best_loss:.4g}) has a finite loss, and {champion} has {missing}"
-        return PromotionDecision(winner=best, reason=reason)
+        return PromotionDecision(winner=best, reason=reason, best=best)
     champion_loss = float(losses[champion].mean())
     gains = join_gains(evidence.earlier.get(best), relative_gains(losses[best], losses[champion]))
     p_value = equal_accuracy_p_value(gains, evidence.overlap)
     comparison = f"{best} ({best_loss:.4g}) against {champion} ({champion_loss:.4g})"
     test = f"p = {p_value:.2g} over {len(gains)} origins, level {level:.2g}"
     by = f" by {spec.min_gain:.0%}" if spec.min_gain else ""
+    gain = 1 - best_loss / champion_loss if champion_loss else 0.0
+    numbers = {"best": best, "gain": gain, "p_value": p_value, "level": level}
     if not best_loss < champion_loss * (1 - spec.min_gain):
         reason = f"{comparison}: not better{by}"
-        return PromotionDecision(winner=None, reason=reason, p_value=p_value)
+        return PromotionDecision(winner=None, reason=reason, **numbers)
     if not p_value < level:
         reason = f"{comparison}: better, but not significantly ({test})"
-        return PromotionDecision(winner=None, reason=reason, p_value=p_value)
-    return PromotionDecision(winner=best, reason=f"{comparison}: significantly better ({test})", p_value=p_value)
+        return PromotionDecision(winner=None, reason=reason, **numbers)
+    seen = evidence.nights.get(best, 0) + 1
+    if seen < spec.shadow_nights:
+        reason = f"{comparison}: significantly better ({test}), in night {seen} of {spec.shadow_nights} in shadow"
+        return PromotionDecision(winner=None, reason=reason, **numbers)
+    return PromotionDecision(winner=best, reason=f"{comparison}: significantly better ({test})", **numbers)

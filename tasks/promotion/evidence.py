@@ -9,6 +9,7 @@ A test part holds few origins. Those that left it were forecast by models that h
 advantage of a recipe becomes significant after some weeks although no single night shows it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple, Self
@@ -28,11 +29,18 @@ class Evidence(NamedTuple):
     """What a test uses in addition to the losses of a night.
 
     `overlap` is the number of origins that one horizon covers, `earlier` the gains at earlier origins (UTC) by
-    challenger, in shares of the mean loss of the champion.
+    challenger, in shares of the mean loss of the champion, and `nights` the earlier nights that compared it.
     """
 
     overlap: int = 1
     earlier: Mapping[str, pd.Series] = {}
+    nights: Mapping[str, int] = {}
+
+    @classmethod
+    def of(cls, overlap: int, nights: "Iterable[RecordedGains]") -> "Evidence":
+        """Collect the evidence of earlier nights, the latest first."""
+        recorded = tuple(nights)
+        return cls(overlap, earlier_gains(recorded), Counter(name for night in recorded for name in night.gains))
 
 
 class RecordedGains(Spec):

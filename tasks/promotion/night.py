@@ -6,7 +6,7 @@ from data_contracts.spec import Spec
 from tasks.modeling.candidate import Candidate
 from tasks.promotion.baseline_fallback import choose_baseline
 from tasks.promotion.decision import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
-from tasks.promotion.evidence import Evidence, RecordedGains, earlier_gains
+from tasks.promotion.evidence import Evidence, RecordedGains
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.forecast import Fallback
 
@@ -71,7 +71,7 @@ def _decide(
         label = excluded.candidate.label  # it has no column of losses, so a challenger with finite losses is better
     challengers = [*(model.label for model in evaluated.with_role("challenger")), *evaluated.excluded_challengers]
     baselines = [model.label for model in evaluated.with_role("baseline")]
-    evidence = Evidence(evaluated.lead, earlier_gains(nights))
+    evidence = Evidence.of(evaluated.lead, nights)
     decision = decide_promotion(losses, challengers, label, baselines, spec, evidence)
     if not excluded:
         return decision

@@ -12,6 +12,7 @@ from tasks.registry.relocation import relocate_artifacts
 __all__ = ["WEIGHTS_FILE", "LoggedModel"]  # of their own file
 
 SQLITE = "sqlite:///"
+MAX_TAG_CHARACTERS = 5000  # that every release of MLflow stores
 MODEL_DESCRIPTION = (
     "The networks of pipeline {name}, one version for each. The version with the alias champion forecasts every night; "
     "the alias challenger is the best new one of the newest night. "
@@ -139,6 +140,11 @@ class ModelRegistry:
             self.pipeline, location, mlflow_run, tags=tags | dict(more_tags or {}), description=description or None
         )
         return str(created.version)
+
+    def tag_version(self, version: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a version; texts longer than MLflow keeps are cut."""
+        for name, text in tags.items():
+            self.client.set_model_version_tag(self.pipeline, version, name, text[:MAX_TAG_CHARACTERS])
 
     def skip_version(self) -> None:
         """Use up the next version number, for a model that the registry has lost."""

@@ -11,8 +11,10 @@ from tasks.report import page_data
 from tasks.report.anomaly_rows import anomaly_rows
 from tasks.report.changes import list_changes, published_series
 from tasks.report.data_health import health_rows
+from tasks.report.decision_history import list_decisions
 from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
+from tasks.report.published_steps import score_published_steps
 from tasks.report.verdict import list_other_warnings, unregistered_reason, verdict
 from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
@@ -80,6 +82,7 @@ def collect_report_data(
         sample=results.evaluated.sample if isinstance(results.evaluated, EvaluationResult) else "",
         metric=setup.evaluation.metric,
         decision=registered.reason if registered else _no_decision(results),
+        decisions=list_decisions(results.night, results.registered, store),
         by_hand=results.by_hand,
         history=_recent_history(clean, cutoff, setup),
         changes=(*_changes(results, forecast, before, about), *anomaly_rows(results.anomalies, setup.view)),
@@ -89,6 +92,7 @@ def collect_report_data(
         forecast=forecast,
         yesterday=_match_actuals(before, clean),
         accuracy=_accuracy_by_night(results, store),
+        by_step=score_published_steps(results.past, clean, store),
         health=(*health_rows(results, clean, cutoff, setup.view), *_changed_columns(results, store)),
         quarantine=rules_broken(rejected, store),
         quarantine_uri=rejected or "",

@@ -8,6 +8,7 @@ from tasks.engine.failure import StepFailure
 from tasks.report.page_data import HealthRow
 from tasks.report.verdict import first_names, unregistered_reason
 from tasks.results import steps
+from tasks.results.revision import RevisionParts
 from tasks.results.run import RunResults
 from tasks.results.steps import RegistrationResult, RevisionsResult
 
@@ -34,6 +35,7 @@ def list_changes(
         *_forecasting_model(results),
         *_new_series(forecast, before),
         *_revisions(results.revised),
+        *_moved_forecast(results.attributed),
         *(HealthRow("Retracted", sentence) for sentence in retracted),
         *(
             HealthRow("Contract", f"{change.where}: {change.what}", change.effect, CHANGE_STATES[change.effect])
@@ -75,6 +77,14 @@ def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow
     state: steps.Verdict = "watch" if revised.rewritten or revised.gone else "good"
     note = f"since the night before, the first: {revised.first}; all in {revised.table.uri}"
     return (HealthRow("Past values", revised.sentence, note, state),)
+
+
+def _moved_forecast(parts: RevisionParts | StepFailure | None) -> tuple[HealthRow, ...]:
+    """Return a row on how far the forecast moved since the night before at the times of both, and why."""
+    if not isinstance(parts, RevisionParts) or parts.table is None:
+        return ()
+    note = f"over {parts.times:,} rows that both nights forecast, absolute; the largest: {parts.largest}; all in "
+    return (HealthRow("Forecast moved", parts.sentence, f"{note}{parts.table.uri}", "good"),)
 
 
 def published_series(table: pd.DataFrame) -> list[str]:

@@ -8,6 +8,7 @@ import pandas as pd
 
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView
+from tasks.report.decision_history import DecisionRow
 from tasks.results.page_context import PageContext
 from tasks.results.steps import Verdict
 
@@ -81,12 +82,14 @@ class ReportData:
     target: str = ""
     about: PageContext = field(default_factory=PageContext)
     previous_href: str | None = None
+    decisions: tuple[DecisionRow, ...] = ()  # of this night and those before it, the newest first
     by_hand: tuple[str, ...] = ()  # who changed the champion since the night before, when and why
 
     history: pd.DataFrame  # unique_id, ds, y
     forecast: pd.DataFrame  # unique_id, ds, cutoff, step, y_hat, q05 …, model_name, source, degraded_reason
     yesterday: pd.DataFrame | None = None  # unique_id, ds, y_hat, q05 …, y
     accuracy: pd.DataFrame | None = None  # vintage, mae, mase, wql, coverage, rows
+    by_step: pd.DataFrame = field(default_factory=pd.DataFrame)  # step, rows, mae, … of published forecasts
 
     health: tuple[HealthRow, ...] = ()
     quarantine: pd.DataFrame = field(default_factory=pd.DataFrame)  # rule, rows, series, example

@@ -30,6 +30,7 @@ SECTION_OF_STEP = {
     "evaluate": "leaderboard",
     "register": "leaderboard",
     "forecast": "forecast",
+    "attribute_revision": "changes",
     "publish": "forecast",
     "score": "yesterday",
     "score_past": "yesterday",
@@ -108,6 +109,7 @@ def load_template(name: str) -> jinja2.Template:
         "bar": line_charts.draw_bar,
         "curve": line_charts.draw_curves,
         "nights": line_charts.draw_nights,
+        "lead_times": line_charts.draw_steps,
         "norms": draw_gradient_norms,
     }
     return environment.get_template(name)

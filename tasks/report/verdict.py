@@ -43,7 +43,7 @@ def _step_warnings(results: RunResults) -> list[str]:
         absent = "the champion did not forecast" if results.champion else "the pipeline has no champion"
         warnings.append(f"{absent}: {results.forecasted.rung.degraded_reason}")
     warnings += [
-        f"{len(part.series)} series not forecast by the main model but by {part.candidate.label}: "
+        f"{len(part.series)} series not forecast by the main model but by {part.label}: "
         f"{first_names(part.series)} ({part.reason})"
         for part in (results.forecasted.fallbacks if results.forecasted else ())
     ]

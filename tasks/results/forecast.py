@@ -7,6 +7,7 @@ from data_contracts.spec import Spec
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import ExtremeValue, SeriesFallback
 from tasks.results.evaluation import EvaluationResult
+from tasks.storage.vintages import Published
 
 
 class Fallback(Spec):
@@ -27,10 +28,16 @@ class ForecastOptions(Spec):
     formers: tuple[Candidate, ...] = ()
     evaluated: EvaluationResult | None = None
     fallback: Fallback | None = None
+    newest: Published | None = None
+    """The newest earlier vintage, which is moved on for series that no model can forecast."""
     no_champion: str | None = None
     extreme: tuple[ExtremeValue, ...] = ()
     champion_fault: str = ""
     """Why the champion cannot be read: a part of the cache key, so that a restored champion forecasts again."""
+
+    def after(self, past: tuple[Published, ...]) -> "ForecastOptions":
+        """Return these options with the newest of the earlier vintages, which are sorted by as-of."""
+        return self.model_copy(update={"newest": past[-1] if past else None})
 
 
 class ForecastResult(Spec):
@@ -48,6 +55,8 @@ class ForecastResult(Spec):
     """Series that another model than `rung` forecast."""
     not_finite: tuple[str, ...] = ()
     """Series for which no model gives a finite forecast."""
+    recalibration: Artifact | None = None
+    """Factors on the intervals of the model `rung`, by series and step."""
     kept: bool = False
     """Whether an earlier run of this night had published, and its vintage stays because the champion is damaged."""
 

@@ -4,13 +4,21 @@ A run that ended well leaves its outcome, its results and its leaderboard; a run
 read by one model. Keys that it does not know are ignored, so that manifests of other versions can be read.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import AliasChoices, AliasPath, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from tasks.storage.layout import runs_dir
+from data_contracts.artifact import Artifact
+from data_contracts.errors import StoreDamaged
+from models.recalibration import Recalibration
+from tasks.modeling.candidate import Candidate
+from tasks.results.revision import ForecastNight, forecast_night
+from tasks.results.steps import ForecastResult, ValidatedTable
+from tasks.storage.layout import manifest_uri, runs_dir
 from tasks.storage.store import Store
+from tasks.storage.vintages import Published
 
 QUARANTINE_KEYS = AliasChoices(AliasPath("story", "validated", "quarantine", "uri"), "quarantine")
 
@@ -87,3 +95,50 @@ def read_finished(store: Store, pipeline: str) -> list[dict[str, Any]]:
     records = [store.read_json(uri) for uri in store.list_files(runs_dir(pipeline))]
     finished = [record for record in records if record and record.get("story")]
     return sorted(finished, key=lambda record: str(record.get("finished")), reverse=True)
+
+
+def read_forecast_night(past: Sequence[Published], pipeline: str, store: Store) -> ForecastNight | None:
+    """Read what the night of the newest published vintage has forecast, and from what.
+
+    Args:
+        past: Published vintages, oldest first.
+        pipeline: The pipeline.
+        store: The store of its manifests.
+
+    Returns:
+        Its tables, cutoff and model; None without a vintage, or if its manifest or its clean table is gone.
+    """
+    try:
+        run_ids = store.get(past[-1].file, ["run_id"])["run_id"] if past else []
+        record = store.read_json(manifest_uri(pipeline, str(run_ids[0]))) if len(run_ids) else None
+        results = (record or {})["story"]
+        forecasted = ForecastResult.model_validate(results["forecasted"])
+        night = forecast_night(forecasted, ValidatedTable.model_validate(results["validated"]))
+    except (StoreDamaged, KeyError, TypeError, ValidationError):
+        return None
+    return night if store.contains(night.clean) else None
+
+
+def read_factors(
+    night: dict[str, Any] | None, candidate: Candidate, store: Store
+) -> tuple[Recalibration, tuple[str, ...]] | None:
+    """Read the factors on the intervals with which a night has forecast, and the series that they belong to.
+
+    Args:
+        night: The manifest of a night, as it is stored.
+        candidate: The model that will forecast; the factors of another model are not used.
+        store: The store of the manifest.
+
+    Returns:
+        The factors; None if the night used another model, or they cannot be read.
+    """
+    forecasted = ((night or {}).get("story") or {}).get("forecasted") or {}
+    model = ((forecasted.get("rung") or {}).get("candidate") or {}).get("bundle") or {}
+    if not forecasted.get("recalibration") or model.get("digest") != candidate.bundle.digest:
+        return None
+    try:
+        return Recalibration.from_json(
+            json.loads(store.get_bytes(Artifact.model_validate(forecasted["recalibration"])))
+        )
+    except (StoreDamaged, KeyError, ValueError):
+        return None

@@ -7,6 +7,7 @@ from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import ExtremeValue, SeriesWithoutForecast
 from tasks.results.anomalies import AnomaliesResult
+from tasks.results.revision import RevisionParts
 from tasks.results.steps import (
     AccuracyResult,
     DriftResult,
@@ -41,6 +42,7 @@ class RunResults(Spec):
     incumbent: Candidate | None = None
     registered: RegistrationResult | StepFailure | None = None
     forecasted: ForecastResult | None = None
+    attributed: RevisionParts | StepFailure | None = None
     kept: StatesResult | StepFailure | None = None
     past: tuple[Published, ...] = ()
     realised: AccuracyResult | StepFailure | None = None
@@ -62,6 +64,7 @@ class RunResults(Spec):
             self.pictured,
             self.evaluated,
             self.registered,
+            self.attributed,
             self.kept,
             self.realised,
             self.anomalies,

@@ -187,6 +187,8 @@ class ReportResult(Spec):
     verdict: Verdict
     lines: tuple[str, ...]
     leaderboard: tuple[dict[str, str | float | int | None], ...] = ()
+    decisions: tuple[dict[str, str | float | None], ...] = ()
+    """Promotion decisions of this night and those before it, the newest first."""
 
     @property
     def sentence(self) -> str:

@@ -53,6 +53,21 @@ def m4_weekly(folder: Path) -> PipelineSpec:
     return _spec(folder, "m4-weekly", long[["unique_id", "ds", "y"]], "W", 13)
 
 
+def etth1(folder: Path) -> PipelineSpec:
+    """Hourly oil temperature of a transformer."""
+    table = pd.read_csv(_require("etth1/ETTh1.csv"))
+    frame = pd.DataFrame({"ds": pd.to_datetime(table["date"]), "y": table["OT"], "unique_id": "oil"})
+    return _spec(folder, "etth1", frame, "h", 24)
+
+
+def metro_traffic(folder: Path) -> PipelineSpec:
+    """Hourly vehicles on a motorway, from the end of its longest gap on."""
+    table = pd.read_csv(_require("metro_traffic/Metro_Interstate_Traffic_Volume.csv"))
+    frame = pd.DataFrame({"ds": pd.to_datetime(table["date_time"]), "y": table["traffic_volume"].astype(float)})
+    frame = frame[frame["ds"] >= "2015-07-01"].drop_duplicates("ds").assign(unique_id="i94")
+    return _spec(folder, "metro-traffic", frame, "h", 24)
+
+
 def demo(folder: Path) -> PipelineSpec:
     """The shipped demo pipeline."""
     return PipelineSpec.read("nyc-delays")

@@ -20,7 +20,7 @@ NIGHTS, WARM = 60, 20  # nights; those until memory is settled
 MAX_MEMORY_GROWTH_MB = 40.0  # from night WARM to the last
 CHARTS = ("memory_mb", "handles", "threads", "store_mb", "registry_mb", "seconds")
 OPTIONAL = ("list_revisions", "draw_memory", "evaluate", "register", "score_past", "find_anomalies",
-            "watch_drift", "report", "train")  # fmt: skip
+            "attribute_revision", "watch_drift", "report", "train")  # fmt: skip
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600)]
 

@@ -11,7 +11,7 @@ import pytest
 from data_contracts.errors import NightcastError
 from models.data.panel import Panel
 from tasks import backtesting
-from tasks.backtesting import block_size, forecast_blocks, forecast_origins, windows_at
+from tasks.backtesting import forecast_blocks, forecast_origins, split_rows, windows_at
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.results.backtest import Origin
@@ -52,17 +52,20 @@ def test_blocks_do_not_change_a_forecast(
 ) -> None:
     frame = prepared.store.get(prepared.clean)
     rows = windows_at(Panel.from_frame(frame, forecast_setup.view), origins_of(prepared, 6, 7, 8, 9))
-    monkeypatch.setattr(backtesting, "block_size", lambda horizon: 3)
+    monkeypatch.setattr(backtesting, "split_rows", lambda rows, horizon: split_rows(rows, horizon, max_rows=12))
     parts = list(forecast_blocks(frame, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
     monkeypatch.undo()
     whole = list(forecast_blocks(frame, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
-    assert (len(parts), len(whole)) == (3, 1)
+    assert (len(parts), len(whole)) == (2, 1)
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole[0])
 
 
-def test_blocks_are_whole_batches() -> None:
-    assert block_size(24, max_rows=500_000) == 40 * 512
-    assert block_size(1000, max_rows=1000) == 512
+def test_windows_of_a_cutoff_stay_in_one_block() -> None:
+    rows = pd.DataFrame({"unique_id": list("abcabcab"), "cutoff": [1, 1, 1, 2, 2, 2, 3, 3]})
+    for windows, cutoffs in ((1, [[1], [2], [3]]), (5, [[1], [2, 3]]), (7, [[1, 2], [3]]), (8, [[1, 2, 3]])):
+        blocks = list(split_rows(rows, 24, max_rows=24 * windows))
+        assert [block["cutoff"].unique().tolist() for block in blocks] == cutoffs
+        assert "".join(pd.concat(blocks)["unique_id"]) == "abcabcab"
 
 
 def test_values_after_the_origin_change_nothing(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:

@@ -18,7 +18,7 @@ from tasks.evaluation import evaluate
 from tasks.forecasting import fallback_order, forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.forecasts import recalibrated_table
 from tasks.modeling.series import ExtremeValue
 from tasks.results.run import forecast_options
 from tasks.results.steps import (
@@ -29,6 +29,7 @@ from tasks.results.steps import (
     RegistrationResult,
     RunContext,
 )
+from tasks.storage.vintages import Published
 
 Model = Callable[..., Candidate]
 MakeContext = Callable[..., RunContext]
@@ -189,13 +190,13 @@ def test_closed_steps_are_not_forecast_and_steps_keep_their_numbers(
     assert (empty.table.rows, empty.last) == (0, datetime(2024, 3, 11, 2, tzinfo=UTC))
 
 
-def holed(name: str, failing: str, series: str = "b") -> Callable[..., pd.DataFrame]:
-    """`forecast_table`, but the model `name` gives NaN for a series in the column `failing`."""
+def holed(name: str, failing: str, series: str = "b") -> Callable[..., Any]:
+    """`recalibrated_table`, but the model `name` gives NaN for a series in the column `failing`."""
 
-    def forecast_with_hole(bundle: Any, *rest: Any) -> pd.DataFrame:
-        table = forecast_table(bundle, *rest)
-        hole = (table["unique_id"] == series) & (bundle.name == name)
-        return table.assign(**{failing: table[failing].mask(hole, NAN)})
+    def forecast_with_hole(rolling: Any, *rest: Any) -> Any:
+        table, recalibration = recalibrated_table(rolling, *rest)
+        hole = (table["unique_id"] == series) & (rolling.predictor.bundle.name == name)
+        return table.assign(**{failing: table[failing].mask(hole, NAN)}), recalibration
 
     return forecast_with_hole
 
@@ -205,7 +206,7 @@ def test_series_without_a_finite_forecast_falls_back_alone(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
     monkeypatch: pytest.MonkeyPatch, failing: str,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr("tasks.modeling.fallbacks.forecast_table", holed("gru", failing))
+    monkeypatch.setattr("tasks.modeling.fallbacks.recalibrated_table", holed("gru", failing))
     champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
     done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, formers=(former,))
     table = prepared.store.get(done.table)
@@ -222,11 +223,11 @@ def test_series_that_no_model_can_forecast_costs_the_others_nothing(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    def never_b(*arguments: Any) -> pd.DataFrame:
-        table = forecast_table(*arguments)
-        return table.assign(y_hat=table["y_hat"].mask(table["unique_id"] == "b", NAN))
+    def never_b(*arguments: Any) -> Any:
+        table, recalibration = recalibrated_table(*arguments)
+        return table.assign(y_hat=table["y_hat"].mask(table["unique_id"] == "b", NAN)), recalibration
 
-    monkeypatch.setattr("tasks.modeling.fallbacks.forecast_table", never_b)
+    monkeypatch.setattr("tasks.modeling.fallbacks.recalibrated_table", never_b)
     done = run_forecast(
         prepared, forecast_setup, run_context("2024-03-11"), champion=model("gru", 0.1, "champion", "2")
     )
@@ -268,3 +269,78 @@ def test_baseline_publishes_if_the_evaluation_failed_and_there_is_no_champion(
     done = forecast.fn(prepared.clean, prepared.windows, options, context, forecast_setup, prepared.store)
     assert (done.rung.candidate.role, done.table.rows) == ("baseline", 6)
     assert done.rung.degraded_reason == "no model could be registered, so none could become champion"
+
+
+def published_vintage(
+    prepared: Any, forecast_setup: ForecastSetup, champion: Candidate, context: RunContext
+) -> Published:
+    """The vintage of the champion for an earlier as-of."""
+    done = run_forecast(prepared, forecast_setup, context, champion=champion)
+    return Published(as_of=context.as_of, file=done.published)
+
+
+def test_series_that_no_model_can_forecast_gets_the_newest_vintage(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    champion = model("gru", 0.1, "champion", "2")
+    newest = published_vintage(prepared, forecast_setup, champion, run_context("2024-03-10"))
+
+    def never_b(*arguments: Any) -> Any:
+        table, recalibration = recalibrated_table(*arguments)
+        return table.assign(y_hat=table["y_hat"].mask(table["unique_id"] == "b", NAN)), recalibration
+
+    monkeypatch.setattr("tasks.modeling.fallbacks.recalibrated_table", never_b)
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, newest=newest)
+    table = prepared.store.get(done.table)
+    assert table.groupby("unique_id").size().tolist() == [3, 3]
+    assert table.groupby("unique_id")["source"].agg(set).to_dict() == {"a": {"champion"}, "b": {"last_vintage"}}
+    assert set(table["model_name"] + " v" + table["model_version"]) == {"gru v2"}
+    why = table.loc[table["unique_id"] == "b", "degraded_reason"].unique().tolist()
+    assert why == ["no model gives it a finite forecast; the forecast as of 2024-03-10 00:00 UTC is moved on"]
+    assert (done.series, done.not_finite, done.is_degraded) == (2, (), True)
+    assert [(part.candidate, part.series) for part in done.fallbacks] == [(None, ("b",))]
+
+
+def test_night_on_which_nothing_can_forecast_moves_every_series_on(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    champion = model("gru", 0.1, "champion", "2")
+    newest = published_vintage(prepared, forecast_setup, champion, run_context("2024-03-10"))
+    (Path(prepared.store.root) / champion.bundle.uri).unlink()
+    monkeypatch.setattr("tasks.forecasting.store_baselines", lambda *_: [])
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion, newest=newest)
+    table = prepared.store.get(done.table)
+    assert (len(table), set(table["source"])) == (6, {"last_vintage"})
+    assert table["degraded_reason"].str.contains("is missing.*is moved on").all()
+    assert (done.series, done.is_degraded) == (2, True)
+    with pytest.raises(StoreDamaged):  # a first night has no vintage
+        run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion)
+
+
+def test_fallback_is_no_narrower_than_the_champion_of_the_newest_vintage(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    champion, former = model("gru", 0.1, "champion", "2"), model("lstm", 0.2, "champion", "1")
+    wide = published_vintage(prepared, forecast_setup, champion, run_context("2024-03-10"))
+    table = prepared.store.get(wide.file)
+    table["q90"] = table["y_hat"] + 500.0
+    newest = Published(as_of=wide.as_of, file=prepared.store.put(table, "forecasts"))
+    monkeypatch.setattr("tasks.modeling.fallbacks.recalibrated_table", holed("gru", "y_hat"))
+    options = {"champion": champion, "formers": (former,), "newest": newest}
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), **options)
+    served = prepared.store.get(done.table)
+    above = (served["q90"] - served["y_hat"]).groupby(served["unique_id"]).agg(["min", "max"])
+    assert above.loc["b"].tolist() == pytest.approx([500.0, 500.0])
+    assert above.loc["a", "max"] < 100.0  # the champion itself forecasts a
+
+
+def test_baselines_of_a_night_without_an_evaluation_begin_with_the_linear_one(
+    prepared: Any, forecast_setup: ForecastSetup, model: Model, run_context: MakeContext
+) -> None:
+    champion = model("gru", 0.1, "champion", "2")
+    (Path(prepared.store.root) / champion.bundle.uri).unlink()
+    done = run_forecast(prepared, forecast_setup, run_context("2024-03-11"), champion=champion)
+    assert done.rung.candidate.name == "linear"

@@ -249,3 +249,19 @@ def test_no_model_is_promoted_while_a_decision_record_cannot_be_read(
     assert "vintage=2024-03-10T000000Z.json cannot be read, so the champion is unknown" in done.reason
     earlier.unlink()
     assert run_registration(run_context("2024-03-12", "torn"), (new,)).moved
+
+
+def test_decision_is_on_every_version_of_the_night(
+    run_registration: Register, tracking: TrackingSettings, model: Model, run_context: MakeContext
+) -> None:
+    old = model("old", BAD, "champion", "1")
+    new = (model("near", GOOD, kind="seasonal_mean"), model("far", BAD + 1))
+    done = run_registration(run_context("2024-03-11", "tagged"), new, old)
+    client = ModelRegistry(tracking, "tagged").client
+    near, far = (client.get_model_version("tagged", version).tags for version in ("1", "2"))
+    prefix = "nightcast.decision."
+    assert (near[f"{prefix}outcome"], far[f"{prefix}outcome"]) == ("promoted", "not promoted")
+    assert near[f"{prefix}reason"] == far[f"{prefix}reason"] == done.reason
+    assert 0 < float(near[f"{prefix}gain"]) <= 1
+    assert float(near[f"{prefix}p_value"]) < float(near[f"{prefix}level"])
+    assert f"{prefix}p_value" not in far

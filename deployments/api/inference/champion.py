@@ -16,9 +16,13 @@ from data_contracts.contract import Contract
 from data_contracts.errors import NightcastError, NoChampion, StoreDamaged
 from models.bundle import Bundle
 from models.data.closed_times import ClosedSetting
+from models.data.panel import Panel
+from models.data.windows import forecast_windows
 from models.engines import Engine, OnnxEngine, TorchEngine
 from models.golden import check_golden_forecast
 from models.predict import Predictor
+from models.recalibration import Recalibration
+from models.rolling_origins import RollingOrigins
 from models.streaming.build import build_states
 from models.streaming.forecaster import StreamingForecaster
 from models.streaming.states import SeriesStates, StatesDamaged
@@ -26,7 +30,7 @@ from models.streaming.timeline import Timeline
 from tasks.history.reader import PublishedReader
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champions import champion_at
-from tasks.results.manifest import read_finished
+from tasks.results.manifest import read_factors, read_finished
 from tasks.storage.contract_history import contract_before
 from tasks.storage.layout import decisions_dir, latest_errors_uri, latest_uri
 from tasks.storage.store import Store
@@ -104,14 +108,15 @@ def load_champion(pipeline: str, store: Store, options: ServeOptions) -> ServedC
     closed = cleaning.get("closed", "auto")
     closed = tuple(closed) if isinstance(closed, list) else closed
     predictor = Predictor(bundle, engine)
-    states, timeline = _load_states(predictor, candidate, night, store) or _rebuild_states(
-        pipeline, predictor, closed, store
-    )
+    kept = _load_states(predictor, candidate, night, store)
+    states, timeline, fitted = (*kept, None) if kept else _rebuild_states(pipeline, predictor, closed, store)
+    factors = read_factors(night, candidate, store)
+    recalibration = factors[0].of(states.ids, factors[1]) if factors else fitted
     return ServedChampion(
         pipeline=pipeline,
         candidate=candidate,
         bundle=bundle,
-        forecaster=StreamingForecaster(predictor, states, timeline, options.carried),
+        forecaster=StreamingForecaster(predictor, states, timeline, options.carried, recalibration),
         limits=(forecast.get("minimum"), forecast.get("maximum")),
         closed=closed,
         columns={name: str(column) for name, column in (spec.get("columns") or {}).items()},
@@ -178,11 +183,11 @@ def _load_errors(pipeline: str, candidate: Candidate, horizon: int, store: Store
 
 def _rebuild_states(
     pipeline: str, predictor: Predictor, closed: ClosedSetting, store: Store
-) -> tuple[SeriesStates, Timeline]:
-    """Build the states from the history of the newest published forecast.
+) -> tuple[SeriesStates, Timeline, Recalibration]:
+    """Build the states from the history of the newest published forecast, as its night did.
 
     Returns:
-        The states and the timeline of their steps.
+        The states, the timeline of their steps, and the factors on the intervals.
 
     Raises:
         NotPublished: No forecast is published.
@@ -197,4 +202,8 @@ def _rebuild_states(
             f"the history of {pipeline!r} ends at {cutoff:%Y-%m-%dT%H:%M:%SZ}, and its newest forecast begins after "
             f"{published:%Y-%m-%dT%H:%M:%SZ}: a night is publishing. Try again in a minute."
         )
-    return build_states(predictor, clean, cutoff, closed)
+    states, timeline = build_states(predictor, clean, cutoff, closed)
+    panel = Panel.from_frame(clean, predictor.bundle.view)
+    series, position = forecast_windows(panel, int(panel.grid.get_loc(cutoff)))
+    ((_, fitted),) = RollingOrigins(predictor, panel).recalibrate(series, position)
+    return states, timeline, fitted.of(states.ids, [panel.ids[code] for code in series])

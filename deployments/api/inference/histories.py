@@ -34,7 +34,8 @@ def forecast_rows(champion: ServedChampion, rows: list[HistoryRow]) -> list[dict
     times = forecaster.timeline.times
     _require_span(history, int(times[-1] - times[-2]))
     bounds = OutputSpec(quantiles=champion.bundle.levels, minimum=minimum, maximum=maximum)
-    table = forecast_history(champion.bundle, history, bounds, champion.closed, forecaster.predictor)
+    factors = forecaster.recalibration, forecaster.states.ids  # as for the series that the service knows
+    table = forecast_history(champion.bundle, history, bounds, champion.closed, forecaster.predictor, factors)
     return format_table(table, champion.bundle.levels)
 
 

@@ -81,7 +81,7 @@ def test_file_has_the_format_of_its_suffix_and_is_not_overwritten(run, tmp_path:
         (
             ["shop", "--table", "scores"],
             2,
-            "Tables: forecasts, actuals, accuracy, anomalies, comparison, history, changes",
+            "Tables: forecasts, actuals, accuracy, anomalies, comparison, lead_times, history, changes",
         ),
         (["shop", "--format", "cvs"], 2, "did you mean 'csv'"),
         (["nowhere/shop.yaml"], 2, "nowhere/shop.yaml"),

@@ -9,8 +9,10 @@ from starlette.testclient import TestClient
 
 from deployments.server.prefect_server_settings import server_environment
 from deployments.server.reports_app import SERVED_PATHS, ReportsApp
+from tasks.storage.store import Store
 
 SCRIPT = f"assets/{'ab' * 32}.js"
+PAGE = "reports/pipeline=shop/r1/drift.html"
 TABLE = "forecasts/pipeline=shop/vintage=2024-02-06T000000Z/forecasts.parquet"
 
 
@@ -56,3 +58,18 @@ def test_server_of_up_deletes_old_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = ServerServicesDBVacuumSettings()
     assert settings.enabled_vacuum_types == {"events", "flow_runs", "orphans"}
     assert settings.retention_period.days == 90
+
+
+@pytest.mark.parametrize("path", ["/reports", "/reports/", "/reports/index.html"])
+def test_index_lists_the_nights_of_every_pipeline(client: TestClient, tmp_path: Path, path: str) -> None:
+    store = Store(root=str(tmp_path))
+    record = {"as_of": "2024-03-01T05:00:00Z", "pipeline": "shop", "outcome": "refused", "page": PAGE}
+    store.write_json(
+        "runs/pipeline=shop/refused-nightly-2024-03-01T050000Z.json", record | {"headline": "Rows broke it"}
+    )
+    answer = client.get(path)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert answer.url.path in ("/reports/", "/reports/index.html")
+    assert '<a href="pipeline=shop/r1/drift.html">' in answer.text
+    assert "Rows broke it" in answer.text
+    assert client.get("/forecasts/").status_code == 404

@@ -18,6 +18,7 @@ STEPS = {
     "evaluation": "evaluate",
     "registration": "register",
     "forecasting": "forecast",
+    "attribution": "attribute_revision",
     "accuracy": "score_past",
     "anomalies": "find_anomalies",
     "drift": "watch_drift",

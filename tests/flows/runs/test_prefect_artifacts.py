@@ -29,6 +29,12 @@ def test_night_creates_artifacts_with_stable_keys(two_nights):
     assert any("# nightly of 2024-02-08 00:00" in str(one.data) for one in found["ports-outcome"])
     board = json.loads(str(found["ports-leaderboard"][0].data))
     assert {"model_name", "role", "mase", "wql"} <= set(board[0])
+    decisions = [json.loads(str(table.data)) for table in found["ports-decisions"]]
+    assert [[row["as_of"][:10] for row in table] for table in decisions[:2]] == [
+        ["2024-02-08"],
+        ["2024-02-09", "2024-02-08"],
+    ]
+    assert decisions[1][1]["outcome"] == "promoted"
     assert str(found["ports-forecast"][0].data).startswith("data:image/svg+xml;base64,")
     assert found["ports-training-gru-16-s12"][0].data == 100.0
 

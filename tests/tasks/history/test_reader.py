@@ -173,3 +173,20 @@ def test_history_moves_back_with_the_newest_vintage(shop: Store, reader: Read) -
     shutil.rmtree(Path(shop.root) / "artifacts/clean")
     restore_latest_history("shop", night(9), shop)
     assert not (Path(shop.root) / "latest/pipeline=shop/history.parquet").exists()
+
+
+def test_scores_by_step_count_each_forecast_once(reader: Read) -> None:
+    table = reader().lead_times().to_pylist()
+    # step 1: 8 March by the first night (y 1.5 and 2.0) and 9 March by the second (9.0 and 9.5); step 2: 9 March
+    assert [(row["step"], row["rows"]) for row in table] == [(1, 4), (2, 2)]
+    first, second = table
+    assert (first["mae"], first["bias"]) == ((6.5 + 6.0 + 0.0 + 0.5) / 4, (6.5 + 6.0 + 0.0 - 0.5) / 4)
+    assert first["rmse"] == pytest.approx(((6.5**2 + 6.0**2 + 0.5**2) / 4) ** 0.5)
+    assert first["wape"] == pytest.approx(13.0 / (1.5 + 2.0 + 9.0 + 9.5))
+    assert (first["coverage_90"], first["coverage_80"]) == (1.0, 0.0)  # q05 and q95 of the second night, q10 and q90
+    assert (second["mae"], second["coverage_80"], second["coverage_90"]) == (0.25, 1.0, None)
+
+
+def test_scores_by_step_of_one_series(reader: Read) -> None:
+    table = reader().lead_times(Selection(("a",))).to_pylist()
+    assert [(row["step"], row["rows"]) for row in table] == [(1, 2), (2, 1)]

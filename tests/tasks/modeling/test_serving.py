@@ -10,9 +10,12 @@ import pandas as pd
 import pytest
 
 from models.bundle import Bundle
+from models.data.panel import Panel
+from models.predict import Predictor
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
-from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.forecasts import recalibrated_table
 from tasks.modeling.serving import HistoryInvalid, forecast_history
 from tasks.modeling.training_data import load_window_index, window_cutoffs
 
@@ -39,7 +42,8 @@ def test_numbers_are_those_of_the_night(
     bundle = load_bundle(model("gru", 0.5), prepared.store)
     clean = prepared.store.get(prepared.clean)
     rows = window_cutoffs(clean, load_window_index(prepared.windows, prepared.store), "forecast")
-    night = forecast_table(bundle, clean, rows, forecast_setup.bounds)
+    rolling = RollingOrigins(Predictor(bundle), Panel.from_frame(clean, bundle.view))
+    night, _ = recalibrated_table(rolling, rows, forecast_setup.bounds)
     served = forecast_history(bundle, clean, forecast_setup.bounds)
     pd.testing.assert_frame_equal(served, night.sort_values(["unique_id", "ds"], ignore_index=True), check_exact=True)
 

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from tasks.promotion.decision import PromotionSpec, decide_promotion
-from tasks.promotion.evidence import Evidence
+from tasks.promotion.evidence import Evidence, RecordedGains
 
 SPEC = PromotionSpec()
 NAN = float("nan")
@@ -171,3 +171,16 @@ def test_gains_at_earlier_origins_count_in_the_test() -> None:
 def test_level_is_the_significance_divided_by_nights_and_challengers() -> None:
     assert PromotionSpec().level(1) == pytest.approx(0.05 / 30)
     assert PromotionSpec(significance=0.1, nights=7).level(2) == pytest.approx(0.1 / 14)
+
+
+@pytest.mark.parametrize(("earlier", "winner"), [(0, None), (1, None), (2, "new"), (9, "new")])
+def test_challenger_is_promoted_after_its_nights_in_shadow(earlier: int, winner: str | None) -> None:
+    spec = PromotionSpec(shadow_nights=3)
+    night = RecordedGains(metric="mase", champion="0" * 64, gains={"new": {}})
+    table = losses(new=BETTER, old=CHAMPION)
+    verdict = decide_promotion(table, ["new"], "old", [], spec, Evidence.of(1, [night] * earlier))
+    assert verdict.winner == winner
+    if winner is None:
+        assert verdict.reason.endswith(f"level 0.0017), in night {earlier + 1} of 3 in shadow")
+    other = RecordedGains(metric="mase", champion="0" * 64, gains={"other": {}})
+    assert decide_promotion(table, ["new"], "old", [], spec, Evidence.of(1, [other] * 5)).winner is None

@@ -5,6 +5,7 @@ from data_contracts.contract_diff import Change
 from tasks.modeling.candidate import Candidate
 from tasks.report.changes import list_changes
 from tasks.report.page_data import HealthRow
+from tasks.results.revision import RevisionParts
 from tasks.results.steps import Fallback, ForecastResult, RegistrationResult, RevisionsResult
 from tests.tasks.report.test_verdict import AS_OF, artifact, run_results
 
@@ -60,3 +61,17 @@ def test_changes_of_history_and_contract_are_listed() -> None:
         HealthRow("Past values", "3 rewritten", note, "watch"),
         HealthRow("Contract", "y: is required now", "breaking", "watch"),
     )
+
+
+def test_forecast_that_moved_is_named_with_its_causes() -> None:
+    parts = RevisionParts(
+        table=artifact(), times=36, size=0.5, new_actuals=0.41, revised_history=0.02, covariates=0.0, model=0.15,
+        largest="'a' at 2024-02-08 08:00 UTC: 3 → 4.5",
+    )  # fmt: skip
+    (row,) = list_changes(run_results(attributed=parts), ["a"], ["a"])[1:]
+    assert row.label == "Forecast moved"
+    assert row.value == "0.5 on average: new actuals 0.41, revised history 0.02, covariates 0, model 0.15"
+    assert "over 36 rows that both nights forecast" in row.note
+    assert "the largest: 'a' at 2024-02-08 08:00 UTC: 3 → 4.5" in row.note
+    nothing = list_changes(run_results(attributed=RevisionParts()), ["a"], ["a"])
+    assert [change.label for change in nothing] == ["Champion"]

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from base64 import b64encode
+from datetime import UTC, datetime
 from hashlib import sha256
 from html.parser import HTMLParser
 from typing import Any
@@ -15,6 +16,7 @@ from models.diagnostics.measurements import Memory
 from models.networks.architecture import NetworkShape, RecurrentSpec
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.charts.network_view import NetworkView
+from tasks.report.decision_history import DecisionRow
 from tasks.report.page_data import (
     FailureRow,
     HealthRow,
@@ -322,3 +324,27 @@ def test_former_champion_has_its_own_style() -> None:
     page = render_page(report_data(leaderboard=board))
     assert 'class="role former-champion"' in page
     assert "MASE of the champion" not in page
+
+
+def test_decisions_of_the_last_nights_are_listed_with_their_numbers() -> None:
+    tonight = DecisionRow(datetime(2024, 3, 2, tzinfo=UTC), "lstm v2", "gru", 0.0312, 0.0004, 0.0017, "promoted")
+    before = DecisionRow(datetime(2024, 3, 1, tzinfo=UTC), "lstm v2", "", None, None, None, "changed by hand")
+    text = " ".join(render_page(report_data(decisions=(tonight, before))).split())
+    assert "Decisions of the last 2 nights" in text
+    assert '<td class="n">+3.1 %</td> <td class="n">0.0004</td> <td class="n">0.0017</td> <td>promoted</td>' in text
+    assert '<td class="n"></td> <td class="n"></td> <td class="n"></td> <td>changed by hand</td>' in text
+    assert "Decisions of the last" not in render_page(report_data(decisions=(tonight,)))
+
+
+def test_errors_and_coverage_by_step_are_drawn() -> None:
+    steps = pd.DataFrame(
+        {"step": [1, 2, 3], "rows": [10, 10, 8], "mae": [1.0, 1.5, 2.5], "bias": [0.1, -0.2, 0.3],
+         "coverage_90": [0.9, 0.8, 0.75], "coverage_975": [1.0, 1.0, 0.95]}
+    )  # fmt: skip
+    page = " ".join(render_page(report_data(by_step=steps)).split())
+    assert "Published forecasts by step" in page
+    assert "Mean absolute error by step, from 1.00 at step 1 to 2.50 at 3" in page
+    assert "expected: 90<" in page
+    assert "expected: 97.5<" in page
+    assert "28 published rows with an actual" in page
+    assert "Published forecasts by step" not in render_page(report_data(by_step=steps.iloc[:1]))

@@ -4,8 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tasks.results.manifest import newest, read_all
+from tasks.results.manifest import newest, read_all, read_forecast_night
 from tasks.storage.store import Store
+from tasks.storage.vintages import Published
+from tests.tasks.history.conftest import forecasts_of
 
 # As release 0.1 wrote it for a night of the demo, shortened.
 DONE = {
@@ -130,3 +132,11 @@ def test_count_of_anomalies_is_read_and_may_be_missing(
     store.write_json("runs/pipeline=shop/a.json", DONE | {"story": {**DONE["story"], "anomalies": anomalies}})
     store.write_json("runs/pipeline=shop/b.json", DONE)
     assert sorted(str(run.anomalies) for run in read_all(store, "shop")) == sorted([str(count), "None"])
+
+
+def test_night_whose_manifest_or_vintage_is_missing_has_no_forecast_to_compare_with(store):
+    assert read_forecast_night((), "shop", store) is None
+    vintage = Published(as_of=datetime(2024, 3, 1, tzinfo=UTC), file=store.put(forecasts_of(8), "forecasts"))
+    assert read_forecast_night((vintage,), "shop", store) is None
+    write(store, **{"run-8": DONE})  # of a release that kept other results
+    assert read_forecast_night((vintage,), "shop", store) is None

@@ -1,0 +1,226 @@
+"""Recalibrate quantiles on the errors of recent forecasts, so that an interval holds its share of the actuals.
+
+Three corrections, each of what the ones before leave, as factors on the distance of a quantile from the median:
+
+errors of recent origins ── spread of the newest homogeneous nights ──> quantile of all steps ──> feedback by step
+
+- Spread: if the errors of the newest nights differ significantly from those before, the older ones are scaled to them
+  (adaptive pointwise estimation: Mercurio and Spokoiny 2004).
+- Split conformal: the factor is the empirical quantile of actual error / forecast distance (conformalised quantile
+  regression: Romano, Patterson and Candès 2019, with a ratio in place of a difference).
+- Feedback: at each origin the factor of a step grows after a miss and shrinks after a hit (quantile tracking of
+  conformal PID control: Angelopoulos, Candès and Tibshirani 2023, in logarithms).
+
+The factors depend only on the forecasts and actuals that are given: nothing is remembered from night to night.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
+COMMON_RATE = 0.3  # of the feedback of the mean over the steps
+MIN_ERRORS = 50  # of a series with fewer errors, the ratios of all series are used
+MIN_DISTANCE = 0.1  # of a quantile from the median, as a share of the typical outer distance of the series
+MIN_FACTOR = 0.05
+RECENT_NIGHTS = (1, 2, 3, 5, 7, 10, 14)  # candidates for the newest homogeneous nights
+EARLIER_NIGHTS, MIN_EARLIER_NIGHTS = 28, 7  # that the newest ones are compared with
+CRITICAL_VALUE = 3.2  # standard deviations: about one false change in 700 comparisons of normal values
+MIN_SPREAD = 0.1  # of an origin, as a share of its mean distance
+MIN_CHANGE = 0.2  # of the logarithm of the spread
+
+
+class Recalibration(NamedTuple):
+    """Factors on the distances of quantiles from the median: that of the series times that of the step."""
+
+    by_series: np.ndarray  # (S, Q), 1 at the median
+    by_step: np.ndarray  # (H, Q), 1 at the median
+    distance: np.ndarray  # (S,) smallest distance that a factor is applied to, in the units of the source
+    nights: np.ndarray  # (S,) newest origins whose errors have one spread
+    size: np.ndarray  # (S,) in the units of the source, of a series with a short history; 0 of others
+    length: np.ndarray  # (S,) int64, row of `first_errors` for a series with a short history
+    first_errors: np.ndarray  # (B, H, Q) smallest distances of short histories, relative to `size`
+
+    @classmethod
+    def neutral(cls, count: int, horizon: int, levels: int) -> "Recalibration":
+        """Return factors of 1 for `count` series."""
+        return cls(
+            by_series=np.ones((count, levels)),
+            by_step=np.ones((horizon, levels)),
+            distance=np.zeros(count),
+            nights=np.zeros(count, np.int64),
+            size=np.zeros(count),
+            length=np.zeros(count, np.int64),
+            first_errors=np.zeros((1, horizon, levels)),
+        )
+
+    def of(self, names: Sequence[str], ids: Sequence[str]) -> "Recalibration":
+        """Return the factors of series `names`, where the rows are those of `ids`; others keep their quantiles."""
+        rows = {name: row for row, name in enumerate(ids)}
+        at = np.array([rows.get(name, len(ids)) for name in names], dtype=np.int64)
+        return self._replace(
+            by_series=np.concatenate([self.by_series, np.ones((1, self.by_step.shape[1]))])[at],
+            by_step=self.by_step if len(ids) else np.ones_like(self.by_step),
+            distance=np.append(self.distance, 0.0)[at],
+            nights=np.append(self.nights, 0)[at],
+            size=np.append(self.size, 0.0)[at],
+            length=np.append(self.length, 0)[at],
+        )
+
+    def to_json(self, ids: Sequence[str]) -> dict[str, Any]:
+        """Return the factors and the names of their series as JSON values, which keep every bit."""
+        return {"ids": list(ids)} | {name: values.tolist() for name, values in self._asdict().items()}
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> tuple["Recalibration", tuple[str, ...]]:
+        """Return the factors and the names of their series. Raises KeyError or ValueError for other values."""
+        counts = ("nights", "length")
+        arrays = {name: np.array(values[name], np.int64 if name in counts else np.float64) for name in cls._fields}
+        return cls(**arrays), tuple(map(str, values["ids"]))
+
+
+def fit_recalibration(
+    quantiles: np.ndarray,
+    actuals: np.ndarray,
+    levels: tuple[float, ...],
+    resolution: float = 0.0,
+    is_pooled: bool = False,
+) -> Recalibration:
+    """Fit the factors for the forecast that follows the given ones.
+
+    Args:
+        quantiles: Sorted quantiles of forecasts at K origins, the oldest first, (K, S, H, Q).
+        actuals: What was observed, (K, S, H); NaN where it was not, or is not yet known.
+        levels: The Q quantile levels, ascending, with 0.5.
+        resolution: Smallest difference of two actuals: 1 for counts, else 0. An actual that equals a quantile after
+            rounding is neither a hit nor a miss, so that P(y < q) <= level <= P(y <= q).
+        is_pooled: Every series gets the factors of all together.
+
+    Returns:
+        The factors. They are 1 where no actual is known.
+    """
+    middle = levels.index(0.5)
+    side = np.sign(np.array(levels) - 0.5)
+    errors = actuals - quantiles[..., middle]
+    distances = np.abs(quantiles - quantiles[..., middle : middle + 1])
+    outer = (distances[..., 0] + distances[..., -1]) / 2
+    typical = np.maximum(_by_series(np.nanmedian, outer), _by_series(np.nanmean, np.abs(errors)))
+    shortest = MIN_DISTANCE * np.where(np.isfinite(typical), typical, 0.0)
+    distances = np.maximum(distances, shortest[:, None, None])
+    ratios = np.divide(side * errors[..., None], distances, out=np.full(quantiles.shape, np.nan), where=distances > 0)
+    rescaled, nights = _rescale_to_newest(ratios, _spread(errors, outer, shortest))
+    shares = np.maximum(levels, 1 - np.array(levels))
+    by_series = np.maximum(_conformal_quantiles(rescaled, shares, is_pooled), MIN_FACTOR)
+    margin = np.divide(resolution / 2, distances, out=np.zeros(quantiles.shape), where=distances > 0)
+    by_step = _track(rescaled / by_series[:, None, :], margin / by_series[:, None, :], shares)
+    by_series[:, middle] = by_step[:, middle] = 1.0
+    neutral = Recalibration.neutral(len(by_series), *by_step.shape)
+    return neutral._replace(by_series=by_series, by_step=by_step, distance=shortest, nights=nights)
+
+
+def apply_recalibration(
+    quantiles: np.ndarray, recalibration: Recalibration, levels: tuple[float, ...], series: np.ndarray | None = None
+) -> np.ndarray:
+    """Apply the factors to quantiles.
+
+    Args:
+        quantiles: Sorted quantiles (n, H, Q), in the units of the source.
+        recalibration: The factors of S series.
+        levels: The Q quantile levels.
+        series: Row of the factors of each forecast, (n,); None: n = S.
+
+    Returns:
+        Quantiles (n, H, Q), not sorted. The median does not change.
+    """
+    rows = np.arange(len(quantiles)) if series is None else series
+    middle, side = levels.index(0.5), np.sign(np.array(levels) - 0.5)
+    factors = recalibration.by_series[rows, None, :] * recalibration.by_step
+    median = quantiles[..., middle : middle + 1]
+    with np.errstate(invalid="ignore"):  # a forecast that is not finite is not published
+        distances = np.abs(quantiles - median)
+        widened = np.maximum(distances, recalibration.distance[rows, None, None])
+        scaled = factors * np.where(factors == 1.0, distances, widened)
+        floor = recalibration.size[rows, None, None] * recalibration.first_errors[recalibration.length[rows]]
+        recalibrated = median + side * np.maximum(scaled, floor)
+    return np.where((factors == 1.0) & (floor <= scaled), quantiles, recalibrated)
+
+
+def _by_series(function: Callable[..., np.ndarray], values: np.ndarray) -> np.ndarray:
+    """Apply `function` to the finite values of each series of (K, S, H), (S,); NaN for a series without any."""
+    flat = np.moveaxis(values, 1, 0).reshape(values.shape[1], -1)
+    known, result = np.isfinite(flat).any(axis=1), np.full(len(flat), np.nan)
+    if known.any():
+        result[known] = function(flat[known], axis=1)
+    return result
+
+
+def _spread(errors: np.ndarray, outer: np.ndarray, shortest: np.ndarray) -> np.ndarray:
+    """Return mean error / mean distance of each origin and series, (K, S); NaN without an actual."""
+    known = np.isfinite(errors)
+    size = np.where(known, np.abs(errors), 0.0).sum(axis=2)
+    width = np.where(known, np.maximum(outer, shortest[None, :, None]), 0.0).sum(axis=2)
+    return np.divide(size, width, out=np.full(size.shape, np.nan), where=width > 0)
+
+
+def _rescale_to_newest(ratios: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Scale the ratios (K, S, H, Q) of older origins to the spread of the newest homogeneous ones.
+
+    Args:
+        ratios: Error / distance, (K, S, H, Q).
+        spread: Mean error / mean distance of each origin and series, (K, S); NaN without an actual.
+
+    Returns:
+        The ratios, and how many of the newest origins are homogeneous, (S,).
+    """
+    logs = np.log(spread + MIN_SPREAD)  # nights of counts without an error have no spread of 0
+    count = len(spread)
+    nights, change = np.full(spread.shape[1], count), np.zeros(spread.shape[1])
+    for recent in reversed(RECENT_NIGHTS):  # the shortest that differs counts
+        if count < recent + MIN_EARLIER_NIGHTS:
+            continue
+        newest, earlier = logs[count - recent :], logs[: count - recent][-EARLIER_NIGHTS:]
+        enough = np.isfinite(newest).any(axis=0) & (np.isfinite(earlier).sum(axis=0) >= MIN_EARLIER_NIGHTS)
+        now, before, size = np.nanmean(newest[:, enough], 0), np.nanmean(earlier[:, enough], 0), len(earlier)
+        deviation = np.nanstd(earlier[:, enough], axis=0, ddof=1) * np.sqrt(1 / recent + 1 / size)
+        changed = np.abs(now - before) > np.maximum(CRITICAL_VALUE * deviation, MIN_CHANGE)
+        where = np.flatnonzero(enough)[changed]
+        nights[where], change[where] = recent, (now - before)[changed]
+    older = np.arange(count)[:, None] < count - nights[None, :]
+    return ratios * np.exp(np.where(older, change, 0.0))[:, :, None, None], nights
+
+
+def _conformal_quantiles(ratios: np.ndarray, shares: np.ndarray, is_pooled: bool) -> np.ndarray:
+    """Return the conformal quantiles of the ratios (K, S, H, Q) of each series, (S, Q): rank ceil((n + 1) share)."""
+    flat = np.moveaxis(ratios, 1, 0).reshape(ratios.shape[1], -1, ratios.shape[3])
+    takes_pooled = (np.isfinite(flat[..., 0]).sum(axis=1) < MIN_ERRORS) | is_pooled
+    own = np.ones((len(flat), len(shares))) if is_pooled else _ranked(flat, shares)
+    return (
+        np.where(takes_pooled[:, None], _ranked(flat.reshape(1, -1, len(shares)), shares), own)
+        if takes_pooled.any()
+        else own
+    )
+
+
+def _ranked(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return the order statistics of values (n, m, Q) with rank ceil((known + 1) share), (n, Q); 1 without a value."""
+    ordered = np.sort(np.ascontiguousarray(np.moveaxis(values, 1, 2)), axis=2)  # NaN last
+    known = np.isfinite(ordered).sum(axis=2)
+    rank = np.clip(np.ceil((known + 1) * shares).astype(np.int64) - 1, 0, np.maximum(known - 1, 0))
+    taken = np.take_along_axis(ordered, rank[..., None], axis=2)[..., 0] if values.shape[1] else np.ones(known.shape)
+    return np.where(known > 0, taken, 1.0)
+
+
+def _track(ratios: np.ndarray, margin: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Return factors (H, Q) from the ratios (K, S, H, Q) of origin after origin: larger after misses.
+
+    A ratio within `margin` of the factor counts neither as a miss nor as a hit.
+    """
+    logs = np.zeros(ratios.shape[2:])
+    for night, near in zip(ratios, margin, strict=True):
+        beyond = night - np.exp(logs)
+        misses, hits = (beyond > near).sum(axis=0), (beyond < -near).sum(axis=0)
+        known = np.maximum(np.isfinite(night).sum(axis=0), 1)
+        excess = (misses * shares - hits * (1 - shares)) / known
+        logs += LEARNING_RATE * excess + COMMON_RATE * excess.mean(axis=0)
+    return np.asarray(np.exp(logs))

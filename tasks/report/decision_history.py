@@ -1,0 +1,71 @@
+"""The promotion decisions of the last nights with their numbers: the evidence for and against a challenger."""
+
+import math
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from tasks.registry.champions import list_decisions_before
+from tasks.results.steps import RegistrationResult, RunContext
+from tasks.storage.store import Store
+
+MAX_DECISIONS = 14
+
+
+class DecisionRow(NamedTuple):
+    """One night: the challenger that was compared with the champion, and how the test ended.
+
+    `gain` is how far its loss is below the champion's, as a share of that; None where nothing was compared.
+    """
+
+    as_of: datetime
+    champion: str
+    challenger: str
+    gain: float | None
+    p_value: float | None
+    level: float | None
+    outcome: str
+
+
+def list_decisions(context: RunContext, registered: object, store: Store) -> tuple[DecisionRow, ...]:
+    """List the decisions up to this night, the newest first.
+
+    Args:
+        context: Pipeline and as-of of this night.
+        registered: The result of `register`; without one nothing is listed.
+        store: The store that holds the records.
+
+    Returns:
+        At most MAX_DECISIONS rows. Records of earlier releases have no numbers.
+    """
+    if not isinstance(registered, RegistrationResult):
+        return ()
+    records = [store.read_json(registered.decision.uri) or {}]
+    for record in list_decisions_before(context.pipeline, context.as_of, store):
+        records.append(record)
+        if len(records) == MAX_DECISIONS:
+            break
+    return tuple(_row(record) for record in records if record.get("as_of"))
+
+
+def _row(record: dict[str, Any]) -> DecisionRow:
+    decided = "promoted" if record.get("moved") else "stays"
+    previous, champion = record.get("previous") or {}, record.get("champion") or {}
+    before = previous or ({} if record.get("moved") else champion)
+    return DecisionRow(
+        as_of=datetime.fromisoformat(str(record["as_of"])),
+        champion=_label(before) or "none",
+        challenger=str(record.get("best") or ""),
+        gain=_number(record.get("gain")),
+        p_value=_number(record.get("p_value")),
+        level=_number(record.get("level")),
+        outcome="changed by hand" if record.get("manual") else decided,
+    )
+
+
+def _label(candidate: dict[str, Any]) -> str:
+    name, version = candidate.get("name") or "", candidate.get("version") or ""
+    return f"{name} v{version}" if version else str(name)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
