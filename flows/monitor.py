@@ -16,6 +16,7 @@ from tasks.registry.champions import champion_at, standing_at
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
 from tasks.results.anomalies import ErrorSources
+from tasks.results.drift import DriftSources
 from tasks.results.run import RunResults
 from tasks.revisions import list_revisions
 from tasks.storage.vintages import list_published_before
@@ -38,7 +39,10 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=validated.clean, past=past, champion=champion)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
-        drifted = watch_drift(validated.clean, validated.cutoff, spec.forecast_setup, spec.drift, night, store)
+        watched = DriftSources(
+            context=night, clean=validated.clean, cutoff=validated.cutoff, past=past, anomalies=anomalies
+        )
+        drifted = watch_drift(watched, spec.forecast_setup, spec.drift, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,

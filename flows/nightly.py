@@ -20,6 +20,7 @@ from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
 from tasks.results.anomalies import ErrorSources
+from tasks.results.drift import DriftSources
 from tasks.results.manifest import read_forecast_night
 from tasks.results.revision import forecast_night
 from tasks.results.run import RunResults, competing_candidates, forecast_options, trained_challengers, with_drawings
@@ -63,7 +64,10 @@ def nightly(
         realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
-        drifted = watch_drift.attempt(clean, cutoff, spec.forecast_setup, spec.drift, night, store)
+        watched = DriftSources(
+            context=night, clean=clean, cutoff=cutoff, past=past, forecasted=forecasted, anomalies=anomalies
+        )
+        drifted = watch_drift.attempt(watched, spec.forecast_setup, spec.drift, store)
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,
             pictured=pictured, evaluated=evaluated, registered=registered, forecasted=forecasted, kept=kept, past=past,

@@ -1,4 +1,4 @@
-"""Test whether the newest season differs from the seasons before it, and store Evidently's report of both.
+"""Test whether data, forecasts and errors differ from the seasons before, and store Evidently's report of the data.
 
    reference: whole seasons               current: the newest season
 ├───────┼───────┼─────────── … ───────┼───────┤ cutoff
@@ -7,136 +7,52 @@ each series by its own spread, hour by hour of its season; an alarm needs two of
 
 import json
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from pydantic import Field, PositiveInt
 
-from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
-from data_contracts.spec import SettingsSpec
-from models.data.calendar import seasons
-from models.data.panel import InputSpec, Panel
-from models.data.windows import MAX_PART_STEPS
-from models.drift.detection import MIN_CYCLES, NIGHTS, ColumnDrift, DriftWindows, compare_nights, has_alarm
-from tasks.engine.step import step
+from models.drift.cusum import MAX_NIGHTS
+from models.drift.detection import NIGHTS, DriftWindows, compare_nights
+from tasks.engine.step import CacheInputs, step
+from tasks.history.published import newest_published
+from tasks.history.versions import ACTUALS_KEY, load_newest_versions
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.series import sample_series
+from tasks.monitoring import errors, forecasts
+from tasks.monitoring.columns import drift_table, newest_values
+from tasks.monitoring.settings import DriftSpec, drift_windows
 from tasks.report import evidently_report
 from tasks.report.drift_page import finish_page, store_shared
-from tasks.results.steps import DriftResult, RunContext
+from tasks.results.drift import DriftSources
+from tasks.results.steps import DriftResult
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
 
-class DriftSpec(SettingsSpec):
-    """Settings of the drift test: its level, the share of columns that raises the alarm, and the lengths of both parts.
-
-    `level` bounds the rate of nights on which a stationary panel shows drift, over all columns and series.
-    """
-
-    level: float = Field(0.01, gt=0, lt=1)
-    share: float = Field(
-        0.0, ge=0, le=1, description="share of drifted columns that raises the alarm; at least one does"
-    )
-    current: PositiveInt | None = Field(
-        None, le=MAX_PART_STEPS, description="newest steps; by default the longest season"
-    )
-    reference: PositiveInt | None = Field(
-        None, le=MAX_PART_STEPS, description="steps before those; by default eight times as many"
-    )
+def load_errors(sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store) -> CacheInputs:
+    """Load the errors that the newest nights have published: their digests are in the cache key."""
+    context = sources.context
+    published = newest_published("anomalies", context.pipeline, context.as_of, MAX_NIGHTS + NIGHTS, store)
+    published += filter(None, [sources.new_errors])
+    key = {"sources": sources, "setup": setup, "spec": spec, "errors": [artifact.digest for artifact in published]}
+    return CacheInputs(key, load_newest_versions(published, ACTUALS_KEY, store))
 
 
-def drift_windows(view: InputSpec, spec: DriftSpec, steps: int) -> DriftWindows:
-    """Return the lengths of the parts, of a block and of the season, in steps.
-
-    Args:
-        view: Frequency and horizon, from which the default lengths follow.
-        spec: Lengths that the pipeline sets.
-        steps: Length of the history. If it is shorter than both parts, the current part is its newest fifth.
-
-    Returns:
-        The lengths. The season is the longest of the frequency that the reference holds MIN_CYCLES times.
-    """
-    lengths = seasons(view.freq)
-    current = spec.current or max(lengths[-1], view.horizon)
-    reference = spec.reference or 8 * current
-    if current + reference > steps:
-        current = max(1, steps // 5)
-        reference = max(1, steps - current)
-    block = min(lengths[0] if len(lengths) > 1 else 1, current)
-    fitting = [length for length in lengths if length * MIN_CYCLES <= reference and length >= block]
-    return DriftWindows(reference, current, block, fitting[-1] if fitting else block)
-
-
-def newest_values(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec, steps: int) -> dict[str, np.ndarray]:
-    """Return the newest values of the target and of the numeric covariates.
-
-    Args:
-        clean: The clean table.
-        cutoff: The last observation that is known, in UTC.
-        view: The inputs of the models, whose columns are read.
-        steps: Number of steps up to the cutoff.
-
-    Returns:
-        Values by column, each (series, steps), NaN where nothing is known.
-    """
-    panel = Panel.from_frame(clean, view)
-    series = np.arange(len(panel.ids))
-    position = panel.grid.get_loc(cutoff) - panel.first
-    offsets = np.arange(1 - steps, 1)
-    tables = {"y": panel.y}
-    tables |= {name: panel.observed[:, column] for column, name in enumerate(view.features.observed)}
-    tables |= {name: panel.known[:, column] for column, name in enumerate(view.features.known_columns)}
-    return {name: panel.take(values, series, position, offsets) for name, values in tables.items()}
-
-
-def drift_table(nights: list[dict[str, ColumnDrift]], names: list[str], level: float) -> pd.DataFrame:
-    """Return a row per column, the most significant first.
-
-    Args:
-        nights: Comparisons of `compare_nights`, the newest first.
-        names: Names of the series.
-        level: Level of the test.
-
-    Returns:
-        column, p_value, nights (below the level, of NIGHTS), series (the most significant), series_p_value, drifted.
-    """
-    alarms = has_alarm(nights, level)
-    rows = []
-    for column, drift in nights[0].items():
-        worst = int(drift.series.argmin()) if len(drift.series) else -1
-        is_named = worst >= 0 and drift.series[worst] < 1
-        rows.append(
-            {
-                "column": column,
-                "p_value": drift.p_value,
-                "nights": sum(night[column].p_value < level for night in nights),
-                "series": names[worst] if is_named else None,
-                "series_p_value": float(drift.series[worst]) if is_named else 1.0,
-                "drifted": alarms[column],
-            }
-        )
-    return pd.DataFrame(rows).sort_values(["drifted", "p_value"], ascending=[False, True], ignore_index=True)
-
-
-@step
+@step(cache_key=load_errors)
 def watch_drift(
-    clean: Artifact, cutoff: datetime, setup: ForecastSetup, spec: DriftSpec, context: RunContext, store: Store
+    sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store, read: pd.DataFrame | None = None
 ) -> DriftResult:
     """Compare the newest season with the seasons before it, and store drift.html and drift.json with the morning page.
 
     Of many series, the sample that the evaluation scores is compared.
 
     Args:
-        clean: The clean table.
-        cutoff: The last observation that is known, in UTC.
+        sources: The clean table and its cutoff, the newest forecasts, the errors of earlier ones, and the run.
         setup: The inputs of the models, whose columns are tested, and the name of the target in the source.
         spec: The level and the lengths of the parts.
-        context: Pipeline and run id, which name the folder of the reports.
-        store: The store that holds the table and takes the reports.
+        store: The store that holds the tables and takes the reports.
+        read: The errors that `load_errors` has loaded; None loads them.
 
     Returns:
         The stored table and reports, the share of drifted columns, and whether it raises the alarm.
@@ -144,29 +60,56 @@ def watch_drift(
     Raises:
         NightcastError: If no column has values in both parts.
     """
-    view, moment, frame = setup.view, pd.Timestamp(cutoff), store.get(clean)
+    view, moment, context = setup.view, pd.Timestamp(sources.cutoff), sources.context
+    published: pd.DataFrame = load_errors(sources, setup, spec, store).loaded if read is None else read
+    frame = store.get(sources.clean)
     sampled = sample_series(frame, setup.evaluation.max_series)
     names = sorted(map(str, sampled["unique_id"].unique()))
     length = int((pd.Index(sampled["ds"].unique()) <= moment).sum())
     windows = drift_windows(view, spec, length)
     steps = min(length, windows.reference + windows.current + (NIGHTS - 1) * windows.block)
-    table = drift_table(compare_nights(newest_values(sampled, moment, view, steps), windows), names, spec.level)
+    columns = drift_table(compare_nights(newest_values(sampled, moment, view, steps), windows), names, spec.level)
     marks, record, page = _describe(sampled, moment, setup, spec, windows)
-    table = table.merge(marks, on="column", how="right")
-    share = float(table["drifted"].mean())
+    columns = columns.merge(marks, on="column", how="right")
+    watched = _watch_model(sampled, published, sources, setup, spec, store)
+    table = pd.concat([columns, watched], ignore_index=True) if len(watched) else columns
+    share = float(columns["drifted"].mean())
     record["nightcast"] = {"level": spec.level, "columns": json.loads(table.to_json(orient="records"))}
     page, shared = finish_page(page, context.pipeline, f"as of {context.as_of:%Y-%m-%d %H:%M} UTC")
     folder = report_dir(context.pipeline, context.run_id)
     of_sample = f" in a sample of {len(names):,} series" if len(sampled) < len(frame) else ""
+    of_columns = bool(columns["drifted"].any()) and share >= spec.share
     return DriftResult(
         table=store.put(table, "drift"),
         page=store.put_at(evidently_report.number_widgets(page).encode(), "page", f"{folder}/drift.html"),
         record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
         scripts=store_shared(shared, store),
         share=share,
-        drifted=bool(table["drifted"].any()) and share >= spec.share,
-        summary=_summarise(table, setup.target, of_sample, spec),
+        drifted=of_columns or bool(table["drifted"][len(columns) :].any()),
+        summary=_summarise(columns, watched, setup.target, of_sample, spec),
     )
+
+
+def _watch_model(
+    sampled: pd.DataFrame,
+    published: pd.DataFrame,
+    sources: DriftSources,
+    setup: ForecastSetup,
+    spec: DriftSpec,
+    store: Store,
+) -> pd.DataFrame:
+    """Return a row for the newest forecasts and one for the errors of earlier ones; none where nights are too few."""
+    length = int((pd.Index(sampled["ds"].unique()) <= pd.Timestamp(sources.cutoff)).sum())
+    windows = drift_windows(setup.view, spec, length)
+    names = sorted(map(str, sampled["unique_id"].unique()))
+    newest = [store.get(table) for table in sources.newest_forecasts(NIGHTS)]
+    arranged = errors.arrange_errors(published[published["unique_id"].isin(names)] if len(published) else published)
+    watched = (
+        (forecasts.compare_forecasts(newest, sampled, setup.view, windows), names, forecasts.TEST),
+        (errors.compare_error_nights(arranged), arranged.series, errors.TEST),
+    )
+    rows = [drift_table(nights, series, spec.level).assign(test=test) for nights, series, test in watched if nights]
+    return pd.concat(rows, ignore_index=True).assign(marked=False) if rows else pd.DataFrame()
 
 
 def _describe(
@@ -189,13 +132,16 @@ def _describe(
     return evidently_report.report_drift(current[usable], reference[usable], thresholds, share, target)
 
 
-def _summarise(table: pd.DataFrame, target: str, of_sample: str, spec: DriftSpec) -> str:
-    """Name the drifted columns with their most significant series, and the level."""
-    drifted = table[table["drifted"]]
+def _summarise(columns: pd.DataFrame, watched: pd.DataFrame, target: str, of_sample: str, spec: DriftSpec) -> str:
+    """Name the drifted columns with their most significant series, the level, and what else drifted."""
+    drifted = columns[columns["drifted"]]
     shown = [_name(row, target) for row in drifted.to_dict("records")]
     named = f" ({'; '.join(shown)})" if shown else ""
     alarm = f"; the alarm is at {spec.share:.0%}" if spec.share else ""
-    return f"{len(drifted)} of {len(table)} columns drifted{of_sample}{named}, at a level of {spec.level:.2g}{alarm}"
+    others = [_name(row, "") for row in watched.to_dict("records") if row["drifted"]]
+    more = f"; drifted: {'; '.join(others)}" if others else ""
+    counts = f"{len(drifted)} of {len(columns)} columns drifted{of_sample}{named}"
+    return f"{counts}, at a level of {spec.level:.2g}{alarm}{more}"
 
 
 def _name(row: Mapping[str, Any], target: str) -> str:

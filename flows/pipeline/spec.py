@@ -32,9 +32,9 @@ from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.training_spec import TrainingSpec
 from tasks.anomalies import AnomalySpec
-from tasks.drift import DriftSpec
 from tasks.memory import MemorySpec
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, ForecastSpec, OutputSpec
+from tasks.monitoring.settings import DriftSpec
 from tasks.promotion.decision import PromotionSpec
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.columns_spec import ColumnsSpec

@@ -65,12 +65,15 @@ def benjamini_yekutieli(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def compare_columns(columns: Mapping[str, np.ndarray], windows: DriftWindows) -> dict[str, ColumnDrift]:
+def compare_columns(
+    columns: Mapping[str, np.ndarray], windows: DriftWindows, statistics: tuple[str, ...] = STATISTICS
+) -> dict[str, ColumnDrift]:
     """Compare the newest part of each column with its reference.
 
     Args:
         columns: Values by name, each (S, reference + current), NaN where nothing was observed.
         windows: Lengths of the parts.
+        statistics: Which of STATISTICS are compared.
 
     Returns:
         P-values by name, adjusted over columns and series.
@@ -78,7 +81,8 @@ def compare_columns(columns: Mapping[str, np.ndarray], windows: DriftWindows) ->
     panels, series = {}, {}
     for name, values in columns.items():
         seasonal = seasonal_scores(values, windows.reference, windows.season)
-        panels[name], series[name] = _test_column(signals(seasonal, windows.block, windows.season), windows)
+        parts = signals(seasonal, windows.block, windows.season)
+        panels[name], series[name] = _test_column({kind: parts[kind] for kind in statistics}, windows)
     adjusted = benjamini_yekutieli(np.concatenate([*series.values()])) if series else np.ones(0)
     result, begin = {}, 0
     for name, panel in panels.items():
@@ -91,12 +95,12 @@ def compare_columns(columns: Mapping[str, np.ndarray], windows: DriftWindows) ->
 def _test_column(parts: Mapping[str, np.ndarray], windows: DriftWindows) -> tuple[float, np.ndarray]:
     """Return the p-value of the mean over the series and of each series, (S,), over statistics and windows."""
     panel, series = [], []
-    for statistic in STATISTICS:
-        mean = mean_over_series(parts[statistic])
+    for statistic, signal in parts.items():
+        mean = mean_over_series(signal)
         for window in windows.blocks:
             arguments = statistic, windows.reference, windows.block, window
             panel.append(float(compare_newest(mean, *arguments)[0]))
-            series.append(compare_newest(parts[statistic], *arguments))
+            series.append(compare_newest(signal, *arguments))
     return min(1.0, len(panel) * min(panel)), np.minimum(1.0, len(series) * np.min(series, axis=0))
 
 

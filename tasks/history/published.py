@@ -33,13 +33,25 @@ def published_between(
     table: str, pipeline: str, after: datetime | None, before: datetime, store: Store
 ) -> list[Artifact]:
     """Return the undamaged files of a published table with after <= as-of < before, oldest first."""
+    vintages = published_vintages(table, pipeline, store).items()
+    chosen = [uri for as_of, uri in vintages if (after is None or as_of >= after) and as_of < floor_to_second(before)]
+    return _undamaged(chosen, table, store)
+
+
+def newest_published(table: str, pipeline: str, before: datetime, count: int, store: Store) -> list[Artifact]:
+    """Return the undamaged files among the `count` newest of a published table with as-of < before, oldest first."""
+    vintages = published_vintages(table, pipeline, store).items()
+    chosen = [uri for as_of, uri in vintages if as_of < floor_to_second(before)]
+    return _undamaged(chosen[-count:], table, store)
+
+
+def _undamaged(uris: list[str], table: str, store: Store) -> list[Artifact]:
     artifacts = []
-    for as_of, uri in published_vintages(table, pipeline, store).items():
-        if (after is None or as_of >= after) and as_of < floor_to_second(before):
-            try:
-                artifacts.append(store.table_at(uri, table))
-            except StoreDamaged as damaged:  # what it had is published again
-                log.warning("vintage skipped: %s", damaged)
+    for uri in uris:
+        try:
+            artifacts.append(store.table_at(uri, table))
+        except StoreDamaged as damaged:  # what it had is published again
+            log.warning("vintage skipped: %s", damaged)
     return artifacts
 
 

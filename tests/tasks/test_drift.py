@@ -11,11 +11,14 @@ import pytest
 
 from data_contracts.errors import NightcastError
 from models.data.panel import InputSpec
-from models.drift.detection import ColumnDrift, DriftWindows
-from tasks.drift import DriftSpec, drift_table, drift_windows, newest_values, watch_drift
+from tasks.drift import watch_drift
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
+from tasks.monitoring.settings import DriftSpec
+from tasks.results.drift import DriftSources
 from tasks.results.steps import DriftResult, RunContext
+from tasks.storage.layout import vintage_uri
 from tasks.storage.store import Store
+from tasks.storage.vintages import Published
 from tests.tasks.drift_panels import CUTOFF, clean, noise, view_of
 
 
@@ -44,7 +47,8 @@ def run_drift(store: Store, run_context: Callable[..., RunContext]) -> Callable[
     def watch(frame: pd.DataFrame, view: InputSpec, **spec: Any) -> DriftResult:
         claim = store.put(frame, "clean")
         cutoff = CUTOFF.to_pydatetime()
-        return watch_drift.fn(claim, cutoff, setup_of(view), DriftSpec(**spec), run_context("2024-04-29"), store)
+        sources = DriftSources(context=run_context("2024-04-29"), clean=claim, cutoff=cutoff)
+        return watch_drift.fn(sources, setup_of(view), DriftSpec(**spec), store)
 
     return watch
 
@@ -87,51 +91,48 @@ def test_change_of_one_night_is_no_alarm_yet(store: Store, run_drift: Callable[.
     assert row["p_value"] < 0.01
 
 
-@pytest.mark.parametrize(
-    ("freq", "steps", "spec", "windows"),
-    [
-        ("h", 2000, DriftSpec(), (1344, 168, 24, 168)),
-        ("15min", 9000, DriftSpec(), (5376, 672, 96, 672)),
-        ("D", 400, DriftSpec(), (192, 24, 1, 7)),  # the horizon is longer than the season
-        ("h", 600, DriftSpec(), (480, 120, 24, 24)),  # too short: the newest fifth, and a day as season
-        ("h", 2000, DriftSpec(current=24, reference=240), (240, 24, 24, 24)),
-        ("MS", 10, DriftSpec(), (8, 2, 1, 1)),
-        ("h", 1, DriftSpec(), (1, 1, 1, 1)),
-    ],
-)
-def test_lengths_follow_frequency_and_history(
-    freq: str, steps: int, spec: DriftSpec, windows: tuple[int, int, int, int]
-) -> None:
-    assert drift_windows(view_of(freq=freq), spec, steps) == DriftWindows(*windows)
-
-
-def test_newest_values_end_at_the_cutoff() -> None:
-    frame = clean(days=2, calm=noise)
-    values = newest_values(frame, CUTOFF - pd.Timedelta(hours=3), view_of("calm"), 5)
-    assert {name: table.shape for name, table in values.items()} == {"y": (2, 5), "calm": (2, 5)}
-    assert values["y"][1].tolist() == frame["y"].iloc[-8:-3].tolist()
-
-
-def test_most_significant_column_comes_first() -> None:
-    quiet, loud = ColumnDrift(0.5, np.array([0.9, 0.4])), ColumnDrift(0.001, np.array([1.0, 1.0]))
-    night = {"a": quiet, "b": loud}
-    table = drift_table([night, night, {"a": quiet, "b": quiet}], ["x", "y"], 0.01)
-    assert table[["column", "nights", "drifted"]].values.tolist() == [["b", 2, True], ["a", 0, False]]
-    assert table["series"].fillna("").tolist() == ["", "y"]
-    assert table["p_value"].tolist() == [0.002, 0.8]
-
-
 def test_target_has_its_name_of_the_source_in_page_and_sentence(
     store: Store, run_context: Callable[..., RunContext]
 ) -> None:
     claim, cutoff = store.put(clean(calm=noise), "clean"), CUTOFF.to_pydatetime()
     setup = setup_of(view_of("calm"), target="a<b")
-    done = watch_drift.fn(claim, cutoff, setup, DriftSpec(), run_context("2024-04-29"), store)
+    sources = DriftSources(context=run_context("2024-04-29"), clean=claim, cutoff=cutoff)
+    done = watch_drift.fn(sources, setup, DriftSpec(), store)
     assert set(store.get(done.table)["column"]) == {"y", "calm"}
     page = store.get_bytes(done.page).decode()
     assert "a&lt;b" in page
     assert '"column_name":"y"' not in page
     assert len(page) < 150_000
+
+
+def test_errors_and_forecasts_are_watched(store: Store, run_context: Callable[..., RunContext]) -> None:
+    days = pd.date_range("2024-02-20", "2024-04-28", tz="UTC")
+    draw, uris = np.random.default_rng(2), []
+    for day in days:
+        size = 4.0 if day >= pd.Timestamp("2024-04-25", tz="UTC") else 1.0
+        rows = pd.DataFrame({"unique_id": ["a", "b"], "ds": day + pd.Timedelta(hours=5), "cutoff": day, "step": 5})
+        rows = rows.assign(scaled_error=size * draw.normal(1, 0.2, 2), model_name="lstm", y=1.0, y_hat=1.0, as_of=day)
+        rows = rows.assign(p_value=1.0, series_p_value=1.0, is_anomaly=False)
+        uris.append(vintage_uri("anomalies", "shop", day.to_pydatetime()))
+        store.publish(store.put(rows, "anomalies"), uris[-1])
+    steps, moment = np.arange(1, 25), pd.Timestamp("2024-04-28", tz="UTC")
+    parts = [
+        pd.DataFrame({"unique_id": name, "ds": CUTOFF + steps * pd.Timedelta("1h"), "step": steps}) for name in "ab"
+    ]
+    far = pd.concat(parts, ignore_index=True).assign(y_hat=1e4, as_of=moment, cutoff=CUTOFF, model_name="lstm")
+    flat = store.put(far.assign(model_version="1", run_id="r", source="champion", degraded_reason=None), "forecasts")
+    sources = DriftSources(
+        context=run_context("2024-04-29"), clean=store.put(clean(), "clean"), cutoff=CUTOFF.to_pydatetime(),
+        past=tuple(Published(as_of=CUTOFF, file=flat) for _ in range(2)),
+    )  # fmt: skip
+    done = watch_drift.fn(sources, setup_of(view_of()), DriftSpec(), store)
+    table = store.get(done.table).set_index("column")
+    assert table["drifted"].to_dict() == {"y": False, "forecasts": True, "forecast errors": True}
+    assert table["test"].to_dict()["forecast errors"] == "CUSUM"
+    assert done.drifted
+    assert done.share == 0
+    assert done.sentence.startswith("0 of 1 columns drifted, at a level of 0.01; drifted: forecasts, most in ")
+    assert "; forecast errors, most in " in done.sentence
 
 
 def test_same_night_gives_same_bytes(store: Store, run_drift: Callable[..., DriftResult]) -> None:
