@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-MAX_EXCESS = 10.0  # standard deviations beyond the range of the reference
+MAX_EXCESS = 3.0  # standard deviations beyond the range of the reference; a skewed series has more by chance
 
 
 class SeasonalScores(NamedTuple):
