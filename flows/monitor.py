@@ -40,8 +40,9 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         sources = ErrorSources(context=night, clean=validated.clean, past=past, champion=champion)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         watched = DriftSources(
-            context=night, clean=validated.clean, cutoff=validated.cutoff, past=past, anomalies=anomalies
-        )
+            context=night, clean=validated.clean, cutoff=validated.cutoff, past=past, anomalies=anomalies,
+            champion=champion,
+        )  # fmt: skip
         drifted = watch_drift(watched, spec.forecast_setup, spec.drift, store)
 
         results = RunResults(

@@ -65,8 +65,9 @@ def nightly(
         sources = ErrorSources(context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         watched = DriftSources(
-            context=night, clean=clean, cutoff=cutoff, past=past, forecasted=forecasted, anomalies=anomalies
-        )
+            context=night, clean=clean, cutoff=cutoff, past=past, forecasted=forecasted, anomalies=anomalies,
+            champion=options.champion,
+        )  # fmt: skip
         drifted = watch_drift.attempt(watched, spec.forecast_setup, spec.drift, store)
         results = RunResults(
             night=night, raw=raw, validated=validated, windows=windows, incumbent=incumbent, trained=trained,

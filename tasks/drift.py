@@ -2,46 +2,60 @@
 
    reference: whole seasons               current: the newest season
 ├───────┼───────┼─────────── … ───────┼───────┤ cutoff
-each series by its own spread, hour by hour of its season; an alarm needs two of three nights
+each series by its own spread, hour by hour of its season; an alarm needs two of three nights; seasons that had drifted
+are left out of the reference until a champion was trained on them
 """
 
+import contextlib
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, StoreDamaged
+from models.bundle import BundleDamaged
 from models.drift.cusum import MAX_NIGHTS
 from models.drift.detection import NIGHTS, DriftWindows, compare_nights
 from tasks.engine.step import CacheInputs, step
 from tasks.history.published import newest_published
 from tasks.history.versions import ACTUALS_KEY, load_newest_versions
+from tasks.modeling.candidate import trained_until
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.series import sample_series
 from tasks.monitoring import errors, forecasts
 from tasks.monitoring.columns import drift_table, newest_values
+from tasks.monitoring.episodes import continue_episodes, mark_episodes, read_episodes, select_episodes
 from tasks.monitoring.settings import DriftSpec, drift_windows
 from tasks.report import evidently_report
 from tasks.report.drift_page import finish_page, store_shared
 from tasks.results.drift import DriftSources
-from tasks.results.steps import DriftResult
+from tasks.results.steps import DriftEpisode, DriftResult
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
 
-def load_errors(sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store) -> CacheInputs:
-    """Load the errors that the newest nights have published: their digests are in the cache key."""
+class EarlierDrift(NamedTuple):
+    """What earlier nights published: the errors of forecasts, and the periods in which columns had drifted."""
+
+    errors: pd.DataFrame
+    episodes: tuple[DriftEpisode, ...]
+
+
+def load_earlier(sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store) -> CacheInputs:
+    """Load errors and episodes of earlier nights: digests and episodes are in the cache key."""
     context = sources.context
     published = newest_published("anomalies", context.pipeline, context.as_of, MAX_NIGHTS + NIGHTS, store)
     published += filter(None, [sources.new_errors])
-    key = {"sources": sources, "setup": setup, "spec": spec, "errors": [artifact.digest for artifact in published]}
-    return CacheInputs(key, load_newest_versions(published, ACTUALS_KEY, store))
+    episodes = read_episodes(sources.past, context.pipeline, store)
+    known = {"errors": [artifact.digest for artifact in published], "episodes": episodes}
+    key = {"sources": sources, "setup": setup, "spec": spec} | known
+    return CacheInputs(key, EarlierDrift(load_newest_versions(published, ACTUALS_KEY, store), episodes))
 
 
-@step(cache_key=load_errors)
+@step(cache_key=load_earlier)
 def watch_drift(
-    sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store, read: pd.DataFrame | None = None
+    sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store, read: EarlierDrift | None = None
 ) -> DriftResult:
     """Compare the newest season with the seasons before it, and store drift.html and drift.json with the morning page.
 
@@ -52,7 +66,7 @@ def watch_drift(
         setup: The inputs of the models, whose columns are tested, and the name of the target in the source.
         spec: The level and the lengths of the parts.
         store: The store that holds the tables and takes the reports.
-        read: The errors that `load_errors` has loaded; None loads them.
+        read: What `load_earlier` has loaded; None loads it.
 
     Returns:
         The stored table and reports, the share of drifted columns, and whether it raises the alarm.
@@ -61,17 +75,21 @@ def watch_drift(
         NightcastError: If no column has values in both parts.
     """
     view, moment, context = setup.view, pd.Timestamp(sources.cutoff), sources.context
-    published: pd.DataFrame = load_errors(sources, setup, spec, store).loaded if read is None else read
+    earlier: EarlierDrift = read or load_earlier(sources, setup, spec, store).loaded
     frame = store.get(sources.clean)
     sampled = sample_series(frame, setup.evaluation.max_series)
     names = sorted(map(str, sampled["unique_id"].unique()))
     length = int((pd.Index(sampled["ds"].unique()) <= moment).sum())
     windows = drift_windows(view, spec, length)
-    steps = min(length, windows.reference + windows.current + (NIGHTS - 1) * windows.block)
-    columns = drift_table(compare_nights(newest_values(sampled, moment, view, steps), windows), names, spec.level)
+    spare = windows.reference if earlier.episodes else 0
+    steps = min(length, windows.reference + windows.current + (NIGHTS - 1) * windows.block + spare)
+    values, times = newest_values(sampled, moment, view, steps)
+    episodes = select_episodes(earlier.episodes, times, windows, _champion_trained_until(sources, store))
+    nights = compare_nights(values, windows, mark_episodes(episodes, times))
+    columns = drift_table(nights, names, spec.level)
     marks, record, page = _describe(sampled, moment, setup, spec, windows)
     columns = columns.merge(marks, on="column", how="right")
-    watched = _watch_model(sampled, published, sources, setup, spec, store)
+    watched = _watch_model(sampled, earlier.errors, sources, setup, spec, store)
     table = pd.concat([columns, watched], ignore_index=True) if len(watched) else columns
     share = float(columns["drifted"].mean())
     record["nightcast"] = {"level": spec.level, "columns": json.loads(table.to_json(orient="records"))}
@@ -84,10 +102,18 @@ def watch_drift(
         page=store.put_at(evidently_report.number_widgets(page).encode(), "page", f"{folder}/drift.html"),
         record=store.put_at(json.dumps(record, indent=1, sort_keys=True).encode(), "record", f"{folder}/drift.json"),
         scripts=store_shared(shared, store),
+        episodes=continue_episodes(episodes, columns.loc[columns["drifted"], "column"], times, windows),
         share=share,
         drifted=of_columns or bool(table["drifted"][len(columns) :].any()),
         summary=_summarise(columns, watched, setup.target, of_sample, spec),
     )
+
+
+def _champion_trained_until(sources: DriftSources, store: Store) -> pd.Timestamp | None:
+    if sources.champion:
+        with contextlib.suppress(StoreDamaged, BundleDamaged):
+            return trained_until(sources.champion, store)
+    return None
 
 
 def _watch_model(

@@ -17,6 +17,7 @@ from models.drift.scores import seasonal_scores
 
 NIGHTS = 3  # of which ALARM_NIGHTS make an alarm
 ALARM_NIGHTS = 2
+NOTHING_EXCLUDED: Mapping[str, np.ndarray] = {}
 MIN_CYCLES = 4  # of the season in the reference; else a shorter season is removed
 
 
@@ -104,12 +105,16 @@ def _test_column(parts: Mapping[str, np.ndarray], windows: DriftWindows) -> tupl
     return min(1.0, len(panel) * min(panel)), np.minimum(1.0, len(series) * np.min(series, axis=0))
 
 
-def compare_nights(columns: Mapping[str, np.ndarray], windows: DriftWindows) -> list[dict[str, ColumnDrift]]:
+def compare_nights(
+    columns: Mapping[str, np.ndarray], windows: DriftWindows, excluded: Mapping[str, np.ndarray] = NOTHING_EXCLUDED
+) -> list[dict[str, ColumnDrift]]:
     """Compare as of the newest steps, and as of one and two blocks before, as earlier nights have seen them.
 
     Args:
-        columns: Values by name, each (S, T) with T at least reference + current; older steps are left out.
+        columns: Values by name, each (S, T) with T at least reference + current; older steps are used only in place of
+            excluded ones.
         windows: Lengths of the parts.
+        excluded: By name, the steps that no reference may contain, (T,) bool.
 
     Returns:
         The comparisons of up to NIGHTS nights, the newest first.
@@ -121,9 +126,37 @@ def compare_nights(columns: Mapping[str, np.ndarray], windows: DriftWindows) -> 
         end = total - back * windows.block
         if end - length < 0 and nights:
             break
-        part = {name: values[:, max(end - length, 0) : end] for name, values in columns.items()}
+        part = {
+            name: take_without(values, excluded[name], end, windows)
+            if name in excluded
+            else values[:, max(end - length, 0) : end]
+            for name, values in columns.items()
+        }
         nights.append(compare_columns(part, windows))
     return nights
+
+
+def take_without(values: np.ndarray, excluded: np.ndarray, end: int, windows: DriftWindows) -> np.ndarray:
+    """Return the newest part, and before it as many whole seasons as the reference has, without excluded steps.
+
+    Args:
+        values: (S, T).
+        excluded: Steps that are left out of the reference, with the whole season that contains them, (T,) bool.
+        end: Step after the newest part.
+        windows: Lengths of the parts.
+
+    Returns:
+        (S, reference + current); NaN at the beginning if the history has too few seasons.
+    """
+    stop, chosen, lacking = end - windows.current, [values[:, max(end - windows.current, 0) : end]], windows.reference
+    while lacking > 0 and stop > 0:
+        first = max(stop - min(windows.season, lacking), 0)
+        if not excluded[first:stop].any():
+            chosen.append(values[:, first:stop])
+            lacking -= stop - first
+        stop -= windows.season
+    missing = windows.reference + windows.current - sum(part.shape[1] for part in chosen)
+    return np.concatenate([np.full((len(values), missing), np.nan), *reversed(chosen)], axis=1)
 
 
 def has_alarm(nights: list[dict[str, ColumnDrift]], level: float) -> dict[str, bool]:

@@ -3,9 +3,8 @@
 import pandas as pd
 
 from data_contracts.artifact import Artifact
-from models.bundle import RecurrentSettings
 from tasks.backtest.settings import BacktestPlan
-from tasks.modeling.candidate import Candidate, read_bundle
+from tasks.modeling.candidate import Candidate, trained_until
 from tasks.results.backtest import BacktestOutcome, Origin, OriginList
 from tasks.results.steps import ValidatedTable
 from tasks.scoring import score_backtest
@@ -73,13 +72,6 @@ def conclude(
         sentence=f"{len(origins):,} origins, {metric}: {best['model_name']} is best"
         + (f" with {best[metric]:.4g}" if best[metric] is not None else ""),
     )
-
-
-def trained_until(model: Candidate, store: Store) -> pd.Timestamp | None:
-    """Return the last target that a network was trained on, in UTC; None if it is not on record."""
-    settings = read_bundle(model, store).settings
-    until = settings.trained_until if isinstance(settings, RecurrentSettings) else None
-    return pd.Timestamp(until, tz="UTC") if until else None
 
 
 def _count_before(until: pd.Timestamp, origins: tuple[Origin, ...]) -> int:

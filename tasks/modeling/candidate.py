@@ -2,9 +2,11 @@
 
 from typing import Literal
 
+import pandas as pd
+
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
-from models.bundle import Bundle
+from models.bundle import Bundle, RecurrentSettings
 from models.golden import check_golden_forecast
 from tasks.storage.store import Store
 
@@ -58,3 +60,10 @@ def load_bundle(candidate: Candidate, store: Store) -> Bundle:
     bundle = read_bundle(candidate, store)
     check_golden_forecast(bundle)
     return bundle
+
+
+def trained_until(model: Candidate, store: Store) -> pd.Timestamp | None:
+    """Return the last target that a network was trained on, in UTC; None if it is not on record."""
+    settings = read_bundle(model, store).settings
+    until = settings.trained_until if isinstance(settings, RecurrentSettings) else None
+    return pd.Timestamp(until, tz="UTC") if until else None

@@ -7,7 +7,9 @@ from models.data.panel import InputSpec, Panel
 from models.drift.detection import ColumnDrift, has_alarm
 
 
-def newest_values(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec, steps: int) -> dict[str, np.ndarray]:
+def newest_values(
+    clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec, steps: int
+) -> tuple[dict[str, np.ndarray], pd.DatetimeIndex]:
     """Return the newest values of the target and of the numeric covariates.
 
     Args:
@@ -17,16 +19,17 @@ def newest_values(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec, st
         steps: Number of steps up to the cutoff.
 
     Returns:
-        Values by column, each (series, steps), NaN where nothing is known.
+        Values by column, each (series, steps), NaN where nothing is known, and the times of the steps (UTC).
     """
     panel = Panel.from_frame(clean, view)
-    series = np.arange(len(panel.ids))
-    position = panel.grid.get_loc(cutoff) - panel.first
+    series, last = np.arange(len(panel.ids)), int(panel.grid.get_indexer(pd.DatetimeIndex([cutoff]))[0])
+    position = last - panel.first
     offsets = np.arange(1 - steps, 1)
     tables = {"y": panel.y}
     tables |= {name: panel.observed[:, column] for column, name in enumerate(view.features.observed)}
     tables |= {name: panel.known[:, column] for column, name in enumerate(view.features.known_columns)}
-    return {name: panel.take(values, series, position, offsets) for name, values in tables.items()}
+    values = {name: panel.take(column, series, position, offsets) for name, column in tables.items()}
+    return values, panel.grid[last + 1 - steps : last + 1]
 
 
 def drift_table(nights: list[dict[str, ColumnDrift]], names: list[str], level: float) -> pd.DataFrame:

@@ -5,6 +5,7 @@ from datetime import datetime
 from data_contracts.artifact import Artifact
 from data_contracts.spec import Spec
 from tasks.engine.failure import StepFailure
+from tasks.modeling.candidate import Candidate
 from tasks.results.anomalies import AnomaliesResult
 from tasks.results.forecast import ForecastResult
 from tasks.results.steps import RunContext
@@ -15,7 +16,8 @@ class DriftSources(Spec):
     """What `watch_drift` compares.
 
     `cutoff` is the last observation that is known, `past` the forecasts of earlier nights, oldest first, `forecasted`
-    the one of this night, if it makes one, and `anomalies` the errors of the newest actuals.
+    the one of this night, if it makes one, and `anomalies` the errors of the newest actuals. `champion` is the model
+    that may have been trained on a change.
     """
 
     context: RunContext
@@ -24,6 +26,7 @@ class DriftSources(Spec):
     past: tuple[Published, ...] = ()
     forecasted: ForecastResult | None = None
     anomalies: AnomaliesResult | StepFailure | None = None
+    champion: Candidate | None = None
 
     def newest_forecasts(self, count: int) -> tuple[Artifact, ...]:
         """Return up to `count` forecast tables, the newest first."""

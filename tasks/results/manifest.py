@@ -97,6 +97,25 @@ def read_finished(store: Store, pipeline: str) -> list[dict[str, Any]]:
     return sorted(finished, key=lambda record: str(record.get("finished")), reverse=True)
 
 
+def read_newest_night(past: Sequence[Published], pipeline: str, store: Store) -> dict[str, Any]:
+    """Read the results of the night of the newest published vintage, as they are stored.
+
+    Args:
+        past: Published vintages, oldest first.
+        pipeline: The pipeline.
+        store: The store of its manifests.
+
+    Returns:
+        Results by step; empty without a vintage, or if its manifest is gone.
+    """
+    try:
+        run_ids = store.get(past[-1].file, ["run_id"])["run_id"] if past else []
+    except StoreDamaged:
+        return {}
+    record = store.read_json(manifest_uri(pipeline, str(run_ids[0]))) if len(run_ids) else None
+    return (record or {}).get("story") or {}
+
+
 def read_forecast_night(past: Sequence[Published], pipeline: str, store: Store) -> ForecastNight | None:
     """Read what the night of the newest published vintage has forecast, and from what.
 
@@ -108,13 +127,11 @@ def read_forecast_night(past: Sequence[Published], pipeline: str, store: Store) 
     Returns:
         Its tables, cutoff and model; None without a vintage, or if its manifest or its clean table is gone.
     """
+    results = read_newest_night(past, pipeline, store)
     try:
-        run_ids = store.get(past[-1].file, ["run_id"])["run_id"] if past else []
-        record = store.read_json(manifest_uri(pipeline, str(run_ids[0]))) if len(run_ids) else None
-        results = (record or {})["story"]
         forecasted = ForecastResult.model_validate(results["forecasted"])
         night = forecast_night(forecasted, ValidatedTable.model_validate(results["validated"]))
-    except (StoreDamaged, KeyError, TypeError, ValidationError):
+    except (KeyError, TypeError, ValidationError):
         return None
     return night if store.contains(night.clean) else None
 

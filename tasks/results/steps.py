@@ -151,16 +151,26 @@ class AccuracyResult(Spec):
         return self.summary
 
 
+class DriftEpisode(Spec):
+    """A period in which a column had drifted: its first and last observation. Later nights do not compare with it."""
+
+    column: str
+    first: datetime
+    last: datetime
+
+
 class DriftResult(Spec):
     """Result of `watch_drift`: a row per column, Evidently's page and record, and the share of drifted columns.
 
-    `scripts` are the files, of JavaScript and CSS, that the page shares with those of other nights.
+    `scripts` are the files, of JavaScript and CSS, that the page shares with those of other nights. `episodes` are the
+    periods that later nights leave out of their references.
     """
 
     table: Artifact
     page: Artifact
     record: Artifact
     scripts: tuple[Artifact, ...] = ()
+    episodes: tuple[DriftEpisode, ...] = ()
     share: float
     drifted: bool
     summary: str

@@ -11,11 +11,12 @@ import pytest
 
 from data_contracts.errors import NightcastError
 from models.data.panel import InputSpec
+from tasks import drift
 from tasks.drift import watch_drift
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputSpec
 from tasks.monitoring.settings import DriftSpec
 from tasks.results.drift import DriftSources
-from tasks.results.steps import DriftResult, RunContext
+from tasks.results.steps import DriftEpisode, DriftResult, RunContext
 from tasks.storage.layout import vintage_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
@@ -103,6 +104,22 @@ def test_target_has_its_name_of_the_source_in_page_and_sentence(
     assert "a&lt;b" in page
     assert '"column_name":"y"' not in page
     assert len(page) < 150_000
+
+
+def test_drift_goes_on_although_its_first_weeks_are_in_the_reference(
+    store: Store, run_context: Callable[..., RunContext], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame, start = clean(days=150), CUTOFF - pd.Timedelta(days=28)
+    size = frame["unique_id"].map({"a": 1.0, "b": 100.0})
+    frame["y"] += np.where(frame["ds"] > start, 0.1 * size, 0.0)
+    claim = store.put(frame, "clean")
+    sources = DriftSources(context=run_context("2024-04-29"), clean=claim, cutoff=CUTOFF.to_pydatetime())
+    since = DriftEpisode(column="y", first=start + pd.Timedelta(hours=1), last=CUTOFF - pd.Timedelta(days=1))
+    for before, drifted in (((), False), ((since,), True)):
+        monkeypatch.setattr(drift, "read_episodes", lambda *_, before=before: before)
+        done = watch_drift.fn(sources, setup_of(view_of()), DriftSpec(), store)
+        assert done.drifted == drifted
+    assert done.episodes == (DriftEpisode(column="y", first=since.first, last=CUTOFF),)
 
 
 def test_errors_and_forecasts_are_watched(store: Store, run_context: Callable[..., RunContext]) -> None:

@@ -13,6 +13,7 @@ from models.drift.detection import (
     compare_columns,
     compare_nights,
     has_alarm,
+    take_without,
 )
 
 DAY, WEEK = 24, 168
@@ -104,3 +105,23 @@ def test_alarm_needs_two_of_three_nights() -> None:
     for nights, expected in (((low, high, low), True), ((low, high, high), False), ((high, low, low), True)):
         assert has_alarm([{"y": night} for night in nights], 0.01) == {"y": expected}
     assert has_alarm([{"y": low}], 0.01) == {"y": False}
+
+
+def test_excluded_steps_are_replaced_by_an_older_season() -> None:
+    values, windows = np.arange(12.0)[None], DriftWindows(reference=4, current=2, block=2, season=2)
+    excluded = np.isin(np.arange(12), [7])
+    assert take_without(values, excluded, 12, windows).tolist() == [[4, 5, 8, 9, 10, 11]]
+    assert take_without(values, excluded, 10, windows).tolist() == [[2, 3, 4, 5, 8, 9]]
+    assert take_without(values, np.zeros(12, bool), 12, windows).tolist() == [[6, 7, 8, 9, 10, 11]]
+    all_but_the_first = np.arange(12) >= 2
+    np.testing.assert_equal(take_without(values, all_but_the_first, 12, windows), [[np.nan, np.nan, 0, 1, 10, 11]])
+
+
+def test_change_of_last_month_is_found_only_if_the_reference_leaves_it_out() -> None:
+    draw = np.random.default_rng(10)
+    values = 10 + draw.normal(size=(12, 16 * WEEK))
+    late = np.arange(16 * WEEK) >= 12 * WEEK  # half of the reference
+    moved = values + 0.5 * late
+    assert not has_alarm(compare_nights({"y": moved}, WINDOWS), 0.01)["y"]
+    assert has_alarm(compare_nights({"y": moved}, WINDOWS, {"y": late}), 0.01)["y"]
+    assert not has_alarm(compare_nights({"y": values}, WINDOWS, {"y": late}), 0.01)["y"]

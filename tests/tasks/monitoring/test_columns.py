@@ -10,9 +10,10 @@ from tests.tasks.drift_panels import CUTOFF, clean, noise, view_of
 
 def test_newest_values_end_at_the_cutoff() -> None:
     frame = clean(days=2, calm=noise)
-    values = newest_values(frame, CUTOFF - pd.Timedelta(hours=3), view_of("calm"), 5)
+    values, times = newest_values(frame, CUTOFF - pd.Timedelta(hours=3), view_of("calm"), 5)
     assert {name: table.shape for name, table in values.items()} == {"y": (2, 5), "calm": (2, 5)}
     assert values["y"][1].tolist() == frame["y"].iloc[-8:-3].tolist()
+    assert times.tolist() == frame["ds"].iloc[-8:-3].tolist()
 
 
 def test_most_significant_column_comes_first() -> None:
