@@ -12,22 +12,9 @@ from tasks.modeling.actuals import ActualsIndex
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.group_scores import ScoreSpec, SeriesScales, score_models
 from tasks.modeling.loss_sums import LossSums
+from tasks.modeling.segments import segments_of
 from tasks.results.backtest import BacktestScores
 from tasks.storage.store import Store
-
-
-def segments_of(clean: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return the last value of each static column of each series, indexed by unique_id.
-
-    Args:
-        clean: The clean table.
-        columns: The static columns.
-
-    Returns:
-        A row per series.
-    """
-    series = clean.groupby("unique_id", observed=True)
-    return series[list(columns)].last() if columns else pd.DataFrame(index=pd.Index(clean["unique_id"].unique()))
 
 
 @step

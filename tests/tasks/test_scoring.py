@@ -1,6 +1,5 @@
 """Forecasts meet the actuals of now, table by table, and are scored together."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from data_contracts.errors import NightcastError
 from models import metrics
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.group_scores import ScoreSpec
-from tasks.scoring import score_backtest, segments_of
+from tasks.scoring import score_backtest
 
 SPEC = ScoreSpec(season=24, reference="naive")
 
@@ -58,9 +57,3 @@ def test_forecasts_of_the_future_have_no_scores_yet(prepared: Any, forecast_setu
     stored = store.put(table, "rolling_forecasts")
     with pytest.raises(NightcastError, match=r"no forecast from 2024-04-06 .* has an actual yet. Give an earlier --to"):
         score_backtest.fn((stored,), prepared.clean, datetime(2024, 4, 6, tzinfo=UTC), SPEC, forecast_setup, store)
-
-
-def test_segment_of_a_series_is_its_last_value(waves: Callable[..., pd.DataFrame]) -> None:
-    clean = waves(1).assign(town=lambda frame: np.where(frame["unique_id"] == "a", "Bonn", "Kiel"))
-    assert segments_of(clean, ("town",))["town"].to_dict() == {"a": "Bonn", "b": "Kiel"}
-    assert segments_of(clean, ()).shape == (2, 0)

@@ -60,6 +60,18 @@ def test_records_of_earlier_releases_and_of_persons_have_no_numbers(store: Store
     ]
 
 
+def test_decision_of_a_night_with_gates_has_its_measures(store: Store) -> None:
+    segment = {"by": "town", "name": "Bonn", "loss": 1.5, "champion_loss": 1.2, "p_value": 0.01, "level": 0.02}
+    coverage = {"share": 0.9, "inside": 0.84, "error": 0.06}
+    decide(store, 0)
+    decide(store, 1, segment=segment | {"champion_loss": 0.0, "failing": 1, "compared": 4})
+    tonight = decide(store, 2, segment=segment | {"failing": 1, "compared": 4}, coverage=coverage)
+    rows = list_decisions(night(2), tonight, store)
+    assert [row[7:] for row in rows] == [
+        ("town Bonn", pytest.approx(0.25), 0.84, 0.9), ("town Bonn", None, None, None), ("", None, None, None),
+    ]  # fmt: skip
+
+
 def test_later_nights_do_not_count_and_the_list_ends(store: Store) -> None:
     results = [decide(store, day) for day in range(MAX_DECISIONS + 4)]
     rows = list_decisions(night(MAX_DECISIONS + 1), results[MAX_DECISIONS + 1], store)
