@@ -4,7 +4,7 @@ import pandas as pd
 
 from tasks.modeling.scores import losses_of_groups
 
-SERIES = "series"
+SERIES, SEGMENT = "series", "segment"
 LEVELS = ("by", "segment", "cutoff")
 
 
@@ -32,11 +32,12 @@ def losses_by_segment(table: pd.DataFrame, metric: str, segments: pd.DataFrame) 
             value, or if no two do: its segments are those of all rows, or of single series.
 
     Returns:
-        Losses, indexed by LEVELS: `by` is series or the name of a column. The mean over the origins is the score of the
-        segment. NaN if a forecast is not finite; a segment in which the metric is undefined is absent.
+        Losses, indexed by LEVELS: `by` is series, or segment and the name of a column. The mean over the origins is the
+        score of the segment. NaN if a forecast is not finite; a segment in which the metric is undefined is absent.
     """
     names, count = table["unique_id"], table["unique_id"].nunique()
-    groups = {SERIES: names} | {column: names.map(segments[column]).astype(str) for column in segments.columns}
+    groups = {SERIES: names}
+    groups |= {f"{SEGMENT} {column}": names.map(segments[column]).astype(str) for column in segments.columns}
     parts = {
         by: losses_of_groups(table, metric, group)
         for by, group in groups.items()

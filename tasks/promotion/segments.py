@@ -22,8 +22,8 @@ TOO_MUCH_WORSE = (
 class SegmentComparison(Spec):
     """The segment in which a challenger compares worst, with both losses, and in how many segments it fails.
 
-    `by` is series or the name of a column, `name` the series or the value. `p_value` and `level` are those of the test
-    that the challenger is not worse there.
+    `by` is series, or segment and the name of a column, `name` the series or the value. `p_value` and `level` are those
+    of the test that the challenger is not worse there.
     """
 
     by: str
@@ -43,7 +43,7 @@ class SegmentComparison(Spec):
     @property
     def label(self) -> str:
         """The segment for a sentence: series 'JFK', or town 'Bonn'."""
-        return f"{self.by} {self.name!r}"
+        return f"{self.by.removeprefix('segment ')} {self.name!r}"
 
 
 def compare_segments(

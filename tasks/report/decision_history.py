@@ -67,7 +67,7 @@ def _row(record: dict[str, Any]) -> DecisionRow:
         p_value=_number(record.get("p_value")),
         level=_number(record.get("level")),
         outcome="changed by hand" if record.get("manual") else decided,
-        segment=f"{segment['by']} {segment['name']}" if segment else "",
+        segment=f"{segment['by']} {segment['name']}".removeprefix("segment ") if segment else "",
         increase=loss / champion_loss - 1 if loss is not None and champion_loss else None,
         coverage=_number(coverage.get("inside")),
         expected=_number(coverage.get("share")),

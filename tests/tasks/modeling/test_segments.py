@@ -37,8 +37,8 @@ def test_mean_over_the_origins_is_the_score_of_the_segment(metric: str) -> None:
     means = losses.groupby(level=["by", "segment"]).mean().to_dict()
     kiel = table["unique_id"] == "c"
     expected = {("series", name): score_forecasts(rows)[metric] for name, rows in table.groupby("unique_id")}
-    expected |= {("town", "Bonn"): score_forecasts(table[~kiel])[metric]}
-    expected |= {("town", "Kiel"): score_forecasts(table[kiel])[metric]}
+    expected |= {("segment town", "Bonn"): score_forecasts(table[~kiel])[metric]}
+    expected |= {("segment town", "Kiel"): score_forecasts(table[kiel])[metric]}
     assert means == {segment: pytest.approx(value) for segment, value in expected.items()}
 
 

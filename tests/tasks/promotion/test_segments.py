@@ -82,7 +82,14 @@ def test_champion_without_an_error_has_no_share() -> None:
 
 def test_reason_has_both_losses_and_what_to_do() -> None:
     worst = SegmentComparison(
-        by="town", name="Bonn", loss=2.1, champion_loss=1.05, p_value=0.00012, level=0.0125, failing=2, compared=12
+        by="segment town",
+        name="Bonn",
+        loss=2.1,
+        champion_loss=1.05,
+        p_value=0.00012,
+        level=0.0125,
+        failing=2,
+        compared=12,
     )
     assert describe_segment_fault("new", "old v3", worst, 0.25) == (
         "new is worse by more than 25% in 2 of 12 segments, most in town 'Bonn': 2.1 against 1.05 of old v3 "

@@ -61,7 +61,7 @@ def test_records_of_earlier_releases_and_of_persons_have_no_numbers(store: Store
 
 
 def test_decision_of_a_night_with_gates_has_its_measures(store: Store) -> None:
-    segment = {"by": "town", "name": "Bonn", "loss": 1.5, "champion_loss": 1.2, "p_value": 0.01, "level": 0.02}
+    segment = {"by": "segment town", "name": "Bonn", "loss": 1.5, "champion_loss": 1.2, "p_value": 0.01, "level": 0.02}
     coverage = {"share": 0.9, "inside": 0.84, "error": 0.06}
     decide(store, 0)
     decide(store, 1, segment=segment | {"champion_loss": 0.0, "failing": 1, "compared": 4})
