@@ -9,6 +9,7 @@ from tasks.results.steps import RegistrationResult, RunContext
 from tasks.storage.store import Store
 
 MAX_DECISIONS = 14
+GATE_FIELDS = ("segment", "increase", "coverage", "expected")
 
 
 class DecisionRow(NamedTuple):
@@ -51,6 +52,13 @@ def list_decisions(context: RunContext, registered: object, store: Store) -> tup
         if len(records) == MAX_DECISIONS:
             break
     return tuple(_row(record) for record in records if record.get("as_of"))
+
+
+def to_records(rows: tuple[DecisionRow, ...]) -> tuple[dict[str, str | float | None], ...]:
+    """Return the decisions as records of JSON values; a measure of a gate that was off on all nights is left out."""
+    off = {name for name in GATE_FIELDS if not any(getattr(row, name) not in ("", None) for row in rows)}
+    records = (row._asdict() | {"as_of": row.as_of.isoformat()} for row in rows)
+    return tuple({name: value for name, value in record.items() if name not in off} for record in records)
 
 
 def _row(record: dict[str, Any]) -> DecisionRow:
