@@ -138,6 +138,27 @@ def coverage(y: ArrayLike, low: ArrayLike, high: ArrayLike) -> float:
     return _mean(inside[~np.isnan(actual + below + above)])
 
 
+def coverage_error(y: ArrayLike, low: ArrayLike, high: ArrayLike, share: float) -> float:
+    """Compute how far the coverage of intervals is from the share that they promise; pairs without one are skipped.
+
+    Args:
+        y: Targets, (n,).
+        low: Lower ends, (n,).
+        high: Upper ends, (n,).
+        share: Promised coverage, between 0 and 1.
+
+    Returns:
+        0 if P(low < y < high) <= share <= P(low <= y <= high), else the distance to the nearer of the two, 0 to 1. Ends
+        of intervals of counts are counts too, so that no single share can be expected; of other targets both are equal.
+        NaN without a pair.
+    """
+    actual, below, above = (np.asarray(values, dtype=float) for values in (y, low, high))
+    known = ~np.isnan(actual + below + above)
+    within = _mean(((actual >= below) & (actual <= above))[known])
+    strictly = _mean(((actual > below) & (actual < above))[known])
+    return max(share - within, strictly - share, 0.0) if known.any() else float("nan")
+
+
 def _power_of_two(values: np.ndarray) -> float:
     """Return a unit in which the squares of `values` do not overflow; 1 unless they would."""
     largest = float(np.abs(values).max(initial=0.0))

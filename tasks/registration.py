@@ -13,8 +13,10 @@ from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin, read_models
+from tasks.modeling.segments import segments_of
 from tasks.promotion.decision import PromotionDecision, PromotionSpec
 from tasks.promotion.evidence import list_recorded_gains
+from tasks.promotion.gates import GateEvidence, collect_evidence
 from tasks.promotion.night import NightDecision, decide_night
 from tasks.registry import champions
 from tasks.registry.aliases import follow_challenger, follow_decision
@@ -34,8 +36,8 @@ TORN_DECISION = (
 class RegistrationSpec(Spec):
     """Settings of a registration: the promotion test, the metric, and where MLflow is. A dry run has no `tracking`.
 
-    The other fields are for MLflow and change no decision: `revision` is the Git commit of the pipeline file, `dataset`
-    the clean table of the night.
+    `dataset` is the clean table of the night, `segments` are its columns that group series, for the gate of segments.
+    The other fields are for MLflow and change no decision: `revision` is the Git commit of the pipeline file.
     """
 
     promotion: PromotionSpec
@@ -44,6 +46,7 @@ class RegistrationSpec(Spec):
     serving: ServingSettings = ServingSettings()
     revision: str = ""
     dataset: Artifact | None = None
+    segments: tuple[str, ...] = ()
 
     def on(self, clean: Artifact) -> "RegistrationSpec":
         """Return these settings for a night with this clean table."""
@@ -63,7 +66,8 @@ def registration_cache_key(
     models = [result.candidate for result in trained]
     torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
     earlier = list_recorded_gains(context.pipeline, context.as_of, incumbent, gate.evaluation.metric, store)
-    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external, torn, earlier
+    grouped = (gate.dataset, gate.segments) if gate.promotion.max_segment_increase is not None else None
+    return evaluated, models, incumbent, context, gate.promotion, gate.evaluation, external, torn, earlier, grouped
 
 
 @step(cache_key=registration_cache_key)
@@ -94,12 +98,9 @@ def register(
     Raises:
         RegistryUnreachable: If MLflow does not answer, or refuses a call for another reason than an unknown version.
     """
-    metric = gate.evaluation.metric
-    losses = losses_by_origin(read_models(evaluated.backtest, store), metric)
     champion = next(iter(evaluated.with_role("champion")), None)
     challengers = {model.label: model for model in evaluated.with_role("challenger")}
-    nights = list_recorded_gains(context.pipeline, context.as_of, champion, metric, store)
-    night = decide_night(losses, evaluated, gate.promotion, metric, nights)
+    losses, night = _decide(evaluated, context, gate, store)
     torn = champions.unreadable_decisions(context.pipeline, context.as_of, store)
     if torn and not incumbent:
         unknown = PromotionDecision(winner=None, reason=f"no model is promoted: {torn[-1]} {TORN_DECISION}")
@@ -130,13 +131,29 @@ def register(
     )
 
 
+def _decide(
+    evaluated: EvaluationResult, context: RunContext, gate: RegistrationSpec, store: Store
+) -> tuple[pd.DataFrame, NightDecision]:
+    """Read the backtest; return the losses by origin, and the decision of the night."""
+    metric, spec, evidence = gate.evaluation.metric, gate.promotion, GateEvidence({}, {})
+    champion = next(iter(evaluated.with_role("champion")), None)
+    compared = {model.label for model in (*evaluated.with_role("champion"), *evaluated.with_role("challenger"))}
+    segments = pd.DataFrame()
+    if spec.max_segment_increase is not None and gate.dataset and gate.segments:
+        segments = segments_of(store.get(gate.dataset, ["unique_id", *gate.segments]), gate.segments)
+    models = collect_evidence(read_models(evaluated.backtest, store), evidence, spec, metric, segments, compared)
+    losses = losses_by_origin(models, metric)
+    nights = list_recorded_gains(context.pipeline, context.as_of, champion, metric, store)
+    return losses, decide_night(losses, evaluated, spec, metric, nights, evidence)
+
+
 def _tag_decision(registry: ModelRegistry, versions: dict[str, str], decision: PromotionDecision) -> None:
     """Write the decision to the versions of this night's challengers: its numbers to the one that was compared."""
     for label, version in versions.items():
         tags = {"outcome": "promoted" if label == decision.winner else "not promoted", "reason": decision.reason}
         if label == decision.best:
-            numbers = decision.model_dump(include={"gain", "p_value", "level"})
-            tags |= {name: f"{number:.6g}" for name, number in numbers.items() if number is not None}
+            known = {name: value for name, value in decision.numbers.items() if value is not None}
+            tags |= {name: value if isinstance(value, str) else f"{value:.6g}" for name, value in known.items()}
         registry.tag_version(version, {f"nightcast.decision.{name}": text for name, text in tags.items()})
 
 
@@ -212,7 +229,7 @@ def _decision_record(
         "previous": current_champion.model_dump(mode="json") if current_champion else None,
         "moved": night.promotion.winner is not None,
         "reason": reason,
-        **night.promotion.model_dump(include={"best", "gain", "p_value", "level"}),
+        **night.promotion.record,
         "gains": night.gains.model_dump(mode="json") if night.gains else None,
         "scores": evaluated.scores.model_dump(mode="json"),
     }

@@ -4,6 +4,7 @@ from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import render
 from tasks.report.assemble import collect_report_data, leaderboard
+from tasks.report.decision_history import to_records
 from tasks.report.forecast_image import render_forecast_image
 from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults
@@ -26,6 +27,6 @@ def report(results: RunResults, setup: ForecastSetup, about: PageContext, store:
         picture=store.put_at(image, "picture", f"{folder}/forecast.svg") if image else None,
         verdict=data.verdict,
         lines=data.lines,
-        decisions=tuple(row._asdict() | {"as_of": row.as_of.isoformat()} for row in data.decisions),
+        decisions=to_records(data.decisions),
         leaderboard=tuple(rows.astype(object).where(rows.notna(), None).to_dict("records")),
     )

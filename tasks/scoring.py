@@ -9,25 +9,13 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from tasks.engine.step import step
 from tasks.modeling.actuals import ActualsIndex
+from tasks.modeling.calendar_groups import CalendarGroups
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.group_scores import ScoreSpec, SeriesScales, score_models
 from tasks.modeling.loss_sums import LossSums
+from tasks.modeling.segments import segments_of
 from tasks.results.backtest import BacktestScores
 from tasks.storage.store import Store
-
-
-def segments_of(clean: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
-    """Return the last value of each static column of each series, indexed by unique_id.
-
-    Args:
-        clean: The clean table.
-        columns: The static columns.
-
-    Returns:
-        A row per series.
-    """
-    series = clean.groupby("unique_id", observed=True)
-    return series[list(columns)].last() if columns else pd.DataFrame(index=pd.Index(clean["unique_id"].unique()))
 
 
 @step
@@ -46,7 +34,7 @@ def score_backtest(
         clean: The clean table with the actuals.
         first: The cutoff of the first origin: scales are of the history up to it.
         spec: Season of the scales, reference of OWA, weights of the series.
-        setup: The static columns of the pipeline.
+        setup: The columns that group series, the frequency and the time zone of the pipeline.
         store: The store that holds the tables and takes the results.
 
     Returns:
@@ -55,8 +43,8 @@ def score_backtest(
     Raises:
         NightcastError: If no forecast has an actual.
     """
-    static = setup.view.features.static
-    frame = store.get(clean, list(dict.fromkeys(("unique_id", "ds", "y", *static))))
+    grouping, calendar = setup.segment_columns, CalendarGroups(setup.view.freq, setup.view.zone)
+    frame = store.get(clean, list(dict.fromkeys(("unique_id", "ds", "y", *grouping))))
     actuals, models = ActualsIndex(frame), dict[str, LossSums]()
 
     def parts() -> Iterator[pd.DataFrame]:
@@ -65,12 +53,12 @@ def score_backtest(
                 table = group.to_pandas()
                 table["y"] = actuals.lookup(table["unique_id"], table["ds"])
                 for label, rows in table.groupby("model_name", sort=False):
-                    models.setdefault(str(label), LossSums()).add(rows)
+                    models.setdefault(str(label), LossSums(calendar)).add(rows)
                 yield table
 
     stored = store.put_parts(parts(), "rolling_forecasts")
     scales = SeriesScales.before(frame, pd.Timestamp(first), spec.season)
-    scores = score_models(models, segments_of(frame, static), scales, spec)
+    scores = score_models(models, segments_of(frame, grouping), scales, spec)
     overall = scores[scores["by"] == "overall"].drop(columns=["by", "group"])
     if not overall["rows"].sum():
         raise NightcastError(

@@ -24,6 +24,7 @@ def registration_spec(
         tracking=tracking,
         serving=ServingSettings.of(spec.forecast_setup),
         revision=git_revision(argument, settings.pipelines) if tracking else "",
+        segments=spec.forecast_setup.segment_columns,
     )
 
 

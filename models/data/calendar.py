@@ -79,6 +79,21 @@ def default_calendar_features(freq: str) -> tuple[str, ...]:
     )
 
 
+def local_times(times: pd.DatetimeIndex, freq: str, zone: str) -> pd.DatetimeIndex:
+    """Convert times from UTC to the wall clock of a time zone.
+
+    Args:
+        times: UTC. Dates (calendar steps at midnight UTC) are not converted.
+        freq: Step of the series, a pandas frequency.
+        zone: IANA time zone.
+
+    Returns:
+        The times in the zone; dates in UTC.
+    """
+    dates = is_calendar_step(freq) and (times == times.normalize()).all()
+    return times if dates else times.tz_convert(zone)
+
+
 def wall_clock_steps(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarray:
     """Number the steps since 1970 on the wall clock of a time zone: modulo a day, a number is an hour of the day.
 
@@ -90,8 +105,7 @@ def wall_clock_steps(times: pd.DatetimeIndex, freq: str, zone: str) -> np.ndarra
     Returns:
         (steps,) int64.
     """
-    dates = is_calendar_step(freq) and (times == times.normalize()).all()
-    local = (times if dates else times.tz_convert(zone)).tz_localize(None).as_unit("us")
+    local = local_times(times, freq, zone).tz_localize(None).as_unit("us")
     offset = pd.tseries.frequencies.to_offset(freq)
     if isinstance(offset, pd.offsets.Tick):
         return np.asarray(local.asi8 // round(pd.Timedelta(offset).total_seconds() * 1e6))
@@ -122,8 +136,7 @@ def calendar_features(times: pd.DatetimeIndex, words: tuple[str, ...], freq: str
     Raises:
         SpecError: No holiday calendar is known for that country.
     """
-    dates = is_calendar_step(freq) and (times == times.normalize()).all()
-    local = times if dates else times.tz_convert(zone)
+    local = local_times(times, freq, zone)
     columns: list[np.ndarray] = []
     for word in words:
         if word.startswith("holidays:"):

@@ -63,3 +63,8 @@ class ForecastSetup(Spec):
     id_columns: tuple[str, ...] = ()
     target: str = ""
     closed: ClosedSetting = "auto"
+
+    @property
+    def segment_columns(self) -> tuple[str, ...]:
+        """The columns whose values group series: static columns, and those that together name a series."""
+        return tuple(dict.fromkeys((*self.view.features.static, *self.id_columns)))

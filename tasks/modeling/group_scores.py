@@ -1,9 +1,10 @@
-"""Scores of groups of rows from their sums: overall, by series, step, origin or the value of a static column.
+"""Scores of groups of rows from their sums: overall, by series, segment, step, origin, hour, day of the week or month.
 
 Errors in units of the source, and shares, are of all rows of a group together. Errors that are divided by a number of
 the series are means over the series; a series without that number is left out of them, and counted.
 """
 
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -11,6 +12,7 @@ import pandas as pd
 
 from data_contracts.spec import Spec
 from models import metrics
+from tasks.modeling.calendar_groups import group_text
 from tasks.modeling.loss_sums import LossSums, central_intervals
 from tasks.modeling.scores import MIN_SCALE, quantile_levels
 
@@ -78,7 +80,7 @@ def score_groups(sums: pd.DataFrame, key: str | None, scales: SeriesScales, weig
     pinballs = total[[name for name in names if name.startswith("pinball_")]]
     scored = (sums["rows"] > 0).groupby(groups).sum()
     scores = pd.DataFrame({
-        "group": [_to_text(value) for value in total.index],
+        "group": [group_text(key or "", value) for value in total.index],
         "rows": total["rows"].astype("int64"), "series": scored.astype("int64"),
         "mae": total["absolute"] / rows, "rmse": np.sqrt(total["squared"] / rows), "bias": total["error"] / rows,
         "wape": total["absolute"] / size, "smape": total["percentage"] / rows,
@@ -118,38 +120,44 @@ def _scores_of_series(sums: pd.DataFrame, scales: SeriesScales) -> dict[str, pd.
     }
 
 
-def _to_text(group: object) -> str:
-    return group.isoformat() if isinstance(group, pd.Timestamp) else str(group)
-
-
 def score_models(
     models: dict[str, LossSums], segments: pd.DataFrame, scales: SeriesScales, spec: ScoreSpec
 ) -> pd.DataFrame:
-    """Score every model overall, by segment, step, origin and series.
+    """Score every model overall, by segment, step, calendar group, origin, month of the origin, and series.
 
     Args:
         models: The sums of each model, by label.
-        segments: The static columns, indexed by unique_id; no columns if the pipeline has none.
+        segments: The columns that group series, indexed by unique_id; no columns if the pipeline has none.
         scales: The divisors of each series.
         spec: Season, reference and weights.
 
     Returns:
-        model_name, by (overall, `segment` and the name of a static column, step, origin or series), group, and the
-        scores of `score_groups` with OWA against the reference.
+        model_name, by (overall, `segment` and the name of a column, step, origin or series; of sums with calendar
+        groups also hour, dayofweek and month), group, and the scores of `score_groups` with OWA against the reference.
     """
-    tables = []
-    for label, sums in models.items():
-        of_series = sums.by_series
-        groups: list[tuple[str, pd.DataFrame, str | None]] = [("overall", of_series, None)]
-        for column in segments.columns:
-            values = of_series["unique_id"].map(segments[column]).astype(str)
-            groups.append((f"segment {column}", of_series.assign(segment=values), "segment"))
-        groups += [("step", sums.by("step"), "step"), ("origin", sums.by("origin"), "as_of")]
-        groups.append(("series", of_series.assign(series=of_series["unique_id"]), "series"))
-        for by, table, key in groups:
-            scored = score_groups(table, key, scales, spec.weights)
-            tables.append(scored.assign(model_name=label, by=by))
+    tables = [
+        score_groups(table, key, scales, spec.weights).assign(model_name=label, by=by)
+        for label, sums in models.items()
+        for by, table, key in _groups_of(sums, segments)
+    ]
     return _with_owa(pd.concat(tables, ignore_index=True), spec.reference)
+
+
+def _groups_of(sums: LossSums, segments: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame, str | None]]:
+    """Yield each way to group the forecasts of a model: its name, the sums, and the column of the groups."""
+    of_series = sums.by_series
+    yield "overall", of_series, None
+    for column in segments.columns:
+        values = of_series["unique_id"].map(segments[column]).astype(str)
+        yield f"segment {column}", of_series.assign(segment=values), "segment"
+    yield "step", sums.by("step"), "step"
+    if sums.calendar:
+        for name in sums.calendar.names:
+            yield name, sums.by(name), name
+    yield "origin", sums.by("origin"), "as_of"
+    if sums.calendar:
+        yield "month", sums.by_month, "month"
+    yield "series", of_series.assign(series=of_series["unique_id"]), "series"
 
 
 def _with_owa(scores: pd.DataFrame, reference: str) -> pd.DataFrame:

@@ -1,6 +1,6 @@
 """Losses of a forecast table, added up so that a table of any length is scored one part at a time.
 
-rows of a part ──row losses──> sums by (series, step) and by (series, origin) ──> scores of any group of them
+rows of a part ──row losses──> sums by (series, step), (series, hour), (series, origin) … ──> scores of any group
 """
 
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from models import metrics
+from tasks.modeling.calendar_groups import CalendarGroups
 from tasks.modeling.scores import quantile_columns, quantile_name
 
 SUMS = ("rows", "error", "absolute", "squared", "percentage", "size")
@@ -71,27 +72,42 @@ def row_losses(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 class LossSums:
-    """The sums of one model, by series and step and by series and origin."""
+    """The sums of one model, by series and step, series and origin, and series and calendar group."""
 
-    def __init__(self) -> None:
-        self._parts: dict[str, list[pd.DataFrame]] = {name: [] for name in KEYS}
+    def __init__(self, calendar: CalendarGroups | None = None) -> None:
+        """Start without rows.
+
+        Args:
+            calendar: The calendar groups of the forecasts; None for none.
+        """
+        self.calendar = calendar
+        self.keys = KEYS | {name: ["unique_id", name] for name in (calendar.names if calendar else ())}
+        self._parts: dict[str, list[pd.DataFrame]] = {name: [] for name in self.keys}
 
     def add(self, frame: pd.DataFrame) -> None:
         """Add the rows of a part.
 
         Args:
-            frame: A forecast table with unique_id, step, as_of (of the origin), y, y_hat and quantiles.
+            frame: A forecast table with unique_id, ds, step, as_of (of the origin), y, y_hat and quantiles.
         """
         losses = row_losses(frame)
-        for name, keys in KEYS.items():
-            self._parts[name].append(_sum_by(pd.concat([frame[keys], losses], axis=1), keys))
+        grouped = frame.assign(**self.calendar.columns(frame["ds"])) if self.calendar else frame
+        for name, keys in self.keys.items():
+            self._parts[name].append(_sum_by(pd.concat([grouped[keys], losses], axis=1), keys))
 
     def by(self, name: str) -> pd.DataFrame:
-        """Return the sums by series and `name`, which is step or origin: unique_id, the key and the sums."""
-        keys = KEYS[name]
+        """Return the sums by series and `name`, one of `keys`: unique_id, the key and the sums."""
+        keys = self.keys[name]
         merged = _sum_by(pd.concat(self._parts[name], ignore_index=True), keys)
         self._parts[name] = [merged]
         return merged
+
+    @property
+    def by_month(self) -> pd.DataFrame:
+        """The sums by series and month of the origin; without calendar groups there is nothing to call a month."""
+        table = self.by("origin")
+        months = self.calendar.months(table.pop("as_of")) if self.calendar else pd.Series("", table.index)
+        return _sum_by(table.assign(month=months), ["unique_id", "month"])
 
     @property
     def by_series(self) -> pd.DataFrame:

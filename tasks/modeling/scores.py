@@ -152,16 +152,34 @@ def read_models(backtest: Artifact, store: Store) -> Iterator[tuple[str, pd.Data
 
 def _losses_of(table: pd.DataFrame, metric: str) -> pd.Series:
     """Return the loss of one model at each origin; NaN if a forecast of the origin is not finite."""
-    rows = table.dropna(subset=["y", "scale"] if metric == "mase" else ["y"])
+    return losses_of_groups(table, metric, pd.Series(0, index=table.index)).droplevel(0)
+
+
+def losses_of_groups(table: pd.DataFrame, metric: str, groups: pd.Series) -> pd.Series:
+    """Split the score of one model in each group of rows over the origins, as `losses_by_origin` does it for all rows.
+
+    Args:
+        table: Rows of one model of a backtest.
+        metric: mase, wql or mae.
+        groups: The group of each row, with the index of `table`; all rows of a series are in one group.
+
+    Returns:
+        Losses, indexed by group and cutoff; NaN if a forecast is not finite. A group in which no row defines the metric
+        is absent.
+    """
+    is_scored = table[["y", "scale"] if metric == "mase" else ["y"]].notna().all(axis=1)
+    rows, group = table[is_scored], groups[is_scored]
     error = (rows["y"] - rows["y_hat"]).abs()
     if metric == "mase":
         series_rows = rows.groupby("unique_id")["y"].transform("size")
-        loss = error / rows["scale"] / series_rows / rows["unique_id"].nunique()
+        loss = error / rows["scale"] / series_rows / rows["unique_id"].groupby(group).transform("nunique")
     elif metric == "wql":
         levels = quantile_columns(rows)
         losses = [metrics.pinball(rows["y"].to_numpy(), rows[name].to_numpy(), at) for name, at in levels.items()]
-        loss = pd.Series(2 * np.mean(losses, axis=0), index=rows.index) / rows["y"].abs().sum()
+        size = rows["y"].abs().groupby(group).transform("sum")
+        loss = pd.Series(2 * np.mean(losses, axis=0), index=rows.index) / size
     else:
-        loss = error / len(rows)
-    by_origin = (loss * rows["cutoff"].nunique()).groupby(rows["cutoff"])
+        loss = error / group.groupby(group).transform("size")
+    origins = rows["cutoff"].groupby(group).transform("nunique")
+    by_origin = (loss * origins).groupby([group, rows["cutoff"]])
     return by_origin.sum().mask(by_origin.count() < by_origin.size())

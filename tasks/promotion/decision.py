@@ -5,6 +5,7 @@ finite, at any origin, disqualifies a model: a mean over the other origins would
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,6 +14,8 @@ from pydantic import Field, PositiveInt
 from data_contracts.spec import SettingsSpec, Spec
 from models.predictive_accuracy import equal_accuracy_p_value
 from tasks.promotion.evidence import Evidence, join_gains, relative_gains
+from tasks.promotion.intervals import IntervalCoverage
+from tasks.promotion.segments import SegmentComparison
 
 NO_EVIDENCE = Evidence()
 NO_CHAMPION = "there was no champion"  # part of the reason of a first promotion
@@ -24,6 +27,10 @@ class PromotionSpec(SettingsSpec):
     `shadow_nights` is the number of nights, the last included, in which a challenger of this name must have been
     compared with the champion before it may be promoted.
 
+    `max_segment_increase` is the share of the champion's loss by which the loss of a segment may be higher,
+    `max_coverage_error` how far the coverage of the outer interval may be off, as a share of the actuals. Both gates
+    are off by default: only the owner knows which segments and intervals matter.
+
     The level of one test is `significance` divided by `nights` and by the number of challengers with a finite loss
     (Bonferroni), because the best of several equal models, and the best of several nights, often wins by chance.
     """
@@ -32,6 +39,16 @@ class PromotionSpec(SettingsSpec):
     significance: float = Field(0.05, gt=0, le=1)
     nights: PositiveInt = Field(30, le=10_000)
     shadow_nights: PositiveInt = Field(1, le=112)
+    max_segment_increase: float | None = Field(
+        None, ge=0,
+        description="share of the champion's loss by which any series, or all series with a static value, may be "
+        "significantly worse; by default not checked",
+    )  # fmt: skip
+    max_coverage_error: float | None = Field(
+        None, ge=0, lt=1,
+        description="how far the coverage of the outer interval may be off, such as 0.1 for 10 points, unless the "
+        "champion's is as far off; by default not checked",
+    )  # fmt: skip
 
     def level(self, challengers: int) -> float:
         """Return the level of the test of one night with this many challengers."""
@@ -42,7 +59,9 @@ class PromotionDecision(Spec):
     """The label of the challenger that is promoted, if any, and the reason of the decision.
 
     `best` is the challenger with the lowest loss, `gain` how far its loss is below the champion's as a share of that,
-    `p_value` and `level` are those of the test; None if nothing was compared.
+    `p_value` and `level` are those of the test; None if nothing was compared. `segment` is the one in which `best`
+    compares worst, `coverage` that of its interval, `champion_coverage` that of the champion or, without one, of the
+    best baseline; None if the gate is off or has nothing to compare.
     """
 
     winner: str | None
@@ -51,6 +70,30 @@ class PromotionDecision(Spec):
     gain: float | None = None
     p_value: float | None = None
     level: float | None = None
+    segment: SegmentComparison | None = None
+    coverage: IntervalCoverage | None = None
+    champion_coverage: IntervalCoverage | None = None
+
+    @property
+    def numbers(self) -> dict[str, str | float | None]:
+        """The numbers of the test and of the gates by name, for tags; None where nothing was compared."""
+        segment, coverage = self.segment, self.coverage
+        gates: dict[str, str | float | None] = {}
+        if segment:
+            gates |= {
+                "segment": segment.label,
+                "segment_increase": segment.increase,
+                "segment_p_value": segment.p_value,
+            }
+        if coverage:
+            gates |= {"coverage": coverage.inside, "coverage_error": coverage.error}
+        return {"gain": self.gain, "p_value": self.p_value, "level": self.level} | gates
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """The fields that the decision record keeps; those of a gate only if it has measured something."""
+        gates = self.model_dump(include={"segment", "coverage", "champion_coverage"}, exclude_none=True)
+        return self.model_dump(include={"best", "gain", "p_value", "level"}) | gates
 
 
 def nonfinite_origin(losses: pd.Series) -> str | None:

@@ -1,5 +1,6 @@
 """What one night decides: whether a challenger is promoted, and whether a baseline forecasts for the champion."""
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.spec import Spec
@@ -7,6 +8,7 @@ from tasks.modeling.candidate import Candidate
 from tasks.promotion.baseline_fallback import choose_baseline
 from tasks.promotion.decision import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
 from tasks.promotion.evidence import Evidence, RecordedGains
+from tasks.promotion.gates import GateEvidence, check_gates
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.forecast import Fallback
 
@@ -25,6 +27,7 @@ def decide_night(
     spec: PromotionSpec,
     metric: str,
     nights: tuple[RecordedGains, ...] = (),
+    gates: GateEvidence | None = None,
 ) -> NightDecision:
     """Compare the challengers with the champion, and the champion with the baselines.
 
@@ -34,6 +37,7 @@ def decide_night(
         spec: Settings of the promotion test.
         metric: Name of the losses.
         nights: What earlier nights have recorded against the same champion, the latest first.
+        gates: What the gates of `spec` compare; None checks none.
 
     Returns:
         The decision. Gains and fallback need a champion that was compared. A challenger that is promoted forecasts: it
@@ -41,6 +45,8 @@ def decide_night(
     """
     champion = evaluated.with_role("champion")[:1]
     promotion = _decide(losses, evaluated, champion, spec, nights)
+    if gates:
+        promotion = check_gates(promotion, _find_reference(losses, evaluated), gates, spec, evaluated.lead)
     if not champion:
         return NightDecision(promotion=promotion)
     gains = RecordedGains.of_night(losses, metric, champion[0], evaluated.with_role("challenger"))
@@ -52,6 +58,25 @@ def decide_night(
     if fallback:
         gains = gains.model_copy(update={"baseline": fallback.candidate.name})
     return NightDecision(promotion=promotion, gains=gains, fallback=fallback)
+
+
+def _find_reference(losses: pd.DataFrame, evaluated: EvaluationResult) -> str | None:
+    """Return the label of the model that forecasts if no challenger is promoted, and that gates compare with.
+
+    It is the champion or, without a champion that was made for this setup, the best baseline. None for a champion whose
+    forecasts are not finite.
+    """
+    champion = next(iter(evaluated.with_role("champion")), None)
+    if champion or any(
+        model.cause == "not finite" and model.candidate.role == "champion" for model in evaluated.excluded
+    ):
+        return champion.label if champion else None
+    means = {
+        model.label: float(losses[model.label].mean())
+        for model in evaluated.with_role("baseline")
+        if model.label in losses and np.isfinite(losses[model.label]).all()
+    }
+    return min(means, key=lambda label: means[label], default=None)
 
 
 def _decide(

@@ -14,6 +14,7 @@ import pytest
 from tasks.promotion.baseline_fallback import choose_baseline
 from tasks.promotion.decision import PromotionSpec, decide_promotion
 from tasks.promotion.evidence import Evidence, RecordedGains, earlier_gains
+from tasks.promotion.segments import compare_segments
 from tests.tasks.promotion.candidates import candidate
 
 pytestmark = pytest.mark.benchmark
@@ -55,6 +56,29 @@ def test_promotions(capsys: pytest.CaptureFixture[str]) -> None:
             real = [first_promotion(s, origins, correlation, shared, 0.05, NIGHTS) or NIGHTS + 1 for s in range(SEEDS)]
             found = [f"{np.mean(np.array(real) <= night):10.1%}" for night in (3, 14, 30)]
             print(f"{origins:7} {correlation:12} {shared:7} {np.mean(luck):9.1%} {' '.join(found)}", flush=True)
+
+
+def by_segment(losses: np.ndarray) -> pd.Series:
+    """Losses of series, (series, origins), as the gate reads them."""
+    levels = [["series"], [f"s{number:04}" for number in range(len(losses))], range(losses.shape[1])]
+    return pd.Series(losses.ravel(), pd.MultiIndex.from_product(levels, names=["by", "segment", "cutoff"]))
+
+
+def test_segments(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("\nnights on which max_segment_increase (25 %) fails a challenger: equal, or worse in one series (sd .3)")
+        print("series  origins  correlation   equal     +30 %     +50 %    +100 %")
+        for series, origins, correlation in ((27, 28, 0.0), (27, 28, 0.5), (300, 28, 0.0), (27, 112, 0.3)):
+            shares = []
+            for increase, limit in ((0.0, 0.0), (0.3, 0.25), (0.5, 0.25), (1.0, 0.25)):
+                draw, failed = np.random.default_rng(0), 0
+                for _ in range(SEEDS):
+                    gains = 0.3 * np.stack([correlated(draw, origins, correlation) for _ in range(series)])
+                    gains[0] += increase
+                    worst = compare_segments(by_segment(1 + gains), by_segment(np.ones_like(gains)), limit)
+                    failed += worst is not None and worst.failing > 0
+                shares.append(f"{failed / SEEDS:9.1%}")
+            print(f"{series:6} {origins:8} {correlation:12} {' '.join(shares)}", flush=True)
 
 
 def test_fallbacks(capsys: pytest.CaptureFixture[str]) -> None:

@@ -129,3 +129,11 @@ def test_squares_of_huge_errors_do_not_overflow() -> None:
     assert metrics.rmse([0, 0], [3e300, 4e300]) == pytest.approx(12.5**0.5 * 1e300)
     assert metrics.rmse([0, 0], [3, 4]) == float(np.sqrt(12.5))
     assert not np.isfinite(metrics.rmse([0], [np.inf]))
+
+
+def test_coverage_error_of_counts_is_zero_if_the_share_lies_between_both_coverages() -> None:
+    assert metrics.coverage_error([0, 0, 1, 1, 2], [0] * 5, [2] * 5, 0.9) == 0.0  # 40 % strictly inside, 100 % inside
+    assert metrics.coverage_error([0, 0, 1, 1, 2], [-1] * 5, [3] * 5, 0.9) == pytest.approx(0.1)
+    assert metrics.coverage_error([1, 2, 3, 9], [0.5] * 4, [4.5] * 4, 0.9) == pytest.approx(0.15)
+    assert metrics.coverage_error([1, np.nan], [0, 0], [2, np.nan], 0.5) == 0.5
+    assert np.isnan(metrics.coverage_error([np.nan], [0], [2], 0.5))

@@ -5,17 +5,20 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
+from models.data.windows import WindowSpec
 from models.diagnostics.measurements import Memory
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.promotion.decision import PromotionSpec
-from tasks.registration import RegistrationSpec, register
+from tasks.registration import RegistrationSpec, register, registration_cache_key
 from tasks.registry import champions
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.results.steps import RegistrationResult, RunContext, TrainingResult
+from tasks.windowing import cut_windows
 
 Model = Callable[..., Candidate]
 MakeContext = Callable[..., RunContext]
@@ -265,3 +268,69 @@ def test_decision_is_on_every_version_of_the_night(
     assert 0 < float(near[f"{prefix}gain"]) <= 1
     assert float(near[f"{prefix}p_value"]) < float(near[f"{prefix}level"])
     assert f"{prefix}p_value" not in far
+
+
+def test_gates_are_on_record_and_in_the_tags(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any, tracking: TrackingSettings
+) -> None:
+    old, new = model("old", BAD, "champion", "7"), model("near", GOOD, kind="seasonal_mean")
+    done = run_registration(
+        run_context("2024-03-11", "gates"), (new,), old, max_segment_increase=0.25, max_coverage_error=0.9
+    )
+    assert done.moved
+    entry = json.loads((Path(prepared.store.root) / done.decision.uri).read_text(encoding="utf-8"))
+    assert (entry["segment"]["by"], entry["segment"]["failing"], entry["segment"]["compared"]) == ("series", 0, 2)
+    assert entry["segment"]["loss"] < entry["segment"]["champion_loss"]
+    assert entry["coverage"]["share"] == entry["champion_coverage"]["share"] == 0.8
+    version = ModelRegistry(tracking, "gates").client.get_model_version("gates", "1")
+    tags = {name.removeprefix("nightcast.decision."): value for name, value in version.tags.items()}
+    assert tags["segment"] == f"series {entry['segment']['name']!r}"
+    assert float(tags["coverage"]) == pytest.approx(entry["coverage"]["inside"])
+    assert {"segment_increase", "segment_p_value", "coverage_error"} <= tags.keys()
+
+
+def test_challenger_that_fails_a_gate_is_not_promoted(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any
+) -> None:
+    old, new = model("old", BAD, "champion", "7"), model("near", GOOD, kind="seasonal_mean")
+    context = run_context("2024-03-11", "narrow")
+    assert run_registration(run_context("2024-03-11", "free"), (new,), old).moved
+    done = run_registration(context, (new,), old, max_coverage_error=0.0)
+    entry = json.loads((Path(prepared.store.root) / done.decision.uri).read_text(encoding="utf-8"))
+    worse = entry["coverage"]["error"] > max(0.0, entry["champion_coverage"]["error"])
+    assert done.moved != worse
+    assert ("not promoted: the interval of near promises 80%" in done.reason) == worse
+
+
+def test_record_without_gates_is_that_of_earlier_releases(
+    run_registration: Register, model: Model, run_context: MakeContext, prepared: Any
+) -> None:
+    old = model("gru", GOOD, "champion", "7")
+    done = run_registration(run_context("2024-03-11", "plain"), (model("lstm", BAD),), old)
+    entry = json.loads((Path(prepared.store.root) / done.decision.uri).read_text(encoding="utf-8"))
+    assert entry.keys() == {
+        "as_of", "best", "champion", "gain", "gains", "level", "moved", "p_value", "pipeline", "previous", "reason",
+        "run_id", "scores",
+    }  # fmt: skip
+
+
+def test_segments_are_values_of_the_columns_of_the_clean_table(
+    model: Model, run_context: MakeContext, prepared: Any, forecast_setup: ForecastSetup
+) -> None:
+    clean = prepared.store.get(prepared.clean)
+    more = pd.concat([clean, clean[clean["unique_id"] == "a"].assign(unique_id="c")], ignore_index=True)
+    more["town"] = more["unique_id"].map({"a": "Bonn", "b": "Kiel", "c": "Bonn"})
+    table, spec = prepared.store.put(more, "clean"), WindowSpec(horizon=3, validation="2d", test="3d")
+    evaluation = forecast_setup.evaluation
+    windows = cut_windows.fn(table, prepared.cutoff, forecast_setup.view, spec, evaluation, prepared.store)
+    models = (model("old", BAD, "champion", "7"), model("near", GOOD, kind="seasonal_mean"))
+    evaluated = evaluate.fn(table, windows, models, forecast_setup, prepared.store)
+    gate = RegistrationSpec(
+        promotion=PromotionSpec(max_segment_increase=0.0), evaluation=evaluation, tracking=None, segments=("town",)
+    ).on(table)
+    context = run_context("2024-03-11", "towns")
+    done = register.fn(evaluated, (), models[0], context, gate, prepared.store)
+    entry = json.loads((Path(prepared.store.root) / done.decision.uri).read_text(encoding="utf-8"))
+    assert entry["segment"]["compared"] == 5  # three series and two towns
+    key = registration_cache_key(evaluated, (), models[0], context, gate, prepared.store)
+    assert key != registration_cache_key(evaluated, (), models[0], context, gate.on(prepared.clean), prepared.store)

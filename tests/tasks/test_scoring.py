@@ -1,6 +1,5 @@
 """Forecasts meet the actuals of now, table by table, and are scored together."""
 
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +11,7 @@ from data_contracts.errors import NightcastError
 from models import metrics
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.group_scores import ScoreSpec
-from tasks.scoring import score_backtest, segments_of
+from tasks.scoring import score_backtest
 
 SPEC = ScoreSpec(season=24, reference="naive")
 
@@ -45,9 +44,25 @@ def test_scores_of_all_tables_together(prepared: Any, forecast_setup: ForecastSe
     before = clean[clean["ds"] <= first]
     scales = [metrics.mase_scale(before.loc[before["unique_id"] == name, "y"], 24) for name in "ab"]
     assert overall.loc["gru", "mase"] == pytest.approx(np.mean([2.0 / scale for scale in scales]))
-    assert set(scores["by"]) == {"overall", "step", "origin", "series"}
+    assert set(scores["by"]) == {"overall", "step", "hour", "dayofweek", "origin", "month", "series"}
     assert [row["model_name"] for row in scored.overall] == ["gru", "naive"]
     assert scored.sentence == "18 forecasts of 2 models scored"
+
+
+def test_columns_that_name_a_series_are_segments(prepared: Any, forecast_setup: ForecastSetup) -> None:
+    store, clean = prepared.store, prepared.store.get(prepared.clean)
+    ids = clean["unique_id"].map({"a": "north", "b": "south"})
+    table, setup = (
+        store.put(clean.assign(shop=ids), "clean"),
+        forecast_setup.model_copy(update={"id_columns": ("shop",)}),
+    )
+    stored = store.put(forecasts_at(8, 1.0, clean), "rolling_forecasts")
+    scored = score_backtest.fn((stored,), table, datetime(2024, 3, 7, 23, tzinfo=UTC), SPEC, setup, store)
+    scores = store.get(scored.scores).set_index(["by", "group"])
+    assert scores.loc["segment shop", "mae"].to_dict() == {"north": pytest.approx(1.0), "south": pytest.approx(1.0)}
+    assert scores.loc["hour", "rows"].to_dict() == {"0": 2, "1": 2, "2": 2}
+    assert scores.loc["dayofweek", "rows"].to_dict() == {"Friday": 6}
+    assert scores.loc["month", "rows"].to_dict() == {"2024-03": 6}
 
 
 def test_forecasts_of_the_future_have_no_scores_yet(prepared: Any, forecast_setup: ForecastSetup) -> None:
@@ -58,9 +73,3 @@ def test_forecasts_of_the_future_have_no_scores_yet(prepared: Any, forecast_setu
     stored = store.put(table, "rolling_forecasts")
     with pytest.raises(NightcastError, match=r"no forecast from 2024-04-06 .* has an actual yet. Give an earlier --to"):
         score_backtest.fn((stored,), prepared.clean, datetime(2024, 4, 6, tzinfo=UTC), SPEC, forecast_setup, store)
-
-
-def test_segment_of_a_series_is_its_last_value(waves: Callable[..., pd.DataFrame]) -> None:
-    clean = waves(1).assign(town=lambda frame: np.where(frame["unique_id"] == "a", "Bonn", "Kiel"))
-    assert segments_of(clean, ("town",))["town"].to_dict() == {"a": "Bonn", "b": "Kiel"}
-    assert segments_of(clean, ()).shape == (2, 0)

@@ -53,11 +53,15 @@ def test_tables_are_printed_and_written(home):
     assert (facts["origins"], facts["series"], facts["known"]) == (3, 2, {"current": 3})
     assert facts["leaderboard"][0]["rows"] == 3 * 2 * 12
     assert sorted(path.name for path in (home / "out").iterdir()) == [
-        "forecasts.parquet", "scores-by-origin.csv", "scores-by-overall.csv", "scores-by-segment-town.csv",
-        "scores-by-series.csv", "scores-by-step.csv", "scores.parquet",
+        "forecasts.parquet", "scores-by-dayofweek.csv", "scores-by-hour.csv", "scores-by-month.csv",
+        "scores-by-origin.csv", "scores-by-overall.csv", "scores-by-segment-town.csv", "scores-by-series.csv",
+        "scores-by-step.csv", "scores.parquet",
     ]  # fmt: skip
     towns = pd.read_csv(home / "out" / "scores-by-segment-town.csv")
     assert set(towns["group"]) == {"Bonn", "Kiel"}
+    hours = pd.read_csv(home / "out" / "scores-by-hour.csv")
+    assert hours.groupby("model_name")["rows"].sum().unique() == [3 * 2 * 12]
+    assert {"left_out", "left_out_mase"} <= set(hours.columns)
     forecasts = pd.read_parquet(home / "out" / "forecasts.parquet")
     errors = (forecasts["y"] - forecasts["y_hat"]).abs().groupby(forecasts["model_name"]).mean()
     printed = {row["model_name"]: row["mae"] for row in facts["leaderboard"]}

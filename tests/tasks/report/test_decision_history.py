@@ -9,7 +9,7 @@ import pytest
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champions import record_decision
-from tasks.report.decision_history import MAX_DECISIONS, DecisionRow, list_decisions
+from tasks.report.decision_history import MAX_DECISIONS, DecisionRow, list_decisions, to_records
 from tasks.results.steps import RegistrationResult, RunContext
 from tasks.storage.store import Store
 
@@ -58,6 +58,31 @@ def test_records_of_earlier_releases_and_of_persons_have_no_numbers(store: Store
         ("", "changed by hand"),
         ("", "stays"),
     ]
+
+
+def test_decision_of_a_night_with_gates_has_its_measures(store: Store) -> None:
+    segment = {"by": "segment town", "name": "Bonn", "loss": 1.5, "champion_loss": 1.2, "p_value": 0.01, "level": 0.02}
+    coverage = {"share": 0.9, "inside": 0.84, "error": 0.06}
+    decide(store, 0)
+    decide(store, 1, segment=segment | {"champion_loss": 0.0, "failing": 1, "compared": 4})
+    tonight = decide(store, 2, segment=segment | {"failing": 1, "compared": 4}, coverage=coverage)
+    rows = list_decisions(night(2), tonight, store)
+    assert [row[7:] for row in rows] == [
+        ("town Bonn", pytest.approx(0.25), 0.84, 0.9), ("town Bonn", None, None, None), ("", None, None, None),
+    ]  # fmt: skip
+
+
+def test_records_have_the_measures_of_the_gates_that_were_on() -> None:
+    row = DecisionRow(START, "gru-8 v2", "lstm", 0.031, 0.04, 0.0017, "stays")
+    plain = {
+        "as_of": "2024-03-01T00:00:00+00:00", "champion": "gru-8 v2", "challenger": "lstm", "gain": 0.031,
+        "p_value": 0.04, "level": 0.0017, "outcome": "stays",
+    }  # fmt: skip
+    assert to_records((row,)) == (plain,)
+    covered = row._replace(coverage=0.0, expected=0.9)
+    assert to_records((covered, row)) == (
+        plain | {"coverage": 0.0, "expected": 0.9}, plain | {"coverage": None, "expected": None},
+    )  # fmt: skip
 
 
 def test_later_nights_do_not_count_and_the_list_ends(store: Store) -> None:

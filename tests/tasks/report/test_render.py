@@ -336,6 +336,21 @@ def test_decisions_of_the_last_nights_are_listed_with_their_numbers() -> None:
     assert "Decisions of the last" not in render_page(report_data(decisions=(tonight,)))
 
 
+def test_measures_of_gates_are_listed_where_a_gate_was_on() -> None:
+    tonight = DecisionRow(
+        datetime(2024, 3, 2, tzinfo=UTC), "lstm v2", "gru", 0.0312, 0.0004, 0.0017, "stays", "origin <JFK>", 0.5, 0.842,
+        0.9,
+    )  # fmt: skip
+    before = DecisionRow(datetime(2024, 3, 1, tzinfo=UTC), "lstm v2", "", None, None, None, "stays")
+    text = " ".join(render_page(report_data(decisions=(tonight, before))).split())
+    assert "<th>Worst segment</th>" in text
+    assert '<bdi>origin &lt;JFK&gt;</bdi></td> <td class="n">+50.0 %</td> <td class="n">84.2 %</td>' in text
+    assert '<td class="n">90 %</td> <td>stays</td>' in text
+    plain = render_page(report_data(decisions=(before, before)))
+    assert "Worst segment" not in plain
+    assert 'n">Expected' not in plain
+
+
 def test_errors_and_coverage_by_step_are_drawn() -> None:
     steps = pd.DataFrame(
         {"step": [1, 2, 3], "rows": [10, 10, 8], "mae": [1.0, 1.5, 2.5], "bias": [0.1, -0.2, 0.3],
