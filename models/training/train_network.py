@@ -23,7 +23,7 @@ from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
-from models.training.precision import resolve_precision
+from models.training.precision import training_precision
 from models.training.recipe import Recipe
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
 
@@ -67,7 +67,7 @@ def train_network(
     collate = _collate_on(device, collator, panel, stds)
 
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
-        spec = training.model_copy(update={"seed": training.seed + number})
+        spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
         with reproducible(spec.seed, training.threads, device):
             network = RecurrentNetwork(recipe.model, shape)
             if initial:
@@ -75,7 +75,7 @@ def train_network(
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    precision = resolve_precision(training.precision, device)
+    precision = training_precision(training, recipe.model, device)
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]

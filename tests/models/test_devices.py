@@ -19,7 +19,7 @@ from models.devices import (
 )
 from models.networks.architecture import RecurrentSpec
 from models.restore import restore_collator, restore_network
-from models.training.precision import autocast, supports_bfloat16
+from models.training.precision import autocast, supports_bfloat16, training_precision
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
@@ -58,6 +58,25 @@ def test_products_have_the_precision_of_the_spec(precision, inside: torch.dtype)
 def test_auto_is_bfloat16_if_the_machine_multiplies_it() -> None:
     with autocast("auto", CPU):
         assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == supports_bfloat16(CPU)
+
+
+@pytest.mark.parametrize(
+    ("cell", "bidirectional", "precision", "expected"),
+    [
+        ("rnn", True, "auto", "float32"),
+        ("rnn", True, "bfloat16", "bfloat16"),
+        ("rnn", False, "auto", "bfloat16"),
+        ("lstm", True, "auto", "bfloat16"),
+    ],
+)
+def test_auto_trains_a_bidirectional_rnn_on_cuda_in_float32(
+    monkeypatch: pytest.MonkeyPatch, cell, bidirectional: bool, precision, expected: str
+) -> None:
+    monkeypatch.setattr("models.training.precision.supports_bfloat16", lambda _: True)
+    model = RecurrentSpec(cell=cell, bidirectional=bidirectional)
+    training = TrainingSpec(precision=precision)
+    assert training_precision(training, model, CUDA) == expected
+    assert training_precision(training, model, CPU) == "bfloat16"
 
 
 def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, WindowIndex]) -> None:
