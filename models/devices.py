@@ -1,11 +1,14 @@
 """Choose the device of training, and make it deterministic: the same seed gives the same bytes."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 import torch
 
-from data_contracts.errors import SpecError
+from data_contracts.errors import SpecError, TrainingFailed
+
+T = TypeVar("T")
 
 
 class NoSuchDevice(SpecError):
@@ -19,12 +22,73 @@ class NoSuchDevice(SpecError):
         )
 
 
+class DeviceMemoryFull(TrainingFailed):
+    """A network did not fit the memory of the CUDA device while it was trained."""
+
+    def __init__(self, model: str, device: torch.device) -> None:
+        super().__init__(
+            model,
+            f"the memory of the CUDA device is full ({_describe_memory(device)})",
+            "Lower hidden, training.batch_size or windowing.lookback, stop other work on the device, or train on the "
+            "CPU with `device: cpu`.",
+        )
+
+
 def resolve_device(name: str) -> torch.device:
     """Return the device of that name; `auto` is CUDA if it is available. Raises NoSuchDevice."""
     available = torch.cuda.is_available()
     if name == "cuda" and not available:
         raise NoSuchDevice(name)
     return torch.device("cuda" if available and name != "cpu" else "cpu")
+
+
+def run_on_device(device: torch.device, model: str, work: Callable[[], T]) -> T:
+    """Run work on a device, and free the memory there that it leaves unused.
+
+    Args:
+        device: Where the work allocates memory.
+        model: Name of the network, for the error.
+        work: Allocates, computes, and returns what is on the CPU.
+
+    Returns:
+        The result of the work.
+
+    Raises:
+        DeviceMemoryFull: The work needs more memory than is free on a CUDA device.
+        RuntimeError: The work raised it for another reason.
+    """
+    try:
+        return work()
+    except RuntimeError as error:
+        if not is_device_memory_full(error, device):
+            raise
+    finally:
+        _free_cached_memory(device)
+    # not raised in the handler: the error of CUDA refers to the tensors that filled the memory
+    raise DeviceMemoryFull(model, device)
+
+
+def is_device_memory_full(error: BaseException, device: torch.device) -> bool:
+    """Return whether an error of CUDA, or of a library on it, means that `device` has no memory left."""
+    if device.type != "cuda" or not isinstance(error, RuntimeError):
+        return False
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or "out of memory" in text or "_status_alloc_failed" in text
+
+
+def _free_cached_memory(device: torch.device) -> None:
+    """Return the memory of deleted tensors to a CUDA device; PyTorch would keep it until the process ends."""
+    if device.type == "cuda":
+        with contextlib.suppress(RuntimeError):  # the error that ended the work says more
+            torch.cuda.empty_cache()
+
+
+def _describe_memory(device: torch.device) -> str:
+    try:
+        free, total = (size / 2**30 for size in torch.cuda.mem_get_info(device))
+        return f"{torch.cuda.get_device_name(device)}, {total:.1f} GiB, of which {free:.1f} are free without it"
+    except RuntimeError:
+        return "other processes leave too little of it for CUDA to start"
 
 
 @contextlib.contextmanager

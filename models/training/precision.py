@@ -10,7 +10,8 @@ from typing import Literal
 
 import torch
 
-from models.training.training_spec import Precision
+from models.networks.architecture import RecurrentSpec
+from models.training.training_spec import Precision, TrainingSpec
 
 
 def supports_bfloat16(device: torch.device) -> bool:
@@ -31,3 +32,17 @@ def resolve_precision(precision: Precision, device: torch.device) -> Literal["fl
 def autocast(precision: Precision, device: torch.device) -> contextlib.AbstractContextManager[object]:
     """Return a context in which torch computes matrix products in the given precision."""
     return torch.autocast(device.type, torch.bfloat16, enabled=resolve_precision(precision, device) == "bfloat16")
+
+
+def training_precision(
+    training: TrainingSpec, model: RecurrentSpec, device: torch.device
+) -> Literal["float32", "bfloat16"]:
+    """Return the precision that a network is trained in.
+
+    `auto` is float32 for a bidirectional rnn on CUDA. On an H100 (PyTorch 2.11), bfloat16 made the validation loss of
+    one with two layers 9 to 21 % larger in each of eight trainings. Other cells, and an rnn in one direction, lost
+    nothing.
+    """
+    if training.precision == "auto" and device.type == "cuda" and model.cell == "rnn" and model.bidirectional:
+        return "float32"
+    return resolve_precision(training.precision, device)

@@ -1,6 +1,7 @@
 """Train a network and bundle it: fit the normalisation, train the members, then calibrate on the validation part."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 import torch
@@ -16,13 +17,13 @@ from models.data.imputation import Filling
 from models.data.panel import Panel
 from models.data.scaling import Scaling, error_weights, series_std
 from models.data.windows import WindowIndex, WindowRanges
-from models.devices import reproducible, resolve_device
+from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
 from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
-from models.training.fit import EpochReport, TrainingHistory, WindowSplit, fit
-from models.training.precision import resolve_precision
+from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
+from models.training.precision import training_precision
 from models.training.recipe import Recipe
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
 
@@ -48,6 +49,7 @@ def train_network(
 
     Raises:
         TrainingFailed: The loss is not finite.
+        DeviceMemoryFull: The network does not fit the memory of the CUDA device.
         NoSuchDevice: The device of the recipe is not available.
         SpecError: The head is negative_binomial and the series are not counts.
     """
@@ -62,24 +64,24 @@ def train_network(
     collator = merge_vocabulary(initial, collator) if initial else collator
     shape = _network_shape(recipe, collator, panel)
     stds = series_std(panel, windows.train)
+    collate = _collate_on(device, collator, panel, stds)
 
-    def collate(series: np.ndarray, position: np.ndarray) -> Batch:
-        arrays = collator.collate(panel, series, position)
-        weights = error_weights(arrays.scale, series, stds)
-        return Batch.from_arrays(arrays, torch.from_numpy(weights).float()).to(device)
-
-    trained_on = device.type, resolve_precision(training.precision, device)
-    settings = _bundle_settings(recipe, shape, collator, panel.whole, trained_on, trained_until)
-    tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
-    histories = []
-    for member in range(training.members):
-        member_spec = training.model_copy(update={"seed": training.seed + member})
-        with reproducible(member_spec.seed, training.threads, device):
+    def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
+        spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
+        with reproducible(spec.seed, training.threads, device):
             network = RecurrentNetwork(recipe.model, shape)
             if initial:
-                load_weights(network, initial, member)
-            histories.append(fit(network.to(device), collate, windows, member_spec, on_epoch, warm=initial is not None))
-        tensors |= _member_tensors(network, member)
+                load_weights(network, initial, number)
+            history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
+        return _member_tensors(network.cpu(), number), history
+
+    precision = training_precision(training, recipe.model, device)
+    settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
+    tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
+    trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
+    histories = [history for _, history in trained]
+    for weights, _ in trained:
+        tensors |= weights
     with reproducible(training.seed, training.threads, device):
         if recipe.model.blend:
             tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
@@ -88,9 +90,20 @@ def train_network(
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
 
 
+def _collate_on(device: torch.device, collator: WindowCollator, panel: Panel, stds: np.ndarray) -> Collate:
+    """Return the function that builds a weighted batch of windows on the device."""
+
+    def collate(series: np.ndarray, position: np.ndarray) -> Batch:
+        arrays = collator.collate(panel, series, position)
+        weights = error_weights(arrays.scale, series, stds)
+        return Batch.from_arrays(arrays, torch.from_numpy(weights).float()).to(device)
+
+    return collate
+
+
 def _member_tensors(network: RecurrentNetwork, member: int) -> dict[str, np.ndarray]:
     weights = network.state_dict().items()
-    return {f"{tensor_prefix(member)}{name}": value.cpu().numpy() for name, value in weights}
+    return {f"{tensor_prefix(member)}{name}": value.numpy() for name, value in weights}
 
 
 def _note(reason: str, warm: bool, histories: Sequence[TrainingHistory]) -> str:

@@ -1,5 +1,7 @@
 """The device of training, its determinism, and the state that is restored afterwards."""
 
+import weakref
+
 import pytest
 import torch
 
@@ -7,15 +9,22 @@ from data_contracts.errors import SpecError
 from models.data.batches import Batch
 from models.data.panel import Panel
 from models.data.windows import WindowIndex
-from models.devices import NoSuchDevice, reproducible, resolve_device
+from models.devices import (
+    DeviceMemoryFull,
+    NoSuchDevice,
+    is_device_memory_full,
+    reproducible,
+    resolve_device,
+    run_on_device,
+)
 from models.networks.architecture import RecurrentSpec
 from models.restore import restore_collator, restore_network
-from models.training.precision import autocast, supports_bfloat16
+from models.training.precision import autocast, supports_bfloat16, training_precision
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
 
-CPU = torch.device("cpu")
+CPU, CUDA = torch.device("cpu"), torch.device("cuda")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 with_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no CUDA device")
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
@@ -51,6 +60,25 @@ def test_auto_is_bfloat16_if_the_machine_multiplies_it() -> None:
         assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == supports_bfloat16(CPU)
 
 
+@pytest.mark.parametrize(
+    ("cell", "bidirectional", "precision", "expected"),
+    [
+        ("rnn", True, "auto", "float32"),
+        ("rnn", True, "bfloat16", "bfloat16"),
+        ("rnn", False, "auto", "bfloat16"),
+        ("lstm", True, "auto", "bfloat16"),
+    ],
+)
+def test_auto_trains_a_bidirectional_rnn_on_cuda_in_float32(
+    monkeypatch: pytest.MonkeyPatch, cell, bidirectional: bool, precision, expected: str
+) -> None:
+    monkeypatch.setattr("models.training.precision.supports_bfloat16", lambda _: True)
+    model = RecurrentSpec(cell=cell, bidirectional=bidirectional)
+    training = TrainingSpec(precision=precision)
+    assert training_precision(training, model, CUDA) == expected
+    assert training_precision(training, model, CPU) == "bfloat16"
+
+
 def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, WindowIndex]) -> None:
     panel, index = waves
     training = TrainingSpec(max_epochs=1, windows_per_epoch=128, device="auto", precision="auto")
@@ -72,6 +100,74 @@ def test_random_state_is_fixed_inside_and_restored_outside() -> None:
     drawn.append(torch.rand(1))
     assert torch.equal(torch.cat(drawn), expected)
     assert torch.equal(*inside)
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."), True),
+        (RuntimeError("CUDA error: out of memory"), True),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), True),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_EXECUTION_FAILED"), False),
+        (ValueError("out of memory"), False),
+    ],
+)
+def test_full_device_memory_is_recognised(error: Exception, expected: bool) -> None:
+    assert is_device_memory_full(error, CUDA) == expected
+    assert not is_device_memory_full(error, CPU)
+
+
+def test_full_device_memory_fails_the_model_and_keeps_none_of_its_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**30, 2**33))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "card")
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    kept: list[weakref.ref[torch.Tensor]] = []
+
+    def fill() -> None:
+        tensor = torch.zeros(1)
+        kept.append(weakref.ref(tensor))
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    with pytest.raises(
+        DeviceMemoryFull, match=r"'gru-8' could not .*full \(card, 8.0 GiB, of which 1.0 are.*device: cpu"
+    ):
+        run_on_device(CUDA, "gru-8", fill)
+    assert kept[0]() is None
+
+
+def test_device_too_full_to_start_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeError("CUDA error: out of memory")
+
+    for name in ("mem_get_info", "empty_cache"):
+        monkeypatch.setattr(torch.cuda, name, refuse)
+    with pytest.raises(DeviceMemoryFull, match="too little of it for CUDA to start"):
+        run_on_device(CUDA, "gru-8", refuse)
+
+
+def test_other_errors_of_the_work_are_not_translated() -> None:
+    def fail() -> None:
+        raise RuntimeError("CUDA error: an illegal memory access was encountered")
+
+    with pytest.raises(RuntimeError, match="illegal memory access"):
+        run_on_device(CUDA, "gru-8", fail)
+
+
+@with_cuda
+def test_network_that_does_not_fit_the_device_fails_alone_and_leaves_it_free(waves: tuple[Panel, WindowIndex]) -> None:
+    panel, index = waves
+    training = TrainingSpec(max_epochs=1, windows_per_epoch=256, device="cuda")
+    small = Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
+    wide = small.model_copy(update={"model": SMALL.model_copy(update={"hidden": 4096})})
+    before = torch.cuda.memory_allocated()
+    torch.cuda.set_per_process_memory_fraction(2**28 / torch.cuda.mem_get_info()[1])  # 256 MiB
+    try:
+        with pytest.raises(DeviceMemoryFull, match=r"memory of the CUDA device is full \(.*GiB.*device: cpu"):
+            train_network(panel, index, wide)
+        train_network(panel, index, small)
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0)
+    assert torch.cuda.memory_allocated() - before < 2**27  # the workspaces of cuBLAS stay, 65 MiB on an H100
 
 
 @with_cuda
@@ -103,7 +199,7 @@ def test_cuda_and_cpu_forecast_the_same(waves: tuple[Panel, WindowIndex], cell) 
     bundle, _ = train_network(panel, index, recipe)
     network = restore_network(bundle)
     batch = Batch.from_arrays(restore_collator(bundle).collate(panel, *index.of("forecast")))
-    with torch.no_grad(), reproducible(0, 1, torch.device("cuda")):  # without TF32
+    with torch.no_grad(), reproducible(0, 1, CUDA):  # without TF32
         on_cpu = network.eval()(batch)
-        on_cuda = network.to("cuda")(batch.to(torch.device("cuda"))).cpu()
+        on_cuda = network.to("cuda")(batch.to(CUDA)).cpu()
     torch.testing.assert_close(on_cuda, on_cpu, rtol=0, atol=1e-5)
