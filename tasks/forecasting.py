@@ -33,6 +33,7 @@ from tasks.storage.store import Store
 log = logging.getLogger("nightcast")
 
 NO_CHAMPION_FORECAST = "the champion can't forecast"
+NO_COVARIATES = "its known covariates end before the horizon does"
 MOVED_ON = -1  # in place of the number of a model
 
 
@@ -200,7 +201,10 @@ def forecast(
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
     reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
     models = _models(fallbacks, reason, frame, windows, setup, store)
-    served = serve_forecasts(models, frame, rows, _distrusted(options, frame, rows, setup), setup, store)
+    uncovered = forecasts.rows_without_covariates(frame, rows, setup.view)
+    rows = pd.concat([rows, uncovered], ignore_index=True) if len(uncovered) else rows
+    distrusted = dict.fromkeys(uncovered["unique_id"], NO_COVARIATES) | _distrusted(options, frame, rows, setup)
+    served = serve_forecasts(models, frame, rows, distrusted, setup, store)
     served = _complete(served, rows, options, setup, store)
     main = _main_model(served, fallbacks)
     table = _label_rows(served, fallbacks, main, context)

@@ -74,6 +74,28 @@ def recalibrated_table(
     return _to_table(predicted, panel, rows, bundle.levels), fitted
 
 
+def rows_without_covariates(clean: pd.DataFrame, rows: pd.DataFrame, view: InputSpec) -> pd.DataFrame:
+    """List the series that have no window because their known covariates end before the horizon does.
+
+    Args:
+        clean: The clean table.
+        rows: (unique_id, cutoff) of the windows of a night.
+        view: Known covariates and lookback.
+
+    Returns:
+        (unique_id, cutoff) of each series that has its known covariates at the cutoff, so that it has not ended, and
+        an observation in the lookback before it.
+    """
+    cutoff, known = rows["cutoff"].max(), list(view.features.known_columns)
+    if not known or rows.empty:
+        return rows.iloc[:0]
+    others = clean[~clean["unique_id"].isin(rows["unique_id"].unique()) & (clean["ds"] <= cutoff)]
+    goes_on = others.loc[(others["ds"] == cutoff) & others[known].notna().all(axis=1), "unique_id"]
+    newest = others[others["unique_id"].isin(goes_on)].groupby("unique_id", observed=True).tail(view.lookback)
+    names = sorted(newest.loc[newest["y"].notna(), "unique_id"].unique())
+    return pd.DataFrame({"unique_id": names, "cutoff": cutoff}).astype(rows.dtypes.to_dict())
+
+
 def _to_table(predicted: np.ndarray, panel: Panel, rows: pd.DataFrame, levels: tuple[float, ...]) -> pd.DataFrame:
     """Return the forecast table of quantiles (n, H, Q)."""
     count, horizon, _ = predicted.shape

@@ -78,6 +78,7 @@ def _data_warnings(results: RunResults) -> list[str]:
     if findings := len(validated.findings):
         warnings.append(f"{findings} finding{_plural(findings)} in the data, listed under data health")
     silent = {*validated.health.ended, *(forecasted.left_out if forecasted else ())}
+    silent -= {name for part in (forecasted.fallbacks if forecasted else ()) for name in part.series}
     if silent:
         warnings.append(
             f"{len(silent)} series ended or lack future covariates and were not forecast: {first_names(silent)}"

@@ -13,11 +13,13 @@ import pytest
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NoChampion, StoreDamaged
+from models.data.features import FeatureSpec
+from models.data.windows import WindowSpec
 from tasks.engine.failure import StepFailure
 from tasks.evaluation import evaluate
 from tasks.forecasting import fallback_order, forecast
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
 from tasks.modeling.forecasts import recalibrated_table
 from tasks.modeling.series import ExtremeValue
 from tasks.results.run import forecast_options
@@ -29,7 +31,9 @@ from tasks.results.steps import (
     RegistrationResult,
     RunContext,
 )
+from tasks.storage.store import Store
 from tasks.storage.vintages import Published
+from tasks.windowing import cut_windows
 
 Model = Callable[..., Candidate]
 MakeContext = Callable[..., RunContext]
@@ -248,6 +252,33 @@ def test_series_with_an_extreme_value_in_its_lookback_is_forecast_by_a_baseline(
     if by != "gru":
         reason = table.loc[table["unique_id"] == "b", "degraded_reason"].iloc[0]
         assert reason == "sold is 1e+300 at 2024-03-10 23:00 UTC, too large to compute with"
+
+
+def test_series_whose_known_covariates_end_early_is_forecast_by_a_baseline_that_reads_none(
+    store: Store, waves: Any, forecast_setup: ForecastSetup, run_context: MakeContext
+) -> None:
+    view = forecast_setup.view.model_copy(update={"features": FeatureSpec(known=("price",))})
+    past = waves(days=11).assign(price=1.0)
+    cutoff = pd.Timestamp("2024-03-10 23:00", tz="UTC")
+    past.loc[past["ds"] > cutoff, "y"] = np.nan
+    ends, horizon = {"a": 3, "b": 0}, past["ds"] - cutoff
+    frame = past[horizon <= past["unique_id"].map(ends) * pd.Timedelta("1h")].reset_index(drop=True)
+    frame.loc[(frame["unique_id"] == "b") & (frame["ds"] < cutoff), "price"] = np.nan  # only the newest counts
+    clean, spec = store.put(frame, "clean"), WindowSpec(horizon=3, validation="2d", test="3d")
+    windows = cut_windows.fn(clean, cutoff.to_pydatetime(), view, spec, EvaluationSpec(windows=6), store)
+    setup = forecast_setup.model_copy(update={"view": view})
+    options = ForecastOptions(champion=None, no_champion="no model was trained")
+    done = forecast.fn(clean, windows, options, run_context("2024-03-11"), setup, store)
+    table = store.get(done.table)
+    assert table.groupby("unique_id").size().to_dict() == {"a": 3, "b": 3}
+    assert table.loc[table["unique_id"] == "a", "source"].unique().tolist() == ["linear"]
+    assert table.loc[table["unique_id"] == "b", "source"].unique().tolist() == ["seasonal_naive_24"]
+    reasons = table.loc[table["unique_id"] == "b", "degraded_reason"].unique().tolist()
+    assert reasons == ["its known covariates end before the horizon does"]
+    assert (done.series, done.left_out) == (2, ())
+    ended = frame[(frame["unique_id"] == "a") | (frame["ds"] < cutoff)]
+    claim = store.put(ended.reset_index(drop=True), "clean")
+    assert forecast.fn(claim, windows, options, run_context("2024-03-11"), setup, store).left_out == ("b",)
 
 
 def test_damaged_champion_without_former_or_evaluation_is_replaced_by_a_baseline(
