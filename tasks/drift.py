@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
@@ -25,6 +26,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.series import sample_series
 from tasks.monitoring import errors, forecasts
 from tasks.monitoring.columns import drift_table, newest_values
+from tasks.monitoring.composition import compare_static_columns
 from tasks.monitoring.episodes import continue_episodes, mark_episodes, read_episodes, select_episodes
 from tasks.monitoring.settings import DriftSpec, drift_windows
 from tasks.report import evidently_report
@@ -89,7 +91,9 @@ def watch_drift(
     columns = drift_table(nights, names, spec.level)
     marks, record, page = _describe(sampled, moment, setup, spec, windows)
     columns = columns.merge(marks, on="column", how="right")
-    watched = _watch_model(sampled, earlier.errors, sources, setup, spec, store)
+    statics = compare_static_columns(sampled, view.features.static, np.isfinite(values["y"]), windows, spec.level)
+    others = [*statics, *_watch_model(sampled, earlier.errors, sources, setup, spec, store)]
+    watched = pd.concat(others, ignore_index=True).assign(marked=False) if others else pd.DataFrame()
     table = pd.concat([columns, watched], ignore_index=True) if len(watched) else columns
     share = float(columns["drifted"].mean())
     record["nightcast"] = {"level": spec.level, "columns": json.loads(table.to_json(orient="records"))}
@@ -123,7 +127,7 @@ def _watch_model(
     setup: ForecastSetup,
     spec: DriftSpec,
     store: Store,
-) -> pd.DataFrame:
+) -> list[pd.DataFrame]:
     """Return a row for the newest forecasts and one for the errors of earlier ones; none where nights are too few."""
     length = int((pd.Index(sampled["ds"].unique()) <= pd.Timestamp(sources.cutoff)).sum())
     windows = drift_windows(setup.view, spec, length)
@@ -134,8 +138,7 @@ def _watch_model(
         (forecasts.compare_forecasts(newest, sampled, setup.view, windows), names, forecasts.TEST),
         (errors.compare_error_nights(arranged), arranged.series, errors.TEST),
     )
-    rows = [drift_table(nights, series, spec.level).assign(test=test) for nights, series, test in watched if nights]
-    return pd.concat(rows, ignore_index=True).assign(marked=False) if rows else pd.DataFrame()
+    return [drift_table(nights, series, spec.level).assign(test=test) for nights, series, test in watched if nights]
 
 
 def _describe(

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import NightcastError
+from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
 from tasks import drift
 from tasks.drift import watch_drift
@@ -150,6 +151,27 @@ def test_errors_and_forecasts_are_watched(store: Store, run_context: Callable[..
     assert done.share == 0
     assert done.sentence.startswith("0 of 1 columns drifted, at a level of 0.01; drifted: forecasts, most in ")
     assert "; forecast errors, most in " in done.sentence
+
+
+def test_static_column_drifts_if_the_series_of_one_value_stop(
+    store: Store, run_context: Callable[..., RunContext]
+) -> None:
+    one, parts = clean(days=70), []
+    one = one[one["unique_id"] == "a"]
+    for number in range(60):
+        town = ("Bonn", "Köln", "Ulm")[number % 3]
+        stops = town == "Ulm" and number < 57
+        y = one["y"].mask(one["ds"] > CUTOFF - pd.Timedelta(days=9)) if stops else one["y"]
+        parts.append(one.assign(unique_id=f"{number:02}", town=town, y=y))
+    frame = pd.concat(parts, ignore_index=True)
+    view = view_of().model_copy(update={"features": FeatureSpec(known=(), static=("town",))})
+    sources = DriftSources(
+        context=run_context("2024-04-29"), clean=store.put(frame, "clean"), cutoff=CUTOFF.to_pydatetime()
+    )
+    done = watch_drift.fn(sources, setup_of(view), DriftSpec(), store)
+    row = store.get(done.table).set_index("column").loc["town"]
+    assert (row["drifted"], row["series"], row["test"]) == (True, "Ulm", "chi-square of the series")
+    assert done.sentence.endswith("; drifted: town, most in Ulm")
 
 
 def test_same_night_gives_same_bytes(store: Store, run_drift: Callable[..., DriftResult]) -> None:

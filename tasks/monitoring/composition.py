@@ -1,0 +1,35 @@
+"""Static columns: which share of the series has each value, now and in the reference."""
+
+import numpy as np
+import pandas as pd
+
+from models.drift.composition import compare_compositions
+from models.drift.detection import DriftWindows
+from tasks.monitoring.columns import drift_table
+
+TEST = "chi-square of the series"
+
+
+def compare_static_columns(
+    sampled: pd.DataFrame, columns: tuple[str, ...], observed: np.ndarray, windows: DriftWindows, level: float
+) -> list[pd.DataFrame]:
+    """Compare the values of static columns over the series that report.
+
+    Args:
+        sampled: The clean table, with a value of each column per series.
+        columns: The static columns.
+        observed: Whether a series has a value of the target, (series, steps), the series sorted by name.
+        windows: Lengths of the parts.
+        level: Level of the test.
+
+    Returns:
+        A row of the drift table for each column; `series` names the value whose share changed most.
+    """
+    rows = []
+    for column in columns:
+        values = sampled.groupby("unique_id", observed=True, sort=True)[column].last().astype("str")
+        codes, names = pd.factorize(values, sort=True)
+        nights = [{column: night} for night in compare_compositions(codes, observed, windows)]
+        if nights:
+            rows.append(drift_table(nights, list(map(str, names)), level).assign(test=TEST))
+    return rows
