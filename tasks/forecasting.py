@@ -97,6 +97,16 @@ def _distrusted(
     return reasons
 
 
+def _rows_to_forecast(
+    clean: pd.DataFrame, windows: Artifact, options: ForecastOptions, setup: ForecastSetup, store: Store
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Return (unique_id, cutoff) of every series that has not ended, and why some need a baseline without inputs."""
+    rows = window_cutoffs(clean, load_window_index(windows, store), "forecast")
+    uncovered = forecasts.rows_without_covariates(clean, rows, setup.view)
+    rows = pd.concat([rows, uncovered], ignore_index=True) if len(uncovered) else rows
+    return rows, dict.fromkeys(uncovered["unique_id"], NO_COVARIATES) | _distrusted(options, clean, rows, setup)
+
+
 def _name_source(fallback: Fallback) -> str:
     """Return what the column `source` says of a model: champion, former_champion, or the name of the baseline."""
     if fallback.candidate.role != "champion":
@@ -194,16 +204,13 @@ def forecast(
         ContractBroken: If the table does not pass the audit. Nothing is published then.
     """
     frame, freq = store.get(clean), setup.view.freq
-    rows = window_cutoffs(frame, load_window_index(windows, store), "forecast")
+    rows, distrusted = _rows_to_forecast(frame, windows, options, setup, store)
     scores = store.get(options.evaluated.scores) if options.evaluated else pd.DataFrame()
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
     if not fallbacks and not options.no_champion:
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
     reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
     models = _models(fallbacks, reason, frame, windows, setup, store)
-    uncovered = forecasts.rows_without_covariates(frame, rows, setup.view)
-    rows = pd.concat([rows, uncovered], ignore_index=True) if len(uncovered) else rows
-    distrusted = dict.fromkeys(uncovered["unique_id"], NO_COVARIATES) | _distrusted(options, frame, rows, setup)
     served = serve_forecasts(models, frame, rows, distrusted, setup, store)
     served = _complete(served, rows, options, setup, store)
     main = _main_model(served, fallbacks)

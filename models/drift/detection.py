@@ -148,15 +148,15 @@ def take_without(values: np.ndarray, excluded: np.ndarray, end: int, windows: Dr
     Returns:
         (S, reference + current); NaN at the beginning if the history has too few seasons.
     """
-    stop, chosen, lacking = end - windows.current, [values[:, max(end - windows.current, 0) : end]], windows.reference
-    while lacking > 0 and stop > 0:
-        first = max(stop - min(windows.season, lacking), 0)
+    stop, chosen, missing = end - windows.current, [values[:, max(end - windows.current, 0) : end]], windows.reference
+    while missing > 0 and stop > 0:
+        first = max(stop - min(windows.season, missing), 0)
         if not excluded[first:stop].any():
             chosen.append(values[:, first:stop])
-            lacking -= stop - first
+            missing -= stop - first
         stop -= windows.season
-    missing = windows.reference + windows.current - sum(part.shape[1] for part in chosen)
-    return np.concatenate([np.full((len(values), missing), np.nan), *reversed(chosen)], axis=1)
+    unknown = windows.reference + windows.current - sum(part.shape[1] for part in chosen)
+    return np.concatenate([np.full((len(values), unknown), np.nan), *reversed(chosen)], axis=1)
 
 
 def has_alarm(nights: list[dict[str, ColumnDrift]], level: float) -> dict[str, bool]:
