@@ -23,7 +23,7 @@ from models.networks.recurrent import RecurrentNetwork
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
-from models.training.precision import training_precision
+from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
 
@@ -75,7 +75,7 @@ def train_network(
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    precision = training_precision(training, recipe.model, device)
+    precision = resolve_precision(training.precision, device)
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]

@@ -19,7 +19,7 @@ from models.devices import (
 )
 from models.networks.architecture import RecurrentSpec
 from models.restore import restore_collator, restore_network
-from models.training.precision import autocast, supports_bfloat16, training_precision
+from models.training.precision import autocast, resolve_precision, supports_bfloat16
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
@@ -60,23 +60,10 @@ def test_auto_is_bfloat16_if_the_machine_multiplies_it() -> None:
         assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == supports_bfloat16(CPU)
 
 
-@pytest.mark.parametrize(
-    ("cell", "bidirectional", "precision", "expected"),
-    [
-        ("rnn", True, "auto", "float32"),
-        ("rnn", True, "bfloat16", "bfloat16"),
-        ("rnn", False, "auto", "bfloat16"),
-        ("lstm", True, "auto", "bfloat16"),
-    ],
-)
-def test_auto_trains_a_bidirectional_rnn_on_cuda_in_float32(
-    monkeypatch: pytest.MonkeyPatch, cell, bidirectional: bool, precision, expected: str
-) -> None:
+def test_auto_is_float32_on_cuda_and_bfloat16_on_a_cpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("models.training.precision.supports_bfloat16", lambda _: True)
-    model = RecurrentSpec(cell=cell, bidirectional=bidirectional)
-    training = TrainingSpec(precision=precision)
-    assert training_precision(training, model, CUDA) == expected
-    assert training_precision(training, model, CPU) == "bfloat16"
+    assert [resolve_precision("auto", device) for device in (CUDA, CPU)] == ["float32", "bfloat16"]
+    assert [resolve_precision("bfloat16", device) for device in (CUDA, CPU)] == ["bfloat16", "bfloat16"]
 
 
 def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, WindowIndex]) -> None:
@@ -85,7 +72,7 @@ def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, Win
     recipe = Recipe(model=SMALL, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
     bundle, _ = train_network(panel, index, recipe)
     device = resolve_device("auto")
-    assert bundle.recurrent.trained_on == (device.type, "bfloat16" if supports_bfloat16(device) else "float32")
+    assert bundle.recurrent.trained_on == (device.type, resolve_precision("auto", device))
 
 
 def test_random_state_is_fixed_inside_and_restored_outside() -> None:
