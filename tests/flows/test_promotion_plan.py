@@ -80,10 +80,12 @@ def test_check_names_the_shop_whose_plan_is_cut_short(write_pipeline):
 
 
 @pytest.mark.slow
-def test_shop_whose_plan_is_cut_short_is_not_forecast_and_the_page_names_it(write_pipeline, tmp_path):
+def test_shop_whose_plan_is_cut_short_is_forecast_without_it_and_the_page_names_it(write_pipeline, tmp_path):
     outcome = nightly(str(write_pipeline(cut_plan())), AS_OF)
-    assert set(published(tmp_path / "store").columns) == {"east", "north", "south"}
-    assert "not forecast: west" in " ".join(outcome.lines)
+    forecasts = published(tmp_path / "store")
+    assert forecasts.notna().all().to_dict() == {"east": True, "north": True, "south": True, "west": True}
+    assert "1 series not forecast by the main model but by " in " ".join(outcome.lines)
+    assert "west (its known covariates end before the horizon does)" in " ".join(outcome.lines)
 
 
 def test_example_says_the_same_of_a_day_at_any_as_of():
