@@ -281,12 +281,15 @@ def test_outdated_source_has_verdict_watch(panel, build, tmp_path, monkeypatch):
     assert "the source is stale" in outcome.lines[-1]
 
 
-def test_series_without_future_covariates_is_reported_and_the_others_are_forecast(panel, build, tmp_path, monkeypatch):
+def test_series_without_future_covariates_is_forecast_by_a_baseline_and_named(panel, build, tmp_path, monkeypatch):
     ahead = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
     world = build(tmp_path, panel[~(ahead & (panel["port"] == "south"))], monkeypatch)
     outcome = nightly(str(world / "ports.yaml"), FIRST)
-    assert set(pd.read_parquet(world / "store" / outcome.published)["unique_id"]) == {"north"}
-    assert "not forecast: south" in outcome.lines[-1]
+    table = pd.read_parquet(world / "store" / outcome.published)
+    reasons = table.groupby("unique_id")["degraded_reason"].unique().map(list).to_dict()
+    assert reasons["south"] == ["its known covariates end before the horizon does"]
+    assert reasons["north"] != reasons["south"]
+    assert "south (its known covariates end before the horizon does)" in outcome.lines[-1]
 
 
 def test_late_and_revised_values_are_listed_on_the_page(world, panel):
