@@ -14,13 +14,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, StoreDamaged
 from models.bundle import BundleDamaged
+from models.data.panel import Panel
 from models.drift.cusum import MAX_NIGHTS
 from models.drift.detection import NIGHTS, DriftWindows, compare_nights
 from tasks.engine.step import CacheInputs, step
 from tasks.history.published import newest_published
-from tasks.history.versions import ACTUALS_KEY, load_newest_versions
 from tasks.modeling.candidate import trained_until
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.series import sample_series
@@ -38,21 +39,21 @@ from tasks.storage.store import Store
 
 
 class EarlierDrift(NamedTuple):
-    """What earlier nights published: the errors of forecasts, and the periods in which columns had drifted."""
+    """What earlier nights left: published errors of forecasts, and the periods in which columns had drifted."""
 
-    errors: pd.DataFrame
+    errors: list[Artifact]
     episodes: tuple[DriftEpisode, ...]
 
 
 def load_earlier(sources: DriftSources, setup: ForecastSetup, spec: DriftSpec, store: Store) -> CacheInputs:
-    """Load errors and episodes of earlier nights: digests and episodes are in the cache key."""
+    """List errors and episodes of earlier nights: digests and episodes are in the cache key."""
     context = sources.context
     published = newest_published("anomalies", context.pipeline, context.as_of, MAX_NIGHTS + NIGHTS, store)
     published += filter(None, [sources.new_errors])
-    episodes = read_episodes(sources.past, context.pipeline, store)
+    episodes = read_episodes(sources.past, context, store)
     known = {"errors": [artifact.digest for artifact in published], "episodes": episodes}
     key = {"sources": sources, "setup": setup, "spec": spec} | known
-    return CacheInputs(key, EarlierDrift(load_newest_versions(published, ACTUALS_KEY, store), episodes))
+    return CacheInputs(key, EarlierDrift(published, episodes))
 
 
 @step(cache_key=load_earlier)
@@ -92,7 +93,7 @@ def watch_drift(
     marks, record, page = _describe(sampled, moment, setup, spec, windows)
     columns = columns.merge(marks, on="column", how="right")
     statics = compare_static_columns(sampled, view.features.static, np.isfinite(values["y"]), windows, spec.level)
-    others = [*statics, *_watch_model(sampled, earlier.errors, sources, setup, spec, store)]
+    others = [*statics, *_watch_model(Panel.from_frame(sampled, view), earlier.errors, sources, spec.level, store)]
     watched = pd.concat(others, ignore_index=True).assign(marked=False) if others else pd.DataFrame()
     table = pd.concat([columns, watched], ignore_index=True) if len(watched) else columns
     share = float(columns["drifted"].mean())
@@ -121,24 +122,25 @@ def _champion_trained_until(sources: DriftSources, store: Store) -> pd.Timestamp
 
 
 def _watch_model(
-    sampled: pd.DataFrame,
-    published: pd.DataFrame,
-    sources: DriftSources,
-    setup: ForecastSetup,
-    spec: DriftSpec,
-    store: Store,
+    panel: Panel, published: list[Artifact], sources: DriftSources, level: float, store: Store
 ) -> list[pd.DataFrame]:
     """Return a row for the newest forecasts and one for the errors of earlier ones; none where nights are too few."""
-    length = int((pd.Index(sampled["ds"].unique()) <= pd.Timestamp(sources.cutoff)).sum())
-    windows = drift_windows(setup.view, spec, length)
-    names = sorted(map(str, sampled["unique_id"].unique()))
-    newest = [store.get(table) for table in sources.newest_forecasts(NIGHTS)]
-    arranged = errors.arrange_errors(published[published["unique_id"].isin(names)] if len(published) else published)
-    watched = (
-        (forecasts.compare_forecasts(newest, sampled, setup.view, windows), names, forecasts.TEST),
-        (errors.compare_error_nights(arranged), arranged.series, errors.TEST),
-    )
-    return [drift_table(nights, series, spec.level).assign(test=test) for nights, series, test in watched if nights]
+    tables = list[pd.DataFrame]()
+    for table in sources.forecasts:
+        with contextlib.suppress(StoreDamaged):
+            tables.append(store.get(table, ["unique_id", "cutoff", "step", "y_hat"]))
+    arranged = errors.arrange_errors(errors.sum_errors(published, panel.ids, store))
+    levels = forecasts.forecast_levels(tables, panel)
+    taken = {"y", *panel.view.features.observed, *panel.view.features.known_columns, *panel.view.features.static}
+    rows = []
+    for name, nights, series, test in (
+        (forecasts.COLUMN, forecasts.compare_forecast_nights(levels), list(panel.ids), forecasts.TEST),
+        (errors.COLUMN, errors.compare_error_nights(arranged), arranged.series, errors.TEST),
+    ):
+        if nights:
+            label = f"{name} (of the model)" if name in taken else name
+            rows.append(drift_table(nights, series, level).assign(column=label, test=test))
+    return rows
 
 
 def _describe(

@@ -104,7 +104,7 @@ def _examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Vali
     if cutoff > newest:
         skipped = len(build_grid(pd.Series([newest, cutoff]), reading.freq, 0))
         panel = _to_panel(kept, times, cutoff, skipped, reading)
-    clean, without_horizon, violations = time_grid.check_future_covariates(panel, cutoff, reading, closed)
+    clean, violations = time_grid.check_future_covariates(panel, cutoff, reading, closed)
     violations += check_freshness(newest_arrival(newest, held, reading), moment, reading)
     violations += time_grid.check_density(clean, cutoff, reading, closed)
     gaps = clean.loc[(clean["ds"] <= cutoff) & clean["y"].isna(), ["unique_id", "ds"]]
@@ -116,7 +116,7 @@ def _examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Vali
         known_ahead=ahead,
         gaps=int((~closed.contains(gaps["unique_id"], gaps["ds"])).sum()),
         series=clean["unique_id"].nunique(),
-        ended=tuple(sorted({*time_grid.ended_series(kept, cutoff, reading), *without_horizon})),
+        ended=tuple(time_grid.ended_series(kept, cutoff, reading)),
         set_aside=excluded,
         superseded=total - len(table),
         held_back=len(held),

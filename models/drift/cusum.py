@@ -8,18 +8,29 @@ real errors. Here the whole procedure is drawn again: nights like those of the r
 mean and deviation, and the sum over the newest.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
 from models.drift.detection import ColumnDrift
 
 ALLOWANCE = 0.5  # deviations; the chart is fastest for a rise of twice as much
-NEWEST_NIGHTS = 7
-MIN_REFERENCE_NIGHTS = 28
 MAX_NIGHTS = 63  # reference and newest
 DRAWS = 1999
+TAIL_DRAWS = 20
 BLUR = 0.5  # deviations
 MAX_CORRELATION = 0.8  # of successive nights
 MIN_ERROR_SIZE = 0.05  # keeps the logarithm of an error of 0 finite
+
+
+class ChartParts(NamedTuple):
+    """Nights that the chart adds up, and the least number of nights before them."""
+
+    newest: int
+    min_reference: int
+
+
+ERROR_PARTS, LEVEL_PARTS = ChartParts(7, 28), ChartParts(3, 20)
 
 
 def upper_cusum(values: np.ndarray) -> np.ndarray:
@@ -88,26 +99,45 @@ def draw_nights(known: np.ndarray, nights: int) -> np.ndarray:
     return drawn[:, warm_up:]
 
 
-def cusum_p_value(values: np.ndarray) -> float:
+def tail_p_value(sums: np.ndarray, observed: float) -> float:
+    """Compute the share of draws that are at least as large, beyond the draws by their tail.
+
+    Args:
+        sums: CUSUMs of the bootstrap, (draws,).
+        observed: The CUSUM of the data.
+
+    Returns:
+        The p-value. Fewer than TAIL_DRAWS draws count as an exponential tail, which is that of a CUSUM (Siegmund 1985,
+        "Sequential Analysis"), fitted to the largest draws.
+    """
+    exceeding = int((sums >= observed).sum())
+    if exceeding >= TAIL_DRAWS:
+        return (1 + exceeding) / (len(sums) + 1)
+    largest = np.sort(sums)[-5 * TAIL_DRAWS :]
+    mean_excess = max(float((largest - largest[0]).mean()), np.finfo(float).tiny)
+    return float(len(largest) / len(sums) * np.exp(-max(observed - largest[0], 0.0) / mean_excess))
+
+
+def cusum_p_value(values: np.ndarray, parts: ChartParts) -> float:
     """Compute the p-value for H0: the newest nights are not higher than the reference.
 
     Args:
         values: A value per night, (N,), the newest last; NaN where a night has none.
+        parts: Number of newest nights, and least number of nights before them.
 
     Returns:
-        The share of bootstrap draws whose CUSUM is at least as large, at least 1 / (DRAWS + 1); 1 if the reference has
-        fewer than MIN_REFERENCE_NIGHTS.
+        The p-value of the CUSUM among bootstrap draws; 1 if the reference has too few nights.
     """
-    known = values[:-NEWEST_NIGHTS][np.isfinite(values[:-NEWEST_NIGHTS])]
-    newest = values[-NEWEST_NIGHTS:]
-    if len(known) < MIN_REFERENCE_NIGHTS or not np.isfinite(newest).any():
+    known = values[: -parts.newest][np.isfinite(values[: -parts.newest])]
+    newest = values[-parts.newest :]
+    if len(known) < parts.min_reference or not np.isfinite(newest).any():
         return 1.0
     observed = float(upper_cusum(standardised(newest, known)))
     if observed == 0:
         return 1.0
-    drawn = draw_nights(known, len(known) + NEWEST_NIGHTS)
+    drawn = draw_nights(known, len(known) + parts.newest)
     sums = upper_cusum(standardised(drawn[:, len(known) :], drawn[:, : len(known)]))
-    return float((1 + np.sum(sums >= observed)) / (DRAWS + 1))
+    return tail_p_value(sums, observed)
 
 
 def compare_errors(sizes: np.ndarray, biases: np.ndarray) -> ColumnDrift:
@@ -121,14 +151,31 @@ def compare_errors(sizes: np.ndarray, biases: np.ndarray) -> ColumnDrift:
         P-values of the mean over the series and of the series whose errors rose most; 1 for the others. Size and both
         signs of the bias share the level (Bonferroni), and so do the series.
     """
-    logs = np.log(sizes + MIN_ERROR_SIZE)
-    signals = np.stack([logs, biases, -biases])
-    panel = len(signals) * min(cusum_p_value(_mean_over_series(signal)) for signal in signals)
-    sums = upper_cusum(standardised(signals[..., -NEWEST_NIGHTS:], signals[..., :-NEWEST_NIGHTS]))
-    enough = np.isfinite(logs[:, :-NEWEST_NIGHTS]).sum(axis=1) >= MIN_REFERENCE_NIGHTS
-    kind, worst = np.unravel_index(int(np.where(enough, sums, -1.0).argmax()), sums.shape)
-    series = np.ones(len(sizes))
-    series[worst] = min(1.0, sums.size * cusum_p_value(signals[kind, worst]))
+    return _compare_signals(np.stack([np.log(sizes + MIN_ERROR_SIZE), biases, -biases]), ERROR_PARTS)
+
+
+def compare_levels(levels: np.ndarray) -> ColumnDrift:
+    """Test whether values of the newest nights are higher or lower than those before.
+
+    Args:
+        levels: A value per series and night, (S, N), the newest night last; NaN where it is not known.
+
+    Returns:
+        P-values as those of `compare_errors`; both directions share the level.
+    """
+    return _compare_signals(np.stack([levels, -levels]), LEVEL_PARTS)
+
+
+def _compare_signals(signals: np.ndarray, parts: ChartParts) -> ColumnDrift:
+    """Compare signals (K, S, N): the mean over the series, and the series with the largest CUSUM."""
+    panel = len(signals) * min(cusum_p_value(_mean_over_series(signal), parts) for signal in signals)
+    series = np.ones(signals.shape[1])
+    if signals.shape[2] > parts.newest and len(series):
+        reference = signals[..., : -parts.newest]
+        sums = upper_cusum(standardised(signals[..., -parts.newest :], reference))
+        enough = np.isfinite(reference).sum(axis=2) >= parts.min_reference
+        kind, worst = np.unravel_index(int(np.where(enough, sums, -1.0).argmax()), sums.shape)
+        series[worst] = min(1.0, sums.size * cusum_p_value(signals[kind, worst], parts))
     return ColumnDrift(min(1.0, panel), series)
 
 

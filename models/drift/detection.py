@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.drift.block_tests import STATISTICS, compare_newest, mean_over_series, signals
+from models.drift.block_tests import compare_newest, mean_over_series, signals
 from models.drift.scores import seasonal_scores
 
 NIGHTS = 3  # of which ALARM_NIGHTS make an alarm
@@ -66,15 +66,12 @@ def benjamini_yekutieli(p_values: np.ndarray) -> np.ndarray:
     return adjusted
 
 
-def compare_columns(
-    columns: Mapping[str, np.ndarray], windows: DriftWindows, statistics: tuple[str, ...] = STATISTICS
-) -> dict[str, ColumnDrift]:
+def compare_columns(columns: Mapping[str, np.ndarray], windows: DriftWindows) -> dict[str, ColumnDrift]:
     """Compare the newest part of each column with its reference.
 
     Args:
         columns: Values by name, each (S, reference + current), NaN where nothing was observed.
         windows: Lengths of the parts.
-        statistics: Which of STATISTICS are compared.
 
     Returns:
         P-values by name, adjusted over columns and series.
@@ -82,8 +79,7 @@ def compare_columns(
     panels, series = {}, {}
     for name, values in columns.items():
         seasonal = seasonal_scores(values, windows.reference, windows.season)
-        parts = signals(seasonal, windows.block, windows.season)
-        panels[name], series[name] = _test_column({kind: parts[kind] for kind in statistics}, windows)
+        panels[name], series[name] = _test_column(signals(seasonal, windows.block, windows.season), windows)
     adjusted = benjamini_yekutieli(np.concatenate([*series.values()])) if series else np.ones(0)
     result, begin = {}, 0
     for name, panel in panels.items():

@@ -83,14 +83,16 @@ def rows_without_covariates(clean: pd.DataFrame, rows: pd.DataFrame, view: Input
         view: Known covariates and lookback.
 
     Returns:
-        (unique_id, cutoff) of each series that has its known covariates at the cutoff, so that it has not ended, and
-        an observation in the lookback before it.
+        (unique_id, cutoff) of each series with an observation in the lookback that has not ended: it has a row, with y
+        or with its known covariates, at the newest observation of all series.
     """
     cutoff, known = rows["cutoff"].max(), list(view.features.known_columns)
     if not known or rows.empty:
         return rows.iloc[:0]
+    last = clean.loc[clean["y"].notna(), "ds"].max()  # the cutoff, unless all series are closed there
     others = clean[~clean["unique_id"].isin(rows["unique_id"].unique()) & (clean["ds"] <= cutoff)]
-    goes_on = others.loc[(others["ds"] == cutoff) & others[known].notna().all(axis=1), "unique_id"]
+    has_row = others["y"].notna() | others[known].notna().all(axis=1)
+    goes_on = others.loc[(others["ds"] == last) & has_row, "unique_id"]
     newest = others[others["unique_id"].isin(goes_on)].groupby("unique_id", observed=True).tail(view.lookback)
     names = sorted(newest.loc[newest["y"].notna(), "unique_id"].unique())
     return pd.DataFrame({"unique_id": names, "cutoff": cutoff}).astype(rows.dtypes.to_dict())

@@ -106,8 +106,8 @@ class LossSums:
     def by_month(self) -> pd.DataFrame:
         """The sums by series and month of the origin; without calendar groups there is nothing to call a month."""
         table = self.by("origin")
-        months = self.calendar.months(table.pop("as_of")) if self.calendar else pd.Series("", table.index)
-        return _sum_by(table.assign(month=months), ["unique_id", "month"])
+        months = self.calendar.months(table["as_of"]) if self.calendar else pd.Series("", table.index)
+        return _sum_by(table.drop(columns="as_of").assign(month=months), ["unique_id", "month"])
 
     @property
     def by_series(self) -> pd.DataFrame:

@@ -27,7 +27,7 @@ def compare_static_columns(
     """
     rows = []
     for column in columns:
-        values = sampled.groupby("unique_id", observed=True, sort=True)[column].last().astype("str")
+        values = sampled.groupby("unique_id", observed=True, sort=True)[column].last().astype("str").fillna("")
         codes, names = pd.factorize(values, sort=True)
         nights = [{column: night} for night in compare_compositions(codes, observed, windows)]
         if nights:

@@ -4,25 +4,47 @@ reference                                        newest
 ├─ season ─┼─ season ─┼─ drifted ─┼─ drifted ─┼─ season ─┤    a season before the others takes the place of each
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pydantic import ValidationError
 
 from models.drift.detection import ALARM_NIGHTS, DriftWindows
-from tasks.results.manifest import read_newest_night
-from tasks.results.steps import DriftEpisode, DriftResult
+from tasks.results.manifest import read_finished, read_newest_night
+from tasks.results.steps import DriftEpisode, DriftResult, RunContext
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
 
+MAX_FAILED_NIGHTS = 3  # in a row, before all manifests are read
 
-def read_episodes(past: Sequence[Published], pipeline: str, store: Store) -> tuple[DriftEpisode, ...]:
-    """Return the episodes of the night of the newest published vintage; none if it did not watch for drift."""
-    try:
-        return DriftResult.model_validate(read_newest_night(past, pipeline, store).get("drifted")).episodes
-    except ValidationError:
-        return ()
+
+def read_episodes(past: Sequence[Published], context: RunContext, store: Store) -> tuple[DriftEpisode, ...]:
+    """Read the episodes of the newest earlier night that watched for drift.
+
+    Args:
+        past: Published vintages, oldest first: the manifests of the newest are read first.
+        context: The pipeline, and the as-of that the night must be before.
+        store: The store of the manifests.
+
+    Returns:
+        The episodes; none if no night has watched for drift.
+    """
+    recent = (read_newest_night(past[:end], context.pipeline, store) for end in range(len(past), 0, -1))
+    for results in itertools.chain(itertools.islice(recent, MAX_FAILED_NIGHTS), _all_results(context, store)):
+        with contextlib.suppress(ValidationError):
+            return DriftResult.model_validate(results.get("drifted")).episodes
+    return ()
+
+
+def _all_results(context: RunContext, store: Store) -> Iterator[dict[str, Any]]:
+    """Yield the results of all runs before a night, the newest as-of first: reading every manifest takes long."""
+    records = [(pd.Timestamp(record["as_of"]), record["story"]) for record in read_finished(store, context.pipeline)]
+    earlier = [(as_of, results) for as_of, results in records if as_of < pd.Timestamp(context.as_of)]
+    yield from (results for _, results in sorted(earlier, key=lambda record: record[0], reverse=True))
 
 
 def select_episodes(

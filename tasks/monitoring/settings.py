@@ -12,7 +12,8 @@ from models.drift.detection import MIN_CYCLES, DriftWindows
 class DriftSpec(SettingsSpec):
     """Settings of the drift test: its level, the share of columns that raises the alarm, and the lengths of both parts.
 
-    `level` bounds the rate of nights on which a stationary panel shows drift, over all columns and series.
+    `level` bounds the rate of nights on which a stationary panel shows drift, over all its columns and series. Each
+    static column, the forecasts and their errors have the same level, and raise the alarm whatever `share` is.
     """
 
     level: float = Field(0.01, gt=0, lt=1)

@@ -187,7 +187,7 @@ def check_density(
 
 def check_future_covariates(
     clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes | None = None
-) -> tuple[pd.DataFrame, list[str], list[Violation]]:
+) -> tuple[pd.DataFrame, list[Violation]]:
     """Check that the known covariates have values over the horizon, except at closed steps.
 
     Args:
@@ -197,16 +197,16 @@ def check_future_covariates(
         closed: The closed times of each series.
 
     Returns:
-        The panel without the horizon of series that lack values, these series, which are not forecast, and the
-        violations: an error if every series lacks values, otherwise a warning.
+        The panel without the horizon of series that lack values, which only a baseline without covariates can
+        forecast, and the violations: an error if every series lacks values, otherwise a warning.
     """
     if not reading.features.known_columns:
-        return clean, [], []
+        return clean, []
     ahead = clean[clean["ds"] > cutoff]
     ahead = ahead if closed is None else ahead[~closed.contains(ahead["unique_id"], ahead["ds"])]
     incomplete = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
     if incomplete.empty:
-        return clean, [], []
+        return clean, []
     excluded = sorted(incomplete["unique_id"].unique())
     severity = "error" if len(excluded) == ahead["unique_id"].nunique() else "warning"
     violations = []
@@ -220,4 +220,4 @@ def check_future_covariates(
                 "to features.observed"
             )
             violations.append(Violation("known covariates reach over the horizon", name, severity, reason, []))
-    return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(excluded)], excluded, violations
+    return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(excluded)], violations

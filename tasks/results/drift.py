@@ -28,10 +28,11 @@ class DriftSources(Spec):
     anomalies: AnomaliesResult | StepFailure | None = None
     champion: Candidate | None = None
 
-    def newest_forecasts(self, count: int) -> tuple[Artifact, ...]:
-        """Return up to `count` forecast tables, the newest first."""
+    @property
+    def forecasts(self) -> tuple[Artifact, ...]:
+        """The published forecasts, the oldest first."""
         tonight = (self.forecasted.published,) if self.forecasted else ()
-        return (*tonight, *(night.file for night in reversed(self.past)))[:count]
+        return (*(night.file for night in self.past), *tonight)
 
     @property
     def new_errors(self) -> Artifact | None:

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from scipy.signal import lfilter
 
+from models.drift.cusum import compare_errors, compare_levels
 from models.drift.detection import DriftWindows, compare_columns, compare_nights, has_alarm
 from tasks.report.evidently_report import wasserstein_in_deviations
 
@@ -143,3 +144,41 @@ def test_covariate_that_rises_is_found_and_named(capsys: pytest.CaptureFixture[s
                 found += alarms["heat"]
                 alone += alarms == {"y": False, "heat": True, "wind": False}
             print(f"{kind:10} {phi:4} {found / 40:8.0%} {alone / 40:8.0%}", flush=True)
+
+
+def alarm_of(compare: Callable[[int], float]) -> bool:
+    """Whether two of the three newest nights are below the level; `compare` gives the p-value some nights ago."""
+    return sum(compare(back) < LEVEL for back in range(3)) >= 2
+
+
+def test_charts_of_forecasts_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print(
+            "\nlevels of nightly forecasts (28 nights) and scaled errors (63 nights), correlation phi from night to night"
+        )
+        print(
+            "200 runs: alarms if nothing changes; if both are larger by 2 deviations, or errors 1.5 and 2 times as large,"
+        )
+        print("in the newest 3 nights")
+        print("series   phi   forecasts: none   changed    errors: none     x 1.5       x 2")
+        for series, phi in itertools.product((1, 20, 100), (0.0, 0.5, 0.8)):
+            draw, rates = np.random.default_rng(4), dict.fromkeys(("f", "g", "e", "m", "d"), 0)
+            for _ in range(200):
+                shocks = draw.normal(size=63 + 50) * np.sqrt(1 - phi**2)
+                common = lfilter([1], [1, -phi], shocks)[50:]
+                levels = common[-28:] + draw.normal(size=(series, 28))
+                newest = np.arange(63) >= 60
+                errors = draw.standard_t(5, size=(series, 63, 24)) * np.exp(0.2 * common)[None, :, None]
+                for name, by in (("f", 0.0), ("g", 2.0 * np.sqrt(2))):
+                    moved = levels + by * newest[-28:]
+                    rates[name] += alarm_of(lambda back, moved=moved: compare_levels(moved[:, : 28 - back]).p_value)
+                for name, gain in (("e", 1.0), ("m", 1.5), ("d", 2.0)):
+                    grown = errors * np.where(newest, gain, 1.0)[:, None]
+                    sizes, biases = np.abs(grown).mean(axis=2), grown.mean(axis=2)
+                    rates[name] += alarm_of(
+                        lambda back, sizes=sizes, biases=biases: (
+                            compare_errors(sizes[:, : 63 - back], biases[:, : 63 - back]).p_value
+                        )
+                    )
+            shown = "  ".join(f"{count / 200:9.1%}" for count in rates.values())
+            print(f"{series:6} {phi:5}   {shown}", flush=True)

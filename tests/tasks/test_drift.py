@@ -133,15 +133,18 @@ def test_errors_and_forecasts_are_watched(store: Store, run_context: Callable[..
         rows = rows.assign(p_value=1.0, series_p_value=1.0, is_anomaly=False)
         uris.append(vintage_uri("anomalies", "shop", day.to_pydatetime()))
         store.publish(store.put(rows, "anomalies"), uris[-1])
-    steps, moment = np.arange(1, 25), pd.Timestamp("2024-04-28", tz="UTC")
-    parts = [
-        pd.DataFrame({"unique_id": name, "ds": CUTOFF + steps * pd.Timedelta("1h"), "step": steps}) for name in "ab"
-    ]
-    far = pd.concat(parts, ignore_index=True).assign(y_hat=1e4, as_of=moment, cutoff=CUTOFF, model_name="lstm")
-    flat = store.put(far.assign(model_version="1", run_id="r", source="champion", degraded_reason=None), "forecasts")
+    steps, past = np.arange(1, 25), []
+    for ago in range(26, -1, -1):
+        cutoff = CUTOFF - pd.Timedelta(days=ago)
+        tables = [
+            pd.DataFrame({"unique_id": name, "ds": cutoff + steps * pd.Timedelta("1h"), "step": steps}) for name in "ab"
+        ]
+        table = pd.concat(tables, ignore_index=True).assign(y_hat=1e4 if ago < 2 else 5.0, as_of=cutoff, cutoff=cutoff)
+        table = table.assign(model_name="lstm", model_version="1", run_id="r", source="champion", degraded_reason=None)
+        past.append(Published(as_of=cutoff, file=store.put(table, "forecasts")))
     sources = DriftSources(
         context=run_context("2024-04-29"), clean=store.put(clean(), "clean"), cutoff=CUTOFF.to_pydatetime(),
-        past=tuple(Published(as_of=CUTOFF, file=flat) for _ in range(2)),
+        past=tuple(past),
     )  # fmt: skip
     done = watch_drift.fn(sources, setup_of(view_of()), DriftSpec(), store)
     table = store.get(done.table).set_index("column")
@@ -172,6 +175,27 @@ def test_static_column_drifts_if_the_series_of_one_value_stop(
     row = store.get(done.table).set_index("column").loc["town"]
     assert (row["drifted"], row["series"], row["test"]) == (True, "Ulm", "chi-square of the series")
     assert done.sentence.endswith("; drifted: town, most in Ulm")
+
+
+def test_missing_static_value_and_a_column_with_the_name_of_a_row_stop_nothing(
+    store: Store, run_context: Callable[..., RunContext]
+) -> None:
+    frame = clean(**{"forecast errors": noise}).assign(town=None)
+    frame.loc[frame["unique_id"] == "b", "town"] = "Bonn"
+    features = FeatureSpec(known=(), observed=("forecast errors",), static=("town",))
+    view = view_of().model_copy(update={"features": features})
+    days = pd.date_range("2024-04-01", "2024-04-03", tz="UTC")
+    for day in days:
+        rows = pd.DataFrame({"unique_id": ["a", "b"], "ds": day + pd.Timedelta(hours=5), "cutoff": day, "step": 5})
+        rows = rows.assign(scaled_error=1.0, model_name="lstm", y=1.0, y_hat=1.0, as_of=day)
+        rows = rows.assign(p_value=1.0, series_p_value=1.0, is_anomaly=False)
+        store.publish(store.put(rows, "anomalies"), vintage_uri("anomalies", "shop", day.to_pydatetime()))
+    sources = DriftSources(
+        context=run_context("2024-04-29"), clean=store.put(frame, "clean"), cutoff=CUTOFF.to_pydatetime()
+    )
+    table = store.get(watch_drift.fn(sources, setup_of(view), DriftSpec(), store).table)
+    assert sorted(table["column"]) == ["forecast errors", "forecast errors (of the model)", "town", "y"]
+    assert not table["drifted"].any()
 
 
 def test_same_night_gives_same_bytes(store: Store, run_drift: Callable[..., DriftResult]) -> None:

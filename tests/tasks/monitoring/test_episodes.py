@@ -1,10 +1,15 @@
 """Episodes begin two blocks before the alarm, go on with it, and end with a champion that was trained on them."""
 
+import json
+from collections.abc import Callable
+
 import pandas as pd
 
 from models.drift.detection import DriftWindows
+from tasks.engine.failure import StepFailure
 from tasks.monitoring.episodes import continue_episodes, mark_episodes, read_episodes, select_episodes
-from tasks.results.steps import DriftEpisode
+from tasks.results.steps import DriftEpisode, DriftResult, RunContext
+from tasks.storage.layout import manifest_uri
 from tasks.storage.store import Store
 
 WINDOWS = DriftWindows(reference=8, current=2, block=2, season=2)
@@ -41,5 +46,18 @@ def test_marks_are_by_column_and_include_both_ends() -> None:
     assert mark_episodes((), TIMES) == {}
 
 
-def test_first_night_has_no_episodes(store: Store) -> None:
-    assert read_episodes((), "shop", store) == ()
+def test_episodes_are_those_of_the_newest_earlier_night_that_watched(
+    store: Store, run_context: Callable[..., RunContext]
+) -> None:
+    since, tonight = episode("2024-01-12", "2024-01-18"), run_context("2024-01-20")
+    assert read_episodes((), tonight, store) == ()
+    claim = store.put_bytes(b"{}", "record", "json")
+    result = DriftResult(table=claim, page=claim, record=claim, episodes=(since,), share=1, drifted=True, summary="")
+    failed = StepFailure(step="watch_drift", reason="KeyError: y")
+    for day, drifted in (("2024-01-18", result), ("2024-01-19", failed), ("2024-01-21", result)):
+        context = run_context(day)
+        record = {"as_of": f"{context.as_of:%Y-%m-%dT%H:%M:%SZ}", "story": {"drifted": drifted.model_dump(mode="json")}}
+        uri = manifest_uri(context.pipeline, f"run-{day}")
+        store.put_at(json.dumps(record).encode(), "record", uri)
+    assert read_episodes((), tonight, store) == (since,)
+    assert read_episodes((), run_context("2024-01-18"), store) == ()
