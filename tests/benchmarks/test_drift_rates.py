@@ -153,12 +153,8 @@ def alarm_of(compare: Callable[[int], float]) -> bool:
 
 def test_charts_of_forecasts_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
-        print(
-            "\nlevels of 28 nightly forecasts and scaled errors of 63 nights, correlation phi from night to night, 200 runs:"
-        )
-        print(
-            "alarms if nothing changes, and if the newest 7 nights do: forecasts by 2 deviations, errors x 1.5 and x 2"
-        )
+        print("\nlevels of 28 nightly forecasts, errors of 63 nights, correlation phi from night to night, 200 runs:")
+        print("alarms if nothing changes, and if the newest 7 nights do: forecasts by 2 deviations, errors x 1.5, x 2")
         print("series   phi   forecasts: none  changed   errors: none     x 1.5      x 2")
         for series, phi in itertools.product((1, 20, 100), (0.0, 0.5, 0.8)):
             draw, rates = np.random.default_rng(4), dict.fromkeys(("f", "g", "e", "m", "d"), 0)
