@@ -1,9 +1,11 @@
 """Seasonal scores: what is left of a series without its season, on the scale of a standard normal variable.
 
 reference: whole seasons                          current
-x  - mean of the other seasons at this position   x - mean of the reference at this position
+x  - mean of the other seasons at this position   x - mean of the reference without its oldest season
 
-A residual of the reference leaves its own season out of the mean, so that its spread is that of a new observation.
+A residual of the reference leaves its own season out of the mean, so that its spread is that of a new observation. Each
+mean is over as many seasons: one more would change spread and product with the profile by a share that many series
+together show.
 """
 
 from typing import NamedTuple
@@ -16,8 +18,8 @@ MAX_EXCESS = 3.0  # standard deviations beyond the range of the reference; a ske
 class SeasonalScores(NamedTuple):
     """Scores and seasonal profile of S series over T steps, each (S, T); NaN where nothing is known.
 
-    The profile is the mean that was subtracted. Both the newest steps and those of the reference are independent of it,
-    so that products of score and profile have the same mean.
+    The profile is the mean that was subtracted, over as many seasons for the newest steps as for the reference, so that
+    products of score and profile have the same mean.
     """
 
     scores: np.ndarray
@@ -45,8 +47,10 @@ def seasonal_scores(values: np.ndarray, reference: int, season: int) -> Seasonal
     cycles = padded.reshape(len(values), -1, season)
     count = np.isfinite(cycles).sum(axis=1)[:, position]
     total = np.nansum(cycles, axis=1)[:, position]
-    own = np.where(np.arange(steps) < reference, np.nan_to_num(values), 0.0)
-    others = count - (np.isfinite(values) & (np.arange(steps) < reference))
+    # the newest steps leave out the oldest season, so that every mean is over as many seasons
+    left_out = np.where(np.arange(steps) < reference, values, cycles[:, 0][:, position])
+    own = np.nan_to_num(left_out)
+    others = count - np.isfinite(left_out)
     profile = np.where(others > 0, total - own, np.nan) / np.maximum(others, 1)
     residuals = values - profile
     scores = np.full(values.shape, np.nan)

@@ -95,6 +95,20 @@ def test_false_alarms(capsys: pytest.CaptureFixture[str]) -> None:
             print(f"{kind:10} {phi:4} {count:8} {rates}", flush=True)
 
 
+def test_false_alarms_of_many_series(capsys: pytest.CaptureFixture[str]) -> None:
+    with capsys.disabled():
+        print("\n1,000 independent series without a season, 40 nights each: nights below the level of 1 %")
+        draw, shape = np.random.default_rng(7), (1000, LENGTH)
+        kinds: dict[str, Callable[[], np.ndarray]] = {
+            "gaussian": lambda: draw.normal(10, 1, shape),
+            "count": lambda: draw.poisson(1.0, shape).astype(float),
+            "positive": lambda: draw.lognormal(0, 1, shape),
+        }
+        for kind, draw_values in kinds.items():
+            below = sum(compare_columns({"y": draw_values()}, WINDOWS)["y"].p_value < LEVEL for _ in range(40))
+            print(f"{kind:10} {below / 40:8.1%}", flush=True)
+
+
 def test_episodes_of_sixty_nights(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print("\nstationary panels of 3 columns, 60 nights in a row: alarms (2 of 3 nights) that begin, 10 runs each")

@@ -17,11 +17,11 @@ def test_block_needs_half_of_its_values() -> None:
 def test_residual_of_the_reference_leaves_its_own_season_out() -> None:
     values = np.array([[1.0, 10.0, 3.0, 10.0, 5.0, 10.0, 9.0, 12.0]])
     seasonal = seasonal_scores(values, reference=6, season=2)
-    assert seasonal.profile[0].tolist() == [4.0, 10.0, 3.0, 10.0, 2.0, 10.0, 3.0, 10.0]
-    # residuals -3 0 0 0 3 0 of the reference, 6 and 2 of the newest season: beyond and inside their range
+    assert seasonal.profile[0].tolist() == [4.0, 10.0, 3.0, 10.0, 2.0, 10.0, 4.0, 10.0]
+    # residuals -3 0 0 0 3 0 of the reference, 5 and 2 of the newest season: beyond and inside their range
     scores = seasonal.scores[0]
     assert scores[:6] == pytest.approx([-1.3829941, 0, 0, 0, 1.3829941, 0], abs=1e-6)
-    assert scores[6] == pytest.approx(1.3829941 + 3 / np.sqrt(3), abs=1e-6)
+    assert scores[6] == pytest.approx(1.3829941 + 2 / np.sqrt(3), abs=1e-6)
     assert scores[7] == pytest.approx(0.9674216, abs=1e-6)
 
 

@@ -43,6 +43,17 @@ def test_stationary_panel_gives_no_alarm(seed: int) -> None:
     assert not alarm(np.rint(panel(seed)))
 
 
+@pytest.mark.parametrize("kind", ["normal", "counts", "long tail"])
+def test_many_independent_series_without_a_season_give_no_alarm(kind: str) -> None:
+    draw, shape = np.random.default_rng(11), (600, 9 * WEEK)
+    values = {
+        "normal": lambda: draw.normal(10, 1, shape),
+        "counts": lambda: draw.poisson(1.0, shape).astype(float),
+        "long tail": lambda: draw.lognormal(0, 1, shape),
+    }[kind]()
+    assert compare_columns({"y": values}, WINDOWS)["y"].panel > 0.01
+
+
 def test_each_kind_of_change_is_found_within_three_nights() -> None:
     values = panel(1)
     expected = 10 + np.sin(2 * np.pi * np.arange(STEPS) / DAY)
