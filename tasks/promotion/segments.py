@@ -61,8 +61,8 @@ def compare_segments(
         The segment with the largest increase, of those that fail if any does; None if none can be compared. A segment
         fails if its loss is higher by more than `max_increase`, and significantly higher: the level of a test is
         SEGMENT_RISK divided by the number of columns and by the segments of the column (Bonferroni), so that
-        a column with few values keeps its power beside many series. A segment with a loss that is not finite is left
-        out.
+        many series do not lower the level of a column with few values. A segment with a loss that is not finite is not
+        compared.
     """
     pairs = pd.DataFrame({"loss": challenger, "champion": champion}).sort_index()
     means, p_values = dict[tuple[str, str], tuple[float, float]](), dict[tuple[str, str], float]()
