@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from models.data.panel_table import PanelTable
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
 from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, load_newest_versions
-from tasks.modeling.actuals import ActualsIndex
+from tasks.modeling.actuals import lookup_actuals
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.scores import mase_scales_before, score_series
 from tasks.results.steps import AccuracyResult, RunContext
@@ -23,20 +25,20 @@ from tasks.storage.store import Store
 from tasks.storage.vintages import Published
 
 
-def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: pd.DataFrame, season: int) -> pd.DataFrame:
+def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: PanelTable, season: int) -> pd.DataFrame:
     """Score the forecasts of each vintage against the actuals of the clean table.
 
     Args:
         vintages: Forecast tables by their as-of (UTC).
-        clean: The clean table, with columns unique_id, ds (UTC) and y.
+        clean: The clean table.
         season: Season length in steps, for the scale of MASE, which uses only values before the forecast.
 
     Returns:
         A row per vintage, series, model and source with at least one actual, in the columns of the accuracy contract.
     """
-    actuals, parts = ActualsIndex(clean), list[pd.DataFrame]()
+    parts = list[pd.DataFrame]()
     for as_of, table in vintages.items():
-        y = actuals.lookup(table["unique_id"], table["ds"])
+        y = lookup_actuals(clean, table["unique_id"], table["ds"])
         matched = table.assign(y=y)[~np.isnan(y)]
         if len(matched):
             scale = matched["unique_id"].map(mase_scales_before(clean, table["ds"].min(), season))
@@ -92,21 +94,24 @@ def score_past(
     Returns:
         All scores of this night, and the published tables: None if no earlier forecast has an actual, or none is new.
     """
-    frame = store.get(clean)
+    table = load_clean_table(clean, store)
     earlier: PastNights = read or load_past(clean, past, context, setup, store).loaded
-    accuracy = score_vintages(earlier.forecasts, frame, setup.evaluation.season or setup.view.season)
+    accuracy = score_vintages(earlier.forecasts, table, setup.evaluation.season or setup.view.season)
     if accuracy.empty:
         return AccuracyResult()
     accuracy.insert(2, AS_OF, _as_of_column(context, len(accuracy)))
-    forecast_times = pd.concat([table[["unique_id", "ds"]] for table in earlier.forecasts.values()]).drop_duplicates()
-    actuals = forecast_times.assign(y=ActualsIndex(frame).lookup(forecast_times["unique_id"], forecast_times["ds"]))
+    forecast_times = pd.concat(
+        [vintage[["unique_id", "ds"]] for vintage in earlier.forecasts.values()]
+    ).drop_duplicates()
+    y = lookup_actuals(table, forecast_times["unique_id"], forecast_times["ds"])
+    actuals = forecast_times.assign(y=y)
     actuals = actuals.dropna().sort_values(["unique_id", "ds"], ignore_index=True)
     actuals.insert(2, AS_OF, _as_of_column(context, len(actuals)))
     new_actuals = changed_rows(actuals, earlier.actuals, ACTUALS_KEY, exact=True)
     new_accuracy = changed_rows(accuracy, earlier.accuracy, ACCURACY_KEY, exact=False)
     return AccuracyResult(
-        actuals=_publish(add_id_columns(new_actuals, frame, setup.id_columns), "actuals", context, store),
-        accuracy=_publish(add_id_columns(new_accuracy, frame, setup.id_columns), "accuracy", context, store),
+        actuals=_publish(add_id_columns(new_actuals, table.labels, setup.id_columns), "actuals", context, store),
+        accuracy=_publish(add_id_columns(new_accuracy, table.labels, setup.id_columns), "accuracy", context, store),
         scores=store.put(accuracy, "accuracy", artifacts_dir("vintage-scores")),
         summary=_describe_newest(accuracy),
     )

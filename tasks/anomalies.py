@@ -19,6 +19,7 @@ from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
 from tasks.history.versions import ACTUALS_KEY, changed_rows, load_newest_versions
 from tasks.modeling.anomaly_tables import compare_with_samples, match_newest
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.earlier_errors import ROW, EarlierErrors, collect_errors, with_scaled_errors
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.scores import mase_scales_before, read_models
@@ -104,7 +105,7 @@ def find_anomalies(
         The published table, None if no new actual has a forecast; the errors of the champion; counts, and the worst.
     """
     earlier: EarlierNights = read or load_earlier(realised, sources, setup, spec, store).loaded
-    clean, context = store.get(sources.clean), sources.context
+    clean, context = load_clean_table(sources.clean, store), sources.context
     vintages = {pd.Timestamp(night.as_of): store.get(night.file) for night in sources.past}
     new = store.get(realised.actuals) if realised.actuals else pd.DataFrame(columns=[*ROW, "y"])
     new = changed_rows(new[[*ROW, "y"]], earlier.anomalies, ACTUALS_KEY, exact=True)  # compared in an earlier night
@@ -117,9 +118,9 @@ def find_anomalies(
     if len(new) and vintages:
         tested = with_scaled_errors(match_newest(new, vintages), scales)
     if len(tested):
-        result, table = _compare(tested, errors.without(tested), clean, spec.rate)
+        result, table = _compare(tested, errors.without(tested), clean.times, spec.rate)
         table[AS_OF] = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
-        published = add_id_columns(table[[*COLUMNS, "is_anomaly"]], clean, setup.id_columns)
+        published = add_id_columns(table[[*COLUMNS, "is_anomaly"]], clean.labels, setup.id_columns)
         uri = vintage_uri("anomalies", context.pipeline, context.as_of)
         result = result.model_copy(update={"table": store.publish(store.put(published, "anomalies"), uri)})
         flags = pd.concat([errors.anomalous, table.loc[table["is_anomaly"], ROW]])
@@ -147,7 +148,7 @@ def _read_backtest(
 
 
 def _compare(
-    tested: pd.DataFrame, errors: EarlierErrors, clean: pd.DataFrame, rate: float
+    tested: pd.DataFrame, errors: EarlierErrors, times: pd.DatetimeIndex, rate: float
 ) -> tuple[AnomaliesResult, pd.DataFrame]:
     """Return the counts and the worst anomalies, and the table of all new actuals."""
     tests = tested["unique_id"].nunique()
@@ -157,7 +158,6 @@ def _compare(
         name: errors.sample_of(name, f"{name} v{version}" if version else name, needed)
         for name, version in labels.items()
     }
-    times = pd.DatetimeIndex(clean["ds"].drop_duplicates().sort_values())
     compared = compare_with_samples(tested, samples, times, rate)
     worst = compared.table[compared.table["is_anomaly"]]
     worst = worst.assign(size=worst["scaled_error"].abs())

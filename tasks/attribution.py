@@ -7,6 +7,7 @@ night before   c0 │ 1 2 3 4 5 6           tonight   c1 │ 1 2 3 4 5 6        
 import pandas as pd
 
 from tasks.engine.step import step
+from tasks.modeling.clean_table import load_clean_table, read_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import load_comparable
 from tasks.modeling.revision_parts import CAUSES, ForecastInputs, split_revision
@@ -45,10 +46,11 @@ def attribute_revision(
     rows = sample_series(old.merge(new, "inner", KEY), MAX_SERIES)
     if rows.empty:
         return RevisionParts()
-    inputs = []
-    for night in (before, tonight):
+    inputs, names = [], rows["unique_id"].unique()
+    for night, load in ((before, read_clean_table), (tonight, load_clean_table)):
         bundle = load_comparable(night.model, setup.view, setup.bounds, store)
-        inputs.append(ForecastInputs(store.get(night.clean), pd.Timestamp(night.cutoff), bundle))
+        frame = load(night.clean, store).select(names).frame()
+        inputs.append(ForecastInputs(frame, pd.Timestamp(night.cutoff), bundle))
     table = split_revision(inputs[0], inputs[1], rows.sort_values(KEY, ignore_index=True), setup.bounds)
     size = (table["after"] - table["before"]).abs()
     worst = table.loc[size.idxmax()]

@@ -13,11 +13,13 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.data.panel import InputSpec, Panel
+from models.data.panel_table import PanelTable
 from models.data.windows import forecast_windows
 from models.predict import Predictor
 from models.rolling_origins import RollingOrigins
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, load_comparable, recalibrated_table
 from tasks.results.backtest import Origin
@@ -68,12 +70,12 @@ def split_rows(rows: pd.DataFrame, horizon: int, max_rows: int = MAX_ROWS) -> It
 
 
 def forecast_blocks(
-    frame: pd.DataFrame, rows: pd.DataFrame, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
+    clean: PanelTable, rows: pd.DataFrame, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
 ) -> Iterator[pd.DataFrame]:
     """Forecast every window with every model, one block of windows at a time.
 
     Args:
-        frame: The clean table.
+        clean: The clean table.
         rows: The windows of `windows_at`.
         models: The models.
         setup: Inputs and outputs that the models must share.
@@ -82,12 +84,12 @@ def forecast_blocks(
     Yields:
         A forecast table with model_name, as_of and known, without the steps at which a series is closed.
     """
-    closed = closed_times_at(rows["cutoff"].max(), frame, setup)
+    closed = closed_times_at(rows["cutoff"].max(), clean, setup)
     panels: dict[InputSpec, Panel] = {}
     for model in models:
         bundle = load_comparable(model, setup.view, setup.bounds, store)
         if bundle.view not in panels:
-            panels[bundle.view] = Panel.from_frame(frame, bundle.view)
+            panels[bundle.view] = Panel.from_table(clean, bundle.view)
         rolling = RollingOrigins(Predictor(bundle), panels[bundle.view])
         for part in split_rows(rows, setup.view.horizon):
             table, _ = recalibrated_table(rolling, part, setup.bounds)
@@ -117,12 +119,12 @@ def forecast_origins(
         NotComparable: If a model was made for another setup.
         StoreDamaged: If the bundle of a model is missing or damaged.
     """
-    frame = store.get(clean)
-    rows = windows_at(Panel.from_frame(frame, setup.view), origins)
+    table = load_clean_table(clean, store)
+    rows = windows_at(Panel.from_table(table, setup.view), origins)
     if rows.empty:
         raise NightcastError(
             f"no series has a value in the {setup.view.lookback} steps before {origins[0].as_of:%Y-%m-%d %H:%M} UTC. "
             "Give another --from, or check the source at that time."
         )
-    blocks = forecast_blocks(frame, rows, models, setup, store)
+    blocks = forecast_blocks(table, rows, models, setup, store)
     return store.put_parts((block.assign(y=np.nan) for block in blocks), "rolling_forecasts")

@@ -23,8 +23,9 @@ from models.drift.detection import NIGHTS, DriftWindows, compare_nights
 from tasks.engine.step import CacheInputs, step
 from tasks.history.published import newest_published
 from tasks.modeling.candidate import trained_until
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.series import sample_series
+from tasks.modeling.series import sample_table
 from tasks.monitoring import errors, forecasts
 from tasks.monitoring.columns import drift_table, newest_values
 from tasks.monitoring.composition import compare_static_columns
@@ -79,10 +80,10 @@ def watch_drift(
     """
     view, moment, context = setup.view, pd.Timestamp(sources.cutoff), sources.context
     earlier: EarlierDrift = read or load_earlier(sources, setup, spec, store).loaded
-    frame = store.get(sources.clean)
-    sampled = sample_series(frame, setup.evaluation.max_series)
-    names = sorted(map(str, sampled["unique_id"].unique()))
-    length = int((pd.Index(sampled["ds"].unique()) <= moment).sum())
+    clean = load_clean_table(sources.clean, store)
+    sampled = sample_table(clean, setup.evaluation.max_series)
+    names = list(sampled.ids)
+    length = sampled.steps_until(moment)
     windows = drift_windows(view, spec, length)
     spare = windows.reference if earlier.episodes else 0
     steps = min(length, windows.reference + windows.current + (NIGHTS - 1) * windows.block + spare)
@@ -90,17 +91,17 @@ def watch_drift(
     episodes = select_episodes(earlier.episodes, times, windows, _champion_trained_until(sources, store))
     nights = compare_nights(values, windows, mark_episodes(episodes, times))
     columns = drift_table(nights, names, spec.level)
-    marks, record, page = _describe(sampled, moment, setup, spec, windows)
+    marks, record, page = _describe(sampled.frame(), moment, setup, spec, windows)
     columns = columns.merge(marks, on="column", how="right")
     statics = compare_static_columns(sampled, view.features.static, np.isfinite(values["y"]), windows, spec.level)
-    others = [*statics, *_watch_model(Panel.from_frame(sampled, view), earlier.errors, sources, spec.level, store)]
+    others = [*statics, *_watch_model(Panel.from_table(sampled, view), earlier.errors, sources, spec.level, store)]
     watched = pd.concat(others, ignore_index=True).assign(marked=False) if others else pd.DataFrame()
     table = pd.concat([columns, watched], ignore_index=True) if len(watched) else columns
     share = float(columns["drifted"].mean())
     record["nightcast"] = {"level": spec.level, "columns": json.loads(table.to_json(orient="records"))}
     page, shared = finish_page(page, context.pipeline, f"as of {context.as_of:%Y-%m-%d %H:%M} UTC")
     folder = report_dir(context.pipeline, context.run_id)
-    of_sample = f" in a sample of {len(names):,} series" if len(sampled) < len(frame) else ""
+    of_sample = f" in a sample of {len(names):,} series" if len(sampled.ids) < len(clean.ids) else ""
     of_columns = bool(columns["drifted"].any()) and share >= spec.share
     return DriftResult(
         table=store.put(table, "drift"),

@@ -9,9 +9,11 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.data.panel import InputSpec, Panel
+from models.data.panel_table import PanelTable
 from tasks.engine.step import step
 from tasks.modeling.baselines import season_lengths, store_baselines
 from tasks.modeling.candidate import Candidate, ExcludedCandidate, load_bundle
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.fallbacks import MODEL_ERRORS
 from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -53,22 +55,22 @@ def evaluate(
     Raises:
         NightcastError: If neither a model nor a baseline gives finite forecasts.
     """
-    spec, frame, index = setup.evaluation, store.get(clean), load_window_index(windows, store)
-    baselines = store_baselines(frame, index, setup, store)
+    spec, table, index = setup.evaluation, load_clean_table(clean, store), load_window_index(windows, store)
+    baselines = store_baselines(table, index, setup, store)
     comparable, excluded = _split_comparable(models, setup, store)
-    tested = window_cutoffs(frame, index, "test")
+    tested = window_cutoffs(table, index, "test")
     origins = sample_series(tested, spec.max_series)
-    backtest, candidates, rows = _Backtest(frame, origins, setup), list[Candidate](), list[dict[str, Any]]()
+    backtest, candidates, rows = _Backtest(table, origins, setup), list[Candidate](), list[dict[str, Any]]()
 
     def tables() -> Iterator[pd.DataFrame]:
         for candidate in (*comparable, *baselines):
-            table = backtest.forecast(candidate, store)
-            if isinstance(table, ExcludedCandidate):
-                excluded.append(table)
+            forecasts = backtest.forecast(candidate, store)
+            if isinstance(forecasts, ExcludedCandidate):
+                excluded.append(forecasts)
                 continue
             candidates.append(candidate)
-            rows.append(_score(candidate, table))
-            yield table
+            rows.append(_score(candidate, forecasts))
+            yield forecasts
         if not rows:
             reasons = "; ".join(exclusion.reason for exclusion in excluded)
             raise NightcastError(
@@ -82,7 +84,7 @@ def evaluate(
         candidates=tuple(candidates),
         passed_over=tuple(f"{model.candidate.role} passed over: {model.reason}" for model in excluded),
         excluded=tuple(excluded),
-        lead=_origins_per_horizon(origins["cutoff"], frame, setup.view.horizon),
+        lead=_origins_per_horizon(origins["cutoff"], table.times, setup.view.horizon),
         series=origins["unique_id"].nunique(),
         of_series=tested["unique_id"].nunique(),
         summary=_describe_best(scores, spec.metric, origins["cutoff"].nunique()),
@@ -109,11 +111,11 @@ def _split_comparable(
 class _Backtest:
     """The origins of the test part with their actuals, at which every candidate forecasts."""
 
-    def __init__(self, frame: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup) -> None:
-        self.frame, self.origins, self.setup = frame, origins, setup
-        scales = mase_scales_before(frame, origins["cutoff"].min(), season_lengths(setup)[0])
+    def __init__(self, clean: PanelTable, origins: pd.DataFrame, setup: ForecastSetup) -> None:
+        self.origins, self.setup, self.sampled = origins, setup, clean.select(origins["unique_id"])
+        scales = mase_scales_before(self.sampled, origins["cutoff"].min(), season_lengths(setup)[0])
         self.scale = origins["unique_id"].map(scales).to_numpy(float).repeat(setup.view.horizon)
-        self.closed = closed_times_at(origins["cutoff"].max(), frame, setup)
+        self.closed = closed_times_at(origins["cutoff"].max(), clean, setup)
         self.panels: dict[InputSpec, Panel] = {}
 
     def forecast(self, candidate: Candidate, store: Store) -> pd.DataFrame | ExcludedCandidate:
@@ -121,9 +123,9 @@ class _Backtest:
         try:
             bundle = load_bundle(candidate, store)
             if bundle.view not in self.panels:
-                self.panels[bundle.view] = Panel.from_frame(self.frame, bundle.view)
+                self.panels[bundle.view] = Panel.from_table(self.sampled, bundle.view)
             panel = self.panels[bundle.view]
-            table = forecast_table(bundle, self.frame, self.origins, self.setup.bounds, panel=panel)
+            table = forecast_table(bundle, self.sampled, self.origins, self.setup.bounds, panel=panel)
         except MODEL_ERRORS as error:
             reason = f"{candidate.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}"
             return ExcludedCandidate(candidate=candidate, cause="damaged", reason=reason)
@@ -145,10 +147,9 @@ def _score(candidate: Candidate, table: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def _origins_per_horizon(cutoffs: pd.Series, clean: pd.DataFrame, horizon: int) -> int:
+def _origins_per_horizon(cutoffs: pd.Series, times: pd.DatetimeIndex, horizon: int) -> int:
     """Return how many origins one horizon covers, from the shortest distance of two origins in steps."""
-    steps = np.sort(clean["ds"].unique())
-    positions = np.searchsorted(steps, np.sort(cutoffs.unique()))
+    positions = np.sort(times.searchsorted(pd.DatetimeIndex(cutoffs.unique())))
     distance = int(np.diff(positions).min()) if len(positions) > 1 else horizon
     return -(-horizon // max(distance, 1))
 

@@ -15,11 +15,13 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NoChampion
+from models.data.panel_table import PanelTable
 from models.data.time_steps import default_stamps, period_ends
 from tasks.engine.step import step
 from tasks.modeling import forecasts
 from tasks.modeling.baselines import store_baselines
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.fallbacks import MODEL_ERRORS, ServedForecast, serve_forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.last_vintage import LAST_VINTAGE, move_on, widen
@@ -68,7 +70,7 @@ def _inf_if_not_finite(value: float) -> float:
 
 
 def _models(
-    fallbacks: list[Fallback], reason: str, clean: pd.DataFrame, windows: Artifact, setup: ForecastSetup, store: Store
+    fallbacks: list[Fallback], reason: str, clean: PanelTable, windows: Artifact, setup: ForecastSetup, store: Store
 ) -> Iterator[Candidate]:
     """Yield the models of the fallback order; then baselines, fitted only if needed and if the run did not fit any."""
     yield from (fallback.candidate for fallback in fallbacks)
@@ -84,21 +86,23 @@ def _models(
 
 
 def _distrusted(
-    options: ForecastOptions, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup
+    options: ForecastOptions, clean: PanelTable, rows: pd.DataFrame, setup: ForecastSetup
 ) -> dict[str, str]:
     """Return the series with a rejected extreme value in the lookback of their forecast or later, and the reason."""
     cutoffs = dict(zip(rows["unique_id"], rows["cutoff"], strict=True))
     reasons = {}
     for extreme in options.extreme:
-        times = clean.loc[clean["unique_id"] == extreme.series, "ds"]
-        past = times[times <= cutoffs.get(extreme.series, pd.Timestamp.min.tz_localize("UTC"))]
-        if len(past) and extreme.ds >= past.tail(setup.view.lookback).iloc[0]:
+        if extreme.series not in cutoffs:
+            continue
+        times = clean.select([extreme.series]).times
+        past = times[times <= cutoffs[extreme.series]]
+        if len(past) and extreme.ds >= past[-setup.view.lookback :][0]:
             reasons[extreme.series] = extreme.sentence
     return reasons
 
 
 def _rows_to_forecast(
-    clean: pd.DataFrame, windows: Artifact, options: ForecastOptions, setup: ForecastSetup, store: Store
+    clean: PanelTable, windows: Artifact, options: ForecastOptions, setup: ForecastSetup, store: Store
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """Return (unique_id, cutoff) of every series that has not ended, and why some need a baseline without inputs."""
     rows = window_cutoffs(clean, load_window_index(windows, store), "forecast")
@@ -203,24 +207,24 @@ def forecast(
         NightcastError: The error of the first model, if no model can forecast.
         ContractBroken: If the table does not pass the audit. Nothing is published then.
     """
-    frame, freq = store.get(clean), setup.view.freq
-    rows, distrusted = _rows_to_forecast(frame, windows, options, setup, store)
+    table, freq = load_clean_table(clean, store), setup.view.freq
+    rows, distrusted = _rows_to_forecast(table, windows, options, setup, store)
     scores = store.get(options.evaluated.scores) if options.evaluated else pd.DataFrame()
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
     if not fallbacks and not options.no_champion:
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
     reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
-    models = _models(fallbacks, reason, frame, windows, setup, store)
-    served = serve_forecasts(models, frame, rows, distrusted, setup, store)
+    models = _models(fallbacks, reason, table, windows, setup, store)
+    served = serve_forecasts(models, table, rows, distrusted, setup, store)
     served = _complete(served, rows, options, setup, store)
     main = _main_model(served, fallbacks)
-    table = _label_rows(served, fallbacks, main, context)
-    table = add_id_columns(table.sort_values(["unique_id", "ds"], ignore_index=True), frame, setup.id_columns)
-    forecasts.audit_forecasts(table, setup.view.horizon)
-    last = table["ds"].max()
-    table = forecasts.drop_closed_steps(table, forecasts.closed_times_at(table["cutoff"].max(), frame, setup))
+    labelled = _label_rows(served, fallbacks, main, context).sort_values(["unique_id", "ds"], ignore_index=True)
+    labelled = add_id_columns(labelled, table.labels, setup.id_columns)
+    forecasts.audit_forecasts(labelled, setup.view.horizon)
+    last = labelled["ds"].max()
+    opened = forecasts.drop_closed_steps(labelled, forecasts.closed_times_at(labelled["cutoff"].max(), table, setup))
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
-    stored = earlier or store.put(table, "forecasts")  # a damaged champion does not change a published vintage
+    stored = earlier or store.put(opened, "forecasts")  # a damaged champion does not change a published vintage
     published = earlier or vintages.publish(stored, context.pipeline, context.as_of, store)
     vintages.publish_latest_history(clean, context.pipeline, context.as_of, store)
     return ForecastResult(
@@ -230,7 +234,7 @@ def forecast(
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
         series=len(rows) - len(served.missing),
-        left_out=tuple(sorted(set(frame["unique_id"].unique()) - set(rows["unique_id"]))),
+        left_out=tuple(table.ids.difference(pd.Index(rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
         recalibration=store.put_bytes(json.dumps(served.recalibration).encode(), "recalibration", "json"),

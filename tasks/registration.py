@@ -11,6 +11,7 @@ from data_contracts.spec import Spec
 from models.diagnostics.effective_memory import memory_metrics
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import METRICS, EvaluationSpec
 from tasks.modeling.scores import losses_by_origin, read_models
 from tasks.modeling.segments import segments_of
@@ -140,7 +141,7 @@ def _decide(
     compared = {model.label for model in (*evaluated.with_role("champion"), *evaluated.with_role("challenger"))}
     segments = pd.DataFrame()
     if spec.max_segment_increase is not None and gate.dataset and gate.segments:
-        segments = segments_of(store.get(gate.dataset, ["unique_id", *gate.segments]), gate.segments)
+        segments = segments_of(load_clean_table(gate.dataset, store), gate.segments)
     models = collect_evidence(read_models(evaluated.backtest, store), evidence, spec, metric, segments, compared)
     losses = losses_by_origin(models, metric)
     nights = list_recorded_gains(context.pipeline, context.as_of, champion, metric, store)

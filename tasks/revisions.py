@@ -7,34 +7,56 @@ last night   1  2  ∅  4  5 │          tonight   1  9  3  ∅  5  6        re
 from collections.abc import Mapping
 from datetime import datetime
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from models.data.panel_table import PanelTable
 from tasks.engine.step import step
+from tasks.modeling.clean_table import load_clean_table, read_clean_table
 from tasks.results.steps import RevisionsResult
 from tasks.storage.store import Store
 
 KEY = ["unique_id", "ds"]
 
 
-def find_revisions(before: pd.DataFrame, after: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
+def find_revisions(before: PanelTable, after: PanelTable, cutoff: pd.Timestamp) -> pd.DataFrame:
     """List the values up to `cutoff` that differ between two clean tables.
 
     A series that is in only one of the tables is new or removed as a whole. The data health of the page lists it.
 
     Args:
-        before: The earlier clean table, with columns unique_id, ds (UTC) and y.
-        after: The later clean table, with the same columns.
+        before: The earlier clean table.
+        after: The later clean table.
         cutoff: The last time of the earlier table that was known as history.
 
     Returns:
         Columns unique_id, ds, kind (late, rewritten or gone), before and after, sorted by series and time.
     """
-    shared = set(before["unique_id"].unique()) & set(after["unique_id"].unique())
-    old, new = (
-        table.loc[(table["ds"] <= cutoff) & table["unique_id"].isin(shared), [*KEY, "y"]] for table in (before, after)
-    )
-    joined = old.merge(new, "outer", KEY, suffixes=("_before", "_after"))
+    parts = []
+    for part in after.partitions():
+        new, old = (table.between(0, table.steps_until(cutoff)) for table in (part, before.select(part.ids)))
+        shared = new.ids.intersection(old.ids)
+        changed = _changed_series(old.select(shared), new.select(shared))
+        if len(changed):
+            parts.append(_compare(old.select(changed).frame(), new.select(changed).frame()))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=[*KEY, "kind", "before", "after"])
+
+
+def _changed_series(old: PanelTable, new: PanelTable) -> pd.Index:
+    """Return the series whose rows begin or end at another time, or have another y; both tables have the same."""
+    is_changed = (old.times[old.first] != new.times[new.first]) | (old.lengths != new.lengths)
+    same = np.flatnonzero(~is_changed)
+    old_rows, new_rows = old.take(same), new.take(same)
+    before, after = old_rows.numbers["y"], new_rows.numbers["y"]
+    differs = ~((before == after) | (np.isnan(before) & np.isnan(after)))
+    rows = np.flatnonzero(differs)
+    is_changed[same[np.unique(np.searchsorted(old_rows.starts, rows, side="right") - 1)]] = True
+    return old.ids[is_changed]
+
+
+def _compare(before: pd.DataFrame, after: pd.DataFrame) -> pd.DataFrame:
+    joined = before[[*KEY, "y"]].merge(after[[*KEY, "y"]], "outer", KEY, suffixes=("_before", "_after"))
     rows = joined.rename(columns={"y_before": "before", "y_after": "after"})
     had, has = rows["before"].notna(), rows["after"].notna()
     rows = rows[(had | has) & ~(rows["before"] == rows["after"])]
@@ -57,8 +79,8 @@ def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | 
     """
     if before is None or cutoff is None or before.digest == clean.digest:
         return RevisionsResult()
-    columns = [*KEY, "y"]
-    revisions = find_revisions(store.get(before, columns), store.get(clean, columns), pd.Timestamp(cutoff))
+    earlier = read_clean_table(before, store)
+    revisions = find_revisions(earlier, load_clean_table(clean, store), pd.Timestamp(cutoff))
     if revisions.empty:
         return RevisionsResult()
     counts: Mapping[str, int] = revisions["kind"].value_counts().to_dict()

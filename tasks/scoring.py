@@ -8,8 +8,9 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from tasks.engine.step import step
-from tasks.modeling.actuals import ActualsIndex
+from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.calendar_groups import CalendarGroups
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.group_scores import ScoreSpec, SeriesScales, score_models
 from tasks.modeling.loss_sums import LossSums
@@ -44,21 +45,20 @@ def score_backtest(
         NightcastError: If no forecast has an actual.
     """
     grouping, calendar = setup.segment_columns, CalendarGroups(setup.view.freq, setup.view.zone)
-    frame = store.get(clean, list(dict.fromkeys(("unique_id", "ds", "y", *grouping))))
-    actuals, models = ActualsIndex(frame), dict[str, LossSums]()
+    history, models = load_clean_table(clean, store), dict[str, LossSums]()
 
     def parts() -> Iterator[pd.DataFrame]:
         for artifact in forecasts:
             for group in store.row_groups(artifact):
                 table = group.to_pandas()
-                table["y"] = actuals.lookup(table["unique_id"], table["ds"])
+                table["y"] = lookup_actuals(history, table["unique_id"], table["ds"])
                 for label, rows in table.groupby("model_name", sort=False):
                     models.setdefault(str(label), LossSums(calendar)).add(rows)
                 yield table
 
     stored = store.put_parts(parts(), "rolling_forecasts")
-    scales = SeriesScales.before(frame, pd.Timestamp(first), spec.season)
-    scores = score_models(models, segments_of(frame, grouping), scales, spec)
+    scales = SeriesScales.before(history, pd.Timestamp(first), spec.season)
+    scores = score_models(models, segments_of(history, grouping), scales, spec)
     overall = scores[scores["by"] == "overall"].drop(columns=["by", "group"])
     if not overall["rows"].sum():
         raise NightcastError(

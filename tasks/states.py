@@ -13,6 +13,7 @@ from models.predict import Predictor
 from models.streaming.build import build_states
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import load_comparable
 from tasks.results.steps import StatesResult
@@ -44,7 +45,9 @@ def keep_states(
     if champion is None:
         return StatesResult()
     bundle = load_comparable(champion, setup.view, setup.bounds, store)
-    states, timeline = build_states(Predictor(bundle), store.get(clean), pd.Timestamp(cutoff), setup.closed)
+    states, timeline = build_states(
+        Predictor(bundle), load_clean_table(clean, store), pd.Timestamp(cutoff), setup.closed
+    )
     facts = {"model": champion.bundle.digest, "cutoff": cutoff.isoformat()}
     stored = store.put_bytes(states.to_bytes(timeline, facts), STATES, "safetensors")
     return StatesResult(states=stored, model=champion.bundle.digest, series=len(states.ids))

@@ -15,6 +15,7 @@ from tasks.engine import run_log
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
 from tasks.modeling.size_limits import check_network_size
 from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key, warm_start_bundle
@@ -58,8 +59,8 @@ def train(
     check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
-    part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
-    panel = Panel.from_frame(part, recipe.view)
+    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
+    panel = Panel.from_table(part, recipe.view)
     with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 
         def show_progress(epoch: "EpochReport") -> None:

@@ -19,12 +19,15 @@ from data_contracts.errors import NightcastError
 from data_contracts.spec import Spec
 from models.bundle import Bundle
 from models.data.panel import InputSpec, Panel
+from models.data.panel_table import PanelTable
 from models.data.windows import WindowIndex
 from models.training.fit import EpochReport
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.engine import run_log
 from tasks.engine.step import step
+from tasks.modeling.actuals import lookup_actuals
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
@@ -53,7 +56,7 @@ class TrialSpec(Spec):
         )
 
 
-def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, max_origins: int) -> pd.DataFrame:
+def validation_origins(part: PanelTable, index: WindowIndex, view: InputSpec, max_origins: int) -> pd.DataFrame:
     """Choose rolling origins, spread evenly over the validation part.
 
     Args:
@@ -67,8 +70,8 @@ def validation_origins(part: pd.DataFrame, index: WindowIndex, view: InputSpec, 
         are `max_origins` such cutoffs; otherwise at any hour.
     """
     rows = window_cutoffs(part, index, "validation")
-    steps, cutoffs = np.sort(part["ds"].unique()), np.sort(rows["cutoff"].unique())
-    steps_to_end = len(steps) - 1 - np.searchsorted(steps, cutoffs)
+    cutoffs = pd.DatetimeIndex(rows["cutoff"].unique()).sort_values()
+    steps_to_end = len(part.times) - 1 - part.times.searchsorted(cutoffs)
     nightly = cutoffs[steps_to_end % view.phase == 0]
     eligible = nightly if len(nightly) >= max_origins else cutoffs
     chosen = eligible[np.linspace(0, len(eligible) - 1, min(len(eligible), max_origins)).astype(int)]
@@ -79,7 +82,7 @@ class NotFinite(NightcastError):
     """A configuration gave a forecast that is not finite."""
 
 
-def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, setup: ForecastSetup) -> float:
+def validation_loss(bundle: Bundle, part: PanelTable, origins: pd.DataFrame, setup: ForecastSetup) -> float:
     """Compute the evaluation metric over `origins`, (unique_id, cutoff).
 
     Returns:
@@ -91,7 +94,7 @@ def validation_loss(bundle: Bundle, part: pd.DataFrame, origins: pd.DataFrame, s
     table = forecast_table(bundle, part, origins, setup.bounds)
     if problem := describe_nonfinite(table):
         raise NotFinite(problem)
-    table = table.merge(part[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
+    table["y"] = lookup_actuals(part, table["unique_id"], table["ds"])
     season = setup.evaluation.season or setup.view.season
     table["scale"] = table["unique_id"].map(mase_scales_before(part, origins["cutoff"].min(), season))
     return score_forecasts(table)[setup.evaluation.metric]
@@ -125,7 +128,7 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
         NoSuchDevice: If the device of the settings does not exist on this machine.
     """
     started, losses, recipe = time.perf_counter(), list[float](), trial.recipe
-    part, index = select_training_part(store.get(clean), load_window_index(windows, store), recipe.view)
+    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
     state: Literal["done", "pruned", "failed"] = "done"
     metric, note = None, ""
     with run_log.progress_bar(trial.label, recipe.training.max_epochs) as advance:
@@ -137,7 +140,7 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
                 raise optuna.TrialPruned
 
         try:
-            bundle, history = train_network(Panel.from_frame(part, recipe.view), index, recipe, (prune_if_behind,))
+            bundle, history = train_network(Panel.from_table(part, recipe.view), index, recipe, (prune_if_behind,))
         except optuna.TrialPruned:
             state = "pruned"
         else:

@@ -8,6 +8,7 @@ from data_contracts.artifact import Artifact
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from tasks.engine.step import step
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.size_limits import check_forecast_size
 from tasks.modeling.training_data import to_windows_table
@@ -37,7 +38,7 @@ def cut_windows(
         HistoryTooShort: If the history is too short for the parts.
         SpecError: If the forecasts would not fit the memory of the machine.
     """
-    panel = Panel.from_frame(store.get(clean), view)
+    panel = Panel.from_table(load_clean_table(clean, store), view)
     check_forecast_size(panel, evaluation)
     index = build_window_index(panel, windowing, pd.Timestamp(cutoff), evaluation.windows)
     return store.put(to_windows_table(index), "windows")

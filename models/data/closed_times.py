@@ -12,6 +12,7 @@ import pandas as pd
 
 from models.data.calendar import is_calendar_step
 from models.data.opening_hours import DAY_HOURS, parse_closed, write_closed
+from models.data.panel_table import PanelTable
 
 ClosedSetting = Literal["auto"] | tuple[str, ...]
 SLOTS = 7 * DAY_HOURS
@@ -89,14 +90,14 @@ def has_closed_times(freq: str) -> bool:
     return isinstance(offset, pd.offsets.Day)
 
 
-def find_closed_times(clean: pd.DataFrame, freq: str, zone: str, setting: ClosedSetting) -> ClosedTimes:
+def find_closed_times(history: PanelTable, freq: str, zone: str, setting: ClosedSetting) -> ClosedTimes:
     """Find the closed times of each series.
 
     A slot of the week without a value is closed if it had at least 8 chances in at least 8 weeks, and if the series
     has enough values elsewhere that chance cannot explain it. A series that is too short follows the others.
 
     Args:
-        clean: The history of each series on its grid: unique_id, ds (UTC) and y, NaN for steps without a value.
+        history: The history of each series on its grid, y NaN for steps without a value.
         freq: The step as a pandas frequency.
         zone: Time zone of the wall clock.
         setting: `auto`, or the closed times of all series.
@@ -104,37 +105,45 @@ def find_closed_times(clean: pd.DataFrame, freq: str, zone: str, setting: Closed
     Returns:
         The closed slots.
     """
-    codes, ids = pd.factorize(clean["unique_id"])
-    ids = pd.Index(ids.astype("str"))
+    ids = history.ids
     if setting != "auto" or not has_closed_times(freq) or not len(ids):
         given = parse_closed(() if setting == "auto" else setting).reshape(-1)
         return ClosedTimes(ids, np.tile(given, (len(ids), 1)), freq, zone)
-    known = clean["y"].notna().to_numpy()
-    steps, distinct = pd.factorize(clean["ds"])
-    times = pd.Series(distinct)
-    days = (times.dt.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400)[steps]
-    first, last = _first_and_last(codes, days, known, len(ids))
-    inside = (days >= first[codes]) & (days <= last[codes])
-    cell = codes * SLOTS + week_slots(times, freq, zone)[steps]
-    shape = (len(ids), SLOTS)
-    chances = np.bincount(cell[inside], minlength=len(ids) * SLOTS).reshape(shape)
-    values = np.bincount(cell[known], minlength=len(ids) * SLOTS).reshape(shape)
+    slots = week_slots(history.times.to_series(), freq, zone)
+    days = history.times.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
+    counted = [_count_slots(part, slots, days) for part in history.partitions()]
+    chances, values, is_long = (np.concatenate(counts) for counts in zip(*counted, strict=True))
     surprise = _surprise(values, chances)
-    long = (last - first >= MIN_SPAN_DAYS)[:, None]
-    own = long & (chances >= MIN_CHANCES) & (surprise >= MIN_SURPRISE)
-    weeks = np.where(long, chances, 0).max(axis=0) >= MIN_CHANCES
-    shared = weeks & (values.sum(axis=0) == 0) & (np.where(long, surprise, 0).sum(axis=0) >= MIN_SURPRISE)
+    own = is_long & (chances >= MIN_CHANCES) & (surprise >= MIN_SURPRISE)
+    weeks = np.where(is_long, chances, 0).max(axis=0) >= MIN_CHANCES
+    shared = weeks & (values.sum(axis=0) == 0) & (np.where(is_long, surprise, 0).sum(axis=0) >= MIN_SURPRISE)
     return ClosedTimes(ids, _plausible((values == 0) & (own | shared), freq), freq, zone)
 
 
-def _first_and_last(
-    codes: np.ndarray, days: np.ndarray, known: np.ndarray, count: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the times of the first and last value of each series, in days since 1970."""
-    first, last = np.full(count, np.inf), np.full(count, -np.inf)
-    np.minimum.at(first, codes[known], days[known])
-    np.maximum.at(last, codes[known], days[known])
-    return first, last
+def _count_slots(part: PanelTable, slots: np.ndarray, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Count steps and values of each series and slot between its first and last value.
+
+    Args:
+        part: The history of some series.
+        slots: The slot of each time of the table.
+        days: Each time of the table in days since 1970.
+
+    Returns:
+        Steps and values, (s, 168) int32 each, and whether the values of a series span MIN_SPAN_DAYS, (s, 1).
+    """
+    steps, codes = part.row_steps, np.repeat(np.arange(len(part.ids)), part.lengths)
+    known = np.flatnonzero(np.isfinite(part.numbers["y"]))
+    first, last = np.full(len(part.ids), np.inf), np.full(len(part.ids), -np.inf)
+    np.minimum.at(first, codes[known], days[steps[known]])
+    np.maximum.at(last, codes[known], days[steps[known]])
+    inside = np.flatnonzero((days[steps] >= first[codes]) & (days[steps] <= last[codes]))
+    cells = codes * SLOTS + slots[steps]
+    shape = (len(part.ids), SLOTS)
+    chances, values = (
+        np.bincount(cells[rows], minlength=len(part.ids) * SLOTS).astype(np.int32).reshape(shape)
+        for rows in (inside, known)
+    )
+    return chances, values, (last - first >= MIN_SPAN_DAYS)[:, None]
 
 
 def _surprise(values: np.ndarray, chances: np.ndarray) -> np.ndarray:

@@ -16,6 +16,7 @@ from data_contracts.spec import Spec
 from models.data.calendar import calendar_features, seasons, steps_a_day, wall_clock_steps
 from models.data.features import FeatureSpec
 from models.data.imputation import Fill
+from models.data.panel_table import PanelTable
 from models.data.time_steps import build_grid
 
 
@@ -97,25 +98,30 @@ class Panel:
         Returns:
             The panel, its series in the order of unique_id.
         """
-        features, freq = view.features, view.freq
-        grid = extend_grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), freq, view.horizon)
-        sizes = frame.groupby("unique_id", sort=True).size()
-        lengths = sizes.to_numpy(np.int64)
-        starts = lengths.cumsum() - lengths
-        last = frame.groupby("unique_id", sort=True)[list(features.static)].last() if features.static else None
+        return cls.from_table(PanelTable.from_frame(frame), view)
+
+    @classmethod
+    def from_table(cls, table: PanelTable, view: InputSpec) -> "Panel":
+        """Build a panel from a table whose values it shares, as `from_frame` does."""
+        features, freq, rows = view.features, view.freq, len(table)
+        grid = extend_grid(table.times, freq, view.horizon)
+
+        def columns(names: tuple[str, ...]) -> np.ndarray:
+            return np.column_stack([np.empty((rows, 0)), *(table.numbers[name] for name in names)])
+
         return cls(
             view=view,
-            ids=tuple(str(name) for name in sizes.index),
-            first=grid.get_indexer(pd.DatetimeIndex(frame["ds"].iloc[starts])).astype(np.int64),
-            starts=starts,
-            lengths=lengths,
+            ids=tuple(table.ids),
+            first=grid.get_indexer(table.times)[table.first],
+            starts=table.starts,
+            lengths=table.lengths,
             grid=grid,
-            y=frame["y"].to_numpy("float64", copy=True),
-            known=frame[list(features.known_columns)].to_numpy("float64", copy=True),
-            observed=frame[list(features.observed)].to_numpy("float64", copy=True),
+            y=table.numbers["y"],
+            known=columns(features.known_columns),
+            observed=columns(features.observed),
             calendar=calendar_features(grid, features.calendar(freq), freq, view.zone),
             clock=wall_clock_steps(grid, freq, view.zone),
-            static=tuple(tuple(map(str, last[name])) for name in features.static) if last is not None else (),
+            static=tuple(tuple(map(str, table.texts[name])) for name in features.static),
         )
 
     @property

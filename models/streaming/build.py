@@ -5,6 +5,7 @@ import pandas as pd
 
 from models.data.closed_times import ClosedSetting, find_closed_times
 from models.data.panel import Panel
+from models.data.panel_table import PanelTable
 from models.data.windows import forecast_windows
 from models.predict import Predictor
 from models.streaming.encoders import kept_steps, read_history
@@ -14,13 +15,13 @@ from models.streaming.timeline import Timeline
 
 
 def build_states(
-    predictor: Predictor, clean: pd.DataFrame, cutoff: pd.Timestamp, closed: ClosedSetting
+    predictor: Predictor, clean: PanelTable, cutoff: pd.Timestamp, closed: ClosedSetting
 ) -> tuple[SeriesStates, Timeline]:
     """Keep the newest steps of each series, and encoder states where the model streams exactly.
 
     Args:
         predictor: The model.
-        clean: The clean table: unique_id, ds (UTC), y and the covariates of the model, on its grid.
+        clean: The clean table, with the covariates of the model.
         cutoff: Last step that may be observed, a time of the grid (UTC).
         closed: The times at which no value exists, or `auto` to derive them from the table.
 
@@ -28,11 +29,11 @@ def build_states(
         The states of the series that a night forecasts, and the timeline that counts their steps.
     """
     bundle = predictor.bundle
-    panel = Panel.from_frame(clean, bundle.view)
+    panel = Panel.from_table(clean, bundle.view)
     step = int(panel.grid.get_loc(cutoff))
     codes, _ = forecast_windows(panel, step)
     states = SeriesStates.from_panel(panel, codes, step, kept_steps(bundle))
-    history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    history = clean.between(0, clean.steps_until(cutoff))
     times = find_closed_times(history, bundle.view.freq, bundle.view.zone, closed)
     states.closed = times.slots[times.ids.get_indexer(np.array(states.ids, dtype=object))]
     if streams_exactly(bundle) and len(codes):

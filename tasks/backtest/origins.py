@@ -14,11 +14,13 @@ import pyarrow.parquet as pq
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError, SpecError, StoreDamaged
+from models.data.closed_times import find_closed_times
 from models.data.time_steps import period_ends
 from tasks.backtest.settings import BacktestPlan
 from tasks.engine.failure import StepFailure
 from tasks.ingestion import ingest
-from tasks.quality.closed_steps import closed_times_of, skip_closed_steps
+from tasks.modeling.clean_table import load_clean_table
+from tasks.quality.closed_steps import skip_closed_steps
 from tasks.results.backtest import Origin, OriginList, SkippedOrigin
 from tasks.results.steps import ValidatedTable
 from tasks.sources.dataset import DatasetSpec
@@ -38,11 +40,12 @@ class CurrentTable:
             reading: How the source is read.
             store: The store that holds the table.
         """
-        frame = store.get(validated.clean, ["unique_id", "ds", "y"])
+        clean, zone = load_clean_table(validated.clean, store), reading.zone
+        history = clean.between(0, clean.steps_until(pd.Timestamp(validated.cutoff)))
         self.clean, self.reading, self.columns = validated.clean, reading, _columns_of(validated.clean, store)
-        self.closed = closed_times_of(frame, pd.Timestamp(validated.cutoff), reading)
-        self.times = _distinct(frame["ds"])
-        self.observed = _distinct(frame.loc[frame["y"].notna(), "ds"])
+        self.closed = find_closed_times(history, reading.freq, zone, reading.cleaning.closed)
+        self.times = clean.times.to_series(index=range(len(clean.times)))
+        self.observed = self.times[clean.is_known()].reset_index(drop=True)
         self._ends = period_ends(self.observed, reading.freq, reading.stamps)
 
     def cutoff(self, as_of: datetime) -> pd.Timestamp | None:
@@ -83,10 +86,6 @@ class CurrentTable:
 
 def _columns_of(clean: Artifact, store: Store) -> set[str]:
     return set(pq.read_schema(io.BytesIO(store.get_bytes(clean))).names)
-
-
-def _distinct(times: pd.Series) -> pd.Series:
-    return pd.Series(times.unique()).sort_values(ignore_index=True)
 
 
 def tables_at(moments: tuple[datetime, ...], validated: ValidatedTable, plan: BacktestPlan, store: Store) -> OriginList:

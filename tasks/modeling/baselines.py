@@ -1,10 +1,9 @@
 """Fit the baselines of a pipeline and store them as candidates."""
 
-import pandas as pd
-
 from models.baselines.seasonal import fit_baselines
 from models.data.calendar import seasons
 from models.data.panel import Panel
+from models.data.panel_table import PanelTable
 from models.data.windows import WindowIndex
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -18,7 +17,7 @@ def season_lengths(setup: ForecastSetup) -> tuple[int, ...]:
     return tuple(dict.fromkeys((setup.evaluation.season or view.season, *seasons(view.freq))))
 
 
-def store_baselines(clean: pd.DataFrame, index: WindowIndex, setup: ForecastSetup, store: Store) -> list[Candidate]:
+def store_baselines(clean: PanelTable, index: WindowIndex, setup: ForecastSetup, store: Store) -> list[Candidate]:
     """Fit every baseline on the part that models are trained on, and store it.
 
     Args:
@@ -32,7 +31,7 @@ def store_baselines(clean: pd.DataFrame, index: WindowIndex, setup: ForecastSetu
     """
     view = setup.view
     part, part_index = select_training_part(clean, index, view)
-    panel = Panel.from_frame(part, view)
+    panel = Panel.from_table(part, view)
     fitted = fit_baselines(panel, part_index, view, setup.bounds.quantiles, season_lengths(setup))
     return [
         Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))

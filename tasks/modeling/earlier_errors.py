@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from models import anomalies
-from tasks.modeling.actuals import ActualsIndex
+from models.data.panel_table import PanelTable
+from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.scores import quantile_columns
 
 UNIT = ["unique_id", "cutoff"]
@@ -91,7 +92,7 @@ def with_scaled_errors(table: pd.DataFrame, scales: pd.Series) -> pd.DataFrame:
 def collect_errors(
     vintages: dict[pd.Timestamp, pd.DataFrame],
     backtest: pd.DataFrame | None,
-    clean: pd.DataFrame,
+    clean: PanelTable,
     scales: pd.Series,
     anomalous: pd.DataFrame,
 ) -> EarlierErrors:
@@ -107,10 +108,10 @@ def collect_errors(
     Returns:
         The errors, the newest vintage first.
     """
-    actuals, parts = ActualsIndex(clean), list[pd.DataFrame]()
+    parts = list[pd.DataFrame]()
     for as_of in sorted(vintages, reverse=True):
         table = with_interval(vintages[as_of])
-        table = table.assign(y=actuals.lookup(table["unique_id"], table["ds"]))
+        table = table.assign(y=lookup_actuals(clean, table["unique_id"], table["ds"]))
         parts.append(table[table["y"].notna()])
     published = _errors_of(parts, scales)
     tested = _errors_of([] if backtest is None else [with_interval(backtest)], scales)

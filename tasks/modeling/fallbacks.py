@@ -11,6 +11,7 @@ import pandas as pd
 from data_contracts.errors import NightcastError, StoreDamaged
 from models.bundle import BundleDamaged
 from models.data.panel import Panel
+from models.data.panel_table import PanelTable
 from models.golden import GoldenForecastDiffers
 from models.predict import Predictor
 from models.recalibration import Recalibration
@@ -58,7 +59,7 @@ class ServedForecast(NamedTuple):
 
 def serve_forecasts(
     models: Iterable[Candidate],
-    clean: pd.DataFrame,
+    clean: PanelTable,
     rows: pd.DataFrame,
     distrusted: dict[str, str],
     setup: ForecastSetup,
@@ -135,11 +136,11 @@ def _join(
 
 
 def _forecast(
-    model: Candidate, clean: pd.DataFrame, rows: pd.DataFrame, setup: ForecastSetup, store: Store
+    model: Candidate, clean: PanelTable, rows: pd.DataFrame, setup: ForecastSetup, store: Store
 ) -> tuple[pd.DataFrame, Recalibration] | NightcastError:
     try:
         bundle = load_comparable(model, setup.view, setup.bounds, store)
-        rolling = RollingOrigins(Predictor(bundle), Panel.from_frame(clean, bundle.view))
+        rolling = RollingOrigins(Predictor(bundle), Panel.from_table(clean, bundle.view))
         return recalibrated_table(rolling, rows, setup.bounds)
     except NightcastError as error:
         return error

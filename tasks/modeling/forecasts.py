@@ -7,6 +7,7 @@ from data_contracts.errors import ContractBroken, NightcastError
 from models.bundle import Bundle
 from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.panel import InputSpec, Panel
+from models.data.panel_table import PanelTable
 from models.predict import Predictor
 from models.recalibration import Recalibration, apply_recalibration
 from models.rolling_origins import RollingOrigins
@@ -22,7 +23,7 @@ class NotComparable(NightcastError):
 
 def forecast_table(
     bundle: Bundle,
-    clean: pd.DataFrame,
+    clean: PanelTable,
     rows: pd.DataFrame,
     bounds: OutputSpec,
     predictor: Predictor | None = None,
@@ -42,7 +43,7 @@ def forecast_table(
         A row per series, cutoff and step, with columns unique_id, ds (UTC), cutoff, step (1 … horizon), y_hat (the
         median) and a column per quantile, in source units.
     """
-    panel = panel or Panel.from_frame(clean, bundle.view)
+    panel = panel or Panel.from_table(clean, bundle.view)
     predictor = predictor or Predictor(bundle)
     quantiles = predictor.quantiles(panel, *_locate_windows(panel, rows))
     predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
@@ -74,7 +75,7 @@ def recalibrated_table(
     return _to_table(predicted, panel, rows, bundle.levels), fitted
 
 
-def rows_without_covariates(clean: pd.DataFrame, rows: pd.DataFrame, view: InputSpec) -> pd.DataFrame:
+def rows_without_covariates(clean: PanelTable, rows: pd.DataFrame, view: InputSpec) -> pd.DataFrame:
     """List the series that have no window because their known covariates end before the horizon does.
 
     Args:
@@ -89,8 +90,9 @@ def rows_without_covariates(clean: pd.DataFrame, rows: pd.DataFrame, view: Input
     cutoff, known = rows["cutoff"].max(), list(view.features.known_columns)
     if not known or rows.empty:
         return rows.iloc[:0]
-    last = clean.loc[clean["y"].notna(), "ds"].max()  # the cutoff, unless all series are closed there
-    others = clean[~clean["unique_id"].isin(rows["unique_id"].unique()) & (clean["ds"] <= cutoff)]
+    last = clean.newest_known()  # the cutoff, unless all series are closed there
+    others = clean.select(clean.ids.difference(pd.Index(rows["unique_id"].unique())))
+    others = others.between(0, others.steps_until(cutoff)).frame()
     has_row = others["y"].notna() | others[known].notna().all(axis=1)
     goes_on = others.loc[(others["ds"] == last) & has_row, "unique_id"]
     newest = others[others["unique_id"].isin(goes_on)].groupby("unique_id", observed=True).tail(view.lookback)
@@ -130,7 +132,7 @@ def actuals_of(panel: Panel, rows: pd.DataFrame) -> np.ndarray:
     return np.asarray(actuals.reshape(-1))
 
 
-def closed_times_at(cutoff: pd.Timestamp, clean: pd.DataFrame, setup: ForecastSetup) -> ClosedTimes:
+def closed_times_at(cutoff: pd.Timestamp, clean: PanelTable, setup: ForecastSetup) -> ClosedTimes:
     """Find the closed times of each series from the history up to a cutoff.
 
     Args:
@@ -141,7 +143,7 @@ def closed_times_at(cutoff: pd.Timestamp, clean: pd.DataFrame, setup: ForecastSe
     Returns:
         The closed times, for `drop_closed_steps`.
     """
-    history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    history = clean.between(0, clean.steps_until(cutoff))
     return find_closed_times(history, setup.view.freq, setup.view.zone, setup.closed)
 
 

@@ -12,9 +12,10 @@ import pandas as pd
 
 from data_contracts.spec import Spec
 from models import metrics
+from models.data.panel_table import PanelTable
 from tasks.modeling.calendar_groups import group_text
 from tasks.modeling.loss_sums import LossSums, central_intervals
-from tasks.modeling.scores import MIN_SCALE, quantile_levels
+from tasks.modeling.scores import quantile_levels, seasonal_changes
 
 Weights = Literal["equal", "volume"]
 BY_SERIES = ("mase", "rmsse", "wql_series")  # means over the series
@@ -40,23 +41,19 @@ class SeriesScales(NamedTuple):
     rmsse: pd.Series
 
     @classmethod
-    def before(cls, clean: pd.DataFrame, moment: pd.Timestamp, season: int) -> "SeriesScales":
+    def before(cls, clean: PanelTable, moment: pd.Timestamp, season: int) -> "SeriesScales":
         """Compute the divisors from the history before the first scored row.
 
         Args:
-            clean: Columns unique_id, ds (UTC) and y.
-            moment: Rows after it are not used.
+            clean: The clean table.
+            moment: Rows after it (UTC) are not used.
             season: Season length in steps.
 
         Returns:
             The divisors. A series that hardly changes, by rounding errors only, has none.
         """
-        values = clean[clean["ds"] <= moment].groupby("unique_id", observed=True)["y"]
-        largest = values.agg(lambda y: np.abs(y[np.isfinite(y)]).max() if np.isfinite(y).any() else 0.0)
-        mase = values.agg(lambda y: metrics.mase_scale(y.to_numpy(), season))
-        rmsse = values.agg(lambda y: metrics.rmsse_scale(y.to_numpy(), season))
-        changes = mase > MIN_SCALE * largest
-        return cls(mase.where(changes), rmsse.where(changes))
+        changes = seasonal_changes(clean, clean.steps_until(moment), season)
+        return cls(changes["absolute"], changes["squared"])
 
 
 def score_groups(sums: pd.DataFrame, key: str | None, scales: SeriesScales, weights: Weights) -> pd.DataFrame:

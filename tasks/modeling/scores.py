@@ -12,6 +12,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models import metrics
+from models.data.panel_table import PanelTable
 from tasks.storage.store import Store
 
 MIN_SCALE = 1e-12  # of the largest value of a series; less is rounding error, which would drown the other series
@@ -34,23 +35,60 @@ def quantile_name(level: float) -> str:
     return f"q{digits.ljust(2, '0')}"
 
 
-def mase_scales_before(clean: pd.DataFrame, moment: pd.Timestamp, season: int) -> pd.Series:
+def mase_scales_before(clean: PanelTable, moment: pd.Timestamp, season: int) -> pd.Series:
     """Compute the divisor of MASE of each series: the mean of |y_t - y_{t-season}| before `moment`.
 
     Args:
-        clean: Columns unique_id, ds (UTC) and y.
-        moment: Rows at or after it are not used.
+        clean: The clean table.
+        moment: Rows at or after it (UTC) are not used.
         season: Season length in steps.
 
     Returns:
         The divisor by series, in source units; NaN if a series never changed or is shorter than a season. Source:
         Hyndman and Koehler 2006.
     """
-    before = clean[clean["ds"] < moment]
-    values = before.groupby("unique_id")["y"]
-    scales = values.agg(lambda y: metrics.mase_scale(y.to_numpy(), season))
-    largest = values.agg(lambda y: np.abs(y.to_numpy()[np.isfinite(y.to_numpy())]).max(initial=0.0))
-    return scales.where(scales > MIN_SCALE * largest)
+    return seasonal_changes(clean, clean.steps_until(moment, inclusive=False), season)["absolute"]
+
+
+def seasonal_changes(clean: PanelTable, end: int, season: int) -> pd.DataFrame:
+    """Compute the mean change of each series from one season to the next.
+
+    Args:
+        clean: The clean table.
+        end: Rows of the steps before it, an index in the times of the table, are used.
+        season: Season length in steps.
+
+    Returns:
+        `absolute`, the mean of |y_t - y_{t-season}|, and `squared`, that of its square, indexed by unique_id. Both are
+        NaN if a series never changed by more than rounding errors, or if no such pair is observed.
+    """
+    parts = []
+    for part in clean.partitions():
+        y, ends = part.numbers["y"], np.clip(end - part.first, 0, part.lengths)
+        change = np.full(len(y) + 1, np.nan)
+        change[season:-1] = y[season:] - y[:-season] if len(y) > season else []
+        slices = part.starts + np.minimum(season, ends), part.starts + ends
+        largest = _reduce(np.fmax, np.abs(np.append(y, np.nan)), part.starts, slices[1])
+        known = np.isfinite(change)
+        count = _reduce(np.add, known.astype(float), *slices)
+        count = np.where(count > 0, count, np.nan)
+        change = np.where(known, np.abs(change), 0.0)
+        absolute = _reduce(np.add, change, *slices) / count
+        squared = _reduce(np.add, change**2, *slices) / count
+        has_changed = absolute > MIN_SCALE * np.nan_to_num(largest)
+        means = {"absolute": absolute, "squared": squared}
+        parts.append(pd.DataFrame({name: np.where(has_changed, values, np.nan) for name, values in means.items()}))
+    table = pd.concat(parts) if parts else pd.DataFrame({"absolute": [], "squared": []}, dtype=float)
+    return table.set_axis(pd.Index(clean.ids, name="unique_id"))
+
+
+def _reduce(operation: np.ufunc, values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """Reduce the values from each start to the value before its end; NaN where there are none. No end is the last."""
+    result, filled = np.full(len(starts), np.nan), np.flatnonzero(ends > starts)
+    if len(filled):
+        pairs = np.column_stack([starts[filled], ends[filled]]).reshape(-1)
+        result[filled] = operation.reduceat(values, pairs)[::2]
+    return result
 
 
 def score_forecasts(frame: pd.DataFrame) -> dict[str, float]:

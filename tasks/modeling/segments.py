@@ -2,13 +2,14 @@
 
 import pandas as pd
 
+from models.data.panel_table import PanelTable
 from tasks.modeling.scores import losses_of_groups
 
 SERIES, SEGMENT = "series", "segment"
 LEVELS = ("by", "segment", "cutoff")
 
 
-def segments_of(clean: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
+def segments_of(clean: PanelTable, columns: tuple[str, ...]) -> pd.DataFrame:
     """Return the last value of each column that groups series, indexed by unique_id.
 
     Args:
@@ -18,8 +19,7 @@ def segments_of(clean: pd.DataFrame, columns: tuple[str, ...]) -> pd.DataFrame:
     Returns:
         A row per series.
     """
-    series = clean.groupby("unique_id", observed=True)
-    return series[list(columns)].last() if columns else pd.DataFrame(index=pd.Index(clean["unique_id"].unique()))
+    return clean.labels.set_index("unique_id")[list(columns)]
 
 
 def losses_by_segment(table: pd.DataFrame, metric: str, segments: pd.DataFrame) -> pd.Series:

@@ -1,12 +1,15 @@
 """What a run knows about single series: values that models cannot use, fallbacks, those without forecasts, a sample."""
 
 import hashlib
+import heapq
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
 import pandas as pd
 
 from data_contracts.spec import Spec
+from models.data.panel_table import PanelTable
 from tasks.modeling.candidate import Candidate
 
 Cause = Literal["vanished", "too short", "closed", "quarantined", "ended", "no future covariates", "not finite"]
@@ -65,5 +68,13 @@ def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     names = rows["unique_id"].unique()
     if len(names) <= count:
         return rows
-    chosen = sorted(names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())[:count]
-    return rows[rows["unique_id"].isin(chosen)].reset_index(drop=True)
+    return rows[rows["unique_id"].isin(_lowest_hashes(names, count))].reset_index(drop=True)
+
+
+def sample_table(table: PanelTable, count: int) -> PanelTable:
+    """Select at most `count` series of a table, those of `sample_series`."""
+    return table if len(table.ids) <= count else table.select(_lowest_hashes(table.ids, count))
+
+
+def _lowest_hashes(names: Iterable[str], count: int) -> list[str]:
+    return heapq.nsmallest(count, names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())

@@ -13,6 +13,7 @@ from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.closed_times import ClosedSetting
 from models.data.panel import InputSpec, Panel
+from models.data.panel_table import PanelTable
 from models.data.time_steps import build_grid
 from models.data.windows import forecast_windows
 from models.predict import Predictor
@@ -84,7 +85,7 @@ def forecast_history(
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")
     setup = ForecastSetup(view=view, bounds=bounds, evaluation=EvaluationSpec(), closed=closed)
     table = table.sort_values(["unique_id", "ds"], ignore_index=True)
-    return drop_closed_steps(table, closed_times_at(cutoff, clean, setup))
+    return drop_closed_steps(table, closed_times_at(cutoff, PanelTable.from_frame(clean), setup))
 
 
 def check_history(history: pd.DataFrame, view: InputSpec) -> pd.DataFrame:

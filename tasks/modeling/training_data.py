@@ -11,9 +11,11 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import InputSpec
+from models.data.panel_table import PanelTable
 from models.data.windows import SPLITS, WindowIndex, WindowRanges
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.clean_table import load_clean_table
 from tasks.storage.store import Store
 
 RANGE_COLUMNS = ("series", "first", "last", "stride")
@@ -40,21 +42,13 @@ def to_windows_table(index: WindowIndex) -> pd.DataFrame:
     return pd.concat(tables, ignore_index=True)
 
 
-def series_starts(clean: pd.DataFrame) -> tuple[pd.Index, np.ndarray]:
-    """Return the names of the series in order, (series,), and the row at which each series begins, (series,)."""
-    sizes = clean.groupby("unique_id", sort=True).size()
-    return sizes.index, sizes.cumsum().to_numpy() - sizes.to_numpy()
-
-
-def window_cutoffs(clean: pd.DataFrame, index: WindowIndex, split: str) -> pd.DataFrame:
+def window_cutoffs(clean: PanelTable, index: WindowIndex, split: str) -> pd.DataFrame:
     """Return (unique_id, cutoff in UTC) of every window of a split, which does not depend on the panel's numbering."""
     series, position = index.of(split)
-    names, starts = series_starts(clean)
-    cutoffs = clean["ds"].iloc[starts[series] + position]
-    return pd.DataFrame({"unique_id": names[series], "cutoff": cutoffs.reset_index(drop=True)})
+    return pd.DataFrame({"unique_id": clean.ids.take(series), "cutoff": clean.times[clean.first[series] + position]})
 
 
-def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpec) -> tuple[pd.DataFrame, WindowIndex]:
+def select_training_part(clean: PanelTable, index: WindowIndex, view: InputSpec) -> tuple[PanelTable, WindowIndex]:
     """Select what a model may learn from: all rows up to the last validation target, and the windows over them.
 
     A model gets nothing else, so it cannot see the test part. It is trained again only if this part changes.
@@ -68,29 +62,29 @@ def select_training_part(clean: pd.DataFrame, index: WindowIndex, view: InputSpe
         The rows, and the training and validation windows, numbered as in these rows.
     """
     learning = {name: windows for name, windows in index.parts.items() if name in ("train", "validation")}
-    names, starts = series_starts(clean)
-    last = [starts[windows.series] + windows.last for windows in learning.values()]
-    ends = np.minimum(np.concatenate(last) + view.horizon, len(clean) - 1)
-    part = clean[clean["ds"] <= clean["ds"].iloc[ends].max()] if len(ends) else clean.iloc[:0]
-    renumbered = (np.cumsum(names.isin(part["unique_id"].unique())) - 1).astype(np.int32)
+    last = np.concatenate([clean.first[windows.series] + windows.last for windows in learning.values()])
+    end = min(int(last.max()) + view.horizon + 1, len(clean.times)) if len(last) else 0
+    renumbered = (np.cumsum(clean.first < end) - 1).astype(np.int32)
     parts = {name: replace(windows, series=renumbered[windows.series]) for name, windows in learning.items()}
-    return part, WindowIndex(parts)
+    return clean.between(0, end), WindowIndex(parts)
 
 
-def content_digest(frame: pd.DataFrame, index: WindowIndex) -> str:
+def content_digest(table: PanelTable, index: WindowIndex) -> str:
     """Compute a digest of the values and windows, which does not depend on the file they came from."""
-    digest = hashlib.sha256(repr(list(frame.columns)).encode())
-    for table in (frame, to_windows_table(index)):
-        for name in table.columns:
-            column = table[name]
-            if pd.api.types.is_datetime64_any_dtype(column):
-                values = pd.DatetimeIndex(column).as_unit("us").asi8
-            elif pd.api.types.is_numeric_dtype(column):
-                values = column.to_numpy()
-            else:
-                values, texts = pd.factorize(column)
-                digest.update(repr(list(map(str, texts))).encode())
-            digest.update(np.ascontiguousarray(values).data)
+    texts = {name: pd.factorize(table.texts[name]) for name in table.texts}
+    names = [
+        list(table.numbers),
+        list(table.ids),
+        [(name, list(map(str, known))) for name, (_, known) in texts.items()],
+    ]
+    digest = hashlib.sha256(repr(names).encode())
+    arrays = [table.times.as_unit("us").asi8, table.first, table.lengths, *table.numbers.values()]
+    arrays += [codes for codes, _ in texts.values()]
+    for part, windows in index.parts.items():
+        digest.update(part.encode())
+        arrays += [getattr(windows, name) for name in RANGE_COLUMNS]
+    for values in arrays:
+        digest.update(np.ascontiguousarray(values).data)
     return digest.hexdigest()
 
 
@@ -124,5 +118,5 @@ def warm_start_bundle(recipe: Recipe, incumbent: Candidate | None, store: Store)
 @functools.lru_cache(maxsize=4)
 def training_part_digest(clean: Artifact, windows: Artifact, view: InputSpec, store: Store) -> str:
     """Compute the digest of the training part, once for all recipes of a night, since the clean table may be large."""
-    part, index = select_training_part(store.get(clean), load_window_index(windows, store), view)
+    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), view)
     return content_digest(part, index)

@@ -4,11 +4,12 @@ import numpy as np
 import pandas as pd
 
 from models.data.panel import InputSpec, Panel
+from models.data.panel_table import PanelTable
 from models.drift.detection import ColumnDrift, has_alarm
 
 
 def newest_values(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec, steps: int
+    clean: PanelTable, cutoff: pd.Timestamp, view: InputSpec, steps: int
 ) -> tuple[dict[str, np.ndarray], pd.DatetimeIndex]:
     """Return the newest values of the target and of the numeric covariates.
 
@@ -21,7 +22,7 @@ def newest_values(
     Returns:
         Values by column, each (series, steps), NaN where nothing is known, and the times of the steps (UTC).
     """
-    panel = Panel.from_frame(clean, view)
+    panel = Panel.from_table(clean, view)
     series, last = np.arange(len(panel.ids)), int(panel.grid.get_indexer(pd.DatetimeIndex([cutoff]))[0])
     position = last - panel.first
     offsets = np.arange(1 - steps, 1)

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from models.data.panel_table import PanelTable
 from models.drift.composition import compare_compositions
 from models.drift.detection import DriftWindows
 from tasks.monitoring.columns import drift_table
@@ -11,12 +12,12 @@ TEST = "chi-square of the series"
 
 
 def compare_static_columns(
-    sampled: pd.DataFrame, columns: tuple[str, ...], observed: np.ndarray, windows: DriftWindows, level: float
+    sampled: PanelTable, columns: tuple[str, ...], observed: np.ndarray, windows: DriftWindows, level: float
 ) -> list[pd.DataFrame]:
     """Compare the values of static columns over the series that report.
 
     Args:
-        sampled: The clean table, with a value of each column per series.
+        sampled: The clean table.
         columns: The static columns.
         observed: Whether a series has a value of the target, (series, steps), the series sorted by name.
         windows: Lengths of the parts.
@@ -27,7 +28,7 @@ def compare_static_columns(
     """
     rows = []
     for column in columns:
-        values = sampled.groupby("unique_id", observed=True, sort=True)[column].last().astype("str").fillna("")
+        values = sampled.texts[column].fillna("")
         codes, names = pd.factorize(values, sort=True)
         nights = [{column: night} for night in compare_compositions(codes, observed, windows)]
         if nights:

@@ -4,6 +4,7 @@ import pandas as pd
 
 from models.data.closed_times import ClosedTimes, find_closed_times
 from models.data.opening_hours import describe_entry
+from models.data.panel_table import PanelTable
 from models.data.time_steps import build_grid, step_width
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.values import format_value
@@ -23,7 +24,8 @@ def closed_times_of(panel: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetS
     Returns:
         The closed times of each series.
     """
-    history = panel.loc[panel["ds"] <= cutoff, ["unique_id", "ds", "y"]]
+    table = PanelTable.from_frame(panel[["unique_id", "ds", "y"]])
+    history = table.between(0, table.steps_until(cutoff))
     return find_closed_times(history, reading.freq, reading.zone, reading.cleaning.closed)
 
 

@@ -2,10 +2,14 @@
 
 import importlib.metadata
 
+import numpy as np
 import pandas as pd
 
+from models.data.panel_table import PanelTable
 from tasks.charts.gradient_by_lag import GradientCurve
 from tasks.history.changes import diff_vintages, shape_of
+from tasks.modeling.actuals import lookup_actuals
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
 from tasks.report import page_data
 from tasks.report.anomaly_rows import anomaly_rows
@@ -22,6 +26,7 @@ from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, M
 from tasks.storage.layout import report_dir
 from tasks.storage.store import Store
 
+MAX_DRAWN_SERIES = 1_000  # whose history the page is given, to choose from
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
 
 
@@ -55,13 +60,14 @@ def collect_report_data(
     results: RunResults, setup: ForecastSetup, board: pd.DataFrame, about: PageContext, store: Store
 ) -> page_data.ReportData:
     """Collect everything the page of a run shows; `board` is its leaderboard."""
-    clean = store.get(results.validated.clean)
+    clean = load_clean_table(results.validated.clean, store)
     cutoff = pd.Timestamp(results.validated.cutoff)
     state, (published, *others) = verdict(results)
-    newest = clean.loc[clean["y"].notna(), "ds"].max()
+    newest = clean.newest_known()
     freshness = describe_freshness(newest, results.night.as_of, setup.view.freq) if pd.notna(newest) else ""
     forecast = store.get(results.forecasted.table) if results.forecasted else pd.DataFrame()
     before = store.get(results.past[-1].file) if results.past else None
+    yesterday = _match_actuals(before, clean)
     drifted = results.drifted if isinstance(results.drifted, DriftResult) else None
     registered = results.registered if isinstance(results.registered, RegistrationResult) else None
     rejected = results.validated.quarantine.uri if results.validated.quarantine else None
@@ -84,13 +90,13 @@ def collect_report_data(
         decision=registered.reason if registered else _no_decision(results),
         decisions=list_decisions(results.night, results.registered, store),
         by_hand=results.by_hand,
-        history=_recent_history(clean, cutoff, setup),
+        history=_recent_history(clean, cutoff, setup, yesterday),
         changes=(*_changes(results, forecast, before, about), *anomaly_rows(results.anomalies, setup.view)),
         target=setup.target,
         about=about,
         previous_href=_previous_page(before, results, store),
         forecast=forecast,
-        yesterday=_match_actuals(before, clean),
+        yesterday=yesterday,
         accuracy=_accuracy_by_night(results, store),
         by_step=score_published_steps(results.past, clean, store),
         health=(*health_rows(results, clean, cutoff, setup.view), *_changed_columns(results, store)),
@@ -114,18 +120,36 @@ def _no_decision(results: RunResults) -> str:
     return unregistered_reason(results) or "No promotion was decided in this run."
 
 
-def _recent_history(clean: pd.DataFrame, cutoff: pd.Timestamp, setup: ForecastSetup) -> pd.DataFrame:
-    """Return the last steps of each series: seven seasons if a season is short, and at least three horizons."""
+def _recent_history(
+    clean: PanelTable, cutoff: pd.Timestamp, setup: ForecastSetup, yesterday: pd.DataFrame | None
+) -> pd.DataFrame:
+    """Return the last steps of each series: seven seasons if a season is short, and at least three horizons.
+
+    Of many series, the largest are returned, and those that yesterday's forecast missed most: no other is drawn.
+    """
     steps = max(7 * setup.view.season if setup.view.season <= 96 else 0, 3 * setup.view.horizon)
-    history = clean.loc[clean["ds"] <= cutoff, ["unique_id", "ds", "y"]]
-    return history.groupby("unique_id").tail(steps)
+    end = clean.steps_until(cutoff)
+    recent = clean.between(max(end - steps, 0), end)
+    if len(recent.ids) > MAX_DRAWN_SERIES:
+        recent = recent.select(_drawn_series(recent, yesterday))
+    return recent.frame()[["unique_id", "ds", "y"]]
 
 
-def _match_actuals(before: pd.DataFrame | None, clean: pd.DataFrame) -> pd.DataFrame | None:
+def _drawn_series(recent: PanelTable, yesterday: pd.DataFrame | None) -> list[str]:
+    sums = np.add.reduceat(np.nan_to_num(recent.numbers["y"]), recent.starts)
+    names = list(recent.ids[np.argsort(-sums, kind="stable")[: MAX_DRAWN_SERIES // 2]])
+    if yesterday is not None:
+        misses = (yesterday["y_hat"] - yesterday["y"]).abs().groupby(yesterday["unique_id"]).mean()
+        names += list(misses.nlargest(MAX_DRAWN_SERIES // 2).index)
+    return names
+
+
+def _match_actuals(before: pd.DataFrame | None, clean: PanelTable) -> pd.DataFrame | None:
     """Return the rows of the last forecast that have an actual by now."""
     if before is None:
         return None
-    return before.merge(clean[["unique_id", "ds", "y"]].dropna(), "inner", ["unique_id", "ds"])
+    rows = before.assign(y=lookup_actuals(clean, before["unique_id"], before["ds"]))
+    return rows[rows["y"].notna()].reset_index(drop=True)
 
 
 def _previous_page(before: pd.DataFrame | None, results: RunResults, store: Store) -> str | None:

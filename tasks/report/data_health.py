@@ -4,6 +4,7 @@ import pandas as pd
 
 from models.data.calendar import is_calendar_step
 from models.data.panel import InputSpec
+from models.data.panel_table import PanelTable
 from tasks.charts import formatting
 from tasks.modeling.series import SeriesWithoutForecast
 from tasks.report.headline import describe_freshness
@@ -17,9 +18,7 @@ MAX_NAMED_SERIES = 200  # of a cause, on the page
 MAX_FINDINGS = 20  # on the page; the manifest has all of them
 
 
-def health_rows(
-    results: RunResults, clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec
-) -> tuple[HealthRow, ...]:
+def health_rows(results: RunResults, clean: PanelTable, cutoff: pd.Timestamp, view: InputSpec) -> tuple[HealthRow, ...]:
     """Describe the data of a run.
 
     Args:
@@ -33,7 +32,7 @@ def health_rows(
     """
     zone, dates = view.zone, is_calendar_step(view.freq)
     counts = results.validated.health
-    newest = clean.loc[clean["y"].notna(), "ds"].max()  # before the cutoff if closed steps have passed since
+    newest = clean.newest_known()  # before the cutoff if closed steps have passed since
     rejected: steps.Verdict = "watch" if counts.quarantined else "good"
     ahead = f"plus {formatting.count(counts.known_ahead)} known ahead" if counts.known_ahead else ""
     left_out = [
@@ -57,9 +56,11 @@ def health_rows(
     )
 
 
-def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> tuple[HealthRow, ...]:
+def _known_ahead(clean: PanelTable, cutoff: pd.Timestamp, view: InputSpec) -> tuple[HealthRow, ...]:
     """Return a row per known covariate of the source: how many steps after the cutoff it has values for."""
-    ahead, dates = clean[clean["ds"] > cutoff], is_calendar_step(view.freq)
+    if not view.features.known_columns:
+        return ()
+    ahead, dates = clean.between(clean.steps_until(cutoff), len(clean.times)).frame(), is_calendar_step(view.freq)
     rows = []
     for name in view.features.known_columns:
         known = ahead[ahead[name].notna()]
@@ -67,7 +68,7 @@ def _known_ahead(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> 
         until = (
             f"until {formatting.when(known['ds'].max(), 'UTC' if dates else view.zone, dates)}" if len(known) else ""
         )
-        uncovered = clean["unique_id"].nunique() - known["unique_id"].nunique()
+        uncovered = len(clean.ids) - known["unique_id"].nunique()
         note = "; ".join(filter(None, [until, f"{uncovered} series lack it and are not forecast" if uncovered else ""]))
         state: steps.Verdict = "watch" if uncovered else "good"
         rows.append(HealthRow(f"Known ahead: {name}", f"{steps_ahead} of {view.horizon} steps", note, state))

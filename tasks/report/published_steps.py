@@ -5,11 +5,12 @@ from collections.abc import Sequence
 import pandas as pd
 import pyarrow as pa
 
+from models.data.panel_table import PanelTable
 from tasks.history.columns import concat_vintages
 from tasks.history.lead_times import score_lead_times
 from tasks.history.published import read_rows
 from tasks.history.selection import Selection
-from tasks.modeling.series import sample_series
+from tasks.modeling.series import sample_table
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
 
@@ -17,7 +18,7 @@ MAX_SERIES = 500  # that are scored
 KEY = ["unique_id", "ds"]
 
 
-def score_published_steps(past: Sequence[Published], clean: pd.DataFrame, store: Store) -> pd.DataFrame:
+def score_published_steps(past: Sequence[Published], clean: PanelTable, store: Store) -> pd.DataFrame:
     """Score earlier vintages by step on what is known now.
 
     Args:
@@ -29,7 +30,8 @@ def score_published_steps(past: Sequence[Published], clean: pd.DataFrame, store:
         The table of `score_lead_times`: a row per step with an actual. Each (unique_id, ds, cutoff) counts once, in its
         newest vintage.
     """
-    known = sample_series(clean.loc[clean["y"].notna(), [*KEY, "y"]], MAX_SERIES)
+    known = sample_table(clean, MAX_SERIES).frame()
+    known = known.loc[known["y"].notna(), [*KEY, "y"]]
     if not past or known.empty:
         return pd.DataFrame(columns=["step", "rows"])
     selection = Selection(series=tuple(known["unique_id"].unique()))

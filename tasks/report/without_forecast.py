@@ -6,6 +6,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.series import Cause, SeriesWithoutForecast
 from tasks.results.steps import ForecastResult, ValidatedTable
 from tasks.sources.names import format_name
@@ -37,13 +38,14 @@ def list_without_forecast(
         One entry per series, sorted by name.
     """
     table = store.get(forecasted.table, ["unique_id"]) if forecasted.table.rows else pd.DataFrame({"unique_id": []})
-    clean = store.get(validated.clean, ["unique_id", "ds", "y"])
+    clean = load_clean_table(validated.clean, store)
     rejected = store.get(validated.quarantine, ["unique_id"]) if validated.quarantine else table
-    in_clean, in_quarantine = set(clean["unique_id"].unique()), set(rejected["unique_id"].dropna().unique())
-    in_raw = {_normalize(name) for name in store.get(raw, ["unique_id"])["unique_id"].dropna().unique()}
+    in_clean, in_quarantine = set(clean.ids), set(rejected["unique_id"].dropna().unique())
+    in_raw = _names_in(raw, store)
     before = {name: night for vintage in past for name, night in _series_of(vintage, store).items()}
-    newest = clean[clean["y"].notna()].groupby("unique_id")["ds"].max().to_dict()
-    recent = clean.loc[clean["ds"] <= pd.Timestamp(validated.cutoff), "ds"].drop_duplicates().nlargest(lookback).min()
+    known = clean.last_known()
+    newest = dict(zip(clean.ids[known >= 0], clean.times[known[known >= 0]], strict=True))
+    recent = clean.times[: clean.steps_until(pd.Timestamp(validated.cutoff))][-lookback:].min()
     unused = set(validated.health.set_aside)
     silent = {*validated.health.ended, *forecasted.left_out}
     missing = in_clean.union(in_raw, in_quarantine, before, unused, silent) - set(table["unique_id"].unique()) - {""}
@@ -65,6 +67,14 @@ def list_without_forecast(
         text = reason.format(night=before.get(name, "an unknown time"), newest=last)
         explained.append(SeriesWithoutForecast(series=name, cause=cause, reason=text))
     return tuple(explained)
+
+
+def _names_in(raw: Artifact, store: Store) -> set[str]:
+    """Return the names of all series of the raw table."""
+    names = set[object]()
+    for group in store.row_groups(raw, ["unique_id"]):
+        names.update(group["unique_id"].unique().drop_null().to_pylist())
+    return {_normalize(name) for name in names}
 
 
 def _series_of(vintage: Published, store: Store) -> dict[str, str]:

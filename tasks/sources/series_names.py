@@ -32,12 +32,12 @@ def _escape(part: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring(kept, SEPARATOR, ESCAPED_SEPARATOR)
 
 
-def add_id_columns(table: pd.DataFrame, clean: pd.DataFrame, id_columns: Sequence[str]) -> pd.DataFrame:
+def add_id_columns(table: pd.DataFrame, labels: pd.DataFrame, id_columns: Sequence[str]) -> pd.DataFrame:
     """Add the columns that together name a series to an output table, right of `unique_id`.
 
     Args:
         table: A table with `unique_id`.
-        clean: The clean table, with `unique_id` and the columns as text, constant within a series.
+        labels: `unique_id` and the columns as text, a row for each series.
         id_columns: The columns; none if a series has a single name.
 
     Returns:
@@ -45,7 +45,7 @@ def add_id_columns(table: pd.DataFrame, clean: pd.DataFrame, id_columns: Sequenc
     """
     if not id_columns:
         return table
-    parts = clean[["unique_id", *id_columns]].drop_duplicates("unique_id").set_index("unique_id")
+    parts = labels.set_index("unique_id")
     position = list(table.columns).index("unique_id") + 1
     result = table.copy()
     for offset, name in enumerate(id_columns):

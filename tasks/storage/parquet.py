@@ -71,9 +71,11 @@ def read_parquet(data: bytes, columns: list[str] | None = None, dictionaries: li
     return pq.read_table(source, columns=columns, read_dictionary=dictionaries, page_checksum_verification=True)
 
 
-def read_row_groups(data: bytes, columns: list[str] | None = None) -> Iterator[pa.Table]:
-    """Read the row groups of a Parquet file that is held in memory, one at a time."""
-    file = pq.ParquetFile(pa.BufferReader(data), page_checksum_verification=True)
+def read_row_groups(
+    data: bytes, columns: list[str] | None = None, dictionaries: list[str] | None = None
+) -> Iterator[pa.Table]:
+    """Read the row groups of a Parquet file that is held in memory, one at a time; arguments as of `read_parquet`."""
+    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=dictionaries, page_checksum_verification=True)
     for number in range(file.num_row_groups):
         yield file.read_row_group(number, columns=columns)
 

@@ -111,9 +111,11 @@ class Store(Spec):
         """Return the Arrow table of an artifact, as `read_parquet` does. Raises StoreDamaged as `get` does."""
         return read_parquet(self.get_bytes(artifact), columns, dictionaries)
 
-    def row_groups(self, artifact: Artifact, columns: list[str] | None = None) -> Iterator[pa.Table]:
+    def row_groups(
+        self, artifact: Artifact, columns: list[str] | None = None, dictionaries: list[str] | None = None
+    ) -> Iterator[pa.Table]:
         """Return the row groups of an artifact, one at a time. Raises StoreDamaged as `arrow` does."""
-        return read_row_groups(self.get_bytes(artifact), columns)
+        return read_row_groups(self.get_bytes(artifact), columns, dictionaries)
 
     def put_bytes(self, data: bytes, kind: str, suffix: str) -> Artifact:
         """Store a file other than a table, such as a model bundle, under the digest of its content."""

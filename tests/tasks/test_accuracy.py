@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from models.data.panel_table import PanelTable
 from tasks.accuracy import score_past, score_vintages
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
@@ -34,7 +35,7 @@ def clean(days: int = 9) -> pd.DataFrame:
 
 
 def test_forecast_is_scored_on_steps_that_have_actuals() -> None:
-    scores = score_vintages({FIRST: vintage(["2024-03-09", "2024-03-10"])}, clean(), season=1)
+    scores = score_vintages({FIRST: vintage(["2024-03-09", "2024-03-10"])}, PanelTable.from_frame(clean()), season=1)
     assert scores["rows"].tolist() == [1, 1]
     assert scores["mae"].tolist() == [1.0, 1.0]  # 3 came on the ninth
     assert scores["mase"].tolist() == pytest.approx([1 / (9 / 7)] * 2)  # seven changes before it, six of 1 and one of 3
@@ -44,7 +45,7 @@ def test_forecast_is_scored_on_steps_that_have_actuals() -> None:
 
 def test_each_vintage_and_series_has_its_own_row() -> None:
     vintages = {FIRST: vintage(["2024-03-08"]), FIRST + pd.Timedelta(days=1): vintage(["2024-03-09"], names="b")}
-    scores = score_vintages(vintages, clean(), season=1)
+    scores = score_vintages(vintages, PanelTable.from_frame(clean()), season=1)
     assert list(zip(scores["forecast_vintage"].dt.day, scores["unique_id"], strict=True)) == [
         (8, "a"),
         (8, "b"),
@@ -53,16 +54,21 @@ def test_each_vintage_and_series_has_its_own_row() -> None:
 
 
 def test_missing_actuals_are_not_scored() -> None:
-    assert score_vintages({FIRST: vintage(["2024-04-01"])}, clean(), season=1).empty
-    assert score_vintages({FIRST: vintage(["2024-03-08"])}, clean().assign(y=float("nan")), season=1).empty
-    assert score_vintages({FIRST: vintage(["2024-03-08"], names="z")}, clean(), season=1).empty
+    assert score_vintages({FIRST: vintage(["2024-04-01"])}, PanelTable.from_frame(clean()), season=1).empty
+    assert score_vintages(
+        {FIRST: vintage(["2024-03-08"])}, PanelTable.from_frame(clean().assign(y=float("nan"))), season=1
+    ).empty
+    assert score_vintages({FIRST: vintage(["2024-03-08"], names="z")}, PanelTable.from_frame(clean()), season=1).empty
 
 
 def test_scale_does_not_use_values_after_the_forecast() -> None:
     wild = clean()
     wild.loc[wild["ds"] > "2024-03-08", "y"] = 1e9
-    calm = score_vintages({FIRST: vintage(["2024-03-08"])}, clean(), season=1)
-    assert score_vintages({FIRST: vintage(["2024-03-08"])}, wild, season=1)["mase"].tolist() == calm["mase"].tolist()
+    calm = score_vintages({FIRST: vintage(["2024-03-08"])}, PanelTable.from_frame(clean()), season=1)
+    assert (
+        score_vintages({FIRST: vintage(["2024-03-08"])}, PanelTable.from_frame(wild), season=1)["mase"].tolist()
+        == calm["mase"].tolist()
+    )
 
 
 def test_first_night_has_no_scores(

@@ -10,9 +10,11 @@ import pytest
 
 from data_contracts.errors import NightcastError
 from models.data.panel import Panel
+from models.data.panel_table import PanelTable
 from tasks import backtesting
 from tasks.backtesting import forecast_blocks, forecast_origins, split_rows, windows_at
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.results.backtest import Origin
 
@@ -50,12 +52,12 @@ def test_every_series_is_forecast_at_every_origin(prepared: Any, forecast_setup:
 def test_blocks_do_not_change_a_forecast(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    frame = prepared.store.get(prepared.clean)
-    rows = windows_at(Panel.from_frame(frame, forecast_setup.view), origins_of(prepared, 6, 7, 8, 9))
+    table = load_clean_table(prepared.clean, prepared.store)
+    rows = windows_at(Panel.from_table(table, forecast_setup.view), origins_of(prepared, 6, 7, 8, 9))
     monkeypatch.setattr(backtesting, "split_rows", lambda rows, horizon: split_rows(rows, horizon, max_rows=12))
-    parts = list(forecast_blocks(frame, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
+    parts = list(forecast_blocks(table, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
     monkeypatch.undo()
-    whole = list(forecast_blocks(frame, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
+    whole = list(forecast_blocks(table, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
     assert (len(parts), len(whole)) == (2, 1)
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole[0])
 
@@ -74,7 +76,9 @@ def test_values_after_the_origin_change_nothing(prepared: Any, forecast_setup: F
     poisoned = clean.assign(y=clean["y"].where(clean["ds"] < origins[0].as_of, 1e9))
     rows = windows_at(Panel.from_frame(clean, forecast_setup.view), origins)
     tables = [
-        pd.concat(forecast_blocks(frame, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
+        pd.concat(
+            forecast_blocks(PanelTable.from_frame(frame), rows, (model("gru", 0.5),), forecast_setup, prepared.store)
+        )
         for frame in (clean, poisoned)
     ]
     pd.testing.assert_frame_equal(*tables)

@@ -11,8 +11,10 @@ import pytest
 from data_contracts.errors import StoreDamaged
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
+from models.data.panel_table import PanelTable
 from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.forecasts import NotComparable, forecast_table, load_comparable
 from tasks.modeling.training_data import load_window_index, window_cutoffs
@@ -74,16 +76,19 @@ def test_values_after_an_origin_do_not_change_its_forecast(
     prepared: Any, forecast_setup: ForecastSetup, model: Model, waves: Callable[..., pd.DataFrame]
 ) -> None:
     clean, index = waves(), load_window_index(prepared.windows, prepared.store)
-    rows = window_cutoffs(clean, index, "test")
+    rows = window_cutoffs(PanelTable.from_frame(clean), index, "test")
     first = rows[rows["cutoff"] == rows["cutoff"].min()].reset_index(drop=True)
     poisoned = clean.assign(y=clean["y"].where(clean["ds"] <= first["cutoff"].min(), 1e9))
     bundle = load_bundle(model("gru", 0.1), prepared.store)
-    tables = [forecast_table(bundle, frame, first, forecast_setup.bounds) for frame in (clean, poisoned)]
+    tables = [
+        forecast_table(bundle, PanelTable.from_frame(frame), first, forecast_setup.bounds)
+        for frame in (clean, poisoned)
+    ]
     assert tables[0].equals(tables[1])
 
 
 def test_forecasts_stay_within_their_bounds(prepared: Any, forecast_setup: ForecastSetup, model: Model) -> None:
-    clean = prepared.store.get(prepared.clean)
+    clean = load_clean_table(prepared.clean, prepared.store)
     rows = window_cutoffs(clean, load_window_index(prepared.windows, prepared.store), "forecast")
     bounds = OutputSpec(quantiles=(0.1, 0.5, 0.9), minimum=0.0, maximum=20.0)
     table = forecast_table(load_bundle(model("low", -30.0), prepared.store), clean, rows, bounds)

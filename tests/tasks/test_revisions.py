@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.data.panel_table import PanelTable
 from tasks.revisions import find_revisions, list_revisions
 from tasks.storage.store import Store
 
@@ -18,8 +19,12 @@ def clean(values: list[float], name: str = "a", start: str = "2024-03-01") -> pd
     return pd.DataFrame({"unique_id": name, "ds": times, "y": values})
 
 
+def compare(before: pd.DataFrame, after: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
+    return find_revisions(PanelTable.from_frame(before), PanelTable.from_frame(after), cutoff)
+
+
 def test_late_rewritten_and_gone_values_are_distinguished() -> None:
-    result = find_revisions(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
+    result = compare(clean([1, 2, NOTHING, 4, 5]), clean([1, 9, 3, NOTHING, 5, 6]), CUTOFF)
     assert result["ds"].dt.hour.tolist() == [1, 2, 3]
     assert result["kind"].tolist() == ["rewritten", "late", "gone"]
     np.testing.assert_array_equal(result["before"], [2, NOTHING, 4])
@@ -27,18 +32,18 @@ def test_late_rewritten_and_gone_values_are_distinguished() -> None:
 
 
 def test_values_after_the_last_cutoff_are_not_revisions() -> None:
-    assert find_revisions(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
+    assert compare(clean([1, 2, 3, 4, 5]), clean([1, 2, 3, 4, 5, 6, 7]), CUTOFF).empty
 
 
 def test_earlier_start_of_history_is_late() -> None:
-    result = find_revisions(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
+    result = compare(clean([3, 4], start="2024-03-01 02:00"), clean([1, 2, 3, 4]), CUTOFF)
     assert result["kind"].tolist() == ["late", "late"]
 
 
 def test_whole_series_that_are_new_or_gone_are_not_revisions() -> None:
     before = pd.concat([clean([1, 2]), clean([1, 2], "old")])
     after = pd.concat([clean([1, 2]), clean([1, 2], "new")])
-    assert find_revisions(before, after, CUTOFF).empty
+    assert compare(before, after, CUTOFF).empty
 
 
 @pytest.mark.parametrize("same", [True, False])

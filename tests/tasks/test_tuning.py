@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 
 from models.data.panel import InputSpec
+from models.data.panel_table import PanelTable
 from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.training_spec import TrainingSpec
 from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.training_data import load_window_index, select_training_part
@@ -34,7 +36,7 @@ def run_trial(prepared: Any, recipe: Recipe, forecast_setup: ForecastSetup, **mo
 
 def test_origins_are_at_the_hour_of_the_night_if_there_are_enough(prepared: Any, view: InputSpec) -> None:
     part, index = select_training_part(
-        prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store), view
+        load_clean_table(prepared.clean, prepared.store), load_window_index(prepared.windows, prepared.store), view
     )
     rows = validation_origins(part, index, view, max_origins=2)
     assert rows["unique_id"].tolist() == ["a", "a", "b", "b"]
@@ -43,12 +45,12 @@ def test_origins_are_at_the_hour_of_the_night_if_there_are_enough(prepared: Any,
 
 def test_origins_are_at_any_hour_if_there_are_too_few_nights(prepared: Any, view: InputSpec) -> None:
     part, index = select_training_part(
-        prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store), view
+        load_clean_table(prepared.clean, prepared.store), load_window_index(prepared.windows, prepared.store), view
     )
     rows = validation_origins(part, index, view, max_origins=6)
     hours = (rows["cutoff"].unique() - pd.Timestamp("2024-03-04 23:00", tz="UTC")) / pd.Timedelta(hours=1)
     assert hours.tolist() == [0, 9, 18, 27, 36, 45]
-    assert part["ds"].max() == pd.Timestamp("2024-03-06 23:00", tz="UTC")
+    assert part.times.max() == pd.Timestamp("2024-03-06 23:00", tz="UTC")
 
 
 @pytest.mark.parametrize("metric", ["mae", "mase"])
@@ -61,7 +63,9 @@ def test_loss_of_a_trial_is_the_evaluation_metric(
     y = clean.loc[clean["unique_id"] == "a", "y"].to_numpy()
     error = np.abs(y[144:147] - (y[120:123] + 2.0)).mean()  # the model says yesterday's value and 2.0 more
     scale = np.abs(y[24:143] - y[:119]).mean() if metric == "mase" else 1.0
-    result = validation_loss(load_bundle(model("off", 2.0), prepared.store), clean, rows, other_setup)
+    result = validation_loss(
+        load_bundle(model("off", 2.0), prepared.store), PanelTable.from_frame(clean), rows, other_setup
+    )
     assert result == pytest.approx(error / scale)
 
 

@@ -1,5 +1,6 @@
 """Step 3: the index of windows, and the part of the clean table that a model may learn from."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -7,13 +8,14 @@ import pandas as pd
 import pytest
 
 from models.data.panel import InputSpec
+from models.data.panel_table import PanelTable
 from models.data.windows import HistoryTooShort, WindowSpec
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.training_data import (
     content_digest,
     load_window_index,
     select_training_part,
-    series_starts,
     window_cutoffs,
 )
 from tasks.storage.store import Store
@@ -36,43 +38,39 @@ def test_window_index_survives_storage(prepared: Any) -> None:
 
 def test_forecast_windows_are_at_the_cutoff(prepared: Any) -> None:
     cutoffs = window_cutoffs(
-        prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store), "forecast"
+        load_clean_table(prepared.clean, prepared.store),
+        load_window_index(prepared.windows, prepared.store),
+        "forecast",
     )
     assert cutoffs["unique_id"].tolist() == ["a", "b"]
     assert set(cutoffs["cutoff"]) == {pd.Timestamp(prepared.cutoff)}
 
 
-def test_series_starts_follow_each_other() -> None:
-    names, starts = series_starts(pd.DataFrame({"unique_id": ["a", "a", "b", "c", "c"]}))
-    assert (names.tolist(), starts.tolist()) == (["a", "b", "c"], [0, 2, 3])
-
-
 def test_training_part_ends_before_the_first_test_target(prepared: Any, view: InputSpec) -> None:
-    clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
+    clean, index = load_clean_table(prepared.clean, prepared.store), load_window_index(prepared.windows, prepared.store)
     part, part_index = select_training_part(clean, index, view)
-    assert part["ds"].max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
+    assert part.times.max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
     assert set(part_index.parts) == {"train", "validation"}
 
 
 def test_training_part_does_not_depend_on_the_test_part(prepared: Any, view: InputSpec) -> None:
-    clean, index = prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store)
-    poisoned = clean.assign(
-        y=clean["y"].where(clean["ds"] <= select_training_part(clean, index, view)[0]["ds"].max(), -999.0)
-    )
-    digests = {content_digest(*select_training_part(frame, index, view)) for frame in (clean, poisoned)}
+    clean, index = load_clean_table(prepared.clean, prepared.store), load_window_index(prepared.windows, prepared.store)
+    end, frame = select_training_part(clean, index, view)[0].times.max(), clean.frame()
+    poisoned = PanelTable.from_frame(frame.assign(y=frame["y"].where(frame["ds"] <= end, -999.0)))
+    digests = {content_digest(*select_training_part(table, index, view)) for table in (clean, poisoned)}
     assert len(digests) == 1
 
 
 @pytest.mark.parametrize("change", ["a value", "a window", "a name"])
 def test_digest_of_the_training_part_changes_with_every_difference(prepared: Any, view: InputSpec, change: str) -> None:
     part, index = select_training_part(
-        prepared.store.get(prepared.clean), load_window_index(prepared.windows, prepared.store), view
+        load_clean_table(prepared.clean, prepared.store), load_window_index(prepared.windows, prepared.store), view
     )
     before = content_digest(part, index)
     if change == "a value":
-        part = part.assign(y=part["y"].where(part.index != 5, 0.0))
+        part = replace(part, numbers={"y": np.where(np.arange(len(part)) != 5, part.numbers["y"], 0.0)})
     elif change == "a name":
-        part = part.rename(columns={"y": "z"})
+        part = replace(part, numbers={"z": part.numbers["y"]})
     else:
         index.parts["train"].first[0] += 1
     assert content_digest(part, index) != before

@@ -17,6 +17,7 @@ from data_contracts.errors import NightcastError, NoChampion, StoreDamaged
 from models.bundle import Bundle
 from models.data.closed_times import ClosedSetting
 from models.data.panel import Panel
+from models.data.panel_table import PanelTable
 from models.data.windows import forecast_windows
 from models.engines import Engine, OnnxEngine, TorchEngine
 from models.golden import check_golden_forecast
@@ -194,8 +195,8 @@ def _rebuild_states(
         NightcastError: A night has published its forecast, and not yet its history.
     """
     reader = PublishedReader(pipeline=pipeline, store=store)
-    clean = reader.history().to_pandas().sort_values(["unique_id", "ds"], ignore_index=True)
-    cutoff = pd.Timestamp(clean.loc[clean["y"].notna(), "ds"].max())
+    clean = PanelTable.from_frame(reader.history().to_pandas())
+    cutoff = clean.newest_known()
     published = reader.forecasts().to_pandas()["cutoff"].max()
     if cutoff < published:
         raise NightcastError(
@@ -203,7 +204,7 @@ def _rebuild_states(
             f"{published:%Y-%m-%dT%H:%M:%SZ}: a night is publishing. Try again in a minute."
         )
     states, timeline = build_states(predictor, clean, cutoff, closed)
-    panel = Panel.from_frame(clean, predictor.bundle.view)
+    panel = Panel.from_table(clean, predictor.bundle.view)
     series, position = forecast_windows(panel, int(panel.grid.get_loc(cutoff)))
     ((_, fitted),) = RollingOrigins(predictor, panel).recalibrate(series, position)
     return states, timeline, fitted.of(states.ids, [panel.ids[code] for code in series])

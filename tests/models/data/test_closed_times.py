@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.data.closed_times import ClosedTimes, find_closed_times
+from models.data.panel_table import PanelTable
 
 
 def clean(days: int, freq: str = "D", closed=lambda times: times.dayofweek == 6, name: str = "a", start="2023-01-02"):
@@ -18,7 +19,7 @@ def clean(days: int, freq: str = "D", closed=lambda times: times.dayofweek == 6,
 
 
 def find(frame: pd.DataFrame, freq: str = "D", zone: str = "UTC", setting="auto") -> ClosedTimes:
-    return find_closed_times(frame, freq, zone, setting)
+    return find_closed_times(PanelTable.from_frame(frame), freq, zone, setting)
 
 
 def never(times: pd.DatetimeIndex) -> np.ndarray:

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from models.data.panel_table import PanelTable
 from tasks.modeling.earlier_errors import EarlierErrors, build_sample, collect_errors, thin, with_interval
 
 NO_ROWS = pd.DataFrame({"unique_id": pd.Series(dtype="str"), "ds": pd.Series(dtype="datetime64[us, UTC]")})
@@ -67,6 +68,6 @@ def test_other_versions_and_then_other_models_count_if_there_are_too_few() -> No
 
 def test_nothing_earlier_gives_an_empty_sample() -> None:
     clean = pd.DataFrame({"unique_id": ["a"], "ds": TIMES[:1], "y": [1.0]})
-    errors = collect_errors({}, None, clean, pd.Series({"a": 1.0}), pd.DataFrame())
+    errors = collect_errors({}, None, PanelTable.from_frame(clean), pd.Series({"a": 1.0}), pd.DataFrame())
     sample = errors.sample_of("gru", "gru", 5)
     assert (len(sample.errors), len(thin(sample, TIMES, 3).errors)) == (0, 0)

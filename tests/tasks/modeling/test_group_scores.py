@@ -12,6 +12,7 @@ from utilsforecast import losses
 
 from data_contracts.odcs_compiler import builtin_contract
 from models import metrics
+from models.data.panel_table import PanelTable
 from tasks.modeling.group_scores import ScoreSpec, SeriesScales, interval_columns, score_groups, score_models
 from tasks.modeling.loss_sums import CentralInterval, LossSums, central_intervals
 from tasks.storage.parquet import to_contract_table
@@ -41,7 +42,7 @@ def history(seed: int = 1) -> pd.DataFrame:
 
 
 def scales_of(train: pd.DataFrame, season: int = 24) -> SeriesScales:
-    return SeriesScales.before(train, train["ds"].max(), season)
+    return SeriesScales.before(PanelTable.from_frame(train), train["ds"].max(), season)
 
 
 def score(frame: pd.DataFrame, by: str = "overall", weights: str = "equal", **models: pd.DataFrame) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle import Bundle
+from models.data.panel_table import PanelTable
 from tasks.modeling.forecast_setup import OutputSpec
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.revision_parts import CAUSES, ForecastInputs, split_revision
@@ -40,7 +41,7 @@ def night(known_hours: int = HOURS, model: Bundle = NETWORK, clean: pd.DataFrame
 
 def medians(of: ForecastInputs, name: str) -> pd.DataFrame:
     rows = pd.DataFrame({"unique_id": ["a", "b"], "cutoff": of.cutoff})
-    table = forecast_table(of.bundle, of.clean, rows, BOUNDS)
+    table = forecast_table(of.bundle, PanelTable.from_frame(of.clean), rows, BOUNDS)
     return table[["unique_id", "ds", "y_hat"]].rename(columns={"y_hat": name})
 
 

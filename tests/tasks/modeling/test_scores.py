@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.data.panel_table import PanelTable
 from tasks.modeling.scores import (
     losses_by_origin,
     mase_scales_before,
@@ -48,7 +49,7 @@ def test_scale_is_the_seasonal_naive_error_before_the_moment() -> None:
             pd.DataFrame({"unique_id": "short", "ds": ds[:1], "y": 3.0}),
         ]
     )
-    scales = mase_scales_before(clean, pd.Timestamp("2024-03-05", tz="UTC"), 2)
+    scales = mase_scales_before(PanelTable.from_frame(clean), pd.Timestamp("2024-03-05", tz="UTC"), 2)
     assert scales["a"] == 3.0  # |4 - 1| and |5 - 2|
     assert scales[["flat", "short"]].isna().all()
 
@@ -125,7 +126,7 @@ def test_forecast_that_is_not_finite_gives_nan_score() -> None:
 def test_rounding_error_is_not_a_scale(level: float, noise: float, known: bool) -> None:
     ds = pd.date_range("2024-01-01", periods=60, freq="D", tz="UTC")
     y = level + noise * np.random.default_rng(2).normal(size=60)
-    scales = mase_scales_before(pd.DataFrame({"unique_id": "a", "ds": ds, "y": y}), ds[-1], 7)
+    scales = mase_scales_before(PanelTable.from_frame(pd.DataFrame({"unique_id": "a", "ds": ds, "y": y})), ds[-1], 7)
     assert scales.notna().tolist() == [known]
 
 

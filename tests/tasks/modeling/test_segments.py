@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models.data.panel_table import PanelTable
 from tasks.modeling.scores import losses_by_origin, score_forecasts
 from tasks.modeling.segments import losses_by_segment, segments_of
 
@@ -61,5 +62,5 @@ def test_segment_without_a_scale_is_absent_and_a_forecast_that_is_not_finite_is_
 
 def test_segment_of_a_series_is_its_last_value(waves: Callable[..., pd.DataFrame]) -> None:
     clean = waves(1).assign(town=lambda frame: np.where(frame["unique_id"] == "a", "Bonn", "Kiel"))
-    assert segments_of(clean, ("town",))["town"].to_dict() == {"a": "Bonn", "b": "Kiel"}
-    assert segments_of(clean, ()).shape == (2, 0)
+    assert segments_of(PanelTable.from_frame(clean), ("town",))["town"].to_dict() == {"a": "Bonn", "b": "Kiel"}
+    assert segments_of(PanelTable.from_frame(clean), ()).shape == (2, 0)

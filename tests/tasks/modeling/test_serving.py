@@ -11,6 +11,7 @@ import pytest
 
 from models.bundle import Bundle
 from models.data.panel import Panel
+from models.data.panel_table import PanelTable
 from models.predict import Predictor
 from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import load_bundle
@@ -41,7 +42,7 @@ def test_numbers_are_those_of_the_night(
 ) -> None:
     bundle = load_bundle(model("gru", 0.5), prepared.store)
     clean = prepared.store.get(prepared.clean)
-    rows = window_cutoffs(clean, load_window_index(prepared.windows, prepared.store), "forecast")
+    rows = window_cutoffs(PanelTable.from_frame(clean), load_window_index(prepared.windows, prepared.store), "forecast")
     rolling = RollingOrigins(Predictor(bundle), Panel.from_frame(clean, bundle.view))
     night, _ = recalibrated_table(rolling, rows, forecast_setup.bounds)
     served = forecast_history(bundle, clean, forecast_setup.bounds)

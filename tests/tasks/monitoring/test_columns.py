@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from models.data.panel_table import PanelTable
 from models.drift.detection import ColumnDrift
 from tasks.monitoring.columns import drift_table, newest_values
 from tests.tasks.drift_panels import CUTOFF, clean, noise, view_of
@@ -10,7 +11,7 @@ from tests.tasks.drift_panels import CUTOFF, clean, noise, view_of
 
 def test_newest_values_end_at_the_cutoff() -> None:
     frame = clean(days=2, calm=noise)
-    values, times = newest_values(frame, CUTOFF - pd.Timedelta(hours=3), view_of("calm"), 5)
+    values, times = newest_values(PanelTable.from_frame(frame), CUTOFF - pd.Timedelta(hours=3), view_of("calm"), 5)
     assert {name: table.shape for name, table in values.items()} == {"y": (2, 5), "calm": (2, 5)}
     assert values["y"][1].tolist() == frame["y"].iloc[-8:-3].tolist()
     assert times.tolist() == frame["ds"].iloc[-8:-3].tolist()

@@ -11,6 +11,7 @@ import pytest
 from pydantic import ValidationError
 
 from models.data.closed_times import find_closed_times
+from models.data.panel_table import PanelTable
 from tasks.ingestion import filter_as_of, to_canonical_columns
 from tasks.quality.closed_steps import describe_closed
 from tasks.sources.cleaning import CleaningSpec
@@ -106,7 +107,7 @@ def test_many_series_are_counted_in_the_note(reading: MakeDataset) -> None:
     frame = pd.concat(days_of).rename(columns={"sku": "unique_id", "hour": "ds", "sold": "y"})
     whole = pd.MultiIndex.from_product([frame["unique_id"].unique(), pd.date_range(FIRST, periods=140, tz="UTC")])
     clean = frame.set_index(["unique_id", "ds"]).reindex(whole, fill_value=None).reset_index(names=["unique_id", "ds"])
-    (note,) = describe_closed(find_closed_times(clean, "D", "UTC", "auto"), shop(reading))
+    (note,) = describe_closed(find_closed_times(PanelTable.from_frame(clean), "D", "UTC", "auto"), shop(reading))
     assert "on Mondays of 's0'; on Tuesdays of 's1'" in note
     assert "and of 5 more series" in note
 

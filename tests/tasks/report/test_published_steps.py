@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from models.data.panel_table import PanelTable
 from tasks.report import published_steps
 from tasks.report.published_steps import score_published_steps
 from tasks.storage.store import Store
@@ -24,7 +25,7 @@ def publish(store: Store, *days: int) -> tuple[Published, ...]:
 def test_each_forecast_of_a_time_counts_once(store: Store) -> None:
     again = forecasts_of(9).assign(as_of=night(9) + timedelta(hours=1), y_hat=0.0)
     past = (*publish(store, 8, 9), Published(as_of=night(9), file=store.put(again, "forecasts")))
-    table = score_published_steps(past, history_of(11), store)
+    table = score_published_steps(past, PanelTable.from_frame(history_of(11)), store)
     # by 11 March the actuals of 8 to 10 March are known: y is the day; the second forecast of 9 March is 0
     assert table["step"].tolist() == [1, 2, 3]
     assert table["rows"].tolist() == [4, 4, 2]
@@ -33,10 +34,14 @@ def test_each_forecast_of_a_time_counts_once(store: Store) -> None:
 
 
 def test_first_night_has_no_steps(store: Store) -> None:
-    assert score_published_steps((), history_of(8), store).empty
-    assert score_published_steps(publish(store, 10), history_of(10), store).empty
+    assert score_published_steps((), PanelTable.from_frame(history_of(8)), store).empty
+    assert score_published_steps(publish(store, 10), PanelTable.from_frame(history_of(10)), store).empty
 
 
 def test_of_many_series_a_sample_is_scored(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_steps, "MAX_SERIES", 1)
-    assert score_published_steps(publish(store, 8), history_of(11), store)["rows"].tolist() == [1, 1, 1]
+    assert score_published_steps(publish(store, 8), PanelTable.from_frame(history_of(11)), store)["rows"].tolist() == [
+        1,
+        1,
+        1,
+    ]

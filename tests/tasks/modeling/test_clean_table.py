@@ -1,0 +1,32 @@
+"""The steps of a night share one decoded table; a damaged file is noticed although the table is known."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from data_contracts.errors import StoreDamaged
+from tasks.modeling.clean_table import load_clean_table, read_clean_table
+
+
+def test_steps_share_one_table_that_nobody_can_write_to(prepared: Any) -> None:
+    table = load_clean_table(prepared.clean, prepared.store)
+    assert load_clean_table(prepared.clean, prepared.store) is table
+    with pytest.raises(ValueError, match="read-only"):
+        table.numbers["y"][0] = 0.0
+
+
+def test_table_of_another_night_does_not_replace_that_of_this_night(prepared: Any) -> None:
+    table = load_clean_table(prepared.clean, prepared.store)
+    frame = prepared.store.get(prepared.clean)
+    other = prepared.store.put(frame.assign(y=1.0), "clean")
+    assert read_clean_table(other, prepared.store).numbers["y"].tolist() == [1.0] * len(frame)
+    assert load_clean_table(prepared.clean, prepared.store) is table
+
+
+def test_damaged_file_of_a_known_table_is_an_error(prepared: Any) -> None:
+    load_clean_table(prepared.clean, prepared.store)
+    path = Path(prepared.store.root) / prepared.clean.uri
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StoreDamaged, match="digest"):
+        load_clean_table(prepared.clean, prepared.store)
