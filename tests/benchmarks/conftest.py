@@ -6,6 +6,7 @@ from flows.pipeline.spec import PipelineSpec
 from models.data.panel import Panel
 from models.data.windows import build_window_index
 from tasks.ingestion import ingest
+from tasks.modeling.clean_table import load_clean_table
 from tasks.storage.store import Store
 from tasks.validation import validate
 
@@ -17,8 +18,8 @@ def demo(tmp_path_factory):
     as_of = spec.parse_as_of("2013-11-28")
     raw = ingest.fn(spec.dataset, as_of, store)
     validated = validate.fn(raw, spec.dataset, as_of, store)
-    clean = store.get(validated.clean)
+    clean = load_clean_table(validated.clean, store)
     index = build_window_index(
-        Panel.from_frame(clean, spec.input_spec), spec.windowing, validated.cutoff, spec.evaluation.windows
+        Panel.from_table(clean, spec.input_spec), spec.windowing, validated.cutoff, spec.evaluation.windows
     )
     return spec, clean, index

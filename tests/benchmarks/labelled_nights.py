@@ -85,9 +85,9 @@ def forecast_nights(name: str, folder: Path) -> dict[str, pd.DataFrame]:
 
 def _errors_of(bundle: Bundle, whole: RollingOrigins, cutoffs: pd.DatetimeIndex, moment: pd.Timestamp) -> pd.DataFrame:
     rows = pd.DataFrame({"unique_id": whole.clean["unique_id"].iloc[0], "cutoff": cutoffs})
-    table = forecast_table(bundle, whole.clean, rows, whole.spec.forecast_setup.bounds)
+    table = forecast_table(bundle, whole.table, rows, whole.spec.forecast_setup.bounds)
     table = with_interval(table).merge(whole.clean[[*ROW, "y"]].dropna(), "inner", ROW)
-    scales = mase_scales_before(whole.clean, moment, whole.spec.input_spec.season)
+    scales = mase_scales_before(whole.table, moment, whole.spec.input_spec.season)
     return with_scaled_errors(table, scales).assign(model_name=bundle.name)
 
 

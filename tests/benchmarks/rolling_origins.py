@@ -19,6 +19,7 @@ from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.ingestion import ingest
+from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.modeling.training_data import select_training_part, window_cutoffs
@@ -99,12 +100,12 @@ class RollingOrigins:
         self.spec, store = spec, Store(root=str(folder / "store"))
         moment = spec.parse_as_of(as_of or AS_OF.get(spec.name))
         validated = validate.fn(ingest.fn(spec.dataset, moment, store), spec.dataset, moment, store)
-        self.clean = store.get(validated.clean)
-        panel = Panel.from_frame(self.clean, spec.input_spec)
+        self.clean, self.table = store.get(validated.clean), load_clean_table(validated.clean, store)
+        panel = Panel.from_table(self.table, spec.input_spec)
         self.index = build_window_index(panel, spec.windowing, validated.cutoff, spec.evaluation.windows)
-        self.origins = window_cutoffs(self.clean, self.index, "test")
-        part, self.part_index = select_training_part(self.clean, self.index, spec.input_spec)
-        self.part = Panel.from_frame(part, spec.input_spec)
+        self.origins = window_cutoffs(self.table, self.index, "test")
+        part, self.part_index = select_training_part(self.table, self.index, spec.input_spec)
+        self.part = Panel.from_table(part, spec.input_spec)
 
     def train(self, model: RecurrentSpec, **training: object) -> Bundle:
         default = self.spec.recipes[0]
@@ -119,11 +120,11 @@ class RollingOrigins:
 
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
         """Return mase, wql, … of each bundle on the rolling origins of a part."""
-        origins = window_cutoffs(self.clean, self.index, part)
-        scales = mase_scales_before(self.clean, origins["cutoff"].min(), self.spec.input_spec.season)
+        origins = window_cutoffs(self.table, self.index, part)
+        scales = mase_scales_before(self.table, origins["cutoff"].min(), self.spec.input_spec.season)
         rows = {}
         for name, bundle in bundles.items():
-            table = forecast_table(bundle, self.clean, origins, self.spec.forecast_setup.bounds)
+            table = forecast_table(bundle, self.table, origins, self.spec.forecast_setup.bounds)
             table = table.merge(self.clean[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
             rows[name] = score_forecasts(table.assign(scale=table["unique_id"].map(scales)))
         return pd.DataFrame(rows).T

@@ -34,7 +34,7 @@ def windows_per_second(work, windows: int, repeats: int = 5) -> float:
 def test_training_speed(demo, capsys):
     spec, clean, index = demo
     part, part_index = select_training_part(clean, index, spec.input_spec)
-    panel = Panel.from_frame(part, spec.input_spec)
+    panel = Panel.from_table(part, spec.input_spec)
     lines = []
     for recipe in spec.recipes:
         training = recipe.training.model_copy(update={"max_epochs": 3})
@@ -57,7 +57,7 @@ def collate_speed(collator: WindowCollator, panel, index) -> float:
 def test_forecasting_speed_of_ten_thousand_series(demo, capsys):
     spec, clean, index = demo
     part, part_index = select_training_part(clean, index, spec.input_spec)
-    panel = Panel.from_frame(part, spec.input_spec)
+    panel = Panel.from_table(part, spec.input_spec)
     training = spec.training.model_copy(update={"max_epochs": 1})
     recipes = [recipe.model_copy(update={"training": training}) for recipe in spec.recipes]
     bundles = [train_network(panel, part_index, recipe)[0] for recipe in recipes]

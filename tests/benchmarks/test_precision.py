@@ -93,7 +93,7 @@ def test_speed(cell, capsys):
 def test_accuracy(demo, index, capsys):
     spec, clean, windows = demo
     part, part_windows = select_training_part(clean, windows, spec.view)
-    panel, recipe = Panel.from_frame(part, spec.view), spec.recipes[index]
+    panel, recipe = Panel.from_table(part, spec.view), spec.recipes[index]
     ratios = []
     for seed in range(5):
         best = {}
