@@ -12,8 +12,10 @@ from models.data.panel import Panel
 from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
 from tasks.engine import run_log
+from tasks.engine.execution import ExecutionSpec, open_executor
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
+from tasks.engine.step_process import StepProcess
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
@@ -86,29 +88,37 @@ def train(
 
 @contextlib.contextmanager
 def trained_side_by_side(
-    clean: Artifact, windows: Artifact, recipes: tuple[Recipe, ...], incumbent: Candidate | None, store: Store
+    clean: Artifact,
+    windows: Artifact,
+    recipes: tuple[Recipe, ...],
+    incumbent: Candidate | None,
+    store: Store,
+    execution: ExecutionSpec,
 ) -> Iterator[None]:
-    """Train the networks after the first in processes of their own while the block trains the first.
+    """Train networks in processes of their own while the block trains the others.
 
-    Only as many networks as there are free cores, within half of the free memory, and on the CPU. The others are
-    trained where the block calls `train`, one after the other.
+    On this machine, the networks after the first: only as many as there are free cores, within half of the free memory,
+    and on the CPU. On a cluster, all of them. The others are trained where the block calls `train`, one after the
+    other.
 
     Args:
         clean: The clean table.
         windows: The windows table of `cut_windows`.
         recipes: The networks, in the order in which the block trains them.
         incumbent: The champion before this night, as for `train`.
-        store: The store, as for `train`.
+        store: The store, as for `train`. Workers of a cluster must reach it.
+        execution: The engine that trains them.
 
     Yields:
         None.
     """
-    submitted = recipes[1:][: _spare_processes(clean, recipes)]
+    is_local = execution.engine == "local"
+    submitted = recipes[1:][: _spare_processes(clean, recipes)] if is_local else recipes
     calls = [
         {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
         for recipe in submitted
     ]
-    with train.submitted(calls):
+    with open_executor(execution) as executor, train.submitted(calls if executor else [], executor or StepProcess):
         yield
 
 

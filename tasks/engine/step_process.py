@@ -15,17 +15,19 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, cast
 
 from pydantic import TypeAdapter
 
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, StoreDamaged
 from tasks.engine import run_log
 from tasks.engine.failure import is_out_of_memory
 from tasks.engine.retry import is_lost_connection
 
 log = logging.getLogger("nightcast")
+
+FINAL = ("result", "error", "out of memory", "store", "connection lost")  # kinds of the last line of a call
 
 
 class ProcessEnded(NightcastError):
@@ -55,39 +57,18 @@ class StepProcess:
             self._request.write(json.dumps(request) + "\n")
             self._request.flush()
 
-    def wait(self) -> Any:
-        """Wait for the result, and show the progress and log what the process logged meanwhile.
-
-        Returns:
-            The result of the step, as JSON holds it.
-
-        Raises:
-            NightcastError: The step failed; the message is that of its error.
-            ProcessEnded: The process was killed, or ran out of memory: the step may succeed in this process.
-            ConnectionError: The step lost a connection, so that it may succeed when it is called again.
-        """
-        with contextlib.ExitStack() as shown:
-            advance: Callable[[str], None] = log.debug
-            for line in self._answers:
-                try:
-                    kind, value = json.loads(line)
-                except json.JSONDecodeError:  # it was killed while it wrote
-                    break
-                if kind == "result":
-                    return value
-                if kind == "error":
-                    raise NightcastError(value)
-                if kind == "out of memory":
-                    raise ProcessEnded(f"the process of step {self.name!r} ran out of memory")
-                if kind == "connection lost":
-                    raise ConnectionError(value)
-                if kind == "begin":
-                    advance = shown.enter_context(run_log.progress_bar(*value))
-                elif kind == "advance":
-                    advance(value)
-                else:
-                    log.log(*value)
+    @property
+    def answers(self) -> Iterator[str]:
+        """The lines that the process writes, as it writes them. Raises ProcessEnded if none has a result."""
+        for line in self._answers:
+            yield line
+            if line.endswith("\n") and json.loads(line)[0] in FINAL:
+                return
         raise ProcessEnded(self._describe_end(self._process.wait()))
+
+    def wait(self) -> Any:
+        """Wait for the result, as `follow_answers` does. Raises ProcessEnded too if the process was killed."""
+        return follow_answers(self.answers, self.name)
 
     def stop(self) -> None:
         """End the process, if it still runs."""
@@ -104,6 +85,47 @@ class StepProcess:
         message = f": {last[0]}" if last else ""
         how = f"was stopped by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
         return f"the process of step {self.name!r} {how}{message}"
+
+
+def follow_answers(answers: Iterable[str], name: str) -> Any:
+    """Show the progress and log of a call until its result.
+
+    Args:
+        answers: The lines of its process.
+        name: The step.
+
+    Returns:
+        The result of the step, as JSON holds it.
+
+    Raises:
+        NightcastError: The step failed; the message is that of its error.
+        ProcessEnded: The process ran out of memory, or cannot read the store: the step may succeed in this process.
+        ConnectionError: The step lost a connection, so that it may succeed when it is called again.
+    """
+    with contextlib.ExitStack() as shown:
+        advance: Callable[[str], None] = log.debug
+        for line in answers:
+            try:
+                kind, value = json.loads(line)
+            except json.JSONDecodeError:  # the process was killed while it wrote
+                continue
+            if kind == "result":
+                return value
+            if kind == "error":
+                raise NightcastError(value)
+            if kind == "out of memory":
+                raise ProcessEnded(f"the process of step {name!r} ran out of memory")
+            if kind == "store":
+                raise ProcessEnded(f"the process of step {name!r} cannot read the store: {value}")
+            if kind == "connection lost":
+                raise ConnectionError(value)
+            if kind == "begin":
+                advance = shown.enter_context(run_log.progress_bar(*value))
+            elif kind == "advance":
+                advance(value)
+            else:
+                log.log(*value)
+    raise ProcessEnded(f"the process of step {name!r} ended without a result")
 
 
 def signal_name(number: int) -> str:
@@ -147,6 +169,8 @@ def _describe_error(error: Exception) -> tuple[str, str]:
     text = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
     if is_lost_connection(error):
         return "connection lost", text
+    if isinstance(error, StoreDamaged):  # a machine without the folder of the store; here, the step says so again
+        return "store", text
     return "out of memory" if is_out_of_memory(error) and not isinstance(error, NightcastError) else "error", text
 
 
