@@ -31,7 +31,7 @@ def check_engine(context: CheckContext) -> Iterator[Finding]:
     with open_executor(spec) as executor:
         if executor is None:
             message = f"the {spec.engine} cluster at {spec.address} does not answer: networks are trained here"
-            step = "Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE to local."
+            step = "Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE=local."
             yield Finding("engine", "bad", message, step)
         else:
             yield Finding("engine", "good", f"the {spec.engine} cluster at {spec.address} answers")

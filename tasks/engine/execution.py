@@ -4,13 +4,12 @@ train.submitted(calls) ──> executor ──> a process of this machine       
                                    └──> a worker ──> a process of that machine    result, log ──> the store
 
 A worker runs the same process as this machine does. It reads and writes the store, which it must reach; a call whose
-worker is lost is sent to another one, and made on this machine if there is none.
+worker is lost is sent to another one; without any, it is made on this machine.
 """
 
 import contextlib
 import importlib.util
 import logging
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
@@ -162,7 +161,6 @@ def _dask(address: str) -> Iterator[Executor]:
 
 @contextlib.contextmanager
 def _ray(address: str) -> Iterator[Executor]:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     import ray
 
     ray.init(address=address, log_to_driver=False, configure_logging=False, namespace="nightcast")
