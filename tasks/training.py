@@ -1,18 +1,24 @@
 """Train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
 import contextlib
+import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from data_contracts.spec import Spec
+from models.bundle import Bundle
 from models.data.panel import Panel
+from models.data.windows import WindowIndex
 from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
 from tasks.engine import run_log
-from tasks.engine.execution import ExecutionSpec, open_executor
+from tasks.engine.execution import ExecutionSpec, SubmittedCall, open_executor
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.engine.step_process import StepProcess
@@ -25,7 +31,9 @@ from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
 
 if TYPE_CHECKING:  # loads torch
-    from models.training.fit import EpochReport
+    from models.training.fit import EpochReport, TrainingHistory
+
+log = logging.getLogger("nightcast")
 
 MIN_SUBMITTED_WINDOWS = (
     40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
@@ -56,19 +64,17 @@ def train(
         NoSuchDevice: If the device of the settings does not exist on this machine.
         SpecError: If the network would not fit the memory of the machine.
     """
-    from models.training.train_network import train_network  # loads torch, which a cached night does not need
-
     check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
     part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
     panel = Panel.from_table(part, recipe.view)
-    with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
-
-        def show_progress(epoch: "EpochReport") -> None:
-            advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
-
-        bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
+    try:
+        with _other_ranks(clean, windows, recipe, incumbent, store):
+            bundle, history = _train(panel, index, recipe, champion)
+    except RankLost as lost:
+        log.warning("! %s; network %s is trained by this process alone", lost, recipe.model.name)
+        bundle, history = _train(panel, index, recipe, champion)
     bundle = with_golden_forecast(bundle)
     memory = measure_bundle_memory(bundle, panel, index)
     memory_warning = enforce_memory_rule(recipe.training.memory, bundle.name, memory)
@@ -84,6 +90,85 @@ def train(
         gradients={layer: tuple(norms) for layer, norms in history.gradients.items()},
         memory=memory,
     )
+
+
+def _train(
+    panel: Panel, index: WindowIndex, recipe: Recipe, champion: Bundle | None
+) -> "tuple[Bundle, TrainingHistory]":
+    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+
+    with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
+
+        def show_progress(epoch: "EpochReport") -> None:
+            advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
+
+        return train_network(panel, index, recipe, (show_progress,), champion)
+
+
+class RankPlace(Spec):
+    """The place of a process among those that train a network together."""
+
+    rank: int
+    size: int
+    port: int
+
+
+@step
+def join_training(
+    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, place: RankPlace, store: Store
+) -> int:
+    """Train a part of each batch of a network; the process of rank 0 has the result.
+
+    Args:
+        clean: The clean table.
+        windows: The windows table of `cut_windows`.
+        recipe: The network, as for `train`.
+        incumbent: The champion, as for `train`.
+        place: The rank of this process.
+        store: The store that holds the tables.
+
+    Returns:
+        The rank.
+    """
+    from models.training.data_parallel import joined_ranks
+
+    champion, _ = warm_start_bundle(recipe, incumbent, store)
+    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
+    with joined_ranks(place.rank, place.size, place.port):
+        _train(Panel.from_table(part, recipe.view), index, recipe, champion)
+    return place.rank
+
+
+class RankLost(NightcastError):
+    """A process that trained a part of each batch has ended."""
+
+
+@contextlib.contextmanager
+def _other_ranks(
+    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
+) -> Iterator[None]:
+    """Start the other processes of a network with `training.workers`, and train with them inside the block."""
+    from models.devices import resolve_device
+    from models.training.data_parallel import joined_ranks
+
+    size = recipe.training.workers
+    if size == 1 or resolve_device(recipe.training.device).type != "cpu":
+        yield
+        return
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = int(listener.getsockname()[1])
+    inputs = {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
+    calls = [inputs | {"place": RankPlace(rank=rank, size=size, port=port)} for rank in range(1, size)]
+    with join_training.submitted(calls) as others:
+        try:
+            with joined_ranks(0, size, port, listener, lambda: _count_running(others) == size - 1):
+                yield
+        except RuntimeError as lost:
+            raise RankLost(f"a process of {size} that train together was lost ({str(lost).splitlines()[0]})") from lost
+
+
+def _count_running(calls: tuple[SubmittedCall, ...]) -> int:
+    return sum(call.is_running for call in calls)
 
 
 @contextlib.contextmanager
@@ -129,7 +214,7 @@ def _spare_processes(clean: Artifact, recipes: tuple[Recipe, ...]) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if on_card or longest < MIN_SUBMITTED_WINDOWS or os.getloadavg()[0] > MAX_LOAD * cores:
         return 0
-    cores //= max(recipe.training.threads for recipe in recipes)
+    cores //= max(recipe.training.threads * recipe.training.workers for recipe in recipes)
     room = available_memory() // 2 // (PROCESS_BYTES + clean.rows * ROW_BYTES)
     return max(0, min(cores - 1, room))
 

@@ -51,6 +51,10 @@ class ExecutionSpec(Spec):
 class SubmittedCall(Protocol):
     """A call that has begun somewhere."""
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the call has not ended, as far as this machine knows."""
+
     def wait(self) -> Any:
         """Return the result, as JSON holds it. Raises ProcessEnded if the call must be made again."""
 
@@ -100,7 +104,7 @@ class RemoteCall:
             result: Waits for the lines that the process of the call writes.
             cancel: Ends the call.
         """
-        self.name, self._result, self._cancel = name, result, cancel
+        self.name, self._result, self._cancel, self.is_running = name, result, cancel, True
 
     def wait(self) -> Any:
         """Return the result as `follow_answers` does. Raises ProcessEnded if no worker could end the call."""

@@ -117,7 +117,9 @@ class Step(Generic[P, R]):
             return StepFailure(step=self.name, reason=redact(reason))
 
     @contextlib.contextmanager
-    def submitted(self, calls: Sequence[dict[str, Any]], executor: Executor = StepProcess) -> Iterator[None]:
+    def submitted(
+        self, calls: Sequence[dict[str, Any]], executor: Executor = StepProcess
+    ) -> Iterator[tuple[SubmittedCall, ...]]:
         """Submit calls to processes of their own; inside the block, the same calls wait for these results.
 
         A call whose result is cached is not submitted, nor one whose process cannot start: inside the block it is an
@@ -128,7 +130,7 @@ class Step(Generic[P, R]):
             executor: Where the processes run.
 
         Yields:
-            None.
+            The calls that were submitted.
         """
         processes: dict[str, SubmittedCall] = {}
         try:
@@ -138,7 +140,7 @@ class Step(Generic[P, R]):
                 except Exception as error:  # noqa: BLE001 - the call itself reports it
                     log.debug("a call of step %s is not submitted: %s", self.name, error)
             self._submitted = processes.copy()
-            yield
+            yield tuple(processes.values())
         finally:
             self._submitted = {}
             for process in processes.values():

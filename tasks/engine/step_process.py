@@ -70,6 +70,11 @@ class StepProcess:
         """Wait for the result, as `follow_answers` does. Raises ProcessEnded too if the process was killed."""
         return follow_answers(self.answers, self.name)
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
+
     def stop(self) -> None:
         """End the process, if it still runs."""
         self._process.kill()
