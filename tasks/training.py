@@ -52,6 +52,7 @@ def train(
         TrainingFailed: If training does not find finite weights.
         MemoryTooShort: If the network cannot see one season and `training.memory` is `fail`.
         NoSuchDevice: If the device of the settings does not exist on this machine.
+        PrecisionNotSupported: If the device does not multiply the precision of the settings in hardware.
         SpecError: If the network would not fit the memory of the machine.
     """
     from models.training.train_network import train_network  # loads torch, which a cached night does not need
