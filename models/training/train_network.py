@@ -51,8 +51,7 @@ def train_network(
         TrainingFailed: The loss is not finite.
         DeviceMemoryFull: The network does not fit the memory of the CUDA device.
         NoSuchDevice: The device of the recipe is not available.
-        PrecisionNotSupported: The device does not multiply the precision of the recipe in hardware.
-        SpecError: The head is negative_binomial and the series are not counts.
+        SpecError: The head is negative_binomial and the series are not counts, or the device lacks the precision.
     """
     if recipe.model.head == "negative_binomial":
         _require_counts(panel)

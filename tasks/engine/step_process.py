@@ -22,6 +22,7 @@ from pydantic import TypeAdapter
 
 from data_contracts.errors import NightcastError
 from tasks.engine import run_log
+from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import is_out_of_memory
 from tasks.engine.retry import is_lost_connection
 
@@ -51,7 +52,7 @@ class StepProcess:
         )  # fmt: skip
         self._request, self._answers = (cast("IO[str]", pipe) for pipe in (self._process.stdin, self._process.stdout))
         with contextlib.suppress(BrokenPipeError):  # it has ended already; `wait` says why
-            request = {"module": module, "name": name, "inputs": inputs, "path": sys.path}
+            request = {"module": module, "name": name, "inputs": inputs, "path": sys.path, "code": code_digest(module)}
             self._request.write(json.dumps(request) + "\n")
             self._request.flush()
 
@@ -63,7 +64,8 @@ class StepProcess:
 
         Raises:
             NightcastError: The step failed; the message is that of its error.
-            ProcessEnded: The process was killed, or ran out of memory: the step may succeed in this process.
+            ProcessEnded: The process was killed, ran out of memory, or loaded other code than this process: the step
+                may succeed in this process.
             ConnectionError: The step lost a connection, so that it may succeed when it is called again.
         """
         with contextlib.ExitStack() as shown:
@@ -79,6 +81,8 @@ class StepProcess:
                     raise NightcastError(value)
                 if kind == "out of memory":
                     raise ProcessEnded(f"the process of step {self.name!r} ran out of memory")
+                if kind == "other code":
+                    raise ProcessEnded(f"the files of step {self.name!r} were changed after this run began")
                 if kind == "connection lost":
                     raise ConnectionError(value)
                 if kind == "begin":
@@ -130,6 +134,9 @@ def main() -> None:
     log.propagate = False
     run_log.relay_progress(send)
     step = getattr(importlib.import_module(request["module"]), request["name"])
+    if code_digest(request["module"]) != request["code"]:  # an upgrade while the run goes on
+        send("other code", None)
+        os._exit(0)
     types = inspect.get_annotations(step.fn, eval_str=True)
     inputs = {name: TypeAdapter(types[name]).validate_python(value) for name, value in request["inputs"].items()}
     try:
