@@ -70,15 +70,16 @@ class WindowCollator:
         known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
         observed = panel.take(panel.observed, series, position, back)
         observed = self._scaled(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
-        past = [_without_gaps(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
-        future = [known[:, self.lookback :], panel.calendar_at(series, position, ahead)]
+        calendar = panel.calendar_at(series, position, np.arange(1 - self.lookback, self.horizon + 1))
+        past = [_without_gaps(normal), seen, known[:, : self.lookback], observed, calendar[:, : self.lookback]]
+        future = [known[:, self.lookback :], calendar[:, self.lookback :]]
         for lag in self.lags:
             lagged = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
             lagged = (lagged - location) / scale
-            future.append(np.stack([_without_gaps(lagged), np.isfinite(lagged).astype(float)], axis=2))
+            future += [_without_gaps(lagged), np.isfinite(lagged)]
         return WindowArrays(
-            past=_float32(np.concatenate([*past, panel.calendar_at(series, position, back)], axis=2)),
-            future=_float32(np.concatenate(future, axis=2)),
+            past=_join_columns(past),
+            future=_join_columns(future),
             static=self._codes(panel, series),
             level=_float32(self._level(location, scale)),
             linear=_float32(_carry_forward(normal, np.isfinite(normal))),
@@ -135,6 +136,16 @@ def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def _without_gaps(values: np.ndarray) -> np.ndarray:
     """Replace NaN by 0; several times faster than `np.nan_to_num` on the few values of one window."""
     return np.where(np.isnan(values), 0.0, values)
+
+
+def _join_columns(parts: list[np.ndarray]) -> np.ndarray:
+    """Join columns (b, n), and groups of columns (b, n, k), to (b, n, K) float32, without an array of float64."""
+    groups = [part[:, :, None] if part.ndim == 2 else part for part in parts]
+    ends = np.cumsum([group.shape[2] for group in groups])
+    joined = np.empty((*groups[0].shape[:2], ends[-1]), dtype=np.float32)
+    for group, end in zip(groups, ends, strict=True):
+        joined[:, :, end - group.shape[2] : end] = group
+    return joined
 
 
 def _float32(values: np.ndarray) -> np.ndarray:
