@@ -27,7 +27,7 @@ def retrain(
 ) -> Outcome:  # fmt: skip
     """Register a new champion, if a challenger beats the current one and every baseline."""
     with open_run("retrain", pipeline, as_of, overrides, dry_run, force) as run:
-        run.require_device()
+        run.require_hardware()
         spec = run.spec
         raw = ingest(spec.dataset, run.as_of, run.store)
         night, store = run.context(raw), run.leased_store()

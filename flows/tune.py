@@ -17,7 +17,7 @@ from tasks.windowing import cut_windows
 def tune(pipeline: Pipeline, as_of: AsOf = None, effort: SearchBudget = DEFAULT_BUDGET) -> TuningOutcome:
     """Return the best settings of a search, and whether they are better. Nothing is registered or published."""
     with open_run("tune", pipeline, as_of) as run:
-        run.require_device()
+        run.require_hardware()
         spec, store = run.spec, run.store
         raw = ingest(spec.dataset, run.as_of, store)
         validated = validate(raw, spec.dataset, run.as_of, store)

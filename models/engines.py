@@ -14,7 +14,12 @@ from models.data.collation import WindowArrays
 from models.restore import restore_network, segment_steps
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from models.data.batches import Batch
     from models.networks.recurrent import EncoderState
+
+PART_SIZE = 128  # windows that a network computes at once
 
 
 class EngineOutput(NamedTuple):
@@ -73,9 +78,11 @@ class TorchEngine:
         with torch.inference_mode(), fixed_threads(self.threads):
             batch = Batch.from_arrays(arrays)
             for member, network in enumerate(self.networks):
-                output, last = network.forecast_from(batch, () if state is None else _member_state(state, member))
-                params.append(output.numpy())
-                states.append(np.stack([part.numpy().transpose(1, 0, 2) for part in last], axis=1))
+                first = () if state is None else _member_state(state, member)
+                computed = [network.forecast_from(*part) for part in _in_parts(batch, first)]
+                params.append(np.concatenate([output.numpy() for output, _ in computed]))
+                lasts = [np.stack([part.numpy().transpose(1, 0, 2) for part in last], axis=1) for _, last in computed]
+                states.append(np.concatenate(lasts))
         return EngineOutput(tuple(params), np.stack(states, axis=1))
 
 
@@ -107,6 +114,18 @@ class OnnxEngine:
             state = np.zeros((len(arrays.clock), *self.state_shape), dtype=np.float32)
         params, last = self.session.run(None, windows | {"state": state})
         return EngineOutput(tuple(params), last)
+
+
+def _in_parts(batch: "Batch", state: "EncoderState") -> "Iterator[tuple[Batch, EncoderState]]":
+    """Split a batch of a whole number of parts, which fit the caches of a core; another batch stays in one part.
+
+    Kernels compute the rows at the end of a batch in another way, so a smaller last part would give other bytes.
+    """
+    count = len(batch.past)
+    size = PART_SIZE if count % PART_SIZE == 0 else count
+    for start in range(0, count, size):
+        part = slice(start, start + size)
+        yield batch.select(part), tuple(tensor[:, part].contiguous() for tensor in state)
 
 
 def _member_state(state: np.ndarray, member: int) -> "EncoderState":

@@ -7,7 +7,9 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
@@ -17,8 +19,9 @@ from models.data.panel import Panel
 from models.data.windows import WindowIndex
 from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.engine import run_log
-from tasks.engine.execution import ExecutionSpec, SubmittedCall, open_executor
+from tasks.engine.execution import ExecutionSpec, open_executor
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.engine.step_process import StepProcess
@@ -42,9 +45,22 @@ MAX_LOAD = 0.9  # running processes by core, this one included: above it other w
 PROCESS_BYTES, ROW_BYTES = 700_000_000, 100  # that a process takes, and more for each row of the clean table
 
 
+class RankSpec(Spec):
+    """One of the processes that train a network together, and the port at which rank 0 listens."""
+
+    rank: int
+    size: int
+    port: int
+
+
 @step(cache_key=training_cache_key)
 def train(
-    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
+    clean: Artifact,
+    windows: Artifact,
+    recipe: Recipe,
+    incumbent: Candidate | None,
+    store: Store,
+    rank: RankSpec | None = None,
 ) -> TrainingResult:
     """Train one network, global over all series, from scratch or from the weights of the champion.
 
@@ -54,6 +70,7 @@ def train(
         recipe: The network, its inputs and its training settings.
         incumbent: The champion before this night, from which training may start, or None.
         store: The store that holds the tables and takes the bundle.
+        rank: The rank of this process, if another one has started it to train with it; None for the first.
 
     Returns:
         The challenger with its stored bundle, its learning curves and its memory.
@@ -62,6 +79,7 @@ def train(
         TrainingFailed: If training does not find finite weights.
         MemoryTooShort: If the network cannot see one season and `training.memory` is `fail`.
         NoSuchDevice: If the device of the settings does not exist on this machine.
+        PrecisionNotSupported: If the device does not multiply the precision of the settings in hardware.
         SpecError: If the network would not fit the memory of the machine.
     """
     check_network_size(recipe)
@@ -70,7 +88,8 @@ def train(
     part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
     panel = Panel.from_table(part, recipe.view)
     try:
-        with _other_ranks(clean, windows, recipe, incumbent, store):
+        inputs = {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
+        with _joined(rank) if rank else _other_ranks(inputs, recipe.training):
             bundle, history = _train(panel, index, recipe, champion)
     except RankLost as lost:
         log.warning("! %s; network %s is trained by this process alone", lost, recipe.model.name)
@@ -105,70 +124,39 @@ def _train(
         return train_network(panel, index, recipe, (show_progress,), champion)
 
 
-class RankPlace(Spec):
-    """The place of a process among those that train a network together."""
-
-    rank: int
-    size: int
-    port: int
-
-
-@step
-def join_training(
-    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, place: RankPlace, store: Store
-) -> int:
-    """Train a part of each batch of a network; the process of rank 0 has the result.
-
-    Args:
-        clean: The clean table.
-        windows: The windows table of `cut_windows`.
-        recipe: The network, as for `train`.
-        incumbent: The champion, as for `train`.
-        place: The rank of this process.
-        store: The store that holds the tables.
-
-    Returns:
-        The rank.
-    """
-    from models.training.data_parallel import joined_ranks
-
-    champion, _ = warm_start_bundle(recipe, incumbent, store)
-    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
-    with joined_ranks(place.rank, place.size, place.port):
-        _train(Panel.from_table(part, recipe.view), index, recipe, champion)
-    return place.rank
-
-
 class RankLost(NightcastError):
     """A process that trained a part of each batch has ended."""
 
 
+def _joined(rank: RankSpec) -> contextlib.AbstractContextManager[None]:
+    from models.training.data_parallel import joined_ranks
+
+    return joined_ranks(rank.rank, rank.size, rank.port)
+
+
 @contextlib.contextmanager
-def _other_ranks(
-    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
-) -> Iterator[None]:
+def _other_ranks(inputs: dict[str, Any], training: TrainingSpec) -> Iterator[None]:
     """Start the other processes of a network with `training.workers`, and train with them inside the block."""
     from models.devices import resolve_device
     from models.training.data_parallel import joined_ranks
 
-    size = recipe.training.workers
-    if size == 1 or resolve_device(recipe.training.device).type != "cpu":
+    size, others = training.workers, list[StepProcess]()
+    if size == 1 or resolve_device(training.device).type != "cpu":
         yield
         return
     listener = socket.create_server(("127.0.0.1", 0))
     port = int(listener.getsockname()[1])
-    inputs = {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
-    calls = [inputs | {"place": RankPlace(rank=rank, size=size, port=port)} for rank in range(1, size)]
-    with join_training.submitted(calls) as others:
-        try:
-            with joined_ranks(0, size, port, listener, lambda: _count_running(others) == size - 1):
-                yield
-        except RuntimeError as lost:
-            raise RankLost(f"a process of {size} that train together was lost ({str(lost).splitlines()[0]})") from lost
-
-
-def _count_running(calls: tuple[SubmittedCall, ...]) -> int:
-    return sum(call.is_running for call in calls)
+    try:
+        for number in range(1, size):
+            call = inputs | {"rank": RankSpec(rank=number, size=size, port=port)}
+            others.append(StepProcess(__name__, "train", TypeAdapter(dict[str, Any]).dump_python(call, mode="json")))
+        with joined_ranks(0, size, port, listener, lambda: all(other.is_running for other in others)):
+            yield
+    except (RuntimeError, OSError) as lost:
+        raise RankLost(f"a process of {size} that train together was lost ({str(lost).splitlines()[0]})") from lost
+    finally:
+        for other in others:
+            other.stop()
 
 
 @contextlib.contextmanager

@@ -126,6 +126,7 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
     Raises:
         TrainingFailed: If training does not find finite weights.
         NoSuchDevice: If the device of the settings does not exist on this machine.
+        PrecisionNotSupported: If the device does not multiply the precision of the settings in hardware.
     """
     started, losses, recipe = time.perf_counter(), list[float](), trial.recipe
     part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)

@@ -42,10 +42,10 @@ def check_pipeline(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], st
 
 def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -> dict[str, Any]:
     """Return the facts of a check; if `timed`, also the cost of a night, from a few training steps per network."""
-    from models.devices import resolve_device  # loads torch
+    from models.training.precision import require_hardware  # loads torch
 
     started = time.perf_counter()
-    resolve_device(spec.training.device)
+    require_hardware(spec.training)
     moment, reading = spec.parse_as_of(as_of), spec.dataset
     expiry = ""
     if reading.contract:

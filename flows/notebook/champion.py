@@ -51,9 +51,10 @@ class LoadedChampion:
         Raises:
             HistoryInvalid: A column, a value or a row of the history is missing or wrong.
         """
-        frame, published = to_arrow(history).to_pandas(), self._published
+        published = self._published
         bounds = OutputSpec(quantiles=self.levels, minimum=published.minimum, maximum=published.maximum)
-        table = forecast_history(self._bundle, frame, bounds, published.closed, None, self._factors)
+        frame = to_arrow(history).to_pandas  # called in the call, so that the frame is freed while it is forecast
+        table = forecast_history(self._bundle, frame(), bounds, published.closed, None, self._factors)
         return to_library(to_arrow(table), library_of(history))
 
     def __repr__(self) -> str:

@@ -118,11 +118,11 @@ class Run:
     def _owner(self) -> ProcessIdentity:
         return current_process(f"{self.flow} {self.spec.name} as of {self.as_of.isoformat()}", flow_run.id or "")
 
-    def require_device(self) -> None:
-        """Raise NoSuchDevice before anything is read. `nightly` does not call it: it can forecast without training."""
-        from models.devices import resolve_device
+    def require_hardware(self) -> None:
+        """Refuse a device or precision that this machine lacks before anything is read; `nightly` can do without."""
+        from models.training.precision import require_hardware  # loads torch
 
-        resolve_device(self.spec.training.device)
+        require_hardware(self.spec.training)
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
         """Write the manifest, unless the run has one, and return how the run ended."""

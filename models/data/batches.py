@@ -36,6 +36,10 @@ class Batch:
         """Return the batch on `device`."""
         return Batch(**{name: value.to(device) for name, value in vars(self).items()})
 
+    def select(self, part: slice) -> "Batch":
+        """Return some of the windows, which share their memory."""
+        return Batch(**{name: value[part] for name, value in vars(self).items()})
+
     def flip_sign(self, chosen: Tensor, echoes: int) -> "Batch":
         """Return the batch with the target of some windows multiplied by -1, for data augmentation.
 

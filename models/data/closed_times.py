@@ -106,11 +106,12 @@ def find_closed_times(history: PanelTable, freq: str, zone: str, setting: Closed
         The closed slots.
     """
     ids = history.ids
-    if setting != "auto" or not has_closed_times(freq) or not len(ids):
+    days = history.times.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
+    is_short = not len(ids) or days[-1] - days[0] < MIN_SPAN_DAYS  # the span of all series, and so of each
+    if setting != "auto" or not has_closed_times(freq) or is_short:
         given = parse_closed(() if setting == "auto" else setting).reshape(-1)
         return ClosedTimes(ids, np.tile(given, (len(ids), 1)), freq, zone)
     slots = week_slots(history.times.to_series(), freq, zone)
-    days = history.times.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
     counted = [_count_slots(part, slots, days) for part in history.partitions()]
     chances, values, is_long = (np.concatenate(counts) for counts in zip(*counted, strict=True))
     surprise = _surprise(values, chances)

@@ -13,6 +13,8 @@ from models.data.imputation import Fill, Filling, fill_gaps
 from models.data.panel import Panel
 from models.data.scaling import Normalisation, Scaling, scale_covariates
 
+MAX_SCANNED_SHARE = 0.1  # of the rows of a panel: of more, the ranges of all rows are computed once
+
 
 @dataclass(frozen=True)
 class WindowArrays:
@@ -61,22 +63,23 @@ class WindowCollator:
         back, ahead = np.arange(1 - self.lookback, 1), np.arange(1, self.horizon + 1)
         y = panel.take(panel.y, series, position, back)
         seen = np.isfinite(y)
-        ranges = panel.ranges[panel.starts[series] + position][:, None]
+        ranges = _ranges_at(panel, series, position)[:, None]
         location, scale = self.scaling.window_scale(y, seen, self.normalisation, ranges)
         normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
         known = panel.take(panel.known, series, position, np.arange(1 - self.lookback, self.horizon + 1))
         known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
         observed = panel.take(panel.observed, series, position, back)
         observed = self._scaled(observed, self.scaling.observed, self.filling.observed, self.filling.gappy_observed)
-        past = [_without_gaps(normal)[:, :, None], seen[:, :, None].astype(float), known[:, : self.lookback], observed]
-        future = [known[:, self.lookback :], panel.calendar_at(series, position, ahead)]
+        calendar = panel.calendar_at(series, position, np.arange(1 - self.lookback, self.horizon + 1))
+        past = [_without_gaps(normal), seen, known[:, : self.lookback], observed, calendar[:, : self.lookback]]
+        future = [known[:, self.lookback :], calendar[:, self.lookback :]]
         for lag in self.lags:
             lagged = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
             lagged = (lagged - location) / scale
-            future.append(np.stack([_without_gaps(lagged), np.isfinite(lagged).astype(float)], axis=2))
+            future += [_without_gaps(lagged), np.isfinite(lagged)]
         return WindowArrays(
-            past=_float32(np.concatenate([*past, panel.calendar_at(series, position, back)], axis=2)),
-            future=_float32(np.concatenate(future, axis=2)),
+            past=_join_columns(past),
+            future=_join_columns(future),
             static=self._codes(panel, series),
             level=_float32(self._level(location, scale)),
             linear=_float32(_carry_forward(normal, np.isfinite(normal))),
@@ -110,6 +113,19 @@ class WindowCollator:
         return np.array(codes, dtype=np.int64).reshape(len(codes), len(panel.ids)).T[series]
 
 
+def _ranges_at(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Return `panel.ranges` at the cutoffs, (b,); from the rows of the windows if these are a small part of all."""
+    begins, ends = panel.starts[series], panel.starts[series] + position + 1
+    low, high = int(begins.min(initial=len(panel.y))), int(ends.max(initial=0))
+    is_known = "ranges" in vars(panel) or panel.earlier is not None
+    if is_known or high - low > MAX_SCANNED_SHARE * len(panel.y) or (ends <= begins).any():
+        return np.asarray(panel.ranges[ends - 1])
+    bounds = np.column_stack([begins, ends]).reshape(-1) - low
+    values = np.append(panel.y[low:high], np.nan)  # reduceat takes no index beyond the last value
+    smallest, largest = (reduce.reduceat(values, bounds)[::2] for reduce in (np.fmin, np.fmax))
+    return np.nan_to_num(largest - smallest, posinf=0.0)
+
+
 def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """Replace missing values by the last observed one, leading ones by 0."""
     last = np.maximum.accumulate(np.where(seen, np.arange(normal.shape[1]), -1), axis=1)
@@ -120,6 +136,16 @@ def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:
 def _without_gaps(values: np.ndarray) -> np.ndarray:
     """Replace NaN by 0; several times faster than `np.nan_to_num` on the few values of one window."""
     return np.where(np.isnan(values), 0.0, values)
+
+
+def _join_columns(parts: list[np.ndarray]) -> np.ndarray:
+    """Join columns (b, n), and groups of columns (b, n, k), to (b, n, K) float32, without an array of float64."""
+    groups = [part[:, :, None] if part.ndim == 2 else part for part in parts]
+    ends = np.cumsum([group.shape[2] for group in groups])
+    joined = np.empty((*groups[0].shape[:2], ends[-1]), dtype=np.float32)
+    for group, end in zip(groups, ends, strict=True):
+        joined[:, :, end - group.shape[2] : end] = group
+    return joined
 
 
 def _float32(values: np.ndarray) -> np.ndarray:

@@ -51,11 +51,12 @@ def train_network(
         TrainingFailed: The loss is not finite.
         DeviceMemoryFull: The network does not fit the memory of the CUDA device.
         NoSuchDevice: The device of the recipe is not available.
-        SpecError: The head is negative_binomial and the series are not counts.
+        SpecError: The head is negative_binomial and the series are not counts, or the device lacks the precision.
     """
     if recipe.model.head == "negative_binomial":
         _require_counts(panel)
     training, device = recipe.training, resolve_device(recipe.training.device)
+    precision = resolve_precision(training.precision, device)
     windows = WindowSplit(index.parts["train"], index.parts["validation"])
     collator = _fit_collator(panel, windows.train, recipe)
     trained_until = str(panel.last_target(windows.train.series, windows.train.last))
@@ -75,7 +76,6 @@ def train_network(
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    precision = resolve_precision(training.precision, device)
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]

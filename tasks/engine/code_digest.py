@@ -1,19 +1,30 @@
 """Digest of the source code that decides a step's result; part of every cache key.
 
-step ──imports──> module ──imports──> module …   compiled without docstrings: comments and line numbers do not count
-                    └── data files of its package, such as contracts and page templates
+step ──imports──> module ──imports──> module …   syntax trees without docstrings: comments and layout do not count
+                    └── the packages above it, with their data files, such as contracts and page templates
 """
 
+import ast
 import functools
 import hashlib
 import re
+import sys
+from collections.abc import Iterator
 from pathlib import Path
-from types import CodeType
+from typing import NamedTuple
 
 ROOT = Path(__file__).parents[2]
-NAME, NAMES = r"((?:data_contracts|models|tasks|flows)[\w.]*)", r"(\([^)]*\)|[^\n#]*)"
-IMPORT = re.compile(rf"^[ \t]*(?:from|import)[ \t]+{NAME}(?:[ \t]+import[ \t]+{NAMES})?", re.MULTILINE)
-DATA_SUFFIXES = (".yaml", ".html", ".css")
+PACKAGES = ("data_contracts", "models", "tasks", "flows")
+BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")  # fields of a statement that hold statements
+NAMED_IN_TEXT = re.compile(rf"Constant\(value='((?:{'|'.join(PACKAGES)})(?:\.\w+)+)'\)")  # as importlib is given it
+NOT_DATA = (".py", ".pyc", ".md")
+
+
+class SourceModule(NamedTuple):
+    """What decides the behaviour of a module: its own digest, and the names that it may import."""
+
+    digest: str
+    imports: frozenset[str]
 
 
 @functools.cache
@@ -24,53 +35,90 @@ def code_digest(module: str) -> str:
         module: Dotted name, such as tasks.evaluation.
 
     Returns:
-        A SHA-256 in hex. Comments, the text of docstrings, layout and modules that are not imported do not change it.
+        A SHA-256 in hex. Comments, docstrings, layout and modules that are not imported do not change it; another
+        minor version of Python does, as do the data files of the packages.
     """
-    digests, pending = dict[str, str](), [module]
+    _read_loaded()
+    digests = sorted((name, _read(name).digest) for name in import_closure(module))  # type: ignore[union-attr]
+    return hashlib.sha256(repr((sys.version_info[:2], digests)).encode()).hexdigest()
+
+
+@functools.cache
+def import_closure(module: str) -> frozenset[str]:
+    """Return the module, all modules of this project that it imports, also indirectly, and the packages above them."""
+    closure, pending = set[str](), [module]
     while pending:
         name = pending.pop()
-        path = _path_of(name)
-        if name in digests or path is None:
-            continue
-        digests[name] = _digest_of(path)
-        pending += [*_imports_of(path), name.rpartition(".")[0]]
-    return hashlib.sha256(repr(sorted(digests.items())).encode()).hexdigest()
+        source = None if name in closure else _read(name)
+        if source is not None:
+            closure.add(name)
+            pending += [*source.imports, name.rpartition(".")[0]]
+    return frozenset(closure)
 
 
-def _path_of(module: str) -> Path | None:
-    """Return the file of a module; None if it is a name inside a module, or of another project."""
+@functools.cache
+def _read_loaded() -> None:
+    """Read the modules that this process has loaded, so that a file that is changed later does not count."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] in PACKAGES:
+            _read(name)
+
+
+@functools.cache
+def _read(module: str) -> SourceModule | None:
+    """Read a module; None if the name is not that of a module of this project."""
     base = ROOT.joinpath(*module.split(".")) if module else ROOT / "nothing"
-    return next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
-
-
-@functools.cache
-def _imports_of(path: Path) -> tuple[str, ...]:
-    names = list[str]()
-    for module, imported in IMPORT.findall(path.read_text(encoding="utf-8")):
-        parts = re.findall(r"(\w+)(?:\s+as\s+\w+)?", imported)
-        names += [module, *(f"{module}.{part}" for part in parts)]
-    return tuple(names)
-
-
-@functools.cache
-def _digest_of(path: Path) -> str:
-    """Return the digest of one file; that of the `__init__` of a package includes the data files of its folder."""
-    digest = hashlib.sha256()
-    _add_code(digest, compile(path.read_bytes(), path.name, "exec", optimize=2, dont_inherit=True))
+    path = next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
+    if path is None:
+        return None
+    tree = ast.parse(path.read_bytes())
+    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    imports = {name for statement in _strip(tree) for name in _imported(statement, package)}
+    text = ast.dump(tree)
+    digest = hashlib.sha256(text.encode())
     if path.name == "__init__.py":
-        for file in sorted(path.parent.rglob("*")):
-            if file.suffix in DATA_SUFFIXES:
-                digest.update(file.read_bytes())
-    return digest.hexdigest()
+        for file in _data_files(path.parent):
+            digest.update(f"\n{file.relative_to(path.parent).as_posix()}\n".encode() + file.read_bytes())
+    return SourceModule(digest.hexdigest(), frozenset(imports.union(NAMED_IN_TEXT.findall(text))))
 
 
-def _add_code(digest: "hashlib._Hash", code: CodeType) -> None:
-    shape = (code.co_name, code.co_names, code.co_varnames, code.co_freevars, code.co_cellvars, code.co_flags)
-    counts = (code.co_argcount, code.co_posonlyargcount, code.co_kwonlyargcount)
-    digest.update(repr((shape, counts)).encode() + code.co_code + code.co_exceptiontable)
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            _add_code(digest, constant)
-        else:
-            ordered = sorted(map(repr, constant)) if isinstance(constant, frozenset) else constant
-            digest.update(f"{type(constant).__name__} {ordered!r}".encode())
+def _strip(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Remove the docstrings of a tree, and other statements that are only text; yield the statements that remain."""
+    pending: list[ast.AST] = [tree]
+    while pending:
+        node = pending.pop()
+        for field in BLOCKS:
+            block = getattr(node, field, None)
+            if isinstance(block, list):
+                block[:] = [statement for statement in block if not _is_text(statement)]
+                pending += block
+        if isinstance(node, ast.stmt):
+            yield node
+
+
+def _is_text(node: ast.AST) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+def _imported(statement: ast.stmt, package: str) -> Iterator[str]:
+    """Yield the modules that a statement imports; some of the names may be those of functions in a module."""
+    if isinstance(statement, ast.Import):
+        yield from (alias.name for alias in statement.names)
+    elif isinstance(statement, ast.ImportFrom):
+        parents = package.split(".")[: len(package.split(".")) - statement.level + 1] if statement.level else []
+        module = ".".join(filter(None, [*parents, statement.module]))
+        yield module
+        yield from (f"{module}.{alias.name}" for alias in statement.names)
+
+
+def _data_files(folder: Path) -> list[Path]:
+    """Return the data files of a package, without those of the packages in it, in a fixed order."""
+    files = list[Path]()
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith((".", "__pycache__")):
+            continue
+        if path.is_dir():
+            files += [] if (path / "__init__.py").exists() else _data_files(path)
+        elif path.suffix not in NOT_DATA:
+            files.append(path)
+    return files

@@ -22,12 +22,13 @@ from pydantic import TypeAdapter
 
 from data_contracts.errors import NightcastError, StoreDamaged
 from tasks.engine import run_log
+from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import is_out_of_memory
 from tasks.engine.retry import is_lost_connection
 
 log = logging.getLogger("nightcast")
 
-FINAL = ("result", "error", "out of memory", "store", "connection lost")  # kinds of the last line of a call
+FAILED = ("error", "out of memory", "other code", "store", "connection lost")  # kinds of the last line of a call
 
 
 class ProcessEnded(NightcastError):
@@ -53,7 +54,7 @@ class StepProcess:
         )  # fmt: skip
         self._request, self._answers = (cast("IO[str]", pipe) for pipe in (self._process.stdin, self._process.stdout))
         with contextlib.suppress(BrokenPipeError):  # it has ended already; `wait` says why
-            request = {"module": module, "name": name, "inputs": inputs, "path": sys.path}
+            request = {"module": module, "name": name, "inputs": inputs, "path": sys.path, "code": code_digest(module)}
             self._request.write(json.dumps(request) + "\n")
             self._request.flush()
 
@@ -62,7 +63,7 @@ class StepProcess:
         """The lines that the process writes, as it writes them. Raises ProcessEnded if none has a result."""
         for line in self._answers:
             yield line
-            if line.endswith("\n") and json.loads(line)[0] in FINAL:
+            if line.endswith("\n") and json.loads(line)[0] in ("result", *FAILED):
                 return
         raise ProcessEnded(self._describe_end(self._process.wait()))
 
@@ -116,14 +117,8 @@ def follow_answers(answers: Iterable[str], name: str) -> Any:
                 continue
             if kind == "result":
                 return value
-            if kind == "error":
-                raise NightcastError(value)
-            if kind == "out of memory":
-                raise ProcessEnded(f"the process of step {name!r} ran out of memory")
-            if kind == "store":
-                raise ProcessEnded(f"the process of step {name!r} cannot read the store: {value}")
-            if kind == "connection lost":
-                raise ConnectionError(value)
+            if kind in FAILED:
+                raise _failure(kind, value, name)
             if kind == "begin":
                 advance = shown.enter_context(run_log.progress_bar(*value))
             elif kind == "advance":
@@ -131,6 +126,18 @@ def follow_answers(answers: Iterable[str], name: str) -> Any:
             else:
                 log.log(*value)
     raise ProcessEnded(f"the process of step {name!r} ended without a result")
+
+
+def _failure(kind: str, reason: str, name: str) -> Exception:
+    """Return the error of a call that ended with a line of this kind."""
+    if kind == "error":
+        return NightcastError(reason)
+    if kind == "connection lost":
+        return ConnectionError(reason)
+    if kind == "other code":
+        return ProcessEnded(f"the files of step {name!r} were changed after this run began")
+    how = "ran out of memory" if kind == "out of memory" else f"cannot read the store: {reason}"
+    return ProcessEnded(f"the process of step {name!r} {how}")
 
 
 def signal_name(number: int) -> str:
@@ -157,6 +164,9 @@ def main() -> None:
     log.propagate = False
     run_log.relay_progress(send)
     step = getattr(importlib.import_module(request["module"]), request["name"])
+    if code_digest(request["module"]) != request["code"]:  # an upgrade while the run goes on
+        send("other code", None)
+        os._exit(0)
     types = inspect.get_annotations(step.fn, eval_str=True)
     inputs = {name: TypeAdapter(types[name]).validate_python(value) for name, value in request["inputs"].items()}
     try:

@@ -13,7 +13,7 @@ from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.closed_times import ClosedSetting
 from models.data.panel import InputSpec, Panel
-from models.data.panel_table import PanelTable
+from models.data.panel_table import PARTITION_ROWS, PanelTable
 from models.data.time_steps import build_grid
 from models.data.windows import forecast_windows
 from models.predict import Predictor
@@ -24,6 +24,7 @@ from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup, OutputS
 from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, recalibrated_table
 
 KEYS = ("unique_id", "ds", "y")
+TIME_TYPE = pd.DatetimeTZDtype("us", "UTC")
 MAX_LISTED = 5  # columns in a message
 MAX_SHOWN_CHARACTERS = 60
 
@@ -63,13 +64,17 @@ def forecast_history(
     """
     view = bundle.view
     clean = check_history(history, view)
+    del history  # its names may be most of the memory
     observed = clean["y"].notna()
     if not observed.any():
         raise HistoryInvalid("column 'y' has no value", "Give at least one lookback of observations per series.")
     cutoff = clean.loc[observed, "ds"].max()
     clean = _fill_steps(clean, cutoff, view)
     _require_known(clean, cutoff, view)
-    panel = Panel.from_frame(clean, view)
+    parts = (clean.iloc[start : start + PARTITION_ROWS] for start in range(0, len(clean), PARTITION_ROWS))
+    history_table = PanelTable.from_parts(parts, len(clean))
+    panel = Panel.from_table(history_table, view)
+    del clean, parts
     series, _ = forecast_windows(panel, int(panel.grid.get_loc(cutoff)))
     if len(series) == 0:
         raise HistoryInvalid(
@@ -85,7 +90,7 @@ def forecast_history(
         raise HistoryInvalid(f"the model gives no finite forecast for series {name!r}", "Check the values of y.")
     setup = ForecastSetup(view=view, bounds=bounds, evaluation=EvaluationSpec(), closed=closed)
     table = table.sort_values(["unique_id", "ds"], ignore_index=True)
-    return drop_closed_steps(table, closed_times_at(cutoff, PanelTable.from_frame(clean), setup))
+    return drop_closed_steps(table, closed_times_at(cutoff, history_table, setup))
 
 
 def check_history(history: pd.DataFrame, view: InputSpec) -> pd.DataFrame:
@@ -96,7 +101,7 @@ def check_history(history: pd.DataFrame, view: InputSpec) -> pd.DataFrame:
         view: The covariates and the frequency of the model.
 
     Returns:
-        unique_id, ds (UTC), y and the covariates, sorted by unique_id and ds, on the grid of the frequency.
+        unique_id (a category), ds (UTC), y and the covariates, sorted by unique_id and ds, at steps of the frequency.
 
     Raises:
         HistoryInvalid: A column, a value or a row is missing or wrong.
@@ -110,18 +115,28 @@ def check_history(history: pd.DataFrame, view: InputSpec) -> pd.DataFrame:
     frame = history[list(wanted)].reset_index(drop=True)
     if (empty := frame["unique_id"].isna()).any():
         raise HistoryInvalid(f"row {int(empty.argmax())} has no unique_id", "Name the series of every row.")
-    frame["unique_id"] = frame["unique_id"].astype(str).astype("str")
+    frame["unique_id"] = _to_category(frame["unique_id"])
     frame["ds"] = _parse_times(frame)
     for name in numeric:
         frame[name] = _parse_numbers(frame, name)
     for name in features.static:
         frame[name] = frame[name].astype("str")
-    _require_grid(frame, view)
-    return frame.sort_values(["unique_id", "ds"], ignore_index=True)
+    order = _order_on_grid(frame, view)
+    return frame if order is None else frame.take(order).reset_index(drop=True)
+
+
+def _to_category(names: pd.Series) -> pd.Series:
+    """Return names as a category of the texts that occur, sorted."""
+    if isinstance(names.dtype, pd.CategoricalDtype) and isinstance(names.cat.categories.dtype, pd.StringDtype):
+        names = names.cat.remove_unused_categories()
+        return names.cat.reorder_categories(names.cat.categories.sort_values(), ordered=False)
+    return (names if isinstance(names.dtype, pd.StringDtype) else names.astype(str)).astype("category")
 
 
 def _parse_times(frame: pd.DataFrame) -> pd.Series:
     column = frame["ds"]
+    if column.dtype == TIME_TYPE and not column.hasnans:
+        return column
     if pd.api.types.is_datetime64_any_dtype(column):
         times = pd.to_datetime(column, utc=True)
     else:  # numbers are refused: a JSON export of pandas writes milliseconds, and others write seconds
@@ -134,10 +149,12 @@ def _parse_times(frame: pd.DataFrame) -> pd.Series:
             "not a time",
             "Write ISO times such as 2024-03-01T05:00:00Z.",
         )
-    return times.astype("datetime64[us, UTC]")
+    return times.astype(TIME_TYPE)
 
 
 def _parse_numbers(frame: pd.DataFrame, column: str) -> pd.Series:
+    if frame[column].dtype == "float64" and not np.isinf(frame[column].to_numpy()).any():
+        return frame[column]
     numbers = pd.to_numeric(frame[column], errors="coerce").astype("float64")
     invalid = numbers.isna() & frame[column].notna() | np.isinf(numbers)
     if invalid.any():
@@ -154,38 +171,49 @@ def _show(value: object) -> str:
     return repr(value)[:MAX_SHOWN_CHARACTERS] if isinstance(value, str) else str(value)[:MAX_SHOWN_CHARACTERS]
 
 
-def _require_grid(frame: pd.DataFrame, view: InputSpec) -> None:
-    """Raise HistoryInvalid if a series has a time twice, or a time between two steps."""
-    if (twice := frame.duplicated(["unique_id", "ds"])).any():
+def _order_on_grid(frame: pd.DataFrame, view: InputSpec) -> np.ndarray | None:
+    """Return the order of the rows by series and time, (n,); None if they have it.
+
+    Raises:
+        HistoryInvalid: A series has a time twice, or a time between two steps.
+    """
+    steps, distinct = pd.factorize(frame["ds"], sort=True)
+    keys = frame["unique_id"].cat.codes.to_numpy().astype(np.int64) * len(distinct) + steps
+    is_ordered = bool((np.diff(keys) > 0).all())
+    if not is_ordered and (twice := pd.Series(keys).duplicated()).any():
         row = int(twice.argmax())
         raise HistoryInvalid(
             f"row {row} repeats series {frame['unique_id'].iloc[row]!r} at {frame['ds'].iloc[row]}",
             "Give one row per series and time.",
         )
-    grid = build_grid(pd.DatetimeIndex(frame["ds"].unique()).sort_values(), view.freq, 0)
-    if (between := ~frame["ds"].isin(grid)).any():
-        row = int(between.argmax())
+    between = ~np.asarray(distinct.isin(build_grid(pd.DatetimeIndex(distinct), view.freq, 0)))
+    if between.any():
+        row = int(between[steps].argmax())
         raise HistoryInvalid(
             f"ds of row {row} (series {frame['unique_id'].iloc[row]!r}) is {frame['ds'].iloc[row]}, between two steps "
             f"of the frequency {view.freq!r}",
             "Aggregate the history to one row per step.",
         )
+    return None if is_ordered else np.argsort(keys)
 
 
 def _fill_steps(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -> pd.DataFrame:
     """Add the steps that a series lacks between its first row and its last, or the cutoff, with an empty y."""
     grid = build_grid(pd.DatetimeIndex(clean["ds"].unique()).sort_values(), view.freq, 0)
-    spans = clean.groupby("unique_id", sort=True)["ds"].agg(["min", "max"])
-    starts = grid.get_indexer(pd.DatetimeIndex(spans["min"]))
-    ends = np.maximum(grid.get_indexer(pd.DatetimeIndex(spans["max"])), grid.get_loc(cutoff)) + 1
+    first = np.flatnonzero(np.diff(clean["unique_id"].cat.codes, prepend=-1))  # row of each series
+    last = np.append(first[1:], len(clean)) - 1
+    starts = grid.get_indexer(pd.DatetimeIndex(clean["ds"].iloc[first]))
+    ends = np.maximum(grid.get_indexer(pd.DatetimeIndex(clean["ds"].iloc[last])), grid.get_loc(cutoff)) + 1
     if int((ends - starts).sum()) == len(clean):
         return clean
     steps = np.concatenate([np.arange(start, end) for start, end in zip(starts, ends, strict=True)])
-    index = pd.DataFrame({"unique_id": spans.index.repeat(ends - starts), "ds": grid[steps]})
+    index = pd.DataFrame({"unique_id": clean["unique_id"].iloc[first.repeat(ends - starts)].array, "ds": grid[steps]})
     filled = index.merge(clean, "left", ["unique_id", "ds"])
     statics = list(view.features.static)
     if statics:
-        filled[statics] = filled.groupby("unique_id")[statics].transform(lambda column: column.ffill().bfill())
+        filled[statics] = filled.groupby("unique_id", observed=True)[statics].transform(
+            lambda column: column.ffill().bfill()
+        )
     return filled
 
 
@@ -194,7 +222,7 @@ def _require_known(clean: pd.DataFrame, cutoff: pd.Timestamp, view: InputSpec) -
     columns = list(view.features.known_columns)
     if not columns:
         return
-    ahead = clean[clean["ds"] > cutoff]
+    ahead = clean[clean["ds"] > cutoff].astype({"unique_id": "str"})
     observed = clean.loc[(clean["ds"] == cutoff) & clean["y"].notna(), "unique_id"]
     active = sorted({*observed, *ahead["unique_id"]})  # a series that ended has neither
     for column in columns:

@@ -31,7 +31,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {  # what is understood besides the column
 }
 COMPOUND_UNIQUE = "expect_compound_columns_to_be_unique"
 ON_MISSING = ("expect_column_values_to_not_be_null", "expect_column_values_to_be_null")
-BEYOND_ARROW = re.compile(r"\(\?|\\[1-9A-Za-z]")  # groups with a question mark, and escapes whose meaning may differ
+BEYOND_ARROW = re.compile(r"\(\?(?!:)|\\[1-9A-Zace-ru-vx-z]")  # lookaround, flags, backreferences, rare escapes
 
 
 class RuleResult(NamedTuple):
@@ -59,8 +59,8 @@ def evaluate(frame: pd.DataFrame, rule: QualityRule) -> RuleResult | None:
         The result that Great Expectations gives; None if only Great Expectations can tell.
     """
     arguments = dict(rule.arguments)
-    mostly = arguments.pop("mostly", 1.0)
-    if not _is_number(mostly) or not 0 <= mostly <= 1:
+    mostly = pop_mostly(arguments)
+    if mostly is None:
         return None
     if rule.expectation == ROW_COUNT:
         counted = rule.arguments == {"min_value": 0}
@@ -83,12 +83,29 @@ def _evaluate_column(
     missing = values.isna().to_numpy()
     if expectation in ON_MISSING:
         at_fault = missing if expectation == ON_MISSING[0] else ~missing
-        return _to_result(frame, at_fault, len(frame), mostly)
+        return to_rule_result(frame, at_fault, len(frame), mostly)
     holds = _holds(values, expectation, arguments)
-    return None if holds is None else _to_result(frame, ~holds & ~missing, len(frame) - int(missing.sum()), mostly)
+    return None if holds is None else to_rule_result(frame, ~holds & ~missing, len(frame) - int(missing.sum()), mostly)
 
 
-def _to_result(frame: pd.DataFrame, at_fault: np.ndarray, considered: int, mostly: float) -> RuleResult:
+def pop_mostly(arguments: dict[str, Any]) -> float | None:
+    """Remove `mostly` from the arguments of a rule and return it; None if it is not a share."""
+    mostly = arguments.pop("mostly", 1.0)
+    return mostly if _is_number(mostly) and 0 <= mostly <= 1 else None
+
+
+def to_rule_result(frame: pd.DataFrame, at_fault: np.ndarray, considered: int, mostly: float) -> RuleResult:
+    """Return the result of a rule about single rows.
+
+    Args:
+        frame: The table, with its row numbers in `row`.
+        at_fault: Which rows violate the rule, (n,).
+        considered: How many rows the rule looks at.
+        mostly: The share of them that must keep it.
+
+    Returns:
+        The rows at fault, and whether the rule holds.
+    """
     rows = frame["row"].to_numpy()[at_fault].tolist()
     success = not considered or (float(considered) - float(len(rows))) / float(considered) >= mostly
     return RuleResult(success, rows, None, None)
@@ -101,7 +118,7 @@ def _evaluate_compound(frame: pd.DataFrame, arguments: dict[str, Any], mostly: f
         return None
     empty = np.logical_and.reduce([frame[name].isna().to_numpy() for name in columns])
     at_fault = find_repeats(frame, list(columns), keep=False) & ~empty
-    return _to_result(frame, at_fault, len(frame) - int(empty.sum()), mostly)
+    return to_rule_result(frame, at_fault, len(frame) - int(empty.sum()), mostly)
 
 
 def _holds(values: pd.Series, expectation: str, arguments: dict[str, Any]) -> np.ndarray | None:

@@ -12,7 +12,7 @@ from data_contracts.errors import SpecError
 from data_contracts.metrics import MISSING
 from data_contracts.property_options import MULTIPLE
 from data_contracts.rules import QualityRule
-from tasks.quality import column_rules
+from tasks.quality import column_rules, pair_rules
 from tasks.quality.column_rules import RuleResult
 
 OWN_EXPECTATIONS = (MISSING, MULTIPLE)
@@ -53,7 +53,7 @@ def run_rules(frame: pd.DataFrame, rules: tuple[QualityRule, ...], contract: Con
 
 def has_row_results(rule: QualityRule) -> bool:
     """Whether the rule evaluates single rows; otherwise it evaluates a column or the table as a whole."""
-    if _is_own(rule) or column_rules.is_row_rule(rule):
+    if _is_own(rule) or column_rules.is_row_rule(rule) or rule.expectation in pair_rules.OPTIONS:
         return True
     from great_expectations.expectations import expectation as kinds
     from great_expectations.expectations.registry import get_expectation_impl
@@ -81,7 +81,7 @@ def _compute(frame: pd.DataFrame, rule: QualityRule) -> RuleResult | None:
         limited = rule.model_copy(update={"arguments": _parse_limits(rule, frame)})
     except (ValueError, TypeError):  # Great Expectations says what is wrong with the limit
         return None
-    return column_rules.evaluate(frame, limited)
+    return column_rules.evaluate(frame, limited) or pair_rules.evaluate(frame, limited)
 
 
 def _columns_of(rules: dict[int, QualityRule], frame: pd.DataFrame) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import torch
 import yaml
 
 from data_contracts.errors import SpecError
+from deployments.commands.check import check_pipeline
 from flows.nightly import nightly
 from flows.retrain import retrain
 
@@ -36,6 +37,30 @@ def test_retrain_on_a_missing_device_is_refused_before_reading(world):
         retrain(asking_for(world, device="cuda"), FIRST)
     assert error.value.exit_code == 2
     assert not (world / "store" / "artifacts" / "raw").exists()
+
+
+@without_cuda
+def test_bfloat16_without_hardware_is_refused_before_reading(world, monkeypatch):
+    monkeypatch.setattr("models.training.precision._capabilities", lambda: {"cpu_name": "AMD EPYC 7713"})
+    path = asking_for(world, precision="bfloat16", device="cpu")
+    with pytest.raises(SpecError, match=r"AMD EPYC 7713.*precision: auto"):
+        retrain(path, FIRST)
+    with pytest.raises(SpecError, match=r"AMD EPYC 7713.*precision: auto"):
+        check_pipeline(path, FIRST)
+    assert not (world / "store" / "artifacts" / "raw").exists()
+
+
+@pytest.mark.slow
+@without_cuda
+def test_night_without_its_precision_still_forecasts(world, monkeypatch):
+    path = asking_for(world)
+    first = nightly(path, FIRST)
+    monkeypatch.setattr("models.training.precision._capabilities", lambda: {"cpu_name": "AMD EPYC 7713"})
+    second = nightly(asking_for(world, precision="bfloat16", device="cpu"), SECOND)
+    assert second.published is not None
+    assert second.champion == first.champion
+    failed = story(world, second)["trained"][0]
+    assert (failed["step"], "precision: auto" in failed["reason"]) == ("train", True)
 
 
 @pytest.mark.slow

@@ -19,7 +19,13 @@ from models.devices import (
 )
 from models.networks.architecture import RecurrentSpec
 from models.restore import restore_collator, restore_network
-from models.training.precision import autocast, resolve_precision, supports_bfloat16
+from models.training.precision import (
+    PrecisionNotSupported,
+    autocast,
+    require_hardware,
+    resolve_precision,
+    supports_bfloat16,
+)
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
@@ -60,10 +66,47 @@ def test_auto_is_bfloat16_if_the_machine_multiplies_it() -> None:
         assert ((torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.bfloat16) == supports_bfloat16(CPU)
 
 
+def on_cpu(monkeypatch: pytest.MonkeyPatch, **capabilities: object) -> None:
+    """Let this machine have a CPU with these instruction sets and no CUDA device."""
+    monkeypatch.setattr("models.training.precision._capabilities", lambda: capabilities)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
 def test_auto_is_float32_on_cuda_and_bfloat16_on_a_cpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("models.training.precision.supports_bfloat16", lambda _: True)
+    on_cpu(monkeypatch, avx512_bf16=True)
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: not including_emulation)
     assert [resolve_precision("auto", device) for device in (CUDA, CPU)] == ["float32", "bfloat16"]
     assert [resolve_precision("bfloat16", device) for device in (CUDA, CPU)] == ["bfloat16", "bfloat16"]
+
+
+@pytest.mark.parametrize("name", ["avx512_bf16", "amx_bf16", "bf16", "sve_bf16"])
+def test_bfloat16_is_accepted_on_each_cpu_that_multiplies_it(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    on_cpu(monkeypatch, **{"avx512_bf16": False, name: True})
+    require_hardware(TrainingSpec(precision="bfloat16"))
+
+
+def test_bfloat16_is_refused_on_a_cpu_without_it_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, waves: tuple[Panel, WindowIndex]
+) -> None:
+    on_cpu(monkeypatch, cpu_name="AMD EPYC 7713", avx512_bf16=False, avx2=True)
+    expected = r"training\.precision is bfloat16, but the CPU .*\(AMD EPYC 7713\).*`precision: auto`.*float32`\.$"
+    with pytest.raises(PrecisionNotSupported, match=expected) as error:
+        require_hardware(TrainingSpec(precision="bfloat16"))
+    assert error.value.exit_code == 2
+    panel, index = waves
+    training = TrainingSpec(precision="bfloat16", device="cpu")
+    with pytest.raises(PrecisionNotSupported):  # also a training that no command checked before
+        train_network(panel, index, Recipe(model=SMALL, training=training, quantiles=(0.1, 0.9), view=panel.view))
+    for precision in ("auto", "float32"):
+        require_hardware(TrainingSpec(precision=precision))
+        assert resolve_precision(precision, CPU) == "float32"
+
+
+def test_bfloat16_is_refused_on_a_card_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: including_emulation)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "Tesla V100")
+    with pytest.raises(PrecisionNotSupported, match=r"the card of this machine \(Tesla V100\)"):
+        resolve_precision("bfloat16", CUDA)
 
 
 def test_bundle_records_the_device_and_precision_of_auto(waves: tuple[Panel, WindowIndex]) -> None:

@@ -16,10 +16,14 @@ from models.predict import predict
 from models.restore import restore_collator, restore_network
 from models.training.fit import EpochReport
 from models.training.optimiser import EagerAdamW
+from models.training.precision import supports_bfloat16
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
 
+with_bfloat16 = pytest.mark.skipif(
+    not supports_bfloat16(torch.device("cpu")), reason="this CPU does not multiply bfloat16"
+)
 SMALL = RecurrentSpec(cell="gru", hidden=8, segment=6)
 
 
@@ -36,7 +40,8 @@ def test_same_seed_gives_same_bytes_and_another_seed_does_not(waves: tuple[Panel
     assert first != other
 
 
-SETTINGS = [{"schedule": "cosine"}, {"schedule": "constant"}, {"precision": "bfloat16"}, {"average": 0.0}]
+BFLOAT16 = pytest.param({"precision": "bfloat16"}, marks=with_bfloat16)
+SETTINGS = [{"schedule": "cosine"}, {"schedule": "constant"}, BFLOAT16, {"average": 0.0}]
 
 
 @pytest.mark.parametrize("training", SETTINGS, ids=str)
@@ -51,7 +56,7 @@ def test_each_training_setting_is_reproducible_and_changes_the_weights(waves, tr
     assert any((first.tensors[name] != weights).any() for name, weights in default.tensors.items())
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=with_bfloat16)])
 def test_validation_loss_is_float32_in_each_precision(waves, precision: str) -> None:
     panel, index = waves
     spec = recipe(panel, max_epochs=1, precision=precision)
@@ -161,7 +166,7 @@ def test_missing_targets_leave_finite_weights(build_panel) -> None:
     assert history.note == ""
 
 
-DIVERGING = [{}, {"schedule": "cosine"}, {"precision": "bfloat16"}, {"average": 0.0}, {"schedule": "constant"}]
+DIVERGING = [{}, {"schedule": "cosine"}, BFLOAT16, {"average": 0.0}, {"schedule": "constant"}]
 
 
 @pytest.mark.parametrize("training", DIVERGING, ids=str)

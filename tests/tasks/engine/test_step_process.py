@@ -89,6 +89,15 @@ def test_call_whose_process_was_killed_runs_in_this_process(store: Store, caplog
     assert "was stopped by SIGKILL; it runs again in this process" in caplog.text
 
 
+def test_call_whose_process_loads_other_code_runs_in_this_process(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("tasks.engine.step_process.code_digest", lambda _: "as this process has loaded it")
+    with count_letters.submitted([{"word": "upgraded", "store": store}]):
+        assert count_letters("upgraded", store)["process"] == os.getpid()
+    assert "were changed after this run began; it runs again in this process" in caplog.text
+
+
 def refuse(*_: Any) -> None:
     raise OSError(11, "Resource temporarily unavailable")
 

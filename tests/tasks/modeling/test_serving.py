@@ -60,6 +60,14 @@ def test_order_and_types_of_the_rows_do_not_matter() -> None:
     pd.testing.assert_frame_equal(forecast_history(NETWORK, shuffled, BOUNDS), expected, check_exact=True)
 
 
+def test_names_may_be_a_category_in_any_order() -> None:
+    expected = forecast_history(NETWORK, history(), BOUNDS)
+    names = pd.Categorical(history()["unique_id"], categories=pd.Index(["gone", "b", "a"], dtype="str"))
+    pd.testing.assert_frame_equal(forecast_history(NETWORK, history(unique_id=names), BOUNDS), expected)
+    numbers = history(unique_id=pd.Categorical(history()["unique_id"].map({"a": 1, "b": 2})))
+    assert set(forecast_history(NETWORK, numbers, BOUNDS)["unique_id"]) == {"1", "2"}
+
+
 def test_step_that_is_missing_counts_as_a_gap() -> None:
     full = history()
     full.loc[[3, 4], ["y", "wind", "plan"]] = np.nan

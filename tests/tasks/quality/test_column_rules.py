@@ -31,7 +31,8 @@ def frame(**columns: Any) -> pd.DataFrame:
 
 
 NUMBERS = st.lists(st.sampled_from([0.0, -0.0, 1.0, 2.5, 3.0, -1.0, np.nan]), max_size=6)
-TEXTS = st.lists(st.sampled_from(["a", "ab", "Ä", "", "x1", None]), max_size=6)
+TEXTS = st.lists(st.sampled_from(["a", "ab", "Ä", "", "x1", "a b", "٣", "a\n", None]), max_size=6)
+PATTERNS = ["^a", "[a-z]+$", "1", "^.$", "", r"^\w+$", r"\d", r"\s", r"\bb", "^(?:a|x1)$", r"^(?:[^\s]+\s)*\w$"]
 LIMIT = st.sampled_from([None, -1, 0, 1, 2.5])
 MOSTLY = st.sampled_from([{}, {"mostly": 0.5}, {"mostly": 1}, {"mostly": 0}])
 STRICT = st.sampled_from([{}, {"strict_min": True}, {"strict_max": True}, {"strict_min": True, "strict_max": True}])
@@ -59,7 +60,7 @@ def text_rules(draw: st.DrawFn) -> QualityRule:
         limits = {"min_value": draw(st.sampled_from([None, 0, 1])), "max_value": draw(st.sampled_from([None, 1, 2]))}
         return rule("column_value_lengths_to_be_between", column="x", **limits, **draw(STRICT), **mostly)
     options = {"value_set": ["a", "x1", "z"]} if "set" in kind else {}
-    options |= {"regex": draw(st.sampled_from(["^a", "[a-z]+$", "1", "^.$", ""]))} if "regex" in kind else {}
+    options |= {"regex": draw(st.sampled_from(PATTERNS))} if "regex" in kind else {}
     return rule(f"column_values_to_{kind}", column="x", **options, **mostly)
 
 
@@ -105,6 +106,7 @@ def test_rule_about_keys_and_times_has_the_result_of_great_expectations(
         (rule("column_values_to_not_be_null", column="x"), [12]),
         (rule("column_values_to_be_in_set", column="x", value_set=[1]), [11]),
         (rule("column_values_to_match_regex", column="name", regex="^a"), [11]),
+        (rule("column_values_to_match_regex", column="name", regex=r"^(?:a|b)\w"), [10, 12]),
         (rule("column_value_lengths_to_be_between", column="name", max_value=1), [11]),
         (rule("column_values_to_be_unique", column="name"), [10, 12]),
         (rule("compound_columns_to_be_unique", column_list=["x", "name"]), []),
@@ -128,6 +130,8 @@ def test_rule_of_a_known_kind_is_computed_here(checked: QualityRule, rows: list[
         rule("column_values_to_be_between", column="gone", min_value=1),
         rule("column_values_to_be_between", column="name", min_value=1),
         rule("column_values_to_match_regex", column="name", regex="(?=a)"),
+        rule("column_values_to_match_regex", column="name", regex=r"(a)\1"),
+        rule("column_values_to_match_regex", column="name", regex=r"a\Z"),
         rule("column_values_to_match_regex", column="name", regex="("),
         rule("column_values_to_match_regex", column="x", regex="1"),
         rule("column_values_to_be_in_set", column="x", value_set=["a"]),
