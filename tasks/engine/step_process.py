@@ -118,7 +118,8 @@ def follow_answers(answers: Iterable[str], name: str) -> Any:
             if kind == "result":
                 return value
             if kind in FAILED:
-                raise _failure(kind, value, name)
+                failure = _failure(kind, value, name)
+                raise failure
             if kind == "begin":
                 advance = shown.enter_context(run_log.progress_bar(*value))
             elif kind == "advance":
