@@ -1,74 +1,101 @@
-"""Ridge regression from the lookback to the horizon, over all series at once, solved in closed form.
+"""Linear map from the lookback to the horizon, over all series at once: ridge regressions, averaged over lookbacks.
 
-Each window is shifted by its last observation and divided by its standard deviation. The penalty and the part of the
-lookback that is read are chosen on the validation part. Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
+Each window is shifted by its last observation. Lookbacks up to four times the pipeline's are read where the history
+carries them. Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
+from models.baselines.moments import Moments
+from models.baselines.ridge_search import GroupedMoments, average_ridge, search_ridge, total
+from models.data.calendar import seasons
 from models.data.panel import InputSpec, Panel, last_observed
 from models.data.scaling import error_weights, series_std
 from models.data.windows import WindowIndex, WindowRanges
 
-PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 1e-2, 3e-2, 1e-1, 0.3, 1.0, 10.0)  # times the number of windows
-LOOKBACK_DIVISORS = (1, 2, 4)  # candidates: the whole lookback, its last half, its last quarter
+LOOKBACK_FACTORS = (4, 2, 1)  # times the lookback of the pipeline; the longest that the history carries
+LOOKBACK_DIVISORS = (1, 2, 4)  # candidates: the longest lookback, its last half, its last quarter
+MAX_LOOKBACK = 2048  # steps, unless the lookback of the pipeline is longer
+MIN_CARRYING = (
+    0.5  # share of the training windows whose history carries a longer lookback, and of its steps with values
+)
+FOLDS = 3  # of the training windows; 1 if the lookback is longer than MAX_LOOKBACK, because each fold takes memory
 BATCH_SIZE = 4096  # windows
 MAX_TRAINING_WINDOWS = 60_000
 MAX_VALIDATION_WINDOWS = 8192
 
 
 def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, np.ndarray]:
-    """Fit the ridge regression on the training windows; choose it among candidates on the validation windows.
+    """Fit the linear map on the training windows; choose lookbacks, priors and penalties by cross-validation.
 
     Args:
         panel: The series; y is NaN where nothing was observed.
         index: Training and validation windows.
-        view: Lookback and horizon, in steps.
+        view: Lookback, horizon and frequency.
 
     Returns:
-        {"weights": (lookback + 1, horizon)} for normalised windows; the last row is the intercept.
+        {"weights": (longest lookback + 1, horizon)} for normalised windows; the last row is the intercept, 0. If the
+        longest lookback is longer than that of `view`, also "weights.short" (lookback + 1, horizon), for windows whose
+        history does not carry the longest.
     """
     train = index.parts["train"].take_evenly(MAX_TRAINING_WINDOWS)
     std = series_std(panel, WindowRanges.from_cutoffs(*train))
-    gram, cross, count = _moments(panel, *train, view, std)
-    if count == 0:  # every target has a gap, for example if nights are never observed
-        gram, cross, count = _moments(panel, *train, view, std, gaps=True)
-    candidates = [
-        _solve(gram, cross, view.lookback // divisor, penalty * count)
-        for divisor in LOOKBACK_DIVISORS
-        for penalty in PENALTIES
-    ]
-    candidates.append(np.zeros_like(cross))  # the last value: no other forecast of a random walk is better
-    validation = index.parts["validation"].take_evenly(MAX_VALIDATION_WINDOWS)
-    inputs, targets, _, scale = _normalised_windows(panel, *validation, view)
-    window_weights = error_weights(scale, validation[0], std)
-    errors = (window_weights * (targets - inputs @ weights) for weights in candidates)
-    losses = np.array([(np.nanmean(np.abs(error)), np.nanmean(np.square(error))) for error in errors])
-    # absolute and squared losses count alike: neither the median nor the mean of the errors decides alone
-    relative = (losses / np.maximum(losses[-1], np.finfo(float).tiny)).sum(axis=1)
-    return {"weights": candidates[int(np.nanargmin(relative))]}
+    longest, carries = _longest_lookback(panel, train, view.lookback)
+    gatherer = _MomentsGatherer(panel, view, longest, std)
+    parts = [(train[0][fold], train[1][fold]) for fold in _time_folds(panel, train, carries, view.lookback)]
+    folds = [gatherer.gather(*part) for part in parts]
+    if not any(group.count for fold in folds for group in fold):  # every target has a gap, if nights are never observed
+        gatherer = gatherer._replace(gaps=True)
+        folds = [gatherer.gather(*part) for part in parts]
+    validation = gatherer.gather(*index.parts["validation"].take_evenly(MAX_VALIDATION_WINDOWS))
+    lookbacks = dict.fromkeys(max(1, longest // divisor) for divisor in LOOKBACK_DIVISORS)
+    candidates = search_ridge(folds, validation, list(lookbacks), seasons(view.freq))
+    lengths = {"weights": longest} | ({"weights.short": view.lookback} if longest > view.lookback else {})
+    maps = {name: average_ridge(total(folds), candidates, length, view.horizon) for name, length in lengths.items()}
+    return {name: np.concatenate([weights, np.zeros((1, view.horizon))]) for name, weights in maps.items()}
 
 
-def _solve(gram: np.ndarray, cross: np.ndarray, steps: int, penalty: float) -> np.ndarray:
-    """Weights (L + 1, H) of the ridge regression on the last `steps` of the lookback; those of older steps are 0."""
-    kept = slice(len(gram) - 1 - steps, None)
-    ridge = np.diag(np.append(np.full(steps, penalty), 0.0))  # the intercept has no penalty
-    weights = np.zeros_like(cross)
-    weights[kept] = np.linalg.solve(gram[kept, kept] + ridge, cross[kept])
-    return weights
+def _longest_lookback(panel: Panel, windows: tuple[np.ndarray, np.ndarray], lookback: int) -> tuple[int, np.ndarray]:
+    """Longest lookback that enough windows carry, and which of them do, (n,)."""
+    for factor in LOOKBACK_FACTORS:
+        longest = factor * lookback
+        carries = windows[1] + 1 >= longest
+        if factor == 1 or (longest <= MAX_LOOKBACK and len(carries) and carries.mean() >= MIN_CARRYING):
+            break
+    return longest, carries
+
+
+def _time_folds(
+    panel: Panel, windows: tuple[np.ndarray, np.ndarray], carries: np.ndarray, lookback: int
+) -> list[np.ndarray]:
+    """Contiguous parts of time with as many carrying windows each, as masks (n,)."""
+    series, position = windows
+    time, count = panel.first[series] + position, FOLDS if lookback <= MAX_LOOKBACK else 1
+    borders = np.quantile(time[carries] if carries.any() else time, np.arange(1, count) / count) if len(time) else []
+    number = np.searchsorted(borders, time, side="right")
+    return [number == fold for fold in range(count)]
 
 
 def linear_points(
-    weights: np.ndarray, view: InputSpec, panel: Panel, series: np.ndarray, position: np.ndarray
+    weights: np.ndarray,
+    view: InputSpec,
+    panel: Panel,
+    series: np.ndarray,
+    position: np.ndarray,
+    short: np.ndarray | None = None,
 ) -> np.ndarray:
     """Forecast with the weights of `fit_linear`.
 
     Args:
-        weights: (lookback + 1, horizon).
+        weights: (longest lookback + 1, horizon).
         view: Lookback and horizon, in steps.
         panel: The series to forecast.
         series: Series code of each window, (n,).
         position: Step of each cutoff within its series, (n,).
+        short: (lookback + 1, horizon) for windows whose history does not carry the longest lookback; None: `weights`,
+            with the last value for each missing step.
 
     Returns:
         Point forecasts (n, horizon), in the units of the source.
@@ -76,38 +103,58 @@ def linear_points(
     points = np.zeros((len(series), view.horizon))
     for start in range(0, len(series), BATCH_SIZE):
         part = slice(start, start + BATCH_SIZE)
-        inputs, _, last, scale = _normalised_windows(panel, series[part], position[part], view)
-        points[part] = last + scale * (inputs @ weights)
+        past = panel.take(panel.y, series[part], position[part], np.arange(2 - len(weights), 1))
+        carries = np.ones(len(past), dtype=bool) if short is None else _carries(past, view.lookback)
+        for chosen, rows in ((weights, carries), (short, ~carries)):
+            if chosen is not None and rows.any():
+                shifted, last, scale = _normalise(past[rows, len(weights) - len(chosen) :])
+                points[start + np.flatnonzero(rows)] = last + scale * (shifted @ chosen[:-1] + chosen[-1])
     return points
 
 
-def _moments(
-    panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec, std: np.ndarray, gaps: bool = False
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """Gram matrix, cross products and count of windows without a missing target; with `gaps`, it is the last value."""
-    gram, cross, count = np.zeros((view.lookback + 1,) * 2), np.zeros((view.lookback + 1, view.horizon)), 0
-    for start in range(0, len(series), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
-        inputs, targets, _, scale = _normalised_windows(panel, series[part], position[part], view)
-        window_weights = error_weights(scale, series[part], std)
-        inputs, targets = window_weights * inputs, window_weights * (np.nan_to_num(targets) if gaps else targets)
-        complete = np.isfinite(targets).all(axis=1)
-        gram += inputs[complete].T @ inputs[complete]
-        cross += inputs[complete].T @ targets[complete]
-        count += int(complete.sum())
-    return gram, cross, count
+class _MomentsGatherer(NamedTuple):
+    """Gathers the moments of windows of a panel."""
+
+    panel: Panel
+    view: InputSpec
+    longest: int  # steps
+    std: np.ndarray  # (S,) of the series
+    gaps: bool = False  # a missing target is the last value; else the window is left out
+
+    def gather(self, series: np.ndarray, position: np.ndarray) -> GroupedMoments:
+        """Return the moments of the windows with these series codes and positions, (n,) each."""
+        lookback, horizon = self.view.lookback, self.view.horizon
+        complete, partial = Moments.empty(self.longest, horizon), Moments.empty(lookback, horizon)
+        for start in range(0, len(series), BATCH_SIZE):
+            codes, cutoffs = series[start : start + BATCH_SIZE], position[start : start + BATCH_SIZE]
+            past = self.panel.take(self.panel.y, codes, cutoffs, np.arange(1 - self.longest, 1))
+            ahead = self.panel.take(self.panel.y, codes, cutoffs, np.arange(1, horizon + 1))
+            usable, carries = self.gaps | np.isfinite(ahead).all(axis=1), _carries(past, lookback)
+            complete += self._moments_of(past, ahead, codes, usable & carries)
+            partial += self._moments_of(past[:, self.longest - lookback :], ahead, codes, usable & ~carries)
+        return GroupedMoments(complete, partial)
+
+    def _moments_of(self, past: np.ndarray, ahead: np.ndarray, codes: np.ndarray, rows: np.ndarray) -> Moments:
+        """Moments of some of the windows: lookbacks (n, L), horizons (n, H), series codes (n,) and a mask (n,)."""
+        if not rows.any():
+            return Moments.empty(past.shape[1], ahead.shape[1])
+        shifted, last, scale = _normalise(past[rows])
+        weights = error_weights(scale, codes[rows], self.std)
+        targets = (ahead[rows] - last) / scale
+        return Moments.of(weights * shifted, weights * (np.nan_to_num(targets) if self.gaps else targets))
 
 
-def _normalised_windows(
-    panel: Panel, series: np.ndarray, position: np.ndarray, view: InputSpec
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Inputs (n, L + 1), targets (n, H), last value (n, 1) and scale (n, 1); a missing input is the last value."""
-    past = panel.take(panel.y, series, position, np.arange(1 - view.lookback, 1))
+def _carries(past: np.ndarray, lookback: int) -> np.ndarray:
+    """Whether enough steps before the lookback of the pipeline have values, (n,), of long lookbacks (n, L)."""
+    before = past.shape[1] - lookback
+    return np.asarray(np.isfinite(past[:, :before]).sum(axis=1) >= MIN_CARRYING * before)
+
+
+def _normalise(past: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Shifted and scaled lookbacks (n, L), last value (n, 1) and scale (n, 1); a missing input is the last value."""
     last = last_observed(past)[:, None]
     shifted = np.where(np.isfinite(past), past - last, 0.0)
     scale = np.sqrt((shifted**2).mean(axis=1, keepdims=True))
     varies = scale > np.maximum(1e-9 * np.abs(last), np.finfo(float).tiny)  # relative: a series may be as small as 1e-9
     scale = np.where(varies, scale, 1.0 + np.abs(last))
-    ahead = panel.take(panel.y, series, position, np.arange(1, view.horizon + 1))
-    inputs = np.concatenate([shifted / scale, np.ones((len(past), 1))], axis=1)
-    return inputs, (ahead - last) / scale, last, scale
+    return shifted / scale, last, scale

@@ -84,7 +84,7 @@ def train_network(
         tensors |= weights
     with reproducible(training.seed, training.threads, device):
         if recipe.model.blend:
-            tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
+            tensors |= {f"linear.{name}": weights for name, weights in fit_linear(panel, index, recipe.view).items()}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
