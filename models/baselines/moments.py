@@ -7,22 +7,25 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over windows of products of their inputs x (L,) and targets y (H,)."""
+    """Sums over windows of products of their inputs x (L,) and targets y (H,), each sum with the weights of windows."""
 
     gram: np.ndarray  # (L, L) sum of x x'
     cross: np.ndarray  # (L, H) sum of x y'
     squares: np.ndarray  # (H,) sum of y²
-    count: int  # windows
+    count: float  # windows, or the sum of their weights
 
     @classmethod
-    def of(cls, inputs: np.ndarray, targets: np.ndarray) -> "Moments":
-        """Return the moments of windows with inputs (n, L) and targets (n, H)."""
-        return cls(inputs.T @ inputs, inputs.T @ targets, np.square(targets).sum(axis=0), len(inputs))
+    def of(cls, inputs: np.ndarray, targets: np.ndarray, weights: np.ndarray | None = None) -> "Moments":
+        """Return the moments of windows with inputs (n, L), targets (n, H) and weights of errors (n, 1), or 1."""
+        count = float(len(inputs))
+        if weights is not None:
+            inputs, targets, count = inputs * np.sqrt(weights), targets * np.sqrt(weights), float(weights.sum())
+        return cls(inputs.T @ inputs, inputs.T @ targets, np.square(targets).sum(axis=0), count)
 
     @classmethod
     def empty(cls, lookback: int, horizon: int) -> "Moments":
         """Return the moments of no windows."""
-        return cls(np.zeros((lookback, lookback)), np.zeros((lookback, horizon)), np.zeros(horizon), 0)
+        return cls(np.zeros((lookback, lookback)), np.zeros((lookback, horizon)), np.zeros(horizon), 0.0)
 
     def __add__(self, other: "Moments") -> "Moments":
         return Moments(
@@ -53,4 +56,5 @@ class Moments:
             Mean squared error of each map over all windows and steps, (…).
         """
         explained = 2 * self.cross * weights - weights * (self.gram @ weights)
-        return (self.squares.sum() - explained.sum(axis=(-2, -1))) / max(self.count * len(self.squares), 1)
+        remaining = np.maximum(self.squares.sum() - explained.sum(axis=(-2, -1)), 0.0)  # rounding can go below 0
+        return np.asarray(remaining / max(self.count * len(self.squares), np.finfo(float).tiny))

@@ -22,6 +22,7 @@ MIN_CARRYING = (
     0.5  # share of the training windows whose history carries a longer lookback, and of its steps with values
 )
 FOLDS = 3  # of the training windows; 1 if the lookback is longer than MAX_LOOKBACK, because each fold takes memory
+SIZE_LIMITS = 0.1, 10.0  # of the errors of a window relative to the typical ones, that its weight follows
 BATCH_SIZE = 4096  # windows
 MAX_TRAINING_WINDOWS = 60_000
 MAX_VALIDATION_WINDOWS = 8192
@@ -43,7 +44,7 @@ def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, n
     train = index.parts["train"].take_evenly(MAX_TRAINING_WINDOWS)
     std = series_std(panel, WindowRanges.from_cutoffs(*train))
     longest, carries = _longest_lookback(panel, train, view.lookback)
-    gatherer = _MomentsGatherer(panel, view, longest, std)
+    gatherer = MomentsGatherer(panel, view, longest, std)
     parts = [(train[0][fold], train[1][fold]) for fold in _time_folds(panel, train, carries, view.lookback)]
     folds = [gatherer.gather(*part) for part in parts]
     if not any(group.count for fold in folds for group in fold):  # every target has a gap, if nights are never observed
@@ -53,8 +54,33 @@ def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, n
     lookbacks = dict.fromkeys(max(1, longest // divisor) for divisor in LOOKBACK_DIVISORS)
     candidates = search_ridge(folds, validation, list(lookbacks), seasons(view.freq))
     lengths = {"weights": longest} | ({"weights.short": view.lookback} if longest > view.lookback else {})
-    maps = {name: average_ridge(total(folds), candidates, length, view.horizon) for name, length in lengths.items()}
-    return {name: np.concatenate([weights, np.zeros((1, view.horizon))]) for name, weights in maps.items()}
+
+    def average(train: GroupedMoments) -> dict[str, np.ndarray]:
+        maps = {name: average_ridge(train, candidates, length, view.horizon) for name, length in lengths.items()}
+        return {name: np.concatenate([weights, np.zeros((1, view.horizon))]) for name, weights in maps.items()}
+
+    squared = average(total(folds))
+    typical = max(float(total(folds).complete.losses(squared["weights"][:-1])) ** 0.5, np.finfo(float).tiny)
+    robust = average(gatherer._replace(reference=squared, typical=typical).gather(*train))
+    windows = index.parts["validation"].take_evenly(MAX_VALIDATION_WINDOWS)
+    losses = np.array([_losses(maps, view, panel, windows, std) for maps in (squared, robust)])
+    # absolute and squared losses count alike: neither the median nor the mean of the errors decides alone
+    ratio = losses[1] / np.maximum(losses[0], np.finfo(float).tiny)
+    return robust if ratio.sum() < len(ratio) else squared
+
+
+def _losses(
+    maps: dict[str, np.ndarray],
+    view: InputSpec,
+    panel: Panel,
+    windows: tuple[np.ndarray, np.ndarray],
+    std: np.ndarray,
+) -> tuple[float, float]:
+    """Mean absolute and mean squared error over windows, in units of the deviation of each series."""
+    points = linear_points(maps["weights"], view, panel, *windows, maps.get("weights.short"))
+    errors = (panel.take(panel.y, *windows, np.arange(1, view.horizon + 1)) - points) / std[windows[0], None]
+    known = errors[np.isfinite(errors)]
+    return (float(np.abs(known).mean()), float(np.square(known).mean())) if len(known) else (1.0, 1.0)
 
 
 def _longest_lookback(panel: Panel, windows: tuple[np.ndarray, np.ndarray], lookback: int) -> tuple[int, np.ndarray]:
@@ -112,7 +138,7 @@ def linear_points(
     return points
 
 
-class _MomentsGatherer(NamedTuple):
+class MomentsGatherer(NamedTuple):
     """Gathers the moments of windows of a panel."""
 
     panel: Panel
@@ -120,6 +146,8 @@ class _MomentsGatherer(NamedTuple):
     longest: int  # steps
     std: np.ndarray  # (S,) of the series
     gaps: bool = False  # a missing target is the last value; else the window is left out
+    reference: dict[str, np.ndarray] | None = None  # a map: windows that it forecasts well count more
+    typical: float = 1.0  # error of that map
 
     def gather(self, series: np.ndarray, position: np.ndarray) -> GroupedMoments:
         """Return the moments of the windows with these series codes and positions, (n,) each."""
@@ -140,8 +168,18 @@ class _MomentsGatherer(NamedTuple):
             return Moments.empty(past.shape[1], ahead.shape[1])
         shifted, last, scale = _normalise(past[rows])
         weights = error_weights(scale, codes[rows], self.std)
-        targets = (ahead[rows] - last) / scale
-        return Moments.of(weights * shifted, weights * (np.nan_to_num(targets) if self.gaps else targets))
+        inputs, targets = weights * shifted, weights * (ahead[rows] - last) / scale
+        targets = np.nan_to_num(targets) if self.gaps else targets
+        if self.reference is None:
+            return Moments.of(inputs, targets)
+        maps = {len(chosen) - 1: chosen[:-1] for chosen in self.reference.values()}
+        return Moments.of(inputs, targets, _robust_weights(targets - inputs @ maps[past.shape[1]], self.typical))
+
+
+def _robust_weights(errors: np.ndarray, typical: float) -> np.ndarray:
+    """Weights (n, 1) of squared errors (n, H): one step of iteratively reweighted least squares for absolute errors."""
+    size = np.sqrt(np.square(errors).mean(axis=1, keepdims=True))
+    return np.asarray(1 / np.clip(size / typical, *SIZE_LIMITS))
 
 
 def _carries(past: np.ndarray, lookback: int) -> np.ndarray:

@@ -14,7 +14,7 @@ from scipy.linalg import LinAlgError, cho_factor, cho_solve
 from models.baselines.moments import Moments
 from models.baselines.ridge_priors import RidgePrior, list_priors
 
-PENALTIES = (1e-8, 1e-6, 1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # times the windows
+PENALTIES = (1e-8, 1e-5, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)  # times the windows
 SCORED_STEPS = 24  # of the horizon, evenly spaced, that decide
 LOOKBACK_TOLERANCE, PRIOR_TOLERANCE = 0.05, 0.01  # of the loss, or of the gain over the last value if that is less
 
@@ -27,7 +27,7 @@ class GroupedMoments(NamedTuple):
 
     def newest(self, lookback: int) -> Moments:
         """Return the moments that fit a map of this lookback: of all windows, unless it is the longer one."""
-        if lookback > len(self.partial.gram):
+        if lookback > len(self.partial.gram) or not self.partial.count:
             return self.complete.newest(lookback)
         return self.complete.newest(lookback) + self.partial.newest(lookback)
 
@@ -98,6 +98,7 @@ def search_ridge(
         priors = list_priors(lookback, seasons)
         pairs = [(fit.newest(lookback), _scored(held)) for fit, held in splits]
         pairs = [(fit, held) for fit, held in pairs if fit.count and held.count and len(held.gram) >= lookback]
+        priors = priors if pairs else priors[:1]
         pairs = [(fit.at_steps(steps), held.newest(lookback).at_steps(steps)) for fit, held in pairs]
         losses = [_relative_losses(fit, held, priors, steps) for fit, held in pairs] or [np.ones((len(priors), 1))]
         mean = np.mean(losses, axis=0)
@@ -132,7 +133,7 @@ def _relative_losses(fit: Moments, held: Moments, priors: Sequence[RidgePrior], 
         losses[:, column] = held.losses(prior + change.transpose(1, 0, 2))
     losses[:, -1] = held.losses(prior)
     last = held.squares.sum() / (held.count * count)
-    return np.maximum(losses, 0.0) / max(last, np.finfo(float).tiny)
+    return losses / max(last, np.finfo(float).tiny)
 
 
 def average_ridge(
