@@ -4,6 +4,7 @@ Each window is shifted by its last observation. Lookbacks up to four times the p
 carries them. Few networks beat it (Zeng et al. 2023, arXiv 2205.13504).
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +24,9 @@ MIN_CARRYING = (
 )
 FOLDS = 3  # of the training windows; 1 if the lookback is longer than MAX_LOOKBACK, because each fold takes memory
 SIZE_LIMITS = 0.1, 10.0  # of the errors of a window relative to the typical ones, that its weight follows
-BATCH_SIZE = 4096  # windows
-MAX_TRAINING_WINDOWS = 60_000
+MAX_BATCH_SIZE, MAX_BATCH_VALUES = 4096, 3_000_000  # windows, and steps of all their lookbacks
+MIN_TRAINING_WINDOWS, MAX_TRAINING_WINDOWS = 20_000, 60_000  # that are used if there are as many
+MAX_TRAINING_VALUES = 30_000_000  # steps of all their lookbacks, if more windows than the minimum are used
 MAX_VALIDATION_WINDOWS = 8192
 
 
@@ -42,10 +44,12 @@ def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, n
         history does not carry the longest.
     """
     train = index.parts["train"].take_evenly(MAX_TRAINING_WINDOWS)
+    longest = _longest_lookback(train[1], view.lookback)
+    affordable = max(MIN_TRAINING_WINDOWS, MAX_TRAINING_VALUES // longest)
+    train = index.parts["train"].take_evenly(min(MAX_TRAINING_WINDOWS, affordable))
     std = series_std(panel, WindowRanges.from_cutoffs(*train))
-    longest, carries = _longest_lookback(panel, train, view.lookback)
     gatherer = MomentsGatherer(panel, view, longest, std)
-    parts = [(train[0][fold], train[1][fold]) for fold in _time_folds(panel, train, carries, view.lookback)]
+    parts = [(train[0][fold], train[1][fold]) for fold in _time_folds(panel, train, view.lookback, longest)]
     folds = [gatherer.gather(*part) for part in parts]
     if not any(group.count for fold in folds for group in fold):  # every target has a gap, if nights are never observed
         gatherer = gatherer._replace(gaps=True)
@@ -83,23 +87,21 @@ def _losses(
     return (float(np.abs(known).mean()), float(np.square(known).mean())) if len(known) else (1.0, 1.0)
 
 
-def _longest_lookback(panel: Panel, windows: tuple[np.ndarray, np.ndarray], lookback: int) -> tuple[int, np.ndarray]:
-    """Longest lookback that enough windows carry, and which of them do, (n,)."""
+def _longest_lookback(position: np.ndarray, lookback: int) -> int:
+    """Longest lookback, in steps, that enough of the windows with cutoffs at these positions (n,) carry."""
     for factor in LOOKBACK_FACTORS:
         longest = factor * lookback
-        carries = windows[1] + 1 >= longest
-        if factor == 1 or (longest <= MAX_LOOKBACK and len(carries) and carries.mean() >= MIN_CARRYING):
-            break
-    return longest, carries
+        if longest <= MAX_LOOKBACK and len(position) and (position + 1 >= longest).mean() >= MIN_CARRYING:
+            return longest
+    return lookback
 
 
-def _time_folds(
-    panel: Panel, windows: tuple[np.ndarray, np.ndarray], carries: np.ndarray, lookback: int
-) -> list[np.ndarray]:
-    """Contiguous parts of time with as many carrying windows each, as masks (n,)."""
+def _time_folds(panel: Panel, windows: tuple[np.ndarray, np.ndarray], lookback: int, longest: int) -> list[np.ndarray]:
+    """Contiguous parts of time with as many windows each that carry the longest lookback, as masks (n,)."""
     series, position = windows
-    time, count = panel.first[series] + position, FOLDS if lookback <= MAX_LOOKBACK else 1
-    borders = np.quantile(time[carries] if carries.any() else time, np.arange(1, count) / count) if len(time) else []
+    time, carries = panel.first[series] + position, position + 1 >= longest
+    count = FOLDS if lookback <= MAX_LOOKBACK and len(time) else 1
+    borders = np.quantile(time[carries] if carries.any() else time, np.arange(1, count) / count) if count > 1 else []
     number = np.searchsorted(borders, time, side="right")
     return [number == fold for fold in range(count)]
 
@@ -127,14 +129,13 @@ def linear_points(
         Point forecasts (n, horizon), in the units of the source.
     """
     points = np.zeros((len(series), view.horizon))
-    for start in range(0, len(series), BATCH_SIZE):
-        part = slice(start, start + BATCH_SIZE)
+    for part in _batches(len(series), len(weights)):
         past = panel.take(panel.y, series[part], position[part], np.arange(2 - len(weights), 1))
         carries = np.ones(len(past), dtype=bool) if short is None else _carries(past, view.lookback)
         for chosen, rows in ((weights, carries), (short, ~carries)):
             if chosen is not None and rows.any():
                 shifted, last, scale = _normalise(past[rows, len(weights) - len(chosen) :])
-                points[start + np.flatnonzero(rows)] = last + scale * (shifted @ chosen[:-1] + chosen[-1])
+                points[part.start + np.flatnonzero(rows)] = last + scale * (shifted @ chosen[:-1] + chosen[-1])
     return points
 
 
@@ -153,8 +154,8 @@ class MomentsGatherer(NamedTuple):
         """Return the moments of the windows with these series codes and positions, (n,) each."""
         lookback, horizon = self.view.lookback, self.view.horizon
         complete, partial = Moments.empty(self.longest, horizon), Moments.empty(lookback, horizon)
-        for start in range(0, len(series), BATCH_SIZE):
-            codes, cutoffs = series[start : start + BATCH_SIZE], position[start : start + BATCH_SIZE]
+        for part in _batches(len(series), self.longest):
+            codes, cutoffs = series[part], position[part]
             past = self.panel.take(self.panel.y, codes, cutoffs, np.arange(1 - self.longest, 1))
             ahead = self.panel.take(self.panel.y, codes, cutoffs, np.arange(1, horizon + 1))
             usable, carries = self.gaps | np.isfinite(ahead).all(axis=1), _carries(past, lookback)
@@ -180,6 +181,12 @@ def _robust_weights(errors: np.ndarray, typical: float) -> np.ndarray:
     """Weights (n, 1) of squared errors (n, H): one step of iteratively reweighted least squares for absolute errors."""
     size = np.sqrt(np.square(errors).mean(axis=1, keepdims=True))
     return np.asarray(1 / np.clip(size / typical, *SIZE_LIMITS))
+
+
+def _batches(count: int, lookback: int) -> Iterator[slice]:
+    """Slices of windows whose lookbacks are bounded in memory."""
+    size = max(1, min(MAX_BATCH_SIZE, MAX_BATCH_VALUES // lookback))
+    return (slice(start, start + size) for start in range(0, count, size))
 
 
 def _carries(past: np.ndarray, lookback: int) -> np.ndarray:

@@ -19,7 +19,7 @@ from models.data.scaling import Scaling, error_weights, series_std
 from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
-from models.networks.recurrent import RecurrentNetwork
+from models.networks.recurrent import RecurrentNetwork, start_skip
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
@@ -70,11 +70,15 @@ def train_network(
         spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
         with reproducible(spec.seed, training.threads, device):
             network = RecurrentNetwork(recipe.model, shape)
+            if linear:
+                start_skip(network, linear.get("weights.short", linear["weights"])[:-1])
             if initial:
                 load_weights(network, initial, number)
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
+    uses_linear = recipe.model.blend or (recipe.model.skip and initial is None)
+    linear = fit_linear(panel, index, recipe.view) if uses_linear else {}
     precision = resolve_precision(training.precision, device)
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
@@ -84,7 +88,7 @@ def train_network(
         tensors |= weights
     with reproducible(training.seed, training.threads, device):
         if recipe.model.blend:
-            tensors |= {f"linear.{name}": weights for name, weights in fit_linear(panel, index, recipe.view).items()}
+            tensors |= {f"linear.{name}": weights for name, weights in linear.items()}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
