@@ -107,7 +107,7 @@ def assert_steps_equal_whole_history(bundle: Bundle, panel: Panel, steps: int) -
             forecasts.append(forecaster.forecast(row)[0])
             ends.append(step)
     wanted = np.sort(expected(bundle, panel, start, np.array(ends)), axis=-1)
-    np.testing.assert_allclose(np.array(forecasts), wanted, rtol=0, atol=1e-6 * np.nanstd(panel.y))
+    np.testing.assert_allclose(np.array(forecasts), wanted, rtol=0, atol=2e-6 * np.nanstd(panel.y))  # float32
 
 
 @pytest.mark.parametrize("name", NAMES)
