@@ -18,6 +18,7 @@ from models.data.imputation import Filling
 from models.data.panel import InputSpec
 
 HEADER = "nightcast"
+LINEAR_MAPS = ("weights", "linear.weights")  # tensors (L + 1, H), of a linear baseline and of a network
 
 
 class BundleDamaged(NightcastError):
@@ -115,6 +116,12 @@ class Bundle:
     def lookback(self) -> int:
         """Steps before the cutoff that the model reads, the cutoff included."""
         return self.view.lookback
+
+    @property
+    def history(self) -> int:
+        """Steps before the cutoff that a forecast depends on: the lookback, or the longer one of its linear map."""
+        maps = [self.tensors[name] for name in LINEAR_MAPS if name in self.tensors]
+        return max([self.lookback, *(len(weights) - 1 for weights in maps)])
 
     @property
     def horizon(self) -> int:

@@ -40,7 +40,8 @@ def with_golden_forecast(bundle: Bundle) -> Bundle:
         bundle: A trained network.
 
     Returns:
-        The bundle with three more tensors: y (series, L), covariates (series, L + H, C) and quantiles (series, H, Q).
+        The bundle with three more tensors: y (series, N) with N steps, the history that it reads, covariates
+        (series, N + H, C) and quantiles (series, H, Q).
         The same bundle if the network gives no finite forecast of the made-up input, which then proves nothing.
     """
     golden = _with_golden_input(bundle)
@@ -55,10 +56,10 @@ def with_golden_forecast(bundle: Bundle) -> Bundle:
 
 def _with_golden_input(bundle: Bundle) -> Bundle:
     """Add two series with the season, mean and spread of the training rows; the last varies twice as much."""
-    wave = np.sin(np.arange(bundle.lookback + bundle.horizon) * 2 * np.pi / max(bundle.view.season, 3))
+    wave = np.sin(np.arange(bundle.history + bundle.horizon) * 2 * np.pi / max(bundle.view.season, 3))
     phases = np.stack([np.roll(wave, 5 * number) * (1 + number) for number in range(SERIES)])
     mean, std = bundle.recurrent.target
-    y = abs(mean) + std * (2 + phases[:, : bundle.lookback])
+    y = abs(mean) + std * (2 + phases[:, : bundle.history])
     y = np.rint(y) if bundle.settings.whole else y
     moments = np.concatenate([bundle.tensors["scaling.known"], bundle.tensors["scaling.observed"]], axis=1)
     covariates = moments[0] + moments[1] * phases[:, :, None]
@@ -88,13 +89,13 @@ def _forecast(bundle: Bundle, engine: Engine | None = None) -> np.ndarray:
     """Forecast the golden input, (series, H, Q), neither rounded nor limited."""
     panel = Panel.from_frame(_golden_frame(bundle), bundle.view)
     series = np.arange(SERIES, dtype=np.int32)
-    position = np.full(SERIES, bundle.lookback - 1, dtype=np.int32)
+    position = np.full(SERIES, bundle.tensors[Y].shape[1] - 1, dtype=np.int32)
     return Predictor(bundle, engine).quantiles(panel, series, position)
 
 
 def _golden_frame(bundle: Bundle) -> pd.DataFrame:
     """Return the golden input as a clean table; the last series has static values that the model does not know."""
-    features, length = bundle.view.features, bundle.lookback + bundle.horizon
+    features, length = bundle.view.features, bundle.tensors[Y].shape[1] + bundle.horizon
     times = pd.date_range(FIRST_TIME, periods=length, freq=bundle.view.freq, tz="UTC").as_unit("us")
     names, parts = (*features.known_columns, *features.observed), []
     for number in range(SERIES):

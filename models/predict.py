@@ -65,7 +65,8 @@ class Predictor:
         quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
         linear = None
         if "linear.weights" in self.bundle.tensors:
-            points = linear_points(self.bundle.tensors["linear.weights"], self.bundle.view, panel, series, position)
+            weights, short = self.bundle.tensors["linear.weights"], self.bundle.tensors.get("linear.weights.short")
+            points = linear_points(weights, self.bundle.view, panel, series, position, short)
             linear = (points - arrays.location) / arrays.scale
         return WindowForecast(arrays, np.mean(quantiles, axis=0), linear, output.state)
 

@@ -102,7 +102,8 @@ def _seasonal_average(bundle: Bundle, panel: Panel, series: np.ndarray, position
 
 
 def _linear(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    return linear_points(bundle.tensors["weights"], bundle.view, panel, series, position)
+    weights, short = bundle.tensors["weights"], bundle.tensors.get("weights.short")
+    return linear_points(weights, bundle.view, panel, series, position, short)
 
 
 POINT_FORECASTS: dict[str, Callable[[Bundle, Panel, np.ndarray, np.ndarray], np.ndarray]] = {

@@ -4,6 +4,7 @@ past (b, L, P) → segments (b, L/s, sP) → encoder → states (b, L/s, width) 
 context + extra (b, E) + future (b, H, F) → decoder → raw (b, H, size) → head, added to a linear map from L to H
 """
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -140,6 +141,20 @@ class TeacherForcing:
         forced = torch.rand(len(raw), 1, device=raw.device) < self.model.spec.teacher_forcing
         actual = self.target[:, steps]
         return torch.where(forced & torch.isfinite(actual), actual, forecast)
+
+
+def start_skip(network: RecurrentNetwork, weights: np.ndarray) -> None:
+    """Start the linear map of a network as a closed-form one.
+
+    Args:
+        network: Changed in place, if it has a linear map.
+        weights: (L, H) for lookbacks that are shifted by their last value; the forecast is shifted back.
+    """
+    if network.skip is not None:
+        start = np.array(weights.T, dtype=np.float32)
+        start[:, -1] += 1 - weights.sum(axis=0)  # without the shift
+        with torch.no_grad():
+            network.skip.weight.copy_(torch.from_numpy(start))
 
 
 def _seasonal_linear(shape: NetworkShape) -> nn.Linear:

@@ -36,8 +36,8 @@ def spacing_steps(bundle: Bundle) -> int:
 def kept_steps(bundle: Bundle) -> int:
     """Return the steps to keep of each series: the lookback, and for encoder states what follows the oldest of them."""
     if bundle.kind != "recurrent":
-        return bundle.lookback
-    return max(bundle.lookback, 2 * spacing_steps(bundle) + segment_steps(bundle))
+        return bundle.history
+    return max(bundle.history, 2 * spacing_steps(bundle) + segment_steps(bundle))
 
 
 def empty_state(bundle: Bundle, count: int) -> np.ndarray:

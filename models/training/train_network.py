@@ -19,7 +19,7 @@ from models.data.scaling import Scaling, error_weights, series_std
 from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
-from models.networks.recurrent import RecurrentNetwork
+from models.networks.recurrent import RecurrentNetwork, start_skip
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
@@ -70,12 +70,13 @@ def train_network(
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
         spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
         with reproducible(spec.seed, training.threads, device):
-            network = RecurrentNetwork(recipe.model, shape)
+            network = _build_network(recipe, shape, linear)
             if initial:
                 load_weights(network, initial, number)
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
+    linear = fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
@@ -83,11 +84,18 @@ def train_network(
     for weights, _ in trained:
         tensors |= weights
     with reproducible(training.seed, training.threads, device):
-        if recipe.model.blend:
-            tensors["linear.weights"] = fit_linear(panel, index, recipe.view)["weights"]
+        tensors |= {f"linear.{name}": weights for name, weights in linear.items() if recipe.model.blend}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
+
+
+def _build_network(recipe: Recipe, shape: NetworkShape, linear: dict[str, np.ndarray]) -> RecurrentNetwork:
+    """Build a network whose skip starts as the closed-form map of the lookback, tensors of `fit_linear` or none."""
+    network = RecurrentNetwork(recipe.model, shape)
+    if linear:
+        start_skip(network, linear.get("weights.short", linear["weights"])[:-1])
+    return network
 
 
 def _collate_on(device: torch.device, collator: WindowCollator, panel: Panel, stds: np.ndarray) -> Collate:

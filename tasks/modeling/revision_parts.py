@@ -81,7 +81,7 @@ def split_revision(
 def _cut(before: ForecastInputs, after: ForecastInputs, names: list[str]) -> _Tables:
     """Return the rows of both clean tables on one grid, from the first that a forecast of the median depends on."""
     bundles = before.bundle, after.bundle
-    steps = max(max(bundle.lookback, MIN_SEASONS * bundle.view.season) for bundle in bundles)
+    steps = max(max(bundle.history, MIN_SEASONS * bundle.view.season) for bundle in bundles)
     times = pd.DatetimeIndex(after.clean["ds"].unique()).sort_values()
     first = times[max(0, times.searchsorted(before.cutoff) - steps)]
     kept, earlier = [], []

@@ -11,7 +11,7 @@ from tasks.modeling.forecast_setup import EvaluationSpec
 
 FLOAT64_BYTES, FLOAT32_BYTES = 8, 4
 FORECAST_COLUMNS = 8  # of a table of forecasts: times, numbers and names
-LINEAR_CANDIDATES = 31  # maps that the linear baseline compares at once
+LINEAR_MOMENTS = 6  # Gram matrices and cross products that the linear baseline holds at least
 WEIGHT_COPIES = 6  # weights, gradients, two moments of AdamW, the moving average, the best so far
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 MIN_INPUT_WIDTH = 2  # the target and its mask
@@ -36,7 +36,7 @@ def check_forecast_size(panel: Panel, evaluation: EvaluationSpec) -> None:
         f"{rows:,} rows",
         "Lower windowing.horizon or evaluation.windows, or split the series into several pipelines.",
     )
-    values = lookback * (lookback + LINEAR_CANDIDATES * horizon)
+    values = LINEAR_MOMENTS * lookback * (lookback + horizon)
     _require(
         values * FLOAT64_BYTES,
         f"the linear baseline of windowing.lookback {lookback:,} and windowing.horizon {horizon:,} has {values:,} "

@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.baselines.ridge import fit_linear, linear_points
+from models.baselines.ridge import MomentsGatherer, fit_linear, linear_points
+from models.baselines.ridge_search import PENALTIES, solve_ridge
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
+from models.data.scaling import series_std
 from models.data.windows import WindowIndex, WindowRanges
 
 SOURCE = Path(__file__).parents[2].parent / "shared" / "data" / "etth1" / "ETTh1.csv"
@@ -72,12 +74,28 @@ def score(forecast: np.ndarray, actual: np.ndarray) -> Score:
 
 
 def linear_score(horizon: int, lookback: int) -> Score:
-    """Score the closed-form linear model on the test part."""
+    """Score the linear baseline on the test part. It reads up to four lookbacks where the history carries them."""
     panel = etth1(lookback, horizon)
     index = build_index(panel, lookback, horizon)
-    weights = fit_linear(panel, index, panel.view)["weights"]
+    maps = fit_linear(panel, index, panel.view)
     windows = index.of("test")
-    return score(linear_points(weights, panel.view, panel, *windows), actuals(panel, windows, horizon))
+    points = linear_points(maps["weights"], panel.view, panel, *windows, maps.get("weights.short"))
+    return score(points, actuals(panel, windows, horizon))
+
+
+def single_map_score(horizon: int, lookback: int) -> Score:
+    """Score one ridge regression of the lookback, whose penalty the validation part chooses, on the test part."""
+    panel = etth1(lookback, horizon)
+    index = build_index(panel, lookback, horizon)
+    std = series_std(panel, index.parts["train"])
+    gatherer = MomentsGatherer(panel, panel.view, lookback, std)
+    train, validation = (gatherer.gather(*index.of(part)).complete for part in ("train", "validation"))
+    last_value = np.zeros((lookback, horizon))
+    maps = [solve_ridge(train, last_value, penalty) for penalty in PENALTIES]
+    weights = min(maps, key=lambda weights: float(validation.losses(weights)))
+    windows = index.of("test")
+    points = linear_points(np.vstack([weights, last_value[:1]]), panel.view, panel, *windows)
+    return score(points, actuals(panel, windows, horizon))
 
 
 def naive_score(horizon: int, season: int = 24) -> Score:

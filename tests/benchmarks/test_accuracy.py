@@ -25,6 +25,7 @@ from tests.benchmarks.long_horizon import (
     linear_score,
     naive_score,
     score,
+    single_map_score,
 )
 
 pytestmark = pytest.mark.benchmark
@@ -64,6 +65,7 @@ def test_etth1(lookback: int, horizon: int, capsys) -> None:
         print(
             f"\nETTh1 lookback {lookback} horizon {horizon} MSE/MAE: Nightcast {Score(*mean)} ± {Score(*spread)}"
             f" | best known {KNOWN[lookback][horizon]} | linear {linear_score(horizon, lookback)}"
+            f" | one ridge regression {single_map_score(horizon, lookback)}"
             f" | seasonal naive {naive_score(horizon)} | {max(seconds):.0f} s at most to train and score,"
             f" {memory:.0f} MB at most so far"
         )

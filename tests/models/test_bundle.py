@@ -109,6 +109,14 @@ def test_stored_bundle_loads_forecasts_and_keeps_its_bytes(build_frame, kind: st
     assert forecast[0, :, 1].tolist() == pytest.approx(median, abs=1e-3)
 
 
+def test_history_is_that_of_the_linear_map(models) -> None:
+    assert {name: bundle.history for name, bundle in models.items()} == {
+        "recurrent": 96, "naive": 24, "seasonal_naive_24": 24, "seasonal_mean_24": 24, "linear": 96
+    }  # fmt: skip
+    assert models["linear"].tensors["weights.short"].shape == models["recurrent"].tensors["linear.weights.short"].shape
+    assert [Bundle.from_bytes(format_example(kind)).history for kind in ("recurrent", "linear")] == [24, 24]
+
+
 def test_settings_of_a_network_have_types() -> None:
     bundle = Bundle.from_bytes(format_example("recurrent"))
     settings = bundle.recurrent

@@ -36,11 +36,38 @@ def test_series_of_different_shape_and_size_share_one_map(build_panel) -> None:
     np.testing.assert_allclose(points, [panel.y[197:200], panel.y[397:400]], rtol=0.02)
 
 
-def test_last_value_is_chosen_if_nothing_beats_it(build_panel) -> None:
-    # weights fitted on the rising part are wrong for the constant part
+def test_constant_series_after_a_trend_is_forecast_exactly(build_panel) -> None:
     panel = build_panel({"a": [*range(240), *[240] * 60]}, lookback=14, horizon=3)
     assert forecasts(panel, [0], [299], part=20).tolist() == [[240.0, 240.0, 240.0]]
-    assert forecasts(panel, [0], [200], part=20).tolist() == [[200.0, 200.0, 200.0]]
+
+
+@pytest.mark.parametrize(("sign", "size"), [(-1.0, 1.0), (1.0, 1e6), (-1.0, 1e-6)])
+def test_sign_and_size_of_all_series_do_not_matter(build_panel, sign: float, size: float) -> None:
+    y = np.sin(np.arange(200.0)) + np.random.default_rng(0).standard_normal(200)
+    one, other = ({"a": (factor * y).tolist()} for factor in (1.0, sign * size))
+    points = [forecasts(build_panel(series, lookback=14, horizon=3), [0], [196]) for series in (one, other)]
+    np.testing.assert_allclose(points[1], sign * size * points[0], rtol=1e-6, atol=1e-6 * size)
+
+
+def test_longer_lookback_is_read_if_the_history_carries_it(build_panel) -> None:
+    # y repeats after 40 steps: the lookback of 16 does not reach so far, four times as many steps do
+    cycle = np.random.default_rng(0).standard_normal(40)
+    panel = build_panel({"a": np.tile(cycle, 10).tolist()}, lookback=16, horizon=3)
+    np.testing.assert_allclose(forecasts(panel, [0], [396])[0], cycle[37:40], atol=0.01)
+
+
+def test_short_history_is_forecast_by_a_map_of_the_lookback(build_panel) -> None:
+    draw = np.random.default_rng(0)
+    series = {name: (10 + draw.standard_normal(300)).tolist() for name in "abc"}
+    panel = build_panel({**series, "new": series["a"][-20:]}, lookback=14, horizon=3)
+    index = build_window_index(panel, WindowSpec(horizon=3, validation=30, test=30), panel.grid[299], 2)
+    fitted = fit_linear(panel, index, panel.view)
+    assert {name: weights.shape for name, weights in fitted.items()} == {"weights": (57, 3), "weights.short": (15, 3)}
+    new = np.array([panel.ids.index("new")]), np.array([16])
+    points = linear_points(fitted["weights"], panel.view, panel, *new, fitted["weights.short"])
+    past = panel.take(panel.y, *new, np.arange(-13, 1))[0]
+    expected = past[-1] + (past - past[-1]) @ fitted["weights.short"][:-1]
+    np.testing.assert_allclose(points[0], expected, rtol=1e-12)
 
 
 def test_gaps_and_constants_give_finite_forecasts(build_panel) -> None:

@@ -10,7 +10,7 @@ from data_contracts.errors import SpecError
 from models.data.batches import Batch
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import NetworkShape, RecurrentSpec
-from models.networks.recurrent import RecurrentNetwork
+from models.networks.recurrent import RecurrentNetwork, start_skip
 from models.predict import normalised_forecasts, predict
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
@@ -172,6 +172,24 @@ def test_each_cell_learns_seasonal_counts(build_panel, cell: str, decoding: str)
     assert (forecast >= 0).all()
     assert np.abs(forecast[..., 1] - actual).mean() < 0.85 * np.abs(naive - actual).mean()
     assert 0.7 < ((actual >= forecast[..., 0]) & (actual <= forecast[..., 2])).mean() <= 1.0
+
+
+@pytest.mark.parametrize("shift", [0.0, 3.0])
+def test_skip_starts_as_the_closed_form_map_whatever_the_level(shift: float) -> None:
+    network, weights = (
+        RecurrentNetwork(RecurrentSpec(cell="gru"), shape_of(lookback=3, horizon=2)),
+        np.array([[0.5, 0.0], [0.0, 1.0], [0.25, 0.5]]),
+    )
+    start_skip(network, weights)
+    lookback = np.array([1.0, 5.0, 2.0]) + shift  # shifted by its last value: -1, 3, 0
+    points = network.skip(torch.from_numpy(lookback).float())
+    np.testing.assert_allclose(points.detach().numpy(), [1.5 + shift, 5.0 + shift], rtol=1e-6)
+
+
+def test_network_without_skip_has_nothing_to_start() -> None:
+    network = RecurrentNetwork(RecurrentSpec(cell="gru", skip=False), shape_of(lookback=3, horizon=2))
+    start_skip(network, np.ones((3, 2)))
+    assert network.skip is None
 
 
 @pytest.mark.parametrize("wrong", [-1.0, 2.5])
