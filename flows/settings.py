@@ -5,11 +5,13 @@ They are read in flows, not in deployments, because a flow that a Prefect worker
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
+from tasks.engine.execution import ExecutionSpec
 from tasks.registry.mlflow_registry import TrackingSettings
 from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.lease import MAX_LEASE_S, LeaseSettings
@@ -31,6 +33,9 @@ class Settings(BaseSettings):
     allow_file_store: bool = Field(
         False, validation_alias="MLFLOW_ALLOW_FILE_STORE", description="MLflow's own variable: it may use a folder"
     )
+
+    engine: Literal["local", "dask", "ray"] = Field("local", description="where networks are trained")
+    engine_address: str | None = Field(None, description="address of the Dask scheduler or the Ray cluster")
 
     mlflow_ui: str | None = Field(None, description="address of MLflow's UI for links, if not that of mlflow_uri")
     reports_url: str | None = Field(None, description="where the store's reports are served, for links to pages")
@@ -58,6 +63,13 @@ class Settings(BaseSettings):
     def lease_settings(self) -> LeaseSettings:
         """Length of a lease and waiting time, in seconds."""
         return LeaseSettings(seconds=self.lease_seconds, wait=self.lease_wait)
+
+    @property
+    def execution(self) -> ExecutionSpec:
+        """The engine that trains networks. Raises SpecError if it has no address or is not installed."""
+        spec = ExecutionSpec(engine=self.engine, address=self.engine_address)
+        spec.check()
+        return spec
 
     @property
     def opened_store(self) -> Store:

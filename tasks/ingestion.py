@@ -84,9 +84,9 @@ def _ambiguous_hours(
 ) -> np.ndarray:
     """Find the rows after `moment` that share an ambiguous wall time with a row before it; returns their positions."""
     # They are kept: without them the earlier row could not be recognised as the first of the two.
-    near = np.flatnonzero((times - moment).abs() < pd.Timedelta("2h"))
+    near = np.flatnonzero(ids is not None and (times - moment).abs() < pd.Timedelta("2h"))
     if ids is None or not len(near):
-        return near[:0]
+        return near
     twice = near[reading.parse_times(written.iloc[near]).isna().to_numpy()]
     keys = pd.MultiIndex.from_arrays([ids.iloc[twice], written.iloc[twice]])
     after = (times.iloc[twice] >= moment).to_numpy()

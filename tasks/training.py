@@ -1,19 +1,30 @@
 """Train one network on the training windows. The result is a bundle (weights, settings) and its curves."""
 
 import contextlib
+import logging
 import os
+import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from pydantic import TypeAdapter
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from data_contracts.spec import Spec
+from models.bundle import Bundle
 from models.data.panel import Panel
+from models.data.windows import WindowIndex
 from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
+from models.training.training_spec import TrainingSpec
 from tasks.engine import run_log
+from tasks.engine.execution import ExecutionSpec, open_executor
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
+from tasks.engine.step_process import StepProcess
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
@@ -23,7 +34,9 @@ from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
 
 if TYPE_CHECKING:  # loads torch
-    from models.training.fit import EpochReport
+    from models.training.fit import EpochReport, TrainingHistory
+
+log = logging.getLogger("nightcast")
 
 MIN_SUBMITTED_WINDOWS = (
     40_000  # that a network is trained on at most; with fewer, its process starts longer than it trains
@@ -32,9 +45,22 @@ MAX_LOAD = 0.9  # running processes by core, this one included: above it other w
 PROCESS_BYTES, ROW_BYTES = 700_000_000, 100  # that a process takes, and more for each row of the clean table
 
 
+class RankSpec(Spec):
+    """One of the processes that train a network together, and the port at which rank 0 listens."""
+
+    rank: int
+    size: int
+    port: int
+
+
 @step(cache_key=training_cache_key)
 def train(
-    clean: Artifact, windows: Artifact, recipe: Recipe, incumbent: Candidate | None, store: Store
+    clean: Artifact,
+    windows: Artifact,
+    recipe: Recipe,
+    incumbent: Candidate | None,
+    store: Store,
+    rank: RankSpec | None = None,
 ) -> TrainingResult:
     """Train one network, global over all series, from scratch or from the weights of the champion.
 
@@ -44,6 +70,7 @@ def train(
         recipe: The network, its inputs and its training settings.
         incumbent: The champion before this night, from which training may start, or None.
         store: The store that holds the tables and takes the bundle.
+        rank: The rank of this process, if another one has started it to train with it; None for the first.
 
     Returns:
         The challenger with its stored bundle, its learning curves and its memory.
@@ -55,19 +82,18 @@ def train(
         PrecisionNotSupported: If the device does not multiply the precision of the settings in hardware.
         SpecError: If the network would not fit the memory of the machine.
     """
-    from models.training.train_network import train_network  # loads torch, which a cached night does not need
-
     check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
     part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
     panel = Panel.from_table(part, recipe.view)
-    with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
-
-        def show_progress(epoch: "EpochReport") -> None:
-            advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
-
-        bundle, history = train_network(panel, index, recipe, (show_progress,), champion)
+    try:
+        inputs = {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
+        with _joined(rank) if rank else _other_ranks(inputs, recipe.training):
+            bundle, history = _train(panel, index, recipe, champion)
+    except RankLost as lost:
+        log.warning("! %s; network %s is trained by this process alone", lost, recipe.model.name)
+        bundle, history = _train(panel, index, recipe, champion)
     bundle = with_golden_forecast(bundle)
     memory = measure_bundle_memory(bundle, panel, index)
     memory_warning = enforce_memory_rule(recipe.training.memory, bundle.name, memory)
@@ -85,31 +111,87 @@ def train(
     )
 
 
+def _train(
+    panel: Panel, index: WindowIndex, recipe: Recipe, champion: Bundle | None
+) -> "tuple[Bundle, TrainingHistory]":
+    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+
+    with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
+
+        def show_progress(epoch: "EpochReport") -> None:
+            advance(f"loss {epoch.train_loss:.4f}, validation {epoch.validation_loss:.4f}, {format_time_left(epoch)}")
+
+        return train_network(panel, index, recipe, (show_progress,), champion)
+
+
+class RankLost(NightcastError):
+    """A process that trained a part of each batch has ended."""
+
+
+def _joined(rank: RankSpec) -> contextlib.AbstractContextManager[None]:
+    from models.training.data_parallel import joined_ranks
+
+    return joined_ranks(rank.rank, rank.size, rank.port)
+
+
+@contextlib.contextmanager
+def _other_ranks(inputs: dict[str, Any], training: TrainingSpec) -> Iterator[None]:
+    """Start the other processes of a network with `training.workers`, and train with them inside the block."""
+    from models.devices import resolve_device
+    from models.training.data_parallel import joined_ranks
+
+    size, others = training.workers, list[StepProcess]()
+    if size == 1 or resolve_device(training.device).type != "cpu":
+        yield
+        return
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = int(listener.getsockname()[1])
+    try:
+        for number in range(1, size):
+            call = inputs | {"rank": RankSpec(rank=number, size=size, port=port)}
+            others.append(StepProcess(__name__, "train", TypeAdapter(dict[str, Any]).dump_python(call, mode="json")))
+        with joined_ranks(0, size, port, listener, lambda: all(other.is_running for other in others)):
+            yield
+    except (RuntimeError, OSError) as lost:
+        raise RankLost(f"a process of {size} that train together was lost ({str(lost).splitlines()[0]})") from lost
+    finally:
+        for other in others:
+            other.stop()
+
+
 @contextlib.contextmanager
 def trained_side_by_side(
-    clean: Artifact, windows: Artifact, recipes: tuple[Recipe, ...], incumbent: Candidate | None, store: Store
+    clean: Artifact,
+    windows: Artifact,
+    recipes: tuple[Recipe, ...],
+    incumbent: Candidate | None,
+    store: Store,
+    execution: ExecutionSpec,
 ) -> Iterator[None]:
-    """Train the networks after the first in processes of their own while the block trains the first.
+    """Train networks in processes of their own while the block trains the others.
 
-    Only as many networks as there are free cores, within half of the free memory, and on the CPU. The others are
-    trained where the block calls `train`, one after the other.
+    On this machine, the networks after the first: only as many as there are free cores, within half of the free memory,
+    and on the CPU. On a cluster, all of them. The others are trained where the block calls `train`, one after the
+    other.
 
     Args:
         clean: The clean table.
         windows: The windows table of `cut_windows`.
         recipes: The networks, in the order in which the block trains them.
         incumbent: The champion before this night, as for `train`.
-        store: The store, as for `train`.
+        store: The store, as for `train`. Workers of a cluster must reach it.
+        execution: The engine that trains them.
 
     Yields:
         None.
     """
-    submitted = recipes[1:][: _spare_processes(clean, recipes)]
+    is_local = execution.engine == "local"
+    submitted = recipes[1:][: _spare_processes(clean, recipes)] if is_local else recipes
     calls = [
         {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
         for recipe in submitted
     ]
-    with train.submitted(calls):
+    with open_executor(execution) as executor, train.submitted(calls if executor else [], executor or StepProcess):
         yield
 
 
@@ -120,7 +202,7 @@ def _spare_processes(clean: Artifact, recipes: tuple[Recipe, ...]) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if on_card or longest < MIN_SUBMITTED_WINDOWS or os.getloadavg()[0] > MAX_LOAD * cores:
         return 0
-    cores //= max(recipe.training.threads for recipe in recipes)
+    cores //= max(recipe.training.threads * recipe.training.workers for recipe in recipes)
     room = available_memory() // 2 // (PROCESS_BYTES + clean.rows * ROW_BYTES)
     return max(0, min(cores - 1, room))
 

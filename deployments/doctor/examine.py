@@ -17,6 +17,7 @@ from models.data.windows import parse_duration
 Check = Callable[[CheckContext], Iterable[Finding]]
 CHECKS: tuple[tuple[str, Check], ...] = (
     ("machine", machine_checks.check),
+    ("engine", machine_checks.check_engine),
     ("store", store_checks.check),
     ("registry", store_checks.check_registry),
     ("growth", growth_checks.check),

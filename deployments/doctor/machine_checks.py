@@ -1,4 +1,4 @@
-"""Health checks of the machine: free disk space, and clocks that agree."""
+"""Health checks of the machine: free disk space, clocks that agree, and the cluster that trains networks."""
 
 import shutil
 import time
@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from deployments.doctor.finding import MAX_CLOCK_SKEW_S, CheckContext, Finding, FindingState
+from tasks.engine.execution import open_executor
 
 WATCH_BELOW_BYTES, BAD_BELOW_BYTES = 5 * 2**30, 2**30  # free disk space
 
@@ -20,6 +21,20 @@ def check(context: CheckContext) -> Iterator[Finding]:
     folder = next(folder for folder in (root, *root.parents) if folder.is_dir())
     yield _check_disk_space(folder)
     yield _check_clock(folder, context)
+
+
+def check_engine(context: CheckContext) -> Iterator[Finding]:
+    """Check that the cluster of NIGHTCAST_ENGINE answers; without one there is nothing to check."""
+    spec = context.settings.execution
+    if spec.engine == "local":
+        return
+    with open_executor(spec) as executor:
+        if executor is None:
+            message = f"the {spec.engine} cluster at {spec.address} does not answer: networks are trained here"
+            step = "Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE=local."
+            yield Finding("engine", "bad", message, step)
+        else:
+            yield Finding("engine", "good", f"the {spec.engine} cluster at {spec.address} answers")
 
 
 def _check_disk_space(folder: Path) -> Finding:

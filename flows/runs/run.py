@@ -61,7 +61,7 @@ class Run:
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
         self.gate = registration_spec(self.spec, self.argument, None if self.dry_run else settings.tracking, settings)
-        self.entries: list[run_log.Entry] = []
+        self.entries, self.execution = list[run_log.Entry](), settings.execution
         run_log.name_run(self.spec.name)
         self.guard: ChampionGuard | None = None
         self.alias_notices: tuple[str, ...] = ()

@@ -211,17 +211,17 @@ def _is_numeric(values: pd.Series) -> bool:
 
 def _runs_of(part: pd.DataFrame, texts: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
     """Return a row per series (unique_id, first time, rows, last texts), and the distinct times of the rows."""
-    codes, names = pd.factorize(part["unique_id"])
-    stamps = part["ds"].astype("datetime64[us, UTC]").array.asi8
-    begins = np.flatnonzero(np.diff(codes, prepend=-1))
+    names, stamps = part["unique_id"], part["ds"].astype("datetime64[us, UTC]").array.asi8
+    codes = names.cat.codes.to_numpy() if isinstance(names.dtype, pd.CategoricalDtype) else pd.factorize(names)[0]
+    begins = np.flatnonzero(np.append(True, codes[1:] != codes[:-1])[: len(part)])
     runs = pd.DataFrame(
         {
-            "unique_id": pd.Index(names).astype("str"),
+            "unique_id": names.iloc[begins].astype("str").to_numpy(),
             "first": stamps[begins],
             "rows": np.diff(begins, append=len(part)),
         }
     )
     for name in texts:
         if name not in ("unique_id", "ds"):
-            runs[name] = part[name].astype("str").groupby(codes).last().to_numpy()
-    return runs, np.unique(stamps)
+            runs[name] = part[name].astype("str").groupby(codes, sort=False).last().to_numpy()
+    return runs, np.sort(pd.unique(stamps))

@@ -13,6 +13,7 @@ from data_contracts.errors import TrainingFailed
 from models.data.batches import Batch
 from models.data.windows import WindowRanges
 from models.networks.recurrent import RecurrentNetwork
+from models.training.data_parallel import backward, mean_over_ranks, part_of_rank, rank_and_size
 from models.training.gradient_norms import GradientNorms
 from models.training.optimiser import EagerAdamW, LearningRateSchedule
 from models.training.precision import autocast
@@ -97,16 +98,17 @@ class NetworkTrainer:
         self.model.train()
         total, count = 0.0, 0
         for series, position in _batches(windows, self.spec.batch_size):
-            batch = self._flip_signs(self.collate(series, position))
+            part = part_of_rank(len(series))
+            batch = self._flip_signs(self.collate(series[part], position[part]))
             with autocast(self.spec.precision, self.device):
                 loss = self.model.loss(batch)
             self.optimiser.zero_grad(set_to_none=True)
-            loss.backward()  # type: ignore[no-untyped-call]  # torch has no type here
+            mean_loss = backward(loss, batch, self.model.parameters())
             self.gradient_norms.clip(self.spec.clip)
             self.optimiser.step()
             self.learning_rate.step()
             self.average.update()
-            total, count = total + loss.item() * len(series), count + len(series)
+            total, count = total + mean_loss * len(series), count + len(series)
         return total / max(count, 1)
 
     def _flip_signs(self, batch: Batch) -> Batch:
@@ -121,7 +123,9 @@ class NetworkTrainer:
         self.average.model.eval()
         total, count = 0.0, 0
         for series, position in _batches(windows, 4 * self.spec.batch_size):
-            total += self.average.model.loss(self.collate(series, position)).item() * len(series)
+            part = part_of_rank(len(series))
+            batch = self.collate(series[part], position[part])
+            total += mean_over_ranks(self.average.model.loss(batch).item(), batch) * len(series)
             count += len(series)
         return total / max(count, 1)
 
@@ -160,6 +164,8 @@ def fit(
     validation = _sample(windows.validation, spec.validation_windows, np.random.default_rng(spec.seed))
     steps = -(-min(len(windows.train), spec.windows_per_epoch) // spec.batch_size)
     trainer = NetworkTrainer(model, collate, spec, steps * spec.max_epochs)
+    if rank := rank_and_size()[0]:
+        torch.manual_seed(spec.seed + rank)  # another dropout for another part of a batch
     best = EarlyStopping(model, trainer.validate(validation) if warm else math.inf)
     for number in range(1, spec.max_epochs + 1):
         started = time.perf_counter()

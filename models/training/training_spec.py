@@ -32,6 +32,9 @@ class TrainingSpec(SettingsSpec):
         1, le=100, description="networks trained with different seeds; the forecast is their mean"
     )
     threads: PositiveInt = Field(1, le=1024, description="more threads than free cores make training many times slower")
+    workers: PositiveInt = Field(
+        1, le=64, description="processes that train one network together on the CPU, each with a part of every batch"
+    )
     device: Device = Field("auto", description="auto uses CUDA if available; forecasts are made on the CPU")
     precision: Precision = Field("auto", description="of forward and backward passes; weights are always float32")
     memory: Literal["warn", "fail"] = Field("warn", description="what to do if a model can't see one season back")

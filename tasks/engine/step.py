@@ -21,6 +21,7 @@ from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import cached_only, run_log
 from tasks.engine.code_digest import code_digest
+from tasks.engine.execution import Executor, SubmittedCall
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
 from tasks.engine.retry import is_lost_connection, retry
@@ -62,7 +63,7 @@ class Step(Generic[P, R]):
         self.fn: Callable[..., R] = fn
         self.name, self._cache_key = str(getattr(fn, "__name__", "step")), cache_key
         self._signature = inspect.signature(fn)
-        self._submitted: dict[str, StepProcess] = {}  # by path of the cache record
+        self._submitted: dict[str, SubmittedCall] = {}  # by path of the cache record
         self._result = TypeAdapter[R](inspect.get_annotations(fn, eval_str=True)["return"])
 
     @functools.cached_property
@@ -116,7 +117,9 @@ class Step(Generic[P, R]):
             return StepFailure(step=self.name, reason=redact(reason))
 
     @contextlib.contextmanager
-    def submitted(self, calls: Sequence[dict[str, Any]]) -> Iterator[None]:
+    def submitted(
+        self, calls: Sequence[dict[str, Any]], executor: Executor = StepProcess
+    ) -> Iterator[tuple[SubmittedCall, ...]]:
         """Submit calls to processes of their own; inside the block, the same calls wait for these results.
 
         A call whose result is cached is not submitted, nor one whose process cannot start: inside the block it is an
@@ -124,25 +127,26 @@ class Step(Generic[P, R]):
 
         Args:
             calls: The arguments of each call, by name.
+            executor: Where the processes run.
 
         Yields:
-            None.
+            The calls that were submitted.
         """
-        processes: dict[str, StepProcess] = {}
+        processes: dict[str, SubmittedCall] = {}
         try:
             for inputs in () if cached_only.computes_nothing() else calls:
                 try:
-                    processes |= self._submit(inputs)
+                    processes |= self._submit(inputs, executor)
                 except Exception as error:  # noqa: BLE001 - the call itself reports it
                     log.debug("a call of step %s is not submitted: %s", self.name, error)
             self._submitted = processes.copy()
-            yield
+            yield tuple(processes.values())
         finally:
             self._submitted = {}
             for process in processes.values():
                 process.stop()
 
-    def _submit(self, inputs: dict[str, Any]) -> dict[str, StepProcess]:
+    def _submit(self, inputs: dict[str, Any], executor: Executor) -> dict[str, SubmittedCall]:
         """Return the process of a call by the path of its cache record; none if the result is cached."""
         uri, _ = self._cache_entry(inputs)
         if inputs["store"].read_json(uri) is not None:
@@ -150,7 +154,7 @@ class Step(Generic[P, R]):
         values = TypeAdapter(dict[str, Any]).dump_python(
             inputs, mode="json"
         )  # of the store its location, not its lease
-        return {uri: StepProcess(self.fn.__module__, self.name, values)}
+        return {uri: executor(self.fn.__module__, self.name, values)}
 
     def _name_task_run(self, parameters: dict[str, Any]) -> str:
         """Return the name in the Prefect UI: the step, and its network if it runs once per network."""

@@ -15,18 +15,20 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, cast
 
 from pydantic import TypeAdapter
 
-from data_contracts.errors import NightcastError
+from data_contracts.errors import NightcastError, StoreDamaged
 from tasks.engine import run_log
 from tasks.engine.code_digest import code_digest
 from tasks.engine.failure import is_out_of_memory
 from tasks.engine.retry import is_lost_connection
 
 log = logging.getLogger("nightcast")
+
+FAILED = ("error", "out of memory", "other code", "store", "connection lost")  # kinds of the last line of a call
 
 
 class ProcessEnded(NightcastError):
@@ -56,42 +58,23 @@ class StepProcess:
             self._request.write(json.dumps(request) + "\n")
             self._request.flush()
 
-    def wait(self) -> Any:
-        """Wait for the result, and show the progress and log what the process logged meanwhile.
-
-        Returns:
-            The result of the step, as JSON holds it.
-
-        Raises:
-            NightcastError: The step failed; the message is that of its error.
-            ProcessEnded: The process was killed, ran out of memory, or loaded other code than this process: the step
-                may succeed in this process.
-            ConnectionError: The step lost a connection, so that it may succeed when it is called again.
-        """
-        with contextlib.ExitStack() as shown:
-            advance: Callable[[str], None] = log.debug
-            for line in self._answers:
-                try:
-                    kind, value = json.loads(line)
-                except json.JSONDecodeError:  # it was killed while it wrote
-                    break
-                if kind == "result":
-                    return value
-                if kind == "error":
-                    raise NightcastError(value)
-                if kind == "out of memory":
-                    raise ProcessEnded(f"the process of step {self.name!r} ran out of memory")
-                if kind == "other code":
-                    raise ProcessEnded(f"the files of step {self.name!r} were changed after this run began")
-                if kind == "connection lost":
-                    raise ConnectionError(value)
-                if kind == "begin":
-                    advance = shown.enter_context(run_log.progress_bar(*value))
-                elif kind == "advance":
-                    advance(value)
-                else:
-                    log.log(*value)
+    @property
+    def answers(self) -> Iterator[str]:
+        """The lines that the process writes, as it writes them. Raises ProcessEnded if none has a result."""
+        for line in self._answers:
+            yield line
+            if line.endswith("\n") and json.loads(line)[0] in ("result", *FAILED):
+                return
         raise ProcessEnded(self._describe_end(self._process.wait()))
+
+    def wait(self) -> Any:
+        """Wait for the result, as `follow_answers` does. Raises ProcessEnded too if the process was killed."""
+        return follow_answers(self.answers, self.name)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._process.poll() is None
 
     def stop(self) -> None:
         """End the process, if it still runs."""
@@ -108,6 +91,54 @@ class StepProcess:
         message = f": {last[0]}" if last else ""
         how = f"was stopped by {signal_name(-code)}" if code < 0 else f"ended with code {code}"
         return f"the process of step {self.name!r} {how}{message}"
+
+
+def follow_answers(answers: Iterable[str], name: str) -> Any:
+    """Show the progress and log of a call until its result.
+
+    Args:
+        answers: The lines of its process.
+        name: The step.
+
+    Returns:
+        The result of the step, as JSON holds it.
+
+    Raises:
+        NightcastError: The step failed; the message is that of its error.
+        ProcessEnded: The process ran out of memory, or cannot read the store: the step may succeed in this process.
+        ConnectionError: The step lost a connection, so that it may succeed when it is called again.
+    """
+    with contextlib.ExitStack() as shown:
+        advance: Callable[[str], None] = log.debug
+        for line in answers:
+            try:
+                kind, value = json.loads(line)
+            except json.JSONDecodeError:  # the process was killed while it wrote
+                continue
+            if kind == "result":
+                return value
+            if kind in FAILED:
+                failure = _failure(kind, value, name)
+                raise failure
+            if kind == "begin":
+                advance = shown.enter_context(run_log.progress_bar(*value))
+            elif kind == "advance":
+                advance(value)
+            else:
+                log.log(*value)
+    raise ProcessEnded(f"the process of step {name!r} ended without a result")
+
+
+def _failure(kind: str, reason: str, name: str) -> Exception:
+    """Return the error of a call that ended with a line of this kind."""
+    if kind == "error":
+        return NightcastError(reason)
+    if kind == "connection lost":
+        return ConnectionError(reason)
+    if kind == "other code":
+        return ProcessEnded(f"the files of step {name!r} were changed after this run began")
+    how = "ran out of memory" if kind == "out of memory" else f"cannot read the store: {reason}"
+    return ProcessEnded(f"the process of step {name!r} {how}")
 
 
 def signal_name(number: int) -> str:
@@ -154,6 +185,8 @@ def _describe_error(error: Exception) -> tuple[str, str]:
     text = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
     if is_lost_connection(error):
         return "connection lost", text
+    if isinstance(error, StoreDamaged):  # a machine without the folder of the store; here, the step says so again
+        return "store", text
     return "out of memory" if is_out_of_memory(error) and not isinstance(error, NightcastError) else "error", text
 
 

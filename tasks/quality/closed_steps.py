@@ -24,7 +24,7 @@ def closed_times_of(panel: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetS
     Returns:
         The closed times of each series.
     """
-    table = PanelTable.from_frame(panel[["unique_id", "ds", "y"]])
+    table = PanelTable.from_parts([panel[["unique_id", "ds", "y"]]], len(panel))
     history = table.between(0, table.steps_until(cutoff))
     return find_closed_times(history, reading.freq, reading.zone, reading.cleaning.closed)
 

@@ -22,6 +22,7 @@ from tasks.storage.lease import Lease
 from tasks.storage.local_paths import NotInStore
 from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
 
+Names = list[str] | None  # of columns
 FULL = (errno.ENOSPC, errno.EDQUOT)  # errors of a disk or a quota
 
 
@@ -101,20 +102,16 @@ class Store(Spec):
         where, label = artifacts_dir(contract), writer.contract.label
         return self._put_addressed(writer.close(), label, where, "parquet", writer.rows)
 
-    def get(self, artifact: Artifact, columns: list[str] | None = None) -> pd.DataFrame:
+    def get(self, artifact: Artifact, columns: Names = None) -> pd.DataFrame:
         """Return the table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
         return self.arrow(artifact, columns).to_pandas()
 
-    def arrow(
-        self, artifact: Artifact, columns: list[str] | None = None, dictionaries: list[str] | None = None
-    ) -> pa.Table:
+    def arrow(self, artifact: Artifact, columns: Names = None, dictionaries: Names = None) -> pa.Table:
         """Return the Arrow table of an artifact, as `read_parquet` does. Raises StoreDamaged as `get` does."""
         return read_parquet(self.get_bytes(artifact), columns, dictionaries)
 
-    def row_groups(
-        self, artifact: Artifact, columns: list[str] | None = None, dictionaries: list[str] | None = None
-    ) -> Iterator[pa.Table]:
-        """Return the row groups of an artifact, one at a time. Raises StoreDamaged as `arrow` does."""
+    def row_groups(self, artifact: Artifact, columns: Names = None, dictionaries: Names = None) -> Iterator[pa.Table]:
+        """Return the row groups of an artifact, one at a time, as `arrow` returns the table."""
         return read_row_groups(self.get_bytes(artifact), columns, dictionaries)
 
     def put_bytes(self, data: bytes, kind: str, suffix: str) -> Artifact:

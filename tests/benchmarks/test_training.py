@@ -1,9 +1,8 @@
-"""Part of `make bench`: windows per second that a network trains on, beside a plain PyTorch loop and the peak.
+"""Part of `make bench`: windows per second of training, beside a plain PyTorch loop and the machine's peak.
 
 Hidden 64, 2 layers, lookback 168, horizon 24, batches of 128 windows of 7 hourly series with 8,640 rows, as of ETTh1.
 The plain loop takes windows of one column, an LSTM or GRU, a linear layer, the squared error and Adam. Steps alternate
-in one process. The peak is that of a float32 matrix product; the share of it is that of the arithmetic of the recurrent
-layers with one input column, three times that of their forward pass.
+in one process. The share of the peak is the arithmetic of the recurrent layers, three times that of their forward pass.
 """
 
 import json
@@ -140,7 +139,7 @@ def test_training(capsys, cell, threads) -> None:
         of["cpu_ratio"] = figures["plain loop"]["cpu_s"] / of["cpu_s"]
     with capsys.disabled():
         print(
-            f"\n{cell}, {threads} threads: medians of {STEPS - 3} steps; peak {peak:,.0f} GFLOP/s; `auto` is "
+            f"\n{cell}, {threads} threads: medians of {STEPS - 3} steps; float32 product {peak:,.0f} GFLOP/s; auto: "
             f"{resolve_precision('auto', CPU)}\n{'':18}{'windows/s':>10}{'x plain':>9}{'in cpu s':>10}{'of peak':>9}"
         )
         for name, of in figures.items():

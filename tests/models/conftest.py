@@ -70,3 +70,12 @@ def waves() -> tuple[Panel, WindowIndex]:
     panel = panel_of(noisy_days(), lookback=24, horizon=6, freq="h", features=FeatureSpec())
     spec = WindowSpec(horizon=6, validation="5d", test="5d")
     return panel, build_window_index(panel, spec, panel.grid[24 * 40 - 1], origins=5)
+
+
+def gappy_waves() -> tuple[Panel, WindowIndex]:
+    """The panel of `waves` without a fifth of the values of one series: the parts of a batch weigh unequally."""
+    series = noisy_days()
+    series["big"] = [np.nan if hour % 5 == 0 else value for hour, value in enumerate(series["big"])]
+    panel = panel_of(series, lookback=24, horizon=6, freq="h", features=FeatureSpec())
+    spec = WindowSpec(horizon=6, validation="5d", test="5d")
+    return panel, build_window_index(panel, spec, panel.grid[24 * 40 - 1], origins=5)

@@ -6,10 +6,13 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from models.bundle import Bundle
@@ -171,3 +174,33 @@ def test_killed_training_leaves_nothing_and_a_rerun_gives_the_same_weights(prepa
     assert files(prepared.store) == again
     assert again[undisturbed.candidate.bundle.uri] == undisturbed.candidate.bundle.digest
     assert isinstance(load_bundle(undisturbed.candidate, prepared.store), Bundle)
+
+
+def test_network_of_two_workers_is_reproducible(prepared, forecast_setup) -> None:
+    first, again = (run(prepared, recipe(forecast_setup, workers=2)) for _ in range(2))
+    assert first.candidate.bundle == again.candidate.bundle
+    assert first.candidate.bundle != run(prepared, recipe(forecast_setup)).candidate.bundle  # another dropout
+
+
+def test_network_whose_worker_is_killed_is_trained_by_one_process(prepared, forecast_setup, caplog) -> None:
+    slow = recipe(forecast_setup, workers=2, max_epochs=40, patience=40, windows_per_epoch=4096)
+    alone = slow.model_copy(update={"training": slow.training.model_copy(update={"workers": 1})})
+    killer = threading.Thread(target=kill_step_process)
+    killer.start()
+    lost = load_bundle(run(prepared, slow).candidate, prepared.store)
+    killer.join()
+    assert "is trained by this process alone" in caplog.text
+    expected = load_bundle(run(prepared, alone).candidate, prepared.store)
+    assert all(np.array_equal(lost.tensors[name], values) for name, values in expected.tensors.items())
+
+
+def kill_step_process() -> None:
+    """Kill the first process of a step that has loaded torch, seconds after it has."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        for child in psutil.Process().children():
+            if "tasks.engine.step_process" in " ".join(child.cmdline()) and child.num_threads() > 3:
+                time.sleep(1)
+                child.kill()
+                return
+        time.sleep(0.05)

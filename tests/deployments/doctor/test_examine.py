@@ -174,6 +174,16 @@ def test_unreachable_server_is_reported(world, monkeypatch):
     assert "nightcast up" in step
 
 
+def test_cluster_that_does_not_answer_is_reported(world, monkeypatch):
+    monkeypatch.setattr("tasks.engine.execution.CONNECT_TIMEOUT_S", 0.5)
+    monkeypatch.setenv("NIGHTCAST_ENGINE", "dask")
+    monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", "tcp://127.0.0.1:9")
+    _, state, message, step = only(problems(), "engine")
+    assert state == "bad"
+    assert message == "the dask cluster at tcp://127.0.0.1:9 does not answer: networks are trained here"
+    assert "NIGHTCAST_ENGINE" in step
+
+
 def test_unpublished_pipeline_is_reported_with_the_first_command(world):
     shutil.rmtree(world / "store")
     assert only(problems())[2:] == ("has published nothing yet", "Run its first night: nightcast nightly small")

@@ -32,6 +32,11 @@ def count_letters(word: str, store: Store) -> dict[str, Any]:
         raise NightcastError("the bucket does not answer") from ConnectionResetError("reset")
     if word == "gone":
         os._exit(3)
+    if word.startswith("wait for "):
+        flag = Path(word.removeprefix("wait for "))
+        (flag.parent / "began").write_text(str(os.getpid()))
+        while not flag.exists():
+            time.sleep(0.05)
     if word == "slow":
         time.sleep(600)
     return {"letters": len(word), "process": os.getpid(), "root": store.root}
@@ -71,9 +76,8 @@ def test_submitted_call_is_not_made_again(store: Store) -> None:
         assert count_letters._submitted == {}
 
 
-def test_call_whose_process_cannot_start_is_an_ordinary_call(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("tasks.engine.step.StepProcess", refuse)
-    with count_letters.submitted([{"word": "train", "store": store}]):
+def test_call_whose_process_cannot_start_is_an_ordinary_call(store: Store) -> None:
+    with count_letters.submitted([{"word": "train", "store": store}], refuse):
         assert count_letters("train", store)["process"] == os.getpid()
 
 

@@ -1,0 +1,80 @@
+"""The same night on this machine, on Dask and on Ray, also when a worker is lost while it trains."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+import pytest
+import yaml
+
+from data_contracts.errors import SpecError
+from flows.nightly import nightly
+from tests.tasks.engine.clusters import dask_cluster, ray_cluster
+
+NIGHT = "2024-02-08"
+MODELS = [{"cell": cell, "hidden": 16, "segment": 12} for cell in ("gru", "lstm")]
+
+pytestmark = pytest.mark.usefixtures("prefect_server")
+
+
+def forecast_night(world: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    """Run the night in a store of its own, check that both networks were trained, and return the forecasts."""
+    monkeypatch.setenv("NIGHTCAST_STORE", str(world / name))
+    spec = yaml.safe_load((world / "ports.yaml").read_text(encoding="utf-8")) | {"models": MODELS}
+    (world / "ports.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+    outcome = nightly(str(world / "ports.yaml"), NIGHT)
+    trained = json.loads((world / name / outcome.manifest).read_text(encoding="utf-8"))["story"]["trained"]
+    assert [model["candidate"]["name"] for model in trained] == ["gru-16-s12", "lstm-16-s12"]
+    return pd.read_parquet(world / name / "latest" / "pipeline=ports" / "forecasts.parquet")
+
+
+def kill_trainer(workers: list[int], killed: list[int]) -> None:
+    """Kill the first worker with a process of a step below it, and all its processes."""
+    deadline = time.monotonic() + 120
+    while not killed and time.monotonic() < deadline:
+        for worker in workers:
+            below = psutil.Process(worker).children(recursive=True)
+            if any("tasks.engine.step_process" in " ".join(child.cmdline()) for child in below):
+                os.killpg(worker, signal.SIGKILL)
+                killed.append(worker)
+                return
+        time.sleep(0.05)
+
+
+@pytest.mark.slow
+def test_forecasts_do_not_depend_on_the_engine(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = forecast_night(world, "local", monkeypatch)
+    with dask_cluster() as (address, _):
+        monkeypatch.setenv("NIGHTCAST_ENGINE", "dask")
+        monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", address)
+        pd.testing.assert_frame_equal(forecast_night(world, "dask", monkeypatch), here)
+    with ray_cluster() as address:
+        monkeypatch.setenv("NIGHTCAST_ENGINE", "ray")
+        monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", address)
+        pd.testing.assert_frame_equal(forecast_night(world, "ray", monkeypatch), here)
+
+
+@pytest.mark.slow
+def test_night_ends_right_when_a_worker_is_killed(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    here, killed = forecast_night(world, "local", monkeypatch), list[int]()
+    with dask_cluster() as (address, workers):
+        monkeypatch.setenv("NIGHTCAST_ENGINE", "dask")
+        monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", address)
+        killer = threading.Thread(target=kill_trainer, args=([worker.pid for worker in workers], killed))
+        killer.start()
+        there = forecast_night(world, "dask", monkeypatch)
+        killer.join()
+        assert len(killed) == 1
+    pd.testing.assert_frame_equal(there, here)
+
+
+def test_night_with_an_engine_without_address_is_refused_at_once(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTCAST_ENGINE", "dask")
+    with pytest.raises(SpecError, match="NIGHTCAST_ENGINE_ADDRESS is not set"):
+        nightly(str(world / "ports.yaml"), NIGHT)
+    assert not (world / "store" / "artifacts" / "raw").exists()
