@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from models.baselines.moments import Moments
 from models.baselines.ridge_priors import RidgePrior, list_priors
@@ -67,10 +66,12 @@ def solve_ridge(moments: Moments, prior: np.ndarray, penalty: float) -> np.ndarr
 
 def _solve(gram: np.ndarray, target: np.ndarray, penalty: float) -> np.ndarray:
     """Solve (gram + penalty I) X = target; the least-squares solution if rounding leaves the matrix not definite."""
+    from scipy.linalg import cho_factor, cho_solve  # takes half a second, and commands that only look do not need it
+
     system = gram + penalty * np.eye(len(gram))
     try:
         return np.asarray(cho_solve(cho_factor(system, lower=True, check_finite=False), target, check_finite=False))
-    except LinAlgError:
+    except np.linalg.LinAlgError:
         return np.asarray(np.linalg.lstsq(system, target, rcond=None)[0])
 
 

@@ -34,6 +34,7 @@ def train_network(
     recipe: Recipe,
     on_epoch: Sequence[Callable[[EpochReport], None]] = (),
     champion: Bundle | None = None,
+    linear: dict[str, np.ndarray] | None = None,
 ) -> tuple[Bundle, TrainingHistory]:
     """Train one network on the training windows; stop early and calibrate its intervals on the validation windows.
 
@@ -43,6 +44,7 @@ def train_network(
         recipe: Architecture and training settings.
         on_epoch: Hooks that are called after each epoch of each member.
         champion: Training starts from its weights if they fit; else the note of the history gives the reason.
+        linear: The maps of `fit_linear`; None fits them.
 
     Returns:
         The bundle, and the history of the first member.
@@ -70,13 +72,14 @@ def train_network(
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
         spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
         with reproducible(spec.seed, training.threads, device):
-            network = _build_network(recipe, shape, linear)
+            network = _build_network(recipe, shape, maps)
             if initial:
                 load_weights(network, initial, number)
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    linear = fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
+    uses_map = linear is None and (recipe.model.blend or recipe.model.skip)
+    maps = fit_linear(panel, index, recipe.view) if uses_map else linear or {}
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
@@ -84,7 +87,7 @@ def train_network(
     for weights, _ in trained:
         tensors |= weights
     with reproducible(training.seed, training.threads, device):
-        tensors |= {f"linear.{name}": weights for name, weights in linear.items() if recipe.model.blend}
+        tensors |= {f"linear.{name}": weights for name, weights in maps.items() if recipe.model.blend}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))

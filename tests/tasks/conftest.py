@@ -111,10 +111,14 @@ PLAIN = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback
 
 
 def waves_of(days: int = 10) -> pd.DataFrame:
-    """Return two hourly series with a daily cycle and noise from a fixed seed, as a clean table."""
+    """Return two hourly series with a daily cycle and noise from fixed seeds, as a clean table.
+
+    Each hour has a level of its own, so that a seasonal mean beats the linear baseline, which would find a sine wave.
+    """
     draw, hours = np.random.default_rng(3), 24 * days
     times = pd.date_range("2024-03-01", periods=hours, freq="h", tz="UTC").as_unit("us")
-    wave = 10 + 5 * np.sin(2 * np.pi * np.arange(hours) / 24)
+    levels = 5 * np.sin(2 * np.pi * np.arange(24) / 24) + np.random.default_rng(4).normal(0, 1.5, 24)
+    wave = np.tile(10 + levels - levels.mean(), days)
     parts = [
         pd.DataFrame({"unique_id": name, "ds": times, "y": wave * size + draw.normal(0, 0.5, hours)})
         for name, size in (("a", 1.0), ("b", 3.0))
