@@ -63,10 +63,9 @@ def train_network(
     collator = _fit_collator(panel, windows.train, recipe)
     trained_until = str(panel.last_target(windows.train.series, windows.train.last))
     reason = obstacle(champion, recipe, trained_until, collator) if champion else ""
-    initial = None if reason else champion
-    collator = merge_vocabulary(initial, collator) if initial else collator
-    shape = _network_shape(recipe, collator, panel)
-    stds = series_std(panel, windows.train)
+    if initial := None if reason else champion:
+        collator = merge_vocabulary(initial, collator)
+    shape, stds = _network_shape(recipe, collator, panel), series_std(panel, windows.train)
     collate = _collate_on(device, collator, panel, stds)
 
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
@@ -78,19 +77,22 @@ def train_network(
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    uses_map = linear is None and (recipe.model.blend or recipe.model.skip)
-    maps = fit_linear(panel, index, recipe.view) if uses_map else linear or {}
+    maps = _fit_map(panel, index, recipe) if linear is None else linear
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
     histories = [history for _, history in trained]
-    for weights, _ in trained:
-        tensors |= weights
+    tensors |= {name: values for weights, _ in trained for name, values in weights.items()}
     with reproducible(training.seed, training.threads, device):
         tensors |= {f"linear.{name}": weights for name, weights in maps.items() if recipe.model.blend}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
+
+
+def _fit_map(panel: Panel, index: WindowIndex, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Fit the closed-form map that the network starts from or is blended with; empty if it uses none."""
+    return fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
 
 
 def _build_network(recipe: Recipe, shape: NetworkShape, linear: dict[str, np.ndarray]) -> RecurrentNetwork:
