@@ -5,9 +5,9 @@ They are read in flows, not in deployments, because a flow that a Prefect worker
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, ModelWrapValidatorHandler, SecretStr, ValidationError, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from data_contracts.errors import SpecError
@@ -52,6 +52,21 @@ class Settings(BaseSettings):
     )
 
     serve_key: SecretStr | None = Field(None, description="key of the API that `nightcast serve` requires")
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_variable(cls, values: Any, handler: ModelWrapValidatorHandler["Settings"]) -> "Settings":
+        """Raise SpecError with the variable and its value, instead of the report of pydantic."""
+        try:
+            return handler(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = str(first["loc"][0])
+            variable = name if name.isupper() else f"NIGHTCAST_{name.upper()}"
+            shown = "" if name == "serve_key" else f" is {str(first['input'])[:60]!r}"
+            raise SpecError(
+                f"the environment variable {variable}{shown}: {first['msg']}. Correct it in the environment or in .env."
+            ) from None
 
     @property
     def mlflow_address(self) -> str | None:

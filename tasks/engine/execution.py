@@ -10,6 +10,7 @@ worker is lost is sent to another one; without any, it is made on this machine.
 import contextlib
 import importlib.util
 import logging
+import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
@@ -167,6 +168,9 @@ def _dask(address: str) -> Iterator[Executor]:
 def _ray(address: str) -> Iterator[Executor]:
     import ray
 
+    host, separator, port = address.removeprefix("ray://").rpartition(":")
+    if separator:  # Ray itself waits for minutes
+        socket.create_connection((host, int(port)), CONNECT_TIMEOUT_S).close()
     ray.init(address=address, log_to_driver=False, configure_logging=False, namespace="nightcast")
     try:
         task = ray.remote(run_on_worker).options(max_retries=MAX_RESENDS, num_cpus=1)

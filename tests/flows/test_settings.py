@@ -37,3 +37,9 @@ def test_file_store_that_mlflow_may_use_is_not_a_problem(monkeypatch):
     assert "is the folder 'mlruns'" in (Settings().registry_problem or "")
     monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
     assert Settings().registry_problem is None
+
+
+def test_wrong_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTCAST_ENGINE", "spark")
+    with pytest.raises(SpecError, match="NIGHTCAST_ENGINE is 'spark': Input should be 'local', 'dask' or 'ray'"):
+        Settings()

@@ -83,16 +83,17 @@ def test_call_of_a_killed_worker_goes_to_another(
     assert sum(worker.poll() is None for worker in workers) == len(workers) - 1
 
 
+@pytest.mark.parametrize(("engine", "scheme"), [("dask", "tcp://"), ("ray", ""), ("ray", "ray://")])
 def test_cluster_that_does_not_answer_is_named_and_the_calls_are_made_here(
-    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+    engine: Any, scheme: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as closed:
-        address = f"tcp://127.0.0.1:{closed.getsockname()[1]}"
+        address = f"{scheme}127.0.0.1:{closed.getsockname()[1]}"
     monkeypatch.setattr("tasks.engine.execution.CONNECT_TIMEOUT_S", 0.5)
-    spec = ExecutionSpec(engine="dask", address=address)
+    spec = ExecutionSpec(engine=engine, address=address)
     with caplog.at_level(logging.WARNING, "nightcast"), open_executor(spec) as executor:
         assert executor is None
-    assert f"the dask cluster at {address} does not answer" in caplog.text
+    assert f"the {engine} cluster at {address} does not answer" in caplog.text
 
 
 def test_worker_with_other_code_refuses_a_call() -> None:
