@@ -75,7 +75,16 @@ class ClosedTimes:
 
 
 def week_slots(times: pd.Series, freq: str, zone: str) -> np.ndarray:
-    """Return the slot of each time in a week, (n,): 24 times the weekday, plus the hour for steps within a day."""
+    """Compute the slot of each time in a week.
+
+    Args:
+        times: Times in UTC, (n,).
+        freq: The step as a pandas frequency.
+        zone: Time zone of the wall clock.
+
+    Returns:
+        (n,) int64: 24 times the weekday, plus the hour for steps within a day.
+    """
     if is_calendar_step(freq):
         return np.asarray(times.dt.dayofweek, dtype=np.int64) * DAY_HOURS
     local = times.dt.tz_convert(zone)

@@ -156,6 +156,17 @@ class PanelTable:
         codes = self.ids.get_indexer(pd.Index(list(dict.fromkeys(names)), dtype="str"))
         return self.take(np.sort(codes[codes >= 0]))
 
+    def shorten(self, lengths: np.ndarray) -> "PanelTable":
+        """Return the first rows of each series.
+
+        Args:
+            lengths: How many rows of each series, (S,), at most all of them; a series with none is gone.
+
+        Returns:
+            A table whose `times` begin and end with its rows.
+        """
+        return self._cut(np.flatnonzero(lengths > 0), np.zeros_like(self.lengths), lengths)
+
     def partitions(self, rows: int = PARTITION_ROWS) -> Iterator["PanelTable"]:
         """Yield the series in order, in tables of at most `rows` rows, or of one series; no value is copied."""
         return (part for _, part in self._blocks(rows))

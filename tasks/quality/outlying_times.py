@@ -89,12 +89,15 @@ def check_outlying_times(
     """
     times = DistinctTimes.of(frame["ds"]) if times is None else times
     alone = outlying_rows(times, reading.freq, frame["unique_id"])
-    others = times.where(~alone).counts
+    near = times.where(~alone)
+    if near.others is not None:
+        near = near._replace(others=np.where(outlying_times(times, reading.freq), 0, near.others))
+    others = near.counts
     age = np.asarray((others.index.max() - times.times) / step_width(reading.freq))
     too_old = age > MAX_STEPS if len(others) else np.zeros(len(times.times), dtype=bool)
-    early = times.spread(too_old) & ~alone
-    most_are_early = bool(early.any()) and 2 * int(early.sum()) > int(others.sum())
-    far = times.spread(~too_old) & ~alone if most_are_early else early
+    early = int(others[others.index.isin(times.times[too_old])].sum())
+    most_are_early = early > 0 and 2 * early > int(others.sum())
+    far = times.spread(~too_old if most_are_early else too_old) & ~alone
     violations = []
     if alone.any():
         stamps = ", ".join(_format(time) for time in sorted(frame.loc[alone, "ds"].unique())[:MAX_LISTED_TIMES])
