@@ -88,10 +88,11 @@ def check_outlying_times(
         The violations of the rows.
     """
     times = DistinctTimes.of(frame["ds"]) if times is None else times
+    of_table = outlying_times(times, reading.freq)
     alone = outlying_rows(times, reading.freq, frame["unique_id"])
     near = times.where(~alone)
     if near.others is not None:
-        near = near._replace(others=np.where(outlying_times(times, reading.freq), 0, near.others))
+        near = near._replace(others=np.where(of_table, 0, near.others))
     others = near.counts
     age = np.asarray((others.index.max() - times.times) / step_width(reading.freq))
     too_old = age > MAX_STEPS if len(others) else np.zeros(len(times.times), dtype=bool)
@@ -100,7 +101,8 @@ def check_outlying_times(
     far = times.spread(~too_old if most_are_early else too_old) & ~alone
     violations = []
     if alone.any():
-        stamps = ", ".join(_format(time) for time in sorted(frame.loc[alone, "ds"].unique())[:MAX_LISTED_TIMES])
+        distinct = sorted({*frame.loc[alone, "ds"].unique(), *times.times[of_table]})
+        stamps = ", ".join(_format(time) for time in distinct[:MAX_LISTED_TIMES])
         first, last = others.index.min(), others.index.max()
         reason = (
             f"{stamps} lies far from the other times, {_format(first)} to {_format(last)}; correct the "

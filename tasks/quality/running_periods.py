@@ -33,7 +33,7 @@ def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: Datase
     pattern = "%Y-%m-%d" if reading.calendar_steps else "%Y-%m-%d %H:%M"
     stamps = held["ds"].drop_duplicates().sort_values()
     listed = ", ".join(f"{stamp:{pattern}}" for stamp in stamps.head(MAX_LISTED_STAMPS))
-    names = held["unique_id"].drop_duplicates()
+    names = held["unique_id"].drop_duplicates().sort_values()
     more = len(names) - MAX_NAMED_SERIES
     series = ", ".join(format_value(name) for name in names.head(MAX_NAMED_SERIES))
     plural = "s" if len(held) > 1 else ""
