@@ -24,8 +24,8 @@ def closed_times_of(panel: PanelTable, cutoff: pd.Timestamp, reading: DatasetSpe
     Returns:
         The closed times of each series.
     """
-    history = panel.between(0, panel.steps_until(cutoff))
-    return find_closed_times(history, reading.freq, reading.zone, reading.cleaning.closed)
+    end = panel.steps_until(cutoff)
+    return find_closed_times(panel, reading.freq, reading.zone, reading.cleaning.closed, end)
 
 
 def skip_closed_steps(

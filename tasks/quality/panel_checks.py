@@ -20,22 +20,23 @@ class OpenSteps(NamedTuple):
     gaps: np.ndarray
 
 
-def count_open_steps(history: PanelTable, closed: ClosedTimes) -> OpenSteps:
+def count_open_steps(panel: PanelTable, end: int, closed: ClosedTimes) -> OpenSteps:
     """Count the open steps of each series, and those without a value.
 
     Args:
-        history: Each series on its grid up to the cutoff.
+        panel: Each series on its grid.
+        end: The step after the last one that counts, an index in `panel.times`.
         closed: The closed times of each series.
 
     Returns:
-        The counts, in the order of `history.ids`.
+        The counts, in the order of the series that have begun before `end`.
     """
-    slots = week_slots(history.times.to_series(), closed.freq, closed.zone)
-    counted = []
-    for part in history.partitions():
+    counted = [np.zeros((2, 0), dtype=np.int64)]
+    for part in (rows.between(0, end) for rows in panel.partitions()):
         codes = np.repeat(np.arange(len(part.ids)), part.lengths)
         missing = np.isnan(part.numbers["y"])
         if closed.slots.any():
+            slots = week_slots(part.times.to_series(), closed.freq, closed.zone)
             is_open = ~closed.slots[closed.ids.get_indexer(part.ids)[codes], slots[part.row_steps]]
             codes, missing = codes[is_open], missing[is_open]
         sizes = [np.bincount(chosen, minlength=len(part.ids)) for chosen in (codes, codes[missing])]
@@ -57,19 +58,20 @@ def check_density(
     Returns:
         The number of open steps up to the cutoff without a value, and the violation if they are most of all.
     """
-    history = panel.between(0, panel.steps_until(cutoff))
-    steps, gaps = count_open_steps(history, closed)
+    end = panel.steps_until(cutoff)
+    steps, gaps = count_open_steps(panel, end, closed)
     total = int(gaps.sum())
     share = total / int(steps.sum()) if steps.any() else np.nan
     if not share > MAX_GAP_SHARE:
         return total, []
-    worst = int(gaps.argmax())
-    rows = history.take(np.array([worst])).frame()
+    worst = np.flatnonzero(panel.first < end)[[int(gaps.argmax())]]
+    rows = panel.take(worst).frame()
+    rows = rows[rows["ds"] <= cutoff]
     rows = rows[rows["y"].notna() | ~closed.contains(rows["unique_id"], rows["ds"])]
+    name, begins = str(panel.ids[worst[0]]), rows["ds"].min()
     reason = (
-        f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series "
-        f"{str(history.ids[worst])!r}, which begins at {rows['ds'].min():%Y-%m-%d %H:%M}; if a missing row means zero, "
-        "write `cleaning: {fill: {y: zero}}`"
+        f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which "
+        f"begins at {begins:%Y-%m-%d %H:%M}; if a missing row means zero, write `cleaning: {{fill: {{y: zero}}}}`"
     )
     return total, [Violation("most steps have a row", reading.columns.ds, "info", reason, [])]
 

@@ -18,7 +18,7 @@ from tasks.quality.contract_checks import (
     to_source_columns,
 )
 from tasks.quality.extreme_values import check_magnitudes
-from tasks.quality.outlying_times import check_outlying_times
+from tasks.quality.outlying_times import check_outlying_times, without_far_times
 from tasks.quality.row_checks import find_duplicates, parse_rows
 from tasks.quality.running_periods import has_arrived
 from tasks.quality.violations import Violation, are_rows, violating_rows
@@ -50,7 +50,8 @@ def find_violations(
     violations += check_magnitudes(frame, reading)
     violations += check_outlying_times(frame, reading, times)
     is_observation = ~are_rows(frame, violating_rows(violations))  # no rule applies to the other rows
-    observations, times = select_rows(frame, is_observation), times.where(is_observation)
+    observations = select_rows(frame, is_observation)
+    times = without_far_times(times.where(is_observation), reading.freq)
     if len(observations):
         grid = grid_of_counts(times.counts, reading.freq, 0)
         violations += time_grid.check_alignment(observations, grid, reading, times)

@@ -89,9 +89,11 @@ NAN = np.nan
 
 
 def test_closed_steps_are_not_counted() -> None:
-    history = panel(("a", [1.0, NAN, NAN, 4.0]), ("b", [NAN, NAN, 3.0]))
-    steps, gaps = count_open_steps(history, closed_at_one(["a", "b"], "a"))
+    table = panel(("a", [1.0, NAN, NAN, 4.0]), ("b", [NAN, NAN, 3.0]))
+    steps, gaps = count_open_steps(table, 4, closed_at_one(["a", "b"], "a"))
     assert (steps.tolist(), gaps.tolist()) == ([3, 3], [1, 2])
+    steps, gaps = count_open_steps(table, 2, closed_at_one(["a", "b"], "a"))
+    assert (steps.tolist(), gaps.tolist()) == ([1, 2], [0, 2])
 
 
 def test_sparse_table_is_reported_with_its_emptiest_series_and_where_that_begins(reading: MakeDataset) -> None:
