@@ -7,6 +7,8 @@ from data_contracts.errors import StoreDamaged, redact
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.golden_replay import is_replayed
 from tasks.registry.alias_report import describe_moved_alias
 from tasks.registry.aliases import read_alias
 from tasks.registry.champion_repair import champion_fault
@@ -145,7 +147,7 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
     store, tracking = context.settings.opened_store, context.settings.tracking
     for spec in context.pipelines:
         champion = champion_at(spec.name, context.now, store)
-        if champion and (fault := champion_fault(champion, store)):
+        if champion and (fault := _champion_fault(champion, spec, store)):
             message = f"the weights of champion {champion.label} are missing or damaged: {fault}"
             yield Finding("registry", "bad", message, f"nightcast champion restore {context.argument_for(spec)}")
             continue
@@ -177,6 +179,12 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
                 message,
                 "The next night corrects it, or nightcast fsck --repair; forecasts use the store.",
             )
+
+
+def _champion_fault(champion: Candidate, spec: PipelineSpec, store: Store) -> str:
+    """Return why a champion cannot be used. A golden forecast that a night of this machine replayed is not repeated."""
+    replays = (run.replayed for run in reversed(read_all(store, spec.name)))
+    return champion_fault(champion, store, is_replayed(champion, replays))
 
 
 def _rerun_command(argument: str, night: datetime) -> str:

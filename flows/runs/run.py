@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect.runtime import flow_run
 
@@ -25,12 +24,12 @@ from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
 from flows.runs.run_order import STUDIES
+from flows.runs.run_record import RunFacts, build_record
 from flows.settings import Settings
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champion_repair import ChampionGuard
-from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
 from tasks.results.run import RunResults
 from tasks.results.steps import ReportResult, RunContext
@@ -40,11 +39,6 @@ from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
-
-PAGE_ONLY_FIELDS: Any = {  # left out of the manifest: large, and shown on the page
-    "trained": {"__all__": {"memory": {"forecast", "recurrence", "recall", "gates"}}},
-    "pictured": {"references"},
-}
 
 
 class Run:
@@ -151,7 +145,8 @@ class Run:
             without_forecast=results.without_forecast,
         )
         events = build_events(self.flow, results, self.spec.alerts, self.store)
-        record = self._manifest(results, reported, outcome) | {"events": sorted(events)}
+        facts = RunFacts(self.spec, self.started, self.token, self.entries, self.guard)
+        record = build_record(facts, results, reported, outcome) | {"events": sorted(events)}
         is_new = self.store.write_json(uri, record, only_if_absent=True)
         if not self.dry_run:
             repeated = {name: payload for name, payload in events.items() if name == FINISHED}
@@ -183,23 +178,6 @@ class Run:
             error.add_note(f"The page of this night: {locate(page.uri, self.store)}")
         except Exception as second:  # noqa: BLE001 - the first error matters more than the record of it
             error.add_note(f"(The page of this night could not be written: {describe_second(error, second)})")
-
-    def _manifest(self, results: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
-        spec = self.spec.model_dump(mode="json")
-        return {
-            **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
-            "outcome": "degraded" if results.forecasted and results.forecasted.is_degraded else "done",
-            "token": self.token,
-            "started": self.started.isoformat(),
-            "finished": datetime.now(UTC).isoformat(),
-            "cutoff": results.validated.cutoff.isoformat(),
-            "spec": spec,
-            "story": results.model_dump(mode="json", exclude=PAGE_ONLY_FIELDS),
-            "leaderboard": list(reported.leaderboard) if isinstance(reported, ReportResult) else [],
-            "failures": [failure.model_dump() for failure in results.failures],
-            "steps": [entry.model_dump() for entry in self.entries],
-            "versions": dict(versions()),
-        }
 
 
 @contextlib.contextmanager

@@ -65,6 +65,7 @@ def test_trained_model_replays_its_golden_forecast_when_it_is_loaded(prepared, f
     with pytest.raises(GoldenForecastDiffers, match="does not reproduce its golden forecast"):
         load_bundle(changed, store)
     assert "does not reproduce its golden forecast" in champion_fault(changed, store)
+    assert champion_fault(changed, store, is_replayed=True) == ""  # by a run under the same conditions
 
 
 def test_training_starts_from_the_champion_only_if_the_spec_asks(prepared, forecast_setup) -> None:
