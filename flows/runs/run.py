@@ -14,7 +14,14 @@ from flows.pipeline.spec import PipelineSpec
 from flows.runs.console import outlive_console
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.exclusive import leased, wait_for_others
-from flows.runs.failure_record import describe_failure, describe_second, first_missing_step, locate, rerun_command
+from flows.runs.failure_record import (
+    describe_failure,
+    describe_second,
+    first_missing_step,
+    locate,
+    require_stored,
+    rerun_command,
+)
 from flows.runs.future import refuse_future, refuse_retracted, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.manual_change import adopt_alias
@@ -119,11 +126,12 @@ class Run:
         require_hardware(self.spec.training)
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
-        """Write the manifest, unless the run has one, and return how the run ended."""
+        """Write the manifest, unless the run has one, and return how the run ended. Raises ResultsNotStored."""
         if results.forecasted:  # a cached night also restores latest/ if it was deleted
             publish_for_readers(results, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)
+        require_stored(results, reported)  # before the manifest: the same night, run again, writes it whole
         uri = manifest_uri(self.spec.name, results.night.run_id)
         page = reported if isinstance(reported, ReportResult) else None
         outcome = Outcome(
