@@ -57,7 +57,7 @@ class Run:
         self.argument, self.spec = request.argument, request.read_spec(settings)
         self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
         if not (request.force or self.dry_run or flow in STUDIES):
-            refuse_future(self.as_of, self.started, settings.max_future_hours)
+            refuse_future(self.as_of, self.started, settings.max_future_hours, self.spec.schedule.zone)
             refuse_retracted(self.spec.name, self.argument, flow, self.as_of, settings.opened_store)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
