@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from data_contracts.errors import LeaseHeld
-from flows.runs.exclusive import writable_lease
+from flows.runs.store_lease import writable_lease
 from tasks.storage.lease import LeaseSettings, hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store

@@ -8,9 +8,10 @@ import logging
 from collections.abc import Iterator
 
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
+from flows.runs.store_lease import writable_lease
 from tasks.storage.lease import SYSTEM_TIME, LeaseSettings, free_moments, hold_lease
 from tasks.storage.process_identity import ProcessIdentity
-from tasks.storage.store import FULL, Store, StoreFull, StoreUnusable
+from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
 
@@ -19,33 +20,6 @@ def wait_for_others(pipeline: str, owner: ProcessIdentity, settings: LeaseSettin
     """Wait for earlier runs, and until no run holds the lease. Raises LeaseHeld after `settings.wait` seconds."""
     wait_for_earlier_runs(owner, settings.wait)
     next(free_moments(store.root, pipeline, settings, SYSTEM_TIME))
-
-
-@contextlib.contextmanager
-def writable_lease(pipeline: str, store: Store) -> Iterator[None]:
-    """Name the store if the lease of a pipeline cannot be written.
-
-    Args:
-        pipeline: Name of the pipeline.
-        store: The store of the lease.
-
-    Yields:
-        None, while the lease is taken.
-
-    Raises:
-        StoreFull: The disk of the store has no space left for the lease.
-        StoreUnusable: The lease cannot be written for another reason.
-    """
-    try:
-        yield
-    except OSError as error:
-        failed = f"cannot write the lease of pipeline {pipeline!r} to the store {store.display_root!r}: {error}."
-        if error.errno in FULL:
-            raise StoreFull(
-                f"{failed} Free space on that disk (nightcast gc lists what old nights can give back), then run the "
-                "same command again."
-            ) from error
-        raise StoreUnusable(f"{failed} Check the permissions of its folder leases/.") from error
 
 
 @contextlib.contextmanager
