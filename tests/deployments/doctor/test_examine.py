@@ -73,6 +73,19 @@ def test_missed_nights_are_listed_with_the_backfill_command(world):
     assert step == "nightcast backfill small --from 2024-01-30 --to 2024-02-01"
 
 
+def test_missed_nights_of_a_long_pause_are_counted_from_its_first_one(world):
+    _, _, message, step = only([finding for finding in problems("2024-03-20T12:00Z", "90d") if "missed" in finding[2]])
+    assert message == (
+        "31 nights were missed: 2024-02-19 03:00, 2024-02-20 03:00, 2024-02-21 03:00, 2024-02-22 03:00, 2024-02-23 "
+        "03:00, 2024-02-24 03:00, …, 2024-03-20 03:00 (UTC), and 20 before them, from 2024-01-30 on"
+    )
+    assert step == (
+        "nightcast backfill small --from 2024-02-19 --to 2024-03-20; to run those before them too, --from 2024-01-30"
+    )
+    _, _, message, _ = only([finding for finding in problems("2031-03-20T12:00Z", "9999d") if "missed" in finding[2]])
+    assert message.endswith("and more than 1,000 before them, from 2024-01-30 on")
+
+
 def test_night_that_is_due_now_is_not_missed(world):
     assert problems("2024-01-30T04:00Z") == problems(NOON)
 
