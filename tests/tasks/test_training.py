@@ -94,7 +94,9 @@ def test_full_card_is_left_for_the_cpu_if_the_device_is_auto(
     fill_card_once(monkeypatch)
     done = run(prepared, recipe(forecast_setup, device="auto"))
     assert done.candidate.bundle == expected.candidate.bundle
-    assert done.note.startswith("trained on the CPU: the memory of the CUDA device is full (card, 8.0 GiB, of which 1.0 are")
+    assert done.note.startswith(
+        "trained on the CPU: the memory of the CUDA device is full (card, 8.0 GiB, of which 1.0 are"
+    )
     assert "network gru-8-s6 is trained on the CPU, which takes longer" in caplog.text
 
 
