@@ -145,7 +145,7 @@ def open_executor(spec: ExecutionSpec) -> Iterator[Executor | None]:
 
 
 def engine_fault(spec: ExecutionSpec) -> str:
-    """Return that the cluster does not answer, as a clause; empty if it does, or if there is none."""
+    """Return that the cluster does not answer, as a clause; empty if it does, or without a cluster."""
     if spec.engine == "local":
         return ""
     try:
