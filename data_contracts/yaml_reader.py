@@ -3,10 +3,11 @@
 import re
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import yaml
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from data_contracts.errors import CREDENTIAL_WORDS, SpecError, redact, redact_name
 from data_contracts.regular_files import describe_obstacle, open_without_waiting
@@ -19,8 +20,20 @@ MAX_LISTED_ERRORS = 20
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml: the other takes 20 seconds for a megabyte
 
 
+# A part of a location that is not a key: pydantic names each type that a field may have.
+_TYPE = re.compile(
+    r"(?:str|int|float|bool|none|date|datetime|(?:tuple|list|set|dict|literal)\[.*|(?:function|constrained)-.*)$"
+)
+TIMESTAMP_TAG = "tag:yaml.org,2002:timestamp"
+
+
 class _PlainLoader(_Loader):  # type: ignore[misc]
-    """SafeLoader that rejects repeated keys and keys that are not plain text."""
+    """SafeLoader that rejects repeated keys and keys that are not plain text, and reads dates as they are written."""
+
+    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {  # without quotes, endOfLife: 2026-01-01 is text too
+        first: [resolver for resolver in resolvers if resolver[0] != TIMESTAMP_TAG]
+        for first, resolvers in _Loader.yaml_implicit_resolvers.items()
+    }
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -116,15 +129,49 @@ def _message_without_text(error: Exception) -> str:
 
 def spec_error_from(path: Path | str, error: ValidationError) -> SpecError:
     """Convert a pydantic error to one line per field, named as in the YAML."""
-    lines = []
-    findings = error.errors()
-    for finding in findings[:MAX_LISTED_ERRORS]:
-        field = ".".join(redact_name(part) for part in finding["loc"]) or "the document"
-        value = finding["input"]
-        hidden = isinstance(value, dict | list) or finding["type"] in ("missing", "extra_forbidden", "dict_type")
-        hidden = hidden or re.search(CREDENTIAL_WORDS, field, re.IGNORECASE) is not None
-        shown = "" if hidden else f" (got {textwrap.shorten(redact(repr(value)), 80)})"
-        lines.append(f"  - {field}: {redact(finding['msg'])}{shown}")
-    if len(findings) > MAX_LISTED_ERRORS:
-        lines.append(f"  - and {len(findings) - MAX_LISTED_ERRORS:,} more")
+    fields = _by_field(error)
+    lines = [f"  - {_describe(findings)}" for findings in fields[:MAX_LISTED_ERRORS]]
+    if len(fields) > MAX_LISTED_ERRORS:
+        lines.append(f"  - and {len(fields) - MAX_LISTED_ERRORS:,} more")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))
+
+
+def _by_field(error: ValidationError) -> list[list[ErrorDetails]]:
+    """Group the findings by field, without those of types that were not meant: the parts of another one are wrong."""
+    fields: dict[tuple[int | str, ...], list[ErrorDetails]] = {}
+    for finding in error.errors():
+        fields.setdefault(_path(finding), []).append(finding)
+    looked_at = {path[:depth] for path in fields for depth in range(1, len(path))}
+    return [findings for path, findings in fields.items() if path not in looked_at or not _is_of_type(findings[0])]
+
+
+def _path(finding: ErrorDetails) -> tuple[int | str, ...]:
+    """Return the keys to a field, without the types that were tried."""
+    location = finding["loc"]
+    return location[:1] + tuple(part for part in location[1:] if not _TYPE.match(str(part)))
+
+
+def _is_of_type(finding: ErrorDetails) -> bool:
+    return len(finding["loc"]) > 1 and _TYPE.match(str(finding["loc"][-1])) is not None
+
+
+def _describe(findings: list[ErrorDetails]) -> str:
+    """Return field, problem and value as one line, without secrets."""
+    value, kinds = findings[0]["input"], {finding["type"] for finding in findings}
+    field = ".".join(redact_name(part) for part in _path(findings[0])) or "the document"
+    if "string_type" in kinds and isinstance(value, bool):
+        return f"{field}: needs text, and YAML reads yes, no, on, off, true and false as truth values; put it in quotes"
+    hidden = isinstance(value, dict | list) or bool(kinds & {"missing", "extra_forbidden", "dict_type"})
+    hidden = hidden or re.search(CREDENTIAL_WORDS, field, re.IGNORECASE) is not None
+    shown = "" if hidden else textwrap.shorten(redact(repr(value)), 80)
+    if "string_type" in kinds and isinstance(value, int | float):
+        return f"{field}: needs text, and YAML reads it as a number{shown and f', {shown}'}; put it in quotes"
+    problems = list(dict.fromkeys(_problem(finding) for finding in findings))
+    rest = [problem.removeprefix("Input should be ") for problem in problems[1:]]
+    return f"{field}: {redact(' or '.join([*problems[:1], *rest]))}{shown and f' (got {shown})'}"
+
+
+def _problem(finding: ErrorDetails) -> str:
+    if finding["type"] in ("model_type", "dict_type"):
+        return "Input should be a mapping of fields"
+    return finding["msg"].replace("valid tuple", "valid list")

@@ -25,7 +25,7 @@ from tasks.validation import validate
 
 @flow(name="monitor", flow_run_name=run_name, persist_result=False, result_serializer="json")
 def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, force: Force = False) -> Outcome:
-    """Score published forecasts, detect drift, and write the page."""
+    """Score published forecasts, detect drift, and write the page, which names a check that failed."""
     with open_run("monitor", pipeline, as_of, dry_run=dry_run, force=force) as run:
         spec = run.spec
         raw = ingest(spec.dataset, run.as_of, run.store)
@@ -36,14 +36,14 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         standing = standing_at(spec.name, run.as_of, store)
         champion = run.checked(champion_at(spec.name, standing, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
-        realised = score_past(validated.clean, past, night, spec.forecast_setup, store)
+        realised = score_past.attempt(validated.clean, past, night, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=validated.clean, past=past, champion=champion)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         watched = DriftSources(
             context=night, clean=validated.clean, cutoff=validated.cutoff, past=past, anomalies=anomalies,
             champion=champion,
         )  # fmt: skip
-        drifted = watch_drift(watched, spec.forecast_setup, spec.drift, store)
+        drifted = watch_drift.attempt(watched, spec.forecast_setup, spec.drift, store)
 
         results = RunResults(
             night=night, raw=raw, validated=validated, incumbent=champion, past=past, realised=realised,

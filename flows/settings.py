@@ -3,7 +3,6 @@
 They are read in flows, not in deployments, because a flow that a Prefect worker starts has no caller above it.
 """
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,7 +15,6 @@ from tasks.registry.mlflow_registry import TrackingSettings
 from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.lease import MAX_LEASE_S, LeaseSettings
 from tasks.storage.store import Store
-from tasks.storage.vintages import MAX_AHEAD
 
 LOCAL_SCHEMES = ("", "file")
 
@@ -43,7 +41,7 @@ class Settings(BaseSettings):
         120.0, gt=0, le=MAX_LEASE_S, description="a run that does not renew its lease for this long may no longer write"
     )
     max_future_hours: float = Field(
-        MAX_AHEAD / timedelta(hours=1), ge=0, description="an as-of farther ahead of the clock needs --force"
+        1.0, ge=0, description="an as-of farther ahead of the clock needs --force; clocks differ by less"
     )
     lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another run of the same pipeline")
 

@@ -88,12 +88,14 @@ def watch_drift(
     spare = windows.reference if earlier.episodes else 0
     steps = min(length, windows.reference + windows.current + (NIGHTS - 1) * windows.block + spare)
     values, times = newest_values(sampled, moment, view, steps)
-    episodes = select_episodes(earlier.episodes, times, windows, _champion_trained_until(sources, store))
+    trained = _champion_trained_until(sources, store)
+    episodes = select_episodes(earlier.episodes, times, windows, trained)
     nights = compare_nights(values, windows, mark_episodes(episodes, times))
     columns = drift_table(nights, names, spec.level)
     marks, record, page = _describe(sampled.frame(), moment, setup, spec, windows)
     columns = columns.merge(marks, on="column", how="right")
-    statics = compare_static_columns(sampled, view.features.static, np.isfinite(values["y"]), windows, spec.level)
+    known, reported = 0 if trained is None else int(times.searchsorted(trained)), np.isfinite(values["y"])
+    statics = compare_static_columns(sampled, view.features.static, reported, windows, spec.level, known)
     others = [*statics, *_watch_model(Panel.from_table(sampled, view), earlier.errors, sources, spec.level, store)]
     watched = pd.concat(others, ignore_index=True).assign(marked=False) if others else pd.DataFrame()
     table = pd.concat([columns, watched], ignore_index=True) if len(watched) else columns

@@ -160,7 +160,7 @@ def _tag_decision(registry: ModelRegistry, versions: dict[str, str], decision: P
 
 def _best_challenger(losses: pd.DataFrame) -> str | None:
     """Return the label with the lowest mean loss, of those with a finite loss at every origin, if any."""
-    finite = losses.loc[:, np.isfinite(losses).all()].mean()
+    finite = losses.loc[:, np.isfinite(losses).all()].mean().dropna()  # NaN: no origin has a loss
     return str(finite.idxmin()) if len(finite) else None
 
 

@@ -114,7 +114,25 @@ def train(
 def _train(
     panel: Panel, index: WindowIndex, recipe: Recipe, champion: Bundle | None
 ) -> "tuple[Bundle, TrainingHistory]":
-    from models.training.train_network import train_network  # loads torch, which a cached night does not need
+    """Train a network; with `device: auto` on the CPU if it does not fit the memory of the CUDA device."""
+    from models.devices import DeviceMemoryFull  # loads torch, which a cached night does not need
+
+    try:
+        return _train_once(panel, index, recipe, champion)
+    except DeviceMemoryFull as full:
+        if recipe.training.device != "auto":
+            raise
+        reason = full.reason
+    log.warning("! %s: network %s is trained on the CPU, which takes longer", reason, recipe.model.name)
+    on_cpu = recipe.training.model_copy(update={"device": "cpu"})
+    bundle, history = _train_once(panel, index, recipe.model_copy(update={"training": on_cpu}), champion)
+    return bundle, history._replace(note="; ".join(filter(None, (f"trained on the CPU: {reason}", history.note))))
+
+
+def _train_once(
+    panel: Panel, index: WindowIndex, recipe: Recipe, champion: Bundle | None
+) -> "tuple[Bundle, TrainingHistory]":
+    from models.training.train_network import train_network
 
     with run_log.progress_bar(recipe.model.name, recipe.training.max_epochs) as advance:
 

@@ -4,8 +4,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from data_contracts.errors import NoChampion, redact
+from data_contracts.errors import NoChampion
 from flows.pipeline.spec import PipelineSpec
+from flows.runs.store_lease import hold_store
 from flows.settings import Settings
 from tasks.modeling.candidate import Candidate
 from tasks.registry import champions
@@ -13,9 +14,8 @@ from tasks.registry.alias_report import describe_moved_alias
 from tasks.registry.champion_repair import champion_fault, check_champion
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.registry.manual_promotion import list_versions
+from tasks.registry.reachability import explain
 from tasks.storage.layout import decisions_dir, parse_vintage
-from tasks.storage.lease import hold_lease
-from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
 
 
@@ -69,9 +69,7 @@ def restore_champion(pipeline: str, drop: bool) -> tuple[dict[str, Any], str]:
     """
     settings = Settings()
     spec, store, champion = _read_champion(pipeline)
-    owner = current_process(f"champion restore {spec.name}")
-    with hold_lease(store.root, spec.name, owner, settings.lease_settings) as lease:
-        store = store.with_lease(lease)
+    with hold_store("champion restore", spec.name, settings.lease_settings, store) as store:
         check = check_champion(champion, spec.name, settings.readable_tracking, store)
         facts = {"pipeline": spec.name, "champion": champion.label, "fault": check.fault, "source": check.restored_from}
         if not check.fault:
@@ -100,7 +98,7 @@ def _describe_registry(spec: PipelineSpec, store: Store) -> tuple[str, list[str]
         moved, _ = describe_moved_alias(spec.name, spec.forecast_setup, tracking, store, now)
         return moved, list(list_versions(spec.name, tracking, store))
     except Exception as error:  # noqa: BLE001 - whatever SQLite, MLflow or the network raises
-        return f"the registry does not answer: {redact(str(error)).splitlines()[0][:200]}", []
+        return explain(tracking, error) if tracking else str(error), []
 
 
 def _read_champion(pipeline: str) -> tuple[PipelineSpec, Store, Candidate]:

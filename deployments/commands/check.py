@@ -13,6 +13,7 @@ from flows.settings import Settings
 from models.data.panel import Panel
 from models.data.windows import build_window_index
 from models.streaming.obstacles import describe_streaming
+from tasks.engine.execution import ExecutionSpec, engine_fault
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
 from tasks.intake.examination import examine
@@ -34,7 +35,7 @@ def check_pipeline(pipeline: str, as_of: str | None) -> tuple[dict[str, Any], st
         The facts for `--json`, and the text.
 
     Raises:
-        SpecError: the spec or an argument is wrong.
+        SpecError: the spec, an argument or the engine of the environment is wrong.
         ContractBroken: the data break the contract.
         HistoryTooShort: the history is too short for the windows.
     """
@@ -48,6 +49,7 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
 
     started = time.perf_counter()
     require_hardware(spec.training)
+    execution = Settings().execution  # raises if its package or its address is missing, as the night would
     moment, reading = spec.parse_as_of(as_of), spec.dataset
     expiry = ""
     if reading.contract:
@@ -88,11 +90,22 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         "models": [recipe.model.name for recipe in spec.recipes],
         "real_time": [describe_streaming(recipe.model, recipe.view) for recipe in spec.recipes],
         "ignored": [name for name in source_columns if name not in used],
-        "warnings": [*result.findings, *filter(None, (registry, expiry))],
+        "warnings": [*result.findings, *filter(None, (registry, _engine_warning(execution), expiry))],
         "notes": [*result.notes, *_level_change(spec)],
         **({"cost": estimate_costs(panel, index, spec.recipes, read_seconds)} if timed else {}),
         "outcome": "good",
     }
+
+
+def _engine_warning(execution: ExecutionSpec) -> str:
+    """Return that the cluster that trains networks does not answer, and what to do; empty if it does."""
+    fault = engine_fault(execution)
+    if not fault:
+        return ""
+    return (
+        f"{fault}: networks are trained on this machine. Start its scheduler and workers, correct "
+        "NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE=local."
+    )
 
 
 def _level_change(spec: PipelineSpec) -> list[str]:

@@ -9,6 +9,7 @@ from data_contracts.errors import SpecError, StoreDamaged
 from flows.pipeline.schedule import list_vintages
 from flows.pipeline.spec import PipelineSpec
 from flows.runs.manual_change import current_person
+from flows.runs.store_lease import hold_store
 from flows.settings import Settings
 from tasks.registry.manual_promotion import checked_reason
 from tasks.storage import files
@@ -23,8 +24,6 @@ from tasks.storage.layout import (
     vintage_name,
     vintage_uri,
 )
-from tasks.storage.lease import hold_lease
-from tasks.storage.process_identity import current_process
 from tasks.storage.retractions import Retraction, record_retraction, retraction_of
 from tasks.storage.snapshots import restore_latest_history
 from tasks.storage.store import Store
@@ -55,9 +54,7 @@ def retract_vintage(pipeline: str, vintage: str, reason: str) -> tuple[dict[str,
     """
     settings, why, now = Settings(), checked_reason(reason), datetime.now(UTC)
     spec, store = PipelineSpec.read(pipeline, settings.pipelines), settings.opened_store
-    owner = current_process(f"retract {spec.name}")
-    with hold_lease(store.root, spec.name, owner, settings.lease_settings) as lease:
-        store = store.with_lease(lease)
+    with hold_store("retract", spec.name, settings.lease_settings, store) as store:
         as_of = _find_vintage(spec, vintage, store)
         earlier = retraction_of(spec.name, as_of, store)
         retraction = earlier or Retraction(

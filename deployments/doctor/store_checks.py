@@ -1,5 +1,6 @@
 """Health checks of the store: old, missed, refused and degraded nights, leases, the champion and the registry."""
 
+import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 
@@ -7,6 +8,8 @@ from data_contracts.errors import StoreDamaged, redact
 from deployments.doctor.finding import CheckContext, Finding, FindingState
 from flows.pipeline.schedule import list_vintages, missing_nights, scheduled_times
 from flows.pipeline.spec import PipelineSpec
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.golden_replay import is_replayed
 from tasks.registry.alias_report import describe_moved_alias
 from tasks.registry.aliases import read_alias
 from tasks.registry.champion_repair import champion_fault
@@ -23,7 +26,8 @@ from tasks.storage.store import Store
 from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 
 REBUILD_STEP = "Build it again with its version numbers: nightcast fsck --repair; forecasts use the store and continue."
-MAX_LOOKBACK = timedelta(days=31)  # missed nights before it are not reported
+MAX_LOOKBACK = timedelta(days=31)  # of missed nights before it, those of a pause that reaches into it are counted
+MAX_COUNTED_NIGHTS = 1_000
 MAX_LISTED_NIGHTS = 7
 MAX_MESSAGE_CHARACTERS = 400
 NIGHT_DURATION = timedelta(hours=2)  # a night that was due more recently may still be running
@@ -100,7 +104,20 @@ def _check_missed_nights(spec: PipelineSpec, store: Store, context: CheckContext
     listed = names if len(names) <= MAX_LISTED_NIGHTS else [*names[: MAX_LISTED_NIGHTS - 1], "…", names[-1]]
     count = "1 night was" if len(missed) == 1 else f"{len(missed)} nights were"
     step = f"nightcast backfill {context.argument_for(spec)} --from {names[0][:10]} --to {names[-1][:10]}"
-    yield Finding(spec.name, "bad", f"{count} missed: {', '.join(listed)} ({zone.key})", step)
+    message = f"{count} missed: {', '.join(listed)} ({zone.key})"
+    if earlier := _nights_of_pause(spec, published, since):
+        more = f"{len(earlier):,}" if len(earlier) <= MAX_COUNTED_NIGHTS else f"more than {MAX_COUNTED_NIGHTS:,}"
+        first = f"{earlier[0].astimezone(zone):%Y-%m-%d}"
+        message += f", and {more} before them, from {first} on"
+        step += f"; to run those before them too, --from {first}"
+    yield Finding(spec.name, "bad", message, step)
+
+
+def _nights_of_pause(spec: PipelineSpec, published: list[datetime], since: datetime) -> list[datetime]:
+    """Return the nights that were due between the newest vintage before `since` and `since`."""
+    before = [moment for moment in published if moment < since]
+    nights = scheduled_times(spec, max(before), since) if before else iter(())
+    return [night for night in itertools.islice(nights, MAX_COUNTED_NIGHTS + 1) if night < since]
 
 
 def _check_manifests(spec: PipelineSpec, store: Store, context: CheckContext) -> Iterator[Finding]:
@@ -145,7 +162,7 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
     store, tracking = context.settings.opened_store, context.settings.tracking
     for spec in context.pipelines:
         champion = champion_at(spec.name, context.now, store)
-        if champion and (fault := champion_fault(champion, store)):
+        if champion and (fault := _champion_fault(champion, spec, store)):
             message = f"the weights of champion {champion.label} are missing or damaged: {fault}"
             yield Finding("registry", "bad", message, f"nightcast champion restore {context.argument_for(spec)}")
             continue
@@ -177,6 +194,12 @@ def check_registry(context: CheckContext) -> Iterator[Finding]:
                 message,
                 "The next night corrects it, or nightcast fsck --repair; forecasts use the store.",
             )
+
+
+def _champion_fault(champion: Candidate, spec: PipelineSpec, store: Store) -> str:
+    """Return why a champion cannot be used. A golden forecast that a night of this machine replayed is not repeated."""
+    replays = (run.replayed for run in reversed(read_all(store, spec.name)))
+    return champion_fault(champion, store, is_replayed(champion, replays))
 
 
 def _rerun_command(argument: str, night: datetime) -> str:

@@ -2,7 +2,8 @@
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-MAX_MESSAGES = 6
+MAX_MESSAGES = 8
+MAX_LISTED_PIPELINES = 8
 
 
 class StatusScreen:
@@ -79,3 +81,28 @@ class StatusScreen:
         messages = [Text(f"  {message}", style="dim") for message in self._messages]
         footer = Text(f"Logs: {self.home}/up-*.log · Ctrl-C stops everything", style="dim")
         return Group(Text("Nightcast", style="bold"), processes, Text(), nights, Text(), Text(hint), *messages, footer)
+
+
+def describe_deployments(names: Iterable[str], url: str) -> list[str]:
+    """Return what can be run in the Prefect UI, pipelines with the same flows in one sentence.
+
+    Args:
+        names: Deployments as <flow>/<pipeline>.
+        url: The address of the Prefect UI.
+
+    Returns:
+        One sentence for each set of flows.
+    """
+    flows = defaultdict[str, list[str]](list)
+    for name in sorted(names):
+        flow, _, pipeline = name.partition("/")
+        flows[pipeline].append(flow)
+    pipelines = defaultdict[str, list[str]](list)
+    for pipeline, served in flows.items():
+        pipelines[", ".join(served)].append(pipeline)
+    sentences = []
+    for served_flows, served_pipelines in pipelines.items():
+        more = len(served_pipelines) - MAX_LISTED_PIPELINES
+        listed = ", ".join(served_pipelines[:MAX_LISTED_PIPELINES]) + (f" and {more} more" if more > 0 else "")
+        sentences.append(f"run in the UI, {url}/deployments: {served_flows} of {listed}")
+    return sentences

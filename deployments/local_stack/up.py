@@ -15,7 +15,7 @@ import httpx
 from data_contracts.errors import NightcastError, redact
 from deployments.home_of_store import store_name
 from deployments.instance_lock import single_instance
-from deployments.local_stack.status_screen import StatusScreen
+from deployments.local_stack.status_screen import StatusScreen, describe_deployments
 from deployments.local_stack.supervisor import SupervisedProcess, owner_of_port, stop
 from deployments.private_home import api_key, close_home, key_path
 from deployments.process_environment import child_environment, variable
@@ -141,6 +141,8 @@ def _watch(stack: LocalStack, screen: StatusScreen, stopping: threading.Event, a
             was_ready = True
             seconds = time.monotonic() - stack.begun
             screen.add_message(f"ready after {seconds:.0f} s: serving {stack.status['served']} deployments")
+            for sentence in describe_deployments(stack.status["deployments"], stack.addresses["prefect"]):
+                screen.add_message(sentence)
             for name, reason in stack.status.get("broken", {}).items():
                 screen.add_message(f"not served: {name}: {reason.splitlines()[0]}")
             for name in stack.status.get("not_served", []):

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from data_contracts.errors import NightcastError, SpecError
+from deployments.maintenance.full_disk import hold_with_room
 from deployments.maintenance.gc_plan import MIN_AGE, CollectionPlan, plan_collection
-from deployments.maintenance.leases import hold_all
 from deployments.maintenance.prefect_database import count_old_runs, delete_old_runs, prunable_database
 from deployments.maintenance.store_index import StoreIndex, parse_moment
 from flows.settings import Settings
@@ -48,6 +48,7 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
         SpecError: `keep` is not a duration.
         RecordsUnreadable: It is not known what a record refers to; nothing was deleted.
         LeaseHeld: A run is writing; nothing was deleted.
+        StoreFull: The disk is full, and there is nothing to delete.
     """
     settings, age = Settings(), _parse_keep(keep)
     store, tracking = settings.opened_store, settings.readable_tracking
@@ -56,7 +57,7 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
     plan, expired = plan_collection(index, age, tracking), max(age, MIN_AGE)
     old_runs = count_old_runs(database, expired) if database else 0
     if apply and index.files:
-        with hold_all(index.pipelines, "gc", store, settings.lease_settings) as stores:
+        with hold_with_room(index.pipelines, plan, store, settings.lease_settings) as (stores, deleted):
             index = StoreIndex(store, exclusive=True)
             _require_readable(index)
             plan = plan_collection(index, age, tracking)
@@ -66,6 +67,7 @@ def collect_garbage(keep: str, apply: bool) -> tuple[dict[str, Any], str]:
                 delete_runs(tracking, pipeline, runs)  # type: ignore[arg-type]
             if plan.runs and tracking:
                 shrink_database(tracking)
+            plan = plan._replace(files=(*deleted, *plan.files))
     if apply and database and old_runs:
         delete_old_runs(database, expired)
     return _report(plan, keep, apply, old_runs)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from data_contracts.errors import LeaseHeld
+from flows.runs.store_lease import writable_lease
 from tasks.storage.lease import LeaseSettings, hold_lease
 from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
@@ -28,6 +29,7 @@ def hold_all(pipelines: Sequence[str], run: str, store: Store, settings: LeaseSe
 
     Raises:
         LeaseHeld: A run still held one of the leases when the waiting time was over.
+        StoreFull: The disk has no space left for a lease.
     """
     started = time.monotonic()
     deadline = started + settings.wait
@@ -39,9 +41,9 @@ def hold_all(pipelines: Sequence[str], run: str, store: Store, settings: LeaseSe
                     remaining = max(0.0, min(settings.seconds + MARGIN_S, deadline - time.monotonic()))
                     terms = settings.model_copy(update={"wait": remaining})
                     owner = current_process(f"{run} {pipeline}")
-                    stores[pipeline] = store.with_lease(
-                        leases.enter_context(hold_lease(store.root, pipeline, owner, terms))
-                    )
+                    with writable_lease(pipeline, store):
+                        lease = leases.enter_context(hold_lease(store.root, pipeline, owner, terms))
+                    stores[pipeline] = store.with_lease(lease)
                 kept = leases.pop_all()
             break
         except LeaseHeld as held:

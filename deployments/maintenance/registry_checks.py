@@ -9,6 +9,7 @@ from tasks.registry.aliases import moved_version, read_alias
 from tasks.registry.database import RegistryBusy, database_fault
 from tasks.registry.inspection import RegistryState, read_registry
 from tasks.registry.mlflow_registry import WEIGHTS_FILE, TrackingSettings
+from tasks.registry.reachability import advise, describe_call, registry_fault
 from tasks.registry.rebuild import decided_models, unrestorable_versions
 from tasks.storage.layout import MLFLOW_DIR
 
@@ -39,9 +40,8 @@ def check_registry(index: StoreIndex, tracking: TrackingSettings | None) -> Iter
         try:
             state = read_registry(tracking, pipeline)
         except Exception as error:  # noqa: BLE001 - whatever the registry answers
-            reason = (redact(str(error)).strip().splitlines() or [type(error).__name__])[0]
-            step = "Start the server of NIGHTCAST_MLFLOW_URI, or restore its database from a backup."
-            yield Damage(name, "bad", f"cannot be read: {reason}", FORECASTS_GO_ON, step, None, pipeline)
+            fault = registry_fault(tracking) or f"cannot be read: {describe_call(error)}"
+            yield Damage(name, "bad", fault, FORECASTS_GO_ON, f"{advise(fault)}.", None, pipeline)
             continue
         yield from _check_versions(name, pipeline, state, tracking, index)
         yield from _check_alias(name, pipeline, decision, state, tracking, index)

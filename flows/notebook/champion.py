@@ -15,6 +15,7 @@ from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import OutputSpec
 from tasks.modeling.serving import forecast_history
 from tasks.registry.champions import champion_at, list_former_champions
+from tasks.registry.id_columns import with_id_columns
 from tasks.results.manifest import read_factors, read_finished
 from tasks.storage.store import Store
 
@@ -46,7 +47,8 @@ class LoadedChampion:
                 y have the known covariates of the horizon. A pandas or Polars frame, or an Arrow table.
 
         Returns:
-            A frame of the same library: unique_id, ds (UTC), cutoff, step, y_hat and a column per quantile.
+            A frame of the same library with columns of the published table: unique_id and the columns that together
+            name a series, ds (UTC), cutoff, step, y_hat, a column per quantile, model_name and model_version.
 
         Raises:
             HistoryInvalid: A column, a value or a row of the history is missing or wrong.
@@ -55,7 +57,8 @@ class LoadedChampion:
         bounds = OutputSpec(quantiles=self.levels, minimum=published.minimum, maximum=published.maximum)
         frame = to_arrow(history).to_pandas  # called in the call, so that the frame is freed while it is forecast
         table = forecast_history(self._bundle, frame(), bounds, published.closed, None, self._factors)
-        return to_library(to_arrow(table), library_of(history))
+        table = table.assign(model_name=self.name, model_version=self.version)
+        return to_library(to_arrow(with_id_columns(table, published.id_columns)), library_of(history))
 
     def __repr__(self) -> str:
         """Return name, version and what the model forecasts."""
@@ -69,6 +72,7 @@ class PublishedSettings(Spec):
     minimum: float | None = None
     maximum: float | None = None
     closed: Any = "auto"
+    id_columns: tuple[str, ...] = ()
 
 
 def load_champion(pipeline: str, store: str | None = None, version: str | int | None = None) -> LoadedChampion:
@@ -105,9 +109,10 @@ def load_champion(pipeline: str, store: str | None = None, version: str | int | 
 def _published_settings(manifests: list[dict[str, Any]]) -> PublishedSettings:
     spec = manifests[0].get("spec") or {} if manifests else {}
     forecast, cleaning = spec.get("forecast") or {}, spec.get("cleaning") or {}
-    closed = cleaning.get("closed", "auto")
+    closed, ids = cleaning.get("closed", "auto"), (spec.get("columns") or {}).get("unique_id")
     return PublishedSettings(
         minimum=forecast.get("minimum"),
         maximum=forecast.get("maximum"),
         closed=tuple(closed) if isinstance(closed, list) else closed,
+        id_columns=tuple(ids) if isinstance(ids, list) and len(ids) > 1 else (),
     )

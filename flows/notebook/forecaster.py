@@ -34,6 +34,16 @@ class NotFitted(NightcastError):
     """`predict` was called before `fit`."""
 
 
+class FrameInvalid(ContractBroken):
+    """A frame that `fit` was given cannot be used. `findings` name columns, series, rows and cells."""
+
+    summary = "cannot be used:"
+
+    def __init__(self, findings: Sequence[str]) -> None:
+        super().__init__("the frame", [finding.replace("the source", "the frame") for finding in findings])
+        self.args = (f"{self}\nCorrect these columns or cells, or leave the cells empty, then call fit again.",)
+
+
 class Forecaster:
     """Trains the models of a pipeline on a frame, and forecasts with the best of them and of the baselines.
 
@@ -112,14 +122,15 @@ class Forecaster:
             This forecaster.
 
         Raises:
-            ContractBroken: The frame has no usable rows; the message names columns and rows.
+            FrameInvalid: A column or a cell of the frame is wrong, as in a night without a contract: the message names
+                column, series, time, row and value of the first cells.
             HistoryTooShort: The history does not hold one window of each part.
         """
         self._library, table = library_of(frame), to_arrow(frame)
         result = self._examine(table)
         clean, cutoff = result.clean, result.cutoff
         if clean is None or cutoff is None:
-            raise ContractBroken("the frame", result.stopping)
+            raise FrameInvalid(result.stopping)
         self.findings = (*result.findings, *result.notes)
         spec, setup = self.spec, self.spec.forecast_setup
         with tempfile.TemporaryDirectory(prefix="nightcast-") as folder:
@@ -170,7 +181,10 @@ class Forecaster:
 
     def _examine(self, table: pa.Table) -> ValidationResult:
         reading = self.spec.dataset
-        raw = to_canonical_columns(reading_columns(table, reading), reading).to_pandas()
+        try:
+            raw = to_canonical_columns(reading_columns(table, reading), reading).to_pandas()
+        except ContractBroken as error:  # it names the file of the pipeline, and here no file is read
+            raise FrameInvalid(error.findings) from error
         return examine(raw, reading, _end_of_data(raw, reading))
 
 

@@ -32,7 +32,7 @@ class ScheduleSpec(SettingsSpec):
     @field_validator("as_of", mode="before")
     @classmethod
     def _date_to_text(cls, as_of: object) -> object:
-        return as_of.isoformat() if isinstance(as_of, date) else as_of  # YAML reads 2013-11-30 as a date
+        return as_of.isoformat() if isinstance(as_of, date) else as_of  # of a caller in Python; YAML is read as text
 
     @field_validator("cron")
     @classmethod

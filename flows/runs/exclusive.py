@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterator
 
 from flows.runs.run_order import mark_crashed, wait_for_earlier_runs
+from flows.runs.store_lease import writable_lease
 from tasks.storage.lease import SYSTEM_TIME, LeaseSettings, free_moments, hold_lease
 from tasks.storage.process_identity import ProcessIdentity
 from tasks.storage.store import Store
@@ -34,7 +35,9 @@ def leased(pipeline: str, owner: ProcessIdentity, settings: LeaseSettings, store
     Yields:
         The store whose writes the lease fences, and the number of the lease.
     """
-    with hold_lease(store.root, pipeline, owner, settings) as lease:
+    with contextlib.ExitStack() as held:
+        with writable_lease(pipeline, store):
+            lease = held.enter_context(hold_lease(store.root, pipeline, owner, settings))
         if lease.before:
             previous = lease.before.owner
             log.warning("lease taken over from %s, which is gone", previous.description)

@@ -7,10 +7,45 @@ from pathlib import Path
 from typing import Any
 
 from data_contracts.errors import NightcastError, RunInterrupted, redact
+from tasks.engine.failure import StepFailure
 from tasks.engine.run_log import Entry
+from tasks.results.run import RunResults
+from tasks.results.steps import ReportResult
 from tasks.storage.store import Store
 
 REQUIRED_STEPS = ("ingest", "validate", "cut_windows", "forecast")
+
+
+class ResultsNotStored(NightcastError):
+    """Steps that a night can do without failed because the store could not be used; what was published stays."""
+
+    advice = "Follow the reason below, then run the same night again: finished steps are taken from the cache."
+
+    def __init__(self, failures: Sequence[StepFailure], published: str | None) -> None:
+        if published:
+            self.headline = "The forecasts are published, but the store could not take all results of the night."
+            state = f"the forecasts are published ({published})"
+        else:
+            self.headline = "The store could not take all results of this run."
+            state = "this run publishes no forecast"
+        steps = ", ".join(failure.step for failure in failures)
+        super().__init__(f"{state}, but the store could not take the results of {steps}: {failures[0].reason}")
+
+
+def require_stored(results: RunResults, reported: ReportResult | StepFailure) -> None:
+    """Raise ResultsNotStored if a step failed for want of a store that can be used; the manifest is not written then.
+
+    Args:
+        results: The results of the run, as they are published.
+        reported: The result of the page.
+
+    Raises:
+        ResultsNotStored: The store was full, or refused a write or a read.
+    """
+    steps = (*results.failures, reported)
+    failures = [failure for failure in steps if isinstance(failure, StepFailure) and failure.is_of_store]
+    if failures:
+        raise ResultsNotStored(failures, results.forecasted.published.uri if results.forecasted else None)
 
 
 def describe_failure(error: Exception, entries: Sequence[Entry]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 A clock or `--as-of` in the future once froze `latest/` and the aliases: every later night was older than that one.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 
 from data_contracts.errors import NightcastError, SpecError
 from tasks.registration import TORN_DECISION
@@ -15,15 +15,26 @@ from tasks.storage.vintages import MAX_AHEAD, nights_ahead
 MAX_NAMED_NIGHTS = 3
 
 
-def refuse_future(as_of: datetime, now: datetime, max_hours: float) -> None:
-    """Raise SpecError if a night is farther in the future than the tolerance, in hours."""
+def refuse_future(as_of: datetime, now: datetime, max_hours: float, zone: tzinfo = UTC) -> None:
+    """Raise SpecError if a night lies ahead of the clock: nothing can be known up to it yet.
+
+    Args:
+        as_of: The as-of of the night.
+        now: The time of the clock.
+        max_hours: How far ahead an as-of may be, in hours, because clocks differ.
+        zone: The zone of the schedule, in which a date is its midnight.
+
+    Raises:
+        SpecError: The as-of is farther ahead.
+    """
     if as_of - now <= timedelta(hours=max_hours):
         return
+    local = "" if zone == UTC else f" ({as_of.astimezone(zone):%Y-%m-%d %H:%M} in {zone})"
     raise SpecError(
-        f"--as-of {as_of:%Y-%m-%d %H:%M} UTC is in the future: the clock of this machine says "
+        f"--as-of {as_of:%Y-%m-%d %H:%M} UTC{local} is in the future: the clock of this machine says "
         f"{now:%Y-%m-%d %H:%M} UTC, and at most {max_hours:g} h ahead are accepted (NIGHTCAST_MAX_FUTURE_HOURS). "
-        "Choose an earlier as-of, or correct the clock. With --force the night runs, but latest/ and the alias do "
-        "not follow it."
+        "Choose an earlier as-of, leave it out to run the night of now, or correct the clock. With --force the night "
+        f"runs; if it is more than {MAX_AHEAD / timedelta(hours=1):g} h ahead, latest/ and the alias do not follow it."
     )
 
 

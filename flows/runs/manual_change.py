@@ -7,9 +7,10 @@ import socket
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
-from data_contracts.errors import LeaseLost, NightcastError, redact
+from data_contracts.errors import LeaseLost, NightcastError
 from flows.pipeline.requested import read_requested
 from flows.pipeline.spec import PipelineSpec
+from flows.runs.store_lease import hold_store
 from flows.settings import Settings
 from tasks.modeling.candidate import Candidate
 from tasks.registry.aliases import follow_decision
@@ -23,9 +24,8 @@ from tasks.registry.manual_promotion import (
     mark_version,
 )
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
-from tasks.storage.lease import hold_lease
+from tasks.registry.reachability import explain, translate_registry_errors
 from tasks.storage.object_stores import StoreUnreachable
-from tasks.storage.process_identity import current_process
 from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
@@ -66,6 +66,7 @@ def change_champion(request: ChangeRequest) -> tuple[dict[str, Any], str]:
         PromotionRefused: The version may not become champion.
         ChampionChanged: The champion changed since it was read, or is not `if_current`.
         LeaseHeld: Another run writes to the pipeline.
+        RegistryUnreachable: The registry, which has the version, does not answer.
     """
     settings = Settings()
     spec, store = read_requested(request.pipeline, settings.pipelines), settings.opened_store
@@ -77,14 +78,14 @@ def change_champion(request: ChangeRequest) -> tuple[dict[str, Any], str]:
         reason=request.reason,
     )  # fmt: skip
     checked_reason(request.reason)
-    owner = current_process(f"{request.action} {spec.name}")
-    with hold_lease(store.root, spec.name, owner, settings.lease_settings) as lease:
-        store, now = store.with_lease(lease), datetime.now(UTC)
+    with hold_store(request.action, spec.name, settings.lease_settings, store) as store:
+        now = datetime.now(UTC)
         notices = adopt_alias(spec, tracking, store)
         current = champion_at(spec.name, now, store)
         if _label(current) != _label(seen):
             raise ChampionChanged(spec.name, _label(seen), _label(current))
-        decision = decide_by_hand(change, spec.forecast_setup, tracking, store, now)
+        with translate_registry_errors(tracking, by_hand=True):
+            decision = decide_by_hand(change, spec.forecast_setup, tracking, store, now)
         notices += _follow(decision, tracking, store, now) if decision else ()
     return _describe(spec.name, _argument(request.pipeline), decision, current, notices)
 
@@ -111,7 +112,8 @@ def adopt_alias(spec: PipelineSpec, tracking: TrackingSettings | None, store: St
     except (LeaseLost, StoreUnreachable):
         raise
     except Exception as error:  # noqa: BLE001 - whatever SQLite, MLflow or the network raises
-        log.warning("the alias champion of %s was not compared with the decisions: %s", spec.name, redact(str(error)))
+        reason = explain(tracking, error)
+        log.warning("the alias champion of %s was not compared with the decisions: %s", spec.name, reason)
         return ()
 
 
@@ -153,9 +155,7 @@ def _follow(
     except (LeaseLost, StoreUnreachable):
         raise
     except Exception as error:  # noqa: BLE001 - whatever MLflow or the network raises
-        fault = (
-            f"the registry did not answer ({redact(str(error)).splitlines()[0][:200]}); the next night sets its alias"
-        )
+        fault = f"{explain(tracking, error)} The next night sets its alias."
     return (fault,) if fault else ()
 
 

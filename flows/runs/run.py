@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from prefect.runtime import flow_run
 
@@ -15,7 +14,14 @@ from flows.pipeline.spec import PipelineSpec
 from flows.runs.console import outlive_console
 from flows.runs.events import FINISHED, build_events, emit_events
 from flows.runs.exclusive import leased, wait_for_others
-from flows.runs.failure_record import describe_failure, describe_second, first_missing_step, locate, rerun_command
+from flows.runs.failure_record import (
+    describe_failure,
+    describe_second,
+    first_missing_step,
+    locate,
+    require_stored,
+    rerun_command,
+)
 from flows.runs.future import refuse_future, refuse_retracted, store_notices
 from flows.runs.interruption import recorded_by
 from flows.runs.manual_change import adopt_alias
@@ -25,12 +31,12 @@ from flows.runs.prefect_artifacts import publish_artifacts, publish_failure
 from flows.runs.publication import publish_for_readers
 from flows.runs.request import RunRequest
 from flows.runs.run_order import STUDIES
+from flows.runs.run_record import RunFacts, build_record
 from flows.settings import Settings
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champion_repair import ChampionGuard
-from tasks.report.assemble import versions
 from tasks.report.failure_page import render_failure_page
 from tasks.results.run import RunResults
 from tasks.results.steps import ReportResult, RunContext
@@ -40,11 +46,6 @@ from tasks.storage.layout import dry_run_dir, manifest_uri, vintage_name
 from tasks.storage.object_stores import StoreUnreachable
 from tasks.storage.process_identity import ProcessIdentity, current_process
 from tasks.storage.store import Store
-
-PAGE_ONLY_FIELDS: Any = {  # left out of the manifest: large, and shown on the page
-    "trained": {"__all__": {"memory": {"forecast", "recurrence", "recall", "gates"}}},
-    "pictured": {"references"},
-}
 
 
 class Run:
@@ -56,7 +57,7 @@ class Run:
         self.argument, self.spec = request.argument, request.read_spec(settings)
         self.as_of = request.parse_as_of(self.spec, flow_run.scheduled_start_time)
         if not (request.force or self.dry_run or flow in STUDIES):
-            refuse_future(self.as_of, self.started, settings.max_future_hours)
+            refuse_future(self.as_of, self.started, settings.max_future_hours, self.spec.schedule.zone)
             refuse_retracted(self.spec.name, self.argument, flow, self.as_of, settings.opened_store)
         overlay = dry_run_dir(self.spec.name, self.as_of)
         self.store: Store = settings.opened_store.overlay(overlay) if self.dry_run else settings.opened_store
@@ -125,11 +126,12 @@ class Run:
         require_hardware(self.spec.training)
 
     def close(self, results: RunResults, reported: ReportResult | StepFailure) -> Outcome:
-        """Write the manifest, unless the run has one, and return how the run ended."""
+        """Write the manifest, unless the run has one, and return how the run ended. Raises ResultsNotStored."""
         if results.forecasted:  # a cached night also restores latest/ if it was deleted
             publish_for_readers(results, self.store)
         contract_history.record_contract(self.spec.compiled_contract, self.spec.name, self.as_of, self.store)
         snapshots.record_snapshot(self._snapshot(results), self.spec.name, self.store)
+        require_stored(results, reported)  # before the manifest: the same night, run again, writes it whole
         uri = manifest_uri(self.spec.name, results.night.run_id)
         page = reported if isinstance(reported, ReportResult) else None
         outcome = Outcome(
@@ -151,7 +153,8 @@ class Run:
             without_forecast=results.without_forecast,
         )
         events = build_events(self.flow, results, self.spec.alerts, self.store)
-        record = self._manifest(results, reported, outcome) | {"events": sorted(events)}
+        facts = RunFacts(self.spec, self.started, self.token, self.entries, self.guard)
+        record = build_record(facts, results, reported, outcome) | {"events": sorted(events)}
         is_new = self.store.write_json(uri, record, only_if_absent=True)
         if not self.dry_run:
             repeated = {name: payload for name, payload in events.items() if name == FINISHED}
@@ -183,23 +186,6 @@ class Run:
             error.add_note(f"The page of this night: {locate(page.uri, self.store)}")
         except Exception as second:  # noqa: BLE001 - the first error matters more than the record of it
             error.add_note(f"(The page of this night could not be written: {describe_second(error, second)})")
-
-    def _manifest(self, results: RunResults, reported: ReportResult | StepFailure, outcome: Outcome) -> dict[str, Any]:
-        spec = self.spec.model_dump(mode="json")
-        return {
-            **outcome.model_dump(mode="json", exclude={"cached", "dry_run"}),
-            "outcome": "degraded" if results.forecasted and results.forecasted.is_degraded else "done",
-            "token": self.token,
-            "started": self.started.isoformat(),
-            "finished": datetime.now(UTC).isoformat(),
-            "cutoff": results.validated.cutoff.isoformat(),
-            "spec": spec,
-            "story": results.model_dump(mode="json", exclude=PAGE_ONLY_FIELDS),
-            "leaderboard": list(reported.leaderboard) if isinstance(reported, ReportResult) else [],
-            "failures": [failure.model_dump() for failure in results.failures],
-            "steps": [entry.model_dump() for entry in self.entries],
-            "versions": dict(versions()),
-        }
 
 
 @contextlib.contextmanager

@@ -38,13 +38,17 @@ def composition_p_value(newest: np.ndarray, reference: np.ndarray) -> float:
     return float(special.chdtrc(degrees, ((counts - expected) ** 2 / expected).sum()))
 
 
-def compare_compositions(codes: np.ndarray, observed: np.ndarray, windows: DriftWindows) -> list[ColumnDrift]:
+def compare_compositions(
+    codes: np.ndarray, observed: np.ndarray, windows: DriftWindows, known_until: int = 0
+) -> list[ColumnDrift]:
     """Compare the categories of the series that report, as of the newest steps and as of earlier nights.
 
     Args:
         codes: Category of each series, (S,), from 0.
         observed: Whether a series has a value, (S, T).
         windows: Lengths of the parts.
+        known_until: Step up to which the champion was trained. A category that had vanished a season before is not
+            missed any more: the reference begins there, and has at least the length of the newest part.
 
     Returns:
         The comparisons of up to NIGHTS nights, the newest first. Their `series` are the categories, (C,): each against
@@ -56,7 +60,8 @@ def compare_compositions(codes: np.ndarray, observed: np.ndarray, windows: Drift
         first = end - windows.current
         if first < 1:
             break
-        parts = observed[:, first:end], observed[:, max(first - windows.reference, 0) : first]
+        known_from = min(known_until, first) - windows.current
+        parts = observed[:, first:end], observed[:, max(first - windows.reference, known_from, 0) : first]
         newest, reference = (np.bincount(codes[part.any(axis=1)], minlength=categories) for part in parts)
         alone = [
             composition_p_value(*(np.array([part[code], part.sum() - part[code]]) for part in (newest, reference)))

@@ -14,7 +14,7 @@ import socket
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, Protocol
 
-from data_contracts.errors import NightcastError, SpecError
+from data_contracts.errors import NightcastError, SpecError, redact
 from data_contracts.spec import Spec
 from tasks.engine.code_digest import code_digest
 from tasks.engine.step_process import ProcessEnded, StepProcess, follow_answers
@@ -137,15 +137,31 @@ def open_executor(spec: ExecutionSpec) -> Iterator[Executor | None]:
         return
     with contextlib.ExitStack() as connection:
         try:
-            executor = connection.enter_context((_dask if spec.engine == "dask" else _ray)(spec.address or ""))
+            executor = connection.enter_context(_connect(spec))
         except Exception as error:  # noqa: BLE001 - each engine has errors of its own, and the night goes on here
-            reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            log.warning(
-                "! the %s cluster at %s does not answer (%s); networks are trained on this machine",
-                spec.engine, spec.address, reason,
-            )  # fmt: skip
+            log.warning("! %s; networks are trained on this machine", _describe_silence(spec, error))
             executor = None
         yield executor
+
+
+def engine_fault(spec: ExecutionSpec) -> str:
+    """Return that the cluster does not answer, as a clause; empty if it does, or without a cluster."""
+    if spec.engine == "local":
+        return ""
+    try:
+        with _connect(spec):
+            return ""
+    except Exception as error:  # noqa: BLE001 - each engine has errors of its own
+        return _describe_silence(spec, error)
+
+
+def _connect(spec: ExecutionSpec) -> contextlib.AbstractContextManager[Executor]:
+    return (_dask if spec.engine == "dask" else _ray)(spec.address or "")
+
+
+def _describe_silence(spec: ExecutionSpec, error: Exception) -> str:
+    reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+    return redact(f"the {spec.engine} cluster at {spec.address} does not answer ({reason})")
 
 
 @contextlib.contextmanager

@@ -9,10 +9,14 @@ MEMORY_SENTENCES = ("can't allocate memory", "unable to allocate", "cannot alloc
 
 
 class StepFailure(Spec):
-    """A step that failed without stopping the night. The page reports it, and the other steps run."""
+    """A step that failed without stopping the night. The page reports it, and the other steps run.
+
+    `is_of_store` says that the store could not be used: the same run can be completed once it can.
+    """
 
     step: str
     reason: str
+    is_of_store: bool = False
 
 
 class OutOfMemory(NightcastError):

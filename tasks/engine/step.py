@@ -28,7 +28,7 @@ from tasks.engine.retry import is_lost_connection, retry
 from tasks.engine.step_process import ProcessEnded, StepProcess
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
-from tasks.storage.store import Store
+from tasks.storage.store import Store, StoreUnusable
 
 if TYPE_CHECKING:  # takes seconds, and settings of steps are read without it
     from prefect import Task
@@ -114,7 +114,7 @@ class Step(Generic[P, R]):
         except Exception as error:  # noqa: BLE001 - no error of a drift or page library may stop the forecast
             run_log.log_step(self.name, "failed", 0.0, redact(str(error)))
             reason = str(error) if isinstance(error, NightcastError) else f"{type(error).__name__}: {error}"
-            return StepFailure(step=self.name, reason=redact(reason))
+            return StepFailure(step=self.name, reason=redact(reason), is_of_store=isinstance(error, StoreUnusable))
 
     @contextlib.contextmanager
     def submitted(

@@ -51,7 +51,8 @@ def to_arrow(frame: Any) -> pa.Table:
         frame: A pandas or Polars frame, or an Arrow table.
 
     Returns:
-        The same columns and rows.
+        The same columns and rows. A column of pandas that mixes kinds of values is text, so that whoever reads it can
+        name the cell that is wrong.
 
     Raises:
         SpecError: The object is not a table.
@@ -59,11 +60,28 @@ def to_arrow(frame: Any) -> pa.Table:
     if isinstance(frame, pa.Table):
         return frame
     if isinstance(frame, pd.DataFrame):
-        return pa.Table.from_pandas(frame, preserve_index=False)
+        return _from_pandas(frame)
     if hasattr(frame, "__arrow_c_stream__"):  # Polars, DuckDB and others
         return pa.table(frame)
     kind = type(frame).__name__
     raise SpecError(f"a table is needed, and this is a {kind}. Give a pandas or Polars frame, or a pyarrow Table.")
+
+
+def _from_pandas(frame: pd.DataFrame) -> pa.Table:
+    try:
+        return pa.Table.from_pandas(frame, preserve_index=False)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        mixed = [name for name in frame.columns if not _has_arrow_type(frame[name])]
+        as_text = {name: frame[name].map(str, na_action="ignore") for name in mixed}
+        return pa.Table.from_pandas(frame.assign(**as_text), preserve_index=False)
+
+
+def _has_arrow_type(column: pd.Series) -> bool:
+    try:
+        pa.Array.from_pandas(column)
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return False
+    return True
 
 
 def to_bytes(table: pa.Table, file_format: str) -> bytes:

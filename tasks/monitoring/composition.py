@@ -12,7 +12,12 @@ TEST = "chi-square of the series"
 
 
 def compare_static_columns(
-    sampled: PanelTable, columns: tuple[str, ...], observed: np.ndarray, windows: DriftWindows, level: float
+    sampled: PanelTable,
+    columns: tuple[str, ...],
+    observed: np.ndarray,
+    windows: DriftWindows,
+    level: float,
+    known_until: int = 0,
 ) -> list[pd.DataFrame]:
     """Compare the values of static columns over the series that report.
 
@@ -22,6 +27,7 @@ def compare_static_columns(
         observed: Whether a series has a value of the target, (series, steps), the series sorted by name.
         windows: Lengths of the parts.
         level: Level of the test.
+        known_until: Step up to which the champion was trained.
 
     Returns:
         A row of the drift table for each column; `series` names the value whose share changed most.
@@ -30,7 +36,7 @@ def compare_static_columns(
     for column in columns:
         values = sampled.texts[column].fillna("")
         codes, names = pd.factorize(values, sort=True)
-        nights = [{column: night} for night in compare_compositions(codes, observed, windows)]
+        nights = [{column: night} for night in compare_compositions(codes, observed, windows, known_until)]
         if nights:
             rows.append(drift_table(nights, list(map(str, names)), level).assign(test=TEST))
     return rows

@@ -13,6 +13,7 @@ from data_contracts.errors import NightcastError, redact
 from data_contracts.spec import Spec
 from tasks.engine.cached_only import computes_nothing
 from tasks.modeling.candidate import Candidate, load_bundle, read_bundle
+from tasks.modeling.golden_replay import current_conditions
 from tasks.registry.mlflow_registry import WEIGHTS_FILE, ModelRegistry, TrackingSettings
 from tasks.storage.layout import MLFLOW_DIR
 from tasks.storage.store import Store
@@ -36,13 +37,22 @@ class ChampionCheck(Spec):
         return bool(self.fault and not self.restored_from)
 
 
-def champion_fault(champion: Candidate, store: Store) -> str:
+def champion_fault(champion: Candidate, store: Store, is_replayed: bool = False) -> str:
     """Return why the bundle of a champion cannot be used; empty if it is intact.
 
     Its golden forecast is replayed, which loads torch, except in a run that computes no forecast.
+
+    Args:
+        champion: The champion on record.
+        store: The store of its bundle.
+        is_replayed: A run is on record that replayed the golden forecast of the same bytes under the conditions of
+            this process: the digest of the bytes is then enough.
+
+    Returns:
+        The reason in one clause.
     """
     try:
-        (read_bundle if computes_nothing() else load_bundle)(champion, store)
+        (read_bundle if is_replayed or computes_nothing() else load_bundle)(champion, store)
     except (NightcastError, ValidationError) as error:
         return str(error).partition(". ")[0]
     return ""
@@ -80,9 +90,16 @@ class ChampionGuard:
         self, champion: Candidate | None, argument: str, pipeline: str, tracking: TrackingSettings | None, store: Store
     ) -> None:
         self.champion, self.argument, self.store = champion, argument, store
+        self.conditions = current_conditions()  # before an upgrade that happens while the run goes on
+        self.is_cached = computes_nothing()
         self.check = check_champion(champion, pipeline, tracking, store) if champion else ChampionCheck()
         for notice in self.notices:
             log.warning("! %s", notice)
+
+    @property
+    def replayed(self) -> str:
+        """Digest of the champion if its golden forecast was replayed when the run began; empty if it was not."""
+        return self.champion.bundle.digest if self.champion and not self.check.is_lost and not self.is_cached else ""
 
     @property
     def fault(self) -> str:

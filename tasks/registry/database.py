@@ -46,13 +46,41 @@ def ensure_database(path: Path) -> None:
 
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{uuid.uuid4().hex}.part"
-    client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
-    client.search_experiments(max_results=1)
-    client.search_registered_models(max_results=1)
-    client._tracking_client.store.engine.dispose()
+    with _written_at_the_end(temporary):
+        client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+        client._tracking_client.store.engine.dispose()
+    with temporary.open("rb") as file:
+        os.fsync(file.fileno())
     with contextlib.suppress(FileExistsError):
         os.link(temporary, path)
     temporary.unlink()
+
+
+@contextlib.contextmanager
+def _written_at_the_end(path: Path) -> Iterator[None]:
+    """Let SQLite not wait for the disk inside the block: a database that is not used yet may be torn by a crash.
+
+    MLflow creates its tables in hundreds of transactions; waiting for each takes seconds on a slow disk.
+    """
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def relax(connection: object, _record: object) -> None:
+        if isinstance(connection, sqlite3.Connection) and _file_of(connection) == path.resolve():
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute("PRAGMA journal_mode = MEMORY")
+
+    event.listen(Engine, "connect", relax)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "connect", relax)
+
+
+def _file_of(connection: sqlite3.Connection) -> Path:
+    return Path(connection.execute("PRAGMA database_list").fetchone()[2])
 
 
 def close_connections(uri: str) -> None:

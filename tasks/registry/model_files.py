@@ -21,6 +21,7 @@ from models.bundle import Bundle, RecurrentSettings
 from models.data.closed_times import ClosedSetting
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.scores import quantile_name
+from tasks.registry.id_columns import with_id_columns
 
 MODEL_FILE, CODE_FILE = "MLmodel", "nightcast_model.py"
 MAX_EXAMPLE_STEPS = 48  # of history
@@ -43,18 +44,20 @@ mlflow.models.set_model(ServedModel())
 
 
 class ServingSettings(Spec):
-    """What a forecast needs besides the bundle: its limits, and the times at which no value exists."""
+    """What a forecast needs besides the bundle: limits, the times at which no value exists, names of series."""
 
     minimum: float | None = None
     maximum: float | None = None
     closed: ClosedSetting = "auto"
+    id_columns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, setup: ForecastSetup | None) -> "ServingSettings":
         """Return the settings of a pipeline; without limits if it is unknown."""
         if setup is None:
             return cls()
-        return cls(minimum=setup.bounds.minimum, maximum=setup.bounds.maximum, closed=setup.closed)
+        bounds = setup.bounds
+        return cls(minimum=bounds.minimum, maximum=bounds.maximum, closed=setup.closed, id_columns=setup.id_columns)
 
 
 def build_model_files(bundle: Bundle, digest: str, settings: ServingSettings) -> dict[str, bytes]:
@@ -118,6 +121,7 @@ def build_example(bundle: Bundle) -> pd.DataFrame:
 
 def _describe(bundle: Bundle, digest: str, settings: ServingSettings) -> dict[str, Any]:
     """Return the content of MLmodel."""
+    inputs, outputs = json.dumps(_inputs(bundle)), json.dumps(_outputs(bundle, settings))
     flavor = {
         "loader_module": "mlflow.pyfunc.loaders.code_model",
         "model_code_path": CODE_FILE,
@@ -138,7 +142,7 @@ def _describe(bundle: Bundle, digest: str, settings: ServingSettings) -> dict[st
             "serving_input_path": "serving_input_example.json",
             "type": "dataframe",
         },
-        "signature": {"inputs": json.dumps(_inputs(bundle)), "outputs": json.dumps(_outputs(bundle)), "params": None},
+        "signature": {"inputs": inputs, "outputs": outputs, "params": None},
     }
 
 
@@ -150,10 +154,12 @@ def _inputs(bundle: Bundle) -> list[dict[str, Any]]:
     return [{"type": "any", "name": name, "required": True} for name in names]
 
 
-def _outputs(bundle: Bundle) -> list[dict[str, Any]]:
+def _outputs(bundle: Bundle, settings: ServingSettings) -> list[dict[str, Any]]:
+    """Return the columns of a forecast, as `ServedModel.predict` returns them."""
     types = {"unique_id": "string", "ds": "datetime", "cutoff": "datetime", "step": "integer", "y_hat": "double"}
     types |= {quantile_name(level): "double" for level in bundle.levels}
-    return [{"type": kind, "name": name, "required": True} for name, kind in types.items()]
+    names = with_id_columns(pd.DataFrame(columns=list(types)), settings.id_columns).columns
+    return [{"type": types.get(name, "string"), "name": name, "required": name in types} for name in names]
 
 
 def installed_release(package: str) -> str:

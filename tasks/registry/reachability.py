@@ -15,9 +15,12 @@ R = TypeVar("R")
 
 TIMEOUT_S = 5.0
 PROBE = "/api/2.0/mlflow/experiments/search"  # unlike /health, it wants the password
-LIBRARIES = ("mlflow", "requests", "urllib3", "sqlalchemy", "http", "socket")
+LIBRARIES = ("mlflow", "requests", "urllib3", "sqlalchemy", "sqlite3", "http", "socket")
 REFUSALS = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 ADVICE = "Start it, or correct NIGHTCAST_MLFLOW_URI"
+INSTALL = "Install it, or set an address whose driver is installed (nightcast[postgresql] has postgresql+psycopg://)"
+UNKNOWN_DATABASE = "names a kind of database that is not known"
+MAX_REASON_CHARACTERS = 200
 CREDENTIALS = "Set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 
 
@@ -26,11 +29,12 @@ class RegistryUnreachable(NightcastError):
 
     headline = "The registry cannot be used."
 
-    def __init__(self, tracking: TrackingSettings, fault: str) -> None:
-        super().__init__(
-            f"the registry at {redact(tracking.uri)} {fault}. No model was registered or promoted; forecasts use the "
-            f"models of the store. {advise(fault)}: the next night registers its models"
-        )
+    def __init__(self, tracking: TrackingSettings, fault: str, by_hand: bool = False) -> None:
+        effect = "No model was registered or promoted; forecasts use the models of the store"
+        afterwards = ": the next night registers its models"
+        if by_hand:
+            effect, afterwards = "Nothing was changed", ", then run the same command again."
+        super().__init__(f"the registry at {redact(tracking.uri)} {fault}. {effect}. {advise(fault)}{afterwards}")
 
 
 def registry_fault(tracking: TrackingSettings | None) -> str:
@@ -57,7 +61,33 @@ def describe_fault(tracking: TrackingSettings | None) -> str:
 
 def advise(fault: str) -> str:
     """Return what to do about a fault of the registry."""
-    return CREDENTIALS if "refuses" in fault else "Run nightcast fsck --repair" if "damaged" in fault else ADVICE
+    remedies = {
+        "refuses": CREDENTIALS,
+        "damaged": "Run nightcast fsck --repair",
+        "not installed": INSTALL,
+        UNKNOWN_DATABASE: "Correct NIGHTCAST_MLFLOW_URI",
+    }
+    return next((remedy for word, remedy in remedies.items() if word in fault), ADVICE)
+
+
+def explain(tracking: TrackingSettings, error: Exception) -> str:
+    """Return what an error of the registry, of its driver or its connection means, without secrets.
+
+    Args:
+        tracking: Where the registry is.
+        error: What SQLite, MLflow or the network has raised.
+
+    Returns:
+        The address with the fault, and what to do.
+    """
+    fault = registry_fault(tracking) or f"refused a call ({describe_call(error)})"
+    return f"the registry at {redact(tracking.uri)} {fault}. {advise(fault)}."
+
+
+def describe_call(error: Exception) -> str:
+    """Return the first line of an error of MLflow, of a driver or of the network, without secrets."""
+    first = redact((str(error).strip().splitlines() or ["no reason was given"])[0])
+    return f"{type(error).__name__}: {first[:MAX_REASON_CHARACTERS]}"
 
 
 def _fault_of_server(uri: str) -> str:
@@ -78,30 +108,45 @@ def _fault_of_server(uri: str) -> str:
 
 def _fault_of_database(uri: str) -> str:
     from sqlalchemy import create_engine
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import NoSuchModuleError, SQLAlchemyError
     from sqlalchemy.pool import NullPool
 
     try:
         with create_engine(uri, poolclass=NullPool).connect():
             return ""
-    except (SQLAlchemyError, ImportError) as error:
+    except ImportError as missing:
+        return f"needs the Python package {missing.name!r}, which is not installed"
+    except NoSuchModuleError:
+        return f"{UNKNOWN_DATABASE}, {uri.partition(':')[0]!r}"
+    except SQLAlchemyError as error:
         reason = redact((str(getattr(error, "orig", None) or error).strip().splitlines() or [""])[0])
         word = "refuses this user" if "authentication" in reason or "denied" in reason else "does not answer"
         return f"{word} ({reason})"
 
 
 @contextlib.contextmanager
-def translate_registry_errors(tracking: TrackingSettings | None) -> Iterator[None]:
-    """Raise RegistryUnreachable for an error of MLflow or of its connection inside the block."""
+def translate_registry_errors(tracking: TrackingSettings | None, by_hand: bool = False) -> Iterator[None]:
+    """Raise RegistryUnreachable for an error of MLflow, of its driver or its connection inside the block.
+
+    Args:
+        tracking: Where the registry is; None if it is not asked.
+        by_hand: A person has asked for a change, which is not made then.
+
+    Yields:
+        Nothing.
+
+    Raises:
+        RegistryUnreachable: The registry does not answer, or refuses a call.
+    """
     try:
         yield
     except Exception as error:
         is_of_registry = any(part.__module__.partition(".")[0] in LIBRARIES for part in type(error).__mro__)
-        if not tracking or isinstance(error, NightcastError) or not (is_of_registry or isinstance(error, OSError)):
+        is_of_registry = is_of_registry or isinstance(error, OSError | ImportError)  # a driver that is not installed
+        if not tracking or isinstance(error, NightcastError) or not is_of_registry:
             raise
-        first = redact((str(error).strip().splitlines() or [type(error).__name__])[0])
-        fault = registry_fault(tracking) or f"refused a call ({type(error).__name__}: {first})"
-        raise RegistryUnreachable(tracking, fault) from error
+        fault = registry_fault(tracking) or f"refused a call ({describe_call(error)})"
+        raise RegistryUnreachable(tracking, fault, by_hand) from error
 
 
 def with_registry_errors(work: Callable[P, R]) -> Callable[P, R]:

@@ -10,6 +10,7 @@ from models.bundle import Bundle
 from models.golden import check_golden_forecast
 from tasks.modeling.forecast_setup import OutputSpec
 from tasks.modeling.serving import forecast_history
+from tasks.registry.id_columns import with_id_columns
 
 WEIGHTS_KEY = "weights"  # among the artifacts of the model
 
@@ -20,6 +21,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]
     bundle: Bundle
     bounds: OutputSpec
     closed: Any = "auto"
+    id_columns: tuple[str, ...] = ()
 
     def load_context(self, context: PythonModelContext) -> None:
         """Read the bundle, replay its golden forecast, and read the limits of the forecasts from the configuration."""
@@ -30,6 +32,7 @@ class ServedModel(PythonModel):  # type: ignore[misc]
         self.bounds = OutputSpec(quantiles=self.bundle.levels, **limits)
         closed = settings.get("closed", "auto")
         self.closed = closed if isinstance(closed, str) else tuple(closed)
+        self.id_columns = tuple(settings.get("id_columns") or ())  # versions of earlier releases have none
 
     def predict(
         self, context: PythonModelContext | None, model_input: pd.DataFrame, params: dict[str, Any] | None = None
@@ -43,6 +46,8 @@ class ServedModel(PythonModel):  # type: ignore[misc]
             params: Not used.
 
         Returns:
-            The forecast table: unique_id, ds, cutoff, step, y_hat and a column per quantile.
+            The forecast table: unique_id and the columns that together name a series, ds, cutoff, step, y_hat and a
+            column per quantile.
         """
-        return forecast_history(self.bundle, model_input, self.bounds, self.closed)
+        table = forecast_history(self.bundle, model_input, self.bounds, self.closed)
+        return with_id_columns(table, self.id_columns)

@@ -62,7 +62,7 @@ def collect_report_data(
     """Collect everything the page of a run shows; `board` is its leaderboard."""
     clean = load_clean_table(results.validated.clean, store)
     cutoff = pd.Timestamp(results.validated.cutoff)
-    state, (published, *others) = verdict(results)
+    state, (published, *others) = verdict(results, setup.view)
     newest = clean.newest_known()
     freshness = describe_freshness(newest, results.night.as_of, setup.view.freq) if pd.notna(newest) else ""
     forecast = store.get(results.forecasted.table) if results.forecasted else pd.DataFrame()
@@ -82,7 +82,7 @@ def collect_report_data(
         season=setup.evaluation.season or setup.view.season,
         verdict=state,
         lines=(write_headline(published, results, board, setup.evaluation.metric, freshness), *others),
-        warnings=list_other_warnings(results),
+        warnings=list_other_warnings(results, setup.view),
         failures=tuple(page_data.FailureRow(failure.step, failure.reason) for failure in results.failures),
         leaderboard=board,
         sample=results.evaluated.sample if isinstance(results.evaluated, EvaluationResult) else "",

@@ -3,7 +3,12 @@
 from collections.abc import Collection
 from datetime import datetime
 
+import pandas as pd
+
+from models.data.panel import InputSpec
 from models.diagnostics.effective_memory import explain_short_memory
+from tasks.charts import formatting
+from tasks.report.headline import data_age
 from tasks.report.without_forecast import SILENT_CAUSES
 from tasks.results import steps
 from tasks.results.run import RunResults, trained_challengers
@@ -12,9 +17,17 @@ from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, F
 MAX_NAMES = 5
 
 
-def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
-    """Return the verdict and three lines: what was published, how good it is, what to look at."""
-    warnings = list_warnings(results)
+def verdict(results: RunResults, view: InputSpec | None = None) -> tuple[steps.Verdict, tuple[str, ...]]:
+    """Return the verdict and three lines: what was published, how good it is, what to look at.
+
+    Args:
+        results: The results of the run.
+        view: Step and horizon of the pipeline, by which a run without a forecast knows old data.
+
+    Returns:
+        The verdict, and the lines.
+    """
+    warnings = list_warnings(results, view)
     state: steps.Verdict = "watch" if warnings else "good"
     last = (
         f"Look at: {'; '.join(warning.rstrip('.') for warning in warnings)}." if warnings else "Nothing to worry about."
@@ -22,14 +35,15 @@ def verdict(results: RunResults) -> tuple[steps.Verdict, tuple[str, ...]]:
     return state, (_published_line(results), _quality_line(results), last)
 
 
-def list_warnings(results: RunResults) -> tuple[str, ...]:
+def list_warnings(results: RunResults, view: InputSpec | None = None) -> tuple[str, ...]:
     """Return what to look at, each as one clause; empty after a good night."""
-    return (*_failures(results), *list_other_warnings(results))
+    return (*_failures(results), *list_other_warnings(results, view))
 
 
-def list_other_warnings(results: RunResults) -> tuple[str, ...]:
+def list_other_warnings(results: RunResults, view: InputSpec | None = None) -> tuple[str, ...]:
     """Return what to look at besides failed steps, which the page shows in a box of their own."""
-    return (*_step_warnings(results), *_data_warnings(results))
+    old = _old_data(results, view) if view and results.forecasted is None else []
+    return (*_step_warnings(results), *old, *_data_warnings(results))
 
 
 def _failures(results: RunResults) -> list[str]:
@@ -89,6 +103,18 @@ def _data_warnings(results: RunResults) -> list[str]:
         if remaining := [name for name in names if name not in reported]:
             warnings.append(f"{len(remaining)} series not forecast, {cause}: {first_names(remaining)}")
     return warnings
+
+
+def _old_data(results: RunResults, view: InputSpec) -> list[str]:
+    """Return a warning if a forecast from these data, which this run does not make, would have passed."""
+    cutoff = pd.Timestamp(results.validated.cutoff)
+    age = data_age(cutoff, results.night.as_of, view.freq)
+    if cutoff + age < cutoff + view.horizon * pd.tseries.frequencies.to_offset(view.freq):
+        return []
+    return [
+        f"the data are old: the newest observation is from {cutoff:%Y-%m-%d %H:%M} UTC and ended "
+        f"{formatting.duration(age.total_seconds())} before the as-of, longer ago than a forecast reaches"
+    ]
 
 
 def _is_over(forecasted: ForecastResult, as_of: datetime) -> bool:

@@ -14,6 +14,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from models.recalibration import Recalibration
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.golden_replay import GoldenReplay
 from tasks.results.revision import ForecastNight, forecast_night
 from tasks.results.steps import ForecastResult, ValidatedTable
 from tasks.storage.layout import manifest_uri, runs_dir
@@ -65,6 +66,7 @@ class RunManifest(BaseModel):
     anomalies: int | None = Field(None, validation_alias=AliasPath("story", "anomalies", "count"))
     quarantine: str | None = Field(None, validation_alias=QUARANTINE_KEYS)
     steps: tuple[StepTime, ...] = ()
+    replayed: GoldenReplay | None = None
 
     @property
     def ended(self) -> float:

@@ -28,7 +28,7 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("name: !secret x\n", "is not valid YAML.*!secret"),
         ("? [a, b]\n: 1\n", "line 1: a field name must be plain text"),
         ("{[a]: 1}\n", "line 1: a field name must be plain text"),
-        ("from: 2013-13-45\n", "is not valid YAML: month must be"),
+        ("from: !!timestamp 2013-13-45\n", "is not valid YAML: month must be"),
         ("a: 1\n b: 2\n", "is not valid YAML.*line 2"),
         ("a: 1\n---\nb: 2\n", "is not valid YAML.*single document"),
         ("a: [" * 2000, "is not valid YAML"),
@@ -125,10 +125,49 @@ def test_each_invalid_field_is_one_line() -> None:
         Pipeline.model_validate({"name": 7, "windowing": {"horizont": 24}, "password": "hunter2"})
     said = str(spec_error_from("p.yaml", found.value))
     assert said.splitlines()[0] == "p.yaml is not a valid document:"
-    assert "  - name: Input should be a valid string (got 7)" in said
+    assert "  - name: needs text, and YAML reads it as a number, 7; put it in quotes" in said
     assert "  - windowing.horizon: Field required" in said
     assert "  - windowing.horizont: Extra inputs are not permitted" in said
     assert "hunter2" not in said
+
+
+TRUTH = "needs text, and YAML reads yes, no, on, off, true and false as truth values; put it in quotes"
+
+
+class Fields(Spec):
+    text: str = ""
+    names: str | tuple[str, ...] = ""
+    level: str | float | int | bool | None = None
+    steps: int = 1
+
+
+@pytest.mark.parametrize(
+    ("document", "line"),
+    [
+        ("text: 1.10", "text: needs text, and YAML reads it as a number, 1.1; put it in quotes"),
+        ("text: 12:30", "text: needs text, and YAML reads it as a number, 750; put it in quotes"),
+        (
+            "text: on",
+            "text: needs text, and YAML reads yes, no, on, off, true and false as truth values; put it in quotes",
+        ),
+        ("text:", "text: Input should be a valid string (got None)"),
+        ("names: 2024", "names: needs text, and YAML reads it as a number, 2024; put it in quotes"),
+        ("names: [a, no]", f"names.1: {TRUTH}"),
+        ("names: {a: 1}", "names: Input should be a valid string or a valid list"),
+        ("level: [1]", "level: Input should be a valid string or a valid number or a valid integer or a valid boolean"),
+        ("steps: many", "steps: Input should be a valid integer, unable to parse string as an integer (got 'many')"),
+    ],
+)
+def test_field_is_one_line_whatever_types_it_may_have(document: str, line: str) -> None:
+    with pytest.raises(ValidationError) as found:
+        Fields.model_validate(mapping(document, "p.yaml"))
+    assert str(spec_error_from("p.yaml", found.value)).splitlines()[1:] == [f"  - {line}"]
+
+
+@pytest.mark.parametrize("written", ["2026-01-01", "2026-01-01T03:00:00Z", "2026-01-01 03:00:00.50", "2013-13-45"])
+def test_date_without_quotes_is_text_as_it_is_written(written: str) -> None:
+    fields = Fields.model_validate(mapping(f"text: {written}\nlevel: {written}\nnames: [{written}]", "p.yaml"))
+    assert (fields.text, fields.level, fields.names) == (written, written, (written,))
 
 
 def test_message_lists_twenty_errors() -> None:
@@ -144,7 +183,7 @@ def test_message_lists_twenty_errors() -> None:
 @pytest.mark.parametrize(
     ("windowing", "name", "said"),
     [
-        ("postgresql://me:hunt@er2@h/d", "n", "windowing: Input should be a valid dictionary"),
+        ("postgresql://me:hunt@er2@h/d", "n", "windowing: Input should be a mapping of fields"),
         ({"horizon": "postgresql://me:hunt@er2@h/d"}, "n", r"horizon: .* \(got 'postgresql://…@h/d'\)"),
     ],
 )

@@ -254,6 +254,31 @@ def test_monitor_scores_past_forecasts_and_publishes_nothing(two_nights, tmp_pat
     assert len(reader.comparison()) == 2 * HORIZON * len(SERIES)  # the join that gave a pair of the first night twice
 
 
+@pytest.mark.parametrize(
+    ("broken", "step", "published"),
+    [
+        ("tasks.drift.evidently_report.report_drift", "watch_drift", True),
+        ("tasks.accuracy.score_vintages", "score_past", False),
+    ],
+)
+def test_check_of_monitor_that_fails_does_not_hide_the_others(
+    two_nights, tmp_path, monkeypatch, broken, step, published
+):
+    def fall_over(*_, **__):
+        raise RuntimeError("a library fell over")
+
+    folder, _ = two_nights
+    shutil.copytree(folder / "store", tmp_path / "store")
+    monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
+    monkeypatch.setattr(broken, fall_over)
+    outcome = monitor(str(folder / "ports.yaml"), "2024-02-10")
+    page = (tmp_path / "store" / outcome.page).read_text()
+    assert outcome.verdict == "watch"
+    assert f"{step} failed: RuntimeError: a library fell over" in outcome.lines[-1]
+    assert (tmp_path / "store/accuracy/pipeline=ports/vintage=2024-02-10T000000Z").exists() is published
+    assert ("columns drifted" in page) is not published
+
+
 def test_misspelt_field_is_reported_before_the_run(world):
     text = (world / "ports.yaml").read_text().replace("horizon:", "horizont:")
     (world / "ports.yaml").write_text(text)

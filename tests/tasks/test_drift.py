@@ -156,15 +156,15 @@ def test_errors_and_forecasts_are_watched(store: Store, run_context: Callable[..
     assert "; forecast errors, most in " in done.sentence
 
 
-def test_static_column_drifts_if_the_series_of_one_value_stop(
-    store: Store, run_context: Callable[..., RunContext]
+def test_static_column_drifts_if_the_series_of_one_value_stop_until_a_champion_was_trained_without_them(
+    store: Store, run_context: Callable[..., RunContext], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, parts = clean(days=70), []
     one = one[one["unique_id"] == "a"]
     for number in range(60):
         town = ("Bonn", "Köln", "Ulm")[number % 3]
         stops = town == "Ulm" and number < 57
-        y = one["y"].mask(one["ds"] > CUTOFF - pd.Timedelta(days=9)) if stops else one["y"]
+        y = one["y"].mask(one["ds"] > CUTOFF - pd.Timedelta(days=20)) if stops else one["y"]
         parts.append(one.assign(unique_id=f"{number:02}", town=town, y=y))
     frame = pd.concat(parts, ignore_index=True)
     view = view_of().model_copy(update={"features": FeatureSpec(known=(), static=("town",))})
@@ -175,6 +175,11 @@ def test_static_column_drifts_if_the_series_of_one_value_stop(
     row = store.get(done.table).set_index("column").loc["town"]
     assert (row["drifted"], row["series"], row["test"]) == (True, "Ulm", "chi-square of the series")
     assert done.sentence.endswith("; drifted: town, most in Ulm")
+    for days, drifted in ((15, True), (1, False)):  # the series stopped 20 days before, and a season has 7
+        trained = CUTOFF - pd.Timedelta(days=days)
+        monkeypatch.setattr(drift, "_champion_trained_until", lambda *_, trained=trained: trained)
+        done = watch_drift.fn(sources, setup_of(view), DriftSpec(), store)
+        assert store.get(done.table).set_index("column").loc["town", "drifted"] == drifted
 
 
 def test_missing_static_value_and_a_column_with_the_name_of_a_row_stop_nothing(

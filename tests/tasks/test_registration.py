@@ -14,7 +14,7 @@ from tasks.evaluation import evaluate
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.promotion.decision import PromotionSpec
-from tasks.registration import RegistrationSpec, register, registration_cache_key
+from tasks.registration import RegistrationSpec, _best_challenger, register, registration_cache_key
 from tasks.registry import champions
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.results.steps import RegistrationResult, RunContext, TrainingResult
@@ -334,3 +334,9 @@ def test_segments_are_values_of_the_columns_of_the_clean_table(
     assert entry["segment"]["compared"] == 5  # three series and two towns
     key = registration_cache_key(evaluated, (), models[0], context, gate, prepared.store)
     assert key != registration_cache_key(evaluated, (), models[0], context, gate.on(prepared.clean), prepared.store)
+
+
+@pytest.mark.parametrize("losses", [[], [float("nan")] * 3])
+def test_models_without_a_loss_at_any_origin_have_no_best_challenger(losses: list[float]) -> None:
+    """A target that repeats exactly has no scale, so that no origin has a MASE."""
+    assert _best_challenger(pd.DataFrame({"gru": losses, "lstm": losses}, dtype="float64")) is None

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from models.bundle import Bundle
 from models.golden import GoldenForecastDiffers
@@ -65,6 +66,50 @@ def test_trained_model_replays_its_golden_forecast_when_it_is_loaded(prepared, f
     with pytest.raises(GoldenForecastDiffers, match="does not reproduce its golden forecast"):
         load_bundle(changed, store)
     assert "does not reproduce its golden forecast" in champion_fault(changed, store)
+    assert champion_fault(changed, store, is_replayed=True) == ""  # by a run under the same conditions
+
+
+def fill_card_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the first network that is trained find the memory of a CUDA device full."""
+    from models.devices import DeviceMemoryFull, run_on_device
+    from models.training import train_network
+
+    calls = []
+
+    def run_or_fail(device: Any, model: str, work: Any) -> Any:
+        calls.append(model)
+        if len(calls) == 1:
+            raise DeviceMemoryFull(model, torch.device("cuda"))
+        return run_on_device(device, model, work)
+
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (2**30, 2**33))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "card")
+    monkeypatch.setattr(train_network, "run_on_device", run_or_fail)
+
+
+def test_full_card_is_left_for_the_cpu_if_the_device_is_auto(
+    prepared, forecast_setup, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = run(prepared, recipe(forecast_setup, device="cpu"))
+    fill_card_once(monkeypatch)
+    done = run(prepared, recipe(forecast_setup, device="auto"))
+    assert done.candidate.bundle == expected.candidate.bundle
+    assert done.note.startswith(
+        "trained on the CPU: the memory of the CUDA device is full (card, 8.0 GiB, of which 1.0 are"
+    )
+    assert "network gru-8-s6 is trained on the CPU, which takes longer" in caplog.text
+
+
+@pytest.mark.parametrize("device", ["cuda", "cpu"])
+def test_full_card_fails_the_training_if_the_device_is_named(
+    prepared, forecast_setup, monkeypatch: pytest.MonkeyPatch, device: str
+) -> None:
+    from models.devices import DeviceMemoryFull
+
+    fill_card_once(monkeypatch)
+    monkeypatch.setattr("models.training.train_network.resolve_device", lambda _: torch.device("cpu"))
+    with pytest.raises(DeviceMemoryFull, match="train on the CPU with `device: cpu`"):
+        run(prepared, recipe(forecast_setup, device=device))
 
 
 def test_training_starts_from_the_champion_only_if_the_spec_asks(prepared, forecast_setup) -> None:

@@ -9,8 +9,10 @@ import pytest
 
 from data_contracts.errors import NoChampion
 from deployments.commands.champion import ChampionLost, restore_champion, show_champion
+from flows.runs.manual_change import ChangeRequest, change_champion
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champions import champion_at, champion_before
+from tasks.registry.reachability import RegistryUnreachable
 from tasks.storage.store import Store
 
 FORMATS = Path(__file__).parents[2] / "formats"
@@ -42,6 +44,18 @@ def test_intact_champion_is_shown_and_not_touched(shop: Path) -> None:
     ]
     facts, text = restore_champion("shop", drop=False)
     assert (facts["done"], text) == ("nothing", f"champion {label} is intact: nothing was restored")
+
+
+def test_registry_that_does_not_answer_is_one_sentence(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://me:hunter2@127.0.0.1:9")
+    sentence = "the registry at http://…@127.0.0.1:9 does not answer. Start it, or correct NIGHTCAST_MLFLOW_URI."
+    assert show_champion("shop")[1].splitlines()[-1] == sentence
+    with pytest.raises(RegistryUnreachable) as refused:
+        change_champion(ChangeRequest("shop", "promote", version="7", reason="a better year"))
+    assert str(refused.value) == (
+        "the registry at http://…@127.0.0.1:9 does not answer. Nothing was changed. Start it, or correct "
+        "NIGHTCAST_MLFLOW_URI, then run the same command again."
+    )
 
 
 def test_champion_is_restored_from_the_registry_in_the_store(shop: Path) -> None:

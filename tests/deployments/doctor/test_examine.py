@@ -10,7 +10,10 @@ import pytest
 from data_contracts.errors import SpecError
 from deployments.doctor.examine import examine
 from flows.nightly import nightly
+from models.golden import GoldenForecastDiffers
+from tasks.modeling.golden_replay import current_conditions
 from tasks.storage import lease as lease_module
+from tasks.storage.checksums import with_checksum, without_checksum
 from tasks.storage.lease import LeaseSettings, acquire
 from tasks.storage.process_identity import current_process
 from tests.deployments.conftest import small_world
@@ -70,6 +73,19 @@ def test_missed_nights_are_listed_with_the_backfill_command(world):
     assert step == "nightcast backfill small --from 2024-01-30 --to 2024-02-01"
 
 
+def test_missed_nights_of_a_long_pause_are_counted_from_its_first_one(world):
+    _, _, message, step = only([finding for finding in problems("2024-03-20T12:00Z", "90d") if "missed" in finding[2]])
+    assert message == (
+        "31 nights were missed: 2024-02-19 03:00, 2024-02-20 03:00, 2024-02-21 03:00, 2024-02-22 03:00, 2024-02-23 "
+        "03:00, 2024-02-24 03:00, …, 2024-03-20 03:00 (UTC), and 20 before them, from 2024-01-30 on"
+    )
+    assert step == (
+        "nightcast backfill small --from 2024-02-19 --to 2024-03-20; to run those before them too, --from 2024-01-30"
+    )
+    _, _, message, _ = only([finding for finding in problems("2031-03-20T12:00Z", "9999d") if "missed" in finding[2]])
+    assert message.endswith("and more than 1,000 before them, from 2024-01-30 on")
+
+
 def test_night_that_is_due_now_is_not_missed(world):
     assert problems("2024-01-30T04:00Z") == problems(NOON)
 
@@ -123,6 +139,29 @@ def test_damaged_weights_and_missing_registry_are_reported(world):
     assert "does not exist" in only(problems(), "registry")[2]
     (world / "store" / decision["champion"]["bundle"]["uri"]).write_bytes(b"rot")
     assert "are missing or damaged" in only(problems(), "registry")[2]
+
+
+def test_golden_forecast_is_replayed_unless_a_run_on_record_replayed_it_here(world, monkeypatch):
+    def differ(champion, store):
+        raise GoldenForecastDiffers(champion.name, "step 1 is 2 instead of 3")
+
+    monkeypatch.setattr("tasks.registry.champion_repair.load_bundle", differ)
+    champion = {"name": "gru", "role": "champion", "version": "1", "bundle": bundle_of(world)}
+    amend(world / "store/decisions/pipeline=small", champion=champion)
+    fault = "does not reproduce its golden forecast: step 1 is 2 instead of 3"
+    assert fault in only(problems(), "registry")[2]
+    replayed = {"bundle": champion["bundle"]["digest"], "conditions": current_conditions()}
+    amend(world / "store/runs/pipeline=small", replayed=replayed)
+    assert fault not in only(problems(), "registry")[2]
+    amend(world / "store/runs/pipeline=small", replayed=replayed | {"conditions": {"torch": "3.0.0"}})
+    assert fault in only(problems(), "registry")[2]
+
+
+def amend(folder, **changes):
+    """Change the only record of a folder."""
+    (path,) = folder.glob("*.json")
+    record = without_checksum(json.loads(path.read_text()))
+    path.write_text(json.dumps(with_checksum(record | changes)))
 
 
 def bundle_of(world):

@@ -433,6 +433,16 @@ def test_locked_registry_is_not_moved_away(store: Store, monkeypatch: pytest.Mon
     writer.close()
 
 
+def test_registry_that_does_not_answer_is_named_with_the_next_step(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://me:hunter2@127.0.0.1:9")
+    code, facts = fsck()
+    (finding,) = [finding for finding in facts["findings"] if finding["state"] == "bad"]
+    assert (code, finding["file"], finding["message"]) == (1, "http://…@127.0.0.1:9", "does not answer")
+    assert finding["step"] == "Start it, or correct NIGHTCAST_MLFLOW_URI."
+
+
 def test_one_repair_that_fails_does_not_stop_the_others(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     root = Path(store.root)
     (root / "mlflow/mlflow.db").write_bytes(b"")

@@ -60,6 +60,19 @@ def test_champion_of_today_forecasts_within_the_bounds_of_its_pipeline(root: str
     assert champion.predict(history(43))["y_hat"].tolist() == [105.0] * 3  # 19 + 100 and more
 
 
+def test_forecast_has_the_columns_of_the_published_table_that_name_series_and_model(root: str) -> None:
+    columns = {"unique_id": ["store", "item"], "ds": "t", "y": "v"}
+    manifest = {"as_of": "2024-03-02T00:00:00+00:00", "story": {"x": 1}, "spec": {"columns": columns}}
+    Store(root=root).write_json(manifest_uri("shop", "run"), manifest)
+    table = load_champion("shop", store=root).predict(history().assign(unique_id="north/tea"))
+    assert table.columns.tolist() == [
+        "unique_id", "store", "item", "ds", "cutoff", "step", "y_hat", "q10", "q50", "q90", "model_name",
+        "model_version",
+    ]  # fmt: skip
+    first = table.iloc[0]
+    assert (first["store"], first["item"], first["model_name"], first["model_version"]) == ("north", "tea", "gru", "2")
+
+
 def test_former_champion_is_loaded_by_version(root: str) -> None:
     assert load_champion("shop", store=root, version=1).predict(history())["y_hat"].tolist() == [0.0, 1.0, 2.0]
     with pytest.raises(SpecError, match=r"version 7 of 'shop' is not and was not champion. Champions: 1, 2\."):

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from data_contracts.errors import ContractBroken, SpecError
-from flows.notebook.forecaster import Forecaster, NotFitted
+from flows.notebook.forecaster import Forecaster, FrameInvalid, NotFitted
 from flows.pipeline.spec import PipelineSpec
 from tasks.modeling.serving import HistoryInvalid
 
@@ -117,6 +117,39 @@ def test_setting_that_is_not_valid_is_named(settings: dict[str, Any], message: s
 def test_frame_that_cannot_be_used_is_named(frame: Any, error: type, message: str) -> None:
     with pytest.raises(error, match=f"(?s){message}"):
         Forecaster(freq="D", horizon=7, **SMALL).fit(frame)
+
+
+def with_cells(column: str, *values: object) -> pd.DataFrame:
+    """The sales of the shops with these values in the first rows of a column."""
+    frame = sales().sort_values(["unique_id", "ds"], ignore_index=True).astype({column: object})
+    frame.loc[range(len(values)), column] = list(values)
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("frame", "finding"),
+    [
+        (
+            with_cells("y", "many", 3.5, "few"),
+            "rule 'y is a number', column 'y': must be a number or empty; 2 rows at fault, series 'north', rows 0, 2; "
+            "the first: ds 2024-01-01 00:00:00, y 'many'",
+        ),
+        (
+            with_cells("ds", "soon"),
+            "rule 'ds is a time', column 'ds': must be a valid time; 1 row at fault, series 'north', row 0; ds 'soon', "
+            "y 8.42",
+        ),
+        (sales().drop(columns="y"), "column 'y', the target (y), is missing; the frame has unique_id, ds"),
+        (sales().iloc[:0], "the table has no rows"),
+    ],
+)
+def test_wrong_cells_of_a_frame_are_named_and_no_file_is(frame: pd.DataFrame, finding: str) -> None:
+    with pytest.raises(FrameInvalid) as refused:
+        Forecaster(freq="D", horizon=7, **SMALL).fit(frame)
+    lines = str(refused.value).splitlines()
+    assert lines[0] == "the frame cannot be used:"
+    assert lines[1].startswith(f"  - {finding}")
+    assert lines[2:] == ["Correct these columns or cells, or leave the cells empty, then call fit again."]
 
 
 def test_predict_before_fit_is_refused() -> None:

@@ -3,6 +3,7 @@
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -32,6 +33,25 @@ def test_as_of_beyond_the_tolerance_is_refused_with_the_clock_and_the_setting(ho
     assert error.value.exit_code == 2
     assert "NIGHTCAST_MAX_FUTURE_HOURS" in str(error.value)
     assert "--force" in str(error.value)
+
+
+def test_refused_as_of_is_named_in_the_zone_of_the_schedule() -> None:
+    night = datetime(2024, 3, 11, tzinfo=ZoneInfo("America/New_York")).astimezone(UTC)
+    with pytest.raises(SpecError) as error:
+        refuse_future(night, NOW, 1, ZoneInfo("America/New_York"))
+    assert str(error.value) == (
+        "--as-of 2024-03-11 04:00 UTC (2024-03-11 00:00 in America/New_York) is in the future: the clock of this "
+        "machine says 2024-03-10 12:00 UTC, and at most 1 h ahead are accepted (NIGHTCAST_MAX_FUTURE_HOURS). Choose an "
+        "earlier as-of, leave it out to run the night of now, or correct the clock. With --force the night runs; if it "
+        "is more than 24 h ahead, latest/ and the alias do not follow it."
+    )
+
+
+def test_night_of_tomorrow_is_refused_by_default(shop: Path) -> None:
+    soon = datetime.now(UTC) + timedelta(hours=22)
+    with pytest.raises(SpecError, match="is in the future"):
+        Run("nightly", RunRequest("shop", soon.isoformat()))
+    assert Run("nightly", RunRequest("shop", (datetime.now(UTC) + timedelta(minutes=50)).isoformat()))
 
 
 def vintages(*days: str) -> list[str]:

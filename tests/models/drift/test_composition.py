@@ -45,6 +45,20 @@ def test_series_of_one_category_that_stop_are_drift_of_that_category() -> None:
     assert compare_compositions(codes, observed, WINDOWS)[0].p_value > 0.5
 
 
+@pytest.mark.parametrize(
+    ("nights_after", "known_until", "is_drift"),
+    [(2, 0, True), (2, 8, True), (5, 0, True), (5, 11, True), (5, 12, False), (5, 99, False), (12, 0, False)],
+)
+def test_category_that_vanished_is_reported_until_a_champion_was_trained_without_it(
+    nights_after: int, known_until: int, is_drift: bool
+) -> None:
+    codes, length = np.repeat([0, 1, 2], 40), 10 + nights_after
+    observed = np.ones((120, length), bool)
+    observed[codes == 1, 10:] = False  # from step 10 on; the newest part has two steps, the reference eight
+    (newest, *_) = compare_compositions(codes, observed, WINDOWS, known_until)
+    assert (newest.p_value < 0.01) is is_drift
+
+
 def test_short_history_has_fewer_nights() -> None:
     assert compare_compositions(np.array([0]), np.ones((1, 2), bool), WINDOWS) == []
     assert len(compare_compositions(np.array([0]), np.ones((1, 3), bool), WINDOWS)) == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tasks.engine.cached_only import cached_steps_only
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champion_repair import ChampionGuard, check_champion
 from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
@@ -36,6 +37,14 @@ def damage(path: Path, kind: str, other: Path) -> None:
         path.write_bytes(path.read_bytes()[:100])
     else:
         path.write_bytes(b"")
+
+
+def test_guard_has_replayed_a_champion_that_it_can_read(store: Store, champion: Candidate) -> None:
+    assert ChampionGuard(champion, "shop", "shop", None, store).replayed == champion.bundle.digest
+    (Path(store.root) / champion.bundle.uri).unlink()
+    assert ChampionGuard(champion, "shop", "shop", None, store).replayed == ""
+    with cached_steps_only():
+        assert ChampionGuard(champion, "shop", "shop", None, store).replayed == ""
 
 
 KINDS = ("flipped", "deleted", "swapped", "truncated", "emptied")

@@ -34,6 +34,25 @@ def test_damage_is_named(path: Path, data: bytes | None, fault: str) -> None:
     assert database_fault(path) == fault
 
 
+def test_created_database_is_whole_on_disk_and_only_it_was_written_without_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sqlalchemy import create_engine
+
+    synced = list[int]()
+    monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
+    with database._written_at_the_end(tmp_path / "new.db"):
+        for name, synchronous in (("new.db", 0), ("other.db", 2)):
+            with create_engine(f"sqlite:///{tmp_path / name}").connect() as connection:
+                assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == synchronous
+    file = tmp_path / "mlflow.db"
+    database.ensure_database(file)
+    assert (database_fault(file), synced) == ("", [file.stat().st_ino])
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+    with create_engine(f"sqlite:///{file}").connect() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+
+
 def test_torn_pages_are_damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:4096] + b"\xff" * 4096)
     assert database_fault(path).startswith("is damaged")

@@ -9,7 +9,14 @@ from types import SimpleNamespace
 import pytest
 
 from tasks.registry.mlflow_registry import TrackingSettings
-from tasks.registry.reachability import RegistryUnreachable, describe_fault, registry_fault, with_registry_errors
+from tasks.registry.reachability import (
+    RegistryUnreachable,
+    describe_fault,
+    explain,
+    registry_fault,
+    translate_registry_errors,
+    with_registry_errors,
+)
 
 RIGHT = "Basic bWU6cmlnaHQ="  # me:right
 
@@ -85,6 +92,49 @@ def test_error_of_mlflow_in_a_step_becomes_one_sentence() -> None:
         "the registry at http://127.0.0.1:9 does not answer. No model was registered or promoted; "
         "forecasts use the models of the store. Start it, or correct NIGHTCAST_MLFLOW_URI: the next night registers "
         "its models"
+    )
+
+
+@pytest.mark.parametrize(
+    ("uri", "fault", "advice"),
+    [
+        (
+            "mysql+absent://me:hunter2@127.0.0.1:9/db",
+            "names a kind of database that is not known, 'mysql+absent'",
+            "Correct NIGHTCAST_MLFLOW_URI",
+        ),
+        (
+            "mysql+oursql://me:hunter2@127.0.0.1:9/db",
+            "names a kind of database that is not known, 'mysql+oursql'",
+            "Correct NIGHTCAST_MLFLOW_URI",
+        ),
+        (
+            "oracle+cx_oracle://me:hunter2@127.0.0.1:9/db",
+            "needs the Python package 'cx_Oracle', which is not installed",
+            "Install it, or set an address whose driver is installed (nightcast[postgresql] has postgresql+psycopg://)",
+        ),
+    ],
+)
+def test_error_of_a_driver_is_explained_without_the_password(uri: str, fault: str, advice: str) -> None:
+    tracking = TrackingSettings(uri=uri)
+    shown = uri.replace("me:hunter2", "…")
+    error = ModuleNotFoundError("No module named 'x'", name="x")
+    assert explain(tracking, error) == f"the registry at {shown} {fault}. {advice}."
+    with pytest.raises(RegistryUnreachable) as refused, translate_registry_errors(tracking, by_hand=True):
+        raise error
+    assert str(refused.value) == (
+        f"the registry at {shown} {fault}. Nothing was changed. {advice}, then run the same command again."
+    )
+
+
+def test_call_that_a_reachable_registry_refuses_is_named(address: str) -> None:
+    from mlflow.exceptions import MlflowException
+
+    tracking = TrackingSettings(uri=f"http://me:right@{address}")
+    error = MlflowException("no such thing at http://me:hunter2@h\nand more")
+    assert explain(tracking, error) == (
+        f"the registry at http://…@{address} refused a call (MlflowException: no such thing at http://…@h). Start it, "
+        "or correct NIGHTCAST_MLFLOW_URI."
     )
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pandas as pd
 import pytest
+import yaml
 
 from data_contracts.artifact import Artifact
 from models.bundle import Bundle
@@ -28,6 +29,7 @@ from tasks.registry.completion import complete_version
 from tasks.registry.logged_model import LoggedModel
 from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.model_files import ServingSettings, build_example, build_model_files
+from tasks.registry.served_model import ServedModel
 from tasks.registry.version_contents import VersionOrigin, build_logged_model
 from tasks.storage.store import Store
 from tests.tasks.modeling.test_serving import NETWORK, history
@@ -136,6 +138,21 @@ def test_version_of_an_earlier_release_becomes_loadable(tmp_path: Path, monkeypa
     assert complete_version(registry, champion, SERVING, store)
     assert not complete_version(registry, champion, SERVING, store)
     assert len(load(tmp_path / "store", monkeypatch, "models:/ports/1").predict(history())) == 12
+
+
+def test_forecast_of_a_series_that_several_columns_name_has_these_columns() -> None:
+    settings = ServingSettings(id_columns=("store", "item"))
+    described = yaml.safe_load(build_model_files(NETWORK, "d", settings)["MLmodel"])
+    served = ServedModel()
+    served.bundle, served.bounds = NETWORK, BOUNDS
+    served.id_columns = tuple(described["flavors"]["python_function"]["config"]["id_columns"])
+    named = history().assign(unique_id=lambda table: "north/" + table["unique_id"])
+    table = served.predict(None, named)
+    assert set(table["store"]) == {"north"}
+    assert ("north/" + table["item"]).equals(table["unique_id"])
+    outputs = json.loads(described["signature"]["outputs"])
+    assert [column["name"] for column in outputs] == table.columns.tolist()
+    assert [column["name"] for column in outputs if not column["required"]] == ["store", "item"]
 
 
 @pytest.mark.parametrize("kind", ["network", "baseline"])

@@ -1,12 +1,14 @@
 """The verdict of a run and its three lines."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from data_contracts.artifact import Artifact
 from data_contracts.contract_diff import Change
+from models.data.features import FeatureSpec
+from models.data.panel import InputSpec
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import SeriesFallback, SeriesWithoutForecast
@@ -110,6 +112,32 @@ def test_run_without_forecast_or_evaluation_says_so() -> None:
     _, lines = verdict(run_results(forecasted=None, registered=None))
     assert lines[0] == "This run makes no forecast; data are known up to 2024-02-07 23:00 UTC."
     assert lines[1] == "No model was evaluated in this run."
+
+
+@pytest.mark.parametrize(
+    ("freq", "horizon", "days", "age"),
+    [
+        ("h", 24, 1, ""),
+        ("h", 24, 2, "47 h 00 min"),
+        ("D", 14, 14, ""),
+        ("D", 14, 40, "39 d 00 h"),
+        ("MS", 12, 200, ""),
+        ("MS", 12, 500, "471 d 00 h"),
+    ],
+)
+def test_run_without_forecast_names_data_that_are_older_than_a_forecast_reaches(
+    freq: str, horizon: int, days: int, age: str
+) -> None:
+    view = InputSpec(features=FeatureSpec(known=()), freq=freq, zone="UTC", lookback=24, horizon=horizon)
+    night = RunContext(pipeline="ports", run_id="7f3c", as_of=CUTOFF + timedelta(days=days))
+    state, lines = verdict(run_results(forecasted=None, night=night), view)
+    assert state == ("watch" if age else "good")
+    assert lines[2] == (
+        f"Look at: the data are old: the newest observation is from 2024-02-07 23:00 UTC and ended {age} before the "
+        "as-of, longer ago than a forecast reaches."
+        if age
+        else "Nothing to worry about."
+    )
 
 
 def test_failed_registration_does_not_hide_that_models_were_evaluated() -> None:
