@@ -24,9 +24,11 @@ from tasks.quality.series_scope import are_series_checked_alone
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.names import format_name
 from tasks.sources.row_independence import are_series_independent
+from tasks.storage.failures import translate_temporary_errors
 from tasks.storage.parquet import open_parquet, read_row_groups
 from tasks.storage.store import Store
 
+EXPANSION = 4  # of the raw table, which is compressed, in temporary files, which are compressed less
 NAMES = ["unique_id"]  # read as a dictionary: a name is not held once per row
 ReadPart = Callable[[list[str] | None], pd.DataFrame]
 
@@ -108,7 +110,8 @@ def _divide(path: Path, folder: Path) -> Sequence[ReadPart]:
     series = _count_runs(path, codes)
     parts = series.part_of_each()
     if not series.is_sorted():
-        return _sort_into_files(path, folder, codes, parts)
+        with translate_temporary_errors(str(folder), EXPANSION * path.stat().st_size):
+            return _sort_into_files(path, folder, codes, parts)
     runs = np.array([[parts[code], rows] for code, rows in series.runs or []])
     ends = np.cumsum(np.bincount(runs[:, 0], runs[:, 1]).astype(np.int64))
     return [_RowRange(path, int(begin), int(end)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]

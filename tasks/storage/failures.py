@@ -23,6 +23,39 @@ class StoreFull(StoreUnusable):
     headline = "The store is full: nothing new was published."
 
 
+class TemporaryFolderFull(NightcastError):
+    """The folder for temporary files has no space left."""
+
+    headline = "The folder for temporary files is full: nothing new was published."
+
+
+@contextlib.contextmanager
+def translate_temporary_errors(folder: str, size: int) -> Iterator[None]:
+    """Translate the error of a temporary file for which the disk has no space.
+
+    Args:
+        folder: The folder of the file.
+        size: The bytes that all temporary files need, at most.
+
+    Yields:
+        None.
+
+    Raises:
+        TemporaryFolderFull: The disk has no space left.
+        OSError: Any other error of the disk.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise TemporaryFolderFull(
+            f"the rows of a table that is not sorted by series are sorted in {folder}, whose disk is full; they need "
+            f"up to {size:,} bytes. Free space there, set TMPDIR to a folder on a larger disk, or sort the source by "
+            "series."
+        ) from error
+
+
 @contextlib.contextmanager
 def translate_write_errors(root: str, uri: str, size: int | None = None) -> Iterator[None]:
     """Translate the errors of a write.

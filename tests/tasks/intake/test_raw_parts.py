@@ -9,6 +9,7 @@ import pytest
 from tasks.intake import raw_parts
 from tasks.intake.raw_parts import open_raw_parts
 from tasks.sources.dataset import DatasetSpec
+from tasks.storage.failures import TemporaryFolderFull
 from tasks.storage.store import Store
 
 MakeDataset = Callable[..., DatasetSpec]
@@ -61,3 +62,17 @@ def test_only_the_columns_that_are_asked_for_are_read(reading: MakeDataset, stor
     raw = store.put(table, "raw")
     with open_raw_parts(raw, reading(**PLAIN), store) as parts:
         assert parts.read(1, ["unique_id"]).columns.tolist() == ["unique_id"]
+
+
+def test_full_folder_for_temporary_files_is_named_with_the_way_out(
+    reading: MakeDataset, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments: Any, **options: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    table = pd.DataFrame({"row": range(6), "unique_id": list("abcabc"), "ds": pd.Timestamp("2024-03-01"), "y": 1.0})
+    raw = store.put(table, "raw")
+    monkeypatch.setattr(raw_parts.pq.ParquetWriter, "write_table", refuse)
+    full = pytest.raises(TemporaryFolderFull, match=r"whose disk is full; they need up to [\d,]+ bytes.*set TMPDIR")
+    with full, open_raw_parts(raw, reading(**PLAIN), store):
+        pass
