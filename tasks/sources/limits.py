@@ -13,6 +13,7 @@ R = TypeVar("R")
 
 MAX_BYTES = memory_limit() // 4  # uncompressed: a file of 88 KB can hold 560 MB, and its footer does not say so
 MAX_VALUES = memory_limit() // 48  # rows x columns: a value takes 8 bytes in each of several tables of a night
+MAX_VALUES_IN_PARTS = memory_limit() // 12  # of a table that is read in parts: a value takes 8 bytes in the panel
 MAX_COLUMNS = 50_000
 UNPACKED_KINDS = ("csv", "json", "excel")  # whole files are unpacked, whichever columns are used
 MAX_GROWTH = memory_limit() // 4 * 3  # of the memory of this process during one read, whatever a library does
@@ -43,15 +44,16 @@ def check_bytes(size: float, source: SourceSpec) -> None:
         raise source_error(source, f"{reason} ({'source.max_bytes' if source.max_bytes else setting}); {advice}")
 
 
-def check_rows(rows: int, columns: int, source: SourceSpec) -> None:
-    """Raise SourceUnreadable if `rows` of `columns` are more than are read."""
+def check_rows(rows: int, columns: int, source: SourceSpec, *, in_memory: bool = True) -> None:
+    """Raise SourceUnreadable if `rows` of `columns` are more than are read, at once or, else, in parts."""
+    most = MAX_VALUES if in_memory else MAX_VALUES_IN_PARTS
     advice = "name fewer columns, or shorten the history"
     if source.max_rows is not None:
         if rows > source.max_rows:
             reason = f"it holds {rows:,} rows or more, and at most {source.max_rows:,} are read (source.max_rows)"
             raise source_error(source, f"{reason}; raise source.max_rows, or shorten the history")
-    elif rows * columns > MAX_VALUES:
-        reason = f"it holds {rows * columns:,} values or more, and at most {MAX_VALUES:,} are read, the default"
+    elif rows * columns > most:
+        reason = f"it holds {rows * columns:,} values or more, and at most {most:,} are read, the default"
         raise source_error(source, f"{reason} {COMPUTED_FROM}; {advice}, or set source.max_rows if that fits")
 
 

@@ -132,8 +132,7 @@ def open_parquet(
         check_same_table({short_name(name): part_schema.names for name, part_schema in schemas}, source)
     schema = _unify_schemas(schemas, columns, columns if optional is None else optional, source)
     rows = sum(part.count_rows() for _, part, _, _ in parts)
-    if in_memory or source.max_rows is not None:
-        check_rows(rows, len(columns), source)
+    check_rows(rows, len(columns), source, in_memory=in_memory)
     if in_memory or source.max_bytes is not None:
         check_bytes(sum(sizes.declared_bytes(columns) for _, _, _, sizes in parts), source)
     types = {(field.name, field.type) for _, part_schema in schemas for field in part_schema if field.name in columns}

@@ -11,6 +11,7 @@ from data_contracts.errors import ColumnsDiffer, SourceUnreadable
 from tasks.ingestion import known_table
 from tasks.intake import source_parts
 from tasks.intake.source_parts import partition_rows, store_in_parts
+from tasks.sources import limits
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 
@@ -76,6 +77,21 @@ def test_source_of_the_future_is_an_error_and_stores_nothing(
     with pytest.raises(SourceUnreadable, match="none of its rows was known at 2024-03-02 06:00 UTC"):
         store_in_parts(dataset, AS_OF, store)
     assert store.list_files("artifacts") == []
+
+
+def test_source_larger_than_the_memory_for_a_whole_table_is_read_in_parts(
+    reading: MakeDataset, sales: MakeSales, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = reading()
+    write(sales(), dataset)
+    monkeypatch.setattr(limits, "MAX_VALUES", 100)
+    monkeypatch.setattr(limits, "MAX_BYTES", 2_000)
+    with pytest.raises(SourceUnreadable, match="at most 100 are read"):
+        known_table(dataset, AS_OF, store)
+    assert store_in_parts(dataset, AS_OF, store) is not None
+    monkeypatch.setattr(limits, "MAX_VALUES_IN_PARTS", 300)
+    with pytest.raises(SourceUnreadable, match=r"it holds 396 values or more, and at most 300 are read.*max_rows"):
+        store_in_parts(dataset, AS_OF, store)
 
 
 @pytest.mark.parametrize(("memory", "rows"), [(64 << 30, 8_000_000), (2 << 30, 4_194_304)])
