@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.baselines.ridge import MomentsGatherer, fit_linear, linear_points
+from models.baselines.ridge import fit_linear
 from models.baselines.ridge_search import PENALTIES, solve_ridge
+from models.baselines.ridge_windows import MomentsGatherer, linear_points
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.data.scaling import series_std
@@ -79,7 +80,7 @@ def linear_score(horizon: int, lookback: int) -> Score:
     index = build_index(panel, lookback, horizon)
     maps = fit_linear(panel, index, panel.view)
     windows = index.of("test")
-    points = linear_points(maps["weights"], panel.view, panel, *windows, maps.get("weights.short"))
+    points = linear_points(maps, panel.view, panel, *windows)
     return score(points, actuals(panel, windows, horizon))
 
 
@@ -94,7 +95,7 @@ def single_map_score(horizon: int, lookback: int) -> Score:
     maps = [solve_ridge(train, last_value, penalty) for penalty in PENALTIES]
     weights = min(maps, key=lambda weights: float(validation.losses(weights)))
     windows = index.of("test")
-    points = linear_points(np.vstack([weights, last_value[:1]]), panel.view, panel, *windows)
+    points = linear_points({"weights": np.vstack([weights, last_value[:1]])}, panel.view, panel, *windows)
     return score(points, actuals(panel, windows, horizon))
 
 
