@@ -37,8 +37,8 @@ def lightgbm(task: dict[str, Any], train: pd.DataFrame, seed: int) -> Any:
     season, horizon = task["season"], task["horizon"]
     lags = sorted({1, 2, 3, *(lag for lag in task["lags"] if lag > 1)})
     model = lgb.LGBMRegressor(
-        n_estimators=300, learning_rate=0.05, num_leaves=31, subsample=0.8, subsample_freq=1, random_state=seed, n_jobs=1,
-        verbosity=-1,
+        n_estimators=300, learning_rate=0.05, num_leaves=31, subsample=0.8, subsample_freq=1, random_state=seed,
+        n_jobs=1, verbosity=-1,
     )  # fmt: skip
     forecaster = MLForecast(
         models={"model": model}, freq=task["freq"], lags=lags, lag_transforms={1: [RollingMean(max(season, 2))]},

@@ -29,12 +29,6 @@ def write_task(origins: RollingOrigins, folder: Path) -> None:
     table = pd.DataFrame({"unique_id": clean["unique_id"].astype(str), "ds": clean["ds"].dt.tz_localize(None), "y": y})
     table.to_parquet(folder / "history.parquet", index=False)
     view, cutoffs = origins.spec.input_spec, window_cutoffs(origins.table, origins.index, "test")["cutoff"]
-    calendar = {
-        "h": ["hour", "dayofweek"],
-        "30min": ["hour", "minute", "dayofweek"],
-        "B": ["dayofweek"],
-        "W": ["month"],
-    }
     task = {
         "freq": "W-SUN" if view.freq == "W" else view.freq,
         "horizon": view.horizon, "lookback": view.lookback, "season": view.season, "steps": TRAINING_STEPS,
