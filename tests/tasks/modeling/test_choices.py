@@ -29,7 +29,7 @@ def test_share_and_steps_of_the_map_are_stated() -> None:
 
 @pytest.mark.parametrize(
     ("adjustment", "begin"),
-    [((24, 168), "Windows are divided by their seasonal index (24, 168 steps)"), ((), "Only the map")],
+    [((24, 168), "Windows are divided by their seasonal index (24, 168 steps)"), ((), "Only the map reads windows")],
 )
 def test_adjustment_names_its_seasons(adjustment: tuple[int, ...], begin: str) -> None:
     bundle = bundle_of(adjustment, weights=np.zeros((169, 24)), seasons=np.array([24, 168]))
