@@ -26,6 +26,7 @@ from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
+from models.training.step_weights import step_weights
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
 
 
@@ -68,7 +69,7 @@ def train_network(
     if initial := None if reason else champion:
         collator = merge_vocabulary(initial, collator)
     shape, stds = _network_shape(recipe, collator, panel), series_std(panel, windows.train)
-    collate = _collate_on(device, collator, panel, stds)
+    collate = _collate_on(device, collator, panel, stds, step_weights(training.step_weights, recipe.view.horizon))
 
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
         spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
@@ -119,12 +120,14 @@ def _build_network(recipe: Recipe, shape: NetworkShape, linear: np.ndarray | Non
     return network
 
 
-def _collate_on(device: torch.device, collator: WindowCollator, panel: Panel, stds: np.ndarray) -> Collate:
-    """Return the function that builds a weighted batch of windows on the device."""
+def _collate_on(
+    device: torch.device, collator: WindowCollator, panel: Panel, stds: np.ndarray, steps: np.ndarray
+) -> Collate:
+    """Return the function that builds a batch of windows on the device, with weights of windows and steps (H,)."""
 
     def collate(series: np.ndarray, position: np.ndarray) -> Batch:
         arrays = collator.collate(panel, series, position)
-        weights = error_weights(arrays.scale, series, stds) * (arrays.factors if collator.adjustment else 1.0)
+        weights = error_weights(arrays.scale, series, stds) * arrays.factors * steps
         return Batch.from_arrays(arrays, torch.from_numpy(weights).float()).to(device)
 
     return collate

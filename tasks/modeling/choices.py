@@ -30,8 +30,8 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
     elif seasons:
         sentences.append(
             f"Only the map reads windows divided by their seasonal index ({seasons} steps), with a smaller error on "
-            f"the validation part. The network does not: at least {MAX_COMMON_SHARE:.0%} of the season is common to all "
-            f"series, or more than {MAX_LEARNED_CYCLES} cycles were seen, or it reads the units of the source."
+            f"the validation part. The network does not: at least {MAX_COMMON_SHARE:.0%} of the season is common to "
+            f"all series, or more than {MAX_LEARNED_CYCLES} cycles were seen, or it reads the units of the source."
         )
     else:
         sentences.append(
