@@ -31,8 +31,8 @@ class TrainingSpec(SettingsSpec):
     mirror: float = Field(0.0, ge=0, le=1, description="share of training windows whose sign is flipped")
     step_weights: StepWeights = Field(
         "equal",
-        description="of the errors of the steps of the horizon in training; decreasing: the first steps count up to five "
-        "times as much as late ones (xPatch, arXiv 2412.17323)",
+        description="of the errors of each step of the horizon in training; decreasing: the first step counts up to "
+        "five times as much as late ones (xPatch, arXiv 2412.17323)",
     )
     members: PositiveInt = Field(
         1, le=100, description="networks trained with different seeds; the forecast is their mean"
