@@ -15,7 +15,7 @@ from models.data.calendar import seasons
 from models.data.collation import WindowCollator
 from models.data.imputation import Filling
 from models.data.panel import Panel
-from models.data.scaling import Scaling, error_weights, series_std
+from models.data.scaling import Scaling, error_weights, series_std, step_weights
 from models.data.seasonal_adjustment import has_own_seasons
 from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
@@ -26,7 +26,6 @@ from models.restore import restore_spec, tensor_prefix
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
-from models.training.step_weights import step_weights
 from models.training.warm_start import load_weights, merge_vocabulary, obstacle
 
 

@@ -5,11 +5,11 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from data_contracts.spec import SettingsSpec
+from models.data.scaling import StepWeights
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16", "auto"]
 ScheduleName = Literal["plateau", "cosine", "constant"]
-StepWeights = Literal["equal", "decreasing"]
 
 
 class TrainingSpec(SettingsSpec):
