@@ -5,6 +5,7 @@ gives the same bytes.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +17,11 @@ from safetensors.numpy import load, save
 from data_contracts.errors import NightcastError
 from models.data.imputation import Filling
 from models.data.panel import InputSpec
+from models.data.seasonal_adjustment import history_steps
 
 HEADER = "nightcast"
-LINEAR_MAPS = ("weights", "linear.weights")  # tensors (L + 1, H), of a linear baseline and of a network
+LINEAR_TENSORS = "weights", "weights.short", "seasons"  # maps (L + 1, H), and the seasons they are adjusted for
+LINEAR_MAP = "linear."  # prefix of the tensors of the linear map that a network is blended with
 
 
 class BundleDamaged(NightcastError):
@@ -75,6 +78,7 @@ class RecurrentSettings(ModelSettings):
     target: tuple[float, float] = Field(description="mean and standard deviation of y over the training rows")
     trained_on: tuple[str, str] | None = Field(None, alias="learned_on", description="device and precision")
     trained_until: str | None = Field(None, alias="learned_until", description="time of the last training target, UTC")
+    adjustment: tuple[int, ...] = Field((), description="seasons, in steps, that windows are adjusted for, ascending")
 
 
 Settings = RecurrentSettings | BaselineSettings
@@ -119,9 +123,19 @@ class Bundle:
 
     @property
     def history(self) -> int:
-        """Steps before the cutoff that a forecast depends on: the lookback, or the longer one of its linear map."""
-        maps = [self.tensors[name] for name in LINEAR_MAPS if name in self.tensors]
-        return max([self.lookback, *(len(weights) - 1 for weights in maps)])
+        """Steps before the cutoff that a forecast depends on: the lookback, or more for its linear map."""
+        adjusted = [*self.linear_maps.get("seasons", ())]
+        adjusted += self.recurrent.adjustment if self.kind == "recurrent" else ()
+        maps = [len(tensor) - 1 for name, tensor in self.linear_maps.items() if name != "seasons"]
+        return max([self.lookback, history_steps(adjusted), *maps])
+
+    @property
+    def linear_maps(self) -> dict[str, np.ndarray]:
+        """Tensors of `fit_linear`: of the linear baseline, or of what a network is blended with; empty without."""
+        prefix = LINEAR_MAP if self.kind == "recurrent" else ""
+        return stored_maps(
+            {name.removeprefix(prefix): value for name, value in self.tensors.items() if name.startswith(prefix)}
+        )
 
     @property
     def horizon(self) -> int:
@@ -156,6 +170,11 @@ class Bundle:
             return cls(header["name"], header["kind"], settings, load(data))
         except (SafetensorError, KeyError, TypeError, ValueError, RecursionError) as damage:
             raise BundleDamaged(str(damage)) from damage
+
+
+def stored_maps(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return the tensors of a linear map that a forecast needs."""
+    return {name: maps[name] for name in LINEAR_TENSORS if name in maps}
 
 
 def _parse_settings(kind: str, stored: object) -> Settings:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.baselines.ridge import linear_points
+from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal import forecast_baseline
 from models.bundle import Bundle
 from models.calibration import apply_calibration
@@ -64,17 +64,17 @@ class Predictor:
         scales = arrays.location, arrays.scale
         quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
         linear = None
-        if "linear.weights" in self.bundle.tensors:
-            weights, short = self.bundle.tensors["linear.weights"], self.bundle.tensors.get("linear.weights.short")
-            points = linear_points(weights, self.bundle.view, panel, series, position, short)
-            linear = (points - arrays.location) / arrays.scale
+        if maps := self.bundle.linear_maps:
+            points = linear_points(maps, self.bundle.view, panel, series, position)
+            linear = (points / arrays.factors - arrays.location) / arrays.scale
         return WindowForecast(arrays, np.mean(quantiles, axis=0), linear, output.state)
 
     def calibrated(self, forecast: WindowForecast) -> np.ndarray:
         """Return calibrated quantiles (b, H, Q), in the units of the source, not sorted."""
         middle, arrays = self.bundle.levels.index(0.5), forecast.arrays
         normal = apply_calibration(forecast.normal, forecast.linear, self.bundle.tensors, middle)
-        return np.asarray(normal * arrays.scale[:, :, None] + arrays.location[:, :, None])
+        adjusted = normal * arrays.scale[:, :, None] + arrays.location[:, :, None]
+        return np.asarray(adjusted * arrays.factors[:, :, None])
 
     def restricted(self, quantiles: np.ndarray, minimum: float | None, maximum: float | None) -> np.ndarray:
         """Sort quantiles (b, H, Q), round those of counts, and keep them inside the limits."""

@@ -37,6 +37,7 @@ def restore_collator(bundle: Bundle) -> WindowCollator:
         vocabulary=stored.vocabulary,
         normalisation=restore_spec(bundle).normalisation,
         filling=stored.filling,
+        adjustment=stored.adjustment,
     )
 
 

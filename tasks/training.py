@@ -26,6 +26,7 @@ from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.engine.step_process import StepProcess
 from tasks.modeling.candidate import Candidate
+from tasks.modeling.choices import describe_choices
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
 from tasks.modeling.size_limits import check_network_size
@@ -108,6 +109,7 @@ def train(
         note=note,
         gradients={layer: tuple(norms) for layer, norms in history.gradients.items()},
         memory=memory,
+        choices=describe_choices(bundle),
     )
 
 

@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from models.baselines.ridge import fit_linear, linear_points
-from models.bundle import BaselineSettings, Bundle
+from models.baselines.ridge import fit_linear
+from models.baselines.ridge_windows import linear_points
+from models.bundle import BaselineSettings, Bundle, stored_maps
 from models.data.panel import InputSpec, Panel, last_observed
 from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 
@@ -51,7 +52,7 @@ def fit_baselines(
     methods = [_Method("naive", "seasonal_naive", 1, {})]
     methods += [_Method(f"seasonal_naive_{m}", "seasonal_naive", m, {}) for m in seasons]
     methods += [_Method(f"seasonal_mean_{m}", "seasonal_mean", m, {}) for m in seasons[-1:]]
-    methods.append(_Method("linear", "linear", 1, fit_linear(panel, index, view)))
+    methods.append(_Method("linear", "linear", 1, stored_maps(fit_linear(panel, index, view))))
     origins = _error_origins(panel, index)
     bundles = []
     for name, kind, season, tensors in methods:
@@ -103,8 +104,7 @@ def _seasonal_average(bundle: Bundle, panel: Panel, series: np.ndarray, position
 
 
 def _linear(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    weights, short = bundle.tensors["weights"], bundle.tensors.get("weights.short")
-    return linear_points(weights, bundle.view, panel, series, position, short)
+    return linear_points(bundle.linear_maps, bundle.view, panel, series, position)
 
 
 POINT_FORECASTS: dict[str, Callable[[Bundle, Panel, np.ndarray, np.ndarray], np.ndarray]] = {

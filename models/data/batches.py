@@ -24,13 +24,14 @@ class Batch:
     location: Tensor  # (b, 1) float64, in the units of y
     scale: Tensor  # (b, 1) float64
     clock: Tensor  # (b,) int64 steps since 1970 on the wall clock, at the cutoff
-    error_weights: Tensor  # (b, 1) weight of the errors of each window in training
+    error_weights: Tensor  # (b, 1) or (b, H) weight of the errors of each window in training
 
     @classmethod
     def from_arrays(cls, arrays: WindowArrays, error_weights: Tensor | None = None) -> "Batch":
         """Return the batch of collated arrays, which share their memory; by default all errors have the weight 1."""
         weights = torch.ones(len(arrays.clock), 1) if error_weights is None else error_weights
-        return cls(**{name: torch.from_numpy(value) for name, value in vars(arrays).items()}, error_weights=weights)
+        tensors = {name: torch.from_numpy(value) for name, value in vars(arrays).items() if name != "factors"}
+        return cls(**tensors, error_weights=weights)
 
     def to(self, device: torch.device) -> "Batch":
         """Return the batch on `device`."""

@@ -12,7 +12,9 @@ import numpy as np
 from models.data.imputation import Fill, Filling, fill_gaps
 from models.data.panel import Panel
 from models.data.scaling import Normalisation, Scaling, scale_covariates
+from models.data.seasonal_adjustment import seasonal_factors
 
+INDEX_SCALE = 3.0  # of the logarithm of the seasonal index as an input: its size is then that of other inputs
 MAX_SCANNED_SHARE = 0.1  # of the rows of a panel: of more, the ranges of all rows are computed once
 
 
@@ -29,6 +31,7 @@ class WindowArrays:
     location: np.ndarray  # (b, 1) float64, in the units of y
     scale: np.ndarray  # (b, 1) float64
     clock: np.ndarray  # (b,) int64 steps since 1970 on the wall clock, at the cutoff
+    factors: np.ndarray  # (b, H) float64, the seasonal index that the target was divided by
 
 
 @dataclass(frozen=True)
@@ -42,12 +45,14 @@ class WindowCollator:
     vocabulary: tuple[dict[str, int], ...]  # code of each known value of each static covariate; 0: unknown
     normalisation: Normalisation = "standard"
     filling: Filling = field(default_factory=Filling)
+    adjustment: tuple[int, ...] = ()  # seasons, in steps, that windows are adjusted for
 
     def widths(self, panel: Panel) -> tuple[int, int]:
         """Return the numbers of past and future features, (P, F)."""
         known, observed, calendar = panel.known.shape[1], panel.observed.shape[1], panel.calendar.shape[1]
         known, observed = 2 * known + len(self.filling.gappy_known), 2 * observed + len(self.filling.gappy_observed)
-        return 2 + known + observed + calendar, known + calendar + 2 * len(self.lags)
+        index = 1 if self.adjustment else 0
+        return 2 + known + observed + calendar + index, known + calendar + index + 2 * len(self.lags)
 
     def collate(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> WindowArrays:
         """Collate windows.
@@ -61,10 +66,12 @@ class WindowCollator:
             The arrays, in the order of `series`.
         """
         back, ahead = np.arange(1 - self.lookback, 1), np.arange(1, self.horizon + 1)
-        y = panel.take(panel.y, series, position, back)
+        factors = self._factors(panel, series, position)
+        y = panel.take(panel.y, series, position, back) / factors[:, : self.lookback]
         seen = np.isfinite(y)
         ranges = _ranges_at(panel, series, position)[:, None]
         location, scale = self.scaling.window_scale(y, seen, self.normalisation, ranges)
+        factors_ahead = factors[:, self.lookback :]
         normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
         known = panel.take(panel.known, series, position, np.arange(1 - self.lookback, self.horizon + 1))
         known = self._scaled(known, self.scaling.known, self.filling.known, self.filling.gappy_known)
@@ -73,8 +80,12 @@ class WindowCollator:
         calendar = panel.calendar_at(series, position, np.arange(1 - self.lookback, self.horizon + 1))
         past = [_without_gaps(normal), seen, known[:, : self.lookback], observed, calendar[:, : self.lookback]]
         future = [known[:, self.lookback :], calendar[:, self.lookback :]]
+        if self.adjustment:
+            index = INDEX_SCALE * np.log(factors)
+            past, future = [*past, index[:, : self.lookback]], [*future, index[:, self.lookback :]]
         for lag in self.lags:
-            lagged = panel.take(panel.y, series, position, ahead - lag * -(-ahead // lag))
+            offsets = ahead - lag * -(-ahead // lag)
+            lagged = panel.take(panel.y, series, position, offsets) / factors[:, self.lookback - 1 + offsets]
             lagged = (lagged - location) / scale
             future += [_without_gaps(lagged), np.isfinite(lagged)]
         return WindowArrays(
@@ -83,11 +94,19 @@ class WindowCollator:
             static=self._codes(panel, series),
             level=_float32(self._level(location, scale)),
             linear=_float32(_carry_forward(normal, np.isfinite(normal))),
-            target=_float32((panel.take(panel.y, series, position, ahead) - location) / scale),
+            target=_float32((panel.take(panel.y, series, position, ahead) / factors_ahead - location) / scale),
             location=location,
             scale=scale,
             clock=panel.clock[np.clip(panel.first[series] + position, 0, None)],
+            factors=factors_ahead,
         )
+
+    def _factors(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Seasonal index of the lookback and the horizon of each window, (b, L + H); 1 without an adjustment."""
+        if not self.adjustment:
+            return np.ones((len(series), self.lookback + self.horizon))
+        offsets = np.arange(1 - self.lookback, self.horizon + 1)
+        return seasonal_factors(panel, series, position, self.adjustment, offsets)
 
     def _scaled(
         self, values: np.ndarray, moments: np.ndarray, fills: tuple[Fill, ...], gappy: tuple[int, ...]

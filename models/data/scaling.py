@@ -14,6 +14,7 @@ from models.data.panel import BLOCK_ROWS, Panel, last_observed
 from models.data.windows import WindowRanges
 
 Normalisation = Literal["standard", "last", "none"]
+StepWeights = Literal["equal", "decreasing"]
 MAX_ERROR_WEIGHT = 10.0
 SAMPLED_WINDOWS = 2000  # from which the typical spread is measured
 MIN_RANGE = 1e-14  # of the scale of other series; a smaller range of values is rounding error
@@ -101,6 +102,25 @@ def error_weights(scale: np.ndarray, series: np.ndarray, sizes: np.ndarray) -> n
         Weights (b, 1), between 1 / MAX_ERROR_WEIGHT and MAX_ERROR_WEIGHT.
     """
     return np.clip(scale / sizes[series, None], 1 / MAX_ERROR_WEIGHT, MAX_ERROR_WEIGHT)
+
+
+def step_weights(kind: StepWeights, horizon: int) -> np.ndarray:
+    """Compute the weight of the errors of each step.
+
+    Late steps of a long horizon are mostly noise, and there are many of them: with less weight on them, the network
+    learns more from the steps that can be forecast.
+
+    Args:
+        kind: `equal`, or `decreasing`: 1 + pi / 4 - arctan(step) (xPatch, Stitsyuk and Choi 2024, arXiv 2412.17323).
+        horizon: Steps.
+
+    Returns:
+        Positive weights (horizon,) with mean 1.
+    """
+    if kind == "equal":
+        return np.ones(horizon)
+    weights = 1 + np.pi / 4 - np.arctan(np.arange(1, horizon + 1))
+    return np.asarray(weights / weights.mean())
 
 
 def series_std(panel: Panel, windows: WindowRanges) -> np.ndarray:

@@ -8,14 +8,15 @@ import torch
 
 from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
-from models.bundle import Bundle, RecurrentSettings
+from models.bundle import LINEAR_MAP, Bundle, RecurrentSettings, stored_maps
 from models.calibration import calibrate
 from models.data.batches import Batch
 from models.data.calendar import seasons
 from models.data.collation import WindowCollator
 from models.data.imputation import Filling
 from models.data.panel import Panel
-from models.data.scaling import Scaling, error_weights, series_std
+from models.data.scaling import Scaling, error_weights, series_std, step_weights
+from models.data.seasonal_adjustment import has_own_seasons
 from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
@@ -60,31 +61,31 @@ def train_network(
     training, device = recipe.training, resolve_device(recipe.training.device)
     precision = resolve_precision(training.precision, device)
     windows = WindowSplit(index.parts["train"], index.parts["validation"])
-    collator = _fit_collator(panel, windows.train, recipe)
+    maps = _fit_map(panel, index, recipe) if linear is None else linear
+    collator = _fit_collator(panel, windows.train, recipe, _adjustment(panel, windows.train, recipe, maps))
     trained_until = str(panel.last_target(windows.train.series, windows.train.last))
     reason = obstacle(champion, recipe, trained_until, collator) if champion else ""
     if initial := None if reason else champion:
         collator = merge_vocabulary(initial, collator)
     shape, stds = _network_shape(recipe, collator, panel), series_std(panel, windows.train)
-    collate = _collate_on(device, collator, panel, stds)
+    collate = _collate_on(device, collator, panel, stds, step_weights(training.step_weights, recipe.view.horizon))
 
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
         spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
         with reproducible(spec.seed, training.threads, device):
-            network = _build_network(recipe, shape, maps)
+            network = _build_network(recipe, shape, _start_map(maps, collator.adjustment))
             if initial:
                 load_weights(network, initial, number)
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    maps = _fit_map(panel, index, recipe) if linear is None else linear
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
     histories = [history for _, history in trained]
     tensors |= {name: values for weights, _ in trained for name, values in weights.items()}
     with reproducible(training.seed, training.threads, device):
-        tensors |= {f"linear.{name}": weights for name, weights in maps.items() if recipe.model.blend}
+        tensors |= {f"{LINEAR_MAP}{name}": kept for name, kept in stored_maps(maps).items() if recipe.model.blend}
         bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
@@ -95,20 +96,37 @@ def _fit_map(panel: Panel, index: WindowIndex, recipe: Recipe) -> dict[str, np.n
     return fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
 
 
-def _build_network(recipe: Recipe, shape: NetworkShape, linear: dict[str, np.ndarray]) -> RecurrentNetwork:
-    """Build a network whose skip starts as the closed-form map of the lookback, tensors of `fit_linear` or none."""
+def _adjustment(panel: Panel, train: WindowRanges, recipe: Recipe, maps: dict[str, np.ndarray]) -> tuple[int, ...]:
+    """Seasons that the windows of a network are adjusted for: those of the linear map, if each series has its own."""
+    in_source_units = recipe.model.normalisation == "none" or recipe.model.head == "negative_binomial"
+    if "seasons" not in maps or in_source_units:
+        return ()
+    seasons = tuple(int(season) for season in maps["seasons"])
+    return seasons if has_own_seasons(panel, train, seasons) else ()
+
+
+def _start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.ndarray | None:
+    """Map of the lookback (L + 1, H) for windows with this adjustment, of tensors of `fit_linear`; None without."""
+    of_lookback = maps.get("weights.short", maps.get("weights"))
+    return of_lookback if adjustment else maps.get("weights.unadjusted", of_lookback)
+
+
+def _build_network(recipe: Recipe, shape: NetworkShape, linear: np.ndarray | None) -> RecurrentNetwork:
+    """Build a network whose skip starts as the closed-form map of the lookback (L + 1, H)."""
     network = RecurrentNetwork(recipe.model, shape)
-    if linear:
-        start_skip(network, linear.get("weights.short", linear["weights"])[:-1])
+    if linear is not None:
+        start_skip(network, linear[:-1])
     return network
 
 
-def _collate_on(device: torch.device, collator: WindowCollator, panel: Panel, stds: np.ndarray) -> Collate:
-    """Return the function that builds a weighted batch of windows on the device."""
+def _collate_on(
+    device: torch.device, collator: WindowCollator, panel: Panel, stds: np.ndarray, steps: np.ndarray
+) -> Collate:
+    """Return the function that builds a batch of windows on the device, with weights of windows and steps (H,)."""
 
     def collate(series: np.ndarray, position: np.ndarray) -> Batch:
         arrays = collator.collate(panel, series, position)
-        weights = error_weights(arrays.scale, series, stds)
+        weights = error_weights(arrays.scale, series, stds) * arrays.factors * steps
         return Batch.from_arrays(arrays, torch.from_numpy(weights).float()).to(device)
 
     return collate
@@ -141,6 +159,7 @@ def _bundle_settings(
         lags=collator.lags,
         vocabulary=collator.vocabulary,
         filling=collator.filling,
+        adjustment=collator.adjustment,
         floor=collator.scaling.floor,
         target=collator.scaling.target,
         trained_on=trained_on,
@@ -160,7 +179,7 @@ def _require_counts(panel: Panel) -> None:
         )
 
 
-def _fit_collator(panel: Panel, train: WindowRanges, recipe: Recipe) -> WindowCollator:
+def _fit_collator(panel: Panel, train: WindowRanges, recipe: Recipe, adjustment: tuple[int, ...]) -> WindowCollator:
     """Fit the normalisation of windows on the training part alone."""
     view, model = recipe.view, recipe.model
     vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
@@ -177,7 +196,9 @@ def _fit_collator(panel: Panel, train: WindowRanges, recipe: Recipe) -> WindowCo
         gappy_known=_columns_with_gaps(panel.known[rows]),
         gappy_observed=_columns_with_gaps(panel.observed[rows]),
     )
-    return WindowCollator(view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation, filling)
+    return WindowCollator(
+        view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation, filling, adjustment
+    )
 
 
 def _columns_with_gaps(values: np.ndarray) -> tuple[int, ...]:
@@ -190,13 +211,13 @@ def _calibrate(
     """Return the calibration tensors from at most `max_windows` windows, evenly spread over `windows`."""
     series, position = windows.take_evenly(max_windows)
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
-    scale = np.concatenate([forecast.arrays.scale for forecast in forecasts])
+    scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
     linear = [forecast.linear for forecast in forecasts if forecast.linear is not None]
     return calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
         np.concatenate(linear) if linear else None,
         np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
-        error_weights(scale, series, stds),
+        error_weights(scale, series, stds) * factors,
         bundle.levels,
         restore_spec(bundle).head,
     )

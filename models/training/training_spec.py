@@ -5,6 +5,7 @@ from typing import Literal
 from pydantic import Field, PositiveFloat, PositiveInt
 
 from data_contracts.spec import SettingsSpec
+from models.data.scaling import StepWeights
 
 Device = Literal["auto", "cpu", "cuda"]
 Precision = Literal["float32", "bfloat16", "auto"]
@@ -28,6 +29,11 @@ class TrainingSpec(SettingsSpec):
         0.98, ge=0, lt=1, description="decay per step of the moving average of the weights that is kept; 0: no average"
     )
     mirror: float = Field(0.0, ge=0, le=1, description="share of training windows whose sign is flipped")
+    step_weights: StepWeights = Field(
+        "equal",
+        description="of the errors of each step of the horizon in training; decreasing: the first step counts up to "
+        "five times as much as late ones (xPatch, arXiv 2412.17323)",
+    )
     members: PositiveInt = Field(
         1, le=100, description="networks trained with different seeds; the forecast is their mean"
     )

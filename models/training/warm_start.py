@@ -1,6 +1,6 @@
 """A warm start: training starts from the champion's weights if they mean the same in the new network.
 
-scaling      the champion's, because its weights expect covariates in those units
+scaling      the champion's, because its weights expect covariates in those units; so is the seasonal adjustment
 vocabulary   the champion's codes, then codes of new values, which start with the embedding of code 0 (unknown)
 weights      all; calibration and early stopping start anew
 """

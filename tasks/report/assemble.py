@@ -106,7 +106,9 @@ def collect_report_data(
         drift_summary=drifted.summary if drifted else "",
         drift_href="drift.html" if drifted else None,
         training=tuple(
-            page_data.LearningCurve(model.candidate.name, model.train_losses, model.validation_losses, model.note)
+            page_data.LearningCurve(
+                model.candidate.name, model.train_losses, model.validation_losses, model.note, model.choices
+            )
             for model in trained_challengers(results.trained)
         ),
         memories=_memories(results, board, store),

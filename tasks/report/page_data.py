@@ -30,12 +30,13 @@ class FailureRow(NamedTuple):
 
 
 class LearningCurve(NamedTuple):
-    """Losses of one model by epoch."""
+    """Losses of one model by epoch, and what its training has chosen from the data."""
 
     name: str
     train: tuple[float, ...]
     validation: tuple[float, ...]
     note: str = ""
+    choices: tuple[str, ...] = ()
 
 
 class ModelMemory(NamedTuple):

@@ -78,6 +78,7 @@ class TrainingResult(Spec):
     """Result of `train`: a challenger and its learning curves, mean pinball losses in scaled units by epoch.
 
     `gradients` are mean norms before clipping, by epoch for each layer; `drawings` are SVG files of its memory.
+    `choices` are sentences on what training has chosen from the data.
     """
 
     candidate: Candidate
@@ -88,6 +89,7 @@ class TrainingResult(Spec):
     gradients: dict[str, tuple[float, ...]] = Field(default_factory=dict)
     memory: Memory | None = None
     drawings: dict[str, Artifact] = Field(default_factory=dict)
+    choices: tuple[str, ...] = ()
 
     @property
     def sentence(self) -> str:

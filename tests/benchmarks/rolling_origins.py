@@ -1,4 +1,4 @@
-"""The demo and three public data sets as pipelines, and scores of models on their rolling origins.
+"""The demo and six public data sets as pipelines, and scores of models on their rolling origins.
 
 The specs set only required fields, as a new user would; the demo uses its YAML.
 """
@@ -69,12 +69,33 @@ def metro_traffic(folder: Path) -> PipelineSpec:
     return _spec(folder, "metro-traffic", frame, "h", 24)
 
 
+def exchange_rate(folder: Path) -> PipelineSpec:
+    """Daily rates of eight currencies on business days, without timestamps; all end on the same Friday."""
+    wide = pd.read_csv(_require("exchange_rate/exchange_rate.txt.gz"), header=None).add_prefix("currency-")
+    wide.index = pd.bdate_range(end="2010-10-08", periods=len(wide), name="ds")
+    return _spec(
+        folder,
+        "exchange-rate",
+        wide.melt(var_name="unique_id", value_name="y", ignore_index=False).reset_index(),
+        "B",
+        30,
+    )
+
+
 def demo(folder: Path) -> PipelineSpec:
     """The shipped demo pipeline."""
     return PipelineSpec.read("nyc-delays")
 
 
-DATA = {"nyc-delays": demo, "bike-sharing": bike_sharing, "vic-elec": vic_elec, "m4-weekly": m4_weekly}
+DATA = {
+    "nyc-delays": demo,
+    "bike-sharing": bike_sharing,
+    "vic-elec": vic_elec,
+    "m4-weekly": m4_weekly,
+    "metro-traffic": metro_traffic,
+    "etth1": etth1,
+    "exchange-rate": exchange_rate,
+}
 
 
 def _require(name: str) -> Path:
@@ -118,13 +139,21 @@ class RollingOrigins:
         cycles = tuple(seasons(self.spec.freq))
         return fit_baselines(self.part, self.part_index, self.spec.input_spec, self.spec.recipes[0].quantiles, cycles)
 
+    def mase_scales(self, origins: pd.DataFrame) -> pd.Series:
+        """Return the divisor of MASE of each series, from the rows before the first origin."""
+        return mase_scales_before(self.table, origins["cutoff"].min(), self.spec.input_spec.season)
+
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
         """Return mase, wql, … of each bundle on the rolling origins of a part."""
         origins = window_cutoffs(self.table, self.index, part)
-        scales = mase_scales_before(self.table, origins["cutoff"].min(), self.spec.input_spec.season)
+        scales = self.mase_scales(origins)
         rows = {}
         for name, bundle in bundles.items():
             table = forecast_table(bundle, self.table, origins, self.spec.forecast_setup.bounds)
-            table = table.merge(self.clean[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-            rows[name] = score_forecasts(table.assign(scale=table["unique_id"].map(scales)))
+            rows[name] = self.score_table(table, scales)
         return pd.DataFrame(rows).T
+
+    def score_table(self, forecasts: pd.DataFrame, scales: pd.Series) -> dict[str, float]:
+        """Return mase, wql, … of a table with unique_id, ds (UTC), y_hat and quantiles, of any model."""
+        table = forecasts.merge(self.clean[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
+        return score_forecasts(table.assign(scale=table["unique_id"].map(scales)))

@@ -9,7 +9,7 @@ import pytest
 
 from models.baselines.ridge import fit_linear
 from tests.benchmarks.long_horizon import HORIZONS, build_index, etth1, linear_score, naive_score, single_map_score
-from tests.benchmarks.rolling_origins import DATA, RollingOrigins, metro_traffic
+from tests.benchmarks.rolling_origins import DATA, RollingOrigins
 
 pytestmark = pytest.mark.benchmark
 
@@ -28,9 +28,9 @@ def test_linear_baseline_on_etth1(lookback: int, horizon: int, capsys) -> None:
         )
 
 
-@pytest.mark.parametrize("name", [*DATA, "metro-traffic"])
+@pytest.mark.parametrize("name", DATA)
 def test_linear_baseline_vs_others(name: str, tmp_path, capsys) -> None:
-    origins = RollingOrigins((DATA | {"metro-traffic": metro_traffic})[name](tmp_path), tmp_path)
+    origins = RollingOrigins(DATA[name](tmp_path), tmp_path)
     scores = origins.scores({bundle.name: bundle for bundle in origins.baselines()})
     with capsys.disabled():
         table = scores[["mase", "wql", "mae", "coverage"]].sort_values("mase").round(4)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.data.scaling import Scaling, error_weights, series_std
+from models.data.scaling import Scaling, error_weights, series_std, step_weights
 from models.data.windows import WindowRanges
 
 SCALING = Scaling(np.zeros((2, 0)), np.ones((2, 0)), floor=0.1, target=(100.0, 20.0))
@@ -47,3 +47,20 @@ def test_constant_lookback_has_the_scale_of_its_own_series(size: float, level: f
 def test_ranges_grow_with_the_observations_of_each_series(build_panel) -> None:
     panel = build_panel({"a": [np.nan, 2.0, np.nan, 5.0, 1.0], "b": [7.0] * 5})
     assert panel.ranges.tolist() == [0.0, 0.0, 0.0, 3.0, 4.0] + [0.0] * 5
+
+
+def test_equal_weights_are_one() -> None:
+    assert step_weights("equal", 3).tolist() == [1.0, 1.0, 1.0]
+
+
+def test_decreasing_weights_have_the_published_ratios() -> None:
+    weights = step_weights("decreasing", 1000)
+    np.testing.assert_allclose(weights[[1, 9, 999]] / weights[0], [0.678249, 0.314271, 0.215602], rtol=1e-4)
+
+
+@pytest.mark.parametrize("horizon", [1, 2, 24, 720])
+def test_decreasing_weights_have_mean_one_and_never_rise(horizon: int) -> None:
+    weights = step_weights("decreasing", horizon)
+    assert weights.mean() == pytest.approx(1.0)
+    assert (np.diff(weights) < 0).all()
+    assert weights.min() > 0

@@ -84,6 +84,7 @@ def arrays_of(windows: int, steps: int, bundle: Bundle, seed: int = 0) -> Window
         location=20 + draw.random((windows, 1)),
         scale=1 + draw.random((windows, 1)),
         clock=draw.integers(0, 100_000, windows),
+        factors=np.ones((windows, 7)),
     )
 
 

@@ -229,3 +229,29 @@ def test_linear_map_reads_as_much_kept_history_as_in_a_night(build_frame) -> Non
     long, alone = stream(bundle, panel, 200), np.array([0])
     wanted = np.sort(Predictor(bundle).quantiles(panel, alone, np.array([200])), axis=-1)
     np.testing.assert_allclose(long.forecast(alone), wanted, rtol=1e-6)
+
+
+def test_adjusted_network_forecasts_from_its_kept_steps_as_in_a_night(build_frame) -> None:
+    draw, hours = np.random.default_rng(0), np.arange(1300)
+    frame = build_frame(
+        {
+            name: np.exp(np.sin(2 * np.pi * (hours + 7 * place) / 24) + 0.1 * draw.standard_normal(1300))
+            for place, name in enumerate("abcd")
+        },
+        "h",
+    )
+    panel = Panel.from_frame(frame, VIEW)
+    index = build_window_index(panel, WindowSpec(horizon=6, validation=60, test=60), panel.grid[1299], 4)
+    recipe = Recipe(
+        model=RecurrentSpec(cell="gru", hidden=8), training=TrainingSpec(max_epochs=1), quantiles=LEVELS, view=VIEW
+    )
+    bundle, _ = train_network(panel, index, recipe)
+    assert bundle.recurrent.adjustment == (24, 168)
+    assert kept_steps(bundle) == 1008
+    states = SeriesStates.from_panel(panel, np.arange(4), 1200, kept_steps(bundle))
+    forecaster = StreamingForecaster(Predictor(bundle), states, Timeline(panel.grid, VIEW))
+    forecaster.step(
+        np.arange(4), np.full(4, 1201), panel.take(panel.y, np.arange(4), np.full(4, 1201), np.arange(1))[:, 0]
+    )
+    expected = predict(bundle, panel, np.arange(4), np.full(4, 1201))
+    np.testing.assert_allclose(forecaster.forecast(np.arange(4)), expected, rtol=1e-5)

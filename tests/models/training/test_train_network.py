@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from models.baselines.seasonal import fit_baselines
+from models.bundle import Bundle
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.data.scaling import Scaling
@@ -180,3 +181,49 @@ def test_forecast_scales_with_the_units_of_the_source(build_panel) -> None:
     np.testing.assert_allclose(
         predict(scaled_bundle, scaled, *windows) / 1000, predict(bundle, panel, *windows), rtol=0.01
     )
+
+
+def seasonal_panel(build_panel, size: float = 1.0) -> Panel:
+    """Eight positive hourly series of 480 hours, each with a day and a week of its own."""
+    draw, steps, series = np.random.default_rng(3), np.arange(480), {}
+    for name in "abcdefgh":
+        day, week = np.exp(0.5 * draw.standard_normal(24)), np.exp(0.5 * draw.standard_normal(168))
+        series[name] = size * day[steps % 24] * week[steps % 168] * np.exp(0.1 * draw.standard_normal(480))
+    return build_panel(series, lookback=24, horizon=6, freq="h")
+
+
+def test_network_on_short_seasonal_series_is_adjusted_and_keeps_its_forecasts_in_a_file(build_panel) -> None:
+    panel = seasonal_panel(build_panel)
+    index, bundle = train(panel)
+    assert bundle.recurrent.adjustment == (24, 168)
+    assert bundle.history == 1008  # six weeks
+    forecast = predict(bundle, panel, *index.of("test"))
+    assert np.isfinite(forecast).all()
+    np.testing.assert_array_equal(predict(Bundle.from_bytes(bundle.to_bytes()), panel, *index.of("test")), forecast)
+
+
+def test_adjusted_network_forecasts_in_units_of_the_source(build_panel) -> None:
+    panel = seasonal_panel(build_panel, 1e6)
+    index, bundle = train(panel)
+    windows = index.of("test")
+    actual, naive = (panel.take(panel.y, *windows, np.arange(1, 7) - back) for back in (0, 168))
+    median = predict(bundle, panel, *windows)[..., 1]
+    errors, naive_errors = (np.abs(forecast / actual - 1).mean() for forecast in (median, naive))
+    assert errors < naive_errors
+
+
+def test_adjusted_network_gives_a_forecast_for_a_series_with_zeros_and_without_history(build_panel) -> None:
+    _, bundle = train(seasonal_panel(build_panel))
+    panel = build_panel({"new": [3.0, 4.0] * 15, "zeros": [0.0, 2.0] * 200}, lookback=24, horizon=6, freq="h")
+    forecast = predict(bundle, panel, np.array([0, 1]), np.array([29, 399]))
+    assert np.isfinite(forecast).all()
+
+
+def test_network_that_reads_units_of_the_source_is_not_adjusted(build_panel) -> None:
+    panel = seasonal_panel(build_panel)
+    index = build_window_index(panel, WindowSpec(horizon=6, validation=48, test=48), panel.grid[479], 4)
+    quick = TrainingSpec(max_epochs=1, windows_per_epoch=256)
+    model = SMALL.model_copy(update={"normalisation": "none"})
+    bundle, _ = train_network(panel, index, Recipe(model=model, training=quick, quantiles=QUANTILES, view=panel.view))
+    assert bundle.recurrent.adjustment == ()
+    assert bundle.linear_maps["seasons"].tolist() == [24, 168]

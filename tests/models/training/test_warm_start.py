@@ -17,7 +17,7 @@ from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
 
 FEATURES = FeatureSpec(known=("plan",), static=("kind",))
-MODEL = RecurrentSpec(cell="gru", hidden=8, segment=6)
+MODEL = RecurrentSpec(cell="gru", hidden=8, segment=6, blend=False)
 SHAPE = {"lookback": 24, "horizon": 6, "freq": "h", "features": FEATURES}
 
 

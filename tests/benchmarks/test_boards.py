@@ -1,0 +1,65 @@
+"""Part of `make bench-accuracy`: a board for each data set, mean and spread of three seeds on the test origins.
+
+Ours: seasonal naive, the linear map, and the default networks of a night. Peers: LightGBM through mlforecast, and the
+LSTM of neuralforecast. All are trained on the same rows, without the test part, and forecast from the same origins.
+MASE and WQL are computed here for all. A peer is left out, with a line, if its environment is not named.
+"""
+
+import json
+import resource
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from models.networks.architecture import RecurrentSpec
+from tests.benchmarks.peers import ENVIRONMENTS, NAMES, run_peer
+from tests.benchmarks.rolling_origins import DATA, RollingOrigins
+
+pytestmark = pytest.mark.benchmark
+
+SEEDS = (0, 1, 2)
+METRICS = ["mase", "wql", "mae", "coverage", "cpu_s", "peak_mib"]
+
+
+def own_boards(origins: RollingOrigins) -> dict[str, list[dict[str, float]]]:
+    """Score the baselines once, and the default networks once for each seed."""
+    started = time.process_time()
+    bundles = [{bundle.name: bundle for bundle in origins.baselines()}]
+    seconds = dict.fromkeys(bundles[0], time.process_time() - started)
+    for seed in SEEDS:
+        trained = {}
+        for cell in ("lstm", "gru"):
+            started = time.process_time()
+            trained[f"default {cell}"] = origins.train(RecurrentSpec.model_validate({"cell": cell}), seed=seed)
+            seconds[f"default {cell}"] = time.process_time() - started
+        bundles.append(trained)
+    rows: dict[str, list[dict[str, float]]] = {}
+    for group in bundles:
+        for name, scores in origins.scores(group).iterrows():
+            peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+            rows.setdefault(str(name), []).append(dict(scores) | {"cpu_s": seconds[str(name)], "peak_mib": peak})
+    return rows
+
+
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize("name", [name for name in DATA if name != "nyc-delays"])
+def test_board(name: str, tmp_path, capsys) -> None:
+    origins = RollingOrigins(DATA[name](tmp_path), tmp_path)
+    rows, left_out = own_boards(origins), []
+    for kind, python in ENVIRONMENTS.items():
+        if python:
+            rows[NAMES[kind]] = [run_peer(kind, origins, tmp_path, seed) for seed in SEEDS]
+        else:
+            left_out.append(NAMES[kind])
+    mean = pd.DataFrame({model: pd.DataFrame(scores)[METRICS].mean() for model, scores in rows.items()}).T
+    spread = pd.DataFrame({model: pd.DataFrame(scores)[METRICS].std(ddof=0) for model, scores in rows.items()}).T
+    mean["mase ±"], mean["wql ±"] = spread["mase"], spread["wql"]
+    table = mean[["mase", "mase ±", "wql", "wql ±", "coverage", "cpu_s", "peak_mib"]].sort_values("mase")
+    with capsys.disabled():
+        print(f"\n{name}, test origins, mean and spread of {len(SEEDS)} seeds\n{table.round(4).to_string()}")
+        for model in left_out:
+            print(f"without {model}: its variable NIGHTCAST_BENCH_… names no Python that has it")
+        print(json.dumps({"benchmark": "board", "set": name, **table.round(4).to_dict("index")}))
+    assert np.isfinite(table[["mase", "wql"]].loc["default lstm"]).all()
