@@ -16,12 +16,14 @@ from models.streaming.obstacles import describe_streaming
 from tasks.engine.execution import ExecutionSpec, engine_fault
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
-from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.intake.examination import examine
+from tasks.intake.known_rows import filter_as_of
 from tasks.modeling.size_limits import check_forecast_size, check_network_size
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.registry.reachability import describe_fault
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.read import read_source
-from tasks.validation import contract_error, examine
+from tasks.validation import contract_error
 
 MAX_LISTED_COLUMNS = 20  # unused columns that the terminal lists
 

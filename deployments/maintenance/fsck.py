@@ -23,7 +23,7 @@ from flows.pipeline.files import list_pipelines
 from flows.pipeline.spec import PipelineSpec
 from flows.settings import Settings
 from tasks.engine.machine_memory import format_bytes
-from tasks.storage.store import StoreUnusable
+from tasks.storage.failures import StoreUnusable
 
 CHECKS = (
     content_checks.check_digests,

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Sequence
 from deployments.maintenance.gc_plan import CollectionPlan, Garbage
 from deployments.maintenance.leases import hold_all
 from tasks.storage import files
+from tasks.storage.failures import StoreFull
 from tasks.storage.lease import LeaseSettings
-from tasks.storage.store import Store, StoreFull
+from tasks.storage.store import Store
 
 ROOM_BYTES = 2**20
 READ_BY_RUNS = ("snapshots",)  # deleted only under the leases: a record that a night looks for

@@ -14,11 +14,12 @@ from tasks.registry.mlflow_registry import ModelRegistry, TrackingSettings
 from tasks.registry.rebuild import restore_versions
 from tasks.results.manifest import read_finished
 from tasks.storage import files
+from tasks.storage.failures import StoreUnusable
 from tasks.storage.inventory import forbid_others
 from tasks.storage.kinds import kind_of
 from tasks.storage.layout import MLFLOW_DIR, decisions_dir, lost_uri, parse_vintage
 from tasks.storage.snapshots import Snapshot, record_snapshot
-from tasks.storage.store import Store, StoreUnusable
+from tasks.storage.store import Store
 
 ORDER = ("restore", "close", "delete", "move away", "rebuild snapshot", "publish latest", "registry", "alias")
 DATABASE_FILES = ("mlflow.db", "mlflow.db-wal", "mlflow.db-shm", "mlflow.db-journal")

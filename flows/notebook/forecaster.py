@@ -16,15 +16,15 @@ from models.data.time_steps import period_ends
 from tasks.engine.failure import StepFailure
 from tasks.evaluation import evaluate
 from tasks.history.conversion import Library, to_arrow, to_library
-from tasks.ingestion import to_canonical_columns
+from tasks.intake.examination import ValidationResult, examine
 from tasks.modeling.candidate import load_bundle
 from tasks.modeling.serving import forecast_history
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.steps import TrainingResult
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
 from tasks.training import train
-from tasks.validation import ValidationResult, examine
 from tasks.windowing import cut_windows
 
 PLACEHOLDER = {"kind": "parquet", "path": "frame.parquet"}  # the frame is given, and nothing is read

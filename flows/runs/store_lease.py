@@ -3,9 +3,10 @@
 import contextlib
 from collections.abc import Iterator
 
+from tasks.storage.failures import FULL, StoreFull, StoreUnusable
 from tasks.storage.lease import LeaseSettings, hold_lease
 from tasks.storage.process_identity import current_process
-from tasks.storage.store import FULL, Store, StoreFull, StoreUnusable
+from tasks.storage.store import Store
 
 
 @contextlib.contextmanager

@@ -18,6 +18,7 @@ from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 SEASONS_AVERAGED = 8
 MAX_ERROR_ORIGINS = 112  # at the same hour of the day
 SERIES_PER_BLOCK = 1000  # bounds the memory
+WINDOWS_PER_BLOCK = 1_000_000
 MAX_POOLED_SERIES = 10_000  # of more series, every second, third … counts in the pooled errors
 MIN_SERIES_ERRORS = 20  # of a series with fewer errors, the scaled errors of all series are used
 
@@ -130,11 +131,15 @@ def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.nda
     kept = near <= windows.last
     near = near[kept].astype(np.int32)
     recent = WindowRanges(windows.series[kept], near, windows.last[kept], windows.stride[kept])
-    series, position = recent.take(np.arange(len(recent)))
-    age = newest - panel.first[series] - position
-    kept = (age % phase == 0) & (age < MAX_ERROR_ORIGINS * phase)
-    order = np.argsort(series[kept], kind="stable")
-    return series[kept][order], position[kept][order]
+    chosen: list[tuple[np.ndarray, np.ndarray]] = []
+    for begin in range(0, len(recent), WINDOWS_PER_BLOCK):
+        series, position = recent.take(np.arange(begin, min(begin + WINDOWS_PER_BLOCK, len(recent))))
+        age = newest - panel.first[series] - position
+        rows = (age % phase == 0) & (age < MAX_ERROR_ORIGINS * phase)
+        chosen.append((series[rows], position[rows]))
+    series, position = (np.concatenate(values) for values in zip(*chosen, strict=True))
+    order = np.argsort(series, kind="stable")
+    return series[order], position[order]
 
 
 def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:

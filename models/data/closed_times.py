@@ -75,7 +75,16 @@ class ClosedTimes:
 
 
 def week_slots(times: pd.Series, freq: str, zone: str) -> np.ndarray:
-    """Return the slot of each time in a week, (n,): 24 times the weekday, plus the hour for steps within a day."""
+    """Compute the slot of each time in a week.
+
+    Args:
+        times: Times in UTC, (n,).
+        freq: The step as a pandas frequency.
+        zone: Time zone of the wall clock.
+
+    Returns:
+        (n,) int64: 24 times the weekday, plus the hour for steps within a day.
+    """
     if is_calendar_step(freq):
         return np.asarray(times.dt.dayofweek, dtype=np.int64) * DAY_HOURS
     local = times.dt.tz_convert(zone)
@@ -90,29 +99,33 @@ def has_closed_times(freq: str) -> bool:
     return isinstance(offset, pd.offsets.Day)
 
 
-def find_closed_times(history: PanelTable, freq: str, zone: str, setting: ClosedSetting) -> ClosedTimes:
+def find_closed_times(
+    table: PanelTable, freq: str, zone: str, setting: ClosedSetting, end: int | None = None
+) -> ClosedTimes:
     """Find the closed times of each series.
 
     A slot of the week without a value is closed if it had at least 8 chances in at least 8 weeks, and if the series
     has enough values elsewhere that chance cannot explain it. A series that is too short follows the others.
 
     Args:
-        history: The history of each series on its grid, y NaN for steps without a value.
+        table: Each series on its grid, y NaN for steps without a value.
         freq: The step as a pandas frequency.
         zone: Time zone of the wall clock.
         setting: `auto`, or the closed times of all series.
+        end: The step after the history, an index in `table.times`; by default all steps are history.
 
     Returns:
-        The closed slots.
+        The closed slots, of each series that has begun before `end`.
     """
-    ids = history.ids
-    days = history.times.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
-    is_short = not len(ids) or days[-1] - days[0] < MIN_SPAN_DAYS  # the span of all series, and so of each
+    end = len(table.times) if end is None else end
+    ids = table.ids[table.first < end]
+    span = table.times[end - 1] - table.times[0] if len(ids) else pd.Timedelta(0)
+    is_short = span < pd.Timedelta(days=MIN_SPAN_DAYS)  # the span of all series, and so of each
     if setting != "auto" or not has_closed_times(freq) or is_short:
         given = parse_closed(() if setting == "auto" else setting).reshape(-1)
         return ClosedTimes(ids, np.tile(given, (len(ids), 1)), freq, zone)
-    slots = week_slots(history.times.to_series(), freq, zone)
-    counted = [_count_slots(part, slots, days) for part in history.partitions()]
+    histories = (part.between(0, end) for part in table.partitions())
+    counted = [_count_slots(part, freq, zone) for part in histories if len(part)]
     chances, values, is_long = (np.concatenate(counts) for counts in zip(*counted, strict=True))
     surprise = _surprise(values, chances)
     own = is_long & (chances >= MIN_CHANCES) & (surprise >= MIN_SURPRISE)
@@ -121,17 +134,19 @@ def find_closed_times(history: PanelTable, freq: str, zone: str, setting: Closed
     return ClosedTimes(ids, _plausible((values == 0) & (own | shared), freq), freq, zone)
 
 
-def _count_slots(part: PanelTable, slots: np.ndarray, days: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _count_slots(part: PanelTable, freq: str, zone: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Count steps and values of each series and slot between its first and last value.
 
     Args:
         part: The history of some series.
-        slots: The slot of each time of the table.
-        days: Each time of the table in days since 1970.
+        freq: The step as a pandas frequency.
+        zone: Time zone of the wall clock.
 
     Returns:
         Steps and values, (s, 168) int32 each, and whether the values of a series span MIN_SPAN_DAYS, (s, 1).
     """
+    slots = week_slots(part.times.to_series(), freq, zone)
+    days = part.times.tz_localize(None).to_numpy().astype("datetime64[s]").astype(np.int64) / 86_400
     steps, codes = part.row_steps, np.repeat(np.arange(len(part.ids)), part.lengths)
     known = np.flatnonzero(np.isfinite(part.numbers["y"]))
     first, last = np.full(len(part.ids), np.inf), np.full(len(part.ids), -np.inf)

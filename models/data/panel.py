@@ -5,6 +5,7 @@ series b      b b b f f         `first` is the grid index of a series' first row
 grid      0 1 2 3 4 5 6
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,6 +19,8 @@ from models.data.features import FeatureSpec
 from models.data.imputation import Fill
 from models.data.panel_table import PanelTable
 from models.data.time_steps import build_grid
+
+BLOCK_ROWS = 1_000_000
 
 
 class InputSpec(Spec):
@@ -127,28 +130,45 @@ class Panel:
     @property
     def whole(self) -> bool:
         """Whether every observation is a whole number, so that forecasts are rounded."""
-        known = self.y[np.isfinite(self.y)]
-        return bool(len(known)) and bool((known == np.rint(known)).all())
+        values = (part[np.isfinite(part)] for part in (self.y[rows] for rows, _ in self.blocks()))
+        known = [(len(part), bool((part == np.rint(part)).all())) for part in values]
+        return any(count for count, _ in known) and all(is_whole for _, is_whole in known)
 
     @cached_property
     def ranges(self) -> np.ndarray:
         """Largest minus smallest observation of each series up to each row, (R,); 0 until two values differ."""
-        low, high = np.array(self.y), np.array(self.y)
-        if self.earlier is not None:
-            low[self.starts] = np.fmin(low[self.starts], self.earlier[:, 0])
-            high[self.starts] = np.fmax(high[self.starts], self.earlier[:, 1])
-        if len(self.ids) and (self.lengths == self.lengths[0]).all():  # as in kept states: all series at once
-            low = np.fmin.accumulate(low.reshape(len(self.ids), -1), axis=1).reshape(-1)
-            high = np.fmax.accumulate(high.reshape(len(self.ids), -1), axis=1).reshape(-1)
-            return np.nan_to_num(high - low, posinf=0.0)
-        for start, length in zip(self.starts, self.lengths, strict=True):
-            part = slice(start, start + length)
-            low[part], high[part] = np.fmin.accumulate(low[part]), np.fmax.accumulate(high[part])
-        return np.nan_to_num(high - low, posinf=0.0)
+        ranges = np.empty(len(self.y))
+        for rows, codes in self.blocks():
+            low, high, starts = np.array(self.y[rows]), np.array(self.y[rows]), self.starts[codes] - rows.start
+            if self.earlier is not None:
+                low[starts] = np.fmin(low[starts], self.earlier[codes, 0])
+                high[starts] = np.fmax(high[starts], self.earlier[codes, 1])
+            lengths = self.lengths[codes]
+            if (lengths == lengths[0]).all():  # all series at once
+                low = np.fmin.accumulate(low.reshape(len(lengths), -1), axis=1).reshape(-1)
+                high = np.fmax.accumulate(high.reshape(len(lengths), -1), axis=1).reshape(-1)
+            else:
+                for start, length in zip(starts, lengths, strict=True):
+                    part = slice(start, start + length)
+                    low[part], high[part] = np.fmin.accumulate(low[part]), np.fmax.accumulate(high[part])
+            ranges[rows] = np.nan_to_num(high - low, posinf=0.0)
+        return ranges
+
+    def blocks(self) -> Iterator[tuple[slice, slice]]:
+        """Yield (rows, series) of at most BLOCK_ROWS rows, or of one series, so that a temporary array stays small."""
+        ends, begin = self.starts + self.lengths, 0
+        while begin < len(self.ids):
+            end = max(begin + 1, int(np.searchsorted(ends, self.starts[begin] + BLOCK_ROWS, "right")))
+            yield slice(int(self.starts[begin]), int(ends[end - 1])), slice(begin, end)
+            begin = end
 
     def rows_until(self, last: np.ndarray) -> np.ndarray:
         """Return whether each row is at or before a step of its series, (R,); `last` is (S,), -1 for no row."""
-        return np.arange(len(self.y)) <= np.repeat(self.starts + last, self.lengths)
+        until = np.empty(len(self.y), dtype=bool)
+        for rows, codes in self.blocks():
+            ends = np.repeat(self.starts[codes] + last[codes], self.lengths[codes])
+            until[rows] = np.arange(rows.start, rows.stop) <= ends
+        return until
 
     def take(self, values: np.ndarray, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Gather values around cutoffs.

@@ -156,6 +156,17 @@ class PanelTable:
         codes = self.ids.get_indexer(pd.Index(list(dict.fromkeys(names)), dtype="str"))
         return self.take(np.sort(codes[codes >= 0]))
 
+    def shorten(self, lengths: np.ndarray) -> "PanelTable":
+        """Return the first rows of each series.
+
+        Args:
+            lengths: How many rows of each series, (S,), at most all of them; a series with none is gone.
+
+        Returns:
+            A table whose `times` begin and end with its rows.
+        """
+        return self._cut(np.flatnonzero(lengths > 0), np.zeros_like(self.lengths), lengths)
+
     def partitions(self, rows: int = PARTITION_ROWS) -> Iterator["PanelTable"]:
         """Yield the series in order, in tables of at most `rows` rows, or of one series; no value is copied."""
         return (part for _, part in self._blocks(rows))
@@ -191,17 +202,29 @@ class PanelTable:
         low, high = int(first.min(initial=len(self.times))), int((first + kept).max(initial=0))
         if len(series) == len(self.ids) and low == 0 and high == len(self.times) and (kept == self.lengths).all():
             return self
-        total = np.cumsum(kept)
-        rows = np.arange(total[-1] if len(total) else 0)
-        rows += np.repeat(self.starts[series] + begins[series] - (total - kept), kept)
+        source = self.starts[series] + begins[series]
         return PanelTable(
             ids=self.ids[series],
             times=self.times[low:high],
             first=first - low,
             lengths=kept,
-            numbers={name: values[rows] for name, values in self.numbers.items()},
+            numbers={name: _gather(values, source, kept) for name, values in self.numbers.items()},
             texts=self.texts.iloc[series].reset_index(drop=True),
         )
+
+
+def _gather(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return `lengths` values from each of `starts`, one range after the other; indices of few ranges at a time."""
+    ends = np.cumsum(lengths)
+    gathered = np.empty(ends[-1] if len(ends) else 0)
+    begin = 0
+    while begin < len(lengths):
+        low = ends[begin] - lengths[begin]
+        end = max(begin + 1, int(np.searchsorted(ends, low + PARTITION_ROWS, "right")))
+        offsets = np.repeat(starts[begin:end] - (ends[begin:end] - lengths[begin:end]), lengths[begin:end])
+        gathered[low : ends[end - 1]] = values[np.arange(low, ends[end - 1]) + offsets]
+        begin = end
+    return gathered
 
 
 def _is_numeric(values: pd.Series) -> bool:

@@ -4,12 +4,13 @@ So a series without training windows is in the same range as the others, and a s
 does not dominate the loss.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from models.data.panel import Panel, last_observed
+from models.data.panel import BLOCK_ROWS, Panel, last_observed
 from models.data.windows import WindowRanges
 
 Normalisation = Literal["standard", "last", "none"]
@@ -44,9 +45,9 @@ class Scaling:
         with np.errstate(invalid="ignore"):
             spread = np.array([np.nanstd(window) if np.isfinite(window).any() else np.nan for window in past])
         typical = float(np.nanmedian(spread[spread > 0])) if (spread > 0).any() else 1.0
-        mean, deviation = _moments(panel.y[rows, None])[:, 0]
+        mean, deviation = _moments(panel.y[:, None], rows)[:, 0]
         target = (float(mean), float(deviation))
-        return cls(_moments(panel.known[rows]), _moments(panel.observed[rows]), 0.05 * typical, target)
+        return cls(_moments(panel.known, rows), _moments(panel.observed, rows), 0.05 * typical, target)
 
     def window_scale(
         self,
@@ -122,16 +123,26 @@ def series_std(panel: Panel, windows: WindowRanges) -> np.ndarray:
     return sizes
 
 
-def _moments(values: np.ndarray) -> np.ndarray:
-    """Mean and standard deviation of each column of (R, K), (2, K); the deviation of a constant is 1."""
+def _moments(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Mean and standard deviation of each column of (R, K) over `rows`, (R,) bool; (2, K). That of a constant is 1."""
     moments = np.zeros((2, values.shape[1]))
     moments[1] = 1.0
-    for column in range(values.shape[1]):
-        known = values[np.isfinite(values[:, column]), column]
-        if len(known):
-            mean, spread = known.mean(), known.std()
-            moments[:, column] = mean, spread if spread > 1e-9 * abs(mean) else 1.0  # smaller is rounding error
+    for number in range(values.shape[1]):
+        column = values[:, number]
+        sums = [(len(known), known.sum()) for known in _known_blocks(column, rows)]
+        count = sum(size for size, _ in sums)
+        if count:
+            mean = sum(total for _, total in sums) / count
+            spread = np.sqrt(sum(np.square(known - mean).sum() for known in _known_blocks(column, rows)) / count)
+            moments[:, number] = mean, spread if spread > 1e-9 * abs(mean) else 1.0  # smaller is rounding error
     return moments
+
+
+def _known_blocks(column: np.ndarray, rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the values of `rows` that are known, of a block at a time, so that no large column is copied."""
+    for begin in range(0, len(column), BLOCK_ROWS):
+        part = column[begin : begin + BLOCK_ROWS][rows[begin : begin + BLOCK_ROWS]]
+        yield part[np.isfinite(part)]
 
 
 def scale_covariates(values: np.ndarray, moments: np.ndarray, lookback: int) -> np.ndarray:

@@ -210,13 +210,13 @@ def _border(panel: Panel, now: int, test: int, refresh: str) -> int:
 def _windows_at(panel: Panel, cutoffs: np.ndarray, horizon: int, min_steps: int, stride: int = 1) -> WindowRanges:
     """Windows of every series at the cutoffs (grid steps): `min_steps` of history, a value in lookback and target."""
     ranges = [WindowRanges.from_cutoffs(np.zeros(0, np.int64), np.zeros(0, np.int64), stride)]
-    block = max(1, BLOCK_WINDOWS // max(len(cutoffs), 1))
+    block = max(1, BLOCK_WINDOWS // max(len(cutoffs), int(panel.lengths.max(initial=1)), 1))
     for start in range(0, len(panel.ids) if len(cutoffs) else 0, block):
         part = slice(start, start + block)
         first, starts, lengths = (values[part, None] for values in (panel.first, panel.starts, panel.lengths))
         begin = int(starts[0, 0])
         values = panel.y[begin : int(starts[-1, 0] + lengths[-1, 0])]
-        observed = np.concatenate([[0], np.cumsum(~np.isnan(values))])
+        observed = np.concatenate([[0], np.cumsum(~np.isnan(values), dtype=np.int32)])
         position = cutoffs[None, :] - first
         kept = (position >= min_steps - 1) & (position + horizon < lengths)
         row = np.where(kept, starts - begin + position, 0)

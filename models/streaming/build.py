@@ -33,8 +33,7 @@ def build_states(
     step = int(panel.grid.get_loc(cutoff))
     codes, _ = forecast_windows(panel, step)
     states = SeriesStates.from_panel(panel, codes, step, kept_steps(bundle))
-    history = clean.between(0, clean.steps_until(cutoff))
-    times = find_closed_times(history, bundle.view.freq, bundle.view.zone, closed)
+    times = find_closed_times(clean, bundle.view.freq, bundle.view.zone, closed, clean.steps_until(cutoff))
     states.closed = times.slots[times.ids.get_indexer(np.array(states.ids, dtype=object))]
     if streams_exactly(bundle) and len(codes):
         states.encoders = read_history(predictor, panel, codes, step)

@@ -41,9 +41,9 @@ class CurrentTable:
             store: The store that holds the table.
         """
         clean, zone = load_clean_table(validated.clean, store), reading.zone
-        history = clean.between(0, clean.steps_until(pd.Timestamp(validated.cutoff)))
+        end = clean.steps_until(pd.Timestamp(validated.cutoff))
         self.clean, self.reading, self.columns = validated.clean, reading, _columns_of(validated.clean, store)
-        self.closed = find_closed_times(history, reading.freq, zone, reading.cleaning.closed)
+        self.closed = find_closed_times(clean, reading.freq, zone, reading.cleaning.closed, end)
         self.times = clean.times.to_series(index=range(len(clean.times)))
         self.observed = self.times[clean.is_known()].reset_index(drop=True)
         self._ends = period_ends(self.observed, reading.freq, reading.stamps)

@@ -26,9 +26,10 @@ from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
 from tasks.engine.retry import is_lost_connection, retry
 from tasks.engine.step_process import ProcessEnded, StepProcess
+from tasks.storage.failures import StoreUnusable
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
-from tasks.storage.store import Store, StoreUnusable
+from tasks.storage.store import Store
 
 if TYPE_CHECKING:  # takes seconds, and settings of steps are read without it
     from prefect import Task

@@ -1,9 +1,6 @@
 """Load a clean table as columns of numbers: the steps of a night read the same table, which is decoded once."""
 
-from collections.abc import Iterator
 from threading import Lock
-
-import pyarrow as pa
 
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
@@ -27,24 +24,22 @@ def load_clean_table(clean: Artifact, store: Store) -> PanelTable:
         StoreDamaged: The file is missing or its digest differs.
     """
     with _lock:
-        groups = _row_groups(clean, store)  # checks the digest of a known table too
         if clean.digest not in _newest:
             _newest.clear()
-            _newest[clean.digest] = _decode(groups, clean.rows)
+            _newest[clean.digest] = _decode(clean, store)
+        else:
+            store.check(clean)
         return _newest[clean.digest]
 
 
 def read_clean_table(clean: Artifact, store: Store) -> PanelTable:
     """Read the clean table of another night, as `load_clean_table` does, and keep that of this night."""
-    return _newest.get(clean.digest) or _decode(_row_groups(clean, store), clean.rows)
+    return _newest.get(clean.digest) or _decode(clean, store)
 
 
-def _row_groups(clean: Artifact, store: Store) -> Iterator[pa.Table]:
-    return store.row_groups(clean, dictionaries=["unique_id"])
-
-
-def _decode(groups: Iterator[pa.Table], rows: int) -> PanelTable:
-    table = PanelTable.from_parts((group.to_pandas(split_blocks=True) for group in groups), rows)
+def _decode(clean: Artifact, store: Store) -> PanelTable:
+    groups = store.row_groups(clean, dictionaries=["unique_id"])
+    table = PanelTable.from_parts((group.to_pandas(split_blocks=True) for group in groups), clean.rows)
     for values in table.numbers.values():
         values.flags.writeable = False
     return table

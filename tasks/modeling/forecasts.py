@@ -143,8 +143,7 @@ def closed_times_at(cutoff: pd.Timestamp, clean: PanelTable, setup: ForecastSetu
     Returns:
         The closed times, for `drop_closed_steps`.
     """
-    history = clean.between(0, clean.steps_until(cutoff))
-    return find_closed_times(history, setup.view.freq, setup.view.zone, setup.closed)
+    return find_closed_times(clean, setup.view.freq, setup.view.zone, setup.closed, clean.steps_until(cutoff))
 
 
 def drop_closed_steps(table: pd.DataFrame, closed: ClosedTimes) -> pd.DataFrame:

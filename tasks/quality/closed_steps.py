@@ -13,20 +13,19 @@ MAX_NAMED_ENTRIES = 6
 MAX_NAMED_SERIES = 4
 
 
-def closed_times_of(panel: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec) -> ClosedTimes:
+def closed_times_of(panel: PanelTable, cutoff: pd.Timestamp, reading: DatasetSpec) -> ClosedTimes:
     """Find the closed times of a panel.
 
     Args:
-        panel: Each series on its grid: unique_id, ds (UTC) and y, NaN for a step without a value.
+        panel: Each series on its grid, with y, NaN for a step without a value.
         cutoff: The last observation.
         reading: How the source is read.
 
     Returns:
         The closed times of each series.
     """
-    table = PanelTable.from_parts([panel[["unique_id", "ds", "y"]]], len(panel))
-    history = table.between(0, table.steps_until(cutoff))
-    return find_closed_times(history, reading.freq, reading.zone, reading.cleaning.closed)
+    end = panel.steps_until(cutoff)
+    return find_closed_times(panel, reading.freq, reading.zone, reading.cleaning.closed, end)
 
 
 def skip_closed_steps(

@@ -50,7 +50,7 @@ def find_extreme_values(values: pd.Series, ids: pd.Series) -> pd.Series:
     sizes = values.abs()
     numbers = sizes.to_numpy(dtype=float, na_value=np.nan)
     nonzero = numbers > 0
-    smallest = numbers.min(where=nonzero, initial=np.inf)
+    smallest = float(numbers.min(where=nonzero, initial=np.inf))
     if numbers.max(where=nonzero, initial=0.0) <= min(MAX_MAGNITUDE, MAX_RATIO * smallest):
         return pd.Series(False, index=values.index)
     positive = sizes.where(sizes > 0).groupby(ids, observed=True)

@@ -89,15 +89,15 @@ def check_outlying_times(
     """
     times = DistinctTimes.of(frame["ds"]) if times is None else times
     alone = outlying_rows(times, reading.freq, frame["unique_id"])
-    others = times.where(~alone).counts
-    age = np.asarray((others.index.max() - times.times) / step_width(reading.freq))
-    too_old = age > MAX_STEPS if len(others) else np.zeros(len(times.times), dtype=bool)
-    early = times.spread(too_old) & ~alone
-    most_are_early = bool(early.any()) and 2 * int(early.sum()) > int(others.sum())
-    far = times.spread(~too_old) & ~alone if most_are_early else early
+    others = _near_body(times.where(~alone), reading.freq).counts
+    too_old = _too_old(others, times.times, reading.freq)
+    early = int(others[others.index.isin(times.times[too_old])].sum())
+    most_are_early = early > 0 and 2 * early > int(others.sum())
+    far = times.spread(~too_old if most_are_early else too_old) & ~alone
     violations = []
     if alone.any():
-        stamps = ", ".join(_format(time) for time in sorted(frame.loc[alone, "ds"].unique())[:MAX_LISTED_TIMES])
+        distinct = sorted({*frame.loc[alone, "ds"].unique(), *times.times[outlying_times(times, reading.freq)]})
+        stamps = ", ".join(_format(time) for time in distinct[:MAX_LISTED_TIMES])
         first, last = others.index.min(), others.index.max()
         reason = (
             f"{stamps} lies far from the other times, {_format(first)} to {_format(last)}; correct the "
@@ -109,6 +109,39 @@ def check_outlying_times(
         reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} {side}"
         violations.append(_violation(frame.loc[far, "row"], reason, reading))
     return violations
+
+
+def without_far_times(times: DistinctTimes, freq: str) -> DistinctTimes:
+    """Return the rows of a part without those rows of other parts that `check_outlying_times` reports there.
+
+    Args:
+        times: Times of rows that are not reported themselves.
+        freq: The step as a pandas frequency.
+
+    Returns:
+        The same rows, with fewer rows of the other parts.
+    """
+    if times.others is None:
+        return times
+    near = _near_body(times, freq)
+    too_old = _too_old(near.counts, near.times, freq)
+    others = near.others if near.others is not None else np.zeros(len(near.times), dtype=np.int64)
+    most_are_early = 2 * int(others[too_old].sum()) > int(others.sum())
+    return near._replace(others=np.where(~too_old if most_are_early else too_old, 0, others))
+
+
+def _near_body(times: DistinctTimes, freq: str) -> DistinctTimes:
+    """Return the rows without rows of other parts at times that are outlying in the table."""
+    if times.others is None:
+        return times
+    return times._replace(others=np.where(outlying_times(times, freq), 0, times.others))
+
+
+def _too_old(counts: pd.Series, times: pd.DatetimeIndex, freq: str) -> np.ndarray:
+    """Return which times lie so far before the newest of `counts` that no grid between them fits in memory."""
+    if not len(counts):
+        return np.zeros(len(times), dtype=bool)
+    return np.asarray((counts.index.max() - times) / step_width(freq) > MAX_STEPS)
 
 
 def _violation(rows: pd.Series, reason: str, reading: DatasetSpec) -> Violation:

@@ -5,6 +5,7 @@
                                    stamp              as-of
 """
 
+import numpy as np
 import pandas as pd
 
 from tasks.sources.dataset import DatasetSpec
@@ -32,7 +33,7 @@ def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: Datase
     pattern = "%Y-%m-%d" if reading.calendar_steps else "%Y-%m-%d %H:%M"
     stamps = held["ds"].drop_duplicates().sort_values()
     listed = ", ".join(f"{stamp:{pattern}}" for stamp in stamps.head(MAX_LISTED_STAMPS))
-    names = held["unique_id"].drop_duplicates()
+    names = held["unique_id"].drop_duplicates().sort_values()
     more = len(names) - MAX_NAMED_SERIES
     series = ", ".join(format_value(name) for name in names.head(MAX_NAMED_SERIES))
     plural = "s" if len(held) > 1 else ""
@@ -44,20 +45,19 @@ def describe_held_back(held: pd.DataFrame, moment: pd.Timestamp, reading: Datase
     return (sentence,)
 
 
-def has_arrived(frame: pd.DataFrame, moment: pd.Timestamp, reading: DatasetSpec) -> pd.Series:
+def has_arrived(values: pd.Series, times: DistinctTimes, moment: pd.Timestamp, reading: DatasetSpec) -> np.ndarray:
     """Return which rows show that the source has data: observations, and rows of the period that runs.
 
     Args:
-        frame: The parsed rows, with `ds` (UTC) and `y`, which is hidden while a period runs.
+        values: y of each row, which is hidden while a period runs.
+        times: The times of the rows.
         moment: The as-of on the clock of `ds`.
         reading: How the source is read.
 
     Returns:
-        True for each such row, on the index of `frame`. If covariates are known ahead, a row of the period that runs
-        may be a plan only, and does not count.
+        (n,) bool. If covariates are known ahead, a row of the period that runs may be a plan only, and does not count.
     """
-    times = DistinctTimes.of(frame["ds"])
-    observed = frame["y"].notna() & times.spread(reading.ended_times(times, moment))
+    observed = values.notna().to_numpy() & times.spread(reading.ended_times(times, moment))
     return observed if reading.features.known_columns else observed | times.spread(reading.running_times(times, moment))
 
 

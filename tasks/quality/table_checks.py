@@ -18,7 +18,7 @@ from tasks.quality.contract_checks import (
     to_source_columns,
 )
 from tasks.quality.extreme_values import check_magnitudes
-from tasks.quality.outlying_times import check_outlying_times
+from tasks.quality.outlying_times import check_outlying_times, without_far_times
 from tasks.quality.row_checks import find_duplicates, parse_rows
 from tasks.quality.running_periods import has_arrived
 from tasks.quality.violations import Violation, are_rows, violating_rows
@@ -26,7 +26,9 @@ from tasks.sources.dataset import DatasetSpec
 from tasks.sources.distinct_times import DistinctTimes
 
 
-def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> tuple[pd.DataFrame, list[Violation]]:
+def find_violations(
+    raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime, counts: pd.Series | None = None
+) -> tuple[pd.DataFrame, list[Violation]]:
     """Parse the rows and find every violation: column types, values, keys and grid, then the contract's promises.
 
     If a whole column has the wrong type, only that is reported, because its values would break every rule.
@@ -35,6 +37,7 @@ def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) ->
         raw: The rows as read, under canonical names, with `row`, which numbers them.
         reading: How the source is read.
         as_of: The instant up to which observations are visible.
+        counts: If the rows are those of some series: the number of rows of the whole table at each time (UTC).
 
     Returns:
         The parsed rows, with ds in UTC, and the violations.
@@ -43,18 +46,19 @@ def find_violations(raw: pd.DataFrame, reading: DatasetSpec, as_of: datetime) ->
         return raw, wrong_types
     frame, violations = parse_rows(raw, reading)
     times = DistinctTimes.of(frame["ds"])
+    times = times if counts is None else times.within(counts)
     violations += check_magnitudes(frame, reading)
     violations += check_outlying_times(frame, reading, times)
     is_observation = ~are_rows(frame, violating_rows(violations))  # no rule applies to the other rows
-    observations, times = select_rows(frame, is_observation), times.where(is_observation)
-    duplicates = find_duplicates(observations, reading)
+    observations = select_rows(frame, is_observation)
+    times = without_far_times(times.where(is_observation), reading.freq)
     if len(observations):
         grid = grid_of_counts(times.counts, reading.freq, 0)
         violations += time_grid.check_alignment(observations, grid, reading, times)
     violations = wide_tables.split_by_target(violations, raw, reading)
     if reading.contract:
-        return frame, violations + _contract_violations(observations, raw, duplicates, reading, as_of)
-    return frame, violations + duplicates
+        return frame, violations + _contract_violations(observations, raw, times, reading, as_of)
+    return frame, violations + find_duplicates(observations, reading)
 
 
 def select_rows(frame: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
@@ -63,7 +67,7 @@ def select_rows(frame: pd.DataFrame, rows: np.ndarray) -> pd.DataFrame:
 
 
 def _contract_violations(
-    observations: pd.DataFrame, raw: pd.DataFrame, duplicates: list[Violation], reading: DatasetSpec, as_of: datetime
+    observations: pd.DataFrame, raw: pd.DataFrame, times: DistinctTimes, reading: DatasetSpec, as_of: datetime
 ) -> list[Violation]:
     """Evaluate the contract on the observations before the as-of."""
     if not reading.contract:
@@ -71,15 +75,17 @@ def _contract_violations(
     moment = reading.align_as_of(as_of)
     same = raw if len(observations) == len(raw) else raw.loc[observations.index]
     table = to_source_columns(observations, same, reading)
-    times = DistinctTimes.of(table[reading.columns.ds])
-    table = select_rows(table, times.spread(reading.ended_times(times, moment)))
+    of_table = times if len(table) == len(observations) else DistinctTimes.of(table[reading.columns.ds])
+    table = select_rows(table, of_table.spread(reading.ended_times(of_table, moment)))
     series = reading.columns.series_column
     violations = missing_required(table, reading.contract)
     violations += expectations.find_rule_violations(table, reading.contract, series)
     violations = wide_tables.to_cell_violations(downgrade_duplicates(violations, reading), raw, reading)
-    arrived = observations[has_arrived(observations, moment, reading)] if series_levels(reading) else observations
+    arrived = observations
+    if series_levels(reading):
+        arrived = observations[has_arrived(observations["y"], times, moment, reading)]
     return [
-        *drop_covered_duplicates(duplicates, violations, reading),
+        *drop_covered_duplicates(find_duplicates(observations, reading), violations, reading),
         *violations,
         *wide_tables.to_cell_violations(check_key(table, reading), raw, reading),
         *stale_series(arrived, moment, reading),

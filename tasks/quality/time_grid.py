@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.errors import SpecError
-from models.data.closed_times import ClosedTimes
 from models.data.time_steps import DAY, step_width
 from tasks.engine.machine_memory import format_bytes, memory_limit
 from tasks.quality.fitting_frequency import suggest_frequency
@@ -19,7 +18,6 @@ from tasks.sources.times.local_midnight import advise_zone
 
 MAX_OFF_GRID_SHARE = 0.2  # of the rows: with more, freq is wrong rather than the rows
 VALUE_BYTES = 8
-MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
 
 
 def check_alignment(
@@ -40,13 +38,14 @@ def check_alignment(
     off_grid = times.spread(~times.times.isin(grid))
     if not off_grid.any():
         return []
+    counts = times.counts
     pattern = "%a %H:%M" if step_width(reading.freq) < DAY else "%a %Y-%m-%d"
     pattern += " %H:%M" if step_width(reading.freq) >= DAY and (grid != grid.normalize()).any() else ""
     examples = ", ".join(f"{step:{pattern}}" for step in grid[:2])
     reason = f"lies between two steps of freq {reading.freq!r} (steps are at {examples} …)"
     if advice := advise_zone(frame["ds"]) if reading.calendar_steps else "":
         reason += f"; {advice}"
-    elif off_grid.sum() > MAX_OFF_GRID_SHARE * len(frame) and (
+    elif counts[~counts.index.isin(grid)].sum() > MAX_OFF_GRID_SHARE * counts.sum() and (
         fitting := suggest_frequency(frame["ds"], frame["unique_id"])
     ):
         reason += f"; {fitting}"
@@ -106,7 +105,7 @@ def reindex_to_grid(
     np.minimum.at(first, codes, steps)
     present = np.flatnonzero(first < newest)  # a series that begins after the cutoff is not known yet
     lengths = np.where(names[present].isin(ended_series(frame, cutoff, reading)), newest, end) - first[present]
-    _require_memory(lengths, reading)
+    require_memory(lengths, reading)
     starts = np.cumsum(lengths) - lengths
     filled = pd.DataFrame(
         {
@@ -150,7 +149,16 @@ def _newest_values(values: pd.Series, codes: np.ndarray, steps: np.ndarray, coun
     return newest.astype("category")
 
 
-def _require_memory(lengths: np.ndarray, reading: DatasetSpec) -> None:
+def require_memory(lengths: np.ndarray, reading: DatasetSpec) -> None:
+    """Raise SpecError if a grid does not fit the memory of the machine.
+
+    Args:
+        lengths: The steps of each series, (S,).
+        reading: How the source is read.
+
+    Raises:
+        SpecError: The grid is too large; names freq and the longest series.
+    """
     rows, columns = int(lengths.sum()), 3 + len(reading.numeric_covariates) + len(reading.text_columns)
     size = rows * columns * VALUE_BYTES
     if size > memory_limit():
@@ -159,65 +167,3 @@ def _require_memory(lengths: np.ndarray, reading: DatasetSpec) -> None:
             f"need about {format_bytes(size)} of memory; there are {format_bytes(memory_limit())} here. Set freq to "
             "the distance of the rows, shorten the history, or split the series into several pipelines."
         )
-
-
-def check_density(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes
-) -> list[Violation]:
-    """Report a table with few values per open step: freq or a time may be wrong, or a missing row may mean zero."""
-    missing = clean["y"].isna().to_numpy()
-    past = (clean["ds"] <= cutoff).to_numpy()
-    gaps = clean.loc[missing & past, ["unique_id", "ds"]]
-    is_closed = closed.contains(gaps["unique_id"], gaps["ds"])
-    steps, gaps = int(past.sum()) - int(is_closed.sum()), gaps[~is_closed]
-    share = len(gaps) / steps if steps else np.nan
-    if not share > MAX_GAP_SHARE:
-        return []
-    counts = gaps["unique_id"].value_counts(sort=False).sort_index()
-    name = str(counts.idxmax())
-    opened = clean[(clean["unique_id"] == name).to_numpy() & past]
-    opened = opened[opened["y"].notna() | ~closed.contains(opened["unique_id"], opened["ds"])]
-    begins = opened["ds"].min()
-    reason = (
-        f"{share:.0%} of the steps of freq {reading.freq!r} have no value, most of them in series {name!r}, which "
-        f"begins at {begins:%Y-%m-%d %H:%M}; if a missing row means zero, write `cleaning: {{fill: {{y: zero}}}}`"
-    )
-    return [Violation("most steps have a row", reading.columns.ds, "info", reason, [])]
-
-
-def check_future_covariates(
-    clean: pd.DataFrame, cutoff: pd.Timestamp, reading: DatasetSpec, closed: ClosedTimes | None = None
-) -> tuple[pd.DataFrame, list[Violation]]:
-    """Check that the known covariates have values over the horizon, except at closed steps.
-
-    Args:
-        clean: The panel on its grid, with the horizon at the end of each series.
-        cutoff: The last observation.
-        reading: How the source is read.
-        closed: The closed times of each series.
-
-    Returns:
-        The panel without the horizon of series that lack values, which only a baseline without covariates can
-        forecast, and the violations: an error if every series lacks values, otherwise a warning.
-    """
-    if not reading.features.known_columns:
-        return clean, []
-    ahead = clean[clean["ds"] > cutoff]
-    ahead = ahead if closed is None else ahead[~closed.contains(ahead["unique_id"], ahead["ds"])]
-    incomplete = ahead[ahead[list(reading.features.known_columns)].isna().any(axis=1)]
-    if incomplete.empty:
-        return clean, []
-    excluded = sorted(incomplete["unique_id"].unique())
-    severity = "error" if len(excluded) == ahead["unique_id"].nunique() else "warning"
-    violations = []
-    for name in reading.features.known_columns:
-        gaps = incomplete[incomplete[name].isna()]
-        if len(gaps):
-            first = gaps.iloc[0]
-            reason = (
-                f"known covariate has no value for {len(gaps):,} of {len(ahead):,} steps of the horizon, first "
-                f"series {first['unique_id']!r} at {first['ds']:%Y-%m-%d %H:%M}; supply the values, or move the column "
-                "to features.observed"
-            )
-            violations.append(Violation("known covariates reach over the horizon", name, severity, reason, []))
-    return clean[(clean["ds"] <= cutoff) | ~clean["unique_id"].isin(excluded)], violations

@@ -13,11 +13,18 @@ MISSING = np.iinfo(np.int64).min  # NaT as an integer
 class DistinctTimes(NamedTuple):
     """Times of n rows: `times` in UTC, ascending, and the index of each row in them, -1 for a missing time.
 
-    A selection of rows keeps all `times`, also those that none of its rows has.
+    A selection of rows keeps all `times`, also those that none of its rows has. If the rows are a part of a table,
+    `others` has the number of rows of the other parts at each time, (m,).
     """
 
     times: pd.DatetimeIndex
     codes: np.ndarray
+    others: np.ndarray | None = None
+
+    @classmethod
+    def of_counts(cls, counts: pd.Series) -> "DistinctTimes":
+        """Return the times of a table of which only the number of rows at each time, ascending, is known."""
+        return cls(pd.DatetimeIndex(counts.index), np.empty(0, dtype=np.int32), counts.to_numpy())
 
     @classmethod
     def of(cls, times: pd.Series) -> "DistinctTimes":
@@ -46,10 +53,15 @@ class DistinctTimes(NamedTuple):
 
     @property
     def counts(self) -> pd.Series:
-        """The number of rows of each time that a row has, ascending by time."""
-        codes = self.codes[self.codes >= 0] if self.has_missing else self.codes
-        counts = pd.Series(np.bincount(codes, minlength=len(self.times)), index=self.times)
+        """The number of rows of each time that a row has, ascending by time; those of other parts count too."""
+        rows = self._own_counts if self.others is None else self._own_counts + self.others
+        counts = pd.Series(rows, index=self.times)
         return counts[counts > 0]
+
+    @property
+    def _own_counts(self) -> np.ndarray:
+        codes = self.codes[self.codes >= 0] if self.has_missing else self.codes
+        return np.bincount(codes, minlength=len(self.times))
 
     @property
     def has_missing(self) -> bool:
@@ -58,7 +70,20 @@ class DistinctTimes(NamedTuple):
 
     def where(self, rows: np.ndarray) -> "DistinctTimes":
         """Select rows, (n,) bool."""
-        return self if rows.all() else DistinctTimes(self.times, self.codes[rows])
+        return self if rows.all() else self._replace(codes=self.codes[rows])
+
+    def within(self, counts: pd.Series) -> "DistinctTimes":
+        """Return the rows as a part of a table.
+
+        Args:
+            counts: The number of rows of the whole table at each time, ascending; these rows are among them.
+
+        Returns:
+            The same rows, with the times of the table and the rows of its other parts.
+        """
+        index = np.append(counts.index.get_indexer(self.times), -1)
+        part = DistinctTimes(pd.DatetimeIndex(counts.index), index[self.codes].astype(np.int32))
+        return part._replace(others=counts.to_numpy() - part._own_counts)
 
     def spread(self, values: np.ndarray | pd.Series, missing: bool = False) -> np.ndarray:
         """Return for each row the value, true or false, of its time; `missing` for a row without one."""

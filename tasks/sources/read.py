@@ -1,9 +1,9 @@
 """Read a table from files, a database or a function, within limits; and tell whether a source has changed."""
 
 import hashlib
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pyarrow as pa
 
@@ -14,7 +14,7 @@ from tasks.sources.files.filesystem import list_source_files, open_file
 from tasks.sources.files.json_reader import read_json
 from tasks.sources.files.lake_log import LAKE_PACKAGES, resolve_lake_table
 from tasks.sources.files.lake_reader import lake_fingerprint, read_lake_table
-from tasks.sources.files.parquet_reader import FORMATS, read_parquet
+from tasks.sources.files.parquet_reader import FORMATS, ParquetTable, open_parquet, read_parquet
 from tasks.sources.limits import within_timeout
 from tasks.sources.python_reader import read_callable
 from tasks.sources.spec import SourceSpec
@@ -57,6 +57,76 @@ def read_source(
     choose = columns if callable(columns) else _choose_fixed(columns)
     moment = as_of or datetime.now(UTC)
     return within_timeout(lambda: _read(source, choose, moment, since, optional), source)
+
+
+class SourceBatches(NamedTuple):
+    """A table of Parquet, Arrow or ORC files whose rows are read in batches, however many they are."""
+
+    table: ParquetTable
+    source: SourceSpec
+
+    @property
+    def rows(self) -> int:
+        """The number of rows."""
+        return self.table.rows
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns and their types."""
+        return self.table.schema
+
+    def read(self, columns: list[str], rows: int) -> Iterator[pa.Table]:
+        """Read columns of all rows, in order.
+
+        Args:
+            columns: Names of the columns.
+            rows: How many rows a batch has at least, but for the last one.
+
+        Yields:
+            The batches. Raises as `read_source` does; `source.timeout` is for each batch.
+        """
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        batches = self.table.batches(schema)
+        while True:
+            with translate_errors(self.source):
+                batch = within_timeout(lambda: _take_rows(batches, rows), self.source)
+            if not batch:
+                return
+            yield pa.Table.from_batches(batch, schema)
+
+
+def open_batches(source: SourceSpec, columns: Columns, optional: Collection[str]) -> SourceBatches | None:
+    """Open a source whose rows can be read in batches.
+
+    Args:
+        source: Where the table comes from.
+        columns: The columns to read, as for `read_source`.
+        optional: Columns that some of several files may lack.
+
+    Returns:
+        The table; None for a source that is read as a whole, or if a column is missing. Raises as `read_source` does.
+    """
+    choose = columns if callable(columns) else _choose_fixed(columns)
+    table = within_timeout(lambda: _open(source, choose, optional), source) if source.kind in FORMATS else None
+    return SourceBatches(table, source) if isinstance(table, ParquetTable) and table.is_uniform else None
+
+
+def _open(
+    source: SourceSpec, choose: Callable[[list[str]], list[str]], optional: Collection[str]
+) -> ParquetTable | pa.Table | None:
+    with translate_errors(source) as resolved:
+        ready = resolve_lake_table(resolved)
+        return open_parquet(ready, choose, optional, in_memory=False) if ready.kind in FORMATS else None
+
+
+def _take_rows(batches: Iterator[pa.RecordBatch], rows: int) -> list[pa.RecordBatch]:
+    taken, count = [], 0
+    for batch in batches:
+        taken.append(batch)
+        count += batch.num_rows
+        if count >= rows:
+            break
+    return taken
 
 
 def _read(

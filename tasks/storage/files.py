@@ -27,7 +27,7 @@ class FileLocked(OSError):
 def read(root: str, uri: str) -> bytes:
     """Return the bytes at `uri`. Raises FileNotFoundError if it does not exist, NotInStore for a link out or a pipe."""
     with opened_store(root) as (filesystem, base):
-        _check_file(filesystem, base, uri)
+        check_file(filesystem, base, uri)
         data: bytes = filesystem.cat_file(f"{base}/{uri}")
         return data
 
@@ -36,7 +36,7 @@ def digest(root: str, uri: str) -> str:
     """Return the SHA-256 of the file at `uri`, in hex, whatever its size. Raises as `read` does."""
     sha256 = hashlib.sha256()
     with opened_store(root) as (filesystem, base):
-        _check_file(filesystem, base, uri)
+        check_file(filesystem, base, uri)
         with filesystem.open(f"{base}/{uri}", "rb") as file:
             while block := file.read(BLOCK_BYTES):
                 sha256.update(block)
@@ -142,8 +142,7 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
         try:
             if is_bucket(filesystem):  # it has no folders, and asking for them costs requests
                 with contextlib.suppress(FileNotFoundError):
-                    timeout = WRITE_TIMEOUT_S + len(data) / MIN_BYTES_PER_S  # a PUT has no timeout of its own
-                    filesystem.pipe_file(target, data, mode=mode, timeout=timeout)
+                    filesystem.pipe_file(target, data, mode=mode, timeout=write_timeout(len(data)))
                     return True
             filesystem.makedirs(target.rsplit("/", 1)[0], exist_ok=True)
             filesystem.pipe_file(target, data, mode=mode)
@@ -152,12 +151,23 @@ def write(root: str, uri: str, data: bytes, *, only_if_absent: bool = False) -> 
         return True
 
 
+def write_timeout(size: int) -> float:
+    """Return the seconds that one PUT of `size` bytes may take; it has no timeout of its own."""
+    return WRITE_TIMEOUT_S + size / MIN_BYTES_PER_S
+
+
+def hidden_path(folder: Path) -> Path:
+    """Return a new path for a file that is not complete yet."""
+    return folder / f".{uuid.uuid4().hex}.part"  # list_files skips hidden files
+
+
 def _check_links(filesystem: Any, base: str, uri: str) -> None:
     if isinstance(filesystem, LocalFileSystem):
         check_inside(Path(f"{base}/{uri}"), Path(base))
 
 
-def _check_file(filesystem: Any, base: str, uri: str) -> None:
+def check_file(filesystem: Any, base: str, uri: str) -> None:
+    """Raise NotInStore on local disk for a link that leads out of the store, a pipe or a device."""
     _check_links(filesystem, base, uri)
     if isinstance(filesystem, LocalFileSystem):
         check_regular(Path(f"{base}/{uri}"))
@@ -169,7 +179,7 @@ def _folder_of(uri: str) -> str:
 
 def _write_local(target: Path, data: bytes, only_if_absent: bool) -> bool:
     make_folder(target.parent)
-    scratch = target.parent / f".{uuid.uuid4().hex}.part"  # list_files skips hidden files
+    scratch = hidden_path(target.parent)
     try:
         with scratch.open("xb") as file:
             file.write(data)
@@ -185,9 +195,14 @@ def _write_local(target: Path, data: bytes, only_if_absent: bool) -> bool:
             scratch.replace(target)
     finally:
         scratch.unlink(missing_ok=True)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(target.parent)
     return True
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names of a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

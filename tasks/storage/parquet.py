@@ -6,6 +6,7 @@ A large table is written and read one part at a time.
 import contextlib
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -72,35 +73,39 @@ def read_parquet(data: bytes, columns: list[str] | None = None, dictionaries: li
 
 
 def read_row_groups(
-    data: bytes, columns: list[str] | None = None, dictionaries: list[str] | None = None
+    path: Path, columns: list[str] | None = None, dictionaries: list[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Read the row groups of a Parquet file that is held in memory, one at a time; arguments as of `read_parquet`."""
-    file = pq.ParquetFile(pa.BufferReader(data), read_dictionary=dictionaries, page_checksum_verification=True)
-    for number in range(file.num_row_groups):
-        yield file.read_row_group(number, columns=columns)
+    """Read the row groups of a Parquet file on disk, one at a time; arguments as of `read_parquet`."""
+    with open_parquet(path, dictionaries) as file:
+        for number in range(file.num_row_groups):
+            yield file.read_row_group(number, columns=columns)
+
+
+def open_parquet(path: Path, dictionaries: list[str] | None = None) -> pq.ParquetFile:
+    """Open a Parquet file on disk, whose pages are checked as they are read; `dictionaries` as of `read_parquet`."""
+    return pq.ParquetFile(path, read_dictionary=dictionaries, page_checksum_verification=True)
 
 
 class PartWriter:
-    """Writes a table one part at a time, so that only its compressed bytes are held.
+    """Writes a table to a file one part at a time, so that only the part is held.
 
     The parts have the same columns, and no key occurs in two of them: the key is checked within each part.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, path: Path, contract: Contract) -> None:
         self.contract, self.rows = contract, 0
-        self._sink = io.BytesIO()
+        self._path = path
         self._writer: pq.ParquetWriter | None = None
 
     def write(self, part: pd.DataFrame | pa.Table) -> None:
         """Append a part, as row groups of its own. Raises ContractBroken."""
         table = to_contract_table(part, self.contract)
-        self._writer = self._writer or pq.ParquetWriter(self._sink, table.schema, **OPTIONS)
+        self._writer = self._writer or pq.ParquetWriter(self._path, table.schema, **OPTIONS)
         self._writer.write_table(table)
         self.rows += table.num_rows
 
-    def close(self) -> bytes:
-        """Return the bytes of the file. Raises ValueError if no part was written."""
+    def close(self) -> None:
+        """Complete the file. Raises ValueError if no part was written."""
         if self._writer is None:
             raise ValueError(f"no part of the {self.contract.id} table was written")
         self._writer.close()
-        return self._sink.getvalue()

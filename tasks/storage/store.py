@@ -1,10 +1,10 @@
 """The store: immutable files named by the hash of their bytes. `put` checks the contract, `get` the digest."""
 
 import contextlib
-import errno
 import hashlib
 import json
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,30 +12,17 @@ import pyarrow as pa
 from pydantic import PrivateAttr
 
 from data_contracts.artifact import Artifact
-from data_contracts.errors import NightcastError, StoreDamaged, redact
+from data_contracts.errors import StoreDamaged, redact
 from data_contracts.odcs_compiler import builtin_contract
 from data_contracts.spec import Spec
-from tasks.storage import files
+from tasks.storage import files, large_files
 from tasks.storage.checksums import to_text, with_checksum, without_checksum
+from tasks.storage.failures import translate_read_errors, translate_write_errors
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
-from tasks.storage.local_paths import NotInStore
 from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
 
 Names = list[str] | None  # of columns
-FULL = (errno.ENOSPC, errno.EDQUOT)  # errors of a disk or a quota
-
-
-class StoreUnusable(NightcastError):
-    """The store cannot be read or written at all."""
-
-    headline = "The store cannot be used: nothing new was published."
-
-
-class StoreFull(StoreUnusable):
-    """The disk of the store has no space left, or its quota is used up."""
-
-    headline = "The store is full: nothing new was published."
 
 
 class Store(Spec):
@@ -96,11 +83,23 @@ class Store(Spec):
         Raises:
             ContractBroken: A part violates its contract.
         """
-        writer = PartWriter(builtin_contract(contract))
-        for part in parts:
-            writer.write(part)
-        where, label = artifacts_dir(contract), writer.contract.label
-        return self._put_addressed(writer.close(), label, where, "parquet", writer.rows)
+        compiled, where = builtin_contract(contract), artifacts_dir(contract)
+        with contextlib.ExitStack() as stack:
+            with translate_write_errors(self.root, where):
+                scratch = stack.enter_context(large_files.scratch_file(self.root, where))
+            writer = PartWriter(scratch, compiled)
+            for part in parts:
+                with translate_write_errors(self.root, where):
+                    writer.write(part)
+            writer.close()
+            digest = large_files.digest(scratch)
+            uri = f"{where}/{digest}.parquet"
+            stored = Artifact(contract=compiled.label, uri=uri, digest=digest, rows=writer.rows)
+            if not self.contains(stored):
+                with translate_write_errors(self.root, uri):
+                    large_files.move_into_store(scratch, self.root, uri)
+        self.mark_used(stored)
+        return stored
 
     def get(self, artifact: Artifact, columns: Names = None) -> pd.DataFrame:
         """Return the table of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
@@ -112,7 +111,28 @@ class Store(Spec):
 
     def row_groups(self, artifact: Artifact, columns: Names = None, dictionaries: Names = None) -> Iterator[pa.Table]:
         """Return the row groups of an artifact, one at a time, as `arrow` returns the table."""
-        return read_row_groups(self.get_bytes(artifact), columns, dictionaries)
+        with self.local_file(artifact) as path:
+            yield from read_row_groups(path, columns, dictionaries)
+
+    @contextlib.contextmanager
+    def local_file(self, artifact: Artifact) -> Iterator[Path]:
+        """Give the file of an artifact as a path on local disk, valid inside the block.
+
+        Args:
+            artifact: The stored file, of any size.
+
+        Yields:
+            The path: the file of a local store, or a temporary copy.
+
+        Raises:
+            StoreDamaged: The file is missing or its digest differs.
+        """
+        with contextlib.ExitStack() as stack:
+            with translate_read_errors(self.root, artifact.uri):
+                path = stack.enter_context(large_files.local_copy(self._root_of(artifact.uri), artifact.uri))
+                digest = large_files.digest(path)
+            _check_digest(artifact, digest)
+            yield path
 
     def put_bytes(self, data: bytes, kind: str, suffix: str) -> Artifact:
         """Store a file other than a table, such as a model bundle, under the digest of its content."""
@@ -130,15 +150,18 @@ class Store(Spec):
     def get_bytes(self, artifact: Artifact) -> bytes:
         """Return the bytes of an artifact. Raises StoreDamaged if the file is missing or its digest differs."""
         data = self._read(artifact.uri)
-        digest = hashlib.sha256(data).hexdigest()
-        if digest != artifact.digest:
-            raise StoreDamaged(artifact.uri, f"has digest {digest[:12]}…, expected {artifact.digest[:12]}…")
+        _check_digest(artifact, hashlib.sha256(data).hexdigest())
         return data
+
+    def check(self, artifact: Artifact) -> None:
+        """Raise StoreDamaged if the file of an artifact is missing or its digest differs."""
+        with self.local_file(artifact):
+            return
 
     def contains(self, artifact: Artifact) -> bool:
         """Return whether the file of an artifact exists and has its digest."""
         try:
-            self.get_bytes(artifact)
+            self.check(artifact)
         except StoreDamaged:
             return False
         return True
@@ -202,48 +225,24 @@ class Store(Spec):
         files.remove(self.root, probe)
 
     def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
-        with contextlib.nullcontext() if uri.startswith(CONTENT_ADDRESSED) else self.fenced_write():
-            return self._write_file(uri, data, only_if_absent)
-
-    def _write_file(self, uri: str, data: bytes, only_if_absent: bool) -> bool:
-        try:
+        fence = contextlib.nullcontext() if uri.startswith(CONTENT_ADDRESSED) else self.fenced_write()
+        with fence, translate_write_errors(self.root, uri, len(data)):
             return files.write(self.root, uri, data, only_if_absent=only_if_absent)
-        except (OSError, ValueError, ImportError) as error:  # the last two: fsspec does not know the URL
-            failed = (
-                f"cannot write {uri} ({len(data):,} bytes) to the store {self.display_root!r}: {redact(str(error))}."
-            )
-            if getattr(error, "errno", None) in FULL:
-                raise StoreFull(
-                    f"{failed} Free space on that disk (nightcast gc lists what old nights can give back), or set "
-                    "NIGHTCAST_STORE to another location, then run the same command again."
-                ) from error
-            raise StoreUnusable(
-                f"{failed} Check its permissions, or set NIGHTCAST_STORE to another location."
-            ) from error
 
     def _read(self, uri: str) -> bytes:
-        try:
-            return self._read_file(uri)
-        except FileNotFoundError as missing:
-            raise StoreDamaged(uri, "is missing") from missing
-        except NotInStore as link:
-            raise StoreDamaged(uri, f"is not a file of the store: {link}") from link
-        except (OSError, ValueError, ImportError) as error:
-            reason = redact(str(error))
-            raise StoreUnusable(
-                f"cannot read {uri} from the store {self.display_root!r}: {reason}. Check permissions, or set "
-                "NIGHTCAST_STORE to another location."
-            ) from error
+        with translate_read_errors(self.root, uri):
+            return files.read(self._root_of(uri), uri)
 
-    def _read_file(self, uri: str) -> bytes:
-        try:
-            return files.read(self.root, uri)
-        except FileNotFoundError:
-            if not self.base:
-                raise
-        return files.read(self.base, uri)
+    def _root_of(self, uri: str) -> str:
+        """Return the root that has the file: the base store for a file that an overlay lacks."""
+        return self.base if self.base and not files.exists(self.root, uri) else self.root
 
     def _put_addressed(self, data: bytes, contract: str, folder: str, suffix: str, rows: int) -> Artifact:
         digest = hashlib.sha256(data).hexdigest()
         stored = self.put_at(data, "", f"{folder}/{digest}.{suffix}")
         return stored.model_copy(update={"contract": contract, "rows": rows})
+
+
+def _check_digest(artifact: Artifact, digest: str) -> None:
+    if digest != artifact.digest:
+        raise StoreDamaged(artifact.uri, f"has digest {digest[:12]}…, expected {artifact.digest[:12]}…")

@@ -1,8 +1,9 @@
 """Part of `make bench`: whole nights of growing tables, with processor seconds and peak memory of each step.
 
 NIGHTCAST_BENCH_SERIES lists the numbers of series, by default 100,1000; each has 1,000 hours before the first night.
-Each night runs in a process of its own. The slope of a step is that of log(seconds) over log(series), between the two
-largest tables: 1 is linear.
+NIGHTCAST_BENCH_NIGHTS is the number of nights, a day apart, by default 2; the first and the last are printed. Each
+night runs in a process of its own. The slope of a step is that of log(seconds) over log(series), between the two
+largest tables: 1 is linear. NIGHTCAST_BENCH_PICTURE is the path of a picture of the growth, PNG or SVG.
 """
 
 import json
@@ -10,6 +11,7 @@ import math
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +22,11 @@ import yaml
 
 pytestmark = pytest.mark.benchmark
 
+Steps = dict[str, dict[str, float]]  # cpu_s, wall_s, peak_mib by step
 SIZES = [int(size) for size in os.environ.get("NIGHTCAST_BENCH_SERIES", "100,1000").split(",")]
-HOURS, LATER_HOURS, SERIES_PER_PART = 1000, 24 * 31, 1000
-NIGHTS = ("2024-02-11T16:00", "2024-02-12T16:00")
+NIGHTS = int(os.environ.get("NIGHTCAST_BENCH_NIGHTS", "2"))
+HOURS, LATER_HOURS, SERIES_PER_PART = 1000, 24 * (NIGHTS + 1), 1000
+FIRST_NIGHT = datetime(2024, 2, 11, 16, tzinfo=UTC)
 
 
 def build(folder: Path, series: int, later_hours: int = LATER_HOURS) -> None:
@@ -52,7 +56,7 @@ def build(folder: Path, series: int, later_hours: int = LATER_HOURS) -> None:
     (folder / "big.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
 
 
-def measure(folder: Path, *call: str) -> dict[str, dict[str, float]]:
+def measure(folder: Path, *call: str) -> Steps:
     """Run one night, or another flow; return cpu_s, wall_s and peak_mib of each step and of the process (`total`).
 
     The call is that of whole_night.py: the as-of, or the first origin, then the flow and the last origin.
@@ -66,22 +70,47 @@ def measure(folder: Path, *call: str) -> dict[str, dict[str, float]]:
 
 @pytest.mark.timeout(36_000)
 def test_nights_of_growing_tables(tmp_path, capsys) -> None:
-    runs: dict[tuple[int, int], dict[str, dict[str, float]]] = {}
+    runs: dict[tuple[int, int], Steps] = {}
     for size in SIZES:
         folder = tmp_path / str(size)
         folder.mkdir()
         build(folder, size)
-        for number, night in enumerate(NIGHTS, 1):
-            runs[size, number] = measure(folder, night)
+        for number in range(1, NIGHTS + 1):
+            night = FIRST_NIGHT + timedelta(days=number - 1)
+            runs[size, number] = measure(folder, f"{night:%Y-%m-%dT%H:%M}")
+        (folder / "big.parquet").unlink()
+    shown = sorted({1, NIGHTS})
     with capsys.disabled():
-        for number in range(1, len(NIGHTS) + 1):
+        for number in shown:
             header = "".join(f"{f'{size:,} series':>24}" for size in SIZES)
             print(f"\nnight {number}: processor seconds, peak MiB of the step\n{'':16}{header}{'slope':>8}")
             for step in runs[SIZES[0], number]:
                 cells = [runs[size, number][step] for size in SIZES]
-                shown = "".join(f"{cell['cpu_s']:14.2f} {cell['peak_mib']:9,.0f}" for cell in cells)
-                print(f"{step:16}{shown}{slope(cells):8.2f}")
-        print(json.dumps({f"{size} series, night {number}": run for (size, number), run in runs.items()}))
+                figures = "".join(f"{cell['cpu_s']:14.2f} {cell['peak_mib']:9,.0f}" for cell in cells)
+                print(f"{step:16}{figures}{slope(cells):8.2f}")
+        print(json.dumps({f"{size} series, night {number}": runs[size, number] for size in SIZES for number in shown}))
+    if path := os.environ.get("NIGHTCAST_BENCH_PICTURE"):
+        draw_growth({size: runs[size, 1] for size in SIZES}, Path(path))
+
+
+def draw_growth(nights: dict[int, Steps], path: Path) -> None:
+    """Draw processor seconds and peak memory of the slowest steps over the number of series, on logarithmic axes."""
+    plotter = pytest.importorskip("matplotlib.figure", reason="matplotlib is not installed: no picture is drawn")
+    sizes, largest = sorted(nights), nights[max(nights)]
+    steps = sorted(set(largest) - {"total"}, key=lambda step: -largest[step]["cpu_s"])[:8]
+    figure = plotter.Figure(figsize=(10, 4.5), layout="constrained")
+    for axes, field, title in zip(
+        figure.subplots(1, 2), ("cpu_s", "peak_mib"), ("processor seconds", "peak memory, MiB"), strict=True
+    ):
+        for step in steps:
+            axes.plot(sizes, [nights[size][step][field] for size in sizes], marker="o", label=step)
+        if field == "cpu_s":
+            start = largest[steps[0]][field] / sizes[-1]
+            axes.plot(sizes, [start * size for size in sizes], color="grey", linestyle=":", label="linear")
+        axes.set(xscale="log", yscale="log", xlabel=f"series of {HOURS:,} hours", title=title)
+        axes.grid(visible=True, which="both", alpha=0.2)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right center", frameon=False)
+    figure.savefig(path, dpi=120)
 
 
 def slope(cells: list[dict[str, float]]) -> float:

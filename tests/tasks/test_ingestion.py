@@ -13,7 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from data_contracts.errors import SourceUnreadable
-from tasks.ingestion import filter_as_of, ingest, to_canonical_columns
+from tasks.ingestion import ingest
+from tasks.intake.known_rows import filter_as_of
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec

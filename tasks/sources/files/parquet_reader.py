@@ -1,7 +1,7 @@
 """Read Parquet, Arrow or ORC files as one table, in batches and within limits; types are unified without loss."""
 
-from collections.abc import Callable, Collection
-from typing import Any
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, NamedTuple
 
 import fsspec
 import pyarrow as pa
@@ -22,7 +22,57 @@ from tasks.sources.spec import SourceSpec
 from tasks.sources.times.time_types import advise_time_types, common_time_type
 
 ARROW_FILE_MAGIC = b"ARROW1"
+BOUNDED_SCAN: dict[str, Any] = {"batch_readahead": 4, "fragment_readahead": 1}
+# otherwise the compressed bytes of all row groups that were read are kept
+BOUNDED_PARQUET = pds.ParquetFragmentScanOptions(pre_buffer=False, use_buffered_stream=True)
 FORMATS = {"parquet": "parquet", "arrow": "ipc", "orc": "orc"}  # the kind of the source, and pyarrow's name
+
+
+class ParquetTable(NamedTuple):
+    """Files that hold one table: each with its name and dataset, the common schema, and the number of rows."""
+
+    files: list[tuple[str, Any]]
+    schema: pa.Schema
+    rows: int
+    source: SourceSpec
+    in_memory: bool = True  # whether all rows together must fit the memory, or only each batch
+    is_uniform: bool = True  # whether a column has one type in all files
+
+    def batches(self, schema: pa.Schema) -> Iterator[pa.RecordBatch]:
+        """Read the rows of all files, in order.
+
+        Args:
+            schema: The columns to read, with the types of the common schema or wider ones.
+
+        Yields:
+            The rows.
+
+        Raises:
+            SourceUnreadable: A file cannot be read, or the rows are too large.
+            InexactColumn: The common type of a column does not hold its values.
+        """
+        size = 0
+        for name, part in self.files:
+            present = [column for column in schema.names if column in part.schema.names]
+            try:
+                for batch in part.scanner(columns=present, **self._scan_options()).to_batches():
+                    size = size * self.in_memory + sum(decoded_bytes(column) for column in batch.columns)
+                    check_bytes(size, self.source)  # before the values of dictionaries are copied
+                    columns = [
+                        convert(batch.column(field.name), field.type, field.name)
+                        if field.name in present
+                        else pa.nulls(batch.num_rows, field.type)
+                        for field in schema
+                    ]
+                    yield pa.RecordBatch.from_arrays(columns, schema=schema)
+            except (pa.ArrowException, OSError) as broken:
+                error = _file_error(name, broken, self.source, len(self.files) > 1)
+                raise error from broken
+
+    def _scan_options(self) -> dict[str, Any]:
+        if self.in_memory:
+            return {}
+        return BOUNDED_SCAN | ({"fragment_scan_options": BOUNDED_PARQUET} if self.source.kind == "parquet" else {})
 
 
 def read_parquet(
@@ -39,6 +89,35 @@ def read_parquet(
         The chosen columns; no rows if one of them is in no file. Raises SourceUnreadable, with the file, for a file
         that cannot be read, lacks a column that other files have, or has another type in it.
     """
+    table = open_parquet(source, choose, optional)
+    if isinstance(table, pa.Table):
+        return table
+    schema = table.schema
+    while True:
+        try:
+            return pa.Table.from_batches(table.batches(schema), schema)
+        except InexactColumn as column:  # integers that a float64 would change: their digits are kept as text
+            schema = schema.set(schema.get_field_index(column.name), pa.field(column.name, pa.string()))
+
+
+def open_parquet(
+    source: SourceSpec,
+    choose: Callable[[list[str]], list[str]],
+    optional: Collection[str] | None = (),
+    *,
+    in_memory: bool = True,
+) -> ParquetTable | pa.Table:
+    """Open one file, or several as one table, and read their footers only.
+
+    Args:
+        source: The source, as for `read_parquet`.
+        choose: Picks among the column names of all files.
+        optional: Columns that a file may lack; None for all.
+        in_memory: Whether the whole table is to be held in memory, and must fit it.
+
+    Returns:
+        The files; a table without rows if a chosen column is in no file. Raises SourceUnreadable as `read_parquet`.
+    """
     filesystem, path = open_file(source)
     names = list_source_files(filesystem, path, source.kind)
     keys = list(dict.fromkeys(key for name in names for key in hive_keys(name, path)))
@@ -52,33 +131,14 @@ def read_parquet(
     if optional is None:
         check_same_table({short_name(name): part_schema.names for name, part_schema in schemas}, source)
     schema = _unify_schemas(schemas, columns, columns if optional is None else optional, source)
-    check_rows(sum(part.count_rows() for _, part, _, _ in parts), len(columns), source)
-    check_bytes(sum(sizes.declared_bytes(columns) for _, _, _, sizes in parts), source)
-    while True:
-        try:
-            return _read_parts([(name, part) for name, part, _, _ in parts], schema, source)
-        except InexactColumn as column:  # integers that a float64 would change: their digits are kept as text
-            schema = schema.set(schema.get_field_index(column.name), pa.field(column.name, pa.string()))
-
-
-def _read_parts(parts: list[tuple[str, Any]], schema: pa.Schema, source: SourceSpec) -> pa.Table:
-    batches, size = [], 0
-    for name, part in parts:
-        present = [column for column in schema.names if column in part.schema.names]
-        try:
-            for batch in part.scanner(columns=present).to_batches():
-                size += sum(decoded_bytes(column) for column in batch.columns)
-                check_bytes(size, source)
-                columns = [
-                    convert(batch.column(field.name), field.type, field.name)
-                    if field.name in present
-                    else pa.nulls(batch.num_rows, field.type)
-                    for field in schema
-                ]
-                batches.append(pa.RecordBatch.from_arrays(columns, schema=schema))
-        except (pa.ArrowException, OSError) as broken:
-            raise _file_error(name, broken, source, len(parts) > 1) from broken
-    return pa.Table.from_batches(batches, schema)
+    rows = sum(part.count_rows() for _, part, _, _ in parts)
+    if in_memory or source.max_rows is not None:
+        check_rows(rows, len(columns), source)
+    if in_memory or source.max_bytes is not None:
+        check_bytes(sum(sizes.declared_bytes(columns) for _, _, _, sizes in parts), source)
+    types = {(field.name, field.type) for _, part_schema in schemas for field in part_schema if field.name in columns}
+    is_uniform = types == {(field.name, field.type) for field in schema}
+    return ParquetTable([(name, part) for name, part, _, _ in parts], schema, rows, source, in_memory, is_uniform)
 
 
 def _open_part(

@@ -10,7 +10,7 @@ import pytest
 from flows.forecast import forecast
 from flows.runs.failure_record import ResultsNotStored
 from tasks.storage import files
-from tasks.storage.store import StoreFull
+from tasks.storage.failures import StoreFull
 
 NIGHT = "2024-02-10"
 write = files.write

@@ -59,6 +59,12 @@ def test_column_of_nothing_is_a_column_of_numbers() -> None:
     assert np.isnan(PanelTable.from_frame(FRAME.assign(heat=None)).numbers["heat"]).all()
 
 
+def test_shortened_series_keep_their_first_rows() -> None:
+    short = TABLE.shorten(np.array([3, 0]))
+    pd.testing.assert_frame_equal(short.frame(), FRAME.iloc[:3])
+    assert TABLE.shorten(TABLE.lengths) is TABLE
+
+
 def test_unknown_names_select_nothing() -> None:
     assert TABLE.select(["z", "b", "b"]).ids.tolist() == ["b"]
     assert len(TABLE.select(["z"])) == 0

@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, example, given, settings
 from data_contracts.yaml_reader import mapping
 from deployments.commands.init_files import render_contract, render_pipeline
 from flows.pipeline.spec import PipelineSpec
-from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.intake.examination import examine
+from tasks.intake.known_rows import filter_as_of
 from tasks.profiling.inference import Hints
 from tasks.profiling.open_source import infer_source, read_sample
 from tasks.profiling.profile import profile_table
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.read import read_source
-from tasks.validation import examine
 from tests.tasks.profiling.table_cases import STARTS, TableCase, table_cases, truth, with_mistake, write, written_name
 
 CALENDAR = ("D", "B", "W-MON", "MS", "ME", "QS-JAN")

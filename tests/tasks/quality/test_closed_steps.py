@@ -12,11 +12,12 @@ from pydantic import ValidationError
 
 from models.data.closed_times import find_closed_times
 from models.data.panel_table import PanelTable
-from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.intake.examination import ValidationResult, examine
+from tasks.intake.known_rows import filter_as_of
 from tasks.quality.closed_steps import describe_closed
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.cleaning import CleaningSpec
 from tasks.sources.dataset import DatasetSpec
-from tasks.validation import ValidationResult, examine
 
 MakeDataset = Callable[..., DatasetSpec]
 FIRST = "2024-01-01"  # a Monday

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from tasks.intake.examination import examine
 from tasks.quality.extreme_values import find_extreme_values
 from tasks.sources.dataset import DatasetSpec
-from tasks.validation import examine
 
 NAN = float("nan")
 TENS = [10.0, 12.0, 9.0, 11.0, 10.0, 0.0, NAN, 13.0, 10.0, 9.0, 8.0, 12.0]

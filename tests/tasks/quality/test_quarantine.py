@@ -8,12 +8,12 @@ import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.errors import SpecError
-from tasks.ingestion import to_canonical_columns
+from tasks.intake.examination import examine
 from tasks.quality.quarantine import count_formulas, export_rows, summarize_by_rule, to_source_rows
 from tasks.quality.remedies import find_remedy
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
-from tasks.validation import examine
 
 AS_OF = pd.Timestamp("2024-03-03", tz="UTC").to_pydatetime()
 

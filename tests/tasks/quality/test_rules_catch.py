@@ -12,8 +12,8 @@ import yaml
 from data_contracts.contract import Contract
 from data_contracts.errors import SpecError
 from data_contracts.odcs_compiler import read_contract
+from tasks.intake.examination import ValidationResult, examine
 from tasks.sources.dataset import DatasetSpec
-from tasks.validation import ValidationResult, examine
 
 AS_OF = datetime(2024, 3, 2, tzinfo=UTC)
 Examine = Callable[..., ValidationResult]

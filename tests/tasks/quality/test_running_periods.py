@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from models.data.time_steps import default_stamps, period_ends
-from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.intake.examination import ValidationResult, examine
+from tasks.intake.known_rows import filter_as_of
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
-from tasks.validation import ValidationResult, examine
 
 MakeDataset = Callable[..., DatasetSpec]
 

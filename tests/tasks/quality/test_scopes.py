@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken, SpecError
 from tasks.ingestion import ingest
+from tasks.intake.examination import examine
 from tasks.results.steps import ValidatedTable
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
-from tasks.validation import examine, validate
+from tasks.validation import validate
 
 AS_OF = datetime(2024, 3, 2, 6, tzinfo=UTC)
 MakeDataset = Callable[..., DatasetSpec]

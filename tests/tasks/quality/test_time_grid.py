@@ -128,40 +128,6 @@ def test_horizon_is_appended_except_for_ended_series(reading: MakeDataset) -> No
     assert full.loc[full["ds"] > CUTOFF, "y"].isna().all()
 
 
-def ahead(frame: pd.DataFrame, reading: DatasetSpec) -> tuple[pd.DataFrame, list[Any]]:
-    full = time_grid.reindex_to_grid(frame, build_grid(frame["ds"], "h", 3), CUTOFF, reading)
-    return time_grid.check_future_covariates(full, CUTOFF, reading)
-
-
-def test_known_covariates_over_the_whole_horizon_are_accepted(reading: MakeDataset) -> None:
-    clean, violations = ahead(rows(*ENDS), reading())
-    assert (len(clean), violations) == (9, [])
-
-
-def test_known_covariate_missing_in_every_series_is_an_error_with_series_time_and_fix(reading: MakeDataset) -> None:
-    frame = rows(*(row for row in ENDS if row[:2] != ("a", "2024-03-01 04:00")))
-    clean, (violation,) = ahead(frame, reading())
-    assert clean.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 2, "gone": 2}
-    assert (violation.column, violation.severity) == ("price", "error")
-    assert violation.reason == (
-        "known covariate has no value for 1 of 3 steps of the horizon, first series 'a' at 2024-03-01 04:00; "
-        "supply the values, or move the column to features.observed"
-    )
-
-
-def test_no_row_after_the_cutoff_is_an_error(reading: MakeDataset) -> None:
-    _, (violation,) = ahead(rows(*(row for row in ENDS if row[1] <= "2024-03-01 02:00")), reading())
-    assert violation.severity == "error"
-    assert violation.reason.startswith("known covariate has no value for 3 of 3 steps of the horizon")
-
-
-def test_one_series_without_known_covariates_loses_its_horizon_with_a_warning(reading: MakeDataset) -> None:
-    later = (("b", f"2024-03-01 0{hour}:00", 1.0 if hour == 2 else None, 1.0) for hour in (2, 3, 5))
-    clean, (violation,) = ahead(rows(*ENDS, *later), reading())
-    assert violation.severity == "warning"
-    assert clean.groupby("unique_id")["ds"].max().dt.hour.to_dict() == {"a": 5, "b": 2, "gone": 2}
-
-
 def test_static_value_is_the_newest_in_any_row_order(reading: MakeDataset) -> None:
     frame = rows(*ENDS[:5]).assign(town=["Bonn", "Köln", None, None, None])
     for rows_ in (frame, frame.iloc[::-1]):

@@ -23,7 +23,8 @@ from tasks.report.failure_page import describe_error, render_failure_page
 from tasks.results.steps import RunContext
 from tasks.sources.missing import SourceMissing, SourceUnreachable
 from tasks.storage import files
-from tasks.storage.store import Store, StoreFull, StoreUnusable
+from tasks.storage.failures import StoreFull, StoreUnusable
+from tasks.storage.store import Store
 
 ERRORS = {
     "The source does not exist": SourceMissing("the source x.csv does not exist."),

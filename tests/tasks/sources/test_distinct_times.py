@@ -31,3 +31,12 @@ def test_value_of_a_time_is_spread_over_its_rows() -> None:
 def test_column_without_rows_has_no_times() -> None:
     empty = DistinctTimes.of(at())
     assert (len(empty.times), empty.counts.tolist(), empty.spread([]).tolist()) == (0, [], [])
+
+
+def test_part_of_a_table_counts_the_rows_of_the_other_parts() -> None:
+    counts = pd.Series([1, 5, 4], index=at("2024-03-01", "2024-03-02", "2024-03-03"))
+    part = TIMES.within(counts)
+    assert part.codes.tolist() == [1, 0, -1, 1]
+    assert part.counts.to_dict() == counts.to_dict()
+    assert part.where(part.codes == 0).counts.tolist() == [1, 3, 4]
+    assert DistinctTimes.of_counts(counts).counts.to_dict() == counts.to_dict()

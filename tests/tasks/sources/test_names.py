@@ -16,8 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from data_contracts.errors import SourceUnreadable
-from tasks.ingestion import to_canonical_columns
 from tasks.sources import arrow_columns
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.names import names_as_text
 from tasks.sources.read import read_source

@@ -7,8 +7,9 @@ import pytest
 
 from data_contracts.errors import StoreDamaged
 from tasks.storage import files
+from tasks.storage.failures import StoreUnusable
 from tasks.storage.local_paths import LinkOutside, NotInStore
-from tasks.storage.store import Store, StoreUnusable
+from tasks.storage.store import Store
 
 SECRET = b"of another user"
 

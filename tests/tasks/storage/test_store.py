@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import ContractBroken, StoreDamaged
-from tasks.storage.store import Store, StoreUnusable
+from tasks.storage.failures import StoreUnusable
+from tasks.storage.store import Store
 
 ROOT = Path(__file__).parents[3]
 NOON = datetime(2024, 3, 1, 12, tzinfo=UTC)
@@ -227,7 +228,8 @@ def test_password_in_the_store_url_is_hidden() -> None:
 
 NOBODY = """
 import os, sys
-from tasks.storage.store import Store, StoreUnusable
+from tasks.storage.failures import StoreUnusable
+from tasks.storage.store import Store
 os.setgid(65534); os.setuid(65534)
 try:
     getattr(Store(root=sys.argv[1]), sys.argv[2])(*sys.argv[3:])

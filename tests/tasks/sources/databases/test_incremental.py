@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from data_contracts.odcs_compiler import read_contract
 from tasks import ingestion
 from tasks.ingestion import ingest, known_table
+from tasks.intake.examination import examine
 from tasks.sources.databases import incremental as incremental_module
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage import snapshots
 from tasks.storage.store import Store
-from tasks.validation import examine, validate
+from tasks.validation import validate
 
 MakeSpec = Callable[..., DatasetSpec]
 START = datetime(2024, 3, 1, tzinfo=UTC)

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from data_contracts.errors import SourceUnreadable
-from tasks.ingestion import ingest, to_canonical_columns
+from tasks.ingestion import ingest
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.files.csv_dialect import detect_delimiter
 from tasks.sources.read import read_source

@@ -6,15 +6,16 @@ import pytest
 
 from data_contracts.contract import Contract
 from models.data.features import FeatureSpec
-from tasks.ingestion import filter_as_of, to_canonical_columns
+from tasks.intake.examination import examine
+from tasks.intake.known_rows import filter_as_of
 from tasks.quality.quarantine import to_source_rows
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.columns_spec import ColumnsSpec
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.read import read_source
 from tasks.sources.spec import SourceSpec
 from tasks.sources.times.time_columns import join_columns, joint_name, parts_of, with_joint_column
 from tasks.sources.times.timestamps import TimestampParser
-from tasks.validation import examine
 
 
 @pytest.mark.parametrize(
