@@ -26,10 +26,9 @@ class RegistryBusy(NightcastError):
 
 
 @contextlib.contextmanager
-def open_database(
-    path: Path, mode: Literal["ro", "rw"], timeout: float = LOCK_TIMEOUT_S
-) -> Iterator[sqlite3.Connection]:
+def open_database(path: Path, mode: Literal["ro", "rw"], timeout: float | None = None) -> Iterator[sqlite3.Connection]:
     """Open a SQLite database that exists, and close it. A connection of `sqlite3` itself only ends the transaction."""
+    timeout = LOCK_TIMEOUT_S if timeout is None else timeout
     with contextlib.closing(sqlite3.connect(f"{path.as_uri()}?mode={mode}", uri=True, timeout=timeout)) as connection:
         yield connection
 

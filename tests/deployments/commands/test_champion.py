@@ -48,6 +48,7 @@ def test_intact_champion_is_shown_and_not_touched(shop: Path) -> None:
 
 def test_registry_that_does_not_answer_is_one_sentence(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://me:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     sentence = "the registry at http://…@127.0.0.1:9 does not answer. Start it, or correct NIGHTCAST_MLFLOW_URI."
     assert show_champion("shop")[1].splitlines()[-1] == sentence
     with pytest.raises(RegistryUnreachable) as refused:

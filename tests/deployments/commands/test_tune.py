@@ -108,9 +108,8 @@ def test_same_search_with_another_store_writes_the_same_file(home, tuned, tmp_pa
     (tmp_path / "found").mkdir()
     out = tmp_path / "found" / "best.yaml"
     first = (home / "small-tuned.yaml").read_text(encoding="utf-8")
-    command = [*COMMAND, "--as-of", "2024-01-29", "--trials", "6", "--out", str(out)]
-    kept = environment() | {"NIGHTCAST_STORE": str(tmp_path / "store")}
-    result = subprocess.run(command, cwd=home, env=kept, capture_output=True, text=True, check=False, timeout=240)
+    words = ("tune", "small.yaml", "--no-server", "--as-of", "2024-01-29", "--trials", "6", "--out", str(out))
+    result = run_nightcast(words, home, environment() | {"NIGHTCAST_STORE": str(tmp_path / "store")})
     assert result.returncode == 0, result.stderr
     last = result.stdout.splitlines()[-1]
     assert "is better on the test windows by" in last

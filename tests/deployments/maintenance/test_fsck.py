@@ -437,6 +437,7 @@ def test_registry_that_does_not_answer_is_named_with_the_next_step(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NIGHTCAST_MLFLOW_URI", "http://me:hunter2@127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     code, facts = fsck()
     (finding,) = [finding for finding in facts["findings"] if finding["state"] == "bad"]
     assert (code, finding["file"], finding["message"]) == (1, "http://…@127.0.0.1:9", "does not answer")

@@ -161,9 +161,15 @@ def reached(graph: grimp.ImportGraph, step: str) -> set[str]:
     return names
 
 
+@pytest.fixture(scope="module")
+def freshly_read() -> None:
+    """Forget what other tests have read; the tests of this project share what they read."""
+    forget()
+
+
+@pytest.mark.usefixtures("freshly_read")
 @pytest.mark.parametrize("step", STEPS)
 def test_closure_is_that_of_the_import_graph(graph: grimp.ImportGraph, step: str) -> None:
-    forget()
     by_text = {"tasks.engine.step_process"} & import_closure(step)  # started by its name
     expected = reached(graph, step).union(*(reached(graph, name) for name in by_text))
     incremental = "tasks.sources.databases.incremental" in expected  # names the step whose digest it uses
@@ -187,6 +193,13 @@ def digests(root: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return values
 
 
+@pytest.fixture(scope="module")
+def digests_before(copied: Path) -> dict[str, str]:
+    """The digests of the copy as it is between the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        return digests(copied, patch)
+
+
 def with_other_text(path: Path) -> str:
     """Return a source with a comment at its end and each docstring replaced by another."""
     lines = path.read_text(encoding="utf-8").splitlines()
@@ -200,7 +213,7 @@ def with_other_text(path: Path) -> str:
 
 
 def test_comments_and_docstrings_of_the_whole_project_leave_every_digest_equal(
-    copied: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    copied: Path, digests_before: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(copied, tmp_path, dirs_exist_ok=True)
     changed = 0
@@ -209,7 +222,7 @@ def test_comments_and_docstrings_of_the_whole_project_leave_every_digest_equal(
         changed += "Another sentence" in text
         path.write_text(text, encoding="utf-8")
     assert changed > 300
-    assert digests(tmp_path, monkeypatch) == digests(copied, monkeypatch)
+    assert digests(tmp_path, monkeypatch) == digests_before
 
 
 @pytest.mark.parametrize(
@@ -228,9 +241,13 @@ def test_comments_and_docstrings_of_the_whole_project_leave_every_digest_equal(
     ],
 )
 def test_constant_changes_the_digests_of_exactly_the_steps_that_import_its_module(
-    copied: Path, graph: grimp.ImportGraph, monkeypatch: pytest.MonkeyPatch, name: str
+    copied: Path,
+    digests_before: dict[str, str],
+    graph: grimp.ImportGraph,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
-    path, before = copied / name, digests(copied, monkeypatch)
+    path = copied / name
     text = path.read_text(encoding="utf-8")
     path.write_text(f"{text}\nADDED = 1\n", encoding="utf-8")
     one = digests(copied, monkeypatch)
@@ -240,21 +257,20 @@ def test_constant_changes_the_digests_of_exactly_the_steps_that_import_its_modul
     imported = name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
     holding = {step for step in STEPS if imported in reached(graph, step)}
     assert {step for step in STEPS if one[step] != two[step]} == holding
-    assert {step for step in STEPS if one[step] != before[step]} == holding
+    assert {step for step in STEPS if one[step] != digests_before[step]} == holding
     assert len(holding) < len(STEPS) or name.startswith(("data_contracts", "tasks/engine"))
 
 
 def test_template_changes_only_the_steps_that_import_its_package(
-    copied: Path, graph: grimp.ImportGraph, monkeypatch: pytest.MonkeyPatch
+    copied: Path, digests_before: dict[str, str], graph: grimp.ImportGraph, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = digests(copied, monkeypatch)
     template = copied / "tasks/report/page.html"
     text = template.read_text(encoding="utf-8")
     template.write_text(text + "<!-- -->", encoding="utf-8")
     after = digests(copied, monkeypatch)
     template.write_text(text, encoding="utf-8")
     importing = [step for step in STEPS if "tasks.report" in reached(graph, step)]
-    assert [step for step in STEPS if before[step] != after[step]] == importing
+    assert [step for step in STEPS if digests_before[step] != after[step]] == importing
     assert "tasks.reporting" in importing
     assert "tasks.training" not in importing
 
