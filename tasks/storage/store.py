@@ -23,6 +23,7 @@ from tasks.storage.lease import Lease
 from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
 
 Names = list[str] | None  # of columns
+PROBE = bytes(4096)
 
 
 class Store(Spec):
@@ -221,12 +222,12 @@ class Store(Spec):
     def check_writable(self) -> None:
         """Raise StoreUnusable, before anything is computed, if the store cannot be written."""
         probe = ".writable"
-        self._write(probe, b"")
+        self._write(probe, PROBE)  # a disk without space takes an empty file
         files.remove(self.root, probe)
 
     def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:
         fence = contextlib.nullcontext() if uri.startswith(CONTENT_ADDRESSED) else self.fenced_write()
-        with fence, translate_write_errors(self.root, uri, len(data)):
+        with translate_write_errors(self.root, uri, len(data)), fence:
             return files.write(self.root, uri, data, only_if_absent=only_if_absent)
 
     def _read(self, uri: str) -> bytes:
