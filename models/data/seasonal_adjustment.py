@@ -142,8 +142,9 @@ def _moving_mean(values: np.ndarray, span: np.ndarray, width: int) -> np.ndarray
 
 def is_positive(panel: Panel, windows: WindowRanges) -> bool:
     """Return whether all observations up to the last cutoff of each series among the windows are above 0."""
-    values = panel.y[panel.rows_until(windows.last_cutoffs(len(panel.ids)))]
-    return bool((values[np.isfinite(values)] > 0).all())
+    until = panel.rows_until(windows.last_cutoffs(len(panel.ids)))
+    parts = (panel.y[rows][until[rows]] for rows, _ in panel.blocks())
+    return all(bool((values[np.isfinite(values)] > 0).all()) for values in parts)
 
 
 def has_own_seasons(panel: Panel, windows: WindowRanges, seasons: Sequence[int]) -> bool:
