@@ -16,13 +16,10 @@ from models.streaming.obstacles import describe_streaming
 from tasks.engine.execution import ExecutionSpec, engine_fault
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
-from tasks.intake.examination import examine
-from tasks.intake.known_rows import filter_as_of
+from tasks.intake.examination import examine_source
 from tasks.modeling.size_limits import check_forecast_size, check_network_size
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.registry.reachability import describe_fault
-from tasks.sources.canonical_columns import to_canonical_columns
-from tasks.sources.read import read_source
 from tasks.validation import contract_error
 
 MAX_LISTED_COLUMNS = 20  # unused columns that the terminal lists
@@ -62,13 +59,10 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         source_columns[:] = names
         return reading.select_columns(names)
 
-    source_table = read_source(reading.source, choose_columns, moment, None, reading.optional_columns)
-    table = to_canonical_columns(source_table, reading)
-    raw = filter_as_of(table, reading, moment).to_pandas()
-    result = examine(raw, reading, moment)
-    if result.stopping or result.clean is None or result.health is None or result.cutoff is None:
+    result = examine_source(reading, moment, choose_columns)
+    if result.stopping or result.panel is None or result.health is None or result.cutoff is None:
         raise contract_error(reading, result.stopping, None)
-    panel = Panel.from_frame(result.clean, spec.input_spec)
+    panel = Panel.from_table(result.panel, spec.input_spec)
     check_forecast_size(panel, spec.evaluation)
     for recipe in spec.recipes:
         check_network_size(recipe)
@@ -78,10 +72,10 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
     read_seconds = time.perf_counter() - started
     return {
         "pipeline": spec.name,
-        "rows": len(raw),
+        "rows": result.health.read + result.health.known_ahead + result.health.superseded,
         "series": result.health.series,
-        "first": result.clean["ds"].min().isoformat(),
-        "cutoff": result.clean.loc[result.clean["y"].notna(), "ds"].max().isoformat(),
+        "first": result.panel.times[0].isoformat(),
+        "cutoff": result.panel.newest_known().isoformat(),
         "gaps": result.health.gaps,
         "quarantined": result.health.quarantined,
         "held_back": result.health.held_back,

@@ -4,6 +4,7 @@ raw ──► parse ──► check ──► quarantine      rows with a violat
                     └─────► grid ──► clean  the other rows, one per series and step
 """
 
+import tempfile
 from datetime import datetime
 from typing import NamedTuple
 
@@ -12,9 +13,11 @@ import pandas as pd
 
 from models.data.panel_table import PanelTable
 from models.data.time_steps import build_grid
+from tasks.intake.known_rows import filter_as_of
 from tasks.intake.panel_builder import PanelBuilder
 from tasks.intake.part_checks import KeptRows, PartCheck, check_part, count_times, join_checks
-from tasks.intake.raw_parts import RawParts
+from tasks.intake.raw_parts import RawParts, open_raw_parts
+from tasks.intake.source_parts import ChooseColumns, store_in_parts
 from tasks.modeling.series import ExtremeValue
 from tasks.quality.closed_steps import closed_times_of, describe_closed, skip_closed_steps
 from tasks.quality.contract_checks import check_freshness
@@ -22,8 +25,11 @@ from tasks.quality.panel_checks import check_density, check_future_covariates
 from tasks.quality.running_periods import describe_held_back, newest_arrival
 from tasks.quality.violations import Violation, describe_violation
 from tasks.results.row_counts import RowCounts
+from tasks.sources.canonical_columns import to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.distinct_times import DistinctTimes
+from tasks.sources.read import read_source
+from tasks.storage.store import Store
 
 
 class ValidationResult(NamedTuple):
@@ -60,6 +66,26 @@ def examine(table: pd.DataFrame, reading: DatasetSpec, as_of: datetime) -> Valid
         return table if columns is None else table[columns]
 
     return examine_parts(RawParts([read], read), reading, as_of)
+
+
+def examine_source(reading: DatasetSpec, as_of: datetime, choose: ChooseColumns) -> ValidationResult:
+    """Read a source and check it, as `ingest` and `validate` do, without a store.
+
+    Args:
+        reading: How the source is read.
+        as_of: The instant up to which observations are visible.
+        choose: Picks among the columns of the source.
+
+    Returns:
+        The result of `examine_parts`. Raises what reading the source raises.
+    """
+    with tempfile.TemporaryDirectory(prefix="nightcast-") as folder:
+        store = Store(root=folder)
+        if raw := store_in_parts(reading, as_of, store, choose):
+            with open_raw_parts(raw, reading, store) as parts:
+                return examine_parts(parts, reading, as_of)
+    table = to_canonical_columns(read_source(reading.source, choose, as_of, None, reading.optional_columns), reading)
+    return examine(filter_as_of(table, reading, as_of).to_pandas(), reading, as_of)
 
 
 def examine_parts(parts: RawParts, reading: DatasetSpec, as_of: datetime) -> ValidationResult:

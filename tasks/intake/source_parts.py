@@ -3,7 +3,7 @@
 times of all parts ──> which are known ──> part 0, part 1, …: canonical columns, known rows ──> the raw table
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import reduce
 
@@ -22,6 +22,8 @@ from tasks.sources.read import SourceBatches, open_batches
 from tasks.sources.row_independence import are_rows_independent
 from tasks.storage.store import Store
 
+ChooseColumns = Callable[[list[str]], list[str]]
+
 BYTES_PER_ROW = 512  # that the checks of a row need at most, while its part is held
 MAX_PARTITION_ROWS = 8_000_000
 BATCH_ROWS = 1 << 20
@@ -36,18 +38,21 @@ def partition_rows() -> int:
     return min(MAX_PARTITION_ROWS, memory_limit() // BYTES_PER_ROW)
 
 
-def store_in_parts(reading: DatasetSpec, as_of: datetime, store: Store) -> Artifact | None:
+def store_in_parts(
+    reading: DatasetSpec, as_of: datetime, store: Store, choose: ChooseColumns | None = None
+) -> Artifact | None:
     """Store what was known of a source that is too large to be held.
 
     Args:
         reading: How the source is read.
         as_of: An instant; rows at or after it are in the future.
         store: Where the raw table is kept.
+        choose: Picks among the columns of the source; by default those that `reading` selects.
 
     Returns:
         The raw table; None if the source is small, or has to be read as a whole. Raises as `known_table` does.
     """
-    batches = open_batches(reading.source, reading.select_columns, reading.optional_columns)
+    batches = open_batches(reading.source, choose or reading.select_columns, reading.optional_columns)
     if batches is None or batches.rows <= partition_rows() or not are_rows_independent(batches.schema, reading):
         return None
     to_canonical_columns(batches.schema.empty_table(), reading, may_be_empty=True)  # raises if a column is wrong

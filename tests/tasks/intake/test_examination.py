@@ -15,7 +15,7 @@ from data_contracts.contract import Column, Contract, ServiceLevel
 from data_contracts.rules import QualityRule
 from tasks.ingestion import ingest
 from tasks.intake import raw_parts, source_parts
-from tasks.intake.examination import ValidationResult, examine_parts
+from tasks.intake.examination import ValidationResult, examine_parts, examine_source
 from tasks.intake.raw_parts import open_raw_parts
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
@@ -147,3 +147,23 @@ def test_parts_give_the_result_of_the_whole_table(case: Case, rows: int, tmp_pat
             texts = {"reason": lambda table: table["reason"].str.replace(FITTING, "", regex=True)}
             replaced = texts if table == "rejected" else {}
             pd.testing.assert_frame_equal(actual.assign(**replaced), expected.assign(**replaced))
+
+
+@pytest.mark.parametrize("rows", [9, 10_000])
+def test_source_is_examined_without_a_store(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"unique_id": "unique_id", "ds": "ds", "y": "y"}
+    case = Case(hourly(3, 20, 1), {"columns": columns, "features": {"known": [], "static": ["town"]}})
+    stored = night(case, tmp_path, 10_000)
+    for module in (source_parts, raw_parts):
+        monkeypatch.setattr(module, "partition_rows", lambda: rows)
+    spec = {"pipeline": "p", "source": {"kind": "parquet", "path": str(tmp_path / "source.parquet")}}
+    reading = DatasetSpec.model_validate(spec | {"freq": "h", "zone": "UTC", "horizon": 3} | case.settings)
+    chosen: list[str] = []
+
+    def choose(names: list[str]) -> list[str]:
+        chosen[:] = names
+        return reading.select_columns(names)
+
+    result = examine_source(reading, AS_OF, choose)
+    assert comparable(result) == comparable(stored)
+    assert chosen == list(COLUMNS)
