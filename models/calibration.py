@@ -1,8 +1,11 @@
 """Calibration on the validation part: the share of the closed-form linear map, and the width of intervals.
 
 The mean of two forecasts whose errors differ has smaller errors than either (Bates and Granger 1969). The errors of a
-recurrent network and of a ridge regression differ enough for that.
+recurrent network and of a ridge regression differ enough for that. Equal shares are hard to beat (Stock and Watson
+2004): the share is shrunk toward 1/2, the more the fewer horizons it is fitted on.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,7 +13,16 @@ from models.metrics import pinball
 from models.networks.architecture import POINT_HEADS, HeadName
 
 SHARES = np.linspace(0, 1, 21)
+EQUAL_HORIZONS = 5.0  # horizons of validation that equal shares are worth
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0
+
+
+class CalibrationSpec(NamedTuple):
+    """Quantile levels, ascending, with 0.5; the head of the network; horizons that the validation windows cover."""
+
+    levels: tuple[float, ...]
+    head: HeadName
+    horizons: float = float("inf")
 
 
 def apply_calibration(
@@ -37,8 +49,7 @@ def calibrate(
     linear: np.ndarray | None,
     target: np.ndarray,
     weights: np.ndarray,
-    levels: tuple[float, ...],
-    head: HeadName,
+    spec: CalibrationSpec,
 ) -> dict[str, np.ndarray]:
     """Fit the calibration of a network on validation windows. All values are in normalised units.
 
@@ -46,19 +57,21 @@ def calibrate(
         normal: Quantiles of the network, (n, H, Q).
         linear: Point forecast of the linear map, (n, H); None if it is not blended in.
         target: (n, H), NaN where nothing was observed.
-        weights: Weight of the errors of each window, (n, 1).
-        levels: Quantile levels, ascending, with 0.5.
-        head: The network's head; a point head gets its intervals from its errors.
+        weights: Weight of the errors of each window, (n, 1), or of each step, (n, H).
+        spec: Quantile levels, the network's head, and how much time the windows cover. A point head gets its intervals
+            from its errors.
 
     Returns:
         `share` (1,) of the linear map in the median, `spread` (Q,): factors on the distances of the quantiles from
         the median, and `errors` (H, Q): error quantiles of a point head, else 0.
     """
+    levels, head, horizons = spec
     middle, horizon = levels.index(0.5), target.shape[1]
     fitted = {"spread": np.ones(len(levels)), "errors": np.zeros((horizon, len(levels))), "share": np.zeros(1)}
     if linear is not None:
         median = normal[..., middle]
-        fitted["share"] = _best_share(weights * (target - median), weights * (linear - median), squared=head == "mse")
+        best = _best_share(weights * (target - median), weights * (linear - median), squared=head == "mse")
+        fitted["share"] = best + (0.5 - best) * EQUAL_HORIZONS / (horizons + EQUAL_HORIZONS)
         normal = _blend(normal, linear, fitted["share"], middle)
     if head in POINT_HEADS:
         fitted["errors"] = _error_quantiles(target - normal[..., middle], levels)

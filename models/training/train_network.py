@@ -9,7 +9,7 @@ import torch
 from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
 from models.bundle import LINEAR_MAP, Bundle, RecurrentSettings, stored_maps
-from models.calibration import calibrate
+from models.calibration import CalibrationSpec, calibrate
 from models.data.batches import Batch
 from models.data.calendar import seasons
 from models.data.collation import WindowCollator
@@ -213,13 +213,13 @@ def _calibrate(
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
     linear = [forecast.linear for forecast in forecasts if forecast.linear is not None]
+    horizons = float(np.ptp(panel.first[series] + position)) / bundle.horizon + 1
     return calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
         np.concatenate(linear) if linear else None,
         np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
         error_weights(scale, series, stds) * factors,
-        bundle.levels,
-        restore_spec(bundle).head,
+        CalibrationSpec(bundle.levels, restore_spec(bundle).head, horizons),
     )
 
 

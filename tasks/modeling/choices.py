@@ -18,8 +18,9 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
         return ()
     share, steps = float(bundle.tensors["share"][0]), len(maps["weights"]) - 1
     sentences = [
-        f"The median is {share:.0%} linear map and {1 - share:.0%} network: the share with the smallest error on the "
-        f"validation part. The map is an average of ridge regressions that read up to {steps:,} steps."
+        f"The median is {share:.0%} linear map and {1 - share:.0%} network: the share with the smallest error on "
+        f"the validation part, shrunk toward 50%. The map is an average of ridge regressions that read up to {steps:,} "
+        "steps."
     ]
     seasons = ", ".join(f"{int(season):,}" for season in maps.get("seasons", ()))
     if bundle.recurrent.adjustment:
