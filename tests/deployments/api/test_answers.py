@@ -119,8 +119,8 @@ def test_outcome_of_each_kind_of_observation(api, named):
     assert api.outcomes(late) == ["filled"]
     assert api.outcomes(late, late | {"y": late["y"] + 1}, late | {"y": None}) == ["repeated", "corrected", "repeated"]
     assert api.outcomes(late | {"y": late["y"] + 1, "covariates": {"wind": 99.0}}) == ["corrected"]
-    assert api.outcomes(late | {"ds": "2023-06-08T00:00:00Z"}) == ["too old"]
-    assert api.outcomes(first | {"ds": "2024-03-08T00:00:00Z"}) == ["restarted"]
+    assert api.outcomes(first | {"ds": "2024-03-22T00:00:00Z"}) == ["restarted"]
+    assert api.outcomes(late | {"ds": "2024-01-08T00:00:00Z"}) == ["too old"]
 
 
 def test_order_of_arrival_changes_nothing(served, open_api, named):
