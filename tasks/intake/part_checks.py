@@ -44,7 +44,7 @@ class PartCheck(NamedTuple):
     observed: pd.Series  # those of them with a value of y, on the same times
 
 
-def drop_superseded(raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
+def _drop_superseded(raw: pd.DataFrame, reading: DatasetSpec) -> pd.DataFrame:
     """Drop older versions of rows; without a `known_at` column every row is kept."""
     if not reading.columns.known_at:
         return raw
@@ -63,7 +63,7 @@ def count_times(parts: Iterable[pd.DataFrame], reading: DatasetSpec) -> pd.Serie
     Returns:
         The number of rows at each time (UTC), ascending.
     """
-    tables = (drop_superseded(part, reading) for part in parts)
+    tables = (_drop_superseded(part, reading) for part in parts)
     times = (DistinctTimes.of(reading.parse_times(table["ds"], ids=table["unique_id"])) for table in tables)
     return reduce(add_counts, (part.counts for part in times))
 
@@ -82,7 +82,7 @@ def check_part(
     Returns:
         The results, and the rows that no violation rejects.
     """
-    table = drop_superseded(raw, reading)
+    table = _drop_superseded(raw, reading)
     frame, violations = find_violations(table, reading, as_of, counts)
     excluded, of_excluded_series = exclude_series(frame, violations)
     rejecting = [violation for violation in (*violations, *of_excluded_series) if violation.severity != "info"]
@@ -108,16 +108,16 @@ def check_part(
 
 def read_kept(raw: pd.DataFrame, check: PartCheck, reading: DatasetSpec) -> KeptRows:
     """Parse a part again, and return the rows that `check_part` kept."""
-    frame, _ = parse_rows(drop_superseded(raw, reading), reading)
+    frame, _ = parse_rows(_drop_superseded(raw, reading), reading)
     return _select_kept(frame, check.rejected_rows, reading)
 
 
 def _select_kept(frame: pd.DataFrame, rejected_rows: np.ndarray, reading: DatasetSpec) -> KeptRows:
-    kept = select_rows(frame[panel_columns(reading)], ~are_rows(frame, rejected_rows))
+    kept = select_rows(frame[_panel_columns(reading)], ~are_rows(frame, rejected_rows))
     return KeptRows(kept, DistinctTimes.of(kept["ds"]))
 
 
-def panel_columns(reading: DatasetSpec) -> list[str]:
+def _panel_columns(reading: DatasetSpec) -> list[str]:
     """Return the columns of the parsed rows that the panel is made of."""
     names = ("row", "unique_id", "ds", "y", *reading.numeric_covariates, *reading.text_columns)
     return list(dict.fromkeys(names))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -73,10 +73,11 @@ def open_raw_parts(raw: Artifact, reading: DatasetSpec, store: Store) -> Iterato
     if raw.rows <= partition_rows() or not are_series_checked_alone(reading):
         yield RawParts([read_whole], read_whole)
         return
-    with store.local_file(raw) as path, tempfile.TemporaryDirectory(prefix="nightcast-") as folder:
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(store.local_file(raw))
         with open_parquet(path) as file:
             is_divisible = are_series_independent(file.schema_arrow, reading)
-        yield RawParts(_divide(path, Path(folder)) if is_divisible else [read_whole], read_whole)
+        yield RawParts(_divide(path, stack) if is_divisible else [read_whole], read_whole)
 
 
 class SeriesRuns(NamedTuple):
@@ -105,21 +106,21 @@ class SeriesRuns(NamedTuple):
         return parts
 
 
-def _divide(path: Path, folder: Path) -> Sequence[ReadPart]:
-    codes: dict[str, int] = {}
-    series = _count_runs(path, codes)
+def _divide(path: Path, stack: contextlib.ExitStack) -> Sequence[ReadPart]:
+    """Divide the rows of a file; `stack` closes what is opened for that."""
+    series = _count_runs(path)
     parts = series.part_of_each()
     if not series.is_sorted():
-        with translate_temporary_errors(str(folder), EXPANSION * path.stat().st_size):
-            return _sort_into_files(path, folder, codes, parts)
+        with translate_temporary_errors(tempfile.gettempdir(), EXPANSION * path.stat().st_size):
+            return _sort_into_files(path, series, parts, stack)
     runs = np.array([[parts[code], rows] for code, rows in series.runs or []])
     ends = np.cumsum(np.bincount(runs[:, 0], runs[:, 1]).astype(np.int64))
     return [_RowRange(path, int(begin), int(end)) for begin, end in zip([0, *ends[:-1]], ends, strict=True)]
 
 
-def _count_runs(path: Path, codes: dict[str, int]) -> SeriesRuns:
-    """Read the names of all rows; `codes` gets the code of each name."""
-    counts = np.zeros(0, dtype=np.int64)
+def _count_runs(path: Path) -> SeriesRuns:
+    """Read the names of all rows."""
+    codes, counts = dict[str, int](), np.zeros(0, dtype=np.int64)
     runs: list[tuple[int, int]] | None = []
     for group in read_row_groups(path, NAMES, NAMES):
         rows = _encode(group, codes)
@@ -135,11 +136,15 @@ def _count_runs(path: Path, codes: dict[str, int]) -> SeriesRuns:
     return SeriesRuns(list(codes), counts, runs)
 
 
-def _sort_into_files(path: Path, folder: Path, codes: dict[str, int], parts: np.ndarray) -> Sequence[ReadPart]:
+def _sort_into_files(
+    path: Path, series: SeriesRuns, parts: np.ndarray, stack: contextlib.ExitStack
+) -> Sequence[ReadPart]:
     """Write the rows of each part to a file of its own; a row without a name is in the first part."""
-    files = [folder / f"{number}.parquet" for number in range(int(parts.max(initial=0)) + 1)]
-    part_of = np.append(parts, 0)
-    with contextlib.ExitStack() as stack:
+    # The files have no name, so the system deletes them whenever the process ends, also if it is killed.
+    codes, part_of = {name: code for code, name in enumerate(series.names)}, np.append(parts, 0)
+    count = int(parts.max(initial=0)) + 1
+    files = [stack.enter_context(tempfile.TemporaryFile()) for _ in range(count)]  # noqa: SIM115 - `stack` closes them
+    with contextlib.ExitStack() as writing:
         writers: dict[int, pq.ParquetWriter] = {}
         for group in read_row_groups(path, None, NAMES):
             rows = part_of[_encode(group, codes)]
@@ -147,7 +152,7 @@ def _sort_into_files(path: Path, folder: Path, codes: dict[str, int], parts: np.
                 table = group.filter(pa.array(rows == number))
                 if number not in writers:
                     writer = pq.ParquetWriter(files[number], table.schema, compression="lz4", use_dictionary=NAMES)
-                    writers[number] = stack.enter_context(writer)
+                    writers[number] = writing.enter_context(writer)
                 writers[number].write_table(table)
     return [_RowRange(file, 0, np.iinfo(np.int64).max) for file in files]
 
@@ -163,15 +168,15 @@ def _encode(group: pa.Table, codes: dict[str, int]) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _RowRange:
-    """A range of rows of a Parquet file; a call reads it."""
+    """A range of rows of a Parquet file, given by its path or opened; a call reads it."""
 
-    path: Path
+    source: Path | IO[bytes]
     begin: int
     end: int
 
     def __call__(self, columns: list[str] | None) -> pd.DataFrame:
         tables, first = [], 0
-        with open_parquet(self.path, NAMES) as file:
+        with open_parquet(self.source, NAMES) as file:
             for number in range(file.num_row_groups):
                 rows = file.metadata.row_group(number).num_rows
                 begin, end = max(self.begin - first, 0), min(self.end - first, rows)

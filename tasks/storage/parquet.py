@@ -7,7 +7,7 @@ import contextlib
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pandas as pd
 import pyarrow as pa
@@ -81,9 +81,9 @@ def read_row_groups(
             yield file.read_row_group(number, columns=columns)
 
 
-def open_parquet(path: Path, dictionaries: list[str] | None = None) -> pq.ParquetFile:
+def open_parquet(source: Path | IO[bytes], dictionaries: list[str] | None = None) -> pq.ParquetFile:
     """Open a Parquet file on disk, whose pages are checked as they are read; `dictionaries` as of `read_parquet`."""
-    return pq.ParquetFile(path, read_dictionary=dictionaries, page_checksum_verification=True)
+    return pq.ParquetFile(source, read_dictionary=dictionaries, page_checksum_verification=True)
 
 
 class PartWriter:

@@ -1,4 +1,4 @@
-"""Part of `make bench`: forecast 10,000 hourly series of 500 points, Parquet in to Parquet out, beside neuralforecast.
+"""Part of `make bench`: 10,000 hourly series of 500 points, from Parquet to Parquet, compared with neuralforecast.
 
 NIGHTCAST_BENCH_NEURALFORECAST is the Python of an environment with neuralforecast; without it, this side runs alone.
 Cell, hidden units, layers and lookback are the same, with segments of a day (the default) and without segments (the

@@ -28,7 +28,7 @@ def schema(ds: pa.DataType = UTC, y: pa.DataType | None = None) -> pa.Schema:
         pytest.param({"ds": pa.string()}, {}, False, False, id="times in text"),
         pytest.param({"ds": NAIVE}, {}, True, True, id="naive times in UTC"),
         pytest.param({"ds": NAIVE}, BERLIN, False, True, id="wall times: an hour occurs twice in a series"),
-        pytest.param({"ds": UTC}, BERLIN, True, True, id="instants beside a zone"),
+        pytest.param({"ds": UTC}, BERLIN, True, True, id="instants in a source with a zone"),
         pytest.param({"ds": pa.int64()}, {}, False, False, id="numbers of an unknown unit"),
         pytest.param({"ds": pa.int64()}, {"epoch": "s"}, True, True, id="seconds since 1970"),
     ],
