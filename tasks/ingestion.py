@@ -8,7 +8,7 @@ import pyarrow as pa
 from data_contracts.artifact import Artifact
 from data_contracts.expiry import require_current
 from tasks.engine.step import CacheInputs, step
-from tasks.intake.known_rows import filter_as_of
+from tasks.intake.known_rows import filter_as_of, parse_distinct_times
 from tasks.intake.source_parts import store_in_parts
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.sources import row_versions
@@ -53,7 +53,7 @@ def _read_known(reading: DatasetSpec, as_of: datetime, store: Store) -> pa.Table
         )
     raw = filter_as_of(table, reading, as_of)
     if not raw.num_rows:
-        raise no_known_row(reading, as_of)
+        raise no_known_row(reading, as_of, parse_distinct_times(table, reading).times)
     return row_versions.renumber(raw) if reading.source.kind == "sql" else raw
 
 

@@ -75,7 +75,7 @@ def _known_parts(batches: SourceBatches, reading: DatasetSpec, as_of: datetime) 
         if part.num_rows:
             yield part
     if not kept:
-        raise no_known_row(reading, as_of)
+        raise no_known_row(reading, as_of, known.times)
 
 
 def _count_times(batches: SourceBatches, reading: DatasetSpec) -> pd.Series:

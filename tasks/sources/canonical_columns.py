@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
 from data_contracts.errors import ColumnsDiffer, SourceUnreadable
@@ -100,7 +101,19 @@ def _describe_missing(role: str, name: str, table: pa.Table) -> str:
     return f"column {name!r}, the {role}, is missing{hint}"
 
 
-def no_known_row(reading: DatasetSpec, as_of: datetime) -> SourceUnreadable:
-    """Return the error of a source none of whose rows was known at the as-of."""
+def no_known_row(reading: DatasetSpec, as_of: datetime, times: pd.DatetimeIndex) -> SourceUnreadable:
+    """Return the error of a source none of whose rows was known at the as-of.
+
+    Args:
+        reading: How the source is read.
+        as_of: The as-of.
+        times: The times of its rows in UTC, ascending.
+
+    Returns:
+        The error, to be raised by the caller.
+    """
     reason = f"none of its rows was known at {as_of:%Y-%m-%d %H:%M %Z}"
+    if len(times):
+        column = reading.columns.known_at or reading.columns.ds
+        reason += f"; its times begin at {times[0]:%Y-%m-%d %H:%M}: give a later as-of, or correct column {column!r}"
     return SourceUnreadable(f"the source {reading.source.label}", [reason])

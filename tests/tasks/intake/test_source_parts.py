@@ -74,7 +74,10 @@ def test_source_of_the_future_is_an_error_and_stores_nothing(
 ) -> None:
     dataset = reading(features={"known": []})
     write(sales(start="2025-03-01"), dataset)
-    with pytest.raises(SourceUnreadable, match="none of its rows was known at 2024-03-02 06:00 UTC"):
+    reason = (
+        "none of its rows was known at 2024-03-02 06:00 UTC; its times begin at 2025-03-01 00:00: give a later as-of"
+    )
+    with pytest.raises(SourceUnreadable, match=reason):
         store_in_parts(dataset, AS_OF, store)
     assert store.list_files("artifacts") == []
 
