@@ -112,14 +112,14 @@ def check_outlying_times(
 
 
 def without_far_times(times: DistinctTimes, freq: str) -> DistinctTimes:
-    """Return the rows of a part without those rows of other parts that `check_outlying_times` reports there.
+    """Leave the rows that `check_outlying_times` reports in other parts out of their counts.
 
     Args:
-        times: Times of rows that are not reported themselves.
+        times: The times of the rows of a part, without those that are reported in it.
         freq: The step as a pandas frequency.
 
     Returns:
-        The same rows, with fewer rows of the other parts.
+        The same rows; `others` is 0 at times that are far from most rows of the table.
     """
     if times.others is None:
         return times

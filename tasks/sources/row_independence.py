@@ -26,7 +26,15 @@ def are_rows_independent(schema: pa.Schema, reading: DatasetSpec) -> bool:
 
 
 def are_series_independent(schema: pa.Schema, reading: DatasetSpec) -> bool:
-    """Return whether every value can be parsed without the rows of another series; arguments as above."""
+    """Return whether every value can be parsed without the rows of another series.
+
+    Args:
+        schema: The source or the raw table, as for `are_rows_independent`.
+        reading: How the source is read.
+
+    Returns:
+        True for a table in the long form with typed columns, unless naive midnights in a zone may be UTC.
+    """
     columns = reading.columns
     if not isinstance(columns.y, str) or columns.time_parts or not columns.id_columns:
         return False

@@ -104,8 +104,12 @@ class PartWriter:
         self._writer.write_table(table)
         self.rows += table.num_rows
 
-    def close(self) -> None:
-        """Complete the file. Raises ValueError if no part was written."""
+    def require_part(self) -> None:
+        """Raise ValueError if no part was written."""
         if self._writer is None:
             raise ValueError(f"no part of the {self.contract.id} table was written")
-        self._writer.close()
+
+    def close(self) -> None:
+        """Complete the file, if a part was written."""
+        if self._writer is not None:
+            self._writer.close()

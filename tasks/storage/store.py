@@ -23,7 +23,6 @@ from tasks.storage.lease import Lease
 from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
 
 Names = list[str] | None  # of columns
-PROBE = bytes(4096)
 
 
 class Store(Spec):
@@ -92,7 +91,9 @@ class Store(Spec):
             for part in parts:
                 with translate_write_errors(self.root, where):
                     writer.write(part)
-            writer.close()
+            writer.require_part()
+            with translate_write_errors(self.root, where):
+                writer.close()
             digest = large_files.digest(scratch)
             uri = f"{where}/{digest}.parquet"
             stored = Artifact(contract=compiled.label, uri=uri, digest=digest, rows=writer.rows)
@@ -222,7 +223,7 @@ class Store(Spec):
     def check_writable(self) -> None:
         """Raise StoreUnusable, before anything is computed, if the store cannot be written."""
         probe = ".writable"
-        self._write(probe, PROBE)  # a disk without space takes an empty file
+        self._write(probe, bytes(4096))  # a disk without space takes an empty file
         files.remove(self.root, probe)
 
     def _write(self, uri: str, data: bytes, *, only_if_absent: bool = False) -> bool:

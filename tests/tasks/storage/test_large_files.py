@@ -69,6 +69,15 @@ def test_full_disk_is_named_and_leaves_nothing(store: Store, monkeypatch: pytest
     assert list((Path(store.root) / FOLDER).iterdir()) == []
 
 
+def test_full_disk_at_the_end_of_a_file_is_named_too(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tasks.storage.parquet.PartWriter.close", refuse)
+    with pytest.raises(StoreFull, match=r"cannot write artifacts/clean to the store .*nightcast gc"):
+        store.put_parts(parts("a"), "clean")
+
+
 def test_parts_in_an_object_store_read_back_one_at_a_time() -> None:
     store = Store(root="memory://large-files")
     stored = store.put_parts(parts("a", "b"), "clean")
