@@ -15,7 +15,6 @@ from models.data.scaling import Normalisation, Scaling, scale_covariates
 from models.data.seasonal_adjustment import seasonal_factors
 
 INDEX_SCALE = 3.0  # of the logarithm of the seasonal index as an input: its size is then that of other inputs
-MAX_SCANNED_SHARE = 0.1  # of the rows of a panel: of more, the ranges of all rows are computed once
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ class WindowCollator:
         factors = self._factors(panel, series, position)
         y = panel.take(panel.y, series, position, back) / factors[:, : self.lookback]
         seen = np.isfinite(y)
-        ranges = _ranges_at(panel, series, position)[:, None]
+        ranges = panel.ranges_at(series, position)[:, None]
         location, scale = self.scaling.window_scale(y, seen, self.normalisation, ranges)
         factors_ahead = factors[:, self.lookback :]
         normal = (fill_gaps(y, self.filling.y, self.filling.season) - location) / scale
@@ -130,19 +129,6 @@ class WindowCollator:
         covariates = zip(self.vocabulary, panel.static, strict=True)
         codes = [[vocabulary.get(value, 0) for value in values] for vocabulary, values in covariates]
         return np.array(codes, dtype=np.int64).reshape(len(codes), len(panel.ids)).T[series]
-
-
-def _ranges_at(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-    """Return `panel.ranges` at the cutoffs, (b,); from the rows of the windows if these are a small part of all."""
-    begins, ends = panel.starts[series], panel.starts[series] + position + 1
-    low, high = int(begins.min(initial=len(panel.y))), int(ends.max(initial=0))
-    is_known = "ranges" in vars(panel) or panel.earlier is not None
-    if is_known or high - low > MAX_SCANNED_SHARE * len(panel.y) or (ends <= begins).any():
-        return np.asarray(panel.ranges[ends - 1])
-    bounds = np.column_stack([begins, ends]).reshape(-1) - low
-    values = np.append(panel.y[low:high], np.nan)  # reduceat takes no index beyond the last value
-    smallest, largest = (reduce.reduceat(values, bounds)[::2] for reduce in (np.fmin, np.fmax))
-    return np.nan_to_num(largest - smallest, posinf=0.0)
 
 
 def _carry_forward(normal: np.ndarray, seen: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from models.data.calendar import calendar_features, seasons, steps_a_day, wall_c
 from models.data.features import FeatureSpec
 from models.data.imputation import Fill
 from models.data.panel_table import PanelTable
+from models.data.running_range import RunningRange
 from models.data.time_steps import build_grid
 
 BLOCK_ROWS = 1_000_000
@@ -135,24 +136,20 @@ class Panel:
         return any(count for count, _ in known) and all(is_whole for _, is_whole in known)
 
     @cached_property
-    def ranges(self) -> np.ndarray:
-        """Largest minus smallest observation of each series up to each row, (R,); 0 until two values differ."""
-        ranges = np.empty(len(self.y))
-        for rows, codes in self.blocks():
-            low, high, starts = np.array(self.y[rows]), np.array(self.y[rows]), self.starts[codes] - rows.start
-            if self.earlier is not None:
-                low[starts] = np.fmin(low[starts], self.earlier[codes, 0])
-                high[starts] = np.fmax(high[starts], self.earlier[codes, 1])
-            lengths = self.lengths[codes]
-            if (lengths == lengths[0]).all():  # all series at once
-                low = np.fmin.accumulate(low.reshape(len(lengths), -1), axis=1).reshape(-1)
-                high = np.fmax.accumulate(high.reshape(len(lengths), -1), axis=1).reshape(-1)
-            else:
-                for start, length in zip(starts, lengths, strict=True):
-                    part = slice(start, start + length)
-                    low[part], high[part] = np.fmin.accumulate(low[part]), np.fmax.accumulate(high[part])
-            ranges[rows] = np.nan_to_num(high - low, posinf=0.0)
-        return ranges
+    def _running_range(self) -> RunningRange:
+        return RunningRange.of(self.y, self.starts, self.lengths, self.blocks(), self.earlier)
+
+    def ranges_at(self, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Return the largest minus the smallest observation of a series up to a step, `earlier` included.
+
+        Args:
+            series: Series code of each window, (n,).
+            position: Step within the series, (n,).
+
+        Returns:
+            (n,); 0 until two values differ.
+        """
+        return self._running_range.at(self.y, series, position)
 
     def blocks(self) -> Iterator[tuple[slice, slice]]:
         """Yield (rows, series) of at most BLOCK_ROWS rows, or of one series, so that a temporary array stays small."""

@@ -77,8 +77,8 @@ def own_step(model: RecurrentSpec, data: Panel, precision) -> Step:
     train = build_window_index(data, spec, data.grid[8639], origins=5).parts["train"]
     training = TrainingSpec(batch_size=BATCH, precision=precision)
     recipe = Recipe(model=model, training=training, quantiles=QUANTILES, view=data.view)
-    collator = _fit_collator(data, train, recipe)
-    collate = _collate_on(CPU, collator, data, series_std(data, train))
+    collator = _fit_collator(data, train, recipe, ())
+    collate = _collate_on(CPU, collator, data, series_std(data, train), np.ones(HORIZON))
     network = RecurrentNetwork(model, _network_shape(recipe, collator, data))
     trainer = NetworkTrainer(network, collate, training, 1000)
     draw = np.random.default_rng(0)

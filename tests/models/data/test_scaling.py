@@ -44,11 +44,6 @@ def test_constant_lookback_has_the_scale_of_its_own_series(size: float, level: f
     assert unknown.tolist() == [[0.1]]
 
 
-def test_ranges_grow_with_the_observations_of_each_series(build_panel) -> None:
-    panel = build_panel({"a": [np.nan, 2.0, np.nan, 5.0, 1.0], "b": [7.0] * 5})
-    assert panel.ranges.tolist() == [0.0, 0.0, 0.0, 3.0, 4.0] + [0.0] * 5
-
-
 def test_equal_weights_are_one() -> None:
     assert step_weights("equal", 3).tolist() == [1.0, 1.0, 1.0]
 

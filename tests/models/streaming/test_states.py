@@ -43,7 +43,8 @@ def test_newest_steps_and_earlier_extremes_are_kept(states):
 def test_panel_of_states_has_the_ranges_of_the_whole_series(panel, states):
     kept = states.to_panel(np.array([1, 0]), Timeline(panel.grid, VIEW), VIEW)
     assert kept.ids == ("b", "a")
-    assert kept.ranges[[3, 9]].tolist() == panel.ranges[[15, 6]].tolist() == [18.0, 6.0]
+    of_kept = kept.ranges_at(np.array([0, 1]), np.array([3, 3]))
+    assert of_kept.tolist() == panel.ranges_at(np.array([1, 0]), np.array([6, 6])).tolist() == [18.0, 6.0]
     assert kept.first.tolist() == [3, 3]
 
 
