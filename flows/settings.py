@@ -45,6 +45,9 @@ class Settings(BaseSettings):
     )
     lease_wait: float = Field(3600.0, ge=0, description="seconds that a run waits for another run of the same pipeline")
 
+    partition_rows: int | None = Field(
+        None, ge=1, description="rows of the source that are checked at once; by default as the memory allows"
+    )
     allow_private_sources: bool = Field(
         False, description="read http and sftp sources from hosts inside this machine or its network too"
     )

@@ -27,7 +27,7 @@ from tasks.modeling.forecasts import (
 )
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.modeling.series import sample_series
-from tasks.modeling.training_data import load_window_index, window_cutoffs
+from tasks.modeling.training_data import load_training_part, load_window_index, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
 
@@ -55,8 +55,8 @@ def evaluate(
     Raises:
         NightcastError: If neither a model nor a baseline gives finite forecasts.
     """
+    baselines = store_baselines(*load_training_part(clean, windows, setup.view, store), setup, store)
     spec, table, index = setup.evaluation, load_clean_table(clean, store), load_window_index(windows, store)
-    baselines = store_baselines(table, index, setup, store)
     comparable, excluded = _split_comparable(models, setup, store)
     tested = window_cutoffs(table, index, "test")
     origins = sample_series(tested, spec.max_series)

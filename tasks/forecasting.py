@@ -26,7 +26,7 @@ from tasks.modeling.fallbacks import MODEL_ERRORS, ServedForecast, serve_forecas
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.last_vintage import LAST_VINTAGE, move_on, widen
 from tasks.modeling.series import SeriesFallback
-from tasks.modeling.training_data import load_window_index, window_cutoffs
+from tasks.modeling.training_data import load_training_part, load_window_index, window_cutoffs
 from tasks.results.steps import Fallback, ForecastOptions, ForecastResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage import vintages
@@ -70,13 +70,13 @@ def _inf_if_not_finite(value: float) -> float:
 
 
 def _models(
-    fallbacks: list[Fallback], reason: str, clean: PanelTable, windows: Artifact, setup: ForecastSetup, store: Store
+    fallbacks: list[Fallback], reason: str, clean: Artifact, windows: Artifact, setup: ForecastSetup, store: Store
 ) -> Iterator[Candidate]:
     """Yield the models of the fallback order; then baselines, fitted only if needed and if the run did not fit any."""
     yield from (fallback.candidate for fallback in fallbacks)
     if not any(fallback.candidate.role == "baseline" for fallback in fallbacks):
         try:
-            baselines = store_baselines(clean, load_window_index(windows, store), setup, store)
+            baselines = store_baselines(*load_training_part(clean, windows, setup.view, store), setup, store)
         except MODEL_ERRORS as error:
             log.warning("! no baseline can be fitted: %s", error)
             return
@@ -214,7 +214,7 @@ def forecast(
     if not fallbacks and not options.no_champion:
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
     reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
-    models = _models(fallbacks, reason, table, windows, setup, store)
+    models = _models(fallbacks, reason, clean, windows, setup, store)
     served = serve_forecasts(models, table, rows, distrusted, setup, store)
     served = _complete(served, rows, options, setup, store)
     main = _main_model(served, fallbacks)

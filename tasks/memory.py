@@ -16,9 +16,8 @@ from tasks.charts.network_view import NetworkView
 from tasks.charts.unrolled_network import draw_unrolled
 from tasks.engine.step import step
 from tasks.modeling.candidate import read_bundle
-from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.memory import measure_bundle_memory
-from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key
+from tasks.modeling.training_data import load_training_part, training_cache_key
 from tasks.report.memory_section import network_view
 from tasks.results.steps import MemoryDrawings, ReferenceNetwork, TrainingResult
 from tasks.storage.store import Store
@@ -123,9 +122,7 @@ def _train_references(
 
     references = []
     for name, recipe in recipes:
-        part, index = select_training_part(
-            load_clean_table(clean, store), load_window_index(windows, store), recipe.view
-        )
+        part, index = load_training_part(clean, windows, recipe.view, store)
         panel = Panel.from_table(part, recipe.view)
         try:
             bundle, _ = train_network(panel, index, recipe)

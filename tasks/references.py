@@ -4,9 +4,8 @@ from data_contracts.artifact import Artifact
 from tasks.engine.step import step
 from tasks.modeling.baselines import store_baselines
 from tasks.modeling.candidate import Candidate
-from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.training_data import load_window_index
+from tasks.modeling.training_data import load_training_part
 from tasks.storage.store import Store
 
 
@@ -37,4 +36,4 @@ def fit_references(clean: Artifact, windows: Artifact, setup: ForecastSetup, sto
     Returns:
         A candidate per baseline: naive, seasonal naive, seasonal mean, linear.
     """
-    return tuple(store_baselines(load_clean_table(clean, store), load_window_index(windows, store), setup, store))
+    return tuple(store_baselines(*load_training_part(clean, windows, setup.view, store), setup, store))

@@ -27,10 +27,9 @@ from tasks.engine.step import step
 from tasks.engine.step_process import StepProcess
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.choices import describe_choices
-from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.memory import enforce_memory_rule, measure_bundle_memory
 from tasks.modeling.size_limits import check_network_size
-from tasks.modeling.training_data import load_window_index, select_training_part, training_cache_key, warm_start_bundle
+from tasks.modeling.training_data import load_training_part, training_cache_key, warm_start_bundle
 from tasks.results.steps import TrainingResult
 from tasks.storage.store import Store
 
@@ -86,7 +85,7 @@ def train(
     check_network_size(recipe)
     started = time.perf_counter()
     champion, reason = warm_start_bundle(recipe, incumbent, store)
-    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
+    part, index = load_training_part(clean, windows, recipe.view, store)
     panel = Panel.from_table(part, recipe.view)
     try:
         inputs = {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}

@@ -27,12 +27,11 @@ from models.training.train_network import train_network
 from tasks.engine import run_log
 from tasks.engine.step import step
 from tasks.modeling.actuals import lookup_actuals
-from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.scores import mase_scales_before, score_forecasts
-from tasks.modeling.training_data import load_window_index, select_training_part, training_part_digest, window_cutoffs
+from tasks.modeling.training_data import load_training_part, training_part_digest, window_cutoffs
 from tasks.results.steps import TrialResult
 from tasks.storage.store import Store
 
@@ -129,7 +128,7 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
         PrecisionNotSupported: If the device does not multiply the precision of the settings in hardware.
     """
     started, losses, recipe = time.perf_counter(), list[float](), trial.recipe
-    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), recipe.view)
+    part, index = load_training_part(clean, windows, recipe.view, store)
     state: Literal["done", "pruned", "failed"] = "done"
     metric, note = None, ""
     with run_log.progress_bar(trial.label, recipe.training.max_epochs) as advance:

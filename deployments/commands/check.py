@@ -17,6 +17,7 @@ from tasks.engine.execution import ExecutionSpec, engine_fault
 from tasks.history.changes import describe_level_change
 from tasks.history.reader import PublishedReader
 from tasks.intake.examination import examine_source
+from tasks.intake.partition_size import partitions_of
 from tasks.modeling.size_limits import check_forecast_size, check_network_size
 from tasks.quality.rule_dry_run import dry_run_rules
 from tasks.registry.reachability import describe_fault
@@ -59,7 +60,8 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
         source_columns[:] = names
         return reading.select_columns(names)
 
-    result = examine_source(reading, moment, choose_columns)
+    with partitions_of(Settings().partition_rows):
+        result = examine_source(reading, moment, choose_columns)
     if result.stopping or result.panel is None or result.health is None or result.cutoff is None:
         raise contract_error(reading, result.stopping, None)
     panel = Panel.from_table(result.panel, spec.input_spec)

@@ -35,6 +35,7 @@ from flows.runs.run_record import RunFacts, build_record
 from flows.settings import Settings
 from tasks.engine import run_log
 from tasks.engine.failure import StepFailure
+from tasks.intake.partition_size import partitions_of
 from tasks.modeling.candidate import Candidate
 from tasks.registry.champion_repair import ChampionGuard
 from tasks.report.failure_page import render_failure_page
@@ -219,7 +220,8 @@ def open_run(
     run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
     run.wait_for_others()
-    with run.resources, run_log.record_entries() as entries, recorded_by(run.record_failure):
+    held = partitions_of(run.settings.partition_rows)
+    with run.resources, held, run_log.record_entries() as entries, recorded_by(run.record_failure):
         run.entries = entries
         try:
             yield run

@@ -14,7 +14,7 @@ def join_tables(parts: list[PanelTable]) -> PanelTable:
     """Join tables whose series follow each other in order, and whose columns are the same.
 
     Args:
-        parts: At least one table. The list is emptied, so that only one column at a time is held twice.
+        parts: At least one table. The list is emptied, so that only one column of one part is held twice.
 
     Returns:
         The table of all series.
@@ -31,5 +31,15 @@ def join_tables(parts: list[PanelTable]) -> PanelTable:
     texts = pd.concat([part.texts for part in parts], ignore_index=True)
     columns = {name: [part.numbers[name] for part in parts] for name in parts[0].numbers}
     parts.clear()
-    numbers = {name: np.concatenate(columns.pop(name)) for name in list(columns)}
+    numbers = {name: _concatenate(columns.pop(name), int(lengths.sum())) for name in list(columns)}
     return PanelTable(ids, times, first, lengths, numbers, texts)
+
+
+def _concatenate(parts: list[np.ndarray], size: int) -> np.ndarray:
+    """Join parts that nothing else holds; each is freed once it is copied."""
+    joined, begin = np.empty(size), 0
+    while parts:
+        part = parts.pop(0)
+        joined[begin : begin + len(part)] = part
+        begin += len(part)
+    return joined

@@ -136,6 +136,7 @@ def _put_on_grid(
     closed = closed_times_of(built.panel, newest, reading)
     cutoff = skip_closed_steps(newest, moment, closed, reading)
     if cutoff > newest:
+        del built  # the next one takes the same memory
         built = builder.build(cutoff, len(build_grid(pd.Series([newest, cutoff]), reading.freq, 0)))
     panel, violations = check_future_covariates(built.panel, cutoff, reading, closed)
     violations += check_freshness(newest_arrival(newest, built.held, reading), moment, reading)

@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from data_contracts.artifact import Artifact
-from tasks.intake.source_parts import partition_rows
+from tasks.intake.partition_size import partition_rows
 from tasks.quality.series_scope import are_series_checked_alone
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.names import format_name

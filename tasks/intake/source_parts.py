@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.artifact import Artifact
-from tasks.engine.machine_memory import memory_limit
 from tasks.intake.known_rows import KnownTimes, parse_distinct_times
+from tasks.intake.partition_size import partition_rows
 from tasks.sources.canonical_columns import no_known_row, to_canonical_columns
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.distinct_times import DistinctTimes
@@ -24,18 +24,11 @@ from tasks.storage.store import Store
 
 ChooseColumns = Callable[[list[str]], list[str]]
 
-BYTES_PER_ROW = 512  # that the checks of a row need at most, while its part is held
-MAX_PARTITION_ROWS = 8_000_000
 BATCH_ROWS = 1 << 20
 
 
 class NamesDependOnOthers(Exception):
     """A text column has names such as 101.0, whose text depends on all names of the column."""
-
-
-def partition_rows() -> int:
-    """Return how many rows of a table are held at once: fewer on a machine with less than 4 GiB of memory."""
-    return min(MAX_PARTITION_ROWS, memory_limit() // BYTES_PER_ROW)
 
 
 def store_in_parts(

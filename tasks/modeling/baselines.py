@@ -7,7 +7,6 @@ from models.data.panel_table import PanelTable
 from models.data.windows import WindowIndex
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.training_data import select_training_part
 from tasks.storage.store import Store
 
 
@@ -17,12 +16,12 @@ def season_lengths(setup: ForecastSetup) -> tuple[int, ...]:
     return tuple(dict.fromkeys((setup.evaluation.season or view.season, *seasons(view.freq))))
 
 
-def store_baselines(clean: PanelTable, index: WindowIndex, setup: ForecastSetup, store: Store) -> list[Candidate]:
+def store_baselines(part: PanelTable, index: WindowIndex, setup: ForecastSetup, store: Store) -> list[Candidate]:
     """Fit every baseline on the part that models are trained on, and store it.
 
     Args:
-        clean: The clean table.
-        index: The windows over it.
+        part: The rows that models learn from, as `load_training_part` returns them.
+        index: The windows over these rows.
         setup: Inputs and outputs that the baselines share with the models.
         store: The store that takes the bundles.
 
@@ -30,9 +29,8 @@ def store_baselines(clean: PanelTable, index: WindowIndex, setup: ForecastSetup,
         A candidate per baseline: naive, seasonal naive, seasonal mean, linear.
     """
     view = setup.view
-    part, part_index = select_training_part(clean, index, view)
     panel = Panel.from_table(part, view)
-    fitted = fit_baselines(panel, part_index, view, setup.bounds.quantiles, season_lengths(setup))
+    fitted = fit_baselines(panel, index, view, setup.bounds.quantiles, season_lengths(setup))
     return [
         Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
         for b in fitted

@@ -1,12 +1,17 @@
-"""Load a clean table as columns of numbers: the steps of a night read the same table, which is decoded once."""
+"""Load a clean table as columns of numbers: the steps of a night read the same tables, which are decoded once."""
 
+from collections.abc import Callable, Iterator
 from threading import Lock
+
+import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.storage.store import Store
 
-_newest: dict[str, PanelTable] = {}  # by digest: only the newest, because a table may take much of the memory
+MAX_KEPT_BYTES = 256 * 2**20  # of tables that are kept beside another one
+
+_kept: dict[tuple[str, str], PanelTable] = {}  # by digest, and what was read: of this night
 _lock = Lock()
 
 
@@ -23,23 +28,67 @@ def load_clean_table(clean: Artifact, store: Store) -> PanelTable:
     Raises:
         StoreDamaged: The file is missing or its digest differs.
     """
-    with _lock:
-        if clean.digest not in _newest:
-            _newest.clear()
-            _newest[clean.digest] = _decode(clean, store)
-        else:
-            store.check(clean)
-        return _newest[clean.digest]
+    return _load(clean, "all", lambda: _decode(clean, store), store)
+
+
+def load_series_steps(clean: Artifact, store: Store) -> PanelTable:
+    """Load the series of the clean table of this night and their steps, without a value. Raises StoreDamaged."""
+    return _load(clean, "steps", lambda: PanelTable.from_parts(_frames(clean, store, ["unique_id", "ds"]), 0), store)
+
+
+def load_clean_until(clean: Artifact, last: pd.Timestamp, rows: int, store: Store) -> PanelTable:
+    """Load the first rows of the clean table of this night, so that the others are not held beside them.
+
+    Args:
+        clean: The clean table.
+        last: The time of the last rows (UTC).
+        rows: How many rows there are until then.
+        store: The store that holds it.
+
+    Returns:
+        The table of these rows, read-only.
+
+    Raises:
+        StoreDamaged: The file is missing or its digest differs.
+    """
+
+    def decode() -> PanelTable:
+        frames = (frame[(frame["ds"] <= last).to_numpy()] for frame in _frames(clean, store))
+        return _without_writing(PanelTable.from_parts((frame for frame in frames if len(frame)), rows))
+
+    return _load(clean, f"until {last.isoformat()}", decode, store)
 
 
 def read_clean_table(clean: Artifact, store: Store) -> PanelTable:
-    """Read the clean table of another night, as `load_clean_table` does, and keep that of this night."""
-    return _newest.get(clean.digest) or _decode(clean, store)
+    """Read the clean table of another night, as `load_clean_table` does, and keep those of this night."""
+    return _kept.get((clean.digest, "all")) or _decode(clean, store)
+
+
+def _load(clean: Artifact, what: str, decode: Callable[[], PanelTable], store: Store) -> PanelTable:
+    with _lock:
+        if (clean.digest, what) in _kept:
+            store.check(clean)
+        else:
+            if any(digest != clean.digest for digest, _ in _kept) or _kept_bytes() > MAX_KEPT_BYTES:
+                _kept.clear()  # before another table takes memory
+            _kept[clean.digest, what] = decode()
+        return _kept[clean.digest, what]
+
+
+def _kept_bytes() -> int:
+    return sum(values.nbytes for table in _kept.values() for values in table.numbers.values())
 
 
 def _decode(clean: Artifact, store: Store) -> PanelTable:
-    groups = store.row_groups(clean, dictionaries=["unique_id"])
-    table = PanelTable.from_parts((group.to_pandas(split_blocks=True) for group in groups), clean.rows)
+    return _without_writing(PanelTable.from_parts(_frames(clean, store), clean.rows))
+
+
+def _frames(clean: Artifact, store: Store, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
+    groups = store.row_groups(clean, columns, dictionaries=["unique_id"])
+    return (group.to_pandas(split_blocks=True) for group in groups)
+
+
+def _without_writing(table: PanelTable) -> PanelTable:
     for values in table.numbers.values():
         values.flags.writeable = False
     return table

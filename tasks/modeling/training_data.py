@@ -15,7 +15,7 @@ from models.data.panel_table import PanelTable
 from models.data.windows import SPLITS, WindowIndex, WindowRanges
 from models.training.recipe import Recipe
 from tasks.modeling.candidate import Candidate, load_bundle
-from tasks.modeling.clean_table import load_clean_table
+from tasks.modeling.clean_table import load_clean_until, load_series_steps
 from tasks.storage.store import Store
 
 RANGE_COLUMNS = ("series", "first", "last", "stride")
@@ -69,6 +69,27 @@ def select_training_part(clean: PanelTable, index: WindowIndex, view: InputSpec)
     return clean.between(0, end), WindowIndex(parts)
 
 
+def load_training_part(
+    clean: Artifact, windows: Artifact, view: InputSpec, store: Store
+) -> tuple[PanelTable, WindowIndex]:
+    """Load what a model may learn from, as `select_training_part` selects it; no other row is held.
+
+    Args:
+        clean: The clean table.
+        windows: The windows table of `cut_windows`.
+        view: The inputs of the models; only the horizon is used.
+        store: The store that holds the tables.
+
+    Returns:
+        The rows, read-only, and the training and validation windows, numbered as in these rows.
+
+    Raises:
+        StoreDamaged: A file is missing or its digest differs.
+    """
+    part, index = select_training_part(load_series_steps(clean, store), load_window_index(windows, store), view)
+    return load_clean_until(clean, part.times[-1], len(part), store), index
+
+
 def content_digest(table: PanelTable, index: WindowIndex) -> str:
     """Compute a digest of the values and windows, which does not depend on the file they came from."""
     texts = {name: pd.factorize(table.texts[name]) for name in table.texts}
@@ -118,5 +139,4 @@ def warm_start_bundle(recipe: Recipe, incumbent: Candidate | None, store: Store)
 @functools.lru_cache(maxsize=4)
 def training_part_digest(clean: Artifact, windows: Artifact, view: InputSpec, store: Store) -> str:
     """Compute the digest of the training part, once for all recipes of a night, since the clean table may be large."""
-    part, index = select_training_part(load_clean_table(clean, store), load_window_index(windows, store), view)
-    return content_digest(part, index)
+    return content_digest(*load_training_part(clean, windows, view, store))

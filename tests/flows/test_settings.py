@@ -43,3 +43,11 @@ def test_wrong_variable_is_named_with_its_value(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("NIGHTCAST_ENGINE", "spark")
     with pytest.raises(SpecError, match="NIGHTCAST_ENGINE is 'spark': Input should be 'local', 'dask' or 'ray'"):
         Settings()
+
+
+def test_rows_of_a_part_are_those_of_the_environment(monkeypatch):
+    monkeypatch.setenv("NIGHTCAST_PARTITION_ROWS", "50000")
+    assert Settings().partition_rows == 50_000
+    monkeypatch.setenv("NIGHTCAST_PARTITION_ROWS", "0")
+    with pytest.raises(SpecError, match=r"NIGHTCAST_PARTITION_ROWS is '0': Input should be greater than or equal to 1"):
+        Settings()

@@ -14,6 +14,7 @@ from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import EvaluationSpec
 from tasks.modeling.training_data import (
     content_digest,
+    load_training_part,
     load_window_index,
     select_training_part,
     window_cutoffs,
@@ -51,6 +52,13 @@ def test_training_part_ends_before_the_first_test_target(prepared: Any, view: In
     part, part_index = select_training_part(clean, index, view)
     assert part.times.max() <= window_cutoffs(clean, index, "test")["cutoff"].min()
     assert set(part_index.parts) == {"train", "validation"}
+
+
+def test_loaded_training_part_is_the_one_that_is_selected_from_the_whole_table(prepared: Any, view: InputSpec) -> None:
+    clean, index = load_clean_table(prepared.clean, prepared.store), load_window_index(prepared.windows, prepared.store)
+    part, part_index = load_training_part(prepared.clean, prepared.windows, view, prepared.store)
+    assert len(part) < len(clean)
+    assert content_digest(part, part_index) == content_digest(*select_training_part(clean, index, view))
 
 
 def test_training_part_does_not_depend_on_the_test_part(prepared: Any, view: InputSpec) -> None:

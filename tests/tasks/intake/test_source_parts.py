@@ -10,7 +10,7 @@ import pytest
 from data_contracts.errors import ColumnsDiffer, SourceUnreadable
 from tasks.ingestion import known_table
 from tasks.intake import source_parts
-from tasks.intake.source_parts import partition_rows, store_in_parts
+from tasks.intake.source_parts import store_in_parts
 from tasks.sources import limits
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
@@ -95,9 +95,3 @@ def test_source_larger_than_the_memory_for_a_whole_table_is_read_in_parts(
     monkeypatch.setattr(limits, "MAX_VALUES_IN_PARTS", 300)
     with pytest.raises(SourceUnreadable, match=r"it holds 396 values or more, and at most 300 are read.*max_rows"):
         store_in_parts(dataset, AS_OF, store)
-
-
-@pytest.mark.parametrize(("memory", "rows"), [(64 << 30, 8_000_000), (2 << 30, 4_194_304)])
-def test_small_machine_holds_fewer_rows(memory: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(source_parts, "memory_limit", lambda: memory)
-    assert partition_rows() == rows

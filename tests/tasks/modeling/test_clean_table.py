@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from data_contracts.errors import StoreDamaged
-from tasks.modeling.clean_table import load_clean_table, read_clean_table
+from tasks.modeling import clean_table
+from tasks.modeling.clean_table import load_clean_table, load_clean_until, load_series_steps, read_clean_table
 
 
 def test_steps_share_one_table_that_nobody_can_write_to(prepared: Any) -> None:
@@ -22,6 +23,27 @@ def test_table_of_another_night_does_not_replace_that_of_this_night(prepared: An
     other = prepared.store.put(frame.assign(y=1.0), "clean")
     assert read_clean_table(other, prepared.store).numbers["y"].tolist() == [1.0] * len(frame)
     assert load_clean_table(prepared.clean, prepared.store) is table
+
+
+def test_first_rows_are_those_of_the_whole_table(prepared: Any) -> None:
+    whole = load_clean_table(prepared.clean, prepared.store)
+    steps = load_series_steps(prepared.clean, prepared.store)
+    assert (list(steps.ids), steps.lengths.tolist(), steps.numbers) == (list(whole.ids), whole.lengths.tolist(), {})
+    first = load_clean_until(prepared.clean, whole.times[40], len(steps.between(0, 41)), prepared.store)
+    assert first.frame().equals(whole.between(0, 41).frame())
+    assert load_clean_until(prepared.clean, whole.times[40], len(first), prepared.store) is first
+    with pytest.raises(ValueError, match="read-only"):
+        first.numbers["y"][0] = 0.0
+
+
+def test_large_table_is_forgotten_before_another_one_is_decoded(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clean_table, "_kept", {})
+    whole = load_clean_table(prepared.clean, prepared.store)
+    load_series_steps(prepared.clean, prepared.store)
+    assert load_clean_table(prepared.clean, prepared.store) is whole
+    monkeypatch.setattr(clean_table, "MAX_KEPT_BYTES", whole.numbers["y"].nbytes - 1)
+    load_clean_until(prepared.clean, whole.times[40], len(whole.between(0, 41)), prepared.store)
+    assert load_clean_table(prepared.clean, prepared.store) is not whole
 
 
 def test_damaged_file_of_a_known_table_is_an_error(prepared: Any) -> None:
