@@ -214,8 +214,9 @@ def _note(diverged: list[int], best: EarlyStopping) -> str:
 
 
 def _sample(windows: WindowRanges, count: int, rng: np.random.Generator) -> Windows:
-    """Draw at most `count` windows in random order."""
-    return Windows(*windows.take(rng.permutation(len(windows))[:count]))
+    """Draw at most `count` windows in random order; of very many, without a number for each."""
+    size = len(windows)
+    return Windows(*windows.take(rng.choice(size, count, replace=False) if size > count else rng.permutation(size)))
 
 
 def _batches(windows: Windows, size: int) -> Iterator[Windows]:

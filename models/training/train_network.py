@@ -185,7 +185,7 @@ def _fit_collator(panel: Panel, train: WindowRanges, recipe: Recipe, adjustment:
     vocabulary = tuple({value: code for code, value in enumerate(sorted(set(v)), 1)} for v in panel.static)
     lags = tuple(lag for lag in seasons(view.freq) if lag <= view.lookback and model.seasons)
     scaling = Scaling.fit(panel, train, view.lookback)
-    rows = panel.rows_until(train.last_cutoffs(len(panel.ids)))
+    last = train.last_cutoffs(len(panel.ids))
     columns = view.features.known_columns, view.features.observed
     known, observed = (tuple(view.fill_of(name) for name in names) for names in columns)
     filling = Filling(
@@ -193,16 +193,22 @@ def _fit_collator(panel: Panel, train: WindowRanges, recipe: Recipe, adjustment:
         y=view.fill_of("y"),
         known=known,
         observed=observed,
-        gappy_known=_columns_with_gaps(panel.known[rows]),
-        gappy_observed=_columns_with_gaps(panel.observed[rows]),
+        gappy_known=_columns_with_gaps(panel, panel.known, last),
+        gappy_observed=_columns_with_gaps(panel, panel.observed, last),
     )
     return WindowCollator(
         view.lookback, view.horizon, lags, scaling, vocabulary, model.normalisation, filling, adjustment
     )
 
 
-def _columns_with_gaps(values: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(column) for column in np.flatnonzero(~np.isfinite(values).all(axis=0)))
+def _columns_with_gaps(panel: Panel, values: np.ndarray, last: np.ndarray) -> tuple[int, ...]:
+    """Columns of (R, K) with a gap at or before step `last` (S,) of any series; a few rows at a time are compared."""
+    if not values.shape[1]:
+        return ()
+    until, has_gap = panel.rows_until(last), np.zeros(values.shape[1], dtype=bool)
+    for rows, _ in panel.blocks():
+        has_gap |= (~np.isfinite(values[rows]) & until[rows, None]).any(axis=0)
+    return tuple(int(column) for column in np.flatnonzero(has_gap))
 
 
 def _calibrate(

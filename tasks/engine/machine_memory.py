@@ -1,7 +1,9 @@
 """The memory that this process may use: of the machine, of its container, or what `ulimit -v` leaves."""
 
+import ctypes
 import functools
 import resource
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +29,20 @@ def resident_memory() -> int:
 def available_memory() -> int:
     """Return the bytes that are free on the machine and, below the limit of this process, not occupied by it."""
     return max(0, min(psutil.virtual_memory().available, memory_limit() - resident_memory()))
+
+
+def release_unused_memory() -> None:
+    """Give memory that was freed, but is kept by allocators, back to the system.
+
+    Arrow's pool and the heap of glibc keep it for later arrays: hundreds of MB after a step of a large table, of no use
+    to the next step (https://arrow.apache.org/docs/python/memory.html; man 3 malloc_trim).
+    """
+    arrow = sys.modules.get("pyarrow")
+    if arrow:
+        arrow.default_memory_pool().release_unused()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc alone has it
+    if trim:
+        trim(0)
 
 
 def format_bytes(count: float) -> str:

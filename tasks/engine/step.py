@@ -24,6 +24,7 @@ from tasks.engine.code_digest import code_digest
 from tasks.engine.execution import Executor, SubmittedCall
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.retry import is_lost_connection, retry
 from tasks.engine.step_process import ProcessEnded, StepProcess
 from tasks.storage.failures import StoreUnusable
@@ -188,6 +189,7 @@ class Step(Generic[P, R]):
             if not isinstance(error, NightcastError) and is_out_of_memory(error):
                 raise OutOfMemory(f"in step {self.name!r}") from error
             raise
+        release_unused_memory()
         store.write_json(uri, {"result": self._result.dump_python(result, mode="json")})
         run_log.log_step(self.name, "ran", time.perf_counter() - started, run_log.describe_result(result))
         return StepRun(result, cached=False)

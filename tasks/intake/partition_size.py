@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from tasks.engine.machine_memory import memory_limit
 
 BYTES_PER_ROW = 512  # that the checks of a row need at most, while its part is held
-MAX_PARTITION_ROWS = 4_000_000
+MAX_PARTITION_ROWS = 2_000_000
 
 _chosen: contextvars.ContextVar[int | None] = contextvars.ContextVar("partition_rows", default=None)
 
@@ -30,5 +30,5 @@ def partitions_of(rows: int | None) -> Iterator[None]:
 
 
 def partition_rows() -> int:
-    """Return how many rows of a table are held at once: fewer on a machine with less than 2 GiB of memory."""
+    """Return how many rows of a table are held at once: fewer on a machine with less than 1 GiB of memory."""
     return _chosen.get() or min(MAX_PARTITION_ROWS, memory_limit() // BYTES_PER_ROW)

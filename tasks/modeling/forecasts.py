@@ -203,7 +203,7 @@ def audit_forecasts(table: pd.DataFrame, horizon: int) -> None:
     counts = table.groupby(["unique_id", "cutoff"]).size()
     if not (counts == horizon).all():
         findings.append(f"{int((counts != horizon).sum())} series do not have exactly {horizon} steps")
-    ordered = table.sort_values("ds")
+    ordered = table[["unique_id", "cutoff", "ds", "step"]].sort_values("ds")
     if (ordered.groupby(["unique_id", "cutoff"]).cumcount() + 1 != ordered["step"]).any():
         findings.append(f"steps do not count from 1 to {horizon} in order of time")
     if table.duplicated(["unique_id", "ds", "cutoff"]).any():

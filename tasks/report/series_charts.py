@@ -21,8 +21,9 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
     """The frames of a table by series, each cut out when it is asked for: a page draws few of many series."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        if len(table):
+        if len(table) and not isinstance(table["unique_id"].dtype, pd.StringDtype):
             table = table.assign(unique_id=table["unique_id"].astype(str))
+        if len(table) and not _is_sorted(table):
             table = table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
         self.table = table
         sizes = table.groupby("unique_id", sort=True).size() if len(table) else pd.Series(dtype=int)
@@ -41,6 +42,14 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
     def sum_of(self, column: str) -> dict[str, float]:
         """Return the sum of a column for each series."""
         return dict(self.table.groupby("unique_id")[column].sum()) if len(self.table) else {}
+
+
+def _is_sorted(table: pd.DataFrame) -> bool:
+    """Return whether the rows are in order of unique_id and ds, as those of a published forecast are."""
+    names = table["unique_id"]
+    goes_on = names.to_numpy()[1:] == names.to_numpy()[:-1]
+    is_later = table["ds"].array[1:] >= table["ds"].array[:-1]
+    return bool(names.is_monotonic_increasing and (is_later | ~goes_on).all())
 
 
 class SeriesCard(NamedTuple):

@@ -14,7 +14,7 @@ from models.data.windows import WindowIndex, WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.restore import restore_collator, restore_network
-from models.training.fit import EpochReport
+from models.training.fit import EpochReport, _sample
 from models.training.optimiser import EagerAdamW
 from models.training.precision import supports_bfloat16
 from models.training.recipe import Recipe
@@ -59,15 +59,24 @@ def test_each_training_setting_is_reproducible_and_changes_the_weights(waves, tr
 @pytest.mark.parametrize("precision", ["float32", pytest.param("bfloat16", marks=with_bfloat16)])
 def test_validation_loss_is_float32_in_each_precision(waves, precision: str) -> None:
     panel, index = waves
-    spec = recipe(panel, max_epochs=1, precision=precision)
+    spec = recipe(panel, max_epochs=1, precision=precision, validation_windows=100_000)
     bundle, history = train_network(panel, index, spec)
     collator, network, (series, position) = restore_collator(bundle), restore_network(bundle), index.of("validation")
-    chosen = np.random.default_rng(0).permutation(len(series))[:128]
-    batch = Batch.from_arrays(collator.collate(panel, series[chosen], position[chosen]))
-    weights = error_weights(batch.scale.numpy(), series[chosen], series_std(panel, index.parts["train"]))
+    batch = Batch.from_arrays(collator.collate(panel, series, position))
+    weights = error_weights(batch.scale.numpy(), series, series_std(panel, index.parts["train"]))
     with torch.no_grad():
         loss = network.loss(replace(batch, error_weights=torch.from_numpy(weights))).item()
     assert history.validation_losses == [pytest.approx(loss, rel=1e-6)]
+
+
+def test_windows_of_an_epoch_are_drawn_once_each(waves: tuple[Panel, WindowIndex]) -> None:
+    windows = waves[1].parts["train"]
+    every = sorted(zip(*windows.take(np.arange(len(windows))), strict=True))
+    drawn = list(zip(*_sample(windows, 50, np.random.default_rng(0)), strict=True))
+    assert len(set(drawn)) == 50 < len(windows)
+    assert set(drawn) < set(every)
+    assert drawn != sorted(drawn)
+    assert sorted(zip(*_sample(windows, len(windows), np.random.default_rng(0)), strict=True)) == every
 
 
 def test_random_state_of_the_caller_does_not_matter(waves: tuple[Panel, WindowIndex]) -> None:

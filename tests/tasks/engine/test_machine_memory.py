@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tasks.engine.machine_memory import _cgroup_limits, format_bytes, memory_limit, resident_memory
+from tasks.engine.machine_memory import (
+    _cgroup_limits,
+    format_bytes,
+    memory_limit,
+    release_unused_memory,
+    resident_memory,
+)
 
 
 @pytest.mark.parametrize(
@@ -40,3 +46,13 @@ def test_limit_is_more_than_this_process_occupies() -> None:
 )
 def test_bytes_in_a_message(count: float, text: str) -> None:
     assert format_bytes(count) == text
+
+
+def test_memory_that_was_freed_is_given_back() -> None:
+    blocks = [bytearray(100_000) for _ in range(2_000)]
+    held = blocks[-1]  # at the end of the heap, so that what is freed below it is not returned without a trim
+    before = resident_memory()
+    del blocks[:-1]
+    release_unused_memory()
+    assert before - resident_memory() > 150_000_000
+    assert len(held) == 100_000

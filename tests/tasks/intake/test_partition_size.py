@@ -6,7 +6,7 @@ from tasks.intake import partition_size
 from tasks.intake.partition_size import partition_rows, partitions_of
 
 
-@pytest.mark.parametrize(("memory", "rows"), [(64 << 30, 4_000_000), (1 << 30, 2_097_152)])
+@pytest.mark.parametrize(("memory", "rows"), [(64 << 30, 2_000_000), (1 << 29, 1_048_576)])
 def test_small_machine_holds_fewer_rows(memory: int, rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(partition_size, "memory_limit", lambda: memory)
     assert partition_rows() == rows
