@@ -55,18 +55,15 @@ def fallback_order(options: ForecastOptions, scores: pd.DataFrame, metric: str) 
     """
     champion, losses, baselines = options.champion, {}, []
     if options.evaluated is not None:
-        losses = dict(zip(scores["bundle"], scores[metric], strict=True))
+        scored = dict(zip(scores["bundle"], scores[metric], strict=True))
+        losses = {digest: loss if math.isfinite(loss) else math.inf for digest, loss in scored.items()}
         fitted = options.evaluated.with_role("baseline")
-        baselines = sorted(fitted, key=lambda model: _inf_if_not_finite(losses[model.bundle.digest]))
+        baselines = sorted(fitted, key=lambda model: losses[model.bundle.digest])
     fallbacks = [options.fallback] if options.fallback and champion else []
     fallbacks += [Fallback(candidate=champion)] if champion else []
     reason = options.no_champion or "no model has beaten every baseline yet"
     reason = NO_CHAMPION_FORECAST if champion else reason
     return fallbacks + [Fallback(candidate=model, degraded_reason=reason) for model in (*options.formers, *baselines)]
-
-
-def _inf_if_not_finite(value: float) -> float:
-    return value if math.isfinite(value) else math.inf
 
 
 def _models(
@@ -149,6 +146,23 @@ def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallbac
     return table
 
 
+def _published_parts(
+    served: ServedForecast,
+    fallbacks: list[Fallback],
+    main: Fallback,
+    context: RunContext,
+    clean: PanelTable,
+    setup: ForecastSetup,
+) -> Iterator[pd.DataFrame]:
+    """Label and audit the rows of a few series at a time, and yield those at open steps."""
+    closed = forecasts.closed_times_at(served.table["cutoff"].max(), clean, setup)
+    for part in forecasts.iterate_series_parts(served.table):
+        table = _label_rows(served._replace(table=part), fallbacks, main, context)
+        table = add_id_columns(table, clean.labels, setup.id_columns)
+        forecasts.audit_forecasts(table, setup.view.horizon)
+        yield forecasts.drop_closed_steps(table, closed)
+
+
 def _complete(
     served: ServedForecast, rows: pd.DataFrame, options: ForecastOptions, setup: ForecastSetup, store: Store
 ) -> ServedForecast:
@@ -218,13 +232,9 @@ def forecast(
     served = serve_forecasts(models, table, rows, distrusted, setup, store)
     served = _complete(served, rows, options, setup, store)
     main = _main_model(served, fallbacks)
-    labelled = _label_rows(served, fallbacks, main, context).sort_values(["unique_id", "ds"], ignore_index=True)
-    labelled = add_id_columns(labelled, table.labels, setup.id_columns)
-    forecasts.audit_forecasts(labelled, setup.view.horizon)
-    last = labelled["ds"].max()
-    opened = forecasts.drop_closed_steps(labelled, forecasts.closed_times_at(labelled["cutoff"].max(), table, setup))
+    parts, last = _published_parts(served, fallbacks, main, context, table, setup), served.table["ds"].max()
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
-    stored = earlier or store.put(opened, "forecasts")  # a damaged champion does not change a published vintage
+    stored = earlier or store.put_parts(parts, "forecasts")  # a damaged champion does not change a published vintage
     published = earlier or vintages.publish(stored, context.pipeline, context.as_of, store)
     vintages.publish_latest_history(clean, context.pipeline, context.as_of, store)
     return ForecastResult(

@@ -181,17 +181,19 @@ class Panel:
         """
         if not values.size and values.ndim > 1:  # the panel has none of these covariates
             return np.empty((len(series), len(offsets), *values.shape[1:]))
+        first, lengths = self.starts[series], self.lengths[series]
+        if len(series) and position.min() + offsets.min() >= 0 and (position + offsets.max() < lengths).all():
+            return np.asarray(values[(first + position)[:, None] + offsets])
         steps = position[:, None].astype(np.int64) + offsets[None, :]
-        outside = (steps < 0) | (steps >= self.lengths[series][:, None])
-        rows = self.starts[series][:, None] + np.where(outside, 0, steps)
-        gathered = values[rows]
+        outside = (steps < 0) | (steps >= lengths[:, None])
+        gathered = values[first[:, None] + np.where(outside, 0, steps)]
         gathered[outside] = np.nan
         return gathered
 
     def calendar_at(self, series: np.ndarray, position: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Gather calendar features around cutoffs, as `take` does, (n, k, C); off the grid, those of its edge."""
         steps = (self.first[series] + position)[:, None] + offsets[None, :]
-        return self.calendar[np.clip(steps, 0, len(self.grid) - 1)]
+        return np.take(self.calendar, steps, axis=0, mode="clip")  # much faster than an index of clipped steps
 
     def last_target(self, series: np.ndarray, position: np.ndarray) -> np.datetime64:
         """Return the time of the last step of the horizon of these windows, UTC without a time zone."""

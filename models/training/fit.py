@@ -88,7 +88,7 @@ class NetworkTrainer:
     def __init__(self, model: RecurrentNetwork, collate: Collate, spec: TrainingSpec, steps: int) -> None:
         self.model, self.collate, self.spec = model, collate, spec
         self.average = ExponentialMovingAverage(model, spec.average)
-        self.optimiser = EagerAdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay)
+        self.optimiser = EagerAdamW(model.parameters(), spec.learning_rate, weight_decay=spec.weight_decay, fused=True)
         self.learning_rate = LearningRateSchedule(spec.schedule, self.optimiser, steps)
         self.gradient_norms = GradientNorms(model)
         self.device = next(model.parameters()).device

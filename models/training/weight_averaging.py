@@ -17,6 +17,8 @@ class ExponentialMovingAverage:
     def __init__(self, source: RecurrentNetwork, decay: float) -> None:
         self.source, self.decay, self.steps_taken = source, decay, 0
         self.model = copy.deepcopy(source) if decay else source
+        self._means: list[torch.Tensor] = list(self.model.parameters())
+        self._weights: list[torch.Tensor] = list(source.parameters())
         for module in self.model.modules():
             if isinstance(module, nn.RNNBase):  # cuDNN would pack the weights of a copy in every call
                 module.flatten_parameters()
@@ -27,8 +29,7 @@ class ExponentialMovingAverage:
         if self.decay:
             self.steps_taken += 1
             decay = min(self.decay, (1 + self.steps_taken) / (10 + self.steps_taken))
-            for mean, weight in zip(self.model.parameters(), self.source.parameters(), strict=True):
-                mean.lerp_(weight, 1 - decay)
+            torch._foreach_lerp_(self._means, self._weights, 1 - decay)
 
     def reset(self, weights: dict[str, torch.Tensor]) -> None:
         """Set both the source and its average to `weights`."""

@@ -1,5 +1,7 @@
 """Forecast tables: make one with a bundle, and audit it before it is published."""
 
+from collections.abc import Iterator
+
 import numpy as np
 import pandas as pd
 
@@ -15,6 +17,8 @@ from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
 from tasks.storage.store import Store
+
+PARTITION_ROWS = 250_000  # of a forecast table that are labelled and checked at once
 
 
 class NotComparable(NightcastError):
@@ -157,6 +161,26 @@ def drop_closed_steps(table: pd.DataFrame, closed: ClosedTimes) -> pd.DataFrame:
         The rows at open times, renumbered.
     """
     return table[~closed.contains(table["unique_id"], table["ds"])].reset_index(drop=True)
+
+
+def iterate_series_parts(table: pd.DataFrame, rows: int = PARTITION_ROWS) -> Iterator[pd.DataFrame]:
+    """Yield the rows by unique_id and ds, in parts of whole series.
+
+    Args:
+        table: A forecast table, in any order.
+        rows: After how many rows a part ends with its last series.
+
+    Yields:
+        The rows of some series, renumbered. Parts follow each other in order.
+    """
+    keys = table[["unique_id", "ds"]].reset_index(drop=True).sort_values(["unique_id", "ds"])
+    order, codes = keys.index.to_numpy(), pd.factorize(keys["unique_id"])[0]
+    ends, begin = np.append(np.flatnonzero(np.diff(codes)) + 1, len(order)), 0
+    del keys, codes
+    while begin < len(order):
+        end = int(ends[np.searchsorted(ends, min(begin + rows, len(order)))])
+        yield table.iloc[order[begin:end]].reset_index(drop=True)
+        begin = end
 
 
 def load_comparable(candidate: Candidate, view: InputSpec, bounds: OutputSpec, store: Store) -> Bundle:

@@ -5,9 +5,10 @@ import importlib.metadata
 import numpy as np
 import pandas as pd
 
+from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.charts.gradient_by_lag import GradientCurve
-from tasks.history.changes import diff_vintages, shape_of
+from tasks.history.changes import VintageShape, diff_vintages, shape_of
 from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
@@ -24,6 +25,7 @@ from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
 from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
 from tasks.storage.layout import report_dir
+from tasks.storage.parquet import open_parquet
 from tasks.storage.store import Store
 
 MAX_DRAWN_SERIES = 1_000  # whose history the page is given, to choose from
@@ -65,7 +67,7 @@ def collect_report_data(
     state, (published, *others) = verdict(results, setup.view)
     newest = clean.newest_known()
     freshness = describe_freshness(newest, results.night.as_of, setup.view.freq) if pd.notna(newest) else ""
-    forecast = store.get(results.forecasted.table) if results.forecasted else pd.DataFrame()
+    forecast = _read_forecast(results.forecasted.table, store) if results.forecasted else pd.DataFrame()
     before = store.get(results.past[-1].file) if results.past else None
     yesterday = _match_actuals(before, clean)
     drifted = results.drifted if isinstance(results.drifted, DriftResult) else None
@@ -184,11 +186,24 @@ def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.Healt
     """Return a row per change of quantile levels or columns since the vintage before, which readers must know."""
     if not results.forecasted or not results.past:
         return ()
-    before, after = (shape_of(store.arrow(table)) for table in (results.past[-1].file, results.forecasted.table))
+    before, after = (_shape_of(table, store) for table in (results.past[-1].file, results.forecasted.table))
     changes = diff_vintages(before, after._replace(series=before.series))
     return tuple(
         page_data.HealthRow("Forecast columns", change.sentence, "since the vintage before") for change in changes
     )
+
+
+def _read_forecast(table: Artifact, store: Store) -> pd.DataFrame:
+    """Read a forecast without the columns that are the same in every row and that no page shows."""
+    with store.local_file(table) as path, open_parquet(path) as file:
+        names = [name for name in file.schema_arrow.names if name not in ("as_of", "run_id")]
+        return file.read(columns=names).to_pandas(split_blocks=True, self_destruct=True)
+
+
+def _shape_of(table: Artifact, store: Store) -> VintageShape:
+    with store.local_file(table) as path, open_parquet(path) as file:
+        shape = shape_of(file.read(columns=["unique_id"]))
+        return shape._replace(columns=shape.columns | set(file.schema_arrow.names))
 
 
 def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:

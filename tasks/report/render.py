@@ -202,6 +202,6 @@ def _rows_by_source(forecast: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in ("source", "model_name", "degraded_reason") if name in forecast]
     if "source" not in keys or forecast.empty:
         return pd.DataFrame(columns=["source", "model_name", "degraded_reason", "rows", "series"])
-    filled = forecast.assign(**{name: forecast[name].astype(object).where(forecast[name].notna(), "") for name in keys})
+    filled = forecast[["unique_id"]].assign(**{name: forecast[name].astype("str").fillna("") for name in keys})
     table = filled.groupby(keys, sort=True)["unique_id"].agg(rows="size", series="nunique").reset_index()
     return table.reindex(columns=["source", "model_name", "degraded_reason", "rows", "series"], fill_value="")
