@@ -130,13 +130,10 @@ def _label_rows(served: ServedForecast, fallbacks: list[Fallback], main: Fallbac
     models = {key: fallbacks[key].candidate for key in number.unique() if key != MOVED_ON}
     as_of = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
     table.insert(table.columns.get_loc("cutoff"), "as_of", as_of)
-    for column, facts in (
-        ("model_name", {key: model.name for key, model in models.items()}),
-        ("model_version", {key: model.version for key, model in models.items()}),
-    ):
-        table[column] = (
-            number.map(facts).astype("str").fillna(table.get(column, ""))
-        )  # that of the vintage, if moved on
+    facts = {"model_name": {key: model.name for key, model in models.items()}}
+    facts["model_version"] = {key: model.version for key, model in models.items()}
+    for column, of in facts.items():  # those of the vintage, if moved on
+        table[column] = number.map(of).astype("str").fillna(table.get(column, ""))
     table["run_id"] = context.run_id
     table["source"] = number.map({key: _name_source(fallbacks[key]) for key in models} | {MOVED_ON: LAST_VINTAGE})
     reasons = {name: part.reason for part in served.fallbacks for name in part.series}
