@@ -81,7 +81,8 @@ class Predictor:
         if self.bundle.kind == "recurrent" and self.head == "negative_binomial":
             minimum = max(minimum or 0.0, 0.0)  # calibration can push a quantile of a count below 0
         quantiles = np.rint(quantiles) + 0.0 if self.bundle.settings.whole else quantiles  # + 0.0: no -0
-        return np.clip(np.sort(quantiles, axis=-1), minimum, maximum)
+        ordered = np.sort(quantiles, axis=-1)
+        return ordered if minimum is None and maximum is None else np.clip(ordered, minimum, maximum, out=ordered)
 
     def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Forecast calibrated quantiles, neither sorted, rounded nor limited.

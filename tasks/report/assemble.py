@@ -140,7 +140,8 @@ def _recent_history(
 
 
 def _drawn_series(recent: PanelTable, yesterday: pd.DataFrame | None) -> list[str]:
-    sums = np.add.reduceat(np.nan_to_num(recent.numbers["y"]), recent.starts)
+    parts = [np.add.reduceat(np.nan_to_num(part.numbers["y"]), part.starts) for part in recent.partitions()]
+    sums = np.concatenate(parts)
     names = list(recent.ids[np.argsort(-sums, kind="stable")[: MAX_DRAWN_SERIES // 2]])
     if yesterday is not None:
         misses = (yesterday["y_hat"] - yesterday["y"]).abs().groupby(yesterday["unique_id"]).mean()

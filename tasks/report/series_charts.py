@@ -46,10 +46,9 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
 
 def _is_sorted(table: pd.DataFrame) -> bool:
     """Return whether the rows are in order of unique_id and ds, as those of a published forecast are."""
-    names = table["unique_id"]
-    goes_on = names.to_numpy()[1:] == names.to_numpy()[:-1]
-    is_later = table["ds"].array[1:] >= table["ds"].array[:-1]
-    return bool(names.is_monotonic_increasing and (is_later | ~goes_on).all())
+    names, times = table["unique_id"], table["ds"].array
+    is_next = np.diff(pd.factorize(names)[0]) != 0
+    return bool(names.is_monotonic_increasing and ((times[1:] >= times[:-1]) | is_next).all())
 
 
 class SeriesCard(NamedTuple):
