@@ -77,7 +77,7 @@ def forecast(cell: str, segment: int, task: str, folder: Path) -> dict[str, floa
     bounds = OutputSpec(quantiles=QUANTILES)
     wall, cpu = time.perf_counter(), time.process_time()
     if task == "table":
-        parts = read_row_groups((folder / "history.parquet").read_bytes(), None, ["unique_id"])  # as of a clean table
+        parts = read_row_groups(folder / "history.parquet", None, ["unique_id"])  # as of a clean table
         clean = PanelTable.from_parts((part.to_pandas() for part in parts), SERIES * POINTS)
         rows = pd.DataFrame({"unique_id": clean.ids, "cutoff": clean.times[clean.last_known()]})
         table = forecast_table(predictor.bundle, clean, rows, bounds, predictor)

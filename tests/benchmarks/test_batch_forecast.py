@@ -56,8 +56,11 @@ def run(*command: str) -> dict[str, float]:
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 def test_ten_thousand_series(tmp_path, capsys, cell) -> None:
     build(tmp_path)
-    own, peer = (sys.executable, "-m", "tests.benchmarks.batch_forecast", cell), (PEER, str(SCRIPT), cell)
-    calls = {name: (*own, segment, task, str(tmp_path)) for name, (segment, task) in WAYS.items()}
+    own: tuple[str, ...] = (sys.executable, "-m", "tests.benchmarks.batch_forecast", cell)
+    peer: tuple[str, ...] = (PEER, str(SCRIPT), cell)
+    calls: dict[str, tuple[str, ...]] = {
+        name: (*own, segment, task, str(tmp_path)) for name, (segment, task) in WAYS.items()
+    }
     for segment in ("1", "24"):
         run(*own, segment, "train", str(tmp_path))
     if PEER:

@@ -37,7 +37,7 @@ def seconds_of(work, device: torch.device) -> float:
 
 
 def medians_alternating(works: dict) -> dict:
-    times = {name: [] for name in works}
+    times: dict[str, list[float]] = {name: [] for name in works}
     until = time.perf_counter() + MAX_SECONDS
     while time.perf_counter() < until or len(times[next(iter(times))]) < 4:
         for name, (work, device) in works.items():

@@ -4,6 +4,7 @@ Twenty hourly series with a daily and a weekly season, and noise with a correlat
 counts (Poisson with a rate that follows the noise), and positive (lognormal).
 """
 
+import functools
 import itertools
 from collections.abc import Callable
 
@@ -165,6 +166,17 @@ def alarm_of(compare: Callable[[int], float]) -> bool:
     return sum(compare(back) < LEVEL for back in range(3)) >= 2
 
 
+def level_p_value(levels: np.ndarray, back: int) -> float:
+    """Return the p-value of the newest levels (S, nights) so many nights ago."""
+    return compare_levels(levels[:, : levels.shape[1] - back]).p_value
+
+
+def error_p_value(sizes: np.ndarray, biases: np.ndarray, back: int) -> float:
+    """Return the p-value of the newest errors (S, nights) so many nights ago."""
+    nights = sizes.shape[1] - back
+    return compare_errors(sizes[:, :nights], biases[:, :nights]).p_value
+
+
 def test_charts_of_forecasts_and_errors(capsys: pytest.CaptureFixture[str]) -> None:
     with capsys.disabled():
         print("\nlevels of 28 nightly forecasts, errors of 63 nights, correlation phi from night to night, 200 runs:")
@@ -180,14 +192,10 @@ def test_charts_of_forecasts_and_errors(capsys: pytest.CaptureFixture[str]) -> N
                 errors = draw.standard_t(5, size=(series, 63, 24)) * np.exp(0.2 * common)[None, :, None]
                 for name, by in (("f", 0.0), ("g", 2.0 * np.sqrt(2))):
                     moved = levels + by * newest[-28:]
-                    rates[name] += alarm_of(lambda back, moved=moved: compare_levels(moved[:, : 28 - back]).p_value)
+                    rates[name] += alarm_of(functools.partial(level_p_value, moved))
                 for name, gain in (("e", 1.0), ("m", 1.5), ("d", 2.0)):
                     grown = errors * np.where(newest, gain, 1.0)[:, None]
                     sizes, biases = np.abs(grown).mean(axis=2), grown.mean(axis=2)
-                    rates[name] += alarm_of(
-                        lambda back, sizes=sizes, biases=biases: (
-                            compare_errors(sizes[:, : 63 - back], biases[:, : 63 - back]).p_value
-                        )
-                    )
+                    rates[name] += alarm_of(functools.partial(error_p_value, sizes, biases))
             shown = "  ".join(f"{count / 200:9.1%}" for count in rates.values())
             print(f"{series:6} {phi:5}   {shown}", flush=True)

@@ -190,7 +190,7 @@ def test_inferences_and_seconds_of_thirty_tables(tmp_path):
             print(f"{number:2} {shape.name}: skipped, {address} is absent")
             continue
         began = time.perf_counter()
-        call = [command, "init", str(address), "--out", str(folder), "--name", "x", "--json", *shape.options]
+        call = [str(command), "init", str(address), "--out", str(folder), "--name", "x", "--json", *shape.options]
         done = subprocess.run(call, capture_output=True, text=True, check=False)
         took = time.perf_counter() - began
         seconds.append(took)

@@ -10,6 +10,7 @@ import itertools
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
 from scipy.stats import norm
@@ -46,19 +47,24 @@ class Coverage(NamedTuple):
         return f"{errors}   {cells:3d} of {self.by_step.size:3d}   {largest:5.1f}   {self.score / reference:.3f}"
 
 
+def coverage_error(most: npt.ArrayLike, least: npt.ArrayLike, share: float) -> np.ndarray:
+    """Return by how many percent the share of actuals inside, from `least` to `most`, misses its own."""
+    return np.asarray(100 * (np.minimum(np.subtract(most, share), 0) + np.maximum(np.subtract(least, share), 0)))
+
+
 def coverage_of(quantiles: np.ndarray, actuals: np.ndarray) -> Coverage:
     """Compare quantiles (nights, S, H, Q) with actuals (nights, S, H)."""
-    known, errors, by_step, scores = np.isfinite(actuals), [], [], []
+    known, scores = np.isfinite(actuals), list[float]()
+    errors, by_step = list[float](), list[np.ndarray]()
     for percent, (low, high) in INTERVALS.items():
         lower, upper, share = quantiles[..., low], quantiles[..., high], percent / 100
         closed = np.where(known, (actuals >= lower) & (actuals <= upper), np.nan)
         inner = np.where(known, (actuals > lower) & (actuals < upper), np.nan)
-        for axis, into in ((None, errors), ((0, 1), by_step)):
-            most, least = np.nanmean(closed, axis=axis), np.nanmean(inner, axis=axis)
-            into.append(100 * (np.minimum(most - share, 0) + np.maximum(least - share, 0)))
+        errors.append(float(coverage_error(np.nanmean(closed), np.nanmean(inner), share)))
+        by_step.append(coverage_error(np.nanmean(closed, axis=(0, 1)), np.nanmean(inner, axis=(0, 1)), share))
         outside = np.maximum(lower - actuals, 0) + np.maximum(actuals - upper, 0)
         scores.append(np.nanmean(upper - lower + 2 / (1 - share) * outside))
-    return Coverage([float(error) for error in errors], np.array(by_step), float(np.mean(scores)))
+    return Coverage(errors, np.array(by_step), float(np.mean(scores)))
 
 
 def with_levels(spec: PipelineSpec) -> PipelineSpec:

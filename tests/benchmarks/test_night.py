@@ -3,6 +3,7 @@
 All lines of one run come from the same machine, so ratios are comparable and absolute times are not.
 """
 
+import functools
 import statistics
 import time
 
@@ -15,10 +16,15 @@ from models.data.collation import WindowCollator
 from models.data.panel import Panel
 from models.predict import predict
 from models.restore import restore_collator
+from models.training.fit import EpochReport
 from models.training.train_network import train_network
 from tasks.modeling.training_data import select_training_part
 
 pytestmark = pytest.mark.benchmark
+
+
+def _note_seconds(seconds: list[float], epoch: EpochReport) -> None:
+    seconds.append(epoch.seconds)
 
 
 def windows_per_second(work, windows: int, repeats: int = 5) -> float:
@@ -38,9 +44,9 @@ def test_training_speed(demo, capsys):
     lines = []
     for recipe in spec.recipes:
         training = recipe.training.model_copy(update={"max_epochs": 3})
-        seconds = []
+        seconds: list[float] = []
         shorter = recipe.model_copy(update={"training": training})
-        bundle, _ = train_network(panel, part_index, shorter, (lambda epoch, s=seconds: s.append(epoch.seconds),))
+        bundle, _ = train_network(panel, part_index, shorter, (functools.partial(_note_seconds, seconds),))
         speed = training.windows_per_epoch / statistics.median(seconds)
         lines.append(f"{recipe.model.name:16s} trains   {speed:7,.0f} windows/s, 1 thread, validation included")
         lines.append(f"{'':16s} collates {collate_speed(restore_collator(bundle), panel, part_index):7,.0f} windows/s")

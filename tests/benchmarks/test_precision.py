@@ -53,7 +53,7 @@ def build_step(network: RecurrentNetwork, batch: Batch, precision, gradients: Gr
 
 def measure_alternating(steps: dict, windows: int, seconds: float = 8.0) -> dict:
     """Return windows per second of processor time by name: medians over alternating steps."""
-    times = {name: [] for name in steps}
+    times: dict[str, list[float]] = {name: [] for name in steps}
     until = time.perf_counter() + seconds
     while time.perf_counter() < until or len(times[next(iter(times))]) < 5:
         for name, step in steps.items():
@@ -92,8 +92,8 @@ def test_speed(cell, capsys):
 @pytest.mark.parametrize("index", [0, 1])
 def test_accuracy(demo, index, capsys):
     spec, clean, windows = demo
-    part, part_windows = select_training_part(clean, windows, spec.view)
-    panel, recipe = Panel.from_table(part, spec.view), spec.recipes[index]
+    part, part_windows = select_training_part(clean, windows, spec.input_spec)
+    panel, recipe = Panel.from_table(part, spec.input_spec), spec.recipes[index]
     ratios = []
     for seed in range(5):
         best = {}

@@ -1,5 +1,6 @@
 """`nightcast up`: seconds until the UI and all deployments are served, and memory of all its processes."""
 
+import functools
 import statistics
 import threading
 import time
@@ -31,7 +32,7 @@ def test_startup_time_and_memory(tmp_path):
         begun = time.monotonic()
         starting = threading.Thread(target=stack.start)
         starting.start()
-        until(lambda stack=stack: served(stack), 120)
+        until(functools.partial(served, stack), 120)
         ui = time.monotonic() - begun
         starting.join()
         ready = time.monotonic() - begun

@@ -41,7 +41,7 @@ def main(folder: str, as_of: str, name: str = "nightly", *end: str) -> None:
             entry["wall_s"] += time.perf_counter() - wall
             entry["peak_mib"] = max(entry["peak_mib"], peak_mib())
 
-    Step._run_cached = measured  # type: ignore[method-assign]
+    Step._run_cached = measured  # type: ignore[method-assign,assignment]
     flow = getattr(importlib.import_module(f"flows.{name}"), name)
     call = flow if name == "nightly" else flow.fn
 
