@@ -29,7 +29,6 @@ EARLIER_NIGHTS, MIN_EARLIER_NIGHTS = 28, 7  # that the newest ones are compared 
 CRITICAL_VALUE = 3.2  # standard deviations: about one false change in 700 comparisons of normal values
 MIN_SPREAD = 0.1  # of an origin, as a share of its mean distance
 MIN_CHANGE = 0.2  # of the logarithm of the spread
-BLOCK_FORECASTS = 4096  # whose temporary arrays are held at once
 
 
 class Recalibration(NamedTuple):
@@ -134,16 +133,7 @@ def apply_recalibration(
     Returns:
         Quantiles (n, H, Q), not sorted. The median does not change.
     """
-    rows, recalibrated = np.arange(len(quantiles)) if series is None else series, np.empty_like(quantiles)
-    for begin in range(0, len(rows), BLOCK_FORECASTS):
-        part = slice(begin, begin + BLOCK_FORECASTS)
-        recalibrated[part] = _recalibrate(quantiles[part], recalibration, levels, rows[part])
-    return recalibrated
-
-
-def _recalibrate(
-    quantiles: np.ndarray, recalibration: Recalibration, levels: tuple[float, ...], rows: np.ndarray
-) -> np.ndarray:
+    rows = np.arange(len(quantiles)) if series is None else series
     middle, side = levels.index(0.5), np.sign(np.array(levels) - 0.5)
     factors = recalibration.by_series[rows, None, :] * recalibration.by_step
     median = quantiles[..., middle : middle + 1]

@@ -15,8 +15,10 @@ def nonfinite_rows(table: pd.DataFrame) -> np.ndarray:
     Returns:
         (rows,) bool.
     """
-    values = table[["y_hat", *quantile_columns(table)]].to_numpy(dtype=float)
-    return np.asarray(~np.isfinite(values).all(axis=1))
+    finite = np.ones(len(table), dtype=bool)
+    for name in ("y_hat", *quantile_columns(table)):  # one column at a time is copied
+        finite &= np.isfinite(table[name].to_numpy(dtype=float))
+    return ~finite
 
 
 def describe_nonfinite(table: pd.DataFrame) -> str | None:

@@ -18,6 +18,7 @@ from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
 from tasks.storage.store import Store
 
+BLOCK_FORECASTS = 4096  # that are recalibrated at once
 PARTITION_ROWS = 250_000  # of a forecast table that are labelled and checked at once
 
 
@@ -74,7 +75,9 @@ def recalibrated_table(
     fitted = Recalibration.neutral(len(rows), bundle.horizon, len(bundle.levels))
     given = [(np.arange(len(rows)), recalibration)] if recalibration else rolling.recalibrate(series, position)
     for at, fitted in given:
-        quantiles[at] = apply_recalibration(quantiles[at], fitted, bundle.levels)
+        for begin in range(0, len(at), BLOCK_FORECASTS):  # the temporary arrays are as large as the quantiles
+            part = np.arange(begin, min(begin + BLOCK_FORECASTS, len(at)))
+            quantiles[at[part]] = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part)
     predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
     return _to_table(predicted, panel, rows, bundle.levels), fitted
 

@@ -28,6 +28,7 @@ from tasks.storage.layout import report_dir
 from tasks.storage.parquet import open_parquet
 from tasks.storage.store import Store
 
+FEW_TEXTS = ["run_id", "model_name", "model_version", "source", "degraded_reason"]  # columns of a forecast
 MAX_DRAWN_SERIES = 1_000  # whose history the page is given, to choose from
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
 
@@ -68,7 +69,7 @@ def collect_report_data(
     newest = clean.newest_known()
     freshness = describe_freshness(newest, results.night.as_of, setup.view.freq) if pd.notna(newest) else ""
     forecast = _read_forecast(results.forecasted.table, store) if results.forecasted else pd.DataFrame()
-    before = store.get(results.past[-1].file) if results.past else None
+    before = _read_forecast(results.past[-1].file, store) if results.past else None
     yesterday = _match_actuals(before, clean)
     drifted = results.drifted if isinstance(results.drifted, DriftResult) else None
     registered = results.registered if isinstance(results.registered, RegistrationResult) else None
@@ -195,10 +196,8 @@ def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.Healt
 
 
 def _read_forecast(table: Artifact, store: Store) -> pd.DataFrame:
-    """Read a forecast without the columns that are the same in every row and that no page shows."""
-    with store.local_file(table) as path, open_parquet(path) as file:
-        names = [name for name in file.schema_arrow.names if name not in ("as_of", "run_id")]
-        return file.read(columns=names).to_pandas(split_blocks=True, self_destruct=True)
+    """Read a forecast, columns with few different texts as categories."""
+    return store.arrow(table, dictionaries=FEW_TEXTS).to_pandas(split_blocks=True, self_destruct=True)
 
 
 def _shape_of(table: Artifact, store: Store) -> VintageShape:

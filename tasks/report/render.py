@@ -202,6 +202,8 @@ def _rows_by_source(forecast: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in ("source", "model_name", "degraded_reason") if name in forecast]
     if "source" not in keys or forecast.empty:
         return pd.DataFrame(columns=["source", "model_name", "degraded_reason", "rows", "series"])
-    filled = forecast[["unique_id"]].assign(**{name: forecast[name].astype("str").fillna("") for name in keys})
-    table = filled.groupby(keys, sort=True)["unique_id"].agg(rows="size", series="nunique").reset_index()
+    groups = forecast.groupby(keys, observed=True, dropna=False)["unique_id"]
+    table = groups.agg(rows="size", series="nunique").reset_index()
+    table[keys] = table[keys].astype("str").fillna("")
+    table = table.sort_values(keys, ignore_index=True)
     return table.reindex(columns=["source", "model_name", "degraded_reason", "rows", "series"], fill_value="")
