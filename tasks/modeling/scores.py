@@ -178,14 +178,30 @@ def read_models(backtest: Artifact, store: Store) -> Iterator[tuple[str, pd.Data
     """
     label, parts = "", list[pd.DataFrame]()
     for group in store.row_groups(backtest):
-        for name, part in group.to_pandas().groupby("model_name", sort=False):
+        for name, part in _split_by_model(group.to_pandas(split_blocks=True, self_destruct=True)):
             if name != label and parts:
-                yield label, pd.concat(parts, ignore_index=True)
-                parts.clear()
-            label = str(name)
+                yield label, _join_parts(parts)
+            label = name
             parts.append(part)
     if parts:
-        yield label, pd.concat(parts, ignore_index=True)
+        yield label, _join_parts(parts)
+
+
+def _split_by_model(table: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yield the rows of each model; those of a single model, as row groups are written, are not copied."""
+    names = table["model_name"].unique()
+    if len(names) == 1:
+        yield str(names[0]), table
+        return
+    for name, part in table.groupby("model_name", sort=False):
+        yield str(name), part
+
+
+def _join_parts(parts: list[pd.DataFrame]) -> pd.DataFrame:
+    """Return the rows of all parts, renumbered, and empty the list."""
+    joined = pd.concat(parts, ignore_index=True) if len(parts) > 1 else parts[0].reset_index(drop=True)
+    parts.clear()
+    return joined
 
 
 def _losses_of(table: pd.DataFrame, metric: str) -> pd.Series:
