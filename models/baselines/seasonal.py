@@ -19,6 +19,7 @@ from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 SEASONS_AVERAGED = 8
 MAX_ERROR_ORIGINS = 112  # at the same hour of the day
 SERIES_PER_BLOCK = 1000  # bounds the memory
+BATCH_WINDOWS = 8192  # that are forecast at once
 WINDOWS_PER_BLOCK = 1_000_000
 MAX_POOLED_SERIES = 10_000  # of more series, every second, third … counts in the pooled errors
 MIN_SERIES_ERRORS = 20  # of a series with fewer errors, the scaled errors of all series are used
@@ -74,13 +75,18 @@ def forecast_baseline(bundle: Bundle, panel: Panel, series: np.ndarray, position
     Returns:
         Quantiles (n, H, Q), in the units of the source, neither sorted nor limited.
     """
-    point = POINT_FORECASTS[bundle.kind](bundle, panel, series, position)
     rows = {name: row for row, name in enumerate(bundle.baseline.ids)}
     fitted = np.array([rows.get(name, -1) for name in panel.ids], dtype=np.int64)[series]
-    change = _mean_change(panel, series, position, bundle.view)
-    pooled = bundle.tensors["errors.pooled"][None] * change[:, None, None]
-    own = bundle.tensors["errors.series"][fitted]
-    return point[:, :, None] + np.where((fitted < 0)[:, None, None] | np.isnan(own), pooled, own)
+    quantiles = np.empty((len(series), bundle.horizon, len(bundle.levels)))
+    for begin in range(0, len(series), BATCH_WINDOWS):
+        part = slice(begin, begin + BATCH_WINDOWS)
+        point = POINT_FORECASTS[bundle.kind](bundle, panel, series[part], position[part])
+        change = _mean_change(panel, series[part], position[part], bundle.view)
+        pooled = bundle.tensors["errors.pooled"][None] * change[:, None, None]
+        own = bundle.tensors["errors.series"][fitted[part]]
+        is_pooled = (fitted[part] < 0)[:, None, None] | np.isnan(own)
+        quantiles[part] = point[:, :, None] + np.where(is_pooled, pooled, own)
+    return quantiles
 
 
 def _seasonal_naive(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:

@@ -51,6 +51,16 @@ def test_missing_seasonal_value_falls_back_to_the_last_value(build_panel) -> Non
 
 
 @pytest.mark.parametrize("name", ["naive", "seasonal_naive_7", "seasonal_mean_7", "linear"])
+def test_windows_are_forecast_a_few_at_a_time(build_panel, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    draw = np.random.default_rng(0)
+    panel = build_panel({n: (50 + draw.standard_normal(200)).tolist() for n in "abc"}, lookback=14, horizon=3)
+    bundle, windows = baselines(panel)[name], (np.array([0, 1, 2, 1, 0]), np.array([190, 195, 60, 70, 150]))
+    at_once = predict(bundle, panel, *windows)
+    monkeypatch.setattr(seasonal, "BATCH_WINDOWS", 2)
+    np.testing.assert_allclose(predict(bundle, panel, *windows), at_once, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["naive", "seasonal_naive_7", "seasonal_mean_7", "linear"])
 def test_intervals_cover_their_level(build_panel, name: str) -> None:
     draw = np.random.default_rng(0)
     panel = build_panel({n: (50 + draw.standard_normal(400)).tolist() for n in "abcdef"}, lookback=14, horizon=3)
