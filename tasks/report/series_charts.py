@@ -46,9 +46,10 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
 
 def _is_sorted(table: pd.DataFrame) -> bool:
     """Return whether the rows are in order of unique_id and ds, as those of a published forecast are."""
-    names, times = table["unique_id"], table["ds"].array
-    is_next = np.diff(pd.factorize(names)[0]) != 0
-    return bool(names.is_monotonic_increasing and ((times[1:] >= times[:-1]) | is_next).all())
+    (codes, names), times = pd.factorize(table["unique_id"]), table["ds"].array
+    steps = np.diff(codes)
+    is_in_order = (steps > 0) | ((steps == 0) & (times[1:] >= times[:-1]))
+    return bool(is_in_order.all() and pd.Index(names).is_monotonic_increasing)
 
 
 class SeriesCard(NamedTuple):
