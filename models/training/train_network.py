@@ -9,7 +9,7 @@ import torch
 from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
 from models.bundle import LINEAR_MAP, Bundle, RecurrentSettings, stored_maps
-from models.calibration import CalibrationSpec, calibrate
+from models.calibration import CalibrationSpec, SimpleForecasts, calibrate
 from models.data.batches import Batch
 from models.data.calendar import seasons
 from models.data.collation import WindowCollator
@@ -212,11 +212,11 @@ def _calibrate(
     series, position = windows.take_evenly(max_windows)
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
-    linear = [forecast.linear for forecast in forecasts if forecast.linear is not None]
+    simple = [forecast.simple for forecast in forecasts if forecast.simple is not None]
     horizons = float(np.ptp(panel.first[series] + position)) / bundle.horizon + 1
     return calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
-        np.concatenate(linear) if linear else None,
+        SimpleForecasts(*map(np.concatenate, zip(*simple, strict=True))) if simple else None,
         np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
         error_weights(scale, series, stds) * factors,
         CalibrationSpec(bundle.levels, restore_spec(bundle).head, horizons),

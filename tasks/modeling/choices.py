@@ -16,11 +16,11 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
     maps = bundle.linear_maps
     if not maps:
         return ()
-    share, steps = float(bundle.tensors["share"][0]), len(maps["weights"]) - 1
+    linear, last = (float(bundle.tensors.get(name, [0.0])[0]) for name in ("share", "share.last"))
     sentences = [
-        f"The median is {share:.0%} linear map and {1 - share:.0%} network: the share with the smallest error on "
-        f"the validation part, shrunk toward 50%. The map is an average of ridge regressions that read up to {steps:,} "
-        "steps."
+        f"The median is {1 - linear - last:.0%} network, {linear:.0%} linear map and {last:.0%} last value: the shares "
+        "with the smallest error on the validation part, shrunk toward weights by inverse squared errors. The map is "
+        f"an average of ridge regressions that read up to {len(maps['weights']) - 1:,} steps."
     ]
     seasons = ", ".join(f"{int(season):,}" for season in maps.get("seasons", ()))
     if bundle.recurrent.adjustment:

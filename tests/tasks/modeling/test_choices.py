@@ -1,4 +1,4 @@
-"""Sentences on what training has chosen: the share of the linear map, and the seasonal adjustment."""
+"""Sentences on what training has chosen: the shares of the median, and the seasonal adjustment."""
 
 import numpy as np
 import pytest
@@ -16,13 +16,14 @@ def bundle_of(adjustment: tuple[int, ...] = (), **maps: np.ndarray) -> Bundle:
         view=VIEW, quantiles=(0.5,), whole=False, model={}, shape={}, training=TrainingRecord(threads=1), members=1,
         lags=(), vocabulary=(), floor=1.0, target=(0.0, 1.0), adjustment=adjustment,
     )  # fmt: skip
-    tensors = {"share": np.array([0.35])} | {f"linear.{name}": values for name, values in maps.items()}
-    return Bundle("lstm-64", "recurrent", settings, tensors)
+    shares = {"share": np.array([0.35]), "share.last": np.array([0.05])}
+    tensors = {f"linear.{name}": values for name, values in maps.items()}
+    return Bundle("lstm-64", "recurrent", settings, shares | tensors)
 
 
-def test_share_and_steps_of_the_map_are_stated() -> None:
+def test_shares_and_steps_of_the_map_are_stated() -> None:
     first, second = describe_choices(bundle_of(weights=np.zeros((673, 24))))
-    assert first.startswith("The median is 35% linear map and 65% network")
+    assert first.startswith("The median is 60% network, 35% linear map and 5% last value")
     assert "up to 672 steps" in first
     assert second.startswith("Windows are not seasonally adjusted")
 
