@@ -41,8 +41,10 @@ def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, n
     Returns:
         {"weights": (longest lookback + 1, horizon)} for normalised windows; the last row is the intercept, 0. If the
         longest lookback is longer than that of `view`, also "weights.short" (lookback + 1, horizon), for windows whose
-        history does not carry the longest. If seasonal adjustment pays: "seasons" (s,), in steps, and
-        "weights.unadjusted" (lookback + 1, horizon), the map of windows that are not adjusted.
+        history does not carry the longest. If the frequency has a season: "adjusted_loss" (1,), the loss of a map of
+        seasonally adjusted windows on the validation part relative to one without, NaN if a training value is not
+        above 0. If adjustment pays: "seasons" (s,), in steps, and "weights.unadjusted" (lookback + 1, horizon), the map
+        of windows that are not adjusted.
     """
     digest = _digest_of(panel, index, view)
     if digest not in _newest_fit:  # several networks of a night, and the baseline, start from one map
@@ -66,12 +68,16 @@ def _digest_of(panel: Panel, index: WindowIndex, view: InputSpec) -> str:
 def _fit_adjusted(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, np.ndarray]:
     """Fit the map of windows as they are, and of seasonally adjusted ones; the validation part chooses."""
     maps, periods = _fit(panel, index, view, ()), adjustable_seasons(seasons(view.freq))
-    if not periods or not is_positive(panel, index.parts["train"]):
+    if not periods:
         return maps
+    if not is_positive(panel, index.parts["train"]):
+        return maps | {"adjusted_loss": np.array([np.nan])}
     adjusted = _fit(panel, index, view, periods) | {"seasons": np.array(periods)}
-    if _relative_loss(adjusted, maps, panel, index, view) > 1 - MIN_ADJUSTMENT_GAIN:
-        return maps
-    return adjusted | {"weights.unadjusted": maps.get("weights.short", maps["weights"])}
+    loss = _relative_loss(adjusted, maps, panel, index, view)
+    if loss > 1 - MIN_ADJUSTMENT_GAIN:
+        return maps | {"adjusted_loss": np.array([loss])}
+    of_lookback = maps.get("weights.short", maps["weights"])
+    return adjusted | {"weights.unadjusted": of_lookback, "adjusted_loss": np.array([loss])}
 
 
 def _fit(panel: Panel, index: WindowIndex, view: InputSpec, adjusted: tuple[int, ...]) -> dict[str, np.ndarray]:

@@ -16,13 +16,13 @@ from models.data.collation import WindowCollator
 from models.data.imputation import Filling
 from models.data.panel import Panel
 from models.data.scaling import Scaling, error_weights, series_std, step_weights
-from models.data.seasonal_adjustment import has_own_seasons
 from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
 from models.networks.recurrent import RecurrentNetwork, start_skip
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
+from models.training.adjustment import Adjustment, choose_adjustment
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
@@ -62,11 +62,12 @@ def train_network(
     precision = resolve_precision(training.precision, device)
     windows = WindowSplit(index.parts["train"], index.parts["validation"])
     maps = _fit_map(panel, index, recipe) if linear is None else linear
-    collator = _fit_collator(panel, windows.train, recipe, _adjustment(panel, windows.train, recipe, maps))
+    adjustment = choose_adjustment(panel, windows.train, recipe, maps)
+    collator = _fit_collator(panel, windows.train, recipe, adjustment.seasons)
     trained_until = str(panel.last_target(windows.train.series, windows.train.last))
     reason = obstacle(champion, recipe, trained_until, collator) if champion else ""
     if initial := None if reason else champion:
-        collator = merge_vocabulary(initial, collator)
+        collator, adjustment = merge_vocabulary(initial, collator), Adjustment.stored_in(initial)
     shape, stds = _network_shape(recipe, collator, panel), series_std(panel, windows.train)
     collate = _collate_on(device, collator, panel, stds, step_weights(training.step_weights, recipe.view.horizon))
 
@@ -82,27 +83,17 @@ def train_network(
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
-    histories = [history for _, history in trained]
     tensors |= {name: values for weights, _ in trained for name, values in weights.items()}
     with reproducible(training.seed, training.threads, device):
         tensors |= {f"{LINEAR_MAP}{name}": kept for name, kept in stored_maps(maps).items() if recipe.model.blend}
-        bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
+        bundle = Bundle(recipe.model.name, "recurrent", adjustment.recorded_in(settings), tensors)
         tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
-    return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
+    return bundle, trained[0][1]._replace(note=_note(reason, initial is not None, [history for _, history in trained]))
 
 
 def _fit_map(panel: Panel, index: WindowIndex, recipe: Recipe) -> dict[str, np.ndarray]:
     """Fit the closed-form map that the network starts from or is blended with; empty if it uses none."""
     return fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
-
-
-def _adjustment(panel: Panel, train: WindowRanges, recipe: Recipe, maps: dict[str, np.ndarray]) -> tuple[int, ...]:
-    """Seasons that the windows of a network are adjusted for: those of the linear map, if each series has its own."""
-    in_source_units = recipe.model.normalisation == "none" or recipe.model.head == "negative_binomial"
-    if "seasons" not in maps or in_source_units:
-        return ()
-    seasons = tuple(int(season) for season in maps["seasons"])
-    return seasons if has_own_seasons(panel, train, seasons) else ()
 
 
 def _start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.ndarray | None:

@@ -35,7 +35,7 @@ MODEL = RecurrentSpec(
     cell="gru", hidden=512, segment=24, decoding="segment", head="mae", dropout=0.3, skip=False, seasons=False
 )
 TRAINING = TrainingSpec(
-    batch_size=256, learning_rate=1e-3, schedule="cosine", max_epochs=5, windows_per_epoch=13_000, patience=3,
+    batch_size=256, learning_rate=1e-3, schedule="cosine", max_epochs=5, windows_per_epoch=13_000, patience=1,
     weight_decay=0.0, average=0.99, mirror=0.5, step_weights="decreasing", members=2, threads=2, precision="auto",
 )  # fmt: skip
 SEEDS = (0, 100, 200)
