@@ -87,7 +87,7 @@ def train_network(
     with reproducible(training.seed, training.threads, device):
         tensors |= {f"{LINEAR_MAP}{name}": kept for name, kept in stored_maps(maps).items() if recipe.model.blend}
         bundle = Bundle(recipe.model.name, "recurrent", adjustment.recorded_in(settings), tensors)
-        tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
+        tensors |= calibrate_network(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, trained[0][1]._replace(note=_note(reason, initial is not None, [history for _, history in trained]))
 
 
@@ -196,10 +196,21 @@ def _columns_with_gaps(values: np.ndarray) -> tuple[int, ...]:
     return tuple(int(column) for column in np.flatnonzero(~np.isfinite(values).all(axis=0)))
 
 
-def _calibrate(
+def calibrate_network(
     bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the calibration tensors from at most `max_windows` windows, evenly spread over `windows`."""
+    """Fit the calibration of a network.
+
+    Args:
+        bundle: The network with its linear map, if any.
+        panel: The series.
+        windows: The validation windows, of which at most `max_windows` are used, evenly spread.
+        max_windows: Windows.
+        stds: Standard deviation of each series, (S,), in the units of the source.
+
+    Returns:
+        The tensors of `calibrate`.
+    """
     series, position = windows.take_evenly(max_windows)
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))

@@ -63,6 +63,8 @@ def test_short_history_is_forecast_by_a_map_of_the_lookback(build_panel) -> None
     fitted = fit_linear(panel, index, panel.view)
     shapes = {name: weights.shape for name, weights in fitted.items() if name != "adjusted_loss"}
     assert shapes == {"weights": (57, 3), "weights.short": (15, 3)}
+    within = fit_linear(panel, index, panel.view, factors=(1,))
+    assert (within["weights"].shape, "weights.short" in within) == ((15, 3), False)
     new = np.array([panel.ids.index("new")]), np.array([16])
     points = linear_points(fitted, panel.view, panel, *new)
     past = panel.take(panel.y, *new, np.arange(-13, 1))[0]
