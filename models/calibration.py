@@ -1,9 +1,9 @@
 """Calibration on the validation part: shares of simple forecasts in the median, and the width of intervals.
 
 The mean of forecasts whose errors differ has smaller errors than each (Bates and Granger 1969). The errors of a
-recurrent network, of a ridge regression and of the last value differ enough for that. Shares that minimise the error on
-one part of time are not the best ones of the next part, and weights by inverse errors are hard to beat (Stock and
-Watson 2004): the best shares are shrunk toward such weights, the more the fewer horizons they are fitted on.
+recurrent network, of a ridge regression and of the last value differ enough for that. Equal shares of network and map
+are hard to beat (Stock and Watson 2004): the best shares on the validation part are shrunk toward 1/2, 1/2 and 0, the
+more the fewer horizons they are fitted on. So the last value has a share only where that part gives it one.
 """
 
 from typing import NamedTuple
@@ -14,8 +14,8 @@ from models.metrics import pinball
 from models.networks.architecture import POINT_HEADS, HeadName
 
 SHARES = np.array([(linear, last) for linear in range(21) for last in range(21 - linear)]) / 20  # of both, candidates
-PRIOR_HORIZONS = 10.0  # horizons of validation that the weights by inverse errors are worth
-PRIOR_POWER = 2  # of the inverse mean squared errors
+PRIOR = np.array([0.5, 0.0])  # shares of both that the best ones are shrunk toward
+PRIOR_HORIZONS = 5.0  # horizons of validation that it is worth
 MAX_ERRORS = 200_000  # that decide the shares, of evenly spaced windows
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0
 
@@ -125,10 +125,7 @@ def _fit_shares(errors: np.ndarray, horizons: float, squared: bool) -> np.ndarra
     remaining = (network - shares[0] * linear - shares[1] * last for shares in SHARES)
     losses = [np.mean(np.square(error) if squared else np.abs(error)) for error in remaining]
     best = SHARES[int(np.argmin(losses))]
-    mean_squares = np.square([network, network - linear, network - last]).mean(axis=1)
-    inverse = (mean_squares.max() / np.maximum(mean_squares, np.finfo(float).eps * mean_squares.max())) ** PRIOR_POWER
-    prior = inverse[1:] / inverse.sum() if mean_squares.max() > 0 else best
-    return np.asarray(best + (prior - best) * PRIOR_HORIZONS / (horizons + PRIOR_HORIZONS))
+    return np.asarray(best + (PRIOR - best) * PRIOR_HORIZONS / (horizons + PRIOR_HORIZONS))
 
 
 def _best_spread(normal: np.ndarray, target: np.ndarray, weights: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

@@ -31,7 +31,7 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
     linear, last = (float(bundle.tensors.get(name, [0.0])[0]) for name in ("share", "share.last"))
     sentences = [
         f"The median is {1 - linear - last:.0%} network, {linear:.0%} linear map and {last:.0%} last value: the shares "
-        "with the smallest error on the validation part, shrunk toward weights by inverse squared errors. The map is "
+        "with the smallest error on the validation part, shrunk toward 50%, 50% and 0%. The map is "
         f"an average of ridge regressions that read up to {len(maps['weights']) - 1:,} steps."
     ]
     sentences.append(_adjustment_sentence(bundle))

@@ -70,17 +70,14 @@ def test_last_value_has_a_share_if_its_errors_are_small() -> None:
     np.testing.assert_allclose(calibrated[..., 1], target)
 
 
-@pytest.mark.parametrize(
-    ("horizons", "shares"), [(np.inf, (1.0, 0.0)), (10.0, (15 / 18, 1 / 18)), (0.0, (6 / 9, 1 / 9))]
-)
-def test_shares_are_closer_to_inverse_squared_errors_the_less_time_is_covered(
+@pytest.mark.parametrize(("horizons", "shares"), [(np.inf, (0.0, 0.4)), (5.0, (0.25, 0.2)), (0.0, (0.5, 0.0))])
+def test_shares_are_closer_to_equal_ones_of_network_and_map_the_less_time_is_covered(
     horizons: float, shares: tuple[float, float]
 ) -> None:
-    sign = np.where(np.arange(4000)[:, None] % 2 == 0, 1.0, -1.0)
-    size = np.array([[3.0**0.5, 1.0, 6.0**0.5]]) ** 0.5  # inverse squares of the mean squares are as 2 : 6 : 1
-    network, linear, last = (TARGET * 0 + sign * size[:, [column]] for column in range(3))
+    target = np.where(np.arange(4000)[:, None] % 2 == 0, 1.0, -1.0) * np.ones((1, 2))
+    others = SimpleForecasts(target + 50.0, target[:, :1] - 3.0)
     spec = CalibrationSpec(LEVELS, "mae", horizons)
-    fitted = calibrate(around(network, 1.0), SimpleForecasts(linear, last[:, :1]), TARGET * 0, WEIGHTS, spec)
+    fitted = calibrate(around(target + 2.0, 1.0), others, target, WEIGHTS, spec)
     assert (fitted["share"].item(), fitted["share.last"].item()) == pytest.approx(shares)
 
 
