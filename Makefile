@@ -45,7 +45,7 @@ bench: .venv/.test
 
 # Both need ../shared/data and skip without it; figures, never assertions.
 bench-accuracy: .venv/.test
-	$(BIN)/python -m pytest -m benchmark -s --timeout 7200 tests/benchmarks/test_accuracy.py tests/benchmarks/test_defaults.py tests/benchmarks/test_linear.py tests/benchmarks/test_boards.py
+	$(BIN)/python -m pytest -m benchmark -s --timeout 7200 tests/benchmarks/test_accuracy.py tests/benchmarks/test_defaults.py tests/benchmarks/test_linear.py tests/benchmarks/test_boards.py tests/benchmarks/test_m4.py
 
 bench-ablation: .venv/.test
 	$(BIN)/python -m pytest -m benchmark -s --timeout 7200 tests/benchmarks/test_ablation.py

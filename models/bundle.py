@@ -17,7 +17,7 @@ from safetensors.numpy import load, save
 from data_contracts.errors import NightcastError
 from models.data.imputation import Filling
 from models.data.panel import InputSpec
-from models.data.seasonal_adjustment import history_steps
+from models.data.seasonal_adjustment import NotAdjusted, history_steps
 
 HEADER = "nightcast"
 LINEAR_TENSORS = "weights", "weights.short", "seasons"  # maps (L + 1, H), and the seasons they are adjusted for
@@ -79,6 +79,10 @@ class RecurrentSettings(ModelSettings):
     trained_on: tuple[str, str] | None = Field(None, alias="learned_on", description="device and precision")
     trained_until: str | None = Field(None, alias="learned_until", description="time of the last training target, UTC")
     adjustment: tuple[int, ...] = Field((), description="seasons, in steps, that windows are adjusted for, ascending")
+    not_adjusted: NotAdjusted | None = Field(
+        None, description="why windows are not adjusted; None: they are, or no record"
+    )
+    adjusted_loss: float | None = Field(None, description="of an adjusted linear map, relative to one without")
 
 
 Settings = RecurrentSettings | BaselineSettings

@@ -9,7 +9,7 @@ import numpy as np
 from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal import forecast_baseline
 from models.bundle import Bundle
-from models.calibration import apply_calibration
+from models.calibration import SimpleForecasts, apply_calibration
 from models.data.collation import WindowArrays
 from models.data.panel import Panel
 from models.engines import Engine, TorchEngine
@@ -24,7 +24,7 @@ class WindowForecast(NamedTuple):
 
     arrays: WindowArrays
     normal: np.ndarray  # (b, H, Q) quantiles of the network, the mean over its members
-    linear: np.ndarray | None  # (b, H) point forecast of the linear map; None if the network is not blended
+    simple: SimpleForecasts | None  # that the network is blended with; None if it is not
     state: np.ndarray  # (b, M, k, l, hidden) of the encoders, after the last step that was read
 
 
@@ -63,16 +63,17 @@ class Predictor:
         output, levels = self.engine.run(read, state), self.bundle.levels
         scales = arrays.location, arrays.scale
         quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
-        linear = None
+        simple = None
         if maps := self.bundle.linear_maps:
             points = linear_points(maps, self.bundle.view, panel, series, position)
             linear = (points / arrays.factors - arrays.location) / arrays.scale
-        return WindowForecast(arrays, np.mean(quantiles, axis=0), linear, output.state)
+            simple = SimpleForecasts(linear, arrays.linear[:, -1:].astype(np.float64))
+        return WindowForecast(arrays, np.mean(quantiles, axis=0), simple, output.state)
 
     def calibrated(self, forecast: WindowForecast) -> np.ndarray:
         """Return calibrated quantiles (b, H, Q), in the units of the source, not sorted."""
         middle, arrays = self.bundle.levels.index(0.5), forecast.arrays
-        normal = apply_calibration(forecast.normal, forecast.linear, self.bundle.tensors, middle)
+        normal = apply_calibration(forecast.normal, forecast.simple, self.bundle.tensors, middle)
         adjusted = normal * arrays.scale[:, :, None] + arrays.location[:, :, None]
         return np.asarray(adjusted * arrays.factors[:, :, None])
 

@@ -30,32 +30,37 @@ MAX_VALIDATION_WINDOWS = 8192
 _newest_fit: dict[str, dict[str, np.ndarray]] = {}  # by digest
 
 
-def fit_linear(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, np.ndarray]:
+def fit_linear(
+    panel: Panel, index: WindowIndex, view: InputSpec, factors: tuple[int, ...] = LOOKBACK_FACTORS
+) -> dict[str, np.ndarray]:
     """Fit the linear map on the training windows; choose lookbacks, priors and penalties by cross-validation.
 
     Args:
         panel: The series; y is NaN where nothing was observed.
         index: Training and validation windows.
         view: Lookback, horizon and frequency.
+        factors: Times the lookback, descending: the longest lookback is the first of these that the history carries.
 
     Returns:
         {"weights": (longest lookback + 1, horizon)} for normalised windows; the last row is the intercept, 0. If the
         longest lookback is longer than that of `view`, also "weights.short" (lookback + 1, horizon), for windows whose
-        history does not carry the longest. If seasonal adjustment pays: "seasons" (s,), in steps, and
-        "weights.unadjusted" (lookback + 1, horizon), the map of windows that are not adjusted.
+        history does not carry the longest. If the frequency has a season: "adjusted_loss" (1,), the loss of a map of
+        seasonally adjusted windows on the validation part relative to one without, NaN if a training value is not
+        above 0. If adjustment pays: "seasons" (s,), in steps, and "weights.unadjusted" (lookback + 1, horizon), the map
+        of windows that are not adjusted.
     """
-    digest = _digest_of(panel, index, view)
+    digest = _digest_of(panel, index, view, factors)
     if digest not in _newest_fit:  # several networks of a night, and the baseline, start from one map
         with threadpool_limits(1):  # the same bytes whatever else the cores do
-            maps = _fit_adjusted(panel, index, view)
+            maps = _fit_adjusted(panel, index, view, factors)
         _newest_fit.clear()
         _newest_fit[digest] = maps
     return {name: weights.copy() for name, weights in _newest_fit[digest].items()}
 
 
-def _digest_of(panel: Panel, index: WindowIndex, view: InputSpec) -> str:
+def _digest_of(panel: Panel, index: WindowIndex, view: InputSpec, factors: tuple[int, ...]) -> str:
     """Compute a digest of what a fit depends on."""
-    digest = hashlib.sha256(repr((view, panel.view)).encode())
+    digest = hashlib.sha256(repr((view, panel.view, factors)).encode())
     windows = (index.parts[part] for part in ("train", "validation"))
     ranges = [values for part in windows for values in (part.series, part.first, part.last, part.stride)]
     for values in (panel.y, panel.starts, panel.lengths, panel.first, panel.grid.asi8, *ranges):
@@ -63,20 +68,26 @@ def _digest_of(panel: Panel, index: WindowIndex, view: InputSpec) -> str:
     return digest.hexdigest()
 
 
-def _fit_adjusted(panel: Panel, index: WindowIndex, view: InputSpec) -> dict[str, np.ndarray]:
+def _fit_adjusted(panel: Panel, index: WindowIndex, view: InputSpec, factors: tuple[int, ...]) -> dict[str, np.ndarray]:
     """Fit the map of windows as they are, and of seasonally adjusted ones; the validation part chooses."""
-    maps, periods = _fit(panel, index, view, ()), adjustable_seasons(seasons(view.freq))
-    if not periods or not is_positive(panel, index.parts["train"]):
+    maps, periods = _fit(panel, index, view, factors, ()), adjustable_seasons(seasons(view.freq))
+    if not periods:
         return maps
-    adjusted = _fit(panel, index, view, periods) | {"seasons": np.array(periods)}
-    if _relative_loss(adjusted, maps, panel, index, view) > 1 - MIN_ADJUSTMENT_GAIN:
-        return maps
-    return adjusted | {"weights.unadjusted": maps.get("weights.short", maps["weights"])}
+    if not is_positive(panel, index.parts["train"]):
+        return maps | {"adjusted_loss": np.array([np.nan])}
+    adjusted = _fit(panel, index, view, factors, periods) | {"seasons": np.array(periods)}
+    loss = _relative_loss(adjusted, maps, panel, index, view)
+    if loss > 1 - MIN_ADJUSTMENT_GAIN:
+        return maps | {"adjusted_loss": np.array([loss])}
+    of_lookback = maps.get("weights.short", maps["weights"])
+    return adjusted | {"weights.unadjusted": of_lookback, "adjusted_loss": np.array([loss])}
 
 
-def _fit(panel: Panel, index: WindowIndex, view: InputSpec, adjusted: tuple[int, ...]) -> dict[str, np.ndarray]:
+def _fit(
+    panel: Panel, index: WindowIndex, view: InputSpec, factors: tuple[int, ...], adjusted: tuple[int, ...]
+) -> dict[str, np.ndarray]:
     train = index.parts["train"].take_evenly(MAX_TRAINING_WINDOWS)
-    longest = _longest_lookback(train[1], view.lookback)
+    longest = _longest_lookback(train[1], view.lookback, factors)
     affordable = max(MIN_TRAINING_WINDOWS, MAX_TRAINING_VALUES // longest)
     train = index.parts["train"].take_evenly(min(MAX_TRAINING_WINDOWS, affordable))
     std = series_std(panel, WindowRanges.from_cutoffs(*train))
@@ -120,9 +131,9 @@ def _losses(
     return (float(np.abs(known).mean()), float(np.square(known).mean())) if len(known) else (1.0, 1.0)
 
 
-def _longest_lookback(position: np.ndarray, lookback: int) -> int:
+def _longest_lookback(position: np.ndarray, lookback: int, factors: tuple[int, ...]) -> int:
     """Longest lookback, in steps, that enough of the windows with cutoffs at these positions (n,) carry."""
-    for factor in LOOKBACK_FACTORS:
+    for factor in factors:
         longest = factor * lookback
         if longest <= MAX_LOOKBACK and len(position) and (position + 1 >= longest).mean() >= MIN_CARRYING:
             return longest

@@ -6,6 +6,7 @@ ones add, each shrunk toward 1 by its own noise. It depends on nothing but the w
 """
 
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
@@ -18,6 +19,8 @@ BLOCK_VALUES = 100_000  # of histories that are adjusted together: they stay in 
 MAX_COMPARED_SERIES = 1000
 MIN_CYCLES = 2  # of a season in the history of a window
 MAX_LEARNED_CYCLES, MAX_COMMON_SHARE = 20, 0.5  # of seasons that a network takes out by their index
+NotAdjusted = Literal["no_season", "not_positive", "no_gain", "source_units", "one_series", "many_cycles", "common"]
+"""Why the windows of a network are not adjusted; the last four: those of its linear map are."""
 
 
 def adjustable_seasons(seasons: Sequence[int]) -> tuple[int, ...]:
@@ -147,8 +150,10 @@ def is_positive(panel: Panel, windows: WindowRanges) -> bool:
     return all(bool((values[np.isfinite(values)] > 0).all()) for values in parts)
 
 
-def has_own_seasons(panel: Panel, windows: WindowRanges, seasons: Sequence[int]) -> bool:
-    """Return whether the seasons of the series differ, and were seen so seldom that a network cannot learn each.
+def learnable_seasons(
+    panel: Panel, windows: WindowRanges, seasons: Sequence[int]
+) -> Literal["one_series", "many_cycles", "common"] | None:
+    """Return why a network can learn the seasons of the series without an adjustment.
 
     A network learns a season that all series share from the calendar, and one that it sees often from its inputs.
 
@@ -158,13 +163,15 @@ def has_own_seasons(panel: Panel, windows: WindowRanges, seasons: Sequence[int])
         seasons: Season lengths in steps, ascending.
 
     Returns:
-        True if the index that is common to all series has less than MAX_COMMON_SHARE of the mean variance of their own
+        None if the index that is common to all series has less than MAX_COMMON_SHARE of the mean variance of their own
         indices (logarithms, at the last cutoffs), and the median series had at most MAX_LEARNED_CYCLES of the longest.
     """
     last, length = windows.last_cutoffs(len(panel.ids)), seasons[-1]
     codes = np.flatnonzero(last >= 0)
     if np.median(last[codes] + 1) > MAX_LEARNED_CYCLES * length:
-        return False
+        return "many_cycles"
+    if len(codes) == 1:
+        return "one_series"
     codes = codes[:: -(-len(codes) // MAX_COMPARED_SERIES)]
     steps = np.arange(1, length + 1)
     logs = np.log(seasonal_factors(panel, codes, last[codes], seasons, steps))
@@ -172,5 +179,5 @@ def has_own_seasons(panel: Panel, windows: WindowRanges, seasons: Sequence[int])
         steps - (panel.first + last)[codes, None] - 1
     ) % length  # from steps after the cutoff to those of the grid
     logs = np.take_along_axis(logs, columns, axis=1)
-    own = float(np.square(logs).mean())
-    return own > 0 and float(np.square(logs.mean(axis=0)).mean()) < MAX_COMMON_SHARE * own
+    own, common = float(np.square(logs).mean()), float(np.square(logs.mean(axis=0)).mean())
+    return None if own > 0 and common < MAX_COMMON_SHARE * own else "common"

@@ -48,7 +48,9 @@ class RecurrentSpec(SettingsSpec):
         description="steps of a learned cycle that is subtracted (CycleNet, arXiv 2409.18479); 0: no cycle",
     )
     skip: bool = Field(True, description="a linear map from lookback to horizon; the network learns the residual")
-    blend: bool = Field(True, description="mix in the closed-form linear map, with a share set on the validation part")
+    blend: bool = Field(
+        True, description="mix in the closed-form linear map and the last value, with shares set on the validation part"
+    )
     level: bool = Field(True, description="the network reads the location and scale that normalisation removed")
     seasons: bool = Field(True, description="each step of the horizon reads the values one day, one week … before it")
     head: HeadName = "quantiles"

@@ -9,20 +9,20 @@ import torch
 from data_contracts.errors import SpecError
 from models.baselines.ridge import fit_linear
 from models.bundle import LINEAR_MAP, Bundle, RecurrentSettings, stored_maps
-from models.calibration import CalibrationSpec, calibrate
+from models.calibration import CalibrationSpec, SimpleForecasts, calibrate
 from models.data.batches import Batch
 from models.data.calendar import seasons
 from models.data.collation import WindowCollator
 from models.data.imputation import Filling
 from models.data.panel import Panel
 from models.data.scaling import Scaling, error_weights, series_std, step_weights
-from models.data.seasonal_adjustment import has_own_seasons
 from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
 from models.networks.recurrent import RecurrentNetwork, start_skip
 from models.predict import normalised_forecasts
 from models.restore import restore_spec, tensor_prefix
+from models.training.adjustment import Adjustment, choose_adjustment
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
@@ -62,11 +62,12 @@ def train_network(
     precision = resolve_precision(training.precision, device)
     windows = WindowSplit(index.parts["train"], index.parts["validation"])
     maps = _fit_map(panel, index, recipe) if linear is None else linear
-    collator = _fit_collator(panel, windows.train, recipe, _adjustment(panel, windows.train, recipe, maps))
+    adjustment = choose_adjustment(panel, windows.train, recipe, maps)
+    collator = _fit_collator(panel, windows.train, recipe, adjustment.seasons)
     trained_until = str(panel.last_target(windows.train.series, windows.train.last))
     reason = obstacle(champion, recipe, trained_until, collator) if champion else ""
     if initial := None if reason else champion:
-        collator = merge_vocabulary(initial, collator)
+        collator, adjustment = merge_vocabulary(initial, collator), Adjustment.stored_in(initial)
     shape, stds = _network_shape(recipe, collator, panel), series_std(panel, windows.train)
     collate = _collate_on(device, collator, panel, stds, step_weights(training.step_weights, recipe.view.horizon))
 
@@ -82,27 +83,17 @@ def train_network(
     settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
-    histories = [history for _, history in trained]
     tensors |= {name: values for weights, _ in trained for name, values in weights.items()}
     with reproducible(training.seed, training.threads, device):
         tensors |= {f"{LINEAR_MAP}{name}": kept for name, kept in stored_maps(maps).items() if recipe.model.blend}
-        bundle = Bundle(recipe.model.name, "recurrent", settings, tensors)
-        tensors |= _calibrate(bundle, panel, windows.validation, training.validation_windows, stds)
-    return bundle, histories[0]._replace(note=_note(reason, initial is not None, histories))
+        bundle = Bundle(recipe.model.name, "recurrent", adjustment.recorded_in(settings), tensors)
+        tensors |= calibrate_network(bundle, panel, windows.validation, training.validation_windows, stds)
+    return bundle, trained[0][1]._replace(note=_note(reason, initial is not None, [history for _, history in trained]))
 
 
 def _fit_map(panel: Panel, index: WindowIndex, recipe: Recipe) -> dict[str, np.ndarray]:
     """Fit the closed-form map that the network starts from or is blended with; empty if it uses none."""
     return fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
-
-
-def _adjustment(panel: Panel, train: WindowRanges, recipe: Recipe, maps: dict[str, np.ndarray]) -> tuple[int, ...]:
-    """Seasons that the windows of a network are adjusted for: those of the linear map, if each series has its own."""
-    in_source_units = recipe.model.normalisation == "none" or recipe.model.head == "negative_binomial"
-    if "seasons" not in maps or in_source_units:
-        return ()
-    seasons = tuple(int(season) for season in maps["seasons"])
-    return seasons if has_own_seasons(panel, train, seasons) else ()
 
 
 def _start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.ndarray | None:
@@ -211,18 +202,29 @@ def _columns_with_gaps(panel: Panel, values: np.ndarray, last: np.ndarray) -> tu
     return tuple(int(column) for column in np.flatnonzero(has_gap))
 
 
-def _calibrate(
+def calibrate_network(
     bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """Return the calibration tensors from at most `max_windows` windows, evenly spread over `windows`."""
+    """Fit the calibration of a network.
+
+    Args:
+        bundle: The network with its linear map, if any.
+        panel: The series.
+        windows: The validation windows, of which at most `max_windows` are used, evenly spread.
+        max_windows: Windows.
+        stds: Standard deviation of each series, (S,), in the units of the source.
+
+    Returns:
+        The tensors of `calibrate`.
+    """
     series, position = windows.take_evenly(max_windows)
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
-    linear = [forecast.linear for forecast in forecasts if forecast.linear is not None]
+    simple = [forecast.simple for forecast in forecasts if forecast.simple is not None]
     horizons = float(np.ptp(panel.first[series] + position)) / bundle.horizon + 1
     return calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
-        np.concatenate(linear) if linear else None,
+        SimpleForecasts(*map(np.concatenate, zip(*simple, strict=True))) if simple else None,
         np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
         error_weights(scale, series, stds) * factors,
         CalibrationSpec(bundle.levels, restore_spec(bundle).head, horizons),

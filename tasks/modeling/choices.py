@@ -1,7 +1,19 @@
 """What training has chosen from the data for one network, and why, in sentences for the page."""
 
+from models.baselines.ridge import MIN_ADJUSTMENT_GAIN
 from models.bundle import Bundle
 from models.data.seasonal_adjustment import MAX_COMMON_SHARE, MAX_LEARNED_CYCLES
+
+MAP_REASONS = {
+    "no_season": ": their frequency has no season that is short enough",
+    "not_positive": ": a value of the training part is 0 or below",
+}  # by `not_adjusted` of the bundle
+NETWORK_REASONS = {
+    "source_units": ": its normalisation or its head reads the units of the source",
+    "one_series": ": it is trained on one series, and learns the season from its inputs",
+    "many_cycles": f": it has seen more than {MAX_LEARNED_CYCLES} cycles of the longest, and learns from its inputs",
+    "common": f": at least {MAX_COMMON_SHARE:.0%} of the season is common to all series, and learned from their inputs",
+}
 
 
 def describe_choices(bundle: Bundle) -> tuple[str, ...]:
@@ -16,27 +28,35 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
     maps = bundle.linear_maps
     if not maps:
         return ()
-    share, steps = float(bundle.tensors["share"][0]), len(maps["weights"]) - 1
+    linear, last = (float(bundle.tensors.get(name, [0.0])[0]) for name in ("share", "share.last"))
     sentences = [
-        f"The median is {share:.0%} linear map and {1 - share:.0%} network: the share with the smallest error on "
-        f"the validation part, shrunk toward 50%. The map is an average of ridge regressions that read up to {steps:,} "
-        "steps."
+        f"The median is {1 - linear - last:.0%} network, {linear:.0%} linear map and {last:.0%} last value: the shares "
+        "with the smallest error on the validation part, shrunk toward 50%, 50% and 0%. The map is "
+        f"an average of ridge regressions that read up to {len(maps['weights']) - 1:,} steps."
     ]
-    seasons = ", ".join(f"{int(season):,}" for season in maps.get("seasons", ()))
-    if bundle.recurrent.adjustment:
-        sentences.append(
-            f"Windows are divided by their seasonal index ({seasons} steps), because the map then has a smaller error "
-            f"on the validation part, and less than {MAX_COMMON_SHARE:.0%} of the season is common to all series."
-        )
-    elif seasons:
-        sentences.append(
-            f"Only the map reads windows divided by their seasonal index ({seasons} steps), with a smaller error on "
-            f"the validation part. The network does not: at least {MAX_COMMON_SHARE:.0%} of the season is common to "
-            f"all series, or more than {MAX_LEARNED_CYCLES} cycles were seen, or it reads the units of the source."
-        )
-    else:
-        sentences.append(
-            "Windows are not seasonally adjusted: a value is 0 or below, or the error on the validation part was not "
-            "smaller."
-        )
+    sentences.append(_adjustment_sentence(bundle))
     return tuple(sentences)
+
+
+def _adjustment_sentence(bundle: Bundle) -> str:
+    seasons = ", ".join(f"{int(season):,}" for season in bundle.linear_maps.get("seasons", ()))
+    loss, reason = bundle.recurrent.adjusted_loss, bundle.recurrent.not_adjusted
+    smaller = f" that is {1 - loss:.0%} smaller" if loss is not None and loss < 1 else ""
+    if bundle.recurrent.adjustment:
+        return (
+            f"Windows are divided by their seasonal index ({seasons} steps), because the map then has an "
+            f"error{smaller} on the validation part, and less than {MAX_COMMON_SHARE:.0%} of the season is common to "
+            "all series."
+        )
+    if seasons:
+        return (
+            f"Only the map reads windows divided by their seasonal index ({seasons} steps), with an error{smaller} on "
+            f"the validation part. The network does not{NETWORK_REASONS.get(reason or '', '')}."
+        )
+    if reason == "no_gain" and loss is not None:
+        change = f"{abs(1 - loss):.1%} {'smaller' if loss < 1 else 'larger'}"
+        return (
+            "Windows are not seasonally adjusted: the error of an adjusted map on the validation part is "
+            f"{change}, and at least {MIN_ADJUSTMENT_GAIN:.0%} smaller is asked for."
+        )
+    return f"Windows are not seasonally adjusted{MAP_REASONS.get(reason or '', '')}."

@@ -27,7 +27,11 @@ COLUMNS = {"": "y_hat", "-median": "y_hat", "-lo-90": "q05", "-lo-80": "q10", "-
 
 
 def lightgbm(task: dict[str, Any], train: pd.DataFrame, seed: int) -> Any:
-    """Fit gradient boosting on lags, seasonal differences and calendar features; intervals from its errors."""
+    """Fit gradient boosting on lags, seasonal differences and calendar features; intervals from its errors.
+
+    Returns:
+        The fitted MLForecast; it has no intervals if a series is too short for two windows of errors.
+    """
     import lightgbm as lgb
     from mlforecast import MLForecast
     from mlforecast.lag_transforms import RollingMean
@@ -45,6 +49,8 @@ def lightgbm(task: dict[str, Any], train: pd.DataFrame, seed: int) -> Any:
         date_features=task["calendar"], target_transforms=[LocalStandardScaler()],
     )  # fmt: skip
     spare = int(train.groupby("unique_id").size().min()) - lags[-1] - 1
+    if spare < 3 * horizon:  # a series is too short for errors of its own
+        return forecaster.fit(train)
     windows = min(max(2, spare // horizon - 1), MAX_INTERVAL_WINDOWS)
     intervals = PredictionIntervals(n_windows=windows, h=horizon)
     return forecaster.fit(train, prediction_intervals=intervals)
@@ -69,12 +75,14 @@ def lstm(task: dict[str, Any], train: pd.DataFrame, seed: int) -> Any:
 
 
 def forecast(kind: str, forecaster: Any, history: pd.DataFrame, horizon: int) -> pd.DataFrame:
-    """Forecast the horizon after the last rows of a history."""
+    """Forecast the horizon after the last rows of a history; without intervals each quantile is the point forecast."""
     if kind == "lightgbm":
-        table = forecaster.predict(horizon, new_df=history, level=LEVELS)
+        has_intervals = getattr(forecaster, "prediction_intervals", None) is not None
+        table = forecaster.predict(horizon, new_df=history, level=LEVELS if has_intervals else None)
     else:
         table = forecaster.predict(history)
-    return table.rename(columns=lambda name: COLUMNS.get(re.sub(r"^model\d*", "", name), name))
+    table = table.rename(columns=lambda name: COLUMNS.get(re.sub(r"^model\d*", "", name), name))
+    return table.assign(**{name: table["y_hat"] for name in COLUMNS.values() if name not in table})
 
 
 def main(kind: str, folder: Path, seed: int) -> None:

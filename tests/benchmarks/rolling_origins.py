@@ -6,10 +6,12 @@ The specs set only required fields, as a new user would; the demo uses its YAML.
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from flows.pipeline.spec import PipelineSpec
+from models import metrics
 from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
 from models.data.calendar import seasons
@@ -21,7 +23,7 @@ from models.training.train_network import train_network
 from tasks.ingestion import ingest
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecasts import forecast_table
-from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.modeling.scores import mase_scales_before, quantile_columns, score_forecasts
 from tasks.modeling.training_data import select_training_part, window_cutoffs
 from tasks.storage.store import Store
 from tasks.validation import validate
@@ -154,6 +156,26 @@ class RollingOrigins:
         return pd.DataFrame(rows).T
 
     def score_table(self, forecasts: pd.DataFrame, scales: pd.Series) -> dict[str, float]:
-        """Return mase, wql, … of a table with unique_id, ds (UTC), y_hat and quantiles, of any model."""
+        """Return mase, wql, …, crps of a table with unique_id, ds (UTC), y_hat and quantiles, of any model."""
         table = forecasts.merge(self.clean[["unique_id", "ds", "y"]], "left", ["unique_id", "ds"])
-        return score_forecasts(table.assign(scale=table["unique_id"].map(scales)))
+        table = table.assign(scale=table["unique_id"].map(scales))
+        return score_forecasts(table) | {"crps": scaled_crps(table)}
+
+
+def scaled_crps(table: pd.DataFrame) -> float:
+    """Compute the CRPS of each series by its divisor of MASE, and the mean over series.
+
+    The CRPS is estimated from the quantiles, as the mean over their levels of twice the quantile loss (Gneiting and
+    Raftery 2007; the estimate of GluonTS). Divided so, it is the scaled quantile loss of AutoGluon: unlike in wql, a
+    series of small values counts as much as one of large values.
+
+    Args:
+        table: unique_id, y, scale and quantile columns; a series without a scale does not count.
+
+    Returns:
+        The mean over series, without a unit.
+    """
+    levels = quantile_columns(table)
+    rows = table.dropna(subset=["y", "scale"])
+    losses = [2 * metrics.pinball(rows["y"], rows[name], level) / rows["scale"] for name, level in levels.items()]
+    return float(pd.Series(np.mean(losses, axis=0)).groupby(rows["unique_id"].to_numpy()).mean().mean())

@@ -1,14 +1,18 @@
-"""Calibration on the validation part: the share of the linear map, and the width of intervals."""
+"""Calibration on the validation part: shares of the linear map and the last value, and the width of intervals."""
 
 import numpy as np
 import pytest
 
-from models.calibration import CalibrationSpec, apply_calibration, calibrate
+from models.calibration import CalibrationSpec, SimpleForecasts, apply_calibration, calibrate
 
 LEVELS = (0.1, 0.5, 0.9)
 DRAW = np.random.default_rng(0)
 TARGET = DRAW.standard_normal((4000, 2))
 WEIGHTS = np.ones((4000, 1))
+
+
+def simple(linear: np.ndarray, last: float = 100.0) -> SimpleForecasts:
+    return SimpleForecasts(linear, np.full((4000, 1), last))
 
 
 def around(median: np.ndarray, width: float) -> np.ndarray:
@@ -17,11 +21,11 @@ def around(median: np.ndarray, width: float) -> np.ndarray:
 
 @pytest.mark.parametrize(("network", "linear", "share"), [(0.0, 1.0, 0.0), (1.0, 0.0, 1.0), (0.6, -0.6, 0.5)])
 def test_share_minimises_the_loss(network: float, linear: float, share: float) -> None:
-    fitted = calibrate(
-        around(TARGET + network, 1.0), TARGET + linear, TARGET, WEIGHTS, CalibrationSpec(LEVELS, "quantiles")
-    )
+    others = simple(TARGET + linear)
+    fitted = calibrate(around(TARGET + network, 1.0), others, TARGET, WEIGHTS, CalibrationSpec(LEVELS, "quantiles"))
     assert fitted["share"].item() == pytest.approx(share, abs=0.051)
-    calibrated = apply_calibration(around(TARGET + network, 1.0), TARGET + linear, fitted, 1)
+    assert fitted["share.last"].item() == 0
+    calibrated = apply_calibration(around(TARGET + network, 1.0), others, fitted, 1)
     np.testing.assert_allclose(calibrated[..., 1], TARGET + (1 - share) * network + share * linear, atol=0.061)
 
 
@@ -30,7 +34,7 @@ def test_windows_with_more_weight_decide_the_share() -> None:
     linear = 1.0 - wrong  # right where the network is wrong
     for weights, share in ((np.where(wrong[:, :1] > 0, 3.0, 1.0), 1.0), (np.where(wrong[:, :1] > 0, 1.0, 3.0), 0.0)):
         fitted = calibrate(
-            around(TARGET + wrong, 1.0), TARGET + linear, TARGET, weights, CalibrationSpec(LEVELS, "quantiles")
+            around(TARGET + wrong, 1.0), simple(TARGET + linear), TARGET, weights, CalibrationSpec(LEVELS, "quantiles")
         )
         assert fitted["share"].item() == share
 
@@ -52,13 +56,32 @@ def test_point_head_gets_error_quantiles_for_each_step() -> None:
 
 def test_missing_targets_are_ignored() -> None:
     gaps = np.where(np.arange(4000)[:, None] % 3 == 0, np.nan, TARGET)
-    fitted = calibrate(around(TARGET + 1.0, 1.0), TARGET, gaps, WEIGHTS, CalibrationSpec(LEVELS, "mae"))
+    fitted = calibrate(around(TARGET + 1.0, 1.0), simple(TARGET), gaps, WEIGHTS, CalibrationSpec(LEVELS, "mae"))
     assert fitted["share"].item() == 1.0
     assert np.isfinite(fitted["errors"]).all()
 
 
-@pytest.mark.parametrize(("horizons", "share"), [(np.inf, 1.0), (5.0, 0.75), (0.0, 0.5)])
-def test_share_is_closer_to_one_half_the_less_time_is_covered(horizons: float, share: float) -> None:
+def test_last_value_has_a_share_if_its_errors_are_small() -> None:
+    target = np.where(np.arange(4000)[:, None] % 2 == 0, 1.0, -1.0) * np.ones((1, 2))
+    others = SimpleForecasts(target + 50.0, target[:, :1] - 3.0)
+    fitted = calibrate(around(target + 2.0, 1.0), others, target, WEIGHTS, CalibrationSpec(LEVELS, "mse"))
+    assert (fitted["share"].item(), fitted["share.last"].item()) == (0.0, 0.4)
+    calibrated = apply_calibration(around(target + 2.0, 1.0), others, fitted, 1)
+    np.testing.assert_allclose(calibrated[..., 1], target)
+
+
+@pytest.mark.parametrize(("horizons", "shares"), [(np.inf, (0.0, 0.4)), (5.0, (0.25, 0.2)), (0.0, (0.5, 0.0))])
+def test_shares_are_closer_to_equal_ones_of_network_and_map_the_less_time_is_covered(
+    horizons: float, shares: tuple[float, float]
+) -> None:
+    target = np.where(np.arange(4000)[:, None] % 2 == 0, 1.0, -1.0) * np.ones((1, 2))
+    others = SimpleForecasts(target + 50.0, target[:, :1] - 3.0)
     spec = CalibrationSpec(LEVELS, "mae", horizons)
-    fitted = calibrate(around(TARGET + 1.0, 1.0), TARGET, TARGET, WEIGHTS, spec)
-    assert fitted["share"] == pytest.approx([share])
+    fitted = calibrate(around(target + 2.0, 1.0), others, target, WEIGHTS, spec)
+    assert (fitted["share"].item(), fitted["share.last"].item()) == pytest.approx(shares)
+
+
+def test_bundle_without_a_share_of_the_last_value_is_blended_with_the_linear_map_alone() -> None:
+    stored = {"share": np.array([0.25]), "spread": np.ones(3), "errors": np.zeros((2, 3))}
+    calibrated = apply_calibration(around(0 * TARGET, 1.0), simple(0 * TARGET + 4.0), stored, 1)
+    assert calibrated[0].tolist() == [[0.0, 1.0, 2.0], [0.0, 1.0, 2.0]]

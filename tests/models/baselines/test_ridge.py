@@ -61,7 +61,10 @@ def test_short_history_is_forecast_by_a_map_of_the_lookback(build_panel) -> None
     panel = build_panel({**series, "new": series["a"][-20:]}, lookback=14, horizon=3)
     index = build_window_index(panel, WindowSpec(horizon=3, validation=30, test=30), panel.grid[299], 2)
     fitted = fit_linear(panel, index, panel.view)
-    assert {name: weights.shape for name, weights in fitted.items()} == {"weights": (57, 3), "weights.short": (15, 3)}
+    shapes = {name: weights.shape for name, weights in fitted.items() if name != "adjusted_loss"}
+    assert shapes == {"weights": (57, 3), "weights.short": (15, 3)}
+    within = fit_linear(panel, index, panel.view, factors=(1,))
+    assert (within["weights"].shape, "weights.short" in within) == ((15, 3), False)
     new = np.array([panel.ids.index("new")]), np.array([16])
     points = linear_points(fitted, panel.view, panel, *new)
     past = panel.take(panel.y, *new, np.arange(-13, 1))[0]
@@ -111,8 +114,9 @@ def test_seasons_of_their_own_are_taken_out_of_short_positive_series(build_panel
     panel, maps = fit_hourly(build_panel, series)
     assert maps["seasons"].tolist() == [24, 168]
     assert {name: values.shape for name, values in maps.items()} == {
-        "weights": (169, 24), "weights.unadjusted": (169, 24), "seasons": (2,)
+        "weights": (169, 24), "weights.unadjusted": (169, 24), "seasons": (2,), "adjusted_loss": (1,)
     }  # fmt: skip
+    assert maps["adjusted_loss"].item() < 0.9
     points = linear_points(maps, panel.view, panel, np.arange(12), np.full(12, 575))
     raw = {"weights": maps["weights.unadjusted"]}
     unadjusted = linear_points(raw, panel.view, panel, np.arange(12), np.full(12, 575))
@@ -125,10 +129,14 @@ def test_seasons_of_their_own_are_taken_out_of_short_positive_series(build_panel
 def test_series_with_a_value_that_is_not_positive_are_not_adjusted(build_panel, value: float) -> None:
     series = seasonal_series()
     series["s00"][20] = value
-    assert "seasons" not in fit_hourly(build_panel, series)[1]
+    maps = fit_hourly(build_panel, series)[1]
+    assert "seasons" not in maps
+    assert np.isnan(maps["adjusted_loss"]).item()
 
 
 def test_series_without_a_season_are_not_adjusted(build_panel) -> None:
     draw = np.random.default_rng(0)
     walks = {name: np.exp(0.02 * draw.standard_normal(600).cumsum()).tolist() for name in "abcdefgh"}
-    assert "seasons" not in fit_hourly(build_panel, walks)[1]
+    maps = fit_hourly(build_panel, walks)[1]
+    assert "seasons" not in maps
+    assert maps["adjusted_loss"].item() > 0.98

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from models.data.panel import Panel
 from models.data.seasonal_adjustment import (
     adjustable_seasons,
-    has_own_seasons,
     history_steps,
     is_positive,
+    learnable_seasons,
     seasonal_factors,
     seasonal_index,
 )
@@ -119,25 +119,25 @@ def last_windows(panel: Panel) -> WindowRanges:
 def test_season_that_all_series_share_is_not_their_own(build_panel) -> None:
     draw = np.random.default_rng(0)
     alike = {name: np.exp(0.1 * draw.standard_normal(60)) * np.tile(DAY, 15) for name in "abcdef"}
-    assert not has_own_seasons(build_panel(alike), last_windows(build_panel(alike)), (4,))
+    assert learnable_seasons(build_panel(alike), last_windows(build_panel(alike)), (4,)) == "common"
     starts = {name: f"2024-01-0{1 + place}" for place, name in enumerate("abcdef")}
     shifted = {name: np.roll(y, -place) for place, (name, y) in enumerate(alike.items())}  # alike on the calendar
     panel = build_panel(shifted, start=starts)
-    assert not has_own_seasons(panel, last_windows(panel), (4,))
+    assert learnable_seasons(panel, last_windows(panel), (4,)) == "common"
 
 
 def test_seasons_that_differ_are_own_if_few_cycles_were_seen(build_panel) -> None:
     draw = np.random.default_rng(0)
-    for days, expected in ((20, True), (24, False)):
+    for days, expected in ((20, None), (24, "many_cycles")):
         series = {
             name: np.exp(0.1 * draw.standard_normal(4 * days)) * np.tile(np.roll(DAY, place), days)
             for place, name in enumerate("abcd")
         }
         panel = build_panel(series)
-        assert has_own_seasons(panel, last_windows(panel), (4,)) is expected
+        assert learnable_seasons(panel, last_windows(panel), (4,)) == expected
 
 
 def test_single_series_and_series_without_a_season_have_none_of_their_own(build_panel) -> None:
-    for series in ({"a": np.tile(DAY, 15)}, {"a": np.ones(60), "b": np.ones(60)}):
+    for series, reason in (({"a": np.tile(DAY, 15)}, "one_series"), ({"a": np.ones(60), "b": np.ones(60)}, "common")):
         panel = build_panel(series)
-        assert not has_own_seasons(panel, last_windows(panel), (4,))
+        assert learnable_seasons(panel, last_windows(panel), (4,)) == reason

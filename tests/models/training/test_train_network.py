@@ -195,7 +195,8 @@ def seasonal_panel(build_panel, size: float = 1.0) -> Panel:
 def test_network_on_short_seasonal_series_is_adjusted_and_keeps_its_forecasts_in_a_file(build_panel) -> None:
     panel = seasonal_panel(build_panel)
     index, bundle = train(panel)
-    assert bundle.recurrent.adjustment == (24, 168)
+    assert (bundle.recurrent.adjustment, bundle.recurrent.not_adjusted) == ((24, 168), None)
+    assert 0 < bundle.recurrent.adjusted_loss < 0.98
     assert bundle.history == 1008  # six weeks
     forecast = predict(bundle, panel, *index.of("test"))
     assert np.isfinite(forecast).all()
@@ -225,5 +226,5 @@ def test_network_that_reads_units_of_the_source_is_not_adjusted(build_panel) -> 
     quick = TrainingSpec(max_epochs=1, windows_per_epoch=256)
     model = SMALL.model_copy(update={"normalisation": "none"})
     bundle, _ = train_network(panel, index, Recipe(model=model, training=quick, quantiles=QUANTILES, view=panel.view))
-    assert bundle.recurrent.adjustment == ()
+    assert (bundle.recurrent.adjustment, bundle.recurrent.not_adjusted) == ((), "source_units")
     assert bundle.linear_maps["seasons"].tolist() == [24, 168]

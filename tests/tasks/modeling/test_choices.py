@@ -1,4 +1,6 @@
-"""Sentences on what training has chosen: the share of the linear map, and the seasonal adjustment."""
+"""Sentences on what training has chosen: the shares of the median, and the seasonal adjustment."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -11,29 +13,65 @@ from tasks.modeling.choices import describe_choices
 VIEW = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=168, horizon=24)
 
 
-def bundle_of(adjustment: tuple[int, ...] = (), **maps: np.ndarray) -> Bundle:
+def bundle_of(record: Mapping[str, object] = {}, **maps: np.ndarray) -> Bundle:
     settings = RecurrentSettings(
         view=VIEW, quantiles=(0.5,), whole=False, model={}, shape={}, training=TrainingRecord(threads=1), members=1,
-        lags=(), vocabulary=(), floor=1.0, target=(0.0, 1.0), adjustment=adjustment,
-    )  # fmt: skip
-    tensors = {"share": np.array([0.35])} | {f"linear.{name}": values for name, values in maps.items()}
-    return Bundle("lstm-64", "recurrent", settings, tensors)
+        lags=(), vocabulary=(), floor=1.0, target=(0.0, 1.0),
+    ).model_copy(update=dict(record))  # fmt: skip
+    shares = {"share": np.array([0.35]), "share.last": np.array([0.05])}
+    tensors = {f"linear.{name}": values for name, values in maps.items()}
+    return Bundle("lstm-64", "recurrent", settings, shares | tensors)
 
 
-def test_share_and_steps_of_the_map_are_stated() -> None:
+def test_shares_and_steps_of_the_map_are_stated() -> None:
     first, second = describe_choices(bundle_of(weights=np.zeros((673, 24))))
-    assert first.startswith("The median is 35% linear map and 65% network")
+    assert first.startswith("The median is 60% network, 35% linear map and 5% last value")
     assert "up to 672 steps" in first
     assert second.startswith("Windows are not seasonally adjusted")
 
 
+SEASONS = np.array([24, 168])
+
+
+def test_adjustment_names_its_seasons_and_its_gain() -> None:
+    bundle = bundle_of({"adjustment": (24, 168), "adjusted_loss": 0.93}, weights=np.zeros((169, 24)), seasons=SEASONS)
+    sentence = describe_choices(bundle)[1]
+    assert sentence.startswith("Windows are divided by their seasonal index (24, 168 steps), because the map then has")
+    assert "an error that is 7% smaller on the validation part" in sentence
+
+
 @pytest.mark.parametrize(
-    ("adjustment", "begin"),
-    [((24, 168), "Windows are divided by their seasonal index (24, 168 steps)"), ((), "Only the map reads windows")],
+    ("reason", "words"),
+    [
+        ("one_series", "The network does not: it is trained on one series"),
+        ("many_cycles", "The network does not: it has seen more than 20 cycles"),
+        ("common", "The network does not: at least 50% of the season is common"),
+        ("source_units", "The network does not: its normalisation or its head"),
+        (None, "The network does not."),
+    ],
 )
-def test_adjustment_names_its_seasons(adjustment: tuple[int, ...], begin: str) -> None:
-    bundle = bundle_of(adjustment, weights=np.zeros((169, 24)), seasons=np.array([24, 168]))
-    assert describe_choices(bundle)[1].startswith(begin)
+def test_reason_of_a_network_that_is_not_adjusted_is_named(reason: str | None, words: str) -> None:
+    bundle = bundle_of({"not_adjusted": reason, "adjusted_loss": 0.93}, weights=np.zeros((169, 24)), seasons=SEASONS)
+    sentence = describe_choices(bundle)[1]
+    assert sentence.startswith(
+        "Only the map reads windows divided by their seasonal index (24, 168 steps), with an error"
+    )
+    assert words in sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "loss", "words"),
+    [
+        ("not_positive", None, "Windows are not seasonally adjusted: a value of the training part is 0 or below."),
+        ("no_season", None, "Windows are not seasonally adjusted: their frequency has no season that is short enough."),
+        ("no_gain", 1.034, "the validation part is 3.4% larger, and at least 2% smaller is asked for."),
+        ("no_gain", 0.99, "the validation part is 1.0% smaller, and at least 2% smaller is asked for."),
+        (None, None, "Windows are not seasonally adjusted."),
+    ],
+)
+def test_reason_of_a_map_that_is_not_adjusted_is_named(reason: str | None, loss: float | None, words: str) -> None:
+    bundle = bundle_of({"not_adjusted": reason, "adjusted_loss": loss}, weights=np.zeros((169, 24)))
+    assert describe_choices(bundle)[1].endswith(words)
 
 
 def test_network_without_a_map_has_made_no_choice() -> None:
