@@ -104,7 +104,7 @@ def _blend(normal: np.ndarray, simple: SimpleForecasts, shares: np.ndarray, midd
 
 def _known_errors(errors: np.ndarray) -> np.ndarray:
     """Errors (3, m) with a known target, of evenly spaced windows of (3, n, H), at most about MAX_ERRORS."""
-    spaced = errors[:, :: -(-errors[0].size // MAX_ERRORS)]
+    spaced = errors[:, :: max(1, -(-errors[0].size // MAX_ERRORS))]
     return np.asarray(spaced[:, np.isfinite(spaced[0])])
 
 
