@@ -3,6 +3,7 @@
 import contextlib
 import hashlib
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -78,6 +79,22 @@ def scratch_file(root: str, folder: str) -> Iterator[Path]:
         yield scratch
     finally:
         scratch.unlink(missing_ok=True)
+
+
+def copy_into_store(source: Path, root: str, uri: str) -> None:
+    """Copy a complete file on local disk to `uri` atomically, as `move_into_store` moves one.
+
+    Args:
+        source: The file.
+        root: Folder or fsspec URL.
+        uri: Path below `root`.
+    """
+    if not isinstance(open_filesystem(root)[0], LocalFileSystem):
+        move_into_store(source, root, uri)  # an upload leaves the file where it is
+        return
+    with scratch_file(root, uri.rpartition("/")[0]) as scratch:
+        shutil.copyfile(source, scratch)
+        move_into_store(scratch, root, uri)
 
 
 def move_into_store(scratch: Path, root: str, uri: str) -> None:

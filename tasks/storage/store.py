@@ -142,8 +142,7 @@ class Store(Spec):
 
     def put_at(self, data: bytes, kind: str, uri: str) -> Artifact:
         """Store a file at a given path, such as a page. Unchanged bytes are not written again."""
-        digest = hashlib.sha256(data).hexdigest()
-        artifact = Artifact(contract=f"{kind}@1.0.0", uri=uri, digest=digest, rows=0)
+        artifact = Artifact(contract=f"{kind}@1.0.0", uri=uri, digest=hashlib.sha256(data).hexdigest(), rows=0)
         if not self.contains(artifact):
             self._write(uri, data)
         self.mark_used(artifact)
@@ -178,7 +177,8 @@ class Store(Spec):
         """Copy an artifact to `uri` atomically, so that readers see all of it or nothing."""
         published = artifact.model_copy(update={"uri": uri})
         if not self.contains(published):
-            self._write(uri, self.get_bytes(artifact))
+            with self.local_file(artifact) as source, translate_write_errors(self.root, uri), self.fenced_write():
+                large_files.copy_into_store(source, self.root, uri)
         return published
 
     def bytes_at(self, uri: str) -> bytes:

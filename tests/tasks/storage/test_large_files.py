@@ -89,3 +89,29 @@ def test_parts_in_an_object_store_read_back_one_at_a_time() -> None:
 def test_overlay_reads_the_file_of_its_base(store: Store) -> None:
     stored = store.put_parts(parts("a"), "clean")
     assert len(store.overlay("dry").get(stored)) == 2
+
+
+@pytest.mark.parametrize("kind", ["folder", "object store"])
+def test_published_copy_is_complete_and_leaves_the_artifact(kind: str, tmp_path: Path) -> None:
+    store = Store(root=str(tmp_path / "store") if kind == "folder" else f"memory://{tmp_path.name}-published")
+    stored = store.put_parts(parts("a", "b"), "clean")
+    for _ in range(2):
+        published = store.publish(stored, "latest/p/history.parquet")
+        assert published == stored.model_copy(update={"uri": "latest/p/history.parquet"})
+        assert store.bytes_at(published.uri) == store.bytes_at(stored.uri)
+    assert store.list_files("") == [stored.uri, "latest/p/history.parquet"]
+    if kind == "folder":
+        assert [path.name for path in (tmp_path / "store/latest/p").iterdir()] == ["history.parquet"]
+
+
+def test_published_file_is_replaced_as_a_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    first, second = (store.put_parts(parts(name), "clean") for name in "ab")
+    store.publish(first, "latest/p/history.parquet")
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(large_files.shutil, "copyfile", fail)
+    with pytest.raises(StoreFull):
+        store.publish(second, "latest/p/history.parquet")
+    assert store.bytes_at("latest/p/history.parquet") == store.bytes_at(first.uri)
