@@ -220,8 +220,8 @@ def open_run(
     run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
     run.wait_for_others()
-    held = partitions_of(run.settings.partition_rows)
-    with run.resources, held, run_log.record_entries() as entries, recorded_by(run.record_failure):
+    parts = partitions_of(run.settings.partition_rows)
+    with run.resources, parts, run_log.record_entries() as entries, recorded_by(run.record_failure):
         run.entries = entries
         try:
             yield run

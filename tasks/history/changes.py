@@ -56,6 +56,19 @@ def shape_of(table: pa.Table) -> VintageShape:
     return VintageShape(frozenset(table.column_names) | {AS_OF}, names)
 
 
+def shape_of_file(file: pq.ParquetFile) -> VintageShape:
+    """Return columns and series of a forecast file, as `shape_of` does; only the names of the series are read.
+
+    Args:
+        file: A published forecast, opened.
+
+    Returns:
+        Its shape. Raises ArrowException or OSError if the file is damaged.
+    """
+    shape = shape_of(file.read(columns=["unique_id"]))
+    return shape._replace(columns=shape.columns | set(file.schema_arrow.names))
+
+
 def diff_vintages(before: VintageShape, after: VintageShape) -> tuple[VintageChange, ...]:
     """Return what differs, quantile levels first."""
     levels, other_levels = quantile_levels(before.columns), quantile_levels(after.columns)
@@ -139,8 +152,7 @@ def _read_shape(uri: str, store: Store) -> VintageShape:
     """Read no more than the schema and the names of the series."""
     try:
         file = pq.ParquetFile(pa.BufferReader(store.bytes_at(uri)), page_checksum_verification=True)
-        shape = shape_of(file.read(columns=["unique_id"]))
-        return shape._replace(columns=shape.columns | set(file.schema_arrow.names))
+        return shape_of_file(file)
     except (pa.ArrowException, OSError) as torn:
         raise StoreDamaged(uri, "is not a complete Parquet table") from torn
 

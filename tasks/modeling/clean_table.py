@@ -9,7 +9,7 @@ from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.storage.store import Store
 
-MAX_KEPT_BYTES = 256 * 2**20  # of tables that are kept beside another one
+MAX_KEPT_BYTES = 256 * 2**20  # if the decoded tables take more, they are dropped before another one is decoded
 
 _kept: dict[tuple[str, str], PanelTable] = {}  # by digest, and what was read: of this night
 _lock = Lock()
@@ -37,7 +37,7 @@ def load_series_steps(clean: Artifact, store: Store) -> PanelTable:
 
 
 def load_clean_until(clean: Artifact, last: pd.Timestamp, rows: int, store: Store) -> PanelTable:
-    """Load the first rows of the clean table of this night, so that the others are not held beside them.
+    """Load the rows of the clean table of this night up to a time; later rows take no memory.
 
     Args:
         clean: The clean table.
@@ -70,7 +70,7 @@ def _load(clean: Artifact, what: str, decode: Callable[[], PanelTable], store: S
             store.check(clean)
         else:
             if any(digest != clean.digest for digest, _ in _kept) or _kept_bytes() > MAX_KEPT_BYTES:
-                _kept.clear()  # before another table takes memory
+                _kept.clear()
             _kept[clean.digest, what] = decode()
         return _kept[clean.digest, what]
 

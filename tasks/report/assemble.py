@@ -8,7 +8,7 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.charts.gradient_by_lag import GradientCurve
-from tasks.history.changes import VintageShape, diff_vintages, shape_of
+from tasks.history.changes import VintageShape, diff_vintages, shape_of_file
 from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
@@ -202,8 +202,7 @@ def _read_forecast(table: Artifact, store: Store) -> pd.DataFrame:
 
 def _shape_of(table: Artifact, store: Store) -> VintageShape:
     with store.local_file(table) as path, open_parquet(path) as file:
-        shape = shape_of(file.read(columns=["unique_id"]))
-        return shape._replace(columns=shape.columns | set(file.schema_arrow.names))
+        return shape_of_file(file)
 
 
 def rules_broken(uri: str | None, store: Store) -> pd.DataFrame:
