@@ -103,17 +103,17 @@ def fit_recalibration(
     middle = levels.index(0.5)
     side = np.sign(np.array(levels) - 0.5)
     errors = actuals - quantiles[..., middle]
-    distances = np.abs(quantiles - quantiles[..., middle : middle + 1])
+    distances = quantiles - quantiles[..., middle : middle + 1]
+    np.abs(distances, out=distances)
     outer = (distances[..., 0] + distances[..., -1]) / 2
     typical = np.maximum(_by_series(np.nanmedian, outer), _by_series(np.nanmean, np.abs(errors)))
     shortest = MIN_DISTANCE * np.where(np.isfinite(typical), typical, 0.0)
-    distances = np.maximum(distances, shortest[:, None, None])
+    np.maximum(distances, shortest[:, None, None], out=distances)
     ratios = np.divide(side * errors[..., None], distances, out=np.full(quantiles.shape, np.nan), where=distances > 0)
     rescaled, nights = _rescale_to_newest(ratios, _spread(errors, outer, shortest))
     shares = np.maximum(levels, 1 - np.array(levels))
     by_series = np.maximum(_conformal_quantiles(rescaled, shares, is_pooled), MIN_FACTOR)
-    margin = np.divide(resolution / 2, distances, out=np.zeros(quantiles.shape), where=distances > 0)
-    by_step = _track(rescaled / by_series[:, None, :], margin / by_series[:, None, :], shares)
+    by_step = _track(rescaled, distances, by_series, resolution, shares)
     by_series[:, middle] = by_step[:, middle] = 1.0
     neutral = Recalibration.neutral(len(by_series), *by_step.shape)
     return neutral._replace(by_series=by_series, by_step=by_step, distance=shortest, nights=nights)
@@ -164,7 +164,7 @@ def _spread(errors: np.ndarray, outer: np.ndarray, shortest: np.ndarray) -> np.n
 
 
 def _rescale_to_newest(ratios: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale the ratios (K, S, H, Q) of older origins to the spread of the newest homogeneous ones.
+    """Scale the ratios (K, S, H, Q) of older origins, in place, to the spread of the newest homogeneous ones.
 
     Args:
         ratios: Error / distance, (K, S, H, Q).
@@ -187,37 +187,51 @@ def _rescale_to_newest(ratios: np.ndarray, spread: np.ndarray) -> tuple[np.ndarr
         where = np.flatnonzero(enough)[changed]
         nights[where], change[where] = recent, (now - before)[changed]
     older = np.arange(count)[:, None] < count - nights[None, :]
-    return ratios * np.exp(np.where(older, change, 0.0))[:, :, None, None], nights
+    ratios *= np.exp(np.where(older, change, 0.0))[:, :, None, None]
+    return ratios, nights
 
 
 def _conformal_quantiles(ratios: np.ndarray, shares: np.ndarray, is_pooled: bool) -> np.ndarray:
     """Return the conformal quantiles of the ratios (K, S, H, Q) of each series, (S, Q): rank ceil((n + 1) share)."""
-    flat = np.moveaxis(ratios, 1, 0).reshape(ratios.shape[1], -1, ratios.shape[3])
-    takes_pooled = (np.isfinite(flat[..., 0]).sum(axis=1) < MIN_ERRORS) | is_pooled
-    own = np.ones((len(flat), len(shares))) if is_pooled else _ranked(flat, shares)
-    return (
-        np.where(takes_pooled[:, None], _ranked(flat.reshape(1, -1, len(shares)), shares), own)
-        if takes_pooled.any()
-        else own
-    )
+    quantiles = np.ones((ratios.shape[1], len(shares)))
+    takes_pooled = (np.isfinite(ratios[..., 0]).sum(axis=(0, 2)) < MIN_ERRORS) | is_pooled
+    for column, share in enumerate(shares):  # one level at a time: a sorted copy of all is as large as the ratios
+        values = np.moveaxis(ratios[..., column], 1, 0).reshape(len(quantiles), -1)
+        if not is_pooled:
+            quantiles[:, column] = _ranked(values, share)
+        if takes_pooled.any():
+            quantiles[takes_pooled, column] = _ranked(values.reshape(1, -1), share)
+    return quantiles
 
 
-def _ranked(values: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return the order statistics of values (n, m, Q) with rank ceil((known + 1) share), (n, Q); 1 without a value."""
-    ordered = np.sort(np.ascontiguousarray(np.moveaxis(values, 1, 2)), axis=2)  # NaN last
-    known = np.isfinite(ordered).sum(axis=2)
-    rank = np.clip(np.ceil((known + 1) * shares).astype(np.int64) - 1, 0, np.maximum(known - 1, 0))
-    taken = np.take_along_axis(ordered, rank[..., None], axis=2)[..., 0] if values.shape[1] else np.ones(known.shape)
+def _ranked(values: np.ndarray, share: float) -> np.ndarray:
+    """Return the order statistic of values (n, m) with rank ceil((known + 1) share), (n,); 1 without a value."""
+    ordered = np.sort(values, axis=1)  # NaN last
+    known = np.isfinite(ordered).sum(axis=1)
+    rank = np.clip(np.ceil((known + 1) * share).astype(np.int64) - 1, 0, np.maximum(known - 1, 0))
+    taken = np.take_along_axis(ordered, rank[:, None], axis=1)[:, 0] if values.shape[1] else np.ones(len(values))
     return np.where(known > 0, taken, 1.0)
 
 
-def _track(ratios: np.ndarray, margin: np.ndarray, shares: np.ndarray) -> np.ndarray:
-    """Return factors (H, Q) from the ratios (K, S, H, Q) of origin after origin: larger after misses.
+def _track(
+    ratios: np.ndarray, distances: np.ndarray, by_series: np.ndarray, resolution: float, shares: np.ndarray
+) -> np.ndarray:
+    """Return factors by step from origin after origin: larger after misses.
 
-    A ratio within `margin` of the factor counts neither as a miss nor as a hit.
+    Args:
+        ratios: Error / distance, (K, S, H, Q).
+        distances: Of the quantiles from the median, (K, S, H, Q), in the units of the source.
+        by_series: Factors of the series, (S, Q), which come first.
+        resolution: Smallest difference of two actuals; a ratio within half of it counts neither as a miss nor as a hit.
+        shares: Share of the actuals that each quantile shall hold, (Q,).
+
+    Returns:
+        The factors, (H, Q).
     """
     logs = np.zeros(ratios.shape[2:])
-    for night, near in zip(ratios, margin, strict=True):
+    for ratio, distance in zip(ratios, distances, strict=True):
+        margin = np.divide(resolution / 2, distance, out=np.zeros(distance.shape), where=distance > 0)
+        night, near = ratio / by_series[:, None, :], margin / by_series[:, None, :]
         beyond = night - np.exp(logs)
         misses, hits = (beyond > near).sum(axis=0), (beyond < -near).sum(axis=0)
         known = np.maximum(np.isfinite(night).sum(axis=0), 1)

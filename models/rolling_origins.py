@@ -94,9 +94,10 @@ class RollingOrigins:
             return
         steps = np.repeat(list(missing), [len(rows) for rows in missing.values()])
         at = series.astype(np.int32), (steps - self.panel.first[series]).astype(np.int32)
-        quantiles = np.sort(self.predictor.quantiles(self.panel, *at), axis=-1)
+        quantiles = self.predictor.quantiles(self.panel, *at)
+        quantiles.sort(axis=-1)
         is_finite = np.isfinite(quantiles).all(axis=-1)
-        quantiles = np.where(is_finite[..., None], quantiles, 0.0)
+        quantiles[~is_finite] = 0.0
         actuals = np.where(is_finite, self.panel.take(self.panel.y, *at, np.arange(1, horizon + 1)), np.nan)
         start = 0
         for step, rows in missing.items():

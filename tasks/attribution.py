@@ -7,12 +7,13 @@ night before   c0 │ 1 2 3 4 5 6           tonight   c1 │ 1 2 3 4 5 6        
 import pandas as pd
 
 from tasks.engine.step import step
-from tasks.modeling.clean_table import load_clean_table, read_clean_table
+from tasks.modeling.clean_table import load_clean_table, read_clean_series
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import load_comparable
 from tasks.modeling.revision_parts import CAUSES, ForecastInputs, split_revision
-from tasks.modeling.series import sample_series
+from tasks.modeling.series import sample_names
 from tasks.results.revision import ForecastNight, RevisionParts
+from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
 KEY = ["unique_id", "ds"]
@@ -40,17 +41,15 @@ def attribute_revision(
     """
     if before is None or before.cutoff > tonight.cutoff:
         return RevisionParts()
-    columns = [*KEY, "y_hat"]
-    old, new = (store.get(night.table, columns).rename(columns={"y_hat": name}) for night, name in
-                ((before, "before"), (tonight, "after")))  # fmt: skip
-    rows = sample_series(old.merge(new, "inner", KEY), MAX_SERIES)
+    rows = _read_shared_rows(before, tonight, store)
     if rows.empty:
         return RevisionParts()
-    inputs, names = [], rows["unique_id"].unique()
-    for night, load in ((before, read_clean_table), (tonight, load_clean_table)):
-        bundle = load_comparable(night.model, setup.view, setup.bounds, store)
-        frame = load(night.clean, store).select(names).frame()
-        inputs.append(ForecastInputs(frame, pd.Timestamp(night.cutoff), bundle))
+    names = rows["unique_id"].unique()
+    frames = read_clean_series(before.clean, names, store), load_clean_table(tonight.clean, store).select(names).frame()
+    inputs = [
+        ForecastInputs(frame, pd.Timestamp(night.cutoff), load_comparable(night.model, setup.view, setup.bounds, store))
+        for night, frame in zip((before, tonight), frames, strict=True)
+    ]
     table = split_revision(inputs[0], inputs[1], rows.sort_values(KEY, ignore_index=True), setup.bounds)
     size = (table["after"] - table["before"]).abs()
     worst = table.loc[size.idxmax()]
@@ -61,3 +60,12 @@ def attribute_revision(
         **{cause: float(table[cause].abs().mean()) for cause in CAUSES},
         largest=f"{worst['unique_id']!r} at {worst['ds']:%Y-%m-%d %H:%M} UTC: {worst['before']:g} → {worst['after']:g}",
     )
+
+
+def _read_shared_rows(before: ForecastNight, tonight: ForecastNight, store: Store) -> pd.DataFrame:
+    """Return unique_id, ds, before and after of what both nights forecast, of at most MAX_SERIES series."""
+    with open_series_files([before.table, tonight.table], store) as files:
+        earlier, later = (set(file.names()) for file in files)
+        names = sample_names(earlier & later, MAX_SERIES)
+        old, new = (file.select(names, [*KEY, "y_hat"]).to_pandas() for file in files)
+    return old.rename(columns={"y_hat": "before"}).merge(new.rename(columns={"y_hat": "after"}), "inner", KEY)

@@ -36,6 +36,7 @@ from tasks.report.drift_page import finish_page, store_shared
 from tasks.results.drift import DriftSources
 from tasks.results.steps import DriftEpisode, DriftResult
 from tasks.storage.layout import report_dir
+from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
 
@@ -130,8 +131,8 @@ def _watch_model(
     """Return a row for the newest forecasts and one for the errors of earlier ones; none where nights are too few."""
     tables = list[pd.DataFrame]()
     for table in sources.forecasts:
-        with contextlib.suppress(StoreDamaged):
-            tables.append(store.get(table, ["unique_id", "cutoff", "step", "y_hat"]))
+        with contextlib.suppress(StoreDamaged), open_series_files([table], store) as (file,):
+            tables.append(file.select(panel.ids, ["unique_id", "cutoff", "step", "y_hat"]).to_pandas())
     arranged = errors.arrange_errors(errors.sum_errors(published, panel.ids, store))
     levels = forecasts.forecast_levels(tables, panel)
     taken = {"y", *panel.view.features.observed, *panel.view.features.known_columns, *panel.view.features.static}

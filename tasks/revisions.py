@@ -4,7 +4,7 @@ last night   1  2  ∅  4  5 │          tonight   1  9  3  ∅  5  6        re
                     cutoff ┘                                                        ∅ → 3 late     4 → ∅ gone
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import numpy as np
@@ -13,20 +13,20 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.engine.step import step
-from tasks.modeling.clean_table import load_clean_table, read_clean_table
+from tasks.modeling.clean_table import iterate_clean_parts, load_clean_table
 from tasks.results.steps import RevisionsResult
 from tasks.storage.store import Store
 
 KEY = ["unique_id", "ds"]
 
 
-def find_revisions(before: PanelTable, after: PanelTable, cutoff: pd.Timestamp) -> pd.DataFrame:
+def find_revisions(before: Iterable[PanelTable], after: PanelTable, cutoff: pd.Timestamp) -> pd.DataFrame:
     """List the values up to `cutoff` that differ between two clean tables.
 
     A series that is in only one of the tables is new or removed as a whole. The data health of the page lists it.
 
     Args:
-        before: The earlier clean table.
+        before: The earlier clean table, in parts of whole series in order.
         after: The later clean table.
         cutoff: The last time of the earlier table that was known as history.
 
@@ -34,8 +34,8 @@ def find_revisions(before: PanelTable, after: PanelTable, cutoff: pd.Timestamp) 
         Columns unique_id, ds, kind (late, rewritten or gone), before and after, sorted by series and time.
     """
     parts = []
-    for part in after.partitions():
-        new, old = (table.between(0, table.steps_until(cutoff)) for table in (part, before.select(part.ids)))
+    for part in before:
+        old, new = (table.between(0, table.steps_until(cutoff)) for table in (part, after.select(part.ids)))
         shared = new.ids.intersection(old.ids)
         changed = _changed_series(old.select(shared), new.select(shared))
         if len(changed):
@@ -79,8 +79,8 @@ def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | 
     """
     if before is None or cutoff is None or before.digest == clean.digest:
         return RevisionsResult()
-    earlier = read_clean_table(before, store)
-    revisions = find_revisions(earlier, load_clean_table(clean, store), pd.Timestamp(cutoff))
+    after = load_clean_table(clean, store)
+    revisions = find_revisions(iterate_clean_parts(before, store), after, pd.Timestamp(cutoff))
     if revisions.empty:
         return RevisionsResult()
     counts: Mapping[str, int] = revisions["kind"].value_counts().to_dict()

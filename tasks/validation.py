@@ -7,6 +7,7 @@ from data_contracts.errors import ContractBroken
 from tasks.engine.step import step
 from tasks.intake.examination import examine_parts
 from tasks.intake.raw_parts import open_raw_parts
+from tasks.modeling.clean_table import keep_clean_table
 from tasks.results.steps import ValidatedTable
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.layout import quarantine_dir
@@ -36,8 +37,10 @@ def validate(raw: Artifact, reading: DatasetSpec, as_of: datetime, store: Store)
     if result.stopping or result.panel is None or result.health is None or result.cutoff is None:
         error = contract_error(reading, result.stopping, quarantine)
         raise error
+    clean = store.put_parts((part.frame() for part in result.panel.partitions()), "clean")
+    keep_clean_table(clean, result.panel, store)
     return ValidatedTable(
-        clean=store.put_parts((part.frame() for part in result.panel.partitions()), "clean"),
+        clean=clean,
         cutoff=result.cutoff,
         quarantine=quarantine,
         findings=result.findings,

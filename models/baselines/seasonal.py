@@ -5,7 +5,7 @@ empirical quantile of its own errors, by series and step, at recent origins at t
 test part.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -36,8 +36,8 @@ class _Method(NamedTuple):
 
 def fit_baselines(
     panel: Panel, index: WindowIndex, view: InputSpec, quantiles: tuple[float, ...], cycles: tuple[int, ...]
-) -> list[Bundle]:
-    """Fit every baseline on the training and validation windows.
+) -> Iterator[Bundle]:
+    """Fit every baseline on the training and validation windows, each when it is asked for.
 
     Args:
         panel: The series, without the test part.
@@ -46,7 +46,7 @@ def fit_baselines(
         quantiles: Levels of the forecast quantiles, ascending, with 0.5.
         cycles: Season lengths in steps, ascending.
 
-    Returns:
+    Yields:
         naive, seasonal_naive_<m> for each season m above 1, seasonal_mean_<longest m>, linear.
     """
     seasons = [m for m in dict.fromkeys(cycles) if m > 1]
@@ -55,12 +55,10 @@ def fit_baselines(
     methods += [_Method(f"seasonal_mean_{m}", "seasonal_mean", m, {}) for m in seasons[-1:]]
     methods.append(_Method("linear", "linear", 1, stored_maps(fit_linear(panel, index, view))))
     origins = _error_origins(panel, index)
-    bundles = []
     for name, kind, season, tensors in methods:
         settings = BaselineSettings(view=view, quantiles=quantiles, ids=panel.ids, whole=panel.whole, season=season)
-        errors = _error_quantiles(Bundle(name, kind, settings, tensors), panel, origins)
-        bundles.append(Bundle(name, kind, settings, tensors | errors))
-    return bundles
+        method = Bundle(name, kind, settings, tensors)
+        yield Bundle(name, kind, settings, tensors | _error_quantiles(method, panel, origins))
 
 
 def forecast_baseline(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -159,15 +157,14 @@ def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np
         codes, cutoffs = series[rows], position[rows]
         point = POINT_FORECASTS[bundle.kind](bundle, panel, codes, cutoffs)
         errors = panel.take(panel.y, codes, cutoffs, np.arange(1, horizon + 1)) - point
-        own[begin : begin + SERIES_PER_BLOCK] = series_quantiles(errors, codes - begin, SERIES_PER_BLOCK, levels)[
-            : count - begin
-        ]
+        by_series = series_quantiles(errors, codes - begin, min(SERIES_PER_BLOCK, count - begin), levels)
+        own[begin : begin + SERIES_PER_BLOCK] = _around_zero(by_series, levels)
         change = _mean_change(panel, codes, cutoffs, bundle.view)[:, None]
         unit = np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
         scaled.append((errors / unit)[codes % every == 0])
     errors = np.concatenate(scaled)
     pooled = np.stack([_quantiles(errors[:, step], levels) for step in range(horizon)])
-    return {"errors.series": _around_zero(own, levels), "errors.pooled": _around_zero(pooled, levels)}
+    return {"errors.series": own, "errors.pooled": _around_zero(pooled, levels)}
 
 
 def series_quantiles(errors: np.ndarray, series: np.ndarray, count: int, levels: tuple[float, ...]) -> np.ndarray:

@@ -10,36 +10,45 @@ import pandas as pd
 from models.data.panel_table import PanelTable
 
 
-def join_tables(parts: list[PanelTable]) -> PanelTable:
-    """Join tables whose series follow each other in order, and whose columns are the same.
+class PanelTableBuilder:
+    """A table that grows by one part after the other: of their rows, only those of the newest part are held twice."""
 
-    Args:
-        parts: At least one table. The list is emptied, so that only one column of one part is held twice.
+    def __init__(self) -> None:
+        self._numbers: dict[str, np.ndarray] = {}
+        self._parts: list[PanelTable] = []  # without their rows
 
-    Returns:
-        The table of all series.
-    """
-    if len(parts) == 1:
-        return parts.pop()
-    times = parts[0].times
-    for part in parts[1:]:
-        times = times.union(part.times)
-    begins = [np.asarray(times.get_indexer(part.times), dtype=np.int64) for part in parts]
-    ids = pd.Index(np.concatenate([part.ids.to_numpy() for part in parts]), dtype="str")
-    first = np.concatenate([begin[part.first] for begin, part in zip(begins, parts, strict=True)])
-    lengths = np.concatenate([part.lengths for part in parts])
-    texts = pd.concat([part.texts for part in parts], ignore_index=True)
-    columns = {name: [part.numbers[name] for part in parts] for name in parts[0].numbers}
-    parts.clear()
-    numbers = {name: _concatenate(columns.pop(name), int(lengths.sum())) for name in list(columns)}
-    return PanelTable(ids, times, first, lengths, numbers, texts)
+    def __len__(self) -> int:
+        return sum(map(len, self._parts))
 
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows of each series of all parts, (S,) int64."""
+        return np.concatenate([part.lengths for part in self._parts])
 
-def _concatenate(parts: list[np.ndarray], size: int) -> np.ndarray:
-    """Join parts that nothing else holds; each is freed once it is copied."""
-    joined, begin = np.empty(size), 0
-    while parts:
-        part = parts.pop(0)
-        joined[begin : begin + len(part)] = part
-        begin += len(part)
-    return joined
+    def append(self, part: PanelTable) -> None:
+        """Append a part.
+
+        Args:
+            part: A table with the columns of those before, whose series come after theirs in order.
+        """
+        begin = len(self)
+        self._parts.append(PanelTable(part.ids, part.times, part.first, part.lengths, {}, part.texts))
+        for name, values in part.numbers.items():
+            column = self._numbers.setdefault(name, np.empty(0))
+            column.resize(begin + len(values), refcheck=False)  # a large array is moved by its page table, not copied
+            column[begin:] = values
+
+    def build(self) -> PanelTable:
+        """Return the table of all parts, of which there is at least one. The builder is not used afterwards."""
+        times = self._parts[0].times
+        for part in self._parts[1:]:
+            times = times.union(part.times)
+        begins = [np.asarray(times.get_indexer(part.times), dtype=np.int64) for part in self._parts]
+        return PanelTable(
+            ids=pd.Index(np.concatenate([part.ids.to_numpy() for part in self._parts]), dtype="str"),
+            times=times,
+            first=np.concatenate([begin[part.first] for begin, part in zip(begins, self._parts, strict=True)]),
+            lengths=self.lengths,
+            numbers=self._numbers,
+            texts=pd.concat([part.texts for part in self._parts], ignore_index=True),
+        )

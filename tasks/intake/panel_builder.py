@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from models.data.panel_parts import join_tables
+from models.data.panel_parts import PanelTableBuilder
 from models.data.panel_table import PanelTable
 from models.data.time_steps import grid_of_counts
 from tasks.intake.part_checks import KeptRows, PartCheck, read_kept
@@ -55,7 +55,7 @@ class PanelBuilder(NamedTuple):
         """
         grid = grid_of_counts(self.times.counts, self.reading.freq, self.reading.horizon + skipped)
         running = self.reading.running_times(self.times, self.moment)
-        tables: list[PanelTable] = []
+        joined = PanelTableBuilder()
         held: list[pd.DataFrame] = []
         ended: list[str] = []
         for number in range(len(self.parts)):
@@ -67,9 +67,9 @@ class PanelBuilder(NamedTuple):
             ended += time_grid.ended_series(kept.frame, cutoff, self.reading)
             table = self._to_panel(kept, grid, cutoff)
             if len(table):
-                tables.append(table)
-                time_grid.require_memory(np.concatenate([part.lengths for part in tables]), self.reading)
-        return BuiltPanel(join_tables(tables), pd.concat(held), tuple(ended))
+                joined.append(table)
+                time_grid.require_memory(joined.lengths, self.reading)
+        return BuiltPanel(joined.build(), pd.concat(held), tuple(ended))
 
     def _kept_rows(self, number: int) -> KeptRows:
         held = self.kept[number]

@@ -30,8 +30,9 @@ def store_baselines(part: PanelTable, index: WindowIndex, setup: ForecastSetup, 
     """
     view = setup.view
     panel = Panel.from_table(part, view)
-    fitted = fit_baselines(panel, index, view, setup.bounds.quantiles, season_lengths(setup))
-    return [
-        Candidate(name=b.name, role="baseline", bundle=store.put_bytes(b.to_bytes(), "bundle", "safetensors"))
-        for b in fitted
-    ]
+    stored = list[Candidate]()
+    for bundle in fit_baselines(panel, index, view, setup.bounds.quantiles, season_lengths(setup)):
+        artifact = store.put_bytes(bundle.to_bytes(), "bundle", "safetensors")
+        stored.append(Candidate(name=bundle.name, role="baseline", bundle=artifact))
+        del bundle  # its errors take as much memory as a forecast of all series
+    return stored

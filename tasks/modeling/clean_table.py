@@ -1,12 +1,13 @@
 """Load a clean table as columns of numbers: the steps of a night read the same tables, which are decoded once."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from threading import Lock
 
 import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
+from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
 MAX_KEPT_BYTES = 256 * 2**20  # if the decoded tables take more, they are dropped before another one is decoded
@@ -59,9 +60,46 @@ def load_clean_until(clean: Artifact, last: pd.Timestamp, rows: int, store: Stor
     return _load(clean, f"until {last.isoformat()}", decode, store)
 
 
-def read_clean_table(clean: Artifact, store: Store) -> PanelTable:
-    """Read the clean table of another night, as `load_clean_table` does, and keep those of this night."""
-    return _kept.get((clean.digest, "all")) or _decode(clean, store)
+def keep_clean_table(clean: Artifact, table: PanelTable, store: Store) -> None:
+    """Keep the table that was just stored as `clean`, so that the next step of this night need not decode it.
+
+    Args:
+        clean: The stored table.
+        table: What `load_clean_table` returns for it. Its values become read-only.
+        store: The store that holds it.
+    """
+    _load(clean, "all", lambda: _without_writing(table), store)
+
+
+def iterate_clean_parts(clean: Artifact, store: Store) -> Iterator[PanelTable]:
+    """Read the clean table of another night part by part; the tables of this night stay kept.
+
+    Args:
+        clean: The clean table.
+        store: The store that holds it.
+
+    Yields:
+        Whole series in order, those of a row group at a time.
+
+    Raises:
+        StoreDamaged: The file is missing or its digest differs.
+    """
+    held = pd.DataFrame()
+    for frame in _frames(clean, store):
+        if len(held) and held["unique_id"].iloc[-1] == frame["unique_id"].iloc[0]:  # goes on in the next group
+            held = pd.concat([part.astype({"unique_id": "str"}) for part in (held, frame)], ignore_index=True)
+            continue
+        if len(held):
+            yield PanelTable.from_parts([held], len(held))
+        held = frame
+    if len(held):
+        yield PanelTable.from_parts([held], len(held))
+
+
+def read_clean_series(clean: Artifact, names: Collection[str], store: Store) -> pd.DataFrame:
+    """Read the rows of some series of the clean table of another night. Raises StoreDamaged."""
+    with open_series_files([clean], store) as (file,):
+        return file.select(names, file.columns).to_pandas()
 
 
 def _load(clean: Artifact, what: str, decode: Callable[[], PanelTable], store: Store) -> PanelTable:

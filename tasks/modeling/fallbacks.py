@@ -105,7 +105,8 @@ def serve_forecasts(
             if failing == set(asked["unique_id"]):
                 errors.append(error)
                 continue
-        table = table[~table["unique_id"].isin(failing)].assign(number=number)
+        table = table[~table["unique_id"].isin(failing)] if failing else table
+        table["number"] = number
         factors = recalibration.to_json(asked["unique_id"].tolist())
         served.append(ServedRows(number, model, table, tuple(sorted(table["unique_id"].unique())), factors))
         pending = pending[~pending["unique_id"].isin(list(served[-1].series))]
@@ -127,7 +128,7 @@ def _join(
     main = next((part for part in served if not set(part.series) <= distrusted), served[0])
     return ServedForecast(
         main=main.number,
-        table=pd.concat([part.table for part in served], ignore_index=True),
+        table=pd.concat([part.table for part in served], ignore_index=True) if len(served) > 1 else served[0].table,
         errors=tuple(errors),
         fallbacks=tuple(_describe(part, reasons) for part in served if part is not main),
         missing=tuple(sorted(missing)),

@@ -71,15 +71,16 @@ def recalibrated_table(
     """
     bundle, predictor, panel = rolling.predictor.bundle, rolling.predictor, rolling.panel
     series, position = _locate_windows(panel, rows)
-    quantiles = np.sort(predictor.quantiles(panel, series, position), axis=-1)
+    quantiles = predictor.quantiles(panel, series, position)
+    quantiles.sort(axis=-1)
     fitted = Recalibration.neutral(len(rows), bundle.horizon, len(bundle.levels))
     given = [(np.arange(len(rows)), recalibration)] if recalibration else rolling.recalibrate(series, position)
     for at, fitted in given:
         for begin in range(0, len(at), BLOCK_FORECASTS):  # the temporary arrays are as large as the quantiles
             part = np.arange(begin, min(begin + BLOCK_FORECASTS, len(at)))
-            quantiles[at[part]] = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part)
-    predicted = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)
-    return _to_table(predicted, panel, rows, bundle.levels), fitted
+            widened = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part)
+            quantiles[at[part]] = predictor.restricted(widened, bounds.minimum, bounds.maximum)
+    return _to_table(quantiles, panel, rows, bundle.levels), fitted
 
 
 def rows_without_covariates(clean: PanelTable, rows: pd.DataFrame, view: InputSpec) -> pd.DataFrame:

@@ -68,13 +68,14 @@ def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
     names = rows["unique_id"].unique()
     if len(names) <= count:
         return rows
-    return rows[rows["unique_id"].isin(_lowest_hashes(names, count))].reset_index(drop=True)
+    return rows[rows["unique_id"].isin(sample_names(names, count))].reset_index(drop=True)
 
 
 def sample_table(table: PanelTable, count: int) -> PanelTable:
     """Select at most `count` series of a table, those of `sample_series`."""
-    return table if len(table.ids) <= count else table.select(_lowest_hashes(table.ids, count))
+    return table if len(table.ids) <= count else table.select(sample_names(table.ids, count))
 
 
-def _lowest_hashes(names: Iterable[str], count: int) -> list[str]:
+def sample_names(names: Iterable[str], count: int) -> list[str]:
+    """Return at most `count` of these names, those of `sample_series`."""
     return heapq.nsmallest(count, names, key=lambda name: hashlib.blake2b(str(name).encode(), digest_size=8).digest())

@@ -14,6 +14,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import StoreDamaged
 from models.drift.cusum import MAX_NIGHTS, compare_errors
 from models.drift.detection import NIGHTS, ColumnDrift
+from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
 COLUMN = "forecast errors"
@@ -45,10 +46,10 @@ def sum_errors(tables: Iterable[Artifact], names: Collection[str], store: Store)
     parts = list[pd.DataFrame]()
     for table in tables:
         try:
-            frame = store.get(table, [*KEYS, "scaled_error"])
+            with open_series_files([table], store) as (file,):
+                frame = file.select(names, [*KEYS, "scaled_error"]).to_pandas()
         except StoreDamaged:
             continue
-        frame = frame[frame["unique_id"].isin(names)]
         bias = frame["scaled_error"].clip(-MAX_SCALED_ERROR, MAX_SCALED_ERROR)
         parts.append(frame[KEYS].assign(size=bias.abs(), bias=bias, rows=1).groupby(KEYS, observed=True).sum())
     if not parts:

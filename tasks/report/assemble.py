@@ -12,6 +12,7 @@ from tasks.history.changes import VintageShape, diff_vintages, shape_of_file
 from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import METRICS, ForecastSetup
+from tasks.modeling.scores import quantile_levels
 from tasks.report import page_data
 from tasks.report.anomaly_rows import anomaly_rows
 from tasks.report.changes import list_changes, published_series
@@ -28,7 +29,8 @@ from tasks.storage.layout import report_dir
 from tasks.storage.parquet import open_parquet
 from tasks.storage.store import Store
 
-FEW_TEXTS = ["run_id", "model_name", "model_version", "source", "degraded_reason"]  # columns of a forecast
+FEW_TEXTS = ["run_id", "model_name", "source", "degraded_reason"]  # columns of a forecast, read as categories
+SHOWN_COLUMNS = ["unique_id", "ds", "cutoff", "y_hat", *FEW_TEXTS]
 MAX_DRAWN_SERIES = 1_000  # whose history the page is given, to choose from
 PACKAGES = ("torch", "pandas", "numpy", "pyarrow", "prefect", "mlflow", "evidently", "great-expectations")
 
@@ -141,8 +143,7 @@ def _recent_history(
 
 
 def _drawn_series(recent: PanelTable, yesterday: pd.DataFrame | None) -> list[str]:
-    parts = [np.add.reduceat(np.nan_to_num(part.numbers["y"]), part.starts) for part in recent.partitions()]
-    sums = np.concatenate(parts)
+    sums = np.concatenate([np.add.reduceat(np.nan_to_num(p.numbers["y"]), p.starts) for p in recent.partitions()])
     names = list(recent.ids[np.argsort(-sums, kind="stable")[: MAX_DRAWN_SERIES // 2]])
     if yesterday is not None:
         misses = (yesterday["y_hat"] - yesterday["y"]).abs().groupby(yesterday["unique_id"]).mean()
@@ -196,8 +197,11 @@ def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.Healt
 
 
 def _read_forecast(table: Artifact, store: Store) -> pd.DataFrame:
-    """Read a forecast, columns with few different texts as categories."""
-    return store.arrow(table, dictionaries=FEW_TEXTS).to_pandas(split_blocks=True, self_destruct=True)
+    """Read the columns of a forecast that the page shows, one at a time, so that no more than one is held twice."""
+    with store.local_file(table) as path, open_parquet(path, FEW_TEXTS) as file:
+        shown = {*SHOWN_COLUMNS, *quantile_levels(file.schema_arrow.names)}.intersection(file.schema_arrow.names)
+        columns = {name: file.read(columns=[name])[name].to_pandas() for name in sorted(shown)}
+    return pd.DataFrame(columns, copy=False)
 
 
 def _shape_of(table: Artifact, store: Store) -> VintageShape:

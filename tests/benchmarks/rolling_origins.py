@@ -139,7 +139,8 @@ class RollingOrigins:
 
     def baselines(self) -> list[Bundle]:
         cycles = tuple(seasons(self.spec.freq))
-        return fit_baselines(self.part, self.part_index, self.spec.input_spec, self.spec.recipes[0].quantiles, cycles)
+        view, levels = self.spec.input_spec, self.spec.recipes[0].quantiles
+        return list(fit_baselines(self.part, self.part_index, view, levels, cycles))
 
     def mase_scales(self, origins: pd.DataFrame) -> pd.Series:
         """Return the divisor of MASE of each series, from the rows before the first origin."""

@@ -63,7 +63,7 @@ def models(frame) -> dict[str, Bundle]:
     training = TrainingSpec(max_epochs=2, windows_per_epoch=512)
     spec = RecurrentSpec(cell="gru", hidden=8, segment=6)
     network, _ = train_network(panel, index, Recipe(model=spec, training=training, quantiles=QUANTILES, view=VIEW))
-    baselines = fit_baselines(panel, index, VIEW, QUANTILES, (24,))
+    baselines = list(fit_baselines(panel, index, VIEW, QUANTILES, (24,)))
     return {"recurrent": network} | {bundle.name: bundle for bundle in baselines}
 
 

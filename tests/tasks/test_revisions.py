@@ -20,7 +20,7 @@ def clean(values: list[float], name: str = "a", start: str = "2024-03-01") -> pd
 
 
 def compare(before: pd.DataFrame, after: pd.DataFrame, cutoff: pd.Timestamp) -> pd.DataFrame:
-    return find_revisions(PanelTable.from_frame(before), PanelTable.from_frame(after), cutoff)
+    return find_revisions([PanelTable.from_frame(before)], PanelTable.from_frame(after), cutoff)
 
 
 def test_late_rewritten_and_gone_values_are_distinguished() -> None:

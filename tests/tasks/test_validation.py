@@ -14,6 +14,9 @@ from hypothesis import strategies as st
 from data_contracts.contract import Contract
 from data_contracts.errors import ContractBroken, SpecError
 from tasks.ingestion import ingest
+from tasks.intake.partition_size import partitions_of
+from tasks.modeling import clean_table
+from tasks.modeling.clean_table import load_clean_table
 from tasks.results.steps import ValidatedTable
 from tasks.sources.dataset import DatasetSpec
 from tasks.storage.store import Store
@@ -66,6 +69,36 @@ def test_valid_table_is_used_completely(
     clean = store.get(done.clean)
     assert clean.columns.tolist() == ["unique_id", "ds", "y", "price", "visits", "town"]
     assert clean.groupby("unique_id").size().tolist() == [33, 33]
+
+
+@pytest.mark.parametrize("partition_rows", [7, 1_000], ids=["in parts", "whole"])
+def test_kept_table_is_the_stored_one(
+    reading: MakeDataset,
+    sales: MakeSales,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+    partition_rows: int,
+) -> None:
+    frame = put(sales(), 9, "sold", None)
+    frame = frame.drop(index=[3, 4]).assign(town=frame["town"].where(frame["sku"] == "apple"), visits=frame["sold"] * 7)
+    monkeypatch.setattr(clean_table, "_kept", {})
+    with partitions_of(partition_rows):
+        done = night(frame, reading(), store)
+    kept = load_clean_table(done.clean, store)
+    clean_table._kept.clear()
+    decoded = load_clean_table(done.clean, store)
+    assert kept is not decoded
+    assert kept.ids.equals(decoded.ids)
+    assert kept.ids.dtype == decoded.ids.dtype
+    assert kept.times.equals(decoded.times)
+    assert kept.times.dtype == decoded.times.dtype
+    assert list(kept.numbers) == list(decoded.numbers)
+    for name, values in kept.numbers.items():
+        np.testing.assert_array_equal(values, decoded.numbers[name])
+    for name in ("first", "lengths"):
+        np.testing.assert_array_equal(getattr(kept, name), getattr(decoded, name))
+        assert getattr(kept, name).dtype == getattr(decoded, name).dtype
+    pd.testing.assert_frame_equal(kept.texts, decoded.texts)
 
 
 PLANTED = [

@@ -43,7 +43,7 @@ def test_no_model_reads_the_test_part(build_panel) -> None:
     broken = build_panel({"a": corrupt}, **shape, **other)
     index, bundle = train(panel)
     assert train(broken)[1].to_bytes() == bundle.to_bytes()
-    baselines, others = (fit_baselines(each, index, each.view, QUANTILES, (24,)) for each in (panel, broken))
+    baselines, others = (list(fit_baselines(each, index, each.view, QUANTILES, (24,))) for each in (panel, broken))
     assert [baseline.to_bytes() for baseline in baselines] == [baseline.to_bytes() for baseline in others]
 
 

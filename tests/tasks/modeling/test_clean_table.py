@@ -1,13 +1,21 @@
 """The steps of a night share one decoded table; a damaged file is noticed although the table is known."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
 from data_contracts.errors import StoreDamaged
 from tasks.modeling import clean_table
-from tasks.modeling.clean_table import load_clean_table, load_clean_until, load_series_steps, read_clean_table
+from tasks.modeling.clean_table import (
+    iterate_clean_parts,
+    load_clean_table,
+    load_clean_until,
+    load_series_steps,
+    read_clean_series,
+)
 
 
 def test_steps_share_one_table_that_nobody_can_write_to(prepared: Any) -> None:
@@ -21,8 +29,20 @@ def test_table_of_another_night_does_not_replace_that_of_this_night(prepared: An
     table = load_clean_table(prepared.clean, prepared.store)
     frame = prepared.store.get(prepared.clean)
     other = prepared.store.put(frame.assign(y=1.0), "clean")
-    assert read_clean_table(other, prepared.store).numbers["y"].tolist() == [1.0] * len(frame)
+    parts = list(iterate_clean_parts(other, prepared.store))
+    assert [value for part in parts for value in part.numbers["y"]] == [1.0] * len(frame)
+    assert read_clean_series(other, {"a"}, prepared.store)["unique_id"].unique().tolist() == ["a"]
     assert load_clean_table(prepared.clean, prepared.store) is table
+
+
+def test_series_that_goes_on_in_the_next_row_group_is_one(prepared: Any) -> None:
+    frame = prepared.store.get(prepared.clean)
+    cuts = [0, 10, 20, len(frame) // 2 + 5, len(frame)]
+    groups = [frame.iloc[begin:end] for begin, end in itertools.pairwise(cuts)]
+    stored = prepared.store.put_parts(groups, "clean")
+    parts = list(iterate_clean_parts(stored, prepared.store))
+    assert [list(part.ids) for part in parts] == [["a", "b"]]
+    pd.testing.assert_frame_equal(parts[0].frame(), frame)
 
 
 def test_first_rows_are_those_of_the_whole_table(prepared: Any) -> None:

@@ -1,0 +1,121 @@
+"""Rows of some series of stored tables: row groups that have none of them are not read.
+
+file     a a a b │ b c c │ d d d          rows of b and c: the first two row groups, without a
+"""
+
+import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from data_contracts.artifact import Artifact
+from tasks.storage.parquet import open_parquet
+from tasks.storage.store import Store
+
+ID, TIME = "unique_id", "ds"
+BLOCK_ROWS = 2_000_000  # of all files together, that are read at once
+
+
+class SeriesFile:
+    """A Parquet file with a column unique_id, which stays open."""
+
+    def __init__(self, file: pq.ParquetFile) -> None:
+        self._file = file
+        self.columns: list[str] = file.schema_arrow.names
+        self.rows: int = file.metadata.num_rows
+        self._ranges = [self._range_of(number, ID) for number in range(file.num_row_groups)]
+
+    def names(self) -> list[str]:
+        """Return the names of the series, sorted."""
+        names = set[str]()
+        for number in range(self._file.num_row_groups):
+            names.update(pc.unique(self._file.read_row_group(number, columns=[ID])[ID]).to_pylist())
+        return sorted(names)
+
+    def first_time(self) -> datetime | None:
+        """Return the smallest ds; None without a row."""
+        times = []
+        for number in range(self._file.num_row_groups):
+            known = self._range_of(number, TIME)
+            times.append(known[0] if known else pc.min(self._file.read_row_group(number, columns=[TIME])[TIME]).as_py())
+        return min(times, default=None)
+
+    def between(self, first: str, last: str, columns: Sequence[str]) -> pa.Table:
+        """Return the rows with first <= unique_id <= last, in the order of the file; columns it lacks are left out."""
+        overlapping = [not known or (known[0] <= last and first <= known[1]) for known in self._ranges]
+        return self._read(
+            overlapping, columns, lambda ids: pc.and_(pc.greater_equal(ids, first), pc.less_equal(ids, last))
+        )
+
+    def select(self, names: Collection[str], columns: Sequence[str]) -> pa.Table:
+        """Return the rows of these series, in the order of the file; columns it lacks are left out."""
+        wanted = np.array(sorted(names), dtype=object)
+        overlapping = [
+            not known or bool(np.searchsorted(wanted, known[0], "left") < np.searchsorted(wanted, known[1], "right"))
+            for known in self._ranges
+        ]
+        values = pa.array(wanted, pa.string())
+        return self._read(overlapping, columns, lambda ids: pc.is_in(ids, values))
+
+    def _read(self, wanted: list[bool], columns: Sequence[str], is_wanted: Any) -> pa.Table:
+        read = [name for name in columns if name in self.columns]
+        with_id = list(dict.fromkeys([*read, ID]))
+        parts = []
+        for number in np.flatnonzero(wanted):
+            group = self._file.read_row_group(int(number), columns=with_id)
+            parts.append(group.filter(is_wanted(group[ID])).select(read))
+        schema = pa.schema([self._file.schema_arrow.field(name) for name in read])
+        return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def _range_of(self, group: int, column: str) -> tuple[Any, Any] | None:
+        """Return the smallest and largest value of a column of a row group; None if the file does not say."""
+        metadata = self._file.metadata.row_group(group)
+        for number in range(metadata.num_columns):
+            chunk = metadata.column(number)
+            if chunk.path_in_schema == column and chunk.statistics is not None and chunk.statistics.has_min_max:
+                return chunk.statistics.min, chunk.statistics.max
+        return None
+
+
+@contextlib.contextmanager
+def open_series_files(artifacts: Sequence[Artifact], store: Store) -> Iterator[list[SeriesFile]]:
+    """Open stored tables, each with a column unique_id.
+
+    Args:
+        artifacts: The tables.
+        store: The store that holds them.
+
+    Yields:
+        The files, in this order, valid inside the block.
+
+    Raises:
+        StoreDamaged: A file is missing or its digest differs.
+    """
+    with contextlib.ExitStack() as stack:
+        files = []
+        for artifact in artifacts:
+            path = stack.enter_context(store.local_file(artifact))
+            files.append(SeriesFile(stack.enter_context(open_parquet(path))))
+        yield files
+
+
+def blocks_of_series(files: Sequence[SeriesFile], rows: int = BLOCK_ROWS) -> Iterator[tuple[str, str]]:
+    """Divide the series of all files into blocks of about `rows` rows.
+
+    Args:
+        files: Open files.
+        rows: Rows of a block, of all files together; a block has at least one series.
+
+    Yields:
+        The first and the last name of each block, in order.
+    """
+    names = sorted(set().union(*(file.names() for file in files)))
+    count = max(1, rows * len(names) // max(1, sum(file.rows for file in files)))
+    for begin in range(0, len(names), count):
+        block = names[begin : begin + count]
+        yield block[0], block[-1]
