@@ -15,6 +15,7 @@ Series that share shocks of a night make the sample less than its size: with 30 
 the share of earlier nights with an alarm is the rate (`calibrate_level`): it holds for exchangeable nights.
 """
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +24,7 @@ MIN_STEP_ERRORS = 99  # the smallest p-value of a step is then 0.01; with fewer 
 SHRINKAGE = 100  # a step with so few errors gets half of its typical size from the other steps
 MIN_WIDTH = 0.1  # of the scale of a series: the least half width of an interval
 STRICTLY = 1e-9  # a level is so much below a p-value that does not pass it
+BLOCK_UNITS = 100_000  # of a sample that are computed with at once, which bounds the memory
 MAX_EXCESS = 1.5  # an anomaly of an earlier night counts at most as so many times the largest other error
 
 
@@ -69,17 +71,21 @@ def conformal_p_values(scaled: np.ndarray | float, sample: np.ndarray) -> np.nda
     return np.where(np.isnan(distance), np.nan, (1.0 + at_least) / (1.0 + len(sizes)))
 
 
-def typical_sizes(errors: np.ndarray) -> np.ndarray:
+def typical_sizes(*samples: np.ndarray) -> np.ndarray:
     """Return the typical size of the scaled errors at each step of the horizon.
 
     Args:
-        errors: Scaled errors of earlier forecasts, (n, H); NaN where nothing was observed.
+        samples: Scaled errors of earlier forecasts, at least one array (n, H); NaN where nothing was observed.
 
     Returns:
         Mean absolute errors (H,), above 0. A step with few errors is drawn to the mean of all steps.
     """
-    known = np.isfinite(errors)
-    sums, counts = np.abs(errors, where=known, out=np.zeros(errors.shape)).sum(0), known.sum(0)
+    sums, counts = np.zeros(samples[0].shape[1]), np.zeros(samples[0].shape[1])
+    for errors in samples:
+        for block in _blocks(errors):
+            known = np.isfinite(block)
+            sums += np.abs(block, where=known, out=np.zeros(block.shape)).sum(0)
+            counts += known.sum(0)
     overall = sums.sum() / max(counts.sum(), 1)
     sizes = (sums + SHRINKAGE * overall) / (counts + SHRINKAGE)
     return np.where(sizes > 0, sizes, 1.0)
@@ -94,17 +100,25 @@ def step_p_values(scaled: np.ndarray, steps: np.ndarray, errors: np.ndarray) -> 
         errors: Scaled errors of earlier forecasts, (units, H); NaN where nothing was observed.
 
     Returns:
-        P-values, (n,). Pooled errors are divided by the typical size of their step, and so is the new one.
+        P-values, (n,). Pooled errors are divided by the typical size of their step, and so is the new one. All are
+        compared in single precision, in which samples are kept, so that equal errors are equal.
     """
-    sizes, result = typical_sizes(errors), np.full(len(scaled), np.nan)
-    pooled = (errors / sizes).reshape(-1)
+    scaled, errors = np.asarray(scaled, np.float32), np.asarray(errors, np.float32)
+    sizes, result, pooled = typical_sizes(errors), np.full(len(scaled), np.nan), np.empty(0)
     for step in np.unique(steps):
         rows, own = steps == step, errors[:, step - 1]
         if np.isfinite(own).sum() >= MIN_STEP_ERRORS:
             result[rows] = conformal_p_values(scaled[rows], own)
         else:
+            pooled = pooled if len(pooled) else (errors / sizes).reshape(-1)
             result[rows] = conformal_p_values(scaled[rows] / sizes[step - 1], pooled)
     return result
+
+
+def largest_relative_errors(errors: np.ndarray, sizes: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return `largest_errors` of scaled errors (units, H) in typical sizes (H,), without a copy of all of them."""
+    largest = [largest_errors(np.abs(block) / sizes, steps) for block in _blocks(errors)]
+    return np.concatenate(largest) if largest else np.empty(0)
 
 
 def largest_errors(errors: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -129,6 +143,10 @@ def largest_errors(errors: np.ndarray, steps: np.ndarray) -> np.ndarray:
     return largest
 
 
+def _blocks(errors: np.ndarray) -> Iterator[np.ndarray]:
+    return (errors[begin : begin + BLOCK_UNITS] for begin in range(0, len(errors), BLOCK_UNITS))
+
+
 def limit_anomalies(errors: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
     """Limit the errors that were anomalies of an earlier night, so that they neither vanish nor hide the next anomaly.
 
@@ -142,11 +160,13 @@ def limit_anomalies(errors: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
     Returns:
         The errors; an anomaly is at most `MAX_EXCESS` times as large as the largest other error.
     """
-    others = np.abs(errors[~anomalous & np.isfinite(errors)])
-    if not len(others) or not anomalous.any():
+    is_other = ~anomalous & np.isfinite(errors)
+    if not anomalous.any() or not is_other.any():
         return errors
-    limit = MAX_EXCESS * others.max()
-    return np.where(anomalous, np.clip(errors, -limit, limit), errors)
+    limit = MAX_EXCESS * np.max(np.abs(errors), where=is_other, initial=0.0)
+    limited = errors.copy()
+    limited[anomalous] = np.clip(errors[anomalous], -limit, limit)
+    return limited
 
 
 def exact_size(available: int, tests: int, rate: float) -> int:

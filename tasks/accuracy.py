@@ -3,6 +3,9 @@
 A night publishes the actuals and scores that are new or have changed: each row is one version with its own as-of.
 """
 
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -13,25 +16,35 @@ from models.data.panel_table import PanelTable
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
-from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, load_newest_versions
+from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, open_versions
 from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.scores import mase_scales_before, score_series
+from tasks.modeling.scores import mase_scales_before, quantile_levels, score_series
+from tasks.modeling.series import series_between
 from tasks.results.steps import AccuracyResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import artifacts_dir, vintage_uri
+from tasks.storage.series_rows import SeriesFile, blocks_of_series, open_series_files
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
 
+FORECAST_COLUMNS = ("unique_id", "ds", "y_hat", "model_name", "source")  # and the quantiles
 
-def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: PanelTable, season: int) -> pd.DataFrame:
+
+def score_vintages(
+    vintages: dict[pd.Timestamp, pd.DataFrame],
+    clean: PanelTable,
+    season: int,
+    starts: Mapping[pd.Timestamp, pd.Timestamp] | None = None,
+) -> pd.DataFrame:
     """Score the forecasts of each vintage against the actuals of the clean table.
 
     Args:
         vintages: Forecast tables by their as-of (UTC).
         clean: The clean table.
         season: Season length in steps, for the scale of MASE, which uses only values before the forecast.
+        starts: The first time of each vintage, if `vintages` are a part of their series; None takes that of the tables.
 
     Returns:
         A row per vintage, series, model and source with at least one actual, in the columns of the accuracy contract.
@@ -41,7 +54,8 @@ def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: PanelTable
         y = lookup_actuals(clean, table["unique_id"], table["ds"])
         matched = table.assign(y=y)[~np.isnan(y)]
         if len(matched):
-            scale = matched["unique_id"].map(mase_scales_before(clean, table["ds"].min(), season))
+            start = starts[as_of] if starts else table["ds"].min()
+            scale = matched["unique_id"].map(mase_scales_before(clean, start, season))
             scores = score_series(matched.assign(scale=scale), ["unique_id", "model_name", "source"])
             scores.insert(0, "forecast_vintage", as_of)
             parts.append(scores)
@@ -49,27 +63,29 @@ def score_vintages(vintages: dict[pd.Timestamp, pd.DataFrame], clean: PanelTable
 
 
 class PastNights(NamedTuple):
-    """What earlier nights published: their forecasts by as-of, and the newest version of each actual and score."""
+    """What earlier nights published: the first time of each forecast by as-of; the files of actuals and scores."""
 
-    forecasts: dict[pd.Timestamp, pd.DataFrame]
-    actuals: pd.DataFrame
-    accuracy: pd.DataFrame
+    starts: dict[pd.Timestamp, pd.Timestamp]
+    actuals: list[Artifact]
+    accuracy: list[Artifact]
 
 
 def load_past(
     clean: Artifact, past: tuple[Published, ...], context: RunContext, setup: ForecastSetup, store: Store
 ) -> CacheInputs:
-    """Load what the earlier nights published, which decides what this night adds: its digests are in the cache key."""
-    forecasts = {pd.Timestamp(published.as_of): store.get(published.file) for published in past}
-    first = min((table["ds"].min() for table in forecasts.values()), default=None)
-    known, tables = list[str](), dict[str, pd.DataFrame]()
-    for kind, key in (("actuals", ACTUALS_KEY), ("accuracy", ACCURACY_KEY)):
-        # a night before the first forecast time had none of these actuals
-        earlier = published_between(kind, context.pipeline, first, context.as_of, store) if past else []
-        known += [artifact.digest for artifact in earlier]
-        tables[kind] = load_newest_versions(earlier, key, store)
+    """List what the earlier nights published, which decides what this night adds: its digests are in the cache key."""
+    with open_series_files([published.file for published in past], store) as files:
+        times = {pd.Timestamp(night.as_of): file.first_time() for night, file in zip(past, files, strict=True)}
+    starts = {as_of: pd.Timestamp(time) for as_of, time in times.items() if time is not None}
+    # a night before the first forecast time had none of these actuals
+    first = min(starts.values(), default=None)
+    actuals, accuracy = (
+        published_between(kind, context.pipeline, first, context.as_of, store) if past else []
+        for kind in ("actuals", "accuracy")
+    )
+    known = [artifact.digest for artifact in (*actuals, *accuracy)]
     inputs = {"clean": clean, "past": past, "context": context, "setup": setup, "known": known}
-    return CacheInputs(inputs, PastNights(forecasts, tables["actuals"], tables["accuracy"]))
+    return CacheInputs(inputs, PastNights(starts, actuals, accuracy))
 
 
 @step(cache_key=load_past)
@@ -83,49 +99,105 @@ def score_past(
 ) -> AccuracyResult:
     """Score every earlier vintage that has actuals by now, and publish what no earlier night has published.
 
+    A block of series at a time is read from all vintages, so that memory does not grow with the number of series.
+
     Args:
         clean: The clean table of this night.
         past: The published forecasts of earlier nights.
         context: Pipeline and as-of, which name the vintage of the published tables.
         setup: The season length for the scale of MASE.
         store: The store that holds the forecasts and takes the tables.
-        read: What `load_past` has loaded; None loads it.
+        read: What `load_past` has listed; None lists it.
 
     Returns:
         All scores of this night, and the published tables: None if no earlier forecast has an actual, or none is new.
     """
     table = load_clean_table(clean, store)
     earlier: PastNights = read or load_past(clean, past, context, setup, store).loaded
-    accuracy = score_vintages(earlier.forecasts, table, setup.evaluation.season or setup.view.season)
-    if accuracy.empty:
-        return AccuracyResult()
-    accuracy.insert(2, AS_OF, _as_of_column(context, len(accuracy)))
-    forecast_times = pd.concat(
-        [vintage[["unique_id", "ds"]] for vintage in earlier.forecasts.values()]
-    ).drop_duplicates()
-    y = lookup_actuals(table, forecast_times["unique_id"], forecast_times["ds"])
-    actuals = forecast_times.assign(y=y)
-    actuals = actuals.dropna().sort_values(["unique_id", "ds"], ignore_index=True)
-    actuals.insert(2, AS_OF, _as_of_column(context, len(actuals)))
-    new_actuals = changed_rows(actuals, earlier.actuals, ACTUALS_KEY, exact=True)
-    new_accuracy = changed_rows(accuracy, earlier.accuracy, ACCURACY_KEY, exact=False)
-    return AccuracyResult(
-        actuals=_publish(add_id_columns(new_actuals, table.labels, setup.id_columns), "actuals", context, store),
-        accuracy=_publish(add_id_columns(new_accuracy, table.labels, setup.id_columns), "accuracy", context, store),
-        scores=store.put(accuracy, "accuracy", artifacts_dir("vintage-scores")),
-        summary=_describe_newest(accuracy),
-    )
+    with contextlib.ExitStack() as stack:
+        files = stack.enter_context(open_series_files([published.file for published in past], store))
+        opened = {pd.Timestamp(night.as_of): file for night, file in zip(past, files, strict=True)}
+        nights = _ForecastNights(table, opened, earlier.starts, context, setup)
+        known = stack.enter_context(open_versions(earlier.accuracy, ACCURACY_KEY, store))
+        new, newest = list[pd.DataFrame](), list[pd.DataFrame]()
+
+        def scores() -> Iterator[pd.DataFrame]:
+            for block, accuracy in nights.scores():
+                new.append(changed_rows(accuracy, known.newest(*block), ACCURACY_KEY, exact=False))
+                newest.append(accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()])
+                yield accuracy
+
+        stored = _store_parts(scores(), "accuracy", store, artifacts_dir("vintage-scores"))
+        if stored is None:
+            return AccuracyResult()
+        versions = stack.enter_context(open_versions(earlier.actuals, ACTUALS_KEY, store))
+        actuals = (
+            changed_rows(rows, versions.newest(*block), ACTUALS_KEY, exact=True) for block, rows in nights.actuals()
+        )
+        return AccuracyResult(
+            actuals=_publish(actuals, "actuals", table, context, setup, store),
+            accuracy=_publish(iter(new), "accuracy", table, context, setup, store),
+            scores=stored,
+            summary=_describe_newest(pd.concat(newest)),
+        )
 
 
-def _as_of_column(context: RunContext, rows: int) -> pd.Series:
-    return pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=range(rows))
+class _ForecastNights:
+    """The forecasts of earlier nights with what is known by now, a block of series at a time."""
+
+    def __init__(
+        self,
+        clean: PanelTable,
+        files: dict[pd.Timestamp, SeriesFile],
+        starts: dict[pd.Timestamp, pd.Timestamp],
+        context: RunContext,
+        setup: ForecastSetup,
+    ) -> None:
+        self._clean, self._files, self._starts, self._context = clean, files, starts, context
+        self._season = setup.evaluation.season or setup.view.season
+        self._blocks = list(blocks_of_series(list(files.values())))
+
+    def scores(self) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+        """Yield each block that has an actual, and its scores."""
+        for first, last in self._blocks:
+            vintages = {
+                as_of: file.between(first, last, [*FORECAST_COLUMNS, *quantile_levels(file.columns)]).to_pandas()
+                for as_of, file in self._files.items()
+            }
+            accuracy = score_vintages(vintages, series_between(self._clean, first, last), self._season, self._starts)
+            if len(accuracy):
+                accuracy.insert(2, AS_OF, self._as_of(len(accuracy)))
+                yield (first, last), accuracy
+
+    def actuals(self) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+        """Yield each block that has an actual, and the actual of each of its forecasts."""
+        for first, last in self._blocks:
+            tables = [file.between(first, last, ACTUALS_KEY).to_pandas() for file in self._files.values()]
+            times = pd.concat(tables).drop_duplicates()
+            y = lookup_actuals(self._clean, times["unique_id"], times["ds"])
+            rows = times.assign(y=y).dropna().sort_values([*ACTUALS_KEY], ignore_index=True)
+            if len(rows):
+                rows.insert(2, AS_OF, self._as_of(len(rows)))
+                yield (first, last), rows
+
+    def _as_of(self, rows: int) -> pd.Series:
+        return pd.Series(pd.Timestamp(self._context.as_of).as_unit("us"), index=range(rows))
 
 
-def _publish(table: pd.DataFrame, kind: str, context: RunContext, store: Store) -> Artifact | None:
+def _store_parts(parts: Iterator[pd.DataFrame], kind: str, store: Store, folder: str | None = None) -> Artifact | None:
+    """Store the parts that have a row; None without any."""
+    filled = (part for part in parts if len(part))
+    first = next(filled, None)
+    return None if first is None else store.put_parts(itertools.chain([first], filled), kind, folder)
+
+
+def _publish(
+    parts: Iterator[pd.DataFrame], kind: str, clean: PanelTable, context: RunContext, setup: ForecastSetup, store: Store
+) -> Artifact | None:
     """Publish the new rows of a night; a night without any publishes no file."""
-    if table.empty:
-        return None
-    return store.publish(store.put(table, kind), vintage_uri(kind, context.pipeline, context.as_of))
+    labels = clean.labels
+    stored = _store_parts((add_id_columns(part, labels, setup.id_columns) for part in parts), kind, store)
+    return stored and store.publish(stored, vintage_uri(kind, context.pipeline, context.as_of))
 
 
 def _describe_newest(accuracy: pd.DataFrame) -> str:

@@ -14,25 +14,33 @@ from pydantic import Field, ValidationError
 from data_contracts.artifact import Artifact
 from data_contracts.spec import SettingsSpec
 from models.anomalies import smallest_size
+from models.data.panel_table import PanelTable
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
-from tasks.history.versions import ACTUALS_KEY, changed_rows, load_newest_versions
+from tasks.history.versions import ACTUALS_KEY, changed_rows, open_versions
 from tasks.modeling.anomaly_tables import compare_with_samples, match_newest
 from tasks.modeling.clean_table import load_clean_table
-from tasks.modeling.earlier_errors import ROW, EarlierErrors, collect_errors, with_scaled_errors
+from tasks.modeling.earlier_errors import EarlierErrors, collect_units, with_interval, with_scaled_errors
+from tasks.modeling.error_units import ROW, ErrorUnits, to_units
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.scores import mase_scales_before, read_models
+from tasks.modeling.forecasts import iterate_series_parts
+from tasks.modeling.scores import mase_scales_before, quantile_levels, read_models
+from tasks.modeling.series import series_between
 from tasks.results.anomalies import AnomaliesResult, Anomaly, ErrorSources
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.manifest import read_finished
 from tasks.results.steps import AccuracyResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import vintage_uri
+from tasks.storage.series_rows import blocks_of_series, open_series_files
 from tasks.storage.store import Store
 from tasks.storage.vintages import publish_latest_errors
 
 MAX_LISTED = 5  # anomalies in the result, the worst first
+MAX_PUBLISHED_UNITS = 100_000  # whose errors score observations as they arrive
+TIME_TYPE = "datetime64[us, UTC]"
+FORECAST_COLUMNS = (*ROW, "cutoff", "step", "y_hat", "model_name", "model_version")  # and the quantiles
 COLUMNS = [*ROW, AS_OF, "y", "y_hat", "cutoff", "step", "model_name", "scaled_error", "p_value", "series_p_value"]
 
 
@@ -46,23 +54,22 @@ class AnomalySpec(SettingsSpec):
 
 
 class EarlierNights(NamedTuple):
-    """The newest versions of earlier anomalies, and the evaluation whose backtest has the errors of the models."""
+    """The files of earlier anomalies, and the evaluation whose backtest has the errors of the models."""
 
-    anomalies: pd.DataFrame
+    anomalies: list[Artifact]
     evaluated: EvaluationResult | None
 
 
 def load_earlier(
     realised: AccuracyResult, sources: ErrorSources, setup: ForecastSetup, spec: AnomalySpec, store: Store
 ) -> CacheInputs:
-    """Load what earlier nights reported, which limits the errors of these rows: its digests are in the cache key."""
+    """List what earlier nights reported, which limits the errors of these rows: its digests are in the cache key."""
     context, first = sources.context, sources.past[0].as_of if sources.past else None
     known = published_between("anomalies", context.pipeline, first, context.as_of, store) if first else []
     evaluated = sources.evaluated if isinstance(sources.evaluated, EvaluationResult) else None
     evaluated = evaluated or newest_evaluation(context, store)
     key = {"realised": realised, "sources": sources, "setup": setup, "spec": spec, "evaluated": evaluated}
-    loaded = EarlierNights(load_newest_versions(known, ACTUALS_KEY, store), evaluated)
-    return CacheInputs(key | {"known": [artifact.digest for artifact in known]}, loaded)
+    return CacheInputs(key | {"known": [artifact.digest for artifact in known]}, EarlierNights(known, evaluated))
 
 
 def newest_evaluation(context: RunContext, store: Store) -> EvaluationResult | None:
@@ -106,45 +113,87 @@ def find_anomalies(
     """
     earlier: EarlierNights = read or load_earlier(realised, sources, setup, spec, store).loaded
     clean, context = load_clean_table(sources.clean, store), sources.context
-    vintages = {pd.Timestamp(night.as_of): store.get(night.file) for night in sources.past}
-    new = store.get(realised.actuals) if realised.actuals else pd.DataFrame(columns=[*ROW, "y"])
-    new = changed_rows(new[[*ROW, "y"]], earlier.anomalies, ACTUALS_KEY, exact=True)  # compared in an earlier night
+    new, flags = _new_actuals(realised, earlier.anomalies, sources, store)
     moment = new["ds"].min() if len(new) else pd.Timestamp(context.as_of)
     scales = mase_scales_before(clean, moment, setup.evaluation.season or setup.view.season)
-    flags = earlier.anomalies
-    flags = flags.loc[flags["is_anomaly"], ROW] if len(flags) else flags
-    errors = collect_errors(vintages, _read_backtest(earlier.evaluated, vintages, sources, store), clean, scales, flags)
-    result, tested = AnomaliesResult(rate=spec.rate), pd.DataFrame()
-    if len(new) and vintages:
-        tested = with_scaled_errors(match_newest(new, vintages), scales)
+    tested, published = _match_blocks(new, flags, clean, scales, sources, store)
+    errors = EarlierErrors(
+        published, to_units(_read_backtest(earlier.evaluated, published, sources, scales, store), flags, tested)
+    )
+    result = AnomaliesResult(rate=spec.rate)
     if len(tested):
-        result, table = _compare(tested, errors.without(tested), clean.times, spec.rate)
+        result, table = _compare(tested, errors, clean.times, spec.rate)
         table[AS_OF] = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
-        published = add_id_columns(table[[*COLUMNS, "is_anomaly"]], clean.labels, setup.id_columns)
+        published_rows = add_id_columns(table[[*COLUMNS, "is_anomaly"]], clean.labels, setup.id_columns)
         uri = vintage_uri("anomalies", context.pipeline, context.as_of)
-        result = result.model_copy(update={"table": store.publish(store.put(published, "anomalies"), uri)})
-        flags = pd.concat([errors.anomalous, table.loc[table["is_anomaly"], ROW]])
-        errors = errors._replace(anomalous=flags)
+        stored = store.put_parts(iterate_series_parts(published_rows), "anomalies")
+        result = result.model_copy(update={"table": store.publish(stored, uri)})
+        errors = errors.with_anomalies(table.loc[table["is_anomaly"], ROW])
     return result.model_copy(update={"errors": _publish_errors(errors, sources, earlier.evaluated, store)})
+
+
+def _new_actuals(
+    realised: AccuracyResult, known: list[Artifact], sources: ErrorSources, store: Store
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return the actuals (unique_id, ds, y) that no earlier night has compared, and the anomalies of those nights."""
+    new = [pd.DataFrame({"unique_id": pd.Series(dtype="str"), "ds": pd.Series(dtype=TIME_TYPE), "y": []})]
+    flags = [new[0][ROW]]
+    actuals = [realised.actuals] if realised.actuals else []
+    with open_series_files(actuals, store) as files, open_versions(known, ACTUALS_KEY, store) as versions:
+        for first, last in blocks_of_series([*versions.files, *files]):
+            compared = versions.newest(first, last)
+            for file in files:
+                rows = file.between(first, last, [*ROW, "y"]).to_pandas()
+                new.append(changed_rows(rows, compared, ACTUALS_KEY, exact=True))
+            if len(compared):
+                flags.append(compared.loc[compared["is_anomaly"], ROW])
+    return pd.concat(new, ignore_index=True), pd.concat(flags, ignore_index=True)
+
+
+def _match_blocks(
+    new: pd.DataFrame,
+    flags: pd.DataFrame,
+    clean: PanelTable,
+    scales: pd.Series,
+    sources: ErrorSources,
+    store: Store,
+) -> tuple[pd.DataFrame, list[ErrorUnits]]:
+    """Return the new actuals with their forecasts and scaled errors, and the errors of all forecasts as units."""
+    tested, units = list[pd.DataFrame](), list[ErrorUnits]()
+    with open_series_files([night.file for night in sources.past], store) as files:
+        for first, last in blocks_of_series(files):
+            vintages = {
+                pd.Timestamp(night.as_of): file.between(
+                    first, last, [*FORECAST_COLUMNS, *quantile_levels(file.columns)]
+                ).to_pandas()
+                for night, file in zip(sources.past, files, strict=True)
+            }
+            rows = match_newest(new[new["unique_id"].between(first, last)], vintages)
+            rows = with_scaled_errors(rows, scales)
+            units += collect_units(vintages, series_between(clean, first, last), scales, flags, rows)
+            tested.append(rows)
+    return pd.concat(tested, ignore_index=True) if tested else new.iloc[:0], units
 
 
 def _read_backtest(
     evaluated: EvaluationResult | None,
-    vintages: dict[pd.Timestamp, pd.DataFrame],
+    published: list[ErrorUnits],
     sources: ErrorSources,
+    scales: pd.Series,
     store: Store,
-) -> pd.DataFrame | None:
-    """Read the backtests of the champion and of the models that have published, in any version; None without one."""
-    if evaluated is None:
-        return None
-    published = {str(name) for table in vintages.values() for name in table["model_name"].unique()}
-    names = published | ({sources.champion.name} if sources.champion else set())
+) -> pd.DataFrame:
+    """Read the errors of the champion and of the models that have published, in any version, in a backtest."""
+    names = {str(name) for part in published for name in part.units["model_name"].cat.categories}
+    names |= {sources.champion.name} if sources.champion else set()
     models = [
-        table
-        for label, table in read_models(evaluated.backtest, store)
+        with_scaled_errors(with_interval(table), scales)
+        for label, table in (read_models(evaluated.backtest, store) if evaluated else ())
         if label.rpartition(" v")[0] in names or label in names
     ]
-    return pd.concat(models, ignore_index=True) if models else None
+    empty = {name: pd.Series(dtype="float64") for name in ("step", "scaled_error")}
+    empty |= {"unique_id": pd.Series(dtype="str"), "model_name": pd.Series(dtype="str")}
+    empty |= {name: pd.Series(dtype=TIME_TYPE) for name in ("ds", "cutoff")}
+    return pd.concat(models, ignore_index=True) if models else pd.DataFrame(empty)
 
 
 def _compare(
@@ -187,9 +236,10 @@ def _publish_errors(
         return None
     candidates = evaluated.candidates if evaluated else ()
     labels = [model.label for model in candidates if model.bundle.digest == champion.bundle.digest]
-    sample = errors.sample_of(champion.name, labels[0] if labels else champion.label, 1).errors
+    sample = errors.sample_of(champion.name, labels[0] if labels else champion.label, 1, with_new=True).errors
+    sample = sample[:: -(-len(sample) // MAX_PUBLISHED_UNITS) or 1]  # of very many, every second, third … is enough
     steps = np.arange(1, sample.shape[1] + 1, dtype=np.int16).repeat(len(sample))
-    table = pd.DataFrame({"step": steps, "scaled_error": sample.T.reshape(-1)}).dropna(ignore_index=True)
+    table = pd.DataFrame({"step": steps, "scaled_error": sample.T.reshape(-1).astype(float)}).dropna(ignore_index=True)
     if table.empty:
         return None
     table.insert(0, "model_version", champion.version)

@@ -1,6 +1,8 @@
 """Versions of rows: actuals and accuracy are published when they are new or change, and the newest version counts."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
 import numpy as np
 import pandas as pd
@@ -8,8 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from data_contracts.artifact import Artifact
-from tasks.history.columns import AS_OF, concat_vintages
-from tasks.history.published import read_vintage
+from tasks.history.columns import AS_OF, concat_vintages, with_as_of
+from tasks.storage.layout import parse_vintage
+from tasks.storage.series_rows import SeriesFile, open_series_files
 from tasks.storage.store import Store
 
 ACTUALS_KEY = ("unique_id", "ds")
@@ -33,21 +36,39 @@ def newest_versions(table: pa.Table, key: Sequence[str]) -> pa.Table:
     return table.take(kept.take(pc.sort_indices(kept)))
 
 
-def load_newest_versions(published: Sequence[Artifact], key: Sequence[str], store: Store) -> pd.DataFrame:
-    """Load what earlier nights published.
+class PublishedVersions:
+    """What earlier nights published in one table, oldest first; the rows of a few series are read at a time."""
+
+    def __init__(self, files: Sequence[SeriesFile], moments: Sequence[datetime | None], key: Sequence[str]) -> None:
+        """Take open files, the as-of of each, and the columns that identify a row."""
+        self.files, self._moments, self._key = files, moments, key
+
+    def newest(self, first: str, last: str) -> pd.DataFrame:
+        """Return the newest version of each row with first <= unique_id <= last; no columns without a file."""
+        tables = []
+        for file, as_of in zip(self.files, self._moments, strict=True):
+            table = file.between(first, last, file.columns).replace_schema_metadata(None)
+            tables.append(with_as_of(table, as_of) if as_of else table)
+        return newest_versions(concat_vintages(tables), self._key).to_pandas() if tables else pd.DataFrame()
+
+
+@contextlib.contextmanager
+def open_versions(published: Sequence[Artifact], key: Sequence[str], store: Store) -> Iterator[PublishedVersions]:
+    """Open what earlier nights published.
 
     Args:
         published: Files of one published table, oldest first.
         key: The columns that identify a row.
         store: The store that holds them.
 
-    Returns:
-        One row per key: its newest version. No rows and columns without a file.
+    Yields:
+        The versions, valid inside the block.
+
+    Raises:
+        StoreDamaged: A file is missing or its digest differs.
     """
-    if not published:
-        return pd.DataFrame()
-    tables = [read_vintage(artifact.uri, store) for artifact in published]
-    return newest_versions(concat_vintages(tables), key).to_pandas()
+    with open_series_files(published, store) as files:
+        yield PublishedVersions(files, [parse_vintage(artifact.uri) for artifact in published], key)
 
 
 def changed_rows(table: pd.DataFrame, known: pd.DataFrame, key: Sequence[str], exact: bool) -> pd.DataFrame:

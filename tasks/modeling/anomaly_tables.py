@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from models import anomalies
-from tasks.modeling.earlier_errors import ROW, UNIT, ErrorSample, thin, with_interval
+from tasks.modeling.earlier_errors import UNIT, ErrorSample, thin, with_interval
+from tasks.modeling.error_units import ROW
 
 
 class ComparedActuals(NamedTuple):
@@ -28,7 +29,9 @@ def match_newest(actuals: pd.DataFrame, vintages: dict[pd.Timestamp, pd.DataFram
         A row per actual that has a forecast: the columns of the forecast, `lower`, `upper` and y.
     """
     newest_first = sorted(vintages, reverse=True)
-    rows = pd.concat([with_interval(vintages[as_of]) for as_of in newest_first], ignore_index=True)
+    times = actuals["ds"].unique()
+    near = (vintages[as_of][vintages[as_of]["ds"].isin(times)] for as_of in newest_first)
+    rows = pd.concat([with_interval(table) for table in near], ignore_index=True)
     rows = rows.drop(columns="y", errors="ignore")
     rows = actuals[[*ROW, "y"]].merge(rows, "inner", ROW)
     # of two vintages with one cutoff the newer comes first: the sort keeps their order
@@ -86,15 +89,15 @@ class ComparedRows(NamedTuple):
 def _compare_largest(rows: pd.DataFrame, sample: ErrorSample, tests: int, rate: float) -> ComparedRows:
     """Add `own`: the p-value of the error of each row among the largest errors of earlier forecasts."""
     # with the tested errors: sizes that come from the sample alone fit it better than a new night
-    sizes = anomalies.typical_sizes(np.concatenate([sample.errors, _matrix_of(rows, sample.errors.shape[1])]))
-    relative = rows["scaled_error"].abs().to_numpy() / sizes[rows["step"].to_numpy(int) - 1]
+    sizes = anomalies.typical_sizes(sample.errors, _matrix_of(rows, sample.errors.shape[1]))
+    relative = rows["scaled_error"].abs().to_numpy(np.float32) / sizes[rows["step"].to_numpy(int) - 1]
     steps_of_unit = rows.groupby(UNIT)["step"].agg(lambda steps: tuple(sorted(steps)))
     steps = steps_of_unit.reindex(pd.MultiIndex.from_frame(rows[UNIT]))
     codes, choices = pd.factorize(steps)
     nights = pd.factorize(sample.units["cutoff"])[0]  # the newest cutoff comes first
     own, level, most = np.full(len(rows), np.nan), rate, 0
     for code, observed in enumerate(choices):
-        largest = anomalies.largest_errors(np.abs(sample.errors) / sizes, np.array(observed))
+        largest = anomalies.largest_relative_errors(sample.errors, sizes, np.array(observed))
         known, same = np.isfinite(largest), codes == code
         tested = pd.Series(relative[same]).groupby(rows["unique_id"].to_numpy()[same]).max().dropna().to_numpy()
         calibrated = anomalies.calibrate_level(largest[known], nights[known], tested, rate)
@@ -111,6 +114,6 @@ def _compare_largest(rows: pd.DataFrame, sample: ErrorSample, tests: int, rate: 
 def _matrix_of(rows: pd.DataFrame, horizon: int) -> np.ndarray:
     """Return the scaled errors of rows as (units, H), NaN where nothing was observed."""
     units = rows.groupby(UNIT, sort=False).ngroup().to_numpy()
-    matrix = np.full((int(units.max(initial=-1)) + 1, horizon), np.nan)
+    matrix = np.full((int(units.max(initial=-1)) + 1, horizon), np.nan, np.float32)
     matrix[units, rows["step"].to_numpy(int) - 1] = rows["scaled_error"]
     return matrix

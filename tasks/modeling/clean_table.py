@@ -7,6 +7,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
@@ -109,6 +110,7 @@ def _load(clean: Artifact, what: str, decode: Callable[[], PanelTable], store: S
         else:
             if any(digest != clean.digest for digest, _ in _kept) or _kept_bytes() > MAX_KEPT_BYTES:
                 _kept.clear()
+                release_unused_memory()
             _kept[clean.digest, what] = decode()
         return _kept[clean.digest, what]
 

@@ -3,6 +3,7 @@
 A unit is one earlier forecast of one series: a row of its matrix of errors has an error per step of the horizon.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,11 +12,10 @@ import pandas as pd
 from models import anomalies
 from models.data.panel_table import PanelTable
 from tasks.modeling.actuals import lookup_actuals
+from tasks.modeling.error_units import ErrorUnits, to_units
 from tasks.modeling.scores import quantile_columns
 
 UNIT = ["unique_id", "cutoff"]
-ROW = ["unique_id", "ds"]
-COLUMNS = [*ROW, "cutoff", "step", "model_name", "scaled_error"]
 
 
 class ErrorSample(NamedTuple):
@@ -26,18 +26,22 @@ class ErrorSample(NamedTuple):
 
 
 class EarlierErrors(NamedTuple):
-    """Errors of published forecasts and of a backtest, whose model_name is a label, and the anomalies among them."""
+    """Errors of published forecasts, of a series the newest vintage first, and of a backtest with labels as names."""
 
-    published: pd.DataFrame
-    backtest: pd.DataFrame
-    anomalous: pd.DataFrame
-    horizon: int
+    published: Sequence[ErrorUnits]
+    backtest: ErrorUnits
 
-    def without(self, rows: pd.DataFrame) -> "EarlierErrors":
-        """Return the errors without the (unique_id, ds) of `rows`."""
-        return self._replace(published=drop_rows(self.published, rows), backtest=drop_rows(self.backtest, rows))
+    @property
+    def horizon(self) -> int:
+        """The largest step."""
+        return max(part.errors.shape[1] for part in (*self.published, self.backtest))
 
-    def sample_of(self, name: str, label: str, enough: int = 0) -> ErrorSample:
+    def with_anomalies(self, rows: pd.DataFrame) -> "EarlierErrors":
+        """Return the errors with the new ones at `rows` (unique_id, ds) as anomalies."""
+        published = [part.with_anomalies(rows) for part in self.published]
+        return EarlierErrors(published, self.backtest.with_anomalies(rows))
+
+    def sample_of(self, name: str, label: str, enough: int = 0, *, with_new: bool = False) -> ErrorSample:
         """Return the errors of one model.
 
         Args:
@@ -45,20 +49,16 @@ class EarlierErrors(NamedTuple):
             label: Its name and version, as in the backtest.
             enough: With fewer units, the errors of its other versions in the backtest count too; if these are too few
                 as well, what other models have published.
+            with_new: Whether errors of the new actuals count.
 
         Returns:
             The sample, the newest cutoff first; a published forecast counts before a backtest with its cutoff.
         """
-        labels = self.backtest["model_name"]
-        versions = (labels == name) | labels.str.startswith(f"{name} v")
-        own = self.published[self.published["model_name"] == name]
-        choices = (
-            [own, self.backtest[labels == label]],
-            [own, self.backtest[versions]],
-            [own, self.backtest[versions], self.published],
-        )
-        for choice in choices:
-            sample = build_sample(pd.concat(choice, ignore_index=True), self.anomalous, self.horizon)
+        own = [part.of_models(lambda names: names == name) for part in self.published]
+        labelled = self.backtest.of_models(lambda names: names == label)
+        versions = self.backtest.of_models(lambda names: (names == name) | names.str.startswith(f"{name} v"))
+        for choice in ([*own, labelled], [*own, versions], [*own, versions, *self.published]):
+            sample = build_sample(choice, self.horizon, with_new=with_new)
             if len(sample.errors) >= enough:
                 break
         return sample
@@ -89,87 +89,64 @@ def with_scaled_errors(table: pd.DataFrame, scales: pd.Series) -> pd.DataFrame:
     return table.assign(scaled_error=anomalies.scaled_errors(y, median, lower, upper, scale))
 
 
-def collect_errors(
+def collect_units(
     vintages: dict[pd.Timestamp, pd.DataFrame],
-    backtest: pd.DataFrame | None,
     clean: PanelTable,
     scales: pd.Series,
     anomalous: pd.DataFrame,
-) -> EarlierErrors:
-    """Compute the errors of all forecasts that have an actual.
+    new: pd.DataFrame,
+) -> list[ErrorUnits]:
+    """Compute the errors of published forecasts that have an actual.
 
     Args:
-        vintages: Published forecast tables by as-of.
-        backtest: Forecasts of several models with their actuals; None without an evaluation.
-        clean: The clean table, which has the actuals of the published forecasts.
+        vintages: Forecast tables by as-of.
+        clean: The clean table, which has the actuals.
         scales: The typical change of each series, by unique_id.
-        anomalous: (unique_id, ds) of earlier anomalies; it may be empty, without columns.
+        anomalous: (unique_id, ds) of earlier anomalies.
+        new: (unique_id, ds) of the new actuals.
 
     Returns:
-        The errors, the newest vintage first.
+        The errors of each vintage that has an actual, the newest first.
     """
-    parts = list[pd.DataFrame]()
+    parts = list[ErrorUnits]()
     for as_of in sorted(vintages, reverse=True):
         table = with_interval(vintages[as_of])
         table = table.assign(y=lookup_actuals(clean, table["unique_id"], table["ds"]))
-        parts.append(table[table["y"].notna()])
-    published = _errors_of(parts, scales)
-    tested = _errors_of([] if backtest is None else [with_interval(backtest)], scales)
-    steps = pd.concat([published["step"], tested["step"]])
-    marked = anomalous if len(anomalous) else pd.DataFrame({name: pd.Series(dtype="object") for name in ROW})
-    return EarlierErrors(published, tested, marked[ROW], int(steps.max()) if len(steps) else 1)
+        table = table[table["y"].notna()]
+        if len(table):
+            parts.append(to_units(with_scaled_errors(table, scales), anomalous, new))
+    return parts
 
 
-def _errors_of(parts: list[pd.DataFrame], scales: pd.Series) -> pd.DataFrame:
-    filled = [with_scaled_errors(part, scales)[COLUMNS] for part in parts if len(part)]
-    if not filled:
-        empty = {"unique_id": "str", "ds": "datetime64[us, UTC]", "cutoff": "datetime64[us, UTC]", "step": "int16"}
-        types = empty | {"model_name": "str", "scaled_error": "float64"}
-        return pd.DataFrame({name: pd.Series(dtype=types[name]) for name in COLUMNS})
-    table = pd.concat(filled, ignore_index=True)
-    return table[table["scaled_error"].notna()].reset_index(drop=True)
-
-
-def drop_rows(table: pd.DataFrame, excluded: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a table whose (unique_id, ds) is not in `excluded`."""
-    return table[~_has_rows(table, excluded)].reset_index(drop=True) if len(excluded) else table
-
-
-def _has_rows(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
-    """Return whether the (unique_id, ds) of each row of a table is in `rows`, (n,) bool."""
-    series = table["unique_id"].isin(rows["unique_id"].unique()).to_numpy()
-    matches = np.zeros(len(table), dtype=bool)
-    keys, wanted = (pd.MultiIndex.from_frame(frame[ROW]) for frame in (table[series], rows))
-    matches[series] = keys.isin(wanted)
-    return matches
-
-
-def build_sample(errors: pd.DataFrame, anomalous: pd.DataFrame, horizon: int) -> ErrorSample:
-    """Arrange errors of earlier forecasts as a matrix; what was an anomaly is limited.
+def build_sample(parts: Sequence[ErrorUnits], horizon: int, *, with_new: bool = False) -> ErrorSample:
+    """Join parts to one sample; what was an anomaly is limited.
 
     Args:
-        errors: Columns unique_id, ds, cutoff, step and scaled_error; of rows with one (unique_id, cutoff, step) the
-            first counts.
-        anomalous: (unique_id, ds) of the anomalies of earlier nights.
+        parts: Of errors of one (unique_id, cutoff, step) that of the first part counts.
         horizon: The number of steps.
+        with_new: Whether errors of the new actuals count.
 
     Returns:
-        The sample, the newest cutoff first.
+        The sample, the newest cutoff first, then by name.
     """
-    series, names = pd.factorize(errors["unique_id"], sort=True)
-    moments, cutoffs = pd.factorize(errors["cutoff"], sort=True)
-    step = errors["step"].to_numpy(int) - 1
-    unit = (len(cutoffs) - 1 - moments) * len(names) + series  # the newest cutoff first, then by name
-    kept = ~pd.Series(unit * horizon + step).duplicated().to_numpy()
-    numbers, row = np.unique(unit[kept], return_inverse=True)
-    units = pd.DataFrame({"unique_id": names[numbers % max(len(names), 1)]})
-    units["cutoff"] = cutoffs[len(cutoffs) - 1 - numbers // max(len(names), 1)]
-    matrix, marks = np.full((len(units), horizon), np.nan), np.zeros((len(units), horizon), bool)
-    at = (row, step[kept])
-    matrix[at] = errors["scaled_error"].to_numpy(float)[kept]
-    if len(anomalous):
-        marks[at] = _has_rows(errors, anomalous)[kept]
-    return ErrorSample(units, anomalies.limit_anomalies(matrix, marks))
+    units = pd.concat([part.units[UNIT] for part in parts], ignore_index=True)
+    series, names = pd.factorize(units["unique_id"], sort=True)
+    moments, cutoffs = pd.factorize(units["cutoff"], sort=True)
+    numbers, row = np.unique((len(cutoffs) - 1 - moments) * len(names) + series, return_inverse=True)
+    matrix = np.full((len(numbers), horizon), np.nan, np.float32)
+    marks, begin = np.zeros(matrix.shape, dtype=bool), 0
+    for part in parts:
+        at, begin = row[begin : begin + len(part.units)], begin + len(part.units)
+        errors, width = part.errors if with_new else part.without_new(), part.errors.shape[1]
+        before = matrix[at, :width]
+        is_free = np.isnan(before)
+        matrix[at, :width] = np.where(is_free, errors, before)
+        marks[at, :width] |= is_free & part.anomalous
+    known = np.isfinite(matrix).any(axis=1)
+    numbers, matrix, marks = (values if known.all() else values[known] for values in (numbers, matrix, marks))
+    sample = pd.DataFrame({"unique_id": names[numbers % max(len(names), 1)]})
+    sample["cutoff"] = cutoffs[len(cutoffs) - 1 - numbers // max(len(names), 1)]
+    return ErrorSample(sample, anomalies.limit_anomalies(matrix, marks & np.isfinite(matrix)))
 
 
 def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample:
@@ -190,4 +167,4 @@ def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample
     for row, (name, now) in enumerate(zip(sample.units["unique_id"], position.tolist(), strict=True)):
         if name not in last or last[name] - now >= span:
             last[name], kept[row] = now, True
-    return ErrorSample(sample.units[kept].reset_index(drop=True), sample.errors[kept])
+    return sample if kept.all() else ErrorSample(sample.units[kept].reset_index(drop=True), sample.errors[kept])

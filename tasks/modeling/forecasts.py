@@ -19,7 +19,7 @@ from tasks.modeling.scores import quantile_columns, quantile_name
 from tasks.storage.store import Store
 
 BLOCK_FORECASTS = 4096  # that are recalibrated at once
-PARTITION_ROWS = 250_000  # of a forecast table that are labelled and checked at once
+PARTITION_ROWS = 60_000  # of a forecast table that are labelled and checked at once, and read at once later
 
 
 class NotComparable(NightcastError):

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Literal
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.spec import Spec
@@ -74,6 +75,11 @@ def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 def sample_table(table: PanelTable, count: int) -> PanelTable:
     """Select at most `count` series of a table, those of `sample_series`."""
     return table if len(table.ids) <= count else table.select(sample_names(table.ids, count))
+
+
+def series_between(table: PanelTable, first: str, last: str) -> PanelTable:
+    """Select the series with first <= name <= last."""
+    return table.take(np.arange(table.ids.searchsorted(first, "left"), table.ids.searchsorted(last, "right")))
 
 
 def sample_names(names: Iterable[str], count: int) -> list[str]:

@@ -136,15 +136,16 @@ def _recent_history(
     """
     steps = max(7 * setup.view.season if setup.view.season <= 96 else 0, 3 * setup.view.horizon)
     end = clean.steps_until(cutoff)
-    recent = clean.between(max(end - steps, 0), end)
-    if len(recent.ids) > MAX_DRAWN_SERIES:
-        recent = recent.select(_drawn_series(recent, yesterday))
-    return recent.frame()[["unique_id", "ds", "y"]]
+    if len(clean.ids) > MAX_DRAWN_SERIES:
+        clean = clean.select(_drawn_series(clean, max(end - steps, 0), end, yesterday))
+        end = clean.steps_until(cutoff)
+    return clean.between(max(end - steps, 0), end).frame()[["unique_id", "ds", "y"]]
 
 
-def _drawn_series(recent: PanelTable, yesterday: pd.DataFrame | None) -> list[str]:
-    sums = np.concatenate([np.add.reduceat(np.nan_to_num(p.numbers["y"]), p.starts) for p in recent.partitions()])
-    names = list(recent.ids[np.argsort(-sums, kind="stable")[: MAX_DRAWN_SERIES // 2]])
+def _drawn_series(clean: PanelTable, begin: int, end: int, yesterday: pd.DataFrame | None) -> list[str]:
+    recent = (part.between(begin, end) for part in clean.partitions())
+    sums = [pd.Series(np.add.reduceat(np.nan_to_num(p.numbers["y"]), p.starts), p.ids) for p in recent if len(p)]
+    names = list(pd.concat(sums).sort_values(ascending=False, kind="stable").index[: MAX_DRAWN_SERIES // 2])
     if yesterday is not None:
         misses = (yesterday["y_hat"] - yesterday["y"]).abs().groupby(yesterday["unique_id"]).mean()
         names += list(misses.nlargest(MAX_DRAWN_SERIES // 2).index)
@@ -163,15 +164,14 @@ def _previous_page(before: pd.DataFrame | None, results: RunResults, store: Stor
     """Return the page of the night before, relative to the folder of this one; None if it has no page."""
     if before is None or before.empty:
         return None
-    run_id = str(before["run_id"].iloc[0])
-    page = f"{report_dir(results.night.pipeline, run_id)}/index.html"
-    return f"../{run_id}/index.html" if page in store.list_files(report_dir(results.night.pipeline, run_id)) else None
+    folder = report_dir(results.night.pipeline, run_id := str(before["run_id"].iloc[0]))
+    return f"../{run_id}/index.html" if f"{folder}/index.html" in store.list_files(folder) else None
 
 
 def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None:
     if not isinstance(results.realised, AccuracyResult) or results.realised.scores is None:
         return None
-    table = store.get(results.realised.scores)
+    table = store.get(results.realised.scores, ["forecast_vintage", "mae", "mase", "coverage", "wql", "rows"])
     means = {name: (name, "mean") for name in ("mae", "mase", "coverage")}
     means["wql"] = ("wql", "median")  # of a series with a sum near zero it has no limit
     nights = table.groupby("forecast_vintage", as_index=False).agg(**means, rows=("rows", "sum"))
@@ -181,8 +181,8 @@ def _accuracy_by_night(results: RunResults, store: Store) -> pd.DataFrame | None
 def _changes(
     results: RunResults, forecast: pd.DataFrame, before: pd.DataFrame | None, about: PageContext
 ) -> tuple[page_data.HealthRow, ...]:
-    earlier = None if before is None else published_series(before)
-    return list_changes(results, published_series(forecast), earlier, about.retracted)
+    known = None if before is None else published_series(before)
+    return list_changes(results, published_series(forecast), known, about.retracted)
 
 
 def _changed_columns(results: RunResults, store: Store) -> tuple[page_data.HealthRow, ...]:

@@ -73,15 +73,15 @@ def read_parquet(data: bytes, columns: list[str] | None = None, dictionaries: li
 
 
 def read_row_groups(
-    path: Path, columns: list[str] | None = None, dictionaries: list[str] | None = None
+    source: Path | pa.NativeFile, columns: list[str] | None = None, dictionaries: list[str] | None = None
 ) -> Iterator[pa.Table]:
-    """Read the row groups of a Parquet file on disk, one at a time; arguments as of `read_parquet`."""
-    with open_parquet(path, dictionaries) as file:
+    """Read the row groups of a Parquet file one at a time; arguments as of `read_parquet`."""
+    with open_parquet(source, dictionaries) as file:
         for number in range(file.num_row_groups):
             yield file.read_row_group(number, columns=columns)
 
 
-def open_parquet(source: Path | IO[bytes], dictionaries: list[str] | None = None) -> pq.ParquetFile:
+def open_parquet(source: Path | IO[bytes] | pa.NativeFile, dictionaries: list[str] | None = None) -> pq.ParquetFile:
     """Open a Parquet file on disk, whose pages are checked as they are read; `dictionaries` as of `read_parquet`."""
     return pq.ParquetFile(source, read_dictionary=dictionaries, page_checksum_verification=True)
 

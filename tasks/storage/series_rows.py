@@ -104,18 +104,18 @@ def open_series_files(artifacts: Sequence[Artifact], store: Store) -> Iterator[l
         yield files
 
 
-def blocks_of_series(files: Sequence[SeriesFile], rows: int = BLOCK_ROWS) -> Iterator[tuple[str, str]]:
+def blocks_of_series(files: Sequence[SeriesFile], rows: int | None = None) -> Iterator[tuple[str, str]]:
     """Divide the series of all files into blocks of about `rows` rows.
 
     Args:
         files: Open files.
-        rows: Rows of a block, of all files together; a block has at least one series.
+        rows: Rows of a block, of all files together; a block has at least one series. None: BLOCK_ROWS.
 
     Yields:
         The first and the last name of each block, in order.
     """
     names = sorted(set().union(*(file.names() for file in files)))
-    count = max(1, rows * len(names) // max(1, sum(file.rows for file in files)))
+    count = max(1, (rows or BLOCK_ROWS) * len(names) // max(1, sum(file.rows for file in files)))
     for begin in range(0, len(names), count):
         block = names[begin : begin + count]
         yield block[0], block[-1]

@@ -23,6 +23,7 @@ from tasks.storage.lease import Lease
 from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
 
 Names = list[str] | None  # of columns
+Parts = Iterable[pd.DataFrame | pa.Table]
 
 
 class Store(Spec):
@@ -70,12 +71,13 @@ class Store(Spec):
         where = folder or artifacts_dir(contract)
         return self._put_addressed(to_parquet(table), compiled.label, where, "parquet", table.num_rows)
 
-    def put_parts(self, parts: Iterable[pd.DataFrame | pa.Table], contract: str) -> Artifact:
+    def put_parts(self, parts: Parts, contract: str, folder: str | None = None) -> Artifact:
         """Store a table that is given in parts, as `put` does; each part is written before the next is asked for.
 
         Args:
             parts: At least one part. No key of the contract occurs in two parts.
             contract: Name of a built-in contract.
+            folder: Where to store it, if not below artifacts/.
 
         Returns:
             The reference to the stored table, whose row groups are the parts.
@@ -83,7 +85,7 @@ class Store(Spec):
         Raises:
             ContractBroken: A part violates its contract.
         """
-        compiled, where = builtin_contract(contract), artifacts_dir(contract)
+        compiled, where = builtin_contract(contract), folder or artifacts_dir(contract)
         with contextlib.ExitStack() as stack:
             with translate_write_errors(self.root, where):
                 scratch = stack.enter_context(large_files.scratch_file(self.root, where))
@@ -187,18 +189,17 @@ class Store(Spec):
 
     def artifact_at(self, uri: str) -> Artifact:
         """Return a reference to the current bytes at `uri`. Raises StoreDamaged if the file is missing."""
-        digest = hashlib.sha256(self._read(uri)).hexdigest()
-        return Artifact(contract="file@1.0.0", uri=uri, digest=digest, rows=0)
+        return Artifact(contract="file@1.0.0", uri=uri, digest=hashlib.sha256(self._read(uri)).hexdigest(), rows=0)
 
     def table_at(self, uri: str, contract: str) -> Artifact:
         """Return a reference to the current table at `uri`. Raises StoreDamaged if it is missing or incomplete."""
         data = self._read(uri)
         try:
-            rows = read_parquet(data).num_rows
+            rows = sum(group.num_rows for group in read_row_groups(pa.BufferReader(data)))
         except (pa.ArrowException, OSError) as torn:
             raise StoreDamaged(uri, f"is not a complete Parquet table: {str(torn).splitlines()[0]}") from torn
-        digest = hashlib.sha256(data).hexdigest()
-        return Artifact(contract=builtin_contract(contract).label, uri=uri, digest=digest, rows=rows)
+        label, digest = builtin_contract(contract).label, hashlib.sha256(data).hexdigest()
+        return Artifact(contract=label, uri=uri, digest=digest, rows=rows)
 
     def read_json(self, uri: str) -> dict[str, Any] | None:
         """Return the JSON object at `uri`; None if the file is missing, torn or altered since it was written."""
@@ -217,8 +218,7 @@ class Store(Spec):
 
     def list_files(self, folder: str) -> list[str]:
         """Return the sorted paths of all files below `folder`, with those of the base store."""
-        base_files = files.list_files(self.base, folder) if self.base else []
-        return sorted({*base_files, *files.list_files(self.root, folder)})
+        return sorted({uri for root in (self.root, self.base) if root for uri in files.list_files(root, folder)})
 
     def check_writable(self) -> None:
         """Raise StoreUnusable, before anything is computed, if the store cannot be written."""

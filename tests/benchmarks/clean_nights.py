@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 
 from tasks.modeling.anomaly_tables import ComparedActuals, compare_with_samples
-from tasks.modeling.earlier_errors import ROW, build_sample
+from tasks.modeling.earlier_errors import build_sample
+from tasks.modeling.error_units import ROW, to_units
 
 SERIES, HORIZON, NIGHTS_IN_SAMPLE = 20, 24, 28
 
@@ -51,7 +52,7 @@ def roll_nights(errors: np.ndarray, rate: float) -> Iterator[ComparedActuals]:
     for night in range(NIGHTS_IN_SAMPLE, len(errors)):
         first = night - NIGHTS_IN_SAMPLE
         earlier = table_of(errors[first:night], first)
-        sample = build_sample(earlier, anomalous, HORIZON)
+        sample = build_sample([to_units(earlier, anomalous, anomalous[:0])], HORIZON)
         compared = compare_with_samples(table_of(errors[night : night + 1], night), {"gru": sample}, times, rate)
         flagged = compared.table.loc[compared.table["is_anomaly"], ROW]
         anomalous = pd.concat([anomalous, flagged]) if len(flagged) else anomalous

@@ -13,7 +13,8 @@ import pytest
 
 from models.bundle import Bundle
 from tasks.modeling.anomaly_tables import compare_with_samples
-from tasks.modeling.earlier_errors import ROW, build_sample, with_interval, with_scaled_errors
+from tasks.modeling.earlier_errors import build_sample, with_interval, with_scaled_errors
+from tasks.modeling.error_units import ROW, to_units
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.scores import mase_scales_before
 from tests.benchmarks.rolling_origins import SHARED, RollingOrigins, _spec
@@ -101,7 +102,7 @@ def roll_nights(errors: pd.DataFrame, begin: str, nights: int, rate: float) -> I
             continue
         earlier = errors[(errors["cutoff"] < cutoff) & (errors["cutoff"] >= cutoff - nights * HORIZON * HOUR)]
         tested = errors[errors["cutoff"] == cutoff].reset_index(drop=True)
-        sample = build_sample(earlier, anomalous, HORIZON)
+        sample = build_sample([to_units(earlier, anomalous, anomalous[:0])], HORIZON)
         table = compare_with_samples(tested, {tested["model_name"].iloc[0]: sample}, times, rate).table
         anomalous = pd.concat([anomalous, table.loc[table["is_anomaly"], ROW]])
         yield table

@@ -13,6 +13,7 @@ from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.results.steps import AccuracyResult, ForecastOptions, RunContext
+from tasks.storage import series_rows
 from tasks.storage.store import Store
 from tasks.storage.vintages import list_published_before
 
@@ -175,3 +176,19 @@ def test_damaged_earlier_table_is_skipped_and_its_rows_are_published_again(
     path.write_bytes(path.read_bytes()[:-9])
     nights("2024-03-13")
     assert len(published(store, "actuals", "2024-03-13")) == 6
+
+
+def test_blocks_of_series_do_not_change_the_tables(
+    nights: Callable[..., AccuracyResult], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nights("2024-03-12")
+    whole = nights("2024-03-13", corrected=99.0)
+    tables = {kind: published(store, kind, "2024-03-13") for kind in ("actuals", "accuracy")}
+    monkeypatch.setattr(series_rows, "BLOCK_ROWS", 1)
+    blocks = nights("2024-03-13", corrected=99.0)
+    for kind, table in tables.items():
+        pd.testing.assert_frame_equal(published(store, kind, "2024-03-13"), table)
+    assert whole.scores is not None
+    assert blocks.scores is not None
+    pd.testing.assert_frame_equal(store.get(blocks.scores), store.get(whole.scores))
+    assert blocks.summary == whole.summary

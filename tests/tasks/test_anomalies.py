@@ -17,6 +17,7 @@ from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
 from tasks.results.anomalies import AnomaliesResult, ErrorSources
 from tasks.results.steps import ForecastOptions, RunContext
+from tasks.storage import series_rows
 from tasks.storage.layout import manifest_uri
 from tasks.storage.store import Store
 from tasks.storage.vintages import list_published_before
@@ -176,3 +177,12 @@ def test_earlier_anomaly_is_part_of_the_cache_key(shop: Shop) -> None:
     assert load_earlier(*inputs).key == key
     shop.run("2024-03-12")
     assert load_earlier(*inputs).key != key
+
+
+def test_blocks_of_series_do_not_change_the_result(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = shop.run("2024-03-12", a01=99.0)
+    table = shop.table("2024-03-12")
+    monkeypatch.setattr(series_rows, "BLOCK_ROWS", 1)
+    assert shop.run("2024-03-12", a01=99.0) == whole
+    pd.testing.assert_frame_equal(shop.table("2024-03-12"), table)
+    assert (whole.series, whole.count) == (2, 1)

@@ -3,8 +3,8 @@
 import pandas as pd
 import pytest
 
-from models.data.panel_table import PanelTable
-from tasks.modeling.earlier_errors import EarlierErrors, build_sample, collect_errors, thin, with_interval
+from tasks.modeling.earlier_errors import EarlierErrors, ErrorSample, build_sample, thin, with_interval
+from tasks.modeling.error_units import to_units
 
 NO_ROWS = pd.DataFrame({"unique_id": pd.Series(dtype="str"), "ds": pd.Series(dtype="datetime64[us, UTC]")})
 TIMES = pd.date_range("2024-03-01", periods=12, freq="h", tz="UTC")
@@ -15,6 +15,10 @@ def errors_of(*rows: tuple[str, int, int, float], model: str = "gru") -> pd.Data
     table = pd.DataFrame(rows, columns=["unique_id", "hour", "step", "scaled_error"])
     cutoff = TIMES[0] + pd.to_timedelta(table.pop("hour"), unit="h")
     return table.assign(cutoff=cutoff, ds=cutoff + pd.to_timedelta(table["step"], unit="h"), model_name=model)
+
+
+def sample_of(rows: pd.DataFrame, anomalous: pd.DataFrame = NO_ROWS, horizon: int = 1) -> ErrorSample:
+    return build_sample([to_units(rows, anomalous, NO_ROWS)], horizon)
 
 
 @pytest.mark.parametrize(
@@ -31,7 +35,7 @@ def test_outer_quantiles_are_the_interval(columns: tuple[str, ...], lower: float
 
 def test_newest_unit_comes_first_and_the_first_of_two_rows_counts() -> None:
     rows = errors_of(("a", 3, 1, 1.0), ("a", 3, 1, 9.0), ("b", 3, 2, 2.0), ("a", 6, 1, 3.0))
-    sample = build_sample(rows, NO_ROWS, 2)
+    sample = sample_of(rows, horizon=2)
     assert list(zip(sample.units["unique_id"], sample.units["cutoff"].dt.hour, strict=True)) == [
         ("a", 6), ("a", 3), ("b", 3),
     ]  # fmt: skip
@@ -41,33 +45,54 @@ def test_newest_unit_comes_first_and_the_first_of_two_rows_counts() -> None:
 
 def test_earlier_anomalies_are_limited() -> None:
     rows = errors_of(("a", 3, 1, 50.0), ("b", 3, 1, -2.0))
-    sample = build_sample(rows, rows.loc[:0, ["unique_id", "ds"]], 1)
+    sample = sample_of(rows, rows.loc[:0, ["unique_id", "ds"]])
     assert sample.errors[:, 0].tolist() == [3.0, -2.0]
 
 
 @pytest.mark.parametrize(("span", "hours"), [(1, [6, 5, 3]), (2, [6, 3]), (3, [6, 3]), (4, [6])])
 def test_units_that_overlap_are_dropped_within_a_series(span: int, hours: list[int]) -> None:
     rows = errors_of(("a", 3, 1, 1.0), ("a", 5, 1, 1.0), ("a", 6, 1, 1.0), ("b", 4, 1, 1.0))
-    units = thin(build_sample(rows, NO_ROWS, 1), TIMES, span).units
+    units = thin(sample_of(rows), TIMES, span).units
     assert units.loc[units["unique_id"] == "a", "cutoff"].dt.hour.tolist() == hours
     assert units.loc[units["unique_id"] == "b", "cutoff"].dt.hour.tolist() == [4]
 
 
 def test_other_versions_and_then_other_models_count_if_there_are_too_few() -> None:
-    published = pd.concat([errors_of(("a", 9, 1, 1.0)), errors_of(("a", 8, 1, 2.0), model="linear")])
-    backtest = pd.concat([errors_of(("a", 7, 1, 3.0), model="gru v2"), errors_of(("a", 6, 1, 4.0), model="gru v1")])
-    backtest = pd.concat(
-        [backtest, errors_of(("a", 5, 1, 5.0), model="gru-64"), errors_of(("a", 5, 1, 6.0), model="x")]
-    )
-    errors = EarlierErrors(published, backtest, NO_ROWS, 1)
-    assert errors.sample_of("gru", "gru v2").errors[:, 0].tolist() == [1.0, 3.0]
-    assert errors.sample_of("gru", "gru v2", 3).errors[:, 0].tolist() == [1.0, 3.0, 4.0]
-    assert errors.sample_of("gru", "gru v2", 9).errors[:, 0].tolist() == [1.0, 2.0, 3.0, 4.0]
-    assert errors.without(published).sample_of("gru", "gru v2").errors[:, 0].tolist() == [3.0]
+    rows = [errors_of(("a", 9, 1, 1.0)), errors_of(("a", 8, 1, 2.0), model="linear")]
+    backtest = [errors_of(("a", 7, 1, 3.0), model="gru v2"), errors_of(("a", 6, 1, 4.0), model="gru v1")]
+    backtest += [errors_of(("a", 5, 1, 5.0), model="gru-64"), errors_of(("a", 5, 1, 6.0), model="x")]
+    published = [to_units(part, NO_ROWS, rows[0]) for part in rows]
+    errors = EarlierErrors(published, to_units(pd.concat(backtest), NO_ROWS, NO_ROWS))
+    assert errors.sample_of("gru", "gru v2", with_new=True).errors[:, 0].tolist() == [1.0, 3.0]
+    assert errors.sample_of("gru", "gru v2", 3, with_new=True).errors[:, 0].tolist() == [1.0, 3.0, 4.0]
+    assert errors.sample_of("gru", "gru v2", 9, with_new=True).errors[:, 0].tolist() == [1.0, 2.0, 3.0, 4.0]
+    assert errors.sample_of("gru", "gru v2").errors[:, 0].tolist() == [3.0]
+
+
+def test_newest_vintage_counts_and_an_older_one_fills_its_gaps() -> None:
+    newest = to_units(errors_of(("a", 3, 1, 1.0), ("b", 3, 1, 5.0)), NO_ROWS, NO_ROWS)
+    older = to_units(errors_of(("a", 3, 1, 9.0), ("a", 3, 2, 2.0)), NO_ROWS, NO_ROWS)
+    sample = build_sample([newest, older], 3)
+    nan = float("nan")
+    assert sample.errors.reshape(-1).tolist() == pytest.approx([1.0, 2.0, nan, 5.0, nan, nan], nan_ok=True)
+
+
+def test_new_anomaly_is_limited_where_new_errors_count() -> None:
+    rows = errors_of(("a", 3, 1, 50.0), ("b", 3, 1, -2.0))
+    errors = EarlierErrors([to_units(rows, NO_ROWS, rows[:1])], to_units(rows[:0], NO_ROWS, NO_ROWS))
+    marked = errors.with_anomalies(rows.loc[:0, ["unique_id", "ds"]])
+    assert marked.sample_of("gru", "gru", with_new=True).errors[:, 0].tolist() == [3.0, -2.0]
+    assert marked.sample_of("gru", "gru").errors[:, 0].tolist() == [-2.0]
+
+
+def test_units_of_other_models_are_left_out() -> None:
+    rows = pd.concat([errors_of(("a", 3, 1, 1.0), ("c", 3, 1, 3.0)), errors_of(("b", 3, 1, 2.0), model="x")])
+    units = to_units(rows, NO_ROWS, rows[rows["unique_id"] == "c"]).of_models(lambda names: names == "gru")
+    assert units.units["unique_id"].tolist() == ["a", "c"]
+    assert units.new[["row", "column"]].to_numpy().tolist() == [[1, 0]]
 
 
 def test_nothing_earlier_gives_an_empty_sample() -> None:
-    clean = pd.DataFrame({"unique_id": ["a"], "ds": TIMES[:1], "y": [1.0]})
-    errors = collect_errors({}, None, PanelTable.from_frame(clean), pd.Series({"a": 1.0}), pd.DataFrame())
-    sample = errors.sample_of("gru", "gru", 5)
+    none = to_units(errors_of(), NO_ROWS, NO_ROWS)
+    sample = EarlierErrors([], none).sample_of("gru", "gru", 5)
     assert (len(sample.errors), len(thin(sample, TIMES, 3).errors)) == (0, 0)
