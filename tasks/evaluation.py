@@ -10,6 +10,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.data.panel import InputSpec, Panel
 from models.data.panel_table import PanelTable
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.step import step
 from tasks.modeling.baselines import season_lengths, store_baselines
 from tasks.modeling.candidate import Candidate, ExcludedCandidate, load_bundle
@@ -71,6 +72,8 @@ def evaluate(
             candidates.append(candidate)
             rows.append(_score(candidate, forecasts))
             yield forecasts
+            del forecasts
+            release_unused_memory()
         if not rows:
             reasons = "; ".join(exclusion.reason for exclusion in excluded)
             raise NightcastError(

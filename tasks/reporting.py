@@ -1,5 +1,6 @@
 """Write the morning page of a run: what happened, and whether it needs attention."""
 
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.step import step
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.report import render
@@ -18,7 +19,9 @@ def report(results: RunResults, setup: ForecastSetup, about: PageContext, store:
     """Write the morning page and the image of the forecast to the folder of the run."""
     board = leaderboard(results, setup.evaluation.metric, store)
     data = collect_report_data(results, setup, board, about, store)
+    release_unused_memory()
     page = render.render_page(data)
+    release_unused_memory()
     folder = report_dir(results.night.pipeline, results.night.run_id)
     rows = board.drop(columns=["bundle"], errors="ignore")
     image = render_forecast_image(data) if len(data.forecast) else b""

@@ -16,6 +16,7 @@ from models.golden import GoldenForecastDiffers
 from models.predict import Predictor
 from models.recalibration import Recalibration
 from models.rolling_origins import RollingOrigins
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.finiteness import nonfinite_rows
 from tasks.modeling.forecast_setup import ForecastSetup
@@ -94,6 +95,7 @@ def serve_forecasts(
         if asked.empty and not rows.empty:
             continue
         outcome = _forecast(model, clean, asked, setup, store)
+        release_unused_memory()  # of the recalibration
         if isinstance(outcome, NightcastError):
             errors.append(outcome)
             continue

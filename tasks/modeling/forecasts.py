@@ -16,6 +16,7 @@ from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
+from tasks.modeling.series import find_runs
 from tasks.storage.store import Store
 
 BLOCK_FORECASTS = 4096  # that are recalibrated at once
@@ -177,13 +178,14 @@ def iterate_series_parts(table: pd.DataFrame, rows: int = PARTITION_ROWS) -> Ite
     Yields:
         The rows of some series, renumbered. Parts follow each other in order.
     """
-    keys = table[["unique_id", "ds"]].reset_index(drop=True).sort_values(["unique_id", "ds"])
-    order, codes = keys.index.to_numpy(), pd.factorize(keys["unique_id"])[0]
-    ends, begin = np.append(np.flatnonzero(np.diff(codes)) + 1, len(order)), 0
-    del keys, codes
-    while begin < len(order):
-        end = int(ends[np.searchsorted(ends, min(begin + rows, len(order)))])
-        yield table.iloc[order[begin:end]].reset_index(drop=True)
+    runs, begin = find_runs(table), 0
+    if runs is None:
+        table = table.sort_values(["unique_id", "ds"], ignore_index=True)
+        runs = find_runs(table)
+    ends = runs.ends if runs else np.array([len(table)])  # never None: the rows are sorted now
+    while begin < len(table):
+        end = int(ends[np.searchsorted(ends, min(begin + rows, len(table)))])
+        yield table.iloc[begin:end].reset_index(drop=True)
         begin = end
 
 

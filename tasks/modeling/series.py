@@ -4,7 +4,7 @@ import hashlib
 import heapq
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -75,6 +75,33 @@ def sample_series(rows: pd.DataFrame, count: int) -> pd.DataFrame:
 def sample_table(table: PanelTable, count: int) -> PanelTable:
     """Select at most `count` series of a table, those of `sample_series`."""
     return table if len(table.ids) <= count else table.select(sample_names(table.ids, count))
+
+
+class SeriesRuns(NamedTuple):
+    """The rows of each series of a sorted table: its name, its first row and the row after its last."""
+
+    names: pd.Index
+    begins: np.ndarray  # (S,) int64
+    ends: np.ndarray  # (S,) int64
+
+
+def find_runs(table: pd.DataFrame) -> SeriesRuns | None:
+    """Find the rows of each series, without a code for each row.
+
+    Args:
+        table: A table with unique_id and ds.
+
+    Returns:
+        The runs; None if the rows are not in order of unique_id and ds, as those of a published forecast are.
+    """
+    ids, times = table["unique_id"].array, table["ds"].array
+    begins = np.flatnonzero(np.append(True, np.asarray(ids[1:] != ids[:-1], dtype=bool))[: len(ids)])
+    names = pd.Index(ids.take(begins), dtype="str")
+    in_order = np.asarray(times[1:] >= times[:-1], dtype=bool)
+    in_order[begins[1:] - 1] = True
+    if not (in_order.all() and names.is_unique and names.is_monotonic_increasing):
+        return None
+    return SeriesRuns(names, begins, np.append(begins[1:], len(ids))[: len(begins)])
 
 
 def series_between(table: PanelTable, first: str, last: str) -> PanelTable:

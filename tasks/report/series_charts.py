@@ -11,6 +11,7 @@ from tasks.charts.axes import SECONDS_PER_DAY, Clock, epoch_seconds
 from tasks.charts.formatting import figure, percent
 from tasks.charts.line_charts import NARROW, SMALL, WIDE, FanChart, draw_fan_chart, prediction_bands
 from tasks.modeling.scores import quantile_columns
+from tasks.modeling.series import find_runs
 
 MAX_ALL_DRAWN = 60  # with more series, the page draws the largest ones and those that were missed most
 MAX_BY_SIZE, MAX_BY_ERROR = 24, 12
@@ -23,12 +24,12 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
     def __init__(self, table: pd.DataFrame) -> None:
         if len(table) and not isinstance(table["unique_id"].dtype, pd.StringDtype):
             table = table.assign(unique_id=table["unique_id"].astype(str))
-        if len(table) and not _is_sorted(table):
+        runs = find_runs(table) if len(table) else None
+        if len(table) and runs is None:
             table = table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
+            runs = find_runs(table)
         self.table = table
-        sizes = table.groupby("unique_id", sort=True).size() if len(table) else pd.Series(dtype=int)
-        ends = sizes.cumsum()
-        self._rows = {str(name): (end - size, end) for name, end, size in zip(sizes.index, ends, sizes, strict=True)}
+        self._rows = {name: (begin, end) for name, begin, end in zip(*runs, strict=True)} if runs else {}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.table.iloc[slice(*self._rows[name])].reset_index(drop=True)
@@ -41,15 +42,12 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
 
     def sum_of(self, column: str) -> dict[str, float]:
         """Return the sum of a column for each series."""
-        return dict(self.table.groupby("unique_id")[column].sum()) if len(self.table) else {}
-
-
-def _is_sorted(table: pd.DataFrame) -> bool:
-    """Return whether the rows are in order of unique_id and ds, as those of a published forecast are."""
-    (codes, names), times = pd.factorize(table["unique_id"]), table["ds"].array
-    steps = np.diff(codes)
-    is_in_order = (steps > 0) | ((steps == 0) & (times[1:] >= times[:-1]))
-    return bool(is_in_order.all() and pd.Index(names).is_monotonic_increasing)
+        if not self._rows:
+            return {}
+        values, begins = self.table[column].to_numpy(float), [begin for begin, _ in self._rows.values()]
+        with np.errstate(over="ignore"):
+            sums = np.add.reduceat(np.where(np.isnan(values), 0.0, values), begins)
+        return dict(zip(self._rows, sums, strict=True))
 
 
 class SeriesCard(NamedTuple):
