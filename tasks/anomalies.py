@@ -22,7 +22,7 @@ from tasks.history.versions import ACTUALS_KEY, changed_rows, open_versions
 from tasks.modeling.anomaly_tables import compare_with_samples, match_newest
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.earlier_errors import EarlierErrors, collect_units, with_interval, with_scaled_errors
-from tasks.modeling.error_units import ROW, ErrorUnits, to_units
+from tasks.modeling.error_units import ROW, UNIT_COLUMNS, ErrorUnits, to_units
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import iterate_series_parts
 from tasks.modeling.scores import mase_scales_before, quantile_levels, read_models
@@ -186,14 +186,13 @@ def _read_backtest(
     names = {str(name) for part in published for name in part.units["model_name"].cat.categories}
     names |= {sources.champion.name} if sources.champion else set()
     models = [
-        with_scaled_errors(with_interval(table), scales)
+        with_scaled_errors(with_interval(table), scales)[UNIT_COLUMNS]
         for label, table in (read_models(evaluated.backtest, store) if evaluated else ())
         if label.rpartition(" v")[0] in names or label in names
     ]
-    empty = {name: pd.Series(dtype="float64") for name in ("step", "scaled_error")}
-    empty |= {"unique_id": pd.Series(dtype="str"), "model_name": pd.Series(dtype="str")}
-    empty |= {name: pd.Series(dtype=TIME_TYPE) for name in ("ds", "cutoff")}
-    return pd.concat(models, ignore_index=True) if models else pd.DataFrame(empty)
+    types = {"unique_id": "str", "ds": TIME_TYPE, "cutoff": TIME_TYPE, "model_name": "str"}
+    empty = pd.DataFrame({name: pd.Series(dtype=types.get(name, "float64")) for name in UNIT_COLUMNS})
+    return pd.concat(models, ignore_index=True) if models else empty
 
 
 def _compare(

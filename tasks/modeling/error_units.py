@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 ROW = ["unique_id", "ds"]
+UNIT_COLUMNS = [*ROW, "cutoff", "step", "model_name", "scaled_error"]
 
 
 class ErrorUnits(NamedTuple):

@@ -202,8 +202,10 @@ def _rows_by_source(forecast: pd.DataFrame) -> pd.DataFrame:
     keys = [name for name in ("source", "model_name", "degraded_reason") if name in forecast]
     if "source" not in keys or forecast.empty:
         return pd.DataFrame(columns=["source", "model_name", "degraded_reason", "rows", "series"])
-    groups = forecast.groupby(keys, observed=True, dropna=False)["unique_id"]
-    table = groups.agg(rows="size", series="nunique").reset_index()
+    rows = forecast.groupby(keys, observed=True, dropna=False).size()
+    pairs = forecast[["unique_id", *keys]].drop_duplicates()  # as many as there are series, or a few more
+    series = pairs.groupby(keys, observed=True, dropna=False).size()
+    table = pd.DataFrame({"rows": rows, "series": series}).reset_index()
     table[keys] = table[keys].astype("str").fillna("")
     table = table.sort_values(keys, ignore_index=True)
     return table.reindex(columns=["source", "model_name", "degraded_reason", "rows", "series"], fill_value="")

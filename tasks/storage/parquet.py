@@ -81,6 +81,25 @@ def read_row_groups(
             yield file.read_row_group(number, columns=columns)
 
 
+def count_rows(source: Path | pa.NativeFile, *, decode: bool) -> int:
+    """Count the rows of a Parquet file.
+
+    Args:
+        source: The file.
+        decode: Whether every page is read, which finds a damaged one; else the footer alone.
+
+    Returns:
+        The number of rows.
+
+    Raises:
+        ArrowException or OSError: The file is not complete, or a page that is read is damaged.
+    """
+    if decode:
+        return sum(group.num_rows for group in read_row_groups(source))
+    with open_parquet(source) as file:
+        return int(file.metadata.num_rows)
+
+
 def open_parquet(source: Path | IO[bytes] | pa.NativeFile, dictionaries: list[str] | None = None) -> pq.ParquetFile:
     """Open a Parquet file on disk, whose pages are checked as they are read; `dictionaries` as of `read_parquet`."""
     return pq.ParquetFile(source, read_dictionary=dictionaries, page_checksum_verification=True)

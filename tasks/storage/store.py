@@ -20,7 +20,7 @@ from tasks.storage.checksums import to_text, with_checksum, without_checksum
 from tasks.storage.failures import translate_read_errors, translate_write_errors
 from tasks.storage.layout import CONTENT_ADDRESSED, artifacts_dir
 from tasks.storage.lease import Lease
-from tasks.storage.parquet import PartWriter, read_parquet, read_row_groups, to_contract_table, to_parquet
+from tasks.storage.parquet import PartWriter, count_rows, read_parquet, read_row_groups, to_contract_table, to_parquet
 
 Names = list[str] | None  # of columns
 Parts = Iterable[pd.DataFrame | pa.Table]
@@ -66,9 +66,8 @@ class Store(Spec):
         Raises:
             ContractBroken: The table violates its contract, which is a defect of Nightcast and not of the data.
         """
-        compiled = builtin_contract(contract)
+        compiled, where = builtin_contract(contract), folder or artifacts_dir(contract)
         table = to_contract_table(frame, compiled)
-        where = folder or artifacts_dir(contract)
         return self._put_addressed(to_parquet(table), compiled.label, where, "parquet", table.num_rows)
 
     def put_parts(self, parts: Parts, contract: str, folder: str | None = None) -> Artifact:
@@ -194,12 +193,13 @@ class Store(Spec):
     def table_at(self, uri: str, contract: str) -> Artifact:
         """Return a reference to the current table at `uri`. Raises StoreDamaged if it is missing or incomplete."""
         data = self._read(uri)
+        digest = hashlib.sha256(data).hexdigest()
+        is_whole = files.exists(self.root, f"{artifacts_dir(contract)}/{digest}.parquet")  # as it was stored
         try:
-            rows = sum(group.num_rows for group in read_row_groups(pa.BufferReader(data)))
+            rows = count_rows(pa.BufferReader(data), decode=not is_whole)
         except (pa.ArrowException, OSError) as torn:
             raise StoreDamaged(uri, f"is not a complete Parquet table: {str(torn).splitlines()[0]}") from torn
-        label, digest = builtin_contract(contract).label, hashlib.sha256(data).hexdigest()
-        return Artifact(contract=label, uri=uri, digest=digest, rows=rows)
+        return Artifact(contract=builtin_contract(contract).label, uri=uri, digest=digest, rows=rows)
 
     def read_json(self, uri: str) -> dict[str, Any] | None:
         """Return the JSON object at `uri`; None if the file is missing, torn or altered since it was written."""

@@ -1,10 +1,14 @@
 """Parquet files of the store: parts, row groups and the contract of each part."""
 
+from pathlib import Path
+
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from data_contracts.errors import ContractBroken
+from tasks.storage.parquet import count_rows
 from tasks.storage.store import Store
 
 DAY = pd.Timestamp("2024-03-01", tz="UTC")
@@ -46,3 +50,12 @@ def test_keys_are_compared_whatever_their_order(store: Store) -> None:
     assert store.put(shuffled, "clean").rows == 4
     with pytest.raises(ContractBroken, match="2 rows repeat a key"):
         store.put(pa.Table.from_pandas(pd.concat([shuffled, part("a")]), preserve_index=False), "clean")
+
+
+@pytest.mark.parametrize("decode", [True, False])
+def test_rows_are_counted_with_and_without_their_pages(tmp_path: Path, decode: bool) -> None:
+    pq.write_table(pa.table({"y": [1.0, 2.0, 3.0]}), tmp_path / "table.parquet", row_group_size=2)
+    assert count_rows(tmp_path / "table.parquet", decode=decode) == 3
+    (tmp_path / "table.parquet").write_bytes(b"PAR1")
+    with pytest.raises(pa.ArrowInvalid):
+        count_rows(tmp_path / "table.parquet", decode=decode)
