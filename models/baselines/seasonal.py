@@ -55,10 +55,11 @@ def fit_baselines(
     methods += [_Method(f"seasonal_mean_{m}", "seasonal_mean", m, {}) for m in seasons[-1:]]
     methods.append(_Method("linear", "linear", 1, stored_maps(fit_linear(panel, index, view))))
     origins = _error_origins(panel, index)
+    changes = _changes_of(panel, *origins)
     for name, kind, season, tensors in methods:
         settings = BaselineSettings(view=view, quantiles=quantiles, ids=panel.ids, whole=panel.whole, season=season)
         method = Bundle(name, kind, settings, tensors)
-        yield Bundle(name, kind, settings, tensors | _error_quantiles(method, panel, origins))
+        yield Bundle(name, kind, settings, tensors | _error_quantiles(method, panel, origins, changes))
 
 
 def forecast_baseline(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -103,8 +104,13 @@ def _seasonal_average(bundle: Bundle, panel: Panel, series: np.ndarray, position
     values = np.stack([panel.take(panel.y, series, position, latest - season * back) for back in range(count)])
     observed = np.isfinite(values)
     mean = np.where(observed, values, 0.0).sum(axis=0) / np.maximum(observed.sum(axis=0), 1)
-    past = panel.take(panel.y, series, position, np.arange(1 - max(bundle.lookback, bundle.view.season), 1))
-    return np.where(observed.any(axis=0), mean, last_observed(past)[:, None])
+    is_known = observed.any(axis=0)
+    rows = np.flatnonzero(~is_known.all(axis=1))
+    if len(rows):
+        past = np.arange(1 - max(bundle.lookback, bundle.view.season), 1)
+        last = last_observed(panel.take(panel.y, series[rows], position[rows], past))
+        mean[rows] = np.where(is_known[rows], mean[rows], last[:, None])
+    return np.asarray(mean)
 
 
 def _linear(bundle: Bundle, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
@@ -124,6 +130,13 @@ def _mean_change(panel: Panel, series: np.ndarray, position: np.ndarray, view: I
     changes = np.abs(np.diff(past, axis=1))
     observed = np.isfinite(changes)
     return np.where(observed, changes, 0.0).sum(axis=1) / np.maximum(observed.sum(axis=1), 1)
+
+
+def _changes_of(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+    """Mean absolute change from step to step in each lookback, (n,), a batch of windows at a time."""
+    parts = (slice(begin, begin + BATCH_WINDOWS) for begin in range(0, len(series), BATCH_WINDOWS))
+    changes = [_mean_change(panel, series[part], position[part], panel.view) for part in parts]
+    return np.concatenate([np.empty(0), *changes])
 
 
 def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.ndarray]:
@@ -146,7 +159,9 @@ def _error_origins(panel: Panel, index: WindowIndex) -> tuple[np.ndarray, np.nda
     return series[order], position[order]
 
 
-def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray]) -> dict[str, np.ndarray]:
+def _error_quantiles(
+    bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np.ndarray], changes: np.ndarray
+) -> dict[str, np.ndarray]:
     """Error quantiles of each series (S, H, Q), NaN if it has too few errors, and of all series, scaled, (H, Q)."""
     series, position = origins
     levels, horizon, count = bundle.levels, bundle.horizon, len(panel.ids)
@@ -159,7 +174,7 @@ def _error_quantiles(bundle: Bundle, panel: Panel, origins: tuple[np.ndarray, np
         errors = panel.take(panel.y, codes, cutoffs, np.arange(1, horizon + 1)) - point
         by_series = series_quantiles(errors, codes - begin, min(SERIES_PER_BLOCK, count - begin), levels)
         own[begin : begin + SERIES_PER_BLOCK] = _around_zero(by_series, levels)
-        change = _mean_change(panel, codes, cutoffs, bundle.view)[:, None]
+        change = changes[rows, None]
         unit = np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
         scaled.append((errors / unit)[codes % every == 0])
     errors = np.concatenate(scaled)
