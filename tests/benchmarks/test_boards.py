@@ -5,7 +5,7 @@ LSTM of neuralforecast. All are trained on the same rows, without the test part,
 MASE, WQL and CRPS are computed here for all. A peer is left out, with a line, if its environment is not named.
 
 No table is published for these series and origins: `test_m4.py` and `test_accuracy.py` have the protocols of the
-competition and of long horizons. Peers have settings of their own, not tuned.
+competition and of long horizons. Peers have settings of their own, not tuned: `peer_script.py`.
 """
 
 import json
