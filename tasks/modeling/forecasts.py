@@ -20,7 +20,7 @@ from tasks.modeling.series import find_runs
 from tasks.storage.store import Store
 
 BLOCK_FORECASTS = 4096  # that are recalibrated at once
-PARTITION_ROWS = 60_000  # of a forecast table that are labelled and checked at once, and read at once later
+PARTITION_ROWS = 30_000  # of a forecast table that are labelled and checked at once, and read at once later
 
 
 class NotComparable(NightcastError):

@@ -3,6 +3,7 @@
 file     a a a b │ b c c │ d d d          rows of b and c: the first two row groups, without a
 """
 
+import bisect
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
@@ -18,7 +19,7 @@ from tasks.storage.parquet import open_parquet
 from tasks.storage.store import Store
 
 ID, TIME = "unique_id", "ds"
-BLOCK_ROWS = 2_000_000  # of all files together, that are read at once
+BLOCK_ROWS = 1_000_000  # of all files together, that are read at once
 
 
 class SeriesFile:
@@ -29,6 +30,11 @@ class SeriesFile:
         self.columns: list[str] = file.schema_arrow.names
         self.rows: int = file.metadata.num_rows
         self._ranges = [self._range_of(number, ID) for number in range(file.num_row_groups)]
+
+    @property
+    def group_ends(self) -> list[str]:
+        """The largest name of each row group, as far as the file says."""
+        return [known[1] for known in self._ranges if known]
 
     def names(self) -> list[str]:
         """Return the names of the series, sorted."""
@@ -105,10 +111,12 @@ def open_series_files(artifacts: Sequence[Artifact], store: Store) -> Iterator[l
 
 
 def blocks_of_series(files: Sequence[SeriesFile], rows: int | None = None) -> Iterator[tuple[str, str]]:
-    """Divide the series of all files into blocks of about `rows` rows.
+    """Divide the series of all files into blocks of at most about `rows` rows.
+
+    A block ends with a row group of the newest file where one ends near, so that few row groups are read twice.
 
     Args:
-        files: Open files.
+        files: Open files, the newest last.
         rows: Rows of a block, of all files together; a block has at least one series. None: BLOCK_ROWS.
 
     Yields:
@@ -116,6 +124,11 @@ def blocks_of_series(files: Sequence[SeriesFile], rows: int | None = None) -> It
     """
     names = sorted(set().union(*(file.names() for file in files)))
     count = max(1, (rows or BLOCK_ROWS) * len(names) // max(1, sum(file.rows for file in files)))
-    for begin in range(0, len(names), count):
-        block = names[begin : begin + count]
-        yield block[0], block[-1]
+    ends = sorted(bisect.bisect_right(names, last) for last in (files[-1].group_ends if files else ()))
+    begin = 0
+    while begin < len(names):
+        end = begin + count
+        near = ends[bisect.bisect_right(ends, end) - 1] if ends else end
+        end = near if begin + count // 2 < near <= end else end
+        yield names[begin], names[min(end, len(names)) - 1]
+        begin = end

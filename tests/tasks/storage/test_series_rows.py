@@ -76,6 +76,13 @@ def test_blocks_have_every_row_once(
     assert sorted(value for block in read for value in block) == list(range(len(names)))
 
 
+def test_blocks_end_with_a_row_group_that_ends_near(tmp_path: Path) -> None:
+    file = write(tmp_path, "abcdefghij", rows=3)  # groups end with c, f, i and j
+    assert list(blocks_of_series([file], 4)) == [("a", "c"), ("d", "f"), ("g", "j")]
+    assert list(blocks_of_series([file], 20)) == [("a", "j")]
+    assert list(blocks_of_series([], 4)) == []
+
+
 def test_damaged_file_is_an_error(store: Store) -> None:
     artifact = store.put(pd.DataFrame({"unique_id": ["a"], "ds": HOURS[:1], "y": [1.0]}), "clean")
     path = Path(store.root) / artifact.uri
