@@ -57,7 +57,7 @@ def lightgbm(task: dict[str, Any], train: pd.DataFrame, seed: int) -> Any:
 
 
 def lstm(task: dict[str, Any], train: pd.DataFrame, seed: int) -> Any:
-    """Train neuralforecast's LSTM with its own defaults, except lookback, quantiles, scaling and steps."""
+    """Train neuralforecast's LSTM with its own defaults, except lookback, quantiles and scaling."""
     import torch
     from neuralforecast import NeuralForecast
     from neuralforecast.losses.pytorch import MQLoss

@@ -19,7 +19,7 @@ ENVIRONMENTS = {
 }
 """The Python of an environment with mlforecast and lightgbm, and of one with neuralforecast; empty: it is left out."""
 NAMES = {"lightgbm": "LightGBM (mlforecast)", "lstm": "LSTM (neuralforecast)"}
-TRAINING_STEPS = 500  # of neuralforecast's LSTM, in batches of 128 windows
+TRAINING_STEPS = 1000  # of neuralforecast's LSTM, its default, of 128 windows each; 500 are too few (models/README.md)
 
 
 def write_task(origins: RollingOrigins, folder: Path) -> None:
