@@ -74,7 +74,7 @@ class SeriesFile:
         parts = []
         for number in np.flatnonzero(wanted):
             group = self._file.read_row_group(int(number), columns=with_id)
-            parts.append(group.filter(is_wanted(group[ID])).select(read))
+            parts.append(group.filter(is_wanted(group[ID].cast(pa.string()))).select(read))
         schema = pa.schema([self._file.schema_arrow.field(name) for name in read])
         return pa.concat_tables(parts) if parts else schema.empty_table()
 

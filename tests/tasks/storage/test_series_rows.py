@@ -60,6 +60,15 @@ def test_file_without_statistics_is_read_whole(tmp_path: Path) -> None:
     assert file.first_time() == HOURS[0].to_pydatetime()
 
 
+def test_names_may_be_a_dictionary(tmp_path: Path) -> None:
+    table = table_of("abc").set_column(0, "unique_id", pa.array(list("abc")).dictionary_encode())
+    pq.write_table(table, tmp_path / "table.parquet")
+    file = SeriesFile(pq.ParquetFile(tmp_path / "table.parquet"))
+    assert file.names() == ["a", "b", "c"]
+    assert file.between("b", "c", ["y"]).to_pydict() == {"y": [1, 2]}
+    assert file.select(["a"], ["y"]).to_pydict() == {"y": [0]}
+
+
 def test_names_and_first_time(tmp_path: Path) -> None:
     file = write(tmp_path, "bcab")
     assert file.names() == ["a", "b", "c"]
