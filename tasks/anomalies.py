@@ -13,34 +13,29 @@ from pydantic import Field, ValidationError
 
 from data_contracts.artifact import Artifact
 from data_contracts.spec import SettingsSpec
-from models.anomalies import smallest_size
-from models.data.panel_table import PanelTable
+from models.alarm_level import smallest_size
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
-from tasks.history.versions import ACTUALS_KEY, changed_rows, open_versions
-from tasks.modeling.anomaly_tables import compare_with_samples, match_newest
+from tasks.modeling.anomaly_tables import compare_with_samples
 from tasks.modeling.clean_table import load_clean_table
-from tasks.modeling.earlier_errors import EarlierErrors, collect_units, with_interval, with_scaled_errors
+from tasks.modeling.earlier_errors import EarlierErrors, with_interval, with_scaled_errors
 from tasks.modeling.error_units import ROW, UNIT_COLUMNS, ErrorUnits, to_units
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import iterate_series_parts
-from tasks.modeling.scores import mase_scales_before, quantile_levels, read_models
-from tasks.modeling.series import series_between
+from tasks.modeling.scores import mase_scales_before, read_models
+from tasks.monitoring.new_actuals import TIME_TYPE, find_new_actuals, match_blocks
 from tasks.results.anomalies import AnomaliesResult, Anomaly, ErrorSources
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.manifest import read_finished
 from tasks.results.steps import AccuracyResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import vintage_uri
-from tasks.storage.series_rows import blocks_of_series, open_series_files
 from tasks.storage.store import Store
 from tasks.storage.vintages import publish_latest_errors
 
 MAX_LISTED = 5  # anomalies in the result, the worst first
 MAX_PUBLISHED_UNITS = 100_000  # whose errors score observations as they arrive
-TIME_TYPE = "datetime64[us, UTC]"
-FORECAST_COLUMNS = (*ROW, "cutoff", "step", "y_hat", "model_name", "model_version")  # and the quantiles
 COLUMNS = [*ROW, AS_OF, "y", "y_hat", "cutoff", "step", "model_name", "scaled_error", "p_value", "series_p_value"]
 
 
@@ -113,10 +108,10 @@ def find_anomalies(
     """
     earlier: EarlierNights = read or load_earlier(realised, sources, setup, spec, store).loaded
     clean, context = load_clean_table(sources.clean, store), sources.context
-    new, flags = _new_actuals(realised, earlier.anomalies, sources, store)
+    new, flags = find_new_actuals(realised, earlier.anomalies, sources, store)
     moment = new["ds"].min() if len(new) else pd.Timestamp(context.as_of)
     scales = mase_scales_before(clean, moment, setup.evaluation.season or setup.view.season)
-    tested, published = _match_blocks(new, flags, clean, scales, sources, store)
+    tested, published = match_blocks(new, flags, clean, scales, sources, store)
     errors = EarlierErrors(
         published, to_units(_read_backtest(earlier.evaluated, published, sources, scales, store), flags, tested)
     )
@@ -130,49 +125,6 @@ def find_anomalies(
         result = result.model_copy(update={"table": store.publish(stored, uri)})
         errors = errors.with_anomalies(table.loc[table["is_anomaly"], ROW])
     return result.model_copy(update={"errors": _publish_errors(errors, sources, earlier.evaluated, store)})
-
-
-def _new_actuals(
-    realised: AccuracyResult, known: list[Artifact], sources: ErrorSources, store: Store
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return the actuals (unique_id, ds, y) that no earlier night has compared, and the anomalies of those nights."""
-    new = [pd.DataFrame({"unique_id": pd.Series(dtype="str"), "ds": pd.Series(dtype=TIME_TYPE), "y": []})]
-    flags = [new[0][ROW]]
-    actuals = [realised.actuals] if realised.actuals else []
-    with open_series_files(actuals, store) as files, open_versions(known, ACTUALS_KEY, store) as versions:
-        for first, last in blocks_of_series([*versions.files, *files]):
-            compared = versions.newest(first, last)
-            for file in files:
-                rows = file.between(first, last, [*ROW, "y"]).to_pandas()
-                new.append(changed_rows(rows, compared, ACTUALS_KEY, exact=True))
-            if len(compared):
-                flags.append(compared.loc[compared["is_anomaly"], ROW])
-    return pd.concat(new, ignore_index=True), pd.concat(flags, ignore_index=True)
-
-
-def _match_blocks(
-    new: pd.DataFrame,
-    flags: pd.DataFrame,
-    clean: PanelTable,
-    scales: pd.Series,
-    sources: ErrorSources,
-    store: Store,
-) -> tuple[pd.DataFrame, list[ErrorUnits]]:
-    """Return the new actuals with their forecasts and scaled errors, and the errors of all forecasts as units."""
-    tested, units = list[pd.DataFrame](), list[ErrorUnits]()
-    with open_series_files([night.file for night in sources.past], store) as files:
-        for first, last in blocks_of_series(files):
-            vintages = {
-                pd.Timestamp(night.as_of): file.between(
-                    first, last, [*FORECAST_COLUMNS, *quantile_levels(file.columns)]
-                ).to_pandas()
-                for night, file in zip(sources.past, files, strict=True)
-            }
-            rows = match_newest(new[new["unique_id"].between(first, last)], vintages)
-            rows = with_scaled_errors(rows, scales)
-            units += collect_units(vintages, series_between(clean, first, last), scales, flags, rows)
-            tested.append(rows)
-    return pd.concat(tested, ignore_index=True) if tested else new.iloc[:0], units
 
 
 def _read_backtest(

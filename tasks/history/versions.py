@@ -45,10 +45,18 @@ class PublishedVersions:
 
     def newest(self, first: str, last: str) -> pd.DataFrame:
         """Return the newest version of each row with first <= unique_id <= last; no columns without a file."""
+        return self.newest_of(self.read(first, last))
+
+    def read(self, first: str, last: str, columns: Sequence[str] = ()) -> list[pa.Table]:
+        """Return the rows with first <= unique_id <= last of each file, with `as_of`; without `columns` all of them."""
         tables = []
         for file, as_of in zip(self.files, self._moments, strict=True):
-            table = file.between(first, last, file.columns).replace_schema_metadata(None)
+            table = file.between(first, last, columns or file.columns).replace_schema_metadata(None)
             tables.append(with_as_of(table, as_of) if as_of else table)
+        return tables
+
+    def newest_of(self, tables: Sequence[pa.Table]) -> pd.DataFrame:
+        """Return the newest version of each row of these tables, oldest first; no columns without a table."""
         return newest_versions(concat_vintages(tables), self._key).to_pandas() if tables else pd.DataFrame()
 
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from models import anomalies
+from models import alarm_level, anomalies
 from tasks.modeling.earlier_errors import UNIT, ErrorSample, thin, with_interval
 from tasks.modeling.error_units import ROW
 
@@ -72,11 +72,11 @@ def compare_with_samples(
     forecasts = compared.groupby("unique_id")["cutoff"].transform("nunique")
     own = np.minimum(compared["own"] * forecasts, 1.0)
     series = own.groupby(compared["unique_id"]).min()
-    chosen, level = anomalies.benjamini_hochberg(series.to_numpy(), max(levels)[1])
+    chosen, level = alarm_level.benjamini_hochberg(series.to_numpy(), max(levels)[1])
     compared["series_p_value"] = compared["unique_id"].map(series)
     compared["is_anomaly"] = compared["unique_id"].isin(series.index[chosen]) & (own <= level)
     size = min(len(sample.errors) for sample in thinned.values())
-    return ComparedActuals(compared.drop(columns="own"), size, anomalies.smallest_size(tests, rate))
+    return ComparedActuals(compared.drop(columns="own"), size, alarm_level.smallest_size(tests, rate))
 
 
 class ComparedRows(NamedTuple):
@@ -100,9 +100,9 @@ def _compare_largest(rows: pd.DataFrame, sample: ErrorSample, tests: int, rate: 
         largest = anomalies.largest_relative_errors(sample.errors, sizes, np.array(observed))
         known, same = np.isfinite(largest), codes == code
         tested = pd.Series(relative[same]).groupby(rows["unique_id"].to_numpy()[same]).max().dropna().to_numpy()
-        calibrated = anomalies.calibrate_level(largest[known], nights[known], tested, rate)
+        calibrated = alarm_level.calibrate_level(largest[known], nights[known], tested, rate)
         if calibrated is None:
-            used = largest[known][: anomalies.exact_size(int(known.sum()), tests, rate)]
+            used = largest[known][: alarm_level.exact_size(int(known.sum()), tests, rate)]
         else:
             used = largest[known & (nights < calibrated.nights)]
         own[same] = anomalies.conformal_p_values(relative[same], used)

@@ -39,11 +39,11 @@ class ErrorUnits(NamedTuple):
 
     def with_anomalies(self, rows: pd.DataFrame) -> "ErrorUnits":
         """Return the units with those of the new errors as anomalies whose (unique_id, ds) is in `rows`."""
-        found = self.new[_has_rows(self.new, rows)]
-        if found.empty:
+        matches = self.new[_has_rows(self.new, rows)]
+        if matches.empty:
             return self
         anomalous = self.anomalous.copy()
-        anomalous[found["row"], found["column"]] = True
+        anomalous[matches["row"], matches["column"]] = True
         return self._replace(anomalous=anomalous)
 
     def without_new(self) -> np.ndarray:

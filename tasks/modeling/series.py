@@ -77,7 +77,7 @@ def sample_table(table: PanelTable, count: int) -> PanelTable:
     return table if len(table.ids) <= count else table.select(sample_names(table.ids, count))
 
 
-class SeriesRuns(NamedTuple):
+class SortedRuns(NamedTuple):
     """The rows of each series of a sorted table: its name, its first row and the row after its last."""
 
     names: pd.Index
@@ -85,7 +85,7 @@ class SeriesRuns(NamedTuple):
     ends: np.ndarray  # (S,) int64
 
 
-def find_runs(table: pd.DataFrame) -> SeriesRuns | None:
+def find_runs(table: pd.DataFrame) -> SortedRuns | None:
     """Find the rows of each series, without a code for each row.
 
     Args:
@@ -101,7 +101,7 @@ def find_runs(table: pd.DataFrame) -> SeriesRuns | None:
     in_order[begins[1:] - 1] = True
     if not (in_order.all() and names.is_unique and names.is_monotonic_increasing):
         return None
-    return SeriesRuns(names, begins, np.append(begins[1:], len(ids))[: len(begins)])
+    return SortedRuns(names, begins, np.append(begins[1:], len(ids))[: len(begins)])
 
 
 def series_between(table: PanelTable, first: str, last: str) -> PanelTable:

@@ -4,16 +4,12 @@ import numpy as np
 import pytest
 from scipy.stats import false_discovery_control
 
+from models.alarm_level import benjamini_hochberg, calibrate_level, exact_size, simes_p_value, smallest_size
 from models.anomalies import (
-    benjamini_hochberg,
-    calibrate_level,
     conformal_p_values,
-    exact_size,
     largest_errors,
     limit_anomalies,
     scaled_errors,
-    simes_p_value,
-    smallest_size,
     step_p_values,
     typical_sizes,
 )
