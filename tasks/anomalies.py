@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from data_contracts.artifact import Artifact
 from data_contracts.spec import SettingsSpec
 from models.alarm_level import smallest_size
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
 from tasks.history.published import published_between
@@ -112,11 +113,13 @@ def find_anomalies(
     moment = new["ds"].min() if len(new) else pd.Timestamp(context.as_of)
     scales = mase_scales_before(clean, moment, setup.evaluation.season or setup.view.season)
     tested, published = match_blocks(new, flags, clean, scales, sources, store)
+    del new
     errors = EarlierErrors(
         published, to_units(_read_backtest(earlier.evaluated, published, sources, scales, store), flags, tested)
     )
     result = AnomaliesResult(rate=spec.rate)
     if len(tested):
+        release_unused_memory()
         result, table = _compare(tested, errors, clean.times, spec.rate)
         table[AS_OF] = pd.Series(pd.Timestamp(context.as_of).as_unit("us"), index=table.index)
         published_rows = add_id_columns(table[[*COLUMNS, "is_anomaly"]], clean.labels, setup.id_columns)

@@ -69,12 +69,13 @@ def compare_with_samples(
         parts.append(part.rows)
         levels.append((len(rows), part.level))
     compared = pd.concat(parts).sort_index()
-    forecasts = compared.groupby("unique_id")["cutoff"].transform("nunique")
+    codes = pd.factorize(compared["unique_id"])[0]
+    forecasts = compared["cutoff"].groupby(codes).transform("nunique")
     own = np.minimum(compared["own"] * forecasts, 1.0)
-    series = own.groupby(compared["unique_id"]).min()
-    chosen, level = alarm_level.benjamini_hochberg(series.to_numpy(), max(levels)[1])
-    compared["series_p_value"] = compared["unique_id"].map(series)
-    compared["is_anomaly"] = compared["unique_id"].isin(series.index[chosen]) & (own <= level)
+    series = own.groupby(codes).min().to_numpy()
+    chosen, level = alarm_level.benjamini_hochberg(series, max(levels)[1])
+    compared["series_p_value"] = series[codes]
+    compared["is_anomaly"] = chosen[codes] & (own <= level)
     size = min(len(sample.errors) for sample in thinned.values())
     return ComparedActuals(compared.drop(columns="own"), size, alarm_level.smallest_size(tests, rate))
 
@@ -89,17 +90,18 @@ class ComparedRows(NamedTuple):
 def _compare_largest(rows: pd.DataFrame, sample: ErrorSample, tests: int, rate: float) -> ComparedRows:
     """Add `own`: the p-value of the error of each row among the largest errors of earlier forecasts."""
     # with the tested errors: sizes that come from the sample alone fit it better than a new night
-    sizes = anomalies.typical_sizes(sample.errors, _matrix_of(rows, sample.errors.shape[1]))
+    unit = rows.groupby(UNIT, sort=False).ngroup().to_numpy()  # in the order of their first rows
+    matrix = _matrix_of(rows, unit, sample.errors.shape[1])
+    sizes = anomalies.typical_sizes(sample.errors, matrix)
     relative = rows["scaled_error"].abs().to_numpy(np.float32) / sizes[rows["step"].to_numpy(int) - 1]
-    steps_of_unit = rows.groupby(UNIT)["step"].agg(lambda steps: tuple(sorted(steps)))
-    steps = steps_of_unit.reindex(pd.MultiIndex.from_frame(rows[UNIT]))
-    codes, choices = pd.factorize(steps)
+    codes, choices = _observed_steps(rows, unit, matrix.shape[1])
+    series = pd.factorize(rows["unique_id"])[0]
     nights = pd.factorize(sample.units["cutoff"])[0]  # the newest cutoff comes first
     own, level, most = np.full(len(rows), np.nan), rate, 0
     for code, observed in enumerate(choices):
-        largest = anomalies.largest_relative_errors(sample.errors, sizes, np.array(observed))
+        largest = anomalies.largest_relative_errors(sample.errors, sizes, observed)
         known, same = np.isfinite(largest), codes == code
-        tested = pd.Series(relative[same]).groupby(rows["unique_id"].to_numpy()[same]).max().dropna().to_numpy()
+        tested = pd.Series(relative[same]).groupby(series[same]).max().dropna().to_numpy()
         calibrated = alarm_level.calibrate_level(largest[known], nights[known], tested, rate)
         if calibrated is None:
             used = largest[known][: alarm_level.exact_size(int(known.sum()), tests, rate)]
@@ -111,9 +113,19 @@ def _compare_largest(rows: pd.DataFrame, sample: ErrorSample, tests: int, rate: 
     return ComparedRows(rows.assign(own=own), level)
 
 
-def _matrix_of(rows: pd.DataFrame, horizon: int) -> np.ndarray:
-    """Return the scaled errors of rows as (units, H), NaN where nothing was observed."""
-    units = rows.groupby(UNIT, sort=False).ngroup().to_numpy()
-    matrix = np.full((int(units.max(initial=-1)) + 1, horizon), np.nan, np.float32)
-    matrix[units, rows["step"].to_numpy(int) - 1] = rows["scaled_error"]
+def _matrix_of(rows: pd.DataFrame, unit: np.ndarray, horizon: int) -> np.ndarray:
+    """Return the scaled errors of rows as (units, H), NaN where nothing was observed; `unit` is that of each row."""
+    matrix = np.full((int(unit.max(initial=-1)) + 1, horizon), np.nan, np.float32)
+    matrix[unit, rows["step"].to_numpy(int) - 1] = rows["scaled_error"]
     return matrix
+
+
+def _observed_steps(rows: pd.DataFrame, unit: np.ndarray, horizon: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """Return for each row which steps its unit has, as an index of the different choices, and the steps of each."""
+    has_row = np.zeros((int(unit.max(initial=-1)) + 1, horizon), dtype=bool)
+    has_row[unit, rows["step"].to_numpy(int) - 1] = True
+    choices, first, code = np.unique(has_row, axis=0, return_index=True, return_inverse=True)
+    order = np.argsort(first)  # of their first units
+    rank = np.empty(len(order), dtype=np.int64)
+    rank[order] = np.arange(len(order))
+    return rank[code.reshape(-1)][unit], [np.flatnonzero(choice) + 1 for choice in choices[order]]

@@ -94,7 +94,7 @@ def match_blocks(
                 for night, file in zip(sources.past, files, strict=True)
             }
             rows = match_newest(new[new["unique_id"].between(first, last)], vintages)
-            rows = with_scaled_errors(rows, scales)
+            rows = with_scaled_errors(rows, scales).drop(columns=["lower", "upper"])
             units += collect_units(vintages, series_between(clean, first, last), scales, flags, rows)
             tested.append(rows)
     release_unused_memory()
