@@ -15,21 +15,21 @@ from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.engine.step import CacheInputs, step
 from tasks.history.columns import AS_OF
+from tasks.history.forecast_blocks import Block, PublishedForecasts, open_forecasts
 from tasks.history.published import published_between
 from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, open_versions
 from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.scores import mase_scales_before, quantile_levels, score_series
+from tasks.modeling.scores import mase_scales_before, score_series
 from tasks.modeling.series import series_between
 from tasks.results.steps import AccuracyResult, RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import artifacts_dir, vintage_uri
-from tasks.storage.series_rows import SeriesFile, blocks_of_series, open_series_files
 from tasks.storage.store import Store
 from tasks.storage.vintages import Published
 
-FORECAST_COLUMNS = ("unique_id", "ds", "y_hat", "model_name", "source")  # and the quantiles
+SCORED_COLUMNS = ("unique_id", "ds", "y_hat", "model_name", "source")  # of a forecast, besides quantiles
 
 
 def score_vintages(
@@ -74,9 +74,8 @@ def load_past(
     clean: Artifact, past: tuple[Published, ...], context: RunContext, setup: ForecastSetup, store: Store
 ) -> CacheInputs:
     """List what the earlier nights published, which decides what this night adds: its digests are in the cache key."""
-    with open_series_files([published.file for published in past], store) as files:
-        times = {pd.Timestamp(night.as_of): file.first_time() for night, file in zip(past, files, strict=True)}
-    starts = {as_of: pd.Timestamp(time) for as_of, time in times.items() if time is not None}
+    with open_forecasts(past, store) as forecasts:
+        starts = forecasts.starts
     # a night before the first forecast time had none of these actuals
     first = min(starts.values(), default=None)
     actuals, accuracy = (
@@ -99,7 +98,7 @@ def score_past(
 ) -> AccuracyResult:
     """Score every earlier vintage that has actuals by now, and publish what no earlier night has published.
 
-    A block of series at a time is read from all vintages, so that memory does not grow with the number of series.
+    A block of series at a time is read from all vintages, none of which is held as a whole.
 
     Args:
         clean: The clean table of this night.
@@ -115,14 +114,13 @@ def score_past(
     table = load_clean_table(clean, store)
     earlier: PastNights = read or load_past(clean, past, context, setup, store).loaded
     with contextlib.ExitStack() as stack:
-        files = stack.enter_context(open_series_files([published.file for published in past], store))
-        opened = {pd.Timestamp(night.as_of): file for night, file in zip(past, files, strict=True)}
-        nights = _ForecastNights(table, opened, earlier.starts, context, setup)
+        nights = _PastForecasts(stack.enter_context(open_forecasts(past, store)), table, context)
+        season = setup.evaluation.season or setup.view.season
         known = stack.enter_context(open_versions(earlier.accuracy, ACCURACY_KEY, store))
         new, newest = list[pd.DataFrame](), list[pd.DataFrame]()
 
         def scores() -> Iterator[pd.DataFrame]:
-            for block, accuracy in nights.scores():
+            for block, accuracy in nights.scores(season, earlier.starts):
                 new.append(changed_rows(accuracy, known.newest(*block), ACCURACY_KEY, exact=False))
                 newest.append(accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()])
                 yield accuracy
@@ -142,46 +140,35 @@ def score_past(
         )
 
 
-class _ForecastNights:
+class _PastForecasts(NamedTuple):
     """The forecasts of earlier nights with what is known by now, a block of series at a time."""
 
-    def __init__(
-        self,
-        clean: PanelTable,
-        files: dict[pd.Timestamp, SeriesFile],
-        starts: dict[pd.Timestamp, pd.Timestamp],
-        context: RunContext,
-        setup: ForecastSetup,
-    ) -> None:
-        self._clean, self._files, self._starts, self._context = clean, files, starts, context
-        self._season = setup.evaluation.season or setup.view.season
-        self._blocks = list(blocks_of_series(list(files.values())))
+    forecasts: PublishedForecasts
+    clean: PanelTable
+    context: RunContext
 
-    def scores(self) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    def scores(self, season: int, starts: Mapping[pd.Timestamp, pd.Timestamp]) -> Iterator[tuple[Block, pd.DataFrame]]:
         """Yield each block that has an actual, and its scores."""
-        for first, last in self._blocks:
-            vintages = {
-                as_of: file.between(first, last, [*FORECAST_COLUMNS, *quantile_levels(file.columns)]).to_pandas()
-                for as_of, file in self._files.items()
-            }
-            accuracy = score_vintages(vintages, series_between(self._clean, first, last), self._season, self._starts)
+        for block in self.forecasts.blocks:
+            vintages = self.forecasts.read(block, SCORED_COLUMNS)
+            accuracy = score_vintages(vintages, series_between(self.clean, *block), season, starts)
             if len(accuracy):
                 accuracy.insert(2, AS_OF, self._as_of(len(accuracy)))
-                yield (first, last), accuracy
+                yield block, accuracy
 
-    def actuals(self) -> Iterator[tuple[tuple[str, str], pd.DataFrame]]:
+    def actuals(self) -> Iterator[tuple[Block, pd.DataFrame]]:
         """Yield each block that has an actual, and the actual of each of its forecasts."""
-        for first, last in self._blocks:
-            tables = [file.between(first, last, ACTUALS_KEY).to_pandas() for file in self._files.values()]
-            times = pd.concat(tables).drop_duplicates()
-            y = lookup_actuals(self._clean, times["unique_id"], times["ds"])
+        for block in self.forecasts.blocks:
+            vintages = self.forecasts.read(block, ACTUALS_KEY, with_quantiles=False)
+            times = pd.concat(vintages.values()).drop_duplicates()
+            y = lookup_actuals(self.clean, times["unique_id"], times["ds"])
             rows = times.assign(y=y).dropna().sort_values([*ACTUALS_KEY], ignore_index=True)
             if len(rows):
                 rows.insert(2, AS_OF, self._as_of(len(rows)))
-                yield (first, last), rows
+                yield block, rows
 
     def _as_of(self, rows: int) -> pd.Series:
-        return pd.Series(pd.Timestamp(self._context.as_of).as_unit("us"), index=range(rows))
+        return pd.Series(pd.Timestamp(self.context.as_of).as_unit("us"), index=range(rows))
 
 
 def _store_parts(parts: Iterator[pd.DataFrame], kind: str, store: Store, folder: str | None = None) -> Artifact | None:

@@ -29,7 +29,7 @@ class PanelTableBuilder:
         """Append a part.
 
         Args:
-            part: A table with the columns of those before, whose series come after theirs in order.
+            part: A table with the same columns as earlier parts, whose series sort after those of earlier parts.
         """
         begin = len(self)
         self._parts.append(PanelTable(part.ids, part.times, part.first, part.lengths, {}, part.texts))

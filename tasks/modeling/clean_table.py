@@ -86,7 +86,7 @@ def iterate_clean_parts(clean: Artifact, store: Store) -> Iterator[PanelTable]:
         StoreDamaged: The file is missing or its digest differs.
     """
     held = pd.DataFrame()
-    for frame in _frames(clean, store):
+    for frame in (frame for frame in _frames(clean, store) if len(frame)):
         if len(held) and held["unique_id"].iloc[-1] == frame["unique_id"].iloc[0]:  # goes on in the next group
             held = pd.concat([part.astype({"unique_id": "str"}) for part in (held, frame)], ignore_index=True)
             continue

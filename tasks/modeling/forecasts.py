@@ -16,7 +16,7 @@ from models.rolling_origins import RollingOrigins
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
-from tasks.modeling.series import find_runs
+from tasks.modeling.series import sort_by_series
 from tasks.storage.store import Store
 
 BLOCK_FORECASTS = 4096  # that are recalibrated at once
@@ -178,14 +178,10 @@ def iterate_series_parts(table: pd.DataFrame, rows: int = PARTITION_ROWS) -> Ite
     Yields:
         The rows of some series, renumbered. Parts follow each other in order.
     """
-    runs, begin = find_runs(table), 0
-    if runs is None:
-        table = table.sort_values(["unique_id", "ds"], ignore_index=True)
-        runs = find_runs(table)
-    ends = runs.ends if runs else np.array([len(table)])  # never None: the rows are sorted now
+    ordered, begin = sort_by_series(table), 0
     while begin < len(table):
-        end = int(ends[np.searchsorted(ends, min(begin + rows, len(table)))])
-        yield table.iloc[begin:end].reset_index(drop=True)
+        end = int(ordered.ends[np.searchsorted(ordered.ends, min(begin + rows, len(table)))])
+        yield ordered.table.iloc[begin:end].reset_index(drop=True)
         begin = end
 
 

@@ -77,31 +77,50 @@ def sample_table(table: PanelTable, count: int) -> PanelTable:
     return table if len(table.ids) <= count else table.select(sample_names(table.ids, count))
 
 
-class SortedRuns(NamedTuple):
-    """The rows of each series of a sorted table: its name, its first row and the row after its last."""
+class SortedRows(NamedTuple):
+    """A table in order of unique_id and ds; of each series its name, its first row and the row after its last."""
 
+    table: pd.DataFrame
     names: pd.Index
     begins: np.ndarray  # (S,) int64
     ends: np.ndarray  # (S,) int64
 
 
-def find_runs(table: pd.DataFrame) -> SortedRuns | None:
-    """Find the rows of each series, without a code for each row.
+def sort_by_series(table: pd.DataFrame) -> SortedRows:
+    """Sort a table by series and time, and find the rows of each series.
+
+    A table that is sorted, such as a published forecast, is not copied.
 
     Args:
-        table: A table with unique_id and ds.
+        table: A table with unique_id (text) and ds, numbered from 0.
 
     Returns:
-        The runs; None if the rows are not in order of unique_id and ds, as those of a published forecast are.
+        The table, renumbered if it was not sorted, and the rows of its series.
     """
-    ids, times = table["unique_id"].array, table["ds"].array
-    begins = np.flatnonzero(np.append(True, np.asarray(ids[1:] != ids[:-1], dtype=bool))[: len(ids)])
-    names = pd.Index(ids.take(begins), dtype="str")
+    begins = _first_rows(table)
+    if not _is_sorted(table, begins):
+        table = table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
+        begins = _first_rows(table)
+    ends = np.append(begins[1:], len(table))[: len(begins)]
+    return SortedRows(table, _names_at(table, begins), begins, ends)
+
+
+def _first_rows(table: pd.DataFrame) -> np.ndarray:
+    """Return the rows whose unique_id differs from that of the row before, (n,) int64."""
+    ids = table["unique_id"].array
+    return np.flatnonzero(np.append(True, np.asarray(ids[1:] != ids[:-1], dtype=bool))[: len(ids)])
+
+
+def _names_at(table: pd.DataFrame, rows: np.ndarray) -> pd.Index:
+    return pd.Index(table["unique_id"].array.take(rows), dtype="str")
+
+
+def _is_sorted(table: pd.DataFrame, begins: np.ndarray) -> bool:
+    """Return whether the rows are in order of unique_id and ds; `begins` are those of `_first_rows`."""
+    names, times = _names_at(table, begins), table["ds"].array
     in_order = np.asarray(times[1:] >= times[:-1], dtype=bool)
     in_order[begins[1:] - 1] = True
-    if not (in_order.all() and names.is_unique and names.is_monotonic_increasing):
-        return None
-    return SortedRuns(names, begins, np.append(begins[1:], len(ids))[: len(begins)])
+    return bool(in_order.all() and names.is_unique and names.is_monotonic_increasing)
 
 
 def series_between(table: PanelTable, first: str, last: str) -> PanelTable:

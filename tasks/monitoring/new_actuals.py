@@ -8,11 +8,11 @@ from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.engine.machine_memory import release_unused_memory
 from tasks.history.columns import AS_OF
+from tasks.history.forecast_blocks import open_forecasts
 from tasks.history.versions import ACTUALS_KEY, changed_rows, open_versions
 from tasks.modeling.anomaly_tables import match_newest
 from tasks.modeling.earlier_errors import collect_units, with_scaled_errors
 from tasks.modeling.error_units import ROW, ErrorUnits
-from tasks.modeling.scores import quantile_levels
 from tasks.modeling.series import series_between
 from tasks.results.anomalies import ErrorSources
 from tasks.results.steps import AccuracyResult
@@ -20,7 +20,7 @@ from tasks.storage.series_rows import blocks_of_series, open_series_files
 from tasks.storage.store import Store
 
 TIME_TYPE = "datetime64[us, UTC]"
-FORECAST_COLUMNS = (*ROW, "cutoff", "step", "y_hat", "model_name", "model_version")  # and the quantiles
+MATCHED_COLUMNS = (*ROW, "cutoff", "step", "y_hat", "model_name", "model_version")  # of a forecast, besides quantiles
 
 
 def find_new_actuals(
@@ -85,17 +85,12 @@ def match_blocks(
         A row per new actual that has a forecast, with its scaled error; and the errors of all forecasts as units.
     """
     tested, units = list[pd.DataFrame](), list[ErrorUnits]()
-    with open_series_files([night.file for night in sources.past], store) as files:
-        for first, last in blocks_of_series(files):
-            vintages = {
-                pd.Timestamp(night.as_of): file.between(
-                    first, last, [*FORECAST_COLUMNS, *quantile_levels(file.columns)]
-                ).to_pandas()
-                for night, file in zip(sources.past, files, strict=True)
-            }
-            rows = match_newest(new[new["unique_id"].between(first, last)], vintages)
+    with open_forecasts(sources.past, store) as forecasts:
+        for block in forecasts.blocks:
+            vintages = forecasts.read(block, MATCHED_COLUMNS)
+            rows = match_newest(new[new["unique_id"].between(*block)], vintages)
             rows = with_scaled_errors(rows, scales).drop(columns=["lower", "upper"])
-            units += collect_units(vintages, series_between(clean, first, last), scales, flags, rows)
+            units += collect_units(vintages, series_between(clean, *block), scales, flags, rows)
             tested.append(rows)
     release_unused_memory()
     return pd.concat(tested, ignore_index=True) if tested else new.iloc[:0], units

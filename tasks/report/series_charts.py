@@ -11,7 +11,7 @@ from tasks.charts.axes import SECONDS_PER_DAY, Clock, epoch_seconds
 from tasks.charts.formatting import figure, percent
 from tasks.charts.line_charts import NARROW, SMALL, WIDE, FanChart, draw_fan_chart, prediction_bands
 from tasks.modeling.scores import quantile_columns
-from tasks.modeling.series import find_runs
+from tasks.modeling.series import sort_by_series
 
 MAX_ALL_DRAWN = 60  # with more series, the page draws the largest ones and those that were missed most
 MAX_BY_SIZE, MAX_BY_ERROR = 24, 12
@@ -24,12 +24,10 @@ class SeriesFrames(Mapping[str, pd.DataFrame]):
     def __init__(self, table: pd.DataFrame) -> None:
         if len(table) and not isinstance(table["unique_id"].dtype, pd.StringDtype):
             table = table.assign(unique_id=table["unique_id"].astype(str))
-        runs = find_runs(table) if len(table) else None
-        if len(table) and runs is None:
-            table = table.sort_values(["unique_id", "ds"], kind="stable", ignore_index=True)
-            runs = find_runs(table)
-        self.table = table
-        self._rows = {name: (begin, end) for name, begin, end in zip(*runs, strict=True)} if runs else {}
+        self.table, self._rows = table, dict[str, tuple[int, int]]()
+        if len(table):
+            self.table, names, begins, ends = sort_by_series(table)
+            self._rows = {name: (begin, end) for name, begin, end in zip(names, begins, ends, strict=True)}
 
     def __getitem__(self, name: str) -> pd.DataFrame:
         return self.table.iloc[slice(*self._rows[name])].reset_index(drop=True)

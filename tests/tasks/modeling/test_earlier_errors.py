@@ -85,13 +85,6 @@ def test_new_anomaly_is_limited_where_new_errors_count() -> None:
     assert marked.sample_of("gru", "gru").errors[:, 0].tolist() == [-2.0]
 
 
-def test_units_of_other_models_are_left_out() -> None:
-    rows = pd.concat([errors_of(("a", 3, 1, 1.0), ("c", 3, 1, 3.0)), errors_of(("b", 3, 1, 2.0), model="x")])
-    units = to_units(rows, NO_ROWS, rows[rows["unique_id"] == "c"]).of_models(lambda names: names == "gru")
-    assert units.units["unique_id"].tolist() == ["a", "c"]
-    assert units.new[["row", "column"]].to_numpy().tolist() == [[1, 0]]
-
-
 def test_nothing_earlier_gives_an_empty_sample() -> None:
     none = to_units(errors_of(), NO_ROWS, NO_ROWS)
     sample = EarlierErrors([], none).sample_of("gru", "gru", 5)

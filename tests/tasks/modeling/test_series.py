@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from tasks.modeling.series import find_runs, sample_series
+from tasks.modeling.series import sample_series, sort_by_series
 
 
 def test_sample_of_series_changes_little_when_a_series_joins() -> None:
@@ -17,17 +17,21 @@ def test_sample_of_series_changes_little_when_a_series_joins() -> None:
 
 
 @pytest.mark.parametrize(
-    ("names", "hours", "expected"),
+    ("names", "hours", "rows"),
     [
-        ("aab", [0, 1, 0], [("a", 0, 2), ("b", 2, 3)]),
-        ("aab", [0, 0, 0], [("a", 0, 2), ("b", 2, 3)]),
-        ("aab", [1, 0, 0], None),
-        ("baa", [0, 0, 1], None),
-        ("aba", [0, 0, 1], None),
+        ("aab", [0, 1, 0], [0, 1, 2]),
+        ("aab", [0, 0, 0], [0, 1, 2]),
+        ("aab", [1, 0, 0], [1, 0, 2]),
+        ("baa", [0, 0, 1], [1, 2, 0]),
+        ("aba", [0, 0, 1], [0, 2, 1]),
         ("", [], []),
     ],
 )
-def test_runs_are_those_of_a_sorted_table(names: str, hours: list[int], expected: list[tuple[str, int, int]]) -> None:
+def test_rows_of_each_series_are_those_of_the_sorted_table(names: str, hours: list[int], rows: list[int]) -> None:
     ds = pd.Timestamp("2024-03-01", tz="UTC") + pd.to_timedelta(pd.Series(hours, dtype=float), unit="h")
-    runs = find_runs(pd.DataFrame({"unique_id": pd.Series(list(names), dtype="str"), "ds": ds}))
-    assert (runs and [tuple(run) for run in zip(*runs, strict=True)]) == expected
+    table = pd.DataFrame({"unique_id": pd.Series(list(names), dtype="str"), "ds": ds, "row": range(len(names))})
+    ordered = sort_by_series(table)
+    assert ordered.table["row"].tolist() == rows
+    assert (ordered.table is table) == (rows == list(range(len(names))))
+    expected = [("a", 0, 2), ("b", 2, 3)] if names else []
+    assert list(zip(ordered.names, ordered.begins, ordered.ends, strict=True)) == expected
