@@ -85,16 +85,16 @@ def iterate_clean_parts(clean: Artifact, store: Store) -> Iterator[PanelTable]:
     Raises:
         StoreDamaged: The file is missing or its digest differs.
     """
-    held = pd.DataFrame()
+    pending = pd.DataFrame()
     for frame in (frame for frame in _frames(clean, store) if len(frame)):
-        if len(held) and held["unique_id"].iloc[-1] == frame["unique_id"].iloc[0]:  # goes on in the next group
-            held = pd.concat([part.astype({"unique_id": "str"}) for part in (held, frame)], ignore_index=True)
+        if len(pending) and pending["unique_id"].iloc[-1] == frame["unique_id"].iloc[0]:  # goes on in the next group
+            pending = pd.concat([part.astype({"unique_id": "str"}) for part in (pending, frame)], ignore_index=True)
             continue
-        if len(held):
-            yield PanelTable.from_parts([held], len(held))
-        held = frame
-    if len(held):
-        yield PanelTable.from_parts([held], len(held))
+        if len(pending):
+            yield PanelTable.from_parts([pending], len(pending))
+        pending = frame
+    if len(pending):
+        yield PanelTable.from_parts([pending], len(pending))
 
 
 def read_clean_series(clean: Artifact, names: Collection[str], store: Store) -> pd.DataFrame:
