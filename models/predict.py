@@ -99,13 +99,9 @@ class Predictor:
         if self.bundle.kind != "recurrent":
             return forecast_baseline(self.bundle, panel, series, position)
         quantiles = np.zeros((len(series), self.bundle.horizon, len(self.bundle.levels)))
-        for part in _batches(len(series)):
+        for part in panel.window_batches(len(series), BATCH_SIZE):
             quantiles[part] = self.calibrated(self.forecast_windows(panel, series[part], position[part]))
         return quantiles
-
-
-def _batches(count: int) -> Iterator[slice]:
-    return (slice(start, start + BATCH_SIZE) for start in range(0, count, BATCH_SIZE))
 
 
 def normalised_forecasts(
@@ -123,7 +119,7 @@ def normalised_forecasts(
         Batches of at most BATCH_SIZE windows, in the order of `series`.
     """
     predictor = Predictor(bundle)
-    for part in _batches(len(series)):
+    for part in panel.window_batches(len(series), BATCH_SIZE):
         yield predictor.forecast_windows(panel, series[part], position[part])
 
 

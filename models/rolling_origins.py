@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from models.data.mapped_pages import release_pages
 from models.data.panel import Panel
 from models.predict import Predictor
 from models.recalibration import Recalibration, fit_recalibration
@@ -99,6 +100,7 @@ class RollingOrigins:
         is_finite = np.isfinite(quantiles).all(axis=-1)
         quantiles[~is_finite] = 0.0
         actuals = np.where(is_finite, self.panel.take(self.panel.y, *at, np.arange(1, horizon + 1)), np.nan)
+        release_pages(self.panel.y)
         start = 0
         for step, rows in missing.items():
             origin, end = self._origins[step], start + len(rows)

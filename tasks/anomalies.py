@@ -112,6 +112,7 @@ def find_anomalies(
     new, flags = find_new_actuals(realised, earlier.anomalies, sources, store)
     moment = new["ds"].min() if len(new) else pd.Timestamp(context.as_of)
     scales = mase_scales_before(clean, moment, setup.evaluation.season or setup.view.season)
+    release_unused_memory()
     tested, published = match_blocks(new, flags, clean, scales, sources, store)
     del new
     errors = EarlierErrors(

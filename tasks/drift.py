@@ -20,6 +20,7 @@ from models.bundle import BundleDamaged
 from models.data.panel import Panel
 from models.drift.cusum import MAX_NIGHTS
 from models.drift.detection import NIGHTS, DriftWindows, compare_nights
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.step import CacheInputs, step
 from tasks.history.published import newest_published
 from tasks.modeling.candidate import trained_until
@@ -83,6 +84,7 @@ def watch_drift(
     earlier: EarlierDrift = read or load_earlier(sources, setup, spec, store).loaded
     clean = load_clean_table(sources.clean, store)
     sampled = sample_table(clean, setup.evaluation.max_series)
+    release_unused_memory()
     names = list(sampled.ids)
     length = sampled.steps_until(moment)
     windows = drift_windows(view, spec, length)

@@ -57,11 +57,13 @@ def evaluate(
         NightcastError: If neither a model nor a baseline gives finite forecasts.
     """
     baselines = store_baselines(*load_training_part(clean, windows, setup.view, store), setup, store)
+    release_unused_memory()
     spec, table, index = setup.evaluation, load_clean_table(clean, store), load_window_index(windows, store)
     comparable, excluded = _split_comparable(models, setup, store)
     tested = window_cutoffs(table, index, "test")
     origins = sample_series(tested, spec.max_series)
     backtest, candidates, rows = _Backtest(table, origins, setup), list[Candidate](), list[dict[str, Any]]()
+    release_unused_memory()
 
     def tables() -> Iterator[pd.DataFrame]:
         for candidate in (*comparable, *baselines):

@@ -4,7 +4,7 @@ A window is divided by its seasonal index if the map is adjusted for seasons, th
 scaled.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +40,7 @@ def linear_points(
     weights, short = maps["weights"], maps.get("weights.short")
     lookback, seasons = len(weights) - 1, [int(season) for season in maps.get("seasons", ())]
     points, offsets = np.zeros((len(series), view.horizon)), np.arange(1 - lookback, view.horizon + 1)
-    for part in _batches(len(series), lookback):
+    for part in panel.window_batches(len(series), _batch_size(lookback)):
         past = panel.take(panel.y, series[part], position[part], offsets[:lookback])
         factors = _factors(panel, series[part], position[part], seasons, offsets)
         past = past / factors[:, :lookback]
@@ -76,7 +76,7 @@ class MomentsGatherer(NamedTuple):
         """Return the moments of the windows with these series codes and positions, (n,) each."""
         lookback, horizon = self.view.lookback, self.view.horizon
         complete, partial = Moments.empty(self.longest, horizon), Moments.empty(lookback, horizon)
-        for part in _batches(len(series), self.longest):
+        for part in self.panel.window_batches(len(series), _batch_size(self.longest)):
             codes, cutoffs = series[part], position[part]
             past = self.panel.take(self.panel.y, codes, cutoffs, np.arange(1 - self.longest, 1))
             ahead = self.panel.take(self.panel.y, codes, cutoffs, np.arange(1, horizon + 1))
@@ -108,10 +108,9 @@ def _robust_weights(errors: np.ndarray, typical: float) -> np.ndarray:
     return np.asarray(1 / np.clip(size / typical, *SIZE_LIMITS))
 
 
-def _batches(count: int, lookback: int) -> Iterator[slice]:
-    """Slices of windows whose lookbacks are bounded in memory."""
-    size = max(1, min(MAX_BATCH_SIZE, MAX_BATCH_VALUES // lookback))
-    return (slice(start, start + size) for start in range(0, count, size))
+def _batch_size(lookback: int) -> int:
+    """Return how many lookbacks are held at once, so that their memory is bounded."""
+    return max(1, min(MAX_BATCH_SIZE, MAX_BATCH_VALUES // lookback))
 
 
 def _carries(past: np.ndarray, lookback: int) -> np.ndarray:

@@ -13,6 +13,7 @@ import numpy as np
 from models.baselines.ridge import fit_linear
 from models.baselines.ridge_windows import linear_points
 from models.bundle import BaselineSettings, Bundle, stored_maps
+from models.data.mapped_pages import release_pages
 from models.data.panel import InputSpec, Panel, last_observed
 from models.data.windows import WindowIndex, WindowRanges, concat_ranges
 
@@ -77,8 +78,7 @@ def forecast_baseline(bundle: Bundle, panel: Panel, series: np.ndarray, position
     rows = {name: row for row, name in enumerate(bundle.baseline.ids)}
     fitted = np.array([rows.get(name, -1) for name in panel.ids], dtype=np.int64)[series]
     quantiles = np.empty((len(series), bundle.horizon, len(bundle.levels)))
-    for begin in range(0, len(series), BATCH_WINDOWS):
-        part = slice(begin, begin + BATCH_WINDOWS)
+    for part in panel.window_batches(len(series), BATCH_WINDOWS):
         point = POINT_FORECASTS[bundle.kind](bundle, panel, series[part], position[part])
         change = _mean_change(panel, series[part], position[part], bundle.view)
         pooled = bundle.tensors["errors.pooled"][None] * change[:, None, None]
@@ -134,7 +134,7 @@ def _mean_change(panel: Panel, series: np.ndarray, position: np.ndarray, view: I
 
 def _changes_of(panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
     """Mean absolute change from step to step in each lookback, (n,), a batch of windows at a time."""
-    parts = (slice(begin, begin + BATCH_WINDOWS) for begin in range(0, len(series), BATCH_WINDOWS))
+    parts = panel.window_batches(len(series), BATCH_WINDOWS)
     changes = [_mean_change(panel, series[part], position[part], panel.view) for part in parts]
     return np.concatenate([np.empty(0), *changes])
 
@@ -177,6 +177,7 @@ def _error_quantiles(
         change = changes[rows, None]
         unit = np.where(change > 0, change, np.nan)  # a lookback without changes gives no unit
         scaled.append((errors / unit)[codes % every == 0])
+        release_pages(panel.y)
     errors = np.concatenate(scaled)
     pooled = np.stack([_quantiles(errors[:, step], levels) for step in range(horizon)])
     return {"errors.series": own, "errors.pooled": _around_zero(pooled, levels)}

@@ -17,6 +17,7 @@ from data_contracts.spec import Spec
 from models.data.calendar import calendar_features, seasons, steps_a_day, wall_clock_steps
 from models.data.features import FeatureSpec
 from models.data.imputation import Fill
+from models.data.mapped_pages import release_pages
 from models.data.panel_table import PanelTable
 from models.data.running_range import RunningRange
 from models.data.time_steps import build_grid
@@ -156,8 +157,16 @@ class Panel:
         ends, begin = self.starts + self.lengths, 0
         while begin < len(self.ids):
             end = max(begin + 1, int(np.searchsorted(ends, self.starts[begin] + BLOCK_ROWS, "right")))
-            yield slice(int(self.starts[begin]), int(ends[end - 1])), slice(begin, end)
+            rows = slice(int(self.starts[begin]), int(ends[end - 1]))
+            yield rows, slice(begin, end)
+            release_pages(self.y[rows])
             begin = end
+
+    def window_batches(self, count: int, size: int) -> Iterator[slice]:
+        """Yield slices of `size` of `count` windows, and release the pages that were read for them."""
+        for begin in range(0, count, size):
+            yield slice(begin, begin + size)
+            release_pages(self.y)
 
     def rows_until(self, last: np.ndarray) -> np.ndarray:
         """Return whether each row is at or before a step of its series, (R,); `last` is (S,), -1 for no row."""

@@ -14,6 +14,8 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
+from models.data.mapped_pages import gather_ranges, release_pages
+
 PARTITION_ROWS = 1_000_000  # that are held as a frame at once
 
 
@@ -194,6 +196,8 @@ class PanelTable:
                     texts=self.texts.iloc[begin:end].reset_index(drop=True),
                 ),
             )
+            for values in self.numbers.values():
+                release_pages(values[at])
             begin = end
 
     def _cut(self, series: np.ndarray, begins: np.ndarray, lengths: np.ndarray) -> "PanelTable":
@@ -208,23 +212,9 @@ class PanelTable:
             times=self.times[low:high],
             first=first - low,
             lengths=kept,
-            numbers={name: _gather(values, source, kept) for name, values in self.numbers.items()},
+            numbers={name: gather_ranges(values, source, kept) for name, values in self.numbers.items()},
             texts=self.texts.iloc[series].reset_index(drop=True),
         )
-
-
-def _gather(values: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return `lengths` values from each of `starts`, one range after the other; indices of few ranges at a time."""
-    ends = np.cumsum(lengths)
-    gathered = np.empty(ends[-1] if len(ends) else 0)
-    begin = 0
-    while begin < len(lengths):
-        low = ends[begin] - lengths[begin]
-        end = max(begin + 1, int(np.searchsorted(ends, low + PARTITION_ROWS, "right")))
-        offsets = np.repeat(starts[begin:end] - (ends[begin:end] - lengths[begin:end]), lengths[begin:end])
-        gathered[low : ends[end - 1]] = values[np.arange(low, ends[end - 1]) + offsets]
-        begin = end
-    return gathered
 
 
 def _is_numeric(values: pd.Series) -> bool:

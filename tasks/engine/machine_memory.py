@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from tasks.engine.mapped_memory import release_pages
+
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
 
@@ -35,8 +37,10 @@ def release_unused_memory() -> None:
     """Give memory that was freed, but is kept by allocators, back to the system.
 
     Arrow's pool and the heap of glibc keep it for later arrays: hundreds of MB after a step of a large table, of no use
-    to the next step (https://arrow.apache.org/docs/python/memory.html; man 3 malloc_trim).
+    to the next step (https://arrow.apache.org/docs/python/memory.html; man 3 malloc_trim). Pages of mapped arrays are
+    released too.
     """
+    release_pages()
     arrow = sys.modules.get("pyarrow")
     if arrow:
         arrow.default_memory_pool().release_unused()

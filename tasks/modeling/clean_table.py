@@ -1,6 +1,7 @@
 """Load a clean table as columns of numbers: the steps of a night read the same tables, which are decoded once."""
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import replace
 from threading import Lock
 
 import pandas as pd
@@ -8,10 +9,11 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
 from tasks.engine.machine_memory import release_unused_memory
+from tasks.engine.mapped_memory import is_mapped, move_to_file
 from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
-MAX_KEPT_BYTES = 256 * 2**20  # if the decoded tables take more, they are dropped before another one is decoded
+MAX_KEPT_BYTES = 256 * 2**20  # of decoded tables in memory: a table that does not fit besides others is mapped
 
 _kept: dict[tuple[str, str], PanelTable] = {}  # by digest, and what was read: of this night
 _lock = Lock()
@@ -30,7 +32,7 @@ def load_clean_table(clean: Artifact, store: Store) -> PanelTable:
     Raises:
         StoreDamaged: The file is missing or its digest differs.
     """
-    return _load(clean, "all", lambda: _decode(clean, store), store)
+    return _load(clean, "all", lambda: PanelTable.from_parts(_frames(clean, store), clean.rows), store)
 
 
 def load_series_steps(clean: Artifact, store: Store) -> PanelTable:
@@ -56,7 +58,7 @@ def load_clean_until(clean: Artifact, last: pd.Timestamp, rows: int, store: Stor
 
     def decode() -> PanelTable:
         frames = (frame[(frame["ds"] <= last).to_numpy()] for frame in _frames(clean, store))
-        return _without_writing(PanelTable.from_parts((frame for frame in frames if len(frame)), rows))
+        return PanelTable.from_parts((frame for frame in frames if len(frame)), rows)
 
     return _load(clean, f"until {last.isoformat()}", decode, store)
 
@@ -69,7 +71,7 @@ def keep_clean_table(clean: Artifact, table: PanelTable, store: Store) -> None:
         table: What `load_clean_table` returns for it. Its values become read-only.
         store: The store that holds it.
     """
-    _load(clean, "all", lambda: _without_writing(table), store)
+    _load(clean, "all", lambda: table, store)
 
 
 def iterate_clean_parts(clean: Artifact, store: Store) -> Iterator[PanelTable]:
@@ -108,27 +110,26 @@ def _load(clean: Artifact, what: str, decode: Callable[[], PanelTable], store: S
         if (clean.digest, what) in _kept:
             store.check(clean)
         else:
-            if any(digest != clean.digest for digest, _ in _kept) or _kept_bytes() > MAX_KEPT_BYTES:
+            if any(digest != clean.digest for digest, _ in _kept) or _bytes_in_memory(_kept.values()) > MAX_KEPT_BYTES:
                 _kept.clear()
                 release_unused_memory()
-            _kept[clean.digest, what] = decode()
+            _kept[clean.digest, what] = _share(decode())
         return _kept[clean.digest, what]
 
 
-def _kept_bytes() -> int:
-    return sum(values.nbytes for table in _kept.values() for values in table.numbers.values())
+def _share(table: PanelTable) -> PanelTable:
+    """Return the table with read-only columns, in files if they do not fit the memory for kept tables."""
+    if _bytes_in_memory([*_kept.values(), table]) > MAX_KEPT_BYTES:
+        table = replace(table, numbers={name: move_to_file(values) for name, values in table.numbers.items()})
+    for values in table.numbers.values():
+        values.flags.writeable = False
+    return table
 
 
-def _decode(clean: Artifact, store: Store) -> PanelTable:
-    return _without_writing(PanelTable.from_parts(_frames(clean, store), clean.rows))
+def _bytes_in_memory(tables: Iterable[PanelTable]) -> int:
+    return sum(values.nbytes for table in tables for values in table.numbers.values() if not is_mapped(values))
 
 
 def _frames(clean: Artifact, store: Store, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:
     groups = store.row_groups(clean, columns, dictionaries=["unique_id"])
     return (group.to_pandas(split_blocks=True) for group in groups)
-
-
-def _without_writing(table: PanelTable) -> PanelTable:
-    for values in table.numbers.values():
-        values.flags.writeable = False
-    return table

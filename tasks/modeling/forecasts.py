@@ -13,6 +13,7 @@ from models.data.panel_table import PanelTable
 from models.predict import Predictor
 from models.recalibration import Recalibration, apply_recalibration
 from models.rolling_origins import RollingOrigins
+from tasks.engine.machine_memory import release_unused_memory
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -81,6 +82,7 @@ def recalibrated_table(
             part = np.arange(begin, min(begin + BLOCK_FORECASTS, len(at)))
             widened = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part)
             quantiles[at[part]] = predictor.restricted(widened, bounds.minimum, bounds.maximum)
+    release_unused_memory()  # the series and the earlier origins are not read again
     return _to_table(quantiles, panel, rows, bundle.levels), fitted
 
 

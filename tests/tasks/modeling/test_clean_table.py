@@ -1,6 +1,8 @@
 """The steps of a night share one decoded table; a damaged file is noticed although the table is known."""
 
+import errno
 import itertools
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import StoreDamaged
+from tasks.engine.mapped_memory import is_mapped
 from tasks.modeling import clean_table
 from tasks.modeling.clean_table import (
     iterate_clean_parts,
@@ -56,14 +59,34 @@ def test_first_rows_are_those_of_the_whole_table(prepared: Any) -> None:
         first.numbers["y"][0] = 0.0
 
 
-def test_large_table_is_forgotten_before_another_one_is_decoded(prepared: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_table_that_does_not_fit_the_memory_for_kept_tables_is_mapped(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clean_table, "_kept", {})
     whole = load_clean_table(prepared.clean, prepared.store)
-    load_series_steps(prepared.clean, prepared.store)
+    monkeypatch.setattr(clean_table, "MAX_KEPT_BYTES", whole.numbers["y"].nbytes)
+    first = load_clean_until(prepared.clean, whole.times[40], len(whole.between(0, 41)), prepared.store)
+    assert (is_mapped(whole.numbers["y"]), is_mapped(first.numbers["y"])) == (False, True)
+    assert first.frame().equals(whole.between(0, 41).frame())
+    with pytest.raises(ValueError, match="read-only"):
+        first.numbers["y"][0] = 0.0
     assert load_clean_table(prepared.clean, prepared.store) is whole
-    monkeypatch.setattr(clean_table, "MAX_KEPT_BYTES", whole.numbers["y"].nbytes - 1)
+
+
+def test_table_that_could_not_be_mapped_is_forgotten_before_the_next(
+    prepared: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clean_table, "_kept", {})
+    monkeypatch.setattr(clean_table, "MAX_KEPT_BYTES", 0)
+    monkeypatch.setattr(tempfile, "TemporaryFile", raise_disk_full)
+    whole = load_clean_table(prepared.clean, prepared.store)
+    assert not is_mapped(whole.numbers["y"])
     load_clean_until(prepared.clean, whole.times[40], len(whole.between(0, 41)), prepared.store)
     assert load_clean_table(prepared.clean, prepared.store) is not whole
+
+
+def raise_disk_full() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_damaged_file_of_a_known_table_is_an_error(prepared: Any) -> None:

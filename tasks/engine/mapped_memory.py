@@ -1,0 +1,61 @@
+"""Large arrays in temporary files instead of memory: a step pays for the pages that it reads, not for the whole array.
+
+array in memory ── move_to_file ──> the same numbers, mapped from a file without a name ── release_pages ──> no memory
+"""
+
+import logging
+import mmap
+import tempfile
+import weakref
+
+import numpy as np
+
+log = logging.getLogger("nightcast")
+
+WRITTEN_NUMBERS = 8 * 2**20  # at once
+
+_mapped = weakref.WeakSet[mmap.mmap]()
+
+
+def move_to_file(values: np.ndarray) -> np.ndarray:
+    """Copy an array to a temporary file and map it, read-only.
+
+    The file lies in the folder for temporary files (`TMPDIR`), has no name, and ends with the array or the process. The
+    system reads its pages when they are used, and takes them back when memory is short.
+
+    Args:
+        values: Numbers of any shape, in the order of C.
+
+    Returns:
+        The same numbers; `values` itself, read-only, if the file cannot be written, for example on a full disk.
+    """
+    if not values.nbytes:
+        return values
+    try:
+        with tempfile.TemporaryFile() as file:
+            numbers = np.ascontiguousarray(values).reshape(-1)
+            for begin in range(0, len(numbers), WRITTEN_NUMBERS):
+                file.write(numbers[begin : begin + WRITTEN_NUMBERS].data)
+            file.flush()
+            pages = mmap.mmap(file.fileno(), values.nbytes, access=mmap.ACCESS_READ)
+    except OSError as error:
+        log.debug("an array of %d bytes stays in memory: no temporary file takes it (%s)", values.nbytes, error)
+        values.flags.writeable = False
+        return values
+    _mapped.add(pages)
+    return np.frombuffer(pages, dtype=values.dtype).reshape(values.shape)
+
+
+def release_pages() -> None:
+    """Give back the memory of all mapped arrays; a page that is used again is read from its file."""
+    for pages in list(_mapped):
+        if hasattr(pages, "madvise"):
+            pages.madvise(mmap.MADV_DONTNEED)
+
+
+def is_mapped(values: np.ndarray) -> bool:
+    """Return whether an array, or the one that it is a part of, lies in a file of `move_to_file`."""
+    owner: object = values
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    return isinstance(owner, memoryview) and isinstance(owner.obj, mmap.mmap)
