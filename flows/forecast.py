@@ -17,6 +17,7 @@ from tasks.registry.champions import champion_at, list_former_champions, standin
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
+from tasks.results.accuracy import ForecastsToScore
 from tasks.results.anomalies import ErrorSources
 from tasks.results.manifest import read_forecast_night
 from tasks.results.revision import forecast_night
@@ -49,7 +50,8 @@ def forecast(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, fo
         kept = keep_states.attempt(clean, validated.cutoff, champion, spec.forecast_setup, store)
         tonight, before = forecast_night(forecasted, validated), read_forecast_night(past, spec.name, store)
         attributed = attribute_revision.attempt(tonight, before, spec.forecast_setup, store)
-        realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
+        scored = ForecastsToScore(context=night, clean=clean, past=past, revised=revised)
+        realised = score_past.attempt(scored, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=clean, past=past, champion=champion)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
 

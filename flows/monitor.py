@@ -15,6 +15,7 @@ from tasks.ingestion import ingest
 from tasks.registry.champions import champion_at, standing_at
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.reporting import report
+from tasks.results.accuracy import ForecastsToScore
 from tasks.results.anomalies import ErrorSources
 from tasks.results.drift import DriftSources
 from tasks.results.run import RunResults
@@ -36,7 +37,8 @@ def monitor(pipeline: Pipeline, as_of: AsOf = None, dry_run: DryRun = False, for
         standing = standing_at(spec.name, run.as_of, store)
         champion = run.checked(champion_at(spec.name, standing, store))
         past = list_published_before(spec.name, run.as_of, spec.evaluation.windows, store)
-        realised = score_past.attempt(validated.clean, past, night, spec.forecast_setup, store)
+        scored = ForecastsToScore(context=night, clean=validated.clean, past=past, revised=revised)
+        realised = score_past.attempt(scored, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=validated.clean, past=past, champion=champion)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         watched = DriftSources(

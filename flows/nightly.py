@@ -19,6 +19,7 @@ from tasks.registry.champions import champion_before, list_former_champions
 from tasks.registry.manual_decisions import describe_manual_decisions
 from tasks.report.without_forecast import list_without_forecast
 from tasks.reporting import report
+from tasks.results.accuracy import ForecastsToScore
 from tasks.results.anomalies import ErrorSources
 from tasks.results.drift import DriftSources
 from tasks.results.manifest import read_forecast_night
@@ -61,7 +62,8 @@ def nightly(
         kept = keep_states.attempt(clean, cutoff, options.champion, spec.forecast_setup, store)
         tonight, before = forecast_night(forecasted, validated), read_forecast_night(past, spec.name, store)
         attributed = attribute_revision.attempt(tonight, before, spec.forecast_setup, store)
-        realised = score_past.attempt(clean, past, night, spec.forecast_setup, store)
+        scored = ForecastsToScore(context=night, clean=clean, past=past, revised=revised)
+        realised = score_past.attempt(scored, spec.forecast_setup, store)
         sources = ErrorSources(context=night, clean=clean, past=past, champion=options.champion, evaluated=evaluated)
         anomalies = find_anomalies.attempt(realised, sources, spec.forecast_setup, spec.anomalies, store)
         watched = DriftSources(

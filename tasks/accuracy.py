@@ -1,109 +1,105 @@
 """Compare the forecasts of earlier nights with the actuals that have arrived, and publish both.
 
-A night publishes the actuals and scores that are new or have changed: each row is one version with its own as-of.
+A night publishes the actuals and scores that are new or have changed: each row is one version with its own as-of. What
+the night before has scored is not computed again, unless something that it was computed from has changed.
 """
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
+from pydantic import ValidationError
 
 from data_contracts.artifact import Artifact
 from models.data.panel_table import PanelTable
+from tasks.engine.code_digest import code_digest
 from tasks.engine.step import CacheInputs, step
-from tasks.history.columns import AS_OF
-from tasks.history.forecast_blocks import Block, PublishedForecasts, open_forecasts
+from tasks.history.forecast_blocks import open_forecasts
 from tasks.history.published import published_between
-from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, changed_rows, open_versions
-from tasks.modeling.actuals import lookup_actuals
+from tasks.history.versions import ACCURACY_KEY, ACTUALS_KEY, PublishedVersions, changed_rows, open_versions
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.scores import mase_scales_before, score_series
-from tasks.modeling.series import series_between
-from tasks.results.steps import AccuracyResult, RunContext
+from tasks.monitoring.past_scores import VINTAGE, PastScores, open_kept_scores
+from tasks.results.accuracy import AccuracyResult, ForecastsToScore, ScoringBasis
+from tasks.results.manifest import read_finished
+from tasks.results.steps import RevisionsResult
 from tasks.sources.series_names import add_id_columns
-from tasks.storage.layout import artifacts_dir, vintage_uri
+from tasks.storage.layout import artifacts_dir, parse_vintage, vintage_uri
 from tasks.storage.store import Store
-from tasks.storage.vintages import Published
-
-SCORED_COLUMNS = ("unique_id", "ds", "y_hat", "model_name", "source")  # of a forecast, besides quantiles
-
-
-def score_vintages(
-    vintages: dict[pd.Timestamp, pd.DataFrame],
-    clean: PanelTable,
-    season: int,
-    starts: Mapping[pd.Timestamp, pd.Timestamp] | None = None,
-) -> pd.DataFrame:
-    """Score the forecasts of each vintage against the actuals of the clean table.
-
-    Args:
-        vintages: Forecast tables by their as-of (UTC).
-        clean: The clean table.
-        season: Season length in steps, for the scale of MASE, which uses only values before the forecast.
-        starts: The first time of each vintage, if `vintages` are a part of their series; None takes that of the tables.
-
-    Returns:
-        A row per vintage, series, model and source with at least one actual, in the columns of the accuracy contract.
-    """
-    parts = list[pd.DataFrame]()
-    for as_of, table in vintages.items():
-        y = lookup_actuals(clean, table["unique_id"], table["ds"])
-        matched = table.assign(y=y)[~np.isnan(y)]
-        if len(matched):
-            start = starts[as_of] if starts else table["ds"].min()
-            scale = matched["unique_id"].map(mase_scales_before(clean, start, season))
-            scores = score_series(matched.assign(scale=scale), ["unique_id", "model_name", "source"])
-            scores.insert(0, "forecast_vintage", as_of)
-            parts.append(scores)
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
 class PastNights(NamedTuple):
-    """What earlier nights published: the first time of each forecast by as-of; the files of actuals and scores."""
+    """What earlier nights published, and the result of the night before if its scores count again."""
 
-    starts: dict[pd.Timestamp, pd.Timestamp]
+    starts: dict[pd.Timestamp, pd.Timestamp]  # first time of each forecast by as-of
+    ends: dict[pd.Timestamp, pd.Timestamp]
     actuals: list[Artifact]
     accuracy: list[Artifact]
+    scored: AccuracyResult | None = None
+
+    @property
+    def published(self) -> dict[str, str]:
+        """Digests of the published actuals and scores by path."""
+        return {artifact.uri: artifact.digest for artifact in (*self.actuals, *self.accuracy)}
 
 
-def load_past(
-    clean: Artifact, past: tuple[Published, ...], context: RunContext, setup: ForecastSetup, store: Store
-) -> CacheInputs:
+def load_past(sources: ForecastsToScore, setup: ForecastSetup, store: Store) -> CacheInputs:
     """List what the earlier nights published, which decides what this night adds: its digests are in the cache key."""
-    with open_forecasts(past, store) as forecasts:
-        starts = forecasts.starts
+    context = sources.context
+    with open_forecasts(sources.past, store) as forecasts:
+        starts, ends = forecasts.starts, forecasts.ends
     # a night before the first forecast time had none of these actuals
     first = min(starts.values(), default=None)
     actuals, accuracy = (
-        published_between(kind, context.pipeline, first, context.as_of, store) if past else []
+        published_between(kind, context.pipeline, first, context.as_of, store) if sources.past else []
         for kind in ("actuals", "accuracy")
     )
-    known = [artifact.digest for artifact in (*actuals, *accuracy)]
-    inputs = {"clean": clean, "past": past, "context": context, "setup": setup, "known": known}
-    return CacheInputs(inputs, PastNights(starts, actuals, accuracy))
+    nights = PastNights(starts, ends, actuals, accuracy)
+    nights = nights._replace(scored=_read_scored(sources, nights, _season(setup), store))
+    inputs = {"sources": sources, "setup": setup, "known": nights.published, "scored": nights.scored}
+    return CacheInputs(inputs, nights)
+
+
+def _read_scored(sources: ForecastsToScore, nights: PastNights, season: int, store: Store) -> AccuracyResult | None:
+    """Return the result of the night that the clean table was compared with, if it was computed as this one will be.
+
+    What was published since its first forecast has to be what it knew, and has published itself: a vintage that is
+    missing, damaged or of a night that ran later gives other new rows.
+    """
+    if not isinstance(sources.revised, RevisionsResult) or not nights.starts:
+        return None
+    first, basis = min(nights.starts.values()), (sources.revised.before, season, code_digest(__name__))
+    for record in read_finished(store, sources.context.pipeline):
+        try:
+            scored = AccuracyResult.model_validate(record["story"].get("realised"))
+        except ValidationError:  # a run that scored nothing, or of another release
+            continue
+        mark = scored.basis
+        is_earlier = pd.Timestamp(record["as_of"]) < pd.Timestamp(sources.context.as_of)
+        if mark is None or not is_earlier or (mark.clean, mark.season, mark.code) != basis:
+            continue
+        known = {uri: digest for uri, digest in mark.published.items() if pd.Timestamp(parse_vintage(uri)) >= first}
+        if known == nights.published and scored.scores and store.contains(scored.scores):
+            return scored
+    return None
+
+
+def _season(setup: ForecastSetup) -> int:
+    return setup.evaluation.season or setup.view.season
 
 
 @step(cache_key=load_past)
 def score_past(
-    clean: Artifact,
-    past: tuple[Published, ...],
-    context: RunContext,
-    setup: ForecastSetup,
-    store: Store,
-    read: PastNights | None = None,
+    sources: ForecastsToScore, setup: ForecastSetup, store: Store, read: PastNights | None = None
 ) -> AccuracyResult:
     """Score every earlier vintage that has actuals by now, and publish what no earlier night has published.
 
     A block of series at a time is read from all vintages, none of which is held as a whole.
 
     Args:
-        clean: The clean table of this night.
-        past: The published forecasts of earlier nights.
-        context: Pipeline and as-of, which name the vintage of the published tables.
+        sources: The clean table of this night, the published forecasts of earlier nights, and what has changed since.
         setup: The season length for the scale of MASE.
         store: The store that holds the forecasts and takes the tables.
         read: What `load_past` has listed; None lists it.
@@ -111,64 +107,51 @@ def score_past(
     Returns:
         All scores of this night, and the published tables: None if no earlier forecast has an actual, or none is new.
     """
-    table = load_clean_table(clean, store)
-    earlier: PastNights = read or load_past(clean, past, context, setup, store).loaded
+    table, context = load_clean_table(sources.clean, store), sources.context
+    earlier: PastNights = read or load_past(sources, setup, store).loaded
     with contextlib.ExitStack() as stack:
-        nights = _PastForecasts(stack.enter_context(open_forecasts(past, store)), table, context)
-        season = setup.evaluation.season or setup.view.season
+        forecasts = stack.enter_context(open_forecasts(sources.past, store))
+        kept = stack.enter_context(open_kept_scores(earlier.scored, sources, earlier.ends, store))
+        past = PastScores(forecasts, table, pd.Timestamp(context.as_of).as_unit("us"), kept)
         known = stack.enter_context(open_versions(earlier.accuracy, ACCURACY_KEY, store))
         new, newest = list[pd.DataFrame](), list[pd.DataFrame]()
 
         def scores() -> Iterator[pd.DataFrame]:
-            for block, accuracy in nights.scores(season, earlier.starts):
-                new.append(changed_rows(accuracy, known.newest(*block), ACCURACY_KEY, exact=False))
-                newest.append(accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()])
+            for block, accuracy, computed in past.scores(_season(setup), earlier.starts):
+                if len(computed):
+                    versions = known.newest(*block) if past.may_be_scored(computed) else pd.DataFrame()
+                    new.append(changed_rows(computed, versions, ACCURACY_KEY, exact=False))
+                newest.append(accuracy[accuracy[VINTAGE] == accuracy[VINTAGE].max()])
                 yield accuracy
 
         stored = _store_parts(scores(), "accuracy", store, artifacts_dir("vintage-scores"))
         if stored is None:
             return AccuracyResult()
         versions = stack.enter_context(open_versions(earlier.actuals, ACTUALS_KEY, store))
-        actuals = (
-            changed_rows(rows, versions.newest(*block), ACTUALS_KEY, exact=True) for block, rows in nights.actuals()
-        )
+        actuals = _publish(_new_actuals(past, versions), "actuals", table, sources, setup, store)
+        accuracy = _publish(iter(new), "accuracy", table, sources, setup, store)
+        own = {artifact.uri: artifact.digest for artifact in (actuals, accuracy) if artifact}
         return AccuracyResult(
-            actuals=_publish(actuals, "actuals", table, context, setup, store),
-            accuracy=_publish(iter(new), "accuracy", table, context, setup, store),
+            actuals=actuals,
+            accuracy=accuracy,
             scores=stored,
+            basis=ScoringBasis(
+                clean=sources.clean.digest,
+                until=table.newest_known(),
+                season=_season(setup),
+                code=code_digest(__name__),
+                forecasts={night.as_of.isoformat(): night.file.digest for night in sources.past},
+                published=earlier.published | own,
+            ),
             summary=_describe_newest(pd.concat(newest)),
         )
 
 
-class _PastForecasts(NamedTuple):
-    """The forecasts of earlier nights with what is known by now, a block of series at a time."""
-
-    forecasts: PublishedForecasts
-    clean: PanelTable
-    context: RunContext
-
-    def scores(self, season: int, starts: Mapping[pd.Timestamp, pd.Timestamp]) -> Iterator[tuple[Block, pd.DataFrame]]:
-        """Yield each block that has an actual, and its scores."""
-        for block in self.forecasts.blocks:
-            vintages = self.forecasts.read(block, SCORED_COLUMNS)
-            accuracy = score_vintages(vintages, series_between(self.clean, *block), season, starts)
-            if len(accuracy):
-                accuracy.insert(2, AS_OF, self._as_of(len(accuracy)))
-                yield block, accuracy
-
-    def actuals(self) -> Iterator[tuple[Block, pd.DataFrame]]:
-        """Yield each block that has an actual, and the actual of each of its forecasts."""
-        for block in self.forecasts.blocks:
-            vintages = self.forecasts.read(block, ACTUALS_KEY, with_quantiles=False)
-            times = pd.concat(vintages.values()).drop_duplicates()
-            y = lookup_actuals(self.clean, times["unique_id"], times["ds"])
-            rows = times.assign(y=y).dropna().sort_values([*ACTUALS_KEY], ignore_index=True)
-            if len(rows):
-                rows.insert(2, AS_OF, self._as_of(len(rows)))
-                yield block, rows
-
-    def _as_of(self, rows: int) -> pd.Series:
-        return pd.Series(pd.Timestamp(self.context.as_of).as_unit("us"), index=range(rows))
+def _new_actuals(past: PastScores, versions: PublishedVersions) -> Iterator[pd.DataFrame]:
+    """Yield the actuals that no earlier night has published, a block of series at a time."""
+    for block, rows in past.actuals():
+        known = versions.newest(*block) if past.may_be_published(rows) else pd.DataFrame()
+        yield changed_rows(rows, known, ACTUALS_KEY, exact=True)
 
 
 def _store_parts(parts: Iterator[pd.DataFrame], kind: str, store: Store, folder: str | None = None) -> Artifact | None:
@@ -179,17 +162,22 @@ def _store_parts(parts: Iterator[pd.DataFrame], kind: str, store: Store, folder:
 
 
 def _publish(
-    parts: Iterator[pd.DataFrame], kind: str, clean: PanelTable, context: RunContext, setup: ForecastSetup, store: Store
+    parts: Iterator[pd.DataFrame],
+    kind: str,
+    clean: PanelTable,
+    sources: ForecastsToScore,
+    setup: ForecastSetup,
+    store: Store,
 ) -> Artifact | None:
     """Publish the new rows of a night; a night without any publishes no file."""
-    labels = clean.labels
+    labels, context = clean.labels, sources.context
     stored = _store_parts((add_id_columns(part, labels, setup.id_columns) for part in parts), kind, store)
     return stored and store.publish(stored, vintage_uri(kind, context.pipeline, context.as_of))
 
 
 def _describe_newest(accuracy: pd.DataFrame) -> str:
-    newest = accuracy[accuracy["forecast_vintage"] == accuracy["forecast_vintage"].max()]
+    newest = accuracy[accuracy[VINTAGE] == accuracy[VINTAGE].max()]
     return (
-        f"the forecast of {newest['forecast_vintage'].iloc[0]:%Y-%m-%d} has MASE {newest['mase'].mean():.3f} and "
+        f"the forecast of {newest[VINTAGE].iloc[0]:%Y-%m-%d} has MASE {newest['mase'].mean():.3f} and "
         f"{newest['coverage'].mean():.0%} of {int(newest['rows'].sum())} actuals inside the interval"
     )

@@ -26,10 +26,11 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import iterate_series_parts
 from tasks.modeling.scores import mase_scales_before, read_models
 from tasks.monitoring.new_actuals import TIME_TYPE, find_new_actuals, match_blocks
+from tasks.results.accuracy import AccuracyResult
 from tasks.results.anomalies import AnomaliesResult, Anomaly, ErrorSources
 from tasks.results.evaluation import EvaluationResult
 from tasks.results.manifest import read_finished
-from tasks.results.steps import AccuracyResult, RunContext
+from tasks.results.steps import RunContext
 from tasks.sources.series_names import add_id_columns
 from tasks.storage.layout import vintage_uri
 from tasks.storage.store import Store

@@ -78,11 +78,11 @@ def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | 
         Counts by kind and the stored list; empty on a first night and if nothing changed.
     """
     if before is None or cutoff is None or before.digest == clean.digest:
-        return RevisionsResult()
+        return RevisionsResult(before=before.digest if before else "")
     after = load_clean_table(clean, store)
     revisions = find_revisions(iterate_clean_parts(before, store), after, pd.Timestamp(cutoff))
     if revisions.empty:
-        return RevisionsResult()
+        return RevisionsResult(before=before.digest)
     counts: Mapping[str, int] = revisions["kind"].value_counts().to_dict()
     row = revisions.iloc[0]
     change = f"{_format_value(row['before'])} → {_format_value(row['after'])}"
@@ -91,6 +91,7 @@ def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | 
         rewritten=counts.get("rewritten", 0),
         gone=counts.get("gone", 0),
         table=store.put(revisions, "revisions"),
+        before=before.digest,
         first=f"{row['unique_id']!r} at {row['ds']:%Y-%m-%d %H:%M}: {change}",
     )
 

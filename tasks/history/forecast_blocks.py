@@ -5,7 +5,7 @@ vintage 2   a a b b │ c c d d            block c, d    rows of both vintages f
 """
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import pandas as pd
 
@@ -25,10 +25,21 @@ class PublishedForecasts:
         self.blocks: list[Block] = list(blocks_of_series(list(files.values())))
 
     @property
+    def vintages(self) -> tuple[pd.Timestamp, ...]:
+        """The as-of of each vintage."""
+        return tuple(self._files)
+
+    @property
     def starts(self) -> dict[pd.Timestamp, pd.Timestamp]:
         """The first forecast time of each vintage that has a row."""
-        times = {as_of: file.first_time() for as_of, file in self._files.items()}
-        return {as_of: pd.Timestamp(time) for as_of, time in times.items() if time is not None}
+        times = {as_of: file.time_range() for as_of, file in self._files.items()}
+        return {as_of: pd.Timestamp(known[0]) for as_of, known in times.items() if known}
+
+    @property
+    def ends(self) -> dict[pd.Timestamp, pd.Timestamp]:
+        """The last forecast time of each vintage that has a row."""
+        times = {as_of: file.time_range() for as_of, file in self._files.items()}
+        return {as_of: pd.Timestamp(known[1]) for as_of, known in times.items() if known}
 
     def read(
         self, block: Block, columns: Sequence[str], *, with_quantiles: bool = True
@@ -43,11 +54,25 @@ class PublishedForecasts:
         Returns:
             The rows of each vintage by its as-of.
         """
-        tables = {}
-        for as_of, file in self._files.items():
-            quantiles = quantile_levels(file.columns) if with_quantiles else {}
-            tables[as_of] = file.between(*block, [*columns, *quantiles]).to_pandas()
-        return tables
+        return {as_of: self.read_vintage(as_of, block, columns, with_quantiles=with_quantiles) for as_of in self._files}
+
+    def read_vintage(
+        self, as_of: pd.Timestamp, block: Block, columns: Sequence[str], *, with_quantiles: bool = True
+    ) -> pd.DataFrame:
+        """Read the rows of a block in one vintage, as `read` does."""
+        file = self._files[as_of]
+        return file.between(*block, self._columns(file, columns, with_quantiles)).to_pandas()
+
+    def select(
+        self, as_of: pd.Timestamp, names: Collection[str], columns: Sequence[str], *, with_quantiles: bool = True
+    ) -> pd.DataFrame:
+        """Read the rows of some series in one vintage, as `read` does."""
+        file = self._files[as_of]
+        return file.select(names, self._columns(file, columns, with_quantiles)).to_pandas()
+
+    @staticmethod
+    def _columns(file: SeriesFile, columns: Sequence[str], with_quantiles: bool) -> list[str]:
+        return [*columns, *(quantile_levels(file.columns) if with_quantiles else ())]
 
 
 @contextlib.contextmanager

@@ -14,8 +14,8 @@ from tasks.modeling.anomaly_tables import match_newest
 from tasks.modeling.earlier_errors import collect_units, with_scaled_errors
 from tasks.modeling.error_units import ROW, ErrorUnits
 from tasks.modeling.series import series_between
+from tasks.results.accuracy import AccuracyResult
 from tasks.results.anomalies import ErrorSources
-from tasks.results.steps import AccuracyResult
 from tasks.storage.series_rows import blocks_of_series, open_series_files
 from tasks.storage.store import Store
 

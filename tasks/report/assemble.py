@@ -22,9 +22,10 @@ from tasks.report.headline import describe_freshness, write_headline
 from tasks.report.memory_section import network_view
 from tasks.report.published_steps import score_published_steps
 from tasks.report.verdict import list_other_warnings, unregistered_reason, verdict
+from tasks.results.accuracy import AccuracyResult
 from tasks.results.page_context import PageContext
 from tasks.results.run import RunResults, trained_challengers
-from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
+from tasks.results.steps import DriftResult, EvaluationResult, MemoryDrawings, RegistrationResult
 from tasks.storage.layout import report_dir
 from tasks.storage.parquet import open_parquet
 from tasks.storage.store import Store
@@ -68,8 +69,7 @@ def collect_report_data(
     clean = load_clean_table(results.validated.clean, store)
     cutoff = pd.Timestamp(results.validated.cutoff)
     state, (published, *others) = verdict(results, setup.view)
-    newest = clean.newest_known()
-    freshness = describe_freshness(newest, results.night.as_of, setup.view.freq) if pd.notna(newest) else ""
+    freshness = describe_freshness(clean.newest_known(), results.night.as_of, setup.view.freq)
     forecast = _read_forecast(results.forecasted.table, store) if results.forecasted else pd.DataFrame()
     before = _read_forecast(results.past[-1].file, store) if results.past else None
     yesterday = _match_actuals(before, clean)

@@ -48,7 +48,7 @@ def health_rows(results: RunResults, clean: PanelTable, cutoff: pd.Timestamp, vi
         HealthRow(
             "Last observation",
             formatting.when(newest, "UTC" if dates else zone, dates),
-            describe_freshness(newest, results.night.as_of, view.freq) if pd.notna(newest) else "",
+            describe_freshness(newest, results.night.as_of, view.freq),
         ),
         *_known_ahead(clean, cutoff, view),
         *(HealthRow("Note", note) for note in results.validated.notes),

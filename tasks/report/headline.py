@@ -47,7 +47,9 @@ def data_age(newest: pd.Timestamp, as_of: datetime, freq: str) -> pd.Timedelta:
 
 
 def describe_freshness(newest: pd.Timestamp, as_of: datetime, freq: str) -> str:
-    """Say how old the newest observation is, counted from the end of its period."""
+    """Say how old the newest observation is, counted from the end of its period; empty if it is NaT."""
+    if pd.isna(newest):
+        return ""
     age = data_age(newest, as_of, freq)
     if not age:
         return "the data are up to date"

@@ -11,8 +11,9 @@ from tasks.charts import formatting
 from tasks.report.headline import data_age
 from tasks.report.without_forecast import SILENT_CAUSES
 from tasks.results import steps
+from tasks.results.accuracy import AccuracyResult
 from tasks.results.run import RunResults, trained_challengers
-from tasks.results.steps import AccuracyResult, DriftResult, EvaluationResult, ForecastResult, RegistrationResult
+from tasks.results.steps import DriftResult, EvaluationResult, ForecastResult, RegistrationResult
 
 MAX_NAMES = 5
 

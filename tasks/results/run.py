@@ -6,10 +6,10 @@ from data_contracts.spec import Spec
 from tasks.engine.failure import StepFailure
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.series import ExtremeValue, SeriesWithoutForecast
+from tasks.results.accuracy import AccuracyResult
 from tasks.results.anomalies import AnomaliesResult
 from tasks.results.revision import RevisionParts
 from tasks.results.steps import (
-    AccuracyResult,
     DriftResult,
     EvaluationResult,
     ForecastOptions,

@@ -58,7 +58,8 @@ class ValidatedTable(Spec):
 class RevisionsResult(Spec):
     """Result of `list_revisions`: how many past values changed since the night before, and the table of changes.
 
-    `table` is None if nothing changed; `first` describes the first change.
+    `table` is None if nothing changed; `first` describes the first change; `before` is the digest of the clean table of
+    the night before, empty on a first night.
     """
 
     late: int = 0
@@ -66,6 +67,7 @@ class RevisionsResult(Spec):
     gone: int = 0
     table: Artifact | None = None
     first: str = ""
+    before: str = ""
 
     @property
     def sentence(self) -> str:
@@ -134,23 +136,6 @@ class RegistrationResult(Spec):
     def sentence(self) -> str:
         """The reason of the decision, for the run log."""
         return self.reason
-
-
-class AccuracyResult(Spec):
-    """Result of `score_past`: the published actuals and errors of earlier vintages; None if none is new.
-
-    `scores` are all errors of earlier vintages, whether new or not; None until actuals have arrived.
-    """
-
-    actuals: Artifact | None = None
-    accuracy: Artifact | None = None
-    scores: Artifact | None = None
-    summary: str = "no earlier forecast to score"
-
-    @property
-    def sentence(self) -> str:
-        """Scores of the newest vintage that has actuals, for the run log."""
-        return self.summary
 
 
 class DriftEpisode(Spec):

@@ -43,13 +43,14 @@ class SeriesFile:
             names.update(pc.unique(self._file.read_row_group(number, columns=[ID])[ID]).to_pylist())
         return sorted(names)
 
-    def first_time(self) -> datetime | None:
-        """Return the smallest ds; None without a row."""
-        times = []
-        for number in range(self._file.num_row_groups):
-            known = self._range_of(number, TIME)
-            times.append(known[0] if known else pc.min(self._file.read_row_group(number, columns=[TIME])[TIME]).as_py())
-        return min(times, default=None)
+    def time_range(self) -> tuple[datetime, datetime] | None:
+        """Return the smallest and largest ds; None without a row."""
+        ranges = [
+            self._range_of(number, TIME) or self._read_range(number, TIME)
+            for number in range(self._file.num_row_groups)
+            if self._file.metadata.row_group(number).num_rows
+        ]
+        return (min(first for first, _ in ranges), max(last for _, last in ranges)) if ranges else None
 
     def between(self, first: str, last: str, columns: Sequence[str]) -> pa.Table:
         """Return the rows with first <= unique_id <= last, in the order of the file; columns it lacks are left out."""
@@ -77,6 +78,10 @@ class SeriesFile:
             parts.append(group.filter(is_wanted(group[ID].cast(pa.string()))).select(read))
         schema = pa.schema([self._file.schema_arrow.field(name) for name in read])
         return pa.concat_tables(parts) if parts else schema.empty_table()
+
+    def _read_range(self, group: int, column: str) -> tuple[Any, Any]:
+        known = pc.min_max(self._file.read_row_group(group, columns=[column])[column])
+        return known["min"].as_py(), known["max"].as_py()
 
     def _range_of(self, group: int, column: str) -> tuple[Any, Any] | None:
         """Return the smallest and largest value of a column of a row group; None if the file does not say."""

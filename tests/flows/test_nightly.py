@@ -258,7 +258,7 @@ def test_monitor_scores_past_forecasts_and_publishes_nothing(two_nights, tmp_pat
     ("broken", "step", "published"),
     [
         ("tasks.drift.evidently_report.report_drift", "watch_drift", True),
-        ("tasks.accuracy.score_vintages", "score_past", False),
+        ("tasks.monitoring.past_scores.score_vintages", "score_past", False),
     ],
 )
 def test_check_of_monitor_that_fails_does_not_hide_the_others(

@@ -15,6 +15,7 @@ from tasks.evaluation import evaluate
 from tasks.forecasting import forecast
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.forecast_setup import EvaluationSpec, ForecastSetup
+from tasks.results.accuracy import ForecastsToScore
 from tasks.results.anomalies import AnomaliesResult, ErrorSources
 from tasks.results.steps import ForecastOptions, RunContext
 from tasks.storage import series_rows
@@ -51,7 +52,7 @@ class Shop:
             frame.loc[(frame["unique_id"] == name) & (frame["ds"] == at), "y"] = value
         clean = self.store.put(frame, "clean")
         past = list_published_before("shop", context.as_of, 28, self.store)
-        realised = score_past.fn(clean, past, context, self.setup, self.store)
+        realised = score_past.fn(ForecastsToScore(context=context, clean=clean, past=past), self.setup, self.store)
         backtest = self.evaluated if evaluated == "tonight" else evaluated
         sources = ErrorSources(context=context, clean=clean, past=past, champion=self.champion, evaluated=backtest)
         return realised, sources, self.setup, SPEC, self.store

@@ -57,7 +57,7 @@ def test_groups_without_a_wanted_series_are_not_read(tmp_path: Path, monkeypatch
 def test_file_without_statistics_is_read_whole(tmp_path: Path) -> None:
     file = write(tmp_path, "abab", write_statistics=False)
     assert file.between("b", "b", ["y"]).to_pydict() == {"y": [1, 3]}
-    assert file.first_time() == HOURS[0].to_pydatetime()
+    assert file.time_range() == (HOURS[0].to_pydatetime(), HOURS[-1].to_pydatetime())
 
 
 def test_names_may_be_a_dictionary(tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_names_may_be_a_dictionary(tmp_path: Path) -> None:
     assert file.select(["a"], ["y"]).to_pydict() == {"y": [0]}
 
 
-def test_names_and_first_time(tmp_path: Path) -> None:
+def test_names_and_range_of_times(tmp_path: Path) -> None:
     file = write(tmp_path, "bcab")
     assert file.names() == ["a", "b", "c"]
-    assert file.first_time() == HOURS[0].to_pydatetime()
-    assert write(tmp_path, "").first_time() is None
+    assert file.time_range() == (HOURS[0].to_pydatetime(), HOURS[-1].to_pydatetime())
+    assert write(tmp_path, "").time_range() is None
 
 
 @given(st.text("abcÄé😀", min_size=1, max_size=30), st.integers(1, 8), st.integers(1, 40))
