@@ -12,7 +12,7 @@ import numpy as np
 
 log = logging.getLogger("nightcast")
 
-WRITTEN_NUMBERS = 8 * 2**20  # at once
+WRITTEN_NUMBERS = 8192  # at once: Linux maps up to 2 MB with one number, if so much was written at once
 
 _mapped = weakref.WeakSet[mmap.mmap]()
 

@@ -10,6 +10,7 @@ import pandas as pd
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
+from models.data.mapped_pages import release_pages
 from models.data.panel import InputSpec
 from models.data.panel_table import PanelTable
 from models.data.windows import SPLITS, WindowIndex, WindowRanges
@@ -18,6 +19,7 @@ from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.clean_table import load_clean_until, load_series_steps
 from tasks.storage.store import Store
 
+DIGESTED_NUMBERS = 1_000_000  # at once
 RANGE_COLUMNS = ("series", "first", "last", "stride")
 
 
@@ -105,7 +107,9 @@ def content_digest(table: PanelTable, index: WindowIndex) -> str:
         digest.update(part.encode())
         arrays += [getattr(windows, name) for name in RANGE_COLUMNS]
     for values in arrays:
-        digest.update(np.ascontiguousarray(values).data)
+        for begin in range(0, len(values), DIGESTED_NUMBERS):
+            digest.update(np.ascontiguousarray(values[begin : begin + DIGESTED_NUMBERS]).data)
+            release_pages(values[begin : begin + DIGESTED_NUMBERS])
     return digest.hexdigest()
 
 

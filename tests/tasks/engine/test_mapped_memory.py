@@ -62,3 +62,14 @@ def test_array_stays_in_memory_if_the_disk_is_full(monkeypatch: pytest.MonkeyPat
     values = np.ones(3)
     kept = move_to_file(values)
     assert (kept is values, kept.flags.writeable) == (True, False)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the resident memory is measured on Linux only")
+def test_few_numbers_of_many_pages_take_little_memory() -> None:
+    mapped = move_to_file(np.arange(20_000_000.0))
+    every = np.arange(0, 20_000_000, 200_000)  # 1.6 MB apart
+    assert mapped[every].sum() == 990_000_000.0
+    release_unused_memory()
+    before = resident_memory()
+    assert mapped[every].sum() == 990_000_000.0
+    assert resident_memory() - before < 40_000_000
