@@ -18,8 +18,9 @@ from models.bundle import LINEAR_MAP, stored_maps
 from models.data.scaling import series_std
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
+from models.training.blending import calibrate_network
 from models.training.recipe import Recipe
-from models.training.train_network import calibrate_network, train_network
+from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
 from tests.benchmarks.long_horizon import (
     HORIZONS,
