@@ -16,7 +16,7 @@ from models.recalibration import Recalibration, fit_recalibration
 from models.short_histories import fit_first_errors, history_lengths, sizes_of
 
 MAX_ORIGINS = 56  # before each cutoff, at its phase of the day
-ENOUGH_HORIZONS = 28  # that the origins cover: with fewer, because horizons overlap, a share of each factor is left
+MIN_HORIZONS = 28  # that the origins cover: with fewer, because horizons overlap, a share of each factor is left
 MAX_CELLS = 1_500_000  # series x origins x steps: of more series, a sample gives the factors of all
 
 
@@ -148,7 +148,7 @@ class RollingOrigins:
 
 def _share_of_factors(view: InputSpec) -> float:
     """Return the share of the factors that is used: errors of horizons that overlap are of the same few events."""
-    return min(1.0, MAX_ORIGINS * view.phase / view.horizon / ENOUGH_HORIZONS)
+    return min(1.0, MAX_ORIGINS * view.phase / view.horizon / MIN_HORIZONS)
 
 
 def _first_unseen(predictor: Predictor, panel: Panel, series: np.ndarray) -> np.ndarray:

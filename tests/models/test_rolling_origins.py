@@ -128,7 +128,7 @@ def test_factors_are_closer_to_1_the_fewer_horizons_the_origins_cover(
     rolling, window = RollingOrigins(Predictor(bundle), panel), (np.array([0]), np.array([2500]))
     ((_, fitted),) = rolling.recalibrate(*window)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rolling_origins, "ENOUGH_HORIZONS", 1e-9)
+        patch.setattr(rolling_origins, "MIN_HORIZONS", 1e-9)
         ((_, whole),) = rolling.recalibrate(*window)
     np.testing.assert_allclose(np.log(fitted.by_series), share * np.log(whole.by_series))
     np.testing.assert_allclose(np.log(fitted.by_step), share * np.log(whole.by_step))
