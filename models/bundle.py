@@ -22,6 +22,7 @@ from models.data.seasonal_adjustment import NotAdjusted, history_steps
 HEADER = "nightcast"
 LINEAR_TENSORS = "weights", "weights.short", "seasons"  # maps (L + 1, H), and the seasons they are adjusted for
 LINEAR_MAP = "linear."  # prefix of the tensors of the linear map that a network is blended with
+MEDIAN_SEASONS = "median.seasons"  # tensor: season in steps, and how many the blended seasonal median reads
 
 
 class BundleDamaged(NightcastError):
@@ -127,11 +128,20 @@ class Bundle:
 
     @property
     def history(self) -> int:
-        """Steps before the cutoff that a forecast depends on: the lookback, or more for its linear map."""
+        """Steps before the cutoff that a forecast depends on: the lookback, or more for blended forecasts."""
         adjusted = [*self.linear_maps.get("seasons", ())]
         adjusted += self.recurrent.adjustment if self.kind == "recurrent" else ()
         maps = [len(tensor) - 1 for name, tensor in self.linear_maps.items() if name != "seasons"]
-        return max([self.lookback, history_steps(adjusted), *maps])
+        season, count = self.median_seasons or (0, 0)
+        return max([self.lookback, history_steps(adjusted), season * count, *maps])
+
+    @property
+    def median_seasons(self) -> tuple[int, int] | None:
+        """Season in steps, and how many are read by the seasonal median that a network is blended with; or None."""
+        if MEDIAN_SEASONS not in self.tensors:
+            return None
+        season, count = map(int, self.tensors[MEDIAN_SEASONS])
+        return season, count
 
     @property
     def linear_maps(self) -> dict[str, np.ndarray]:

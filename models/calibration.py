@@ -1,11 +1,13 @@
 """Calibration on the validation part: shares of simple forecasts in the median, and the width of intervals.
 
-The mean of forecasts whose errors differ has smaller errors than each (Bates and Granger 1969). The errors of a
-recurrent network, of a ridge regression and of the last value differ enough for that. Equal shares of network and map
-are hard to beat (Stock and Watson 2004): the best shares on the validation part are shrunk toward 1/2, 1/2 and 0, the
-more the fewer horizons they are fitted on. So the last value has a share only where that part gives it one.
+The mean of forecasts whose errors differ has smaller errors than each (Bates and Granger 1969). Equal shares of network
+and linear map are hard to beat (Stock and Watson 2004): the best shares are shrunk toward 1/2, 1/2 and 0 of the last
+value, the more the fewer horizons they are fitted on. Two choices need evidence, the gain of each horizon of validation
+compared with its standard error: a share of the seasonal median, and any forecast other than the last value, the best
+one of a random walk.
 """
 
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -13,19 +15,26 @@ import numpy as np
 from models.metrics import pinball
 from models.networks.architecture import POINT_HEADS, HeadName
 
-SHARES = np.array([(linear, last) for linear in range(21) for last in range(21 - linear)]) / 20  # of both, candidates
+SHARES = "share", "share.last", "share.seasonal"  # tensors: of the simple forecasts, in their order
+CANDIDATES = np.array([(linear, last) for linear in range(21) for last in range(21 - linear)]) / 20  # shares of both
 PRIOR = np.array([0.5, 0.0])  # shares of both that the best ones are shrunk toward
 PRIOR_HORIZONS = 5.0  # horizons of validation that it is worth
 MAX_ERRORS = 200_000  # that decide the shares, of evenly spaced windows
+MIN_HORIZONS = 4  # of validation whose gains have a standard error
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0
 
 
 class CalibrationSpec(NamedTuple):
-    """Quantile levels, ascending, with 0.5; the head of the network; horizons that the validation windows cover."""
+    """Quantile levels, ascending, with 0.5; the head of the network; when the validation windows begin."""
 
     levels: tuple[float, ...]
     head: HeadName
-    horizons: float = float("inf")
+    times: np.ndarray | None = None  # (n,) in horizons from any origin; None: evidence is unlimited
+
+    @property
+    def horizons(self) -> float:
+        """Return how many horizons the windows cover."""
+        return float("inf") if self.times is None else float(np.ptp(self.times)) + 1
 
 
 class SimpleForecasts(NamedTuple):
@@ -33,10 +42,17 @@ class SimpleForecasts(NamedTuple):
 
     linear: np.ndarray  # (n, H) of the linear map
     last: np.ndarray  # (n, 1) last value of the lookback, the naive forecast of all steps
+    seasonal: np.ndarray | None = None  # (n, H) median of the newest seasons; None without one
+
+    @classmethod
+    def join(cls, parts: Sequence["SimpleForecasts"]) -> "SimpleForecasts":
+        """Join those of successive batches of windows."""
+        kept = (values for values in zip(*parts, strict=True) if values[0] is not None)
+        return cls(*map(np.concatenate, kept))
 
     def differences(self, median: np.ndarray) -> np.ndarray:
-        """Return both forecasts minus the median (n, H) of the network, (2, n, H)."""
-        return np.stack([self.linear - median, self.last - median])
+        """Return the forecasts minus the median (n, H) of the network, (k, n, H)."""
+        return np.stack([forecast - median for forecast in self if forecast is not None])
 
 
 def apply_calibration(
@@ -47,14 +63,13 @@ def apply_calibration(
     Args:
         normal: Quantiles of the network, (n, H, Q), in normalised units.
         simple: Forecasts that are blended in; None if there are none.
-        tensors: `share`, `share.last`, `spread` and `errors` of `calibrate`; bundles of earlier releases have no
-            `share.last`, which is then 0.
+        tensors: Those of `calibrate`. A share that a bundle of an earlier release lacks is 0.
         middle: Index of the median among the quantiles.
 
     Returns:
         Calibrated quantiles (n, H, Q), in normalised units, not sorted.
     """
-    shares = np.concatenate([tensors["share"], tensors.get("share.last", np.zeros(1))])
+    shares = np.concatenate([tensors.get(name, np.zeros(1)) for name in SHARES])
     blended = _blend(normal, simple, shares, middle) if simple is not None else normal
     median = blended[..., middle : middle + 1]
     return np.asarray(median + tensors["spread"] * (blended - median) + tensors["errors"])
@@ -74,58 +89,108 @@ def calibrate(
         simple: Forecasts to blend in; None if there are none.
         target: (n, H), NaN where nothing was observed.
         weights: Weight of the errors of each window, (n, 1), or of each step, (n, H).
-        spec: Quantile levels, the network's head, and how much time the windows cover. A point head gets its intervals
-            from its errors.
+        spec: Quantile levels, the network's head, and when the windows begin. A point head gets its intervals from its
+            errors.
 
     Returns:
-        `share` (1,) of the linear map in the median, `share.last` (1,) of the last value, `spread` (Q,): factors on
-        the distances of the quantiles from the median, and `errors` (H, Q): error quantiles of a point head, else 0.
+        Shares (1,) in the median: `share` of the linear map, `share.last` of the last value, `share.seasonal` of the
+        seasonal median. `spread` (Q,): factors on the distances of the quantiles from the median. `errors` (H, Q):
+        error quantiles of a point head, else 0.
     """
-    levels, head, horizons = spec
+    levels, head = spec.levels, spec.head
     middle, horizon = levels.index(0.5), target.shape[1]
     fitted = {"spread": np.ones(len(levels)), "errors": np.zeros((horizon, len(levels)))}
-    shares = np.zeros(2)
+    shares = np.zeros(len(SHARES))
     if simple is not None:
         median = normal[..., middle]
         errors = weights * np.concatenate([(target - median)[None], simple.differences(median)])
-        shares = _fit_shares(_known_errors(errors), horizons, squared=head == "mse")
+        shares = _fit_shares(errors, spec)
         normal = _blend(normal, simple, shares, middle)
     if head in POINT_HEADS:
         fitted["errors"] = _error_quantiles(target - normal[..., middle], levels)
     else:
         fitted["spread"] = _best_spread(normal, target, weights, levels)
-    return fitted | {"share": shares[:1], "share.last": shares[1:]}
+    return fitted | dict(zip(SHARES, shares[:, None], strict=True))
 
 
 def _blend(normal: np.ndarray, simple: SimpleForecasts, shares: np.ndarray, middle: int) -> np.ndarray:
-    shift = np.tensordot(shares, simple.differences(normal[..., middle]), 1)
+    differences = simple.differences(normal[..., middle])
+    shift = np.tensordot(shares[: len(differences)], differences, 1)
     return np.asarray(normal + shift[..., None])
 
 
-def _known_errors(errors: np.ndarray) -> np.ndarray:
-    """Errors (3, m) with a known target, of evenly spaced windows of (3, n, H), at most about MAX_ERRORS."""
-    spaced = errors[:, :: max(1, -(-errors[0].size // MAX_ERRORS))]
-    return np.asarray(spaced[:, np.isfinite(spaced[0])])
-
-
-def _fit_shares(errors: np.ndarray, horizons: float, squared: bool) -> np.ndarray:
-    """Fit the shares (2,) of the linear map and the last value.
+def _fit_shares(errors: np.ndarray, spec: CalibrationSpec) -> np.ndarray:
+    """Fit the shares (3,) of the linear map, the last value and the seasonal median.
 
     Args:
-        errors: Errors of the network, and differences of both forecasts to it, (3, m).
-        horizons: Horizons that the errors cover.
-        squared: Minimise squared errors instead of absolute ones.
+        errors: Errors of the network, and differences of two or three simple forecasts to it, (1 + k, n, H).
+        spec: The head, whose loss is minimised, and when the n windows begin.
 
     Returns:
         Shares of at least 0, with a sum of at most 1.
     """
-    if not errors.size:
-        return np.zeros(2)
-    network, linear, last = errors
-    remaining = (network - shares[0] * linear - shares[1] * last for shares in SHARES)
-    losses = [np.mean(np.square(error) if squared else np.abs(error)) for error in remaining]
-    best = SHARES[int(np.argmin(losses))]
-    return np.asarray(best + (PRIOR - best) * PRIOR_HORIZONS / (horizons + PRIOR_HORIZONS))
+    known, loss = _known_errors(errors), np.square if spec.head == "mse" else np.abs
+    if not known.size:
+        return np.zeros(len(SHARES))
+    prior_weight = PRIOR_HORIZONS / (spec.horizons + PRIOR_HORIZONS)
+    best = _best_shares(known[:3], CANDIDATES, loss)
+    shares = np.append(best + (PRIOR - best) * prior_weight, 0.0)
+    blended = _remaining(errors, shares)
+    if len(errors) > 3:
+        alone = np.array([0.0, 0.0, 1.0])
+        pair = np.stack([blended, blended - _remaining(errors, alone)])
+        best = _best_shares(_known_errors(pair), CANDIDATES[:21, 1:], loss)
+        gain = _window_losses(loss(blended)) - _window_losses(loss(_remaining(pair, best)))
+        shares += best * (1 - prior_weight) * _evidence(gain, spec.times) * (alone - shares)
+        blended = _remaining(errors, shares)
+    random_walk = np.array([0.0, 1.0, 0.0])
+    gain = _window_losses(loss(_remaining(errors, random_walk))) - _window_losses(loss(blended))
+    return np.asarray(random_walk + _evidence(gain, spec.times, untested=1.0) * (shares - random_walk))
+
+
+def _known_errors(errors: np.ndarray) -> np.ndarray:
+    """Errors (k, m) with a known target, of evenly spaced windows of (k, n, H), at most about MAX_ERRORS."""
+    spaced = errors[:, :: max(1, -(-errors[0].size // MAX_ERRORS))]
+    return np.asarray(spaced[:, np.isfinite(spaced[0])])
+
+
+def _remaining(errors: np.ndarray, shares: np.ndarray) -> np.ndarray:
+    """Errors of a blend with these shares, shaped as those of the network, errors[0]."""
+    return np.asarray(errors[0] - np.tensordot(shares[: len(errors) - 1], errors[1:], 1))
+
+
+def _best_shares(errors: np.ndarray, candidates: np.ndarray, loss: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """Candidate (c, k) with the smallest mean loss of errors (1 + k, m)."""
+    losses = [loss(_remaining(errors, shares)).mean() for shares in candidates]
+    return np.asarray(candidates[int(np.argmin(losses))])
+
+
+def _window_losses(losses: np.ndarray) -> np.ndarray:
+    """Mean of the known losses of each window, (n,), of those of its steps (n, H); NaN without one."""
+    known = np.isfinite(losses)
+    return np.where(known, losses, 0.0).sum(axis=1) / np.where(known.any(axis=1), known.sum(axis=1), np.nan)
+
+
+def _evidence(gains: np.ndarray, times: np.ndarray | None, untested: float = 0.0) -> float:
+    """Share of a choice that the gains (n,) of windows justify: none up to one standard error, all of it from two on.
+
+    Args:
+        gains: Loss without the choice minus loss with it; NaN where unknown.
+        times: When the windows begin, in horizons, (n,); None: the sign of the mean decides.
+        untested: The share if the windows cover fewer than MIN_HORIZONS.
+
+    Returns:
+        A share from 0 to 1.
+    """
+    known = np.isfinite(gains)
+    if times is None:
+        return float(gains[known].mean() > 0)
+    _, block = np.unique(np.floor(times[known]), return_inverse=True)
+    means = np.bincount(block, gains[known]) / np.maximum(np.bincount(block), 1)
+    if len(means) < MIN_HORIZONS:
+        return untested
+    mean, error = means.mean(), means.std() / np.sqrt(len(means))
+    return float(np.clip(mean - error, 0, error) / error) if error > 0 else float(mean > 0)
 
 
 def _best_spread(normal: np.ndarray, target: np.ndarray, weights: np.ndarray, levels: tuple[float, ...]) -> np.ndarray:

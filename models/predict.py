@@ -8,6 +8,7 @@ import numpy as np
 
 from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal import forecast_baseline
+from models.baselines.seasonal_median import seasonal_median
 from models.bundle import Bundle
 from models.calibration import SimpleForecasts, apply_calibration
 from models.data.collation import WindowArrays
@@ -63,12 +64,21 @@ class Predictor:
         output, levels = self.engine.run(read, state), self.bundle.levels
         scales = arrays.location, arrays.scale
         quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
-        simple = None
-        if maps := self.bundle.linear_maps:
-            points = linear_points(maps, self.bundle.view, panel, series, position)
-            linear = (points / arrays.factors - arrays.location) / arrays.scale
-            simple = SimpleForecasts(linear, arrays.linear[:, -1:].astype(np.float64))
+        simple = self._simple_forecasts(arrays, panel, series, position)
         return WindowForecast(arrays, np.mean(quantiles, axis=0), simple, output.state)
+
+    def _simple_forecasts(
+        self, arrays: WindowArrays, panel: Panel, series: np.ndarray, position: np.ndarray
+    ) -> SimpleForecasts | None:
+        """Forecasts that the network is blended with, in the normalised units of its windows; None if it is not."""
+        maps, view = self.bundle.linear_maps, self.bundle.view
+        if not maps:
+            return None
+        points = [linear_points(maps, view, panel, series, position)]
+        if seasons := self.bundle.median_seasons:
+            points.append(seasonal_median(panel, view, series, position, seasons))
+        linear, *seasonal = ((values / arrays.factors - arrays.location) / arrays.scale for values in points)
+        return SimpleForecasts(linear, arrays.linear[:, -1:].astype(np.float64), *seasonal)
 
     def calibrated(self, forecast: WindowForecast) -> np.ndarray:
         """Return calibrated quantiles (b, H, Q), in the units of the source, not sorted."""

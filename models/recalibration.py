@@ -68,6 +68,10 @@ class Recalibration(NamedTuple):
             length=np.append(self.length, 0)[at],
         )
 
+    def shrunk(self, share: float) -> "Recalibration":
+        """Return factors of which a share is left, in logarithms: 1 keeps them, 0 makes them 1."""
+        return self._replace(by_series=self.by_series**share, by_step=self.by_step**share)
+
     def to_json(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the factors and the names of their series as JSON values, which keep every bit."""
         return {"ids": list(ids)} | {name: values.tolist() for name, values in self._asdict().items()}

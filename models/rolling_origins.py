@@ -11,12 +11,13 @@ import numpy as np
 import pandas as pd
 
 from models.data.mapped_pages import release_pages
-from models.data.panel import Panel
+from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
 from models.recalibration import Recalibration, fit_recalibration
 from models.short_histories import fit_first_errors, history_lengths, sizes_of
 
 MAX_ORIGINS = 56  # before each cutoff, at its phase of the day
+MIN_HORIZONS = 28  # that the origins cover: with fewer, because horizons overlap, a share of each factor is left
 MAX_CELLS = 1_500_000  # series x origins x steps: of more series, a sample gives the factors of all
 
 
@@ -123,6 +124,7 @@ class RollingOrigins:
         resolution = 1.0 if bundle.settings.whole else 0.0
         is_pooled = len(self._sampled) < len(self.panel.ids)
         fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled)
+        fitted = fitted.shrunk(_share_of_factors(self.panel.view))
         if not is_pooled:
             return fitted.of(list(map(str, series)), list(map(str, self._sampled[used])))
         neutral = Recalibration.neutral(len(series), bundle.horizon, len(bundle.levels))
@@ -144,6 +146,11 @@ class RollingOrigins:
         return fitted._replace(
             size=np.where(is_short, size, 0.0), length=np.where(is_short, length, 0), first_errors=errors.relative
         )
+
+
+def _share_of_factors(view: InputSpec) -> float:
+    """Return the share of the factors that is used: errors of horizons that overlap are of the same few events."""
+    return min(1.0, MAX_ORIGINS * view.phase / view.horizon / MIN_HORIZONS)
 
 
 def _first_unseen(predictor: Predictor, panel: Panel, series: np.ndarray) -> np.ndarray:

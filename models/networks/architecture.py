@@ -49,7 +49,9 @@ class RecurrentSpec(SettingsSpec):
     )
     skip: bool = Field(True, description="a linear map from lookback to horizon; the network learns the residual")
     blend: bool = Field(
-        True, description="mix in the closed-form linear map and the last value, with shares set on the validation part"
+        True,
+        description="mix in a closed-form linear map, the last value and the median of earlier seasons, with shares "
+        "set on the validation part",
     )
     level: bool = Field(True, description="the network reads the location and scale that normalisation removed")
     seasons: bool = Field(True, description="each step of the horizon reads the values one day, one week … before it")

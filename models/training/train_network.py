@@ -7,9 +7,7 @@ import numpy as np
 import torch
 
 from data_contracts.errors import SpecError
-from models.baselines.ridge import fit_linear
-from models.bundle import LINEAR_MAP, Bundle, RecurrentSettings, stored_maps
-from models.calibration import CalibrationSpec, SimpleForecasts, calibrate
+from models.bundle import Bundle, RecurrentSettings
 from models.data.batches import Batch
 from models.data.calendar import seasons
 from models.data.collation import WindowCollator
@@ -20,9 +18,9 @@ from models.data.windows import WindowIndex, WindowRanges
 from models.devices import reproducible, resolve_device, run_on_device
 from models.networks.architecture import NetworkShape
 from models.networks.recurrent import RecurrentNetwork, start_skip
-from models.predict import normalised_forecasts
-from models.restore import restore_spec, tensor_prefix
+from models.restore import tensor_prefix
 from models.training.adjustment import Adjustment, choose_adjustment
+from models.training.blending import calibrated, fit_map, simple_tensors, start_map
 from models.training.fit import Collate, EpochReport, TrainingHistory, WindowSplit, fit
 from models.training.precision import resolve_precision
 from models.training.recipe import Recipe
@@ -61,7 +59,7 @@ def train_network(
     training, device = recipe.training, resolve_device(recipe.training.device)
     precision = resolve_precision(training.precision, device)
     windows = WindowSplit(index.parts["train"], index.parts["validation"])
-    maps = _fit_map(panel, index, recipe) if linear is None else linear
+    maps = fit_map(panel, index, recipe) if linear is None else linear
     adjustment = choose_adjustment(panel, windows.train, recipe, maps)
     collator = _fit_collator(panel, windows.train, recipe, adjustment.seasons)
     trained_until = str(panel.last_target(windows.train.series, windows.train.last))
@@ -74,7 +72,7 @@ def train_network(
     def train_member(number: int) -> tuple[dict[str, np.ndarray], TrainingHistory]:
         spec = training.model_copy(update={"seed": training.seed + number, "precision": precision})
         with reproducible(spec.seed, training.threads, device):
-            network = _build_network(recipe, shape, _start_map(maps, collator.adjustment))
+            network = _build_network(recipe, shape, start_map(maps, collator.adjustment))
             if initial:
                 load_weights(network, initial, number)
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
@@ -85,21 +83,10 @@ def train_network(
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
     tensors |= {name: values for weights, _ in trained for name, values in weights.items()}
     with reproducible(training.seed, training.threads, device):
-        tensors |= {f"{LINEAR_MAP}{name}": kept for name, kept in stored_maps(maps).items() if recipe.model.blend}
+        tensors |= simple_tensors(maps, recipe)
         bundle = Bundle(recipe.model.name, "recurrent", adjustment.recorded_in(settings), tensors)
-        tensors |= calibrate_network(bundle, panel, windows.validation, training.validation_windows, stds)
+        bundle = calibrated(bundle, panel, windows.validation, training.validation_windows, stds)
     return bundle, trained[0][1]._replace(note=_note(reason, initial is not None, [history for _, history in trained]))
-
-
-def _fit_map(panel: Panel, index: WindowIndex, recipe: Recipe) -> dict[str, np.ndarray]:
-    """Fit the closed-form map that the network starts from or is blended with; empty if it uses none."""
-    return fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
-
-
-def _start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.ndarray | None:
-    """Map of the lookback (L + 1, H) for windows with this adjustment, of tensors of `fit_linear`; None without."""
-    of_lookback = maps.get("weights.short", maps.get("weights"))
-    return of_lookback if adjustment else maps.get("weights.unadjusted", of_lookback)
 
 
 def _build_network(recipe: Recipe, shape: NetworkShape, linear: np.ndarray | None) -> RecurrentNetwork:
@@ -200,35 +187,6 @@ def _columns_with_gaps(panel: Panel, values: np.ndarray, last: np.ndarray) -> tu
     for rows, _ in panel.blocks():
         has_gap |= (~np.isfinite(values[rows]) & until[rows, None]).any(axis=0)
     return tuple(int(column) for column in np.flatnonzero(has_gap))
-
-
-def calibrate_network(
-    bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Fit the calibration of a network.
-
-    Args:
-        bundle: The network with its linear map, if any.
-        panel: The series.
-        windows: The validation windows, of which at most `max_windows` are used, evenly spread.
-        max_windows: Windows.
-        stds: Standard deviation of each series, (S,), in the units of the source.
-
-    Returns:
-        The tensors of `calibrate`.
-    """
-    series, position = windows.take_evenly(max_windows)
-    forecasts = list(normalised_forecasts(bundle, panel, series, position))
-    scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
-    simple = [forecast.simple for forecast in forecasts if forecast.simple is not None]
-    horizons = float(np.ptp(panel.first[series] + position)) / bundle.horizon + 1
-    return calibrate(
-        np.concatenate([forecast.normal for forecast in forecasts]),
-        SimpleForecasts(*map(np.concatenate, zip(*simple, strict=True))) if simple else None,
-        np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
-        error_weights(scale, series, stds) * factors,
-        CalibrationSpec(bundle.levels, restore_spec(bundle).head, horizons),
-    )
 
 
 def _network_shape(recipe: Recipe, collator: WindowCollator, panel: Panel) -> NetworkShape:

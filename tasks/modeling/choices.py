@@ -2,6 +2,7 @@
 
 from models.baselines.ridge import MIN_ADJUSTMENT_GAIN
 from models.bundle import Bundle
+from models.calibration import SHARES
 from models.data.seasonal_adjustment import MAX_COMMON_SHARE, MAX_LEARNED_CYCLES
 
 MAP_REASONS = {
@@ -28,11 +29,14 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
     maps = bundle.linear_maps
     if not maps:
         return ()
-    linear, last = (float(bundle.tensors.get(name, [0.0])[0]) for name in ("share", "share.last"))
+    linear, last, seasonal = (float(bundle.tensors.get(name, [0.0])[0]) for name in SHARES)
+    season, count = bundle.median_seasons or (0, 0)
+    median = f" and {seasonal:.0%} median of {count} seasons ({season:,} steps)" if season else ""
     sentences = [
-        f"The median is {1 - linear - last:.0%} network, {linear:.0%} linear map and {last:.0%} last value: the shares "
-        "with the smallest error on the validation part, shrunk toward 50%, 50% and 0%. The map is "
-        f"an average of ridge regressions that read up to {len(maps['weights']) - 1:,} steps."
+        f"The median is {1 - linear - last - seasonal:.0%} network, {linear:.0%} linear map{',' if median else ' and'} "
+        f"{last:.0%} last value{median}: the shares with the smallest error on the validation part, shrunk toward 50% "
+        "network and 50% map, or toward the last value if the gain is within two standard errors. The map is an "
+        f"average of ridge regressions that read up to {len(maps['weights']) - 1:,} steps."
     ]
     sentences.append(_adjustment_sentence(bundle))
     return tuple(sentences)

@@ -11,18 +11,19 @@ import pandas as pd
 import pytest
 
 from flows.pipeline.spec import PipelineSpec
-from models import metrics
+from models import metrics, rolling_origins
 from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
 from models.data.calendar import seasons
 from models.data.panel import Panel
 from models.data.windows import build_window_index
 from models.networks.architecture import RecurrentSpec
+from models.predict import Predictor
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from tasks.ingestion import ingest
 from tasks.modeling.clean_table import load_clean_table
-from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.forecasts import forecast_table, recalibrated_table
 from tasks.modeling.scores import mase_scales_before, quantile_columns, score_forecasts
 from tasks.modeling.training_data import select_training_part, window_cutoffs
 from tasks.storage.store import Store
@@ -146,14 +147,20 @@ class RollingOrigins:
         """Return the divisor of MASE of each series, from the rows before the first origin."""
         return mase_scales_before(self.table, origins["cutoff"].min(), self.spec.input_spec.season)
 
-    def scores(self, bundles: Mapping[str, Bundle], part: str = "test") -> pd.DataFrame:
-        """Return mase, wql, … of each bundle on the rolling origins of a part."""
+    def scores(self, bundles: Mapping[str, Bundle], part: str = "test", published: bool = False) -> pd.DataFrame:
+        """Return mase, wql, … of each bundle on the rolling origins of a part.
+
+        With `published`, also `published_wql` and `published_coverage`, of the intervals that are fitted each night.
+        """
         origins = window_cutoffs(self.table, self.index, part)
-        scales = self.mase_scales(origins)
-        rows = {}
+        scales, bounds = self.mase_scales(origins), self.spec.forecast_setup.bounds
+        panel, rows = Panel.from_table(self.table, self.spec.input_spec), {}
         for name, bundle in bundles.items():
-            table = forecast_table(bundle, self.table, origins, self.spec.forecast_setup.bounds)
-            rows[name] = self.score_table(table, scales)
+            rows[name] = self.score_table(forecast_table(bundle, self.table, origins, bounds, panel=panel), scales)
+            if published:
+                nights = rolling_origins.RollingOrigins(Predictor(bundle), panel)
+                fitted = self.score_table(recalibrated_table(nights, origins, bounds)[0], scales)
+                rows[name] |= {f"published_{metric}": fitted[metric] for metric in ("wql", "coverage")}
         return pd.DataFrame(rows).T
 
     def score_table(self, forecasts: pd.DataFrame, scales: pd.Series) -> dict[str, float]:

@@ -14,12 +14,13 @@ import numpy as np
 import pytest
 
 from models.baselines.ridge import LOOKBACK_FACTORS, fit_linear
-from models.bundle import LINEAR_MAP, stored_maps
+from models.bundle import LINEAR_MAP, MEDIAN_SEASONS, stored_maps
 from models.data.scaling import series_std
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
+from models.training.blending import calibrate_network
 from models.training.recipe import Recipe
-from models.training.train_network import calibrate_network, train_network
+from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
 from tests.benchmarks.long_horizon import (
     HORIZONS,
@@ -62,7 +63,8 @@ def train_and_score(lookback: int, horizon: int, training: TrainingSpec, part: s
     network = {name: values for name, values in bundle.tensors.items() if not name.startswith(LINEAR_MAP)}
     for name, fitted in maps.items():
         linear = {f"{LINEAR_MAP}{key}": values for key, values in stored_maps(fitted).items()}
-        blended = replace(bundle, tensors=network | linear)
+        kept = {key: values for key, values in network.items() if name == "longer" or key != MEDIAN_SEASONS}
+        blended = replace(bundle, tensors=kept | linear)
         shares = calibrate_network(blended, panel, index.parts["validation"], training.validation_windows, stds)
         forecast = predict(replace(blended, tensors=blended.tensors | shares), panel, *windows)
         scores[name] = score(forecast[..., 0], actuals(panel, windows, horizon))

@@ -6,6 +6,7 @@ import io
 import json
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -109,11 +110,13 @@ def test_stored_bundle_loads_forecasts_and_keeps_its_bytes(build_frame, kind: st
     assert forecast[0, :, 1].tolist() == pytest.approx(median, abs=1e-3)
 
 
-def test_history_is_that_of_the_linear_map(models) -> None:
+def test_history_is_that_of_the_blended_forecasts(models) -> None:
     assert {name: bundle.history for name, bundle in models.items()} == {
-        "recurrent": 96, "naive": 24, "seasonal_naive_24": 24, "seasonal_mean_24": 24, "linear": 96
+        "recurrent": 8 * 168, "naive": 24, "seasonal_naive_24": 24, "seasonal_mean_24": 24, "linear": 96
     }  # fmt: skip
     assert models["linear"].tensors["weights.short"].shape == models["recurrent"].tensors["linear.weights.short"].shape
+    without = {name: values for name, values in models["recurrent"].tensors.items() if name != "median.seasons"}
+    assert replace(models["recurrent"], tensors=without).history == 96
     assert [Bundle.from_bytes(format_example(kind)).history for kind in ("recurrent", "linear")] == [24, 24]
 
 

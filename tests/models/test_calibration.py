@@ -1,4 +1,4 @@
-"""Calibration on the validation part: shares of the linear map and the last value, and the width of intervals."""
+"""Calibration on the validation part: shares of simple forecasts in the median, and the width of intervals."""
 
 import numpy as np
 import pytest
@@ -70,15 +70,60 @@ def test_last_value_has_a_share_if_its_errors_are_small() -> None:
     np.testing.assert_allclose(calibrated[..., 1], target)
 
 
-@pytest.mark.parametrize(("horizons", "shares"), [(np.inf, (0.0, 0.4)), (5.0, (0.25, 0.2)), (0.0, (0.5, 0.0))])
+SIGNS = np.where(np.arange(4000)[:, None] % 2 == 0, 1.0, -1.0) * np.ones((1, 2))
+TIMES = np.arange(4000) / 4000
+
+
+@pytest.mark.parametrize(
+    ("times", "shares"), [(None, (0.0, 0.4)), (4 * TIMES, (0.25, 0.2)), (0 * TIMES, (5 / 12, 1 / 15))]
+)
 def test_shares_are_closer_to_equal_ones_of_network_and_map_the_less_time_is_covered(
-    horizons: float, shares: tuple[float, float]
+    times: np.ndarray | None, shares: tuple[float, float]
 ) -> None:
-    target = np.where(np.arange(4000)[:, None] % 2 == 0, 1.0, -1.0) * np.ones((1, 2))
-    others = SimpleForecasts(target + 50.0, target[:, :1] - 3.0)
-    spec = CalibrationSpec(LEVELS, "mae", horizons)
-    fitted = calibrate(around(target + 2.0, 1.0), others, target, WEIGHTS, spec)
-    assert (fitted["share"].item(), fitted["share.last"].item()) == pytest.approx(shares)
+    others = SimpleForecasts(SIGNS + 5.0, SIGNS[:, :1] - 3.0)
+    fitted = calibrate(around(SIGNS + 2.0, 1.0), others, SIGNS, WEIGHTS, CalibrationSpec(LEVELS, "mae", times))
+    assert (fitted["share"].item(), fitted["share.last"].item()) == pytest.approx(shares, abs=1e-3)
+
+
+def shares_of(network: np.ndarray, others: SimpleForecasts, times: np.ndarray | None) -> list[float]:
+    fitted = calibrate(around(network, 1.0), others, 0 * TARGET, WEIGHTS, CalibrationSpec(LEVELS, "mae", times))
+    return [fitted[name].item() for name in ("share", "share.last", "share.seasonal")]
+
+
+def test_seasonal_median_has_a_share_if_its_errors_are_small() -> None:
+    others = SimpleForecasts(SIGNS * 0 + 50.0, np.full((4000, 1), 50.0), np.full((4000, 2), -3.0))
+    assert shares_of(0 * SIGNS + 2.0, others, None) == pytest.approx([0.0, 0.0, 0.4])
+    assert shares_of(0 * SIGNS + 2.0, others, 3 * TIMES)[2] == 0  # four horizons decide, three do not
+
+
+def test_seasonal_median_has_no_share_if_it_helps_in_one_of_ten_horizons() -> None:
+    helps = np.where(TIMES[:, None] < 0.1, -30.0, 2.0) * np.ones((1, 2))
+    others = SimpleForecasts(0 * SIGNS, np.full((4000, 1), 50.0), helps)
+    assert shares_of(np.where(TIMES[:, None] < 0.1, 30.0, 0.0) * np.ones((1, 2)), others, 9.99 * TIMES)[2] == 0
+
+
+def test_last_value_is_the_forecast_unless_the_gain_of_another_is_significant() -> None:
+    noise = np.where(np.floor(9.99 * TIMES)[:, None] % 2 == 0, 1.0, 2.9) * np.ones((1, 2))
+    last = np.full((4000, 1), 2.0)
+    assert shares_of(noise, SimpleForecasts(noise, last), 9.99 * TIMES) == [0.0, 1.0, 0.0]
+    assert shares_of(0.5 * noise, SimpleForecasts(0.5 * noise, last), 9.99 * TIMES)[1] == 0
+
+
+def test_seasonal_median_is_blended_in() -> None:
+    stored = {name: np.array([0.25]) for name in ("share", "share.last", "share.seasonal")}
+    stored |= {"spread": np.ones(3), "errors": np.zeros((2, 3))}
+    others = SimpleForecasts(0 * TARGET + 4.0, 0 * TARGET[:, :1] + 8.0, 0 * TARGET + 12.0)
+    calibrated = apply_calibration(around(0 * TARGET, 1.0), others, stored, 1)
+    assert calibrated[0].tolist() == [[5.0, 6.0, 7.0], [5.0, 6.0, 7.0]]
+
+
+def test_forecasts_of_batches_are_joined() -> None:
+    parts = [SimpleForecasts(np.full((1, 2), n), np.full((1, 1), n), np.full((1, 2), -n)) for n in (1.0, 2.0)]
+    joined = SimpleForecasts.join(parts)
+    assert joined.linear.tolist() == [[1.0, 1.0], [2.0, 2.0]]
+    assert joined.seasonal is not None
+    assert joined.seasonal.tolist() == [[-1.0, -1.0], [-2.0, -2.0]]
+    assert SimpleForecasts.join([part._replace(seasonal=None) for part in parts]).seasonal is None
 
 
 def test_bundle_without_a_share_of_the_last_value_is_blended_with_the_linear_map_alone() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from models.recalibration import apply_recalibration, fit_recalibration
+from models.recalibration import Recalibration, apply_recalibration, fit_recalibration
 
 LEVELS = (0.05, 0.1, 0.5, 0.9, 0.95)
 HORIZON = 24
@@ -23,6 +23,12 @@ def actuals(nights: int, series: int, deviation: float, seed: int) -> np.ndarray
 
 def share_inside(y: np.ndarray, quantiles: np.ndarray) -> float:
     return float(((y >= quantiles[..., 1]) & (y <= quantiles[..., 3])).mean())
+
+
+def test_half_of_a_factor_is_its_root() -> None:
+    factors = Recalibration.neutral(1, 1, 2)._replace(by_series=np.array([[4.0, 0.25]]), by_step=np.array([[9.0, 1.0]]))
+    shrunk = factors.shrunk(0.5)
+    assert (shrunk.by_series.tolist(), shrunk.by_step.tolist()) == ([[2.0, 0.5]], [[3.0, 1.0]])
 
 
 @pytest.mark.parametrize("deviation", [0.4, 1.0, 2.5])

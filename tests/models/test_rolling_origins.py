@@ -111,3 +111,24 @@ def test_origins_with_targets_that_a_network_was_trained_on_are_left_out(build_p
     assert sorted(set(seen)) == [1704, 1728, 1752, 1776]
     (unseen,) = factors_at(RollingOrigins(rolling.predictor, panel), 1700)
     assert_equal(unseen, Recalibration.neutral(6, 4, 3))
+
+
+@pytest.mark.parametrize(
+    ("freq", "horizon", "share"),
+    [("h", 24, 1.0), ("h", 48, 1.0), ("h", 96, 0.5), ("D", 2, 1.0), ("B", 20, 0.1), ("W", 8, 0.25)],
+)
+def test_factors_are_closer_to_1_the_fewer_horizons_the_origins_cover(
+    build_panel, freq: str, horizon: int, share: float
+) -> None:
+    draw = np.random.default_rng(0)
+    series = {"a": draw.normal(size=3000).tolist()}
+    panel = build_panel(series, lookback=2, horizon=horizon, freq=freq, start="1950-01-02")
+    index = build_window_index(panel, WindowSpec(horizon=horizon, validation=240, test=240), panel.grid[2999], 2)
+    bundle = next(iter(fit_baselines(panel, index, panel.view, QUANTILES, (1,))))
+    rolling, window = RollingOrigins(Predictor(bundle), panel), (np.array([0]), np.array([2500]))
+    ((_, fitted),) = rolling.recalibrate(*window)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(rolling_origins, "MIN_HORIZONS", 1e-9)
+        ((_, whole),) = rolling.recalibrate(*window)
+    np.testing.assert_allclose(np.log(fitted.by_series), share * np.log(whole.by_series))
+    np.testing.assert_allclose(np.log(fitted.by_step), share * np.log(whole.by_step))

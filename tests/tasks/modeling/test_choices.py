@@ -1,6 +1,7 @@
 """Sentences on what training has chosen: the shares of the median, and the seasonal adjustment."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -28,6 +29,15 @@ def test_shares_and_steps_of_the_map_are_stated() -> None:
     assert first.startswith("The median is 60% network, 35% linear map and 5% last value")
     assert "up to 672 steps" in first
     assert second.startswith("Windows are not seasonally adjusted")
+
+
+def test_share_of_the_seasonal_median_is_stated() -> None:
+    bundle = bundle_of(weights=np.zeros((673, 24)))
+    mean = {"share.seasonal": np.array([0.1]), "median.seasons": np.array([168, 8])}
+    first, _ = describe_choices(replace(bundle, tensors=bundle.tensors | mean))
+    assert first.startswith(
+        "The median is 50% network, 35% linear map, 5% last value and 10% median of 8 seasons (168 steps): the shares"
+    )
 
 
 SEASONS = np.array([24, 168])

@@ -1,0 +1,73 @@
+"""Simple forecasts that a network is blended with: fit them, and their shares on the validation part."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from models.baselines.ridge import fit_linear
+from models.baselines.seasonal_median import choose_seasons
+from models.bundle import LINEAR_MAP, MEDIAN_SEASONS, Bundle, stored_maps
+from models.calibration import CalibrationSpec, SimpleForecasts, calibrate
+from models.data.calendar import seasons
+from models.data.panel import Panel
+from models.data.scaling import error_weights
+from models.data.windows import WindowIndex, WindowRanges
+from models.predict import normalised_forecasts
+from models.restore import restore_spec
+from models.training.recipe import Recipe
+
+
+def fit_map(panel: Panel, index: WindowIndex, recipe: Recipe) -> dict[str, np.ndarray]:
+    """Fit the closed-form map that the network starts from or is blended with; empty if it uses none."""
+    return fit_linear(panel, index, recipe.view) if recipe.model.blend or recipe.model.skip else {}
+
+
+def simple_tensors(maps: dict[str, np.ndarray], recipe: Recipe) -> dict[str, np.ndarray]:
+    """Tensors of the forecasts that the network is blended with: the linear map, and the seasonal median if any."""
+    if not recipe.model.blend:
+        return {}
+    read = choose_seasons(seasons(recipe.view.freq))
+    tensors = {f"{LINEAR_MAP}{name}": kept for name, kept in stored_maps(maps).items()}
+    return tensors | ({MEDIAN_SEASONS: np.array(read)} if read else {})
+
+
+def start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.ndarray | None:
+    """Map of the lookback (L + 1, H) for windows with this adjustment, of tensors of `fit_linear`; None without."""
+    of_lookback = maps.get("weights.short", maps.get("weights"))
+    return of_lookback if adjustment else maps.get("weights.unadjusted", of_lookback)
+
+
+def calibrated(bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray) -> Bundle:
+    """Return the bundle with the tensors of `calibrate_network`, and without the seasonal median if it has no share."""
+    tensors = bundle.tensors | calibrate_network(bundle, panel, windows, max_windows, stds)
+    if not tensors["share.seasonal"].any():
+        tensors.pop(MEDIAN_SEASONS, None)  # a forecast then needs less history
+    return replace(bundle, tensors=tensors)
+
+
+def calibrate_network(
+    bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Fit the calibration of a network.
+
+    Args:
+        bundle: The network with its linear map, if any.
+        panel: The series.
+        windows: The validation windows, of which at most `max_windows` are used, evenly spread.
+        max_windows: Windows.
+        stds: Standard deviation of each series, (S,), in the units of the source.
+
+    Returns:
+        The tensors of `calibrate`.
+    """
+    series, position = windows.take_evenly(max_windows)
+    forecasts = list(normalised_forecasts(bundle, panel, series, position))
+    scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
+    simple = [forecast.simple for forecast in forecasts if forecast.simple is not None]
+    return calibrate(
+        np.concatenate([forecast.normal for forecast in forecasts]),
+        SimpleForecasts.join(simple) if simple else None,
+        np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
+        error_weights(scale, series, stds) * factors,
+        CalibrationSpec(bundle.levels, restore_spec(bundle).head, (panel.first[series] + position) / bundle.horizon),
+    )

@@ -1,0 +1,90 @@
+"""What a network is blended with: the seasonal median, if it helps, in a night and from kept states alike."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.bundle import Bundle
+from models.data.features import FeatureSpec
+from models.data.panel import InputSpec, Panel
+from models.data.windows import WindowSpec, build_window_index
+from models.networks.architecture import RecurrentSpec
+from models.predict import Predictor
+from models.streaming.encoders import kept_steps
+from models.streaming.forecaster import StreamingForecaster
+from models.streaming.states import SeriesStates
+from models.streaming.timeline import Timeline
+from models.training.blending import simple_tensors
+from models.training.recipe import Recipe
+from models.training.train_network import train_network
+from models.training.training_spec import TrainingSpec
+
+HOURS = np.arange(24 * 90)
+VIEW = InputSpec(features=FeatureSpec(known=()), freq="h", zone="UTC", lookback=24, horizon=6)
+
+
+def recipe_of(panel: Panel, blend: bool = True) -> Recipe:
+    spec = RecurrentSpec(cell="gru", hidden=4, segment=6, blend=blend, seasons=False)
+    training = TrainingSpec(max_epochs=1, windows_per_epoch=128)
+    return Recipe(model=spec, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
+
+
+def train(panel: Panel) -> Bundle:
+    spec = WindowSpec(horizon=panel.view.horizon, validation=240, test=48)
+    index = build_window_index(panel, spec, panel.grid[len(HOURS) - 1], 4)
+    return train_network(panel, index, recipe_of(panel))[0]
+
+
+@pytest.fixture(scope="module")
+def weekly(build_frame) -> Panel:
+    """Noise around a week that repeats, of a series that is never positive throughout, so that it is not adjusted."""
+    draw = np.random.default_rng(0)
+    y = draw.standard_normal(168)[HOURS % 168] + 0.3 * draw.standard_normal(len(HOURS))
+    return Panel.from_frame(build_frame({"a": y, "short": y[:200]}, "h"), VIEW)
+
+
+@pytest.fixture(scope="module")
+def bundle(weekly) -> Bundle:
+    return train(weekly)
+
+
+def test_season_that_only_the_median_sees_has_a_share(bundle) -> None:
+    assert bundle.tensors["share.seasonal"].item() > 0.4
+    assert bundle.median_seasons == (168, 8)
+    assert bundle.history == kept_steps(bundle) == 1344
+
+
+def test_without_a_share_its_history_is_not_needed(build_frame) -> None:
+    walk = np.random.default_rng(0).standard_normal(len(HOURS)).cumsum()
+    bundle = train(Panel.from_frame(build_frame({"a": walk}, "h"), VIEW))
+    assert bundle.tensors["share.seasonal"].item() == 0
+    assert bundle.median_seasons is None
+    assert bundle.history == 96
+
+
+def test_kept_states_forecast_as_a_night(bundle, weekly) -> None:
+    rows, last = np.array([0, 1]), np.array([199, 199])
+    for codes, position in ((rows, last), (rows[:1], np.array([1700]))):
+        states = SeriesStates.from_panel(weekly, codes, int(position[0]), kept_steps(bundle))
+        forecast = StreamingForecaster(Predictor(bundle), states, Timeline(weekly.grid, weekly.view)).forecast(codes)
+        wanted = np.sort(Predictor(bundle).quantiles(weekly, codes, position), axis=-1)
+        np.testing.assert_allclose(forecast, wanted, rtol=1e-6)
+
+
+def test_bundle_in_a_file_forecasts_the_same(bundle, weekly) -> None:
+    window = np.array([0]), np.array([1700])
+    stored = Bundle.from_bytes(bundle.to_bytes())
+    np.testing.assert_array_equal(
+        Predictor(stored).quantiles(weekly, *window), Predictor(bundle).quantiles(weekly, *window)
+    )
+    earlier = {
+        name: value for name, value in bundle.tensors.items() if name not in ("share.seasonal", "median.seasons")
+    }
+    assert np.isfinite(Predictor(replace(bundle, tensors=earlier)).quantiles(weekly, *window)).all()
+
+
+def test_network_without_a_blend_stores_no_simple_forecasts(weekly) -> None:
+    assert simple_tensors({}, recipe_of(weekly, blend=False)) == {}
+    maps = {"weights": np.zeros((25, 6))}
+    assert sorted(simple_tensors(maps, recipe_of(weekly))) == ["linear.weights", "median.seasons"]
