@@ -76,11 +76,11 @@ def _read_scored(sources: ForecastsToScore, nights: PastNights, season: int, sto
             scored = AccuracyResult.model_validate(record["story"].get("realised"))
         except ValidationError:  # a run that scored nothing, or of another release
             continue
-        mark = scored.basis
+        before = scored.basis
         is_earlier = pd.Timestamp(record["as_of"]) < pd.Timestamp(sources.context.as_of)
-        if mark is None or not is_earlier or (mark.clean, mark.season, mark.code) != basis:
+        if before is None or not is_earlier or (before.clean, before.season, before.code) != basis:
             continue
-        known = {uri: digest for uri, digest in mark.published.items() if pd.Timestamp(parse_vintage(uri)) >= first}
+        known = {uri: digest for uri, digest in before.published.items() if pd.Timestamp(parse_vintage(uri)) >= first}
         if known == nights.published and scored.scores and store.contains(scored.scores):
             return scored
     return None
@@ -96,7 +96,8 @@ def score_past(
 ) -> AccuracyResult:
     """Score every earlier vintage that has actuals by now, and publish what no earlier night has published.
 
-    A block of series at a time is read from all vintages, none of which is held as a whole.
+    A block of series at a time is read, so that no vintage is held as a whole. Scores of the night before are kept for
+    vintages whose actuals it knew, unless a value of the series has changed since.
 
     Args:
         sources: The clean table of this night, the published forecasts of earlier nights, and what has changed since.
@@ -106,6 +107,9 @@ def score_past(
 
     Returns:
         All scores of this night, and the published tables: None if no earlier forecast has an actual, or none is new.
+
+    Raises:
+        StoreDamaged: A table is missing or its digest differs.
     """
     table, context = load_clean_table(sources.clean, store), sources.context
     earlier: PastNights = read or load_past(sources, setup, store).loaded

@@ -10,17 +10,30 @@ import numpy as np
 GATHERED_VALUES = 1_000_000  # at once
 
 
+def mapping_of(values: np.ndarray) -> mmap.mmap | None:
+    """Find the mapping of a file that an array is a part of.
+
+    Args:
+        values: An array of any shape.
+
+    Returns:
+        The mapping; None for an array in memory.
+    """
+    owner: object = values
+    while isinstance(owner, np.ndarray):
+        owner = owner.base
+    owner = owner.obj if isinstance(owner, memoryview) else None
+    return owner if isinstance(owner, mmap.mmap) else None
+
+
 def release_pages(values: np.ndarray) -> None:
     """Give back the memory of an array that is mapped from a file, read-only; an array in memory does not change.
 
     Args:
         values: An array or a part of one. Pages that are used again are read from the file again.
     """
-    owner: object = values
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    pages = owner.obj if isinstance(owner, memoryview) else None
-    if not isinstance(pages, mmap.mmap) or not hasattr(pages, "madvise") or not values.nbytes:
+    pages = mapping_of(values)
+    if pages is None or not hasattr(pages, "madvise") or not values.nbytes:  # Windows has no madvise
         return
     begin = values.__array_interface__["data"][0] - np.frombuffer(pages, np.uint8).__array_interface__["data"][0]
     first = begin // mmap.PAGESIZE * mmap.PAGESIZE  # pages at the ends, of which other parts have rows, are read again

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import psutil
 
-from tasks.engine.mapped_memory import release_pages
+from tasks.engine.mapped_memory import release_all_pages
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
@@ -40,7 +40,7 @@ def release_unused_memory() -> None:
     to the next step (https://arrow.apache.org/docs/python/memory.html; man 3 malloc_trim). Pages of mapped arrays are
     released too.
     """
-    release_pages()
+    release_all_pages()
     arrow = sys.modules.get("pyarrow")
     if arrow:
         arrow.default_memory_pool().release_unused()

@@ -1,6 +1,6 @@
 """Large arrays in temporary files instead of memory: a step pays for the pages that it reads, not for the whole array.
 
-array in memory ── move_to_file ──> the same numbers, mapped from a file without a name ── release_pages ──> no memory
+array in memory ── move_to_file ──> the same numbers, mapped from an unnamed file ── release_all_pages ──> no memory
 """
 
 import logging
@@ -46,16 +46,8 @@ def move_to_file(values: np.ndarray) -> np.ndarray:
     return np.frombuffer(pages, dtype=values.dtype).reshape(values.shape)
 
 
-def release_pages() -> None:
+def release_all_pages() -> None:
     """Give back the memory of all mapped arrays; a page that is used again is read from its file."""
     for pages in list(_mapped):
-        if hasattr(pages, "madvise"):
+        if hasattr(pages, "madvise"):  # Windows has none
             pages.madvise(mmap.MADV_DONTNEED)
-
-
-def is_mapped(values: np.ndarray) -> bool:
-    """Return whether an array, or the one that it is a part of, lies in a file of `move_to_file`."""
-    owner: object = values
-    while isinstance(owner, np.ndarray):
-        owner = owner.base
-    return isinstance(owner, memoryview) and isinstance(owner.obj, mmap.mmap)

@@ -7,9 +7,10 @@ from threading import Lock
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from models.data.mapped_pages import mapping_of
 from models.data.panel_table import PanelTable
 from tasks.engine.machine_memory import release_unused_memory
-from tasks.engine.mapped_memory import is_mapped, move_to_file
+from tasks.engine.mapped_memory import move_to_file
 from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
 
@@ -127,7 +128,7 @@ def _share(table: PanelTable) -> PanelTable:
 
 
 def _bytes_in_memory(tables: Iterable[PanelTable]) -> int:
-    return sum(values.nbytes for table in tables for values in table.numbers.values() if not is_mapped(values))
+    return sum(values.nbytes for table in tables for values in table.numbers.values() if mapping_of(values) is None)
 
 
 def _frames(clean: Artifact, store: Store, columns: list[str] | None = None) -> Iterator[pd.DataFrame]:

@@ -8,12 +8,12 @@ import pandas as pd
 from data_contracts.errors import ContractBroken, NightcastError
 from models.bundle import Bundle
 from models.data.closed_times import ClosedTimes, find_closed_times
+from models.data.mapped_pages import release_pages
 from models.data.panel import InputSpec, Panel
 from models.data.panel_table import PanelTable
 from models.predict import Predictor
 from models.recalibration import Recalibration, apply_recalibration
 from models.rolling_origins import RollingOrigins
-from tasks.engine.machine_memory import release_unused_memory
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.forecast_setup import ForecastSetup, OutputSpec
 from tasks.modeling.scores import quantile_columns, quantile_name
@@ -82,7 +82,7 @@ def recalibrated_table(
             part = np.arange(begin, min(begin + BLOCK_FORECASTS, len(at)))
             widened = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part)
             quantiles[at[part]] = predictor.restricted(widened, bounds.minimum, bounds.maximum)
-    release_unused_memory()  # the series and the earlier origins are not read again
+    release_pages(panel.y)  # the series are not read again
     return _to_table(quantiles, panel, rows, bundle.levels), fitted
 
 

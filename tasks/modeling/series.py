@@ -123,6 +123,11 @@ def _is_sorted(table: pd.DataFrame, begins: np.ndarray) -> bool:
     return bool(in_order.all() and names.is_unique and names.is_monotonic_increasing)
 
 
+def names_between(table: PanelTable, first: str, last: str) -> pd.Index:
+    """Return the names of the series with first <= name <= last."""
+    return table.ids[table.ids.searchsorted(first, "left") : table.ids.searchsorted(last, "right")]
+
+
 def series_between(table: PanelTable, first: str, last: str) -> PanelTable:
     """Select the series with first <= name <= last."""
     return table.take(np.arange(table.ids.searchsorted(first, "left"), table.ids.searchsorted(last, "right")))

@@ -1,8 +1,8 @@
 """Scores of earlier forecasts, a block of series at a time; those of the night before are kept if nothing changed.
 
-vintage 1   settled   ████████░█    █ kept scores; ░ a revision came: this series is scored again
-vintage 2   settled   ████████░█
-vintage 3   open      ░░░░░░░░░░    some of its times had no actual yet: every series is scored again
+vintage 1   complete   ████████░█    █ kept scores; ░ a revision came: this series is scored again
+vintage 2   complete   ████████░█
+vintage 3   partial    ░░░░░░░░░░    some of its times had no actual yet: every series is scored again
 """
 
 import contextlib
@@ -18,7 +18,7 @@ from tasks.history.forecast_blocks import Block, PublishedForecasts
 from tasks.history.versions import ACTUALS_KEY
 from tasks.modeling.actuals import lookup_actuals
 from tasks.modeling.scores import mase_scales_before, score_series
-from tasks.modeling.series import series_between
+from tasks.modeling.series import names_between, series_between
 from tasks.results.accuracy import AccuracyResult, ForecastsToScore
 from tasks.results.steps import RevisionsResult
 from tasks.storage.series_rows import SeriesFile, open_series_files
@@ -27,7 +27,7 @@ from tasks.storage.store import Store
 SCORED_COLUMNS = ("unique_id", "ds", "y_hat", "model_name", "source")  # of a forecast, besides quantiles
 SCORED_GROUP = ["unique_id", "model_name", "source"]
 VINTAGE = "forecast_vintage"
-EARLIEST = pd.Timestamp(0, tz="UTC")
+EARLIEST = pd.Timestamp.min.tz_localize("UTC")
 NO_CHANGES = pd.Series(EARLIEST, pd.Index([], dtype="str"))  # first revised times by unique_id
 
 
@@ -62,12 +62,12 @@ def score_vintages(
 
 
 class KeptScores(NamedTuple):
-    """Scores of the night before that count again: those of settled vintages, but for series with a revision."""
+    """Scores of the night before that count again: those of complete vintages, but for series with a revision."""
 
     file: SeriesFile
     until: pd.Timestamp  # its newest known observation
-    scored: frozenset[pd.Timestamp]  # vintages that it knew, settled or not
-    settled: dict[pd.Timestamp, pd.Timestamp]  # last time of each vintage all of whose times it knew
+    scored: frozenset[pd.Timestamp]  # vintages that it knew, complete or not
+    complete: dict[pd.Timestamp, pd.Timestamp]  # last time of each vintage all of whose times it knew
     revised: pd.Series  # first revised time since then (UTC), by unique_id
 
     def first_changes(self, block: Block, ids: pd.Index) -> pd.Series:
@@ -78,12 +78,12 @@ class KeptScores(NamedTuple):
         return pd.concat([changes, pd.Series(EARLIEST, joined)])
 
     def unchanged(self, block: Block, ids: pd.Index, changes: pd.Series) -> pd.DataFrame:
-        """Return the scores of these series in settled vintages that end before the first change of the series."""
+        """Return the scores of these series in complete vintages that end before the first change of the series."""
         table = self.file.between(*block, self.file.columns).to_pandas().drop(columns=AS_OF)
-        table = table[table["unique_id"].isin(ids) & table[VINTAGE].isin(list(self.settled))]
+        table = table[table["unique_id"].isin(ids) & table[VINTAGE].isin(list(self.complete))]
         if changes.empty:
             return table
-        changed = table["unique_id"].map(changes) <= table[VINTAGE].map(self.settled)
+        changed = table["unique_id"].map(changes) <= table[VINTAGE].map(self.complete)
         return table[~changed]
 
 
@@ -112,12 +112,12 @@ def open_kept_scores(
     scored = frozenset(
         pd.Timestamp(night.as_of) for night in sources.past if known.get(night.as_of.isoformat()) == night.file.digest
     )
-    settled = {as_of: ends[as_of] for as_of in scored if as_of in ends and ends[as_of] <= until}
+    complete = {as_of: ends[as_of] for as_of in scored if as_of in ends and ends[as_of] <= until}
     revised = NO_CHANGES
     if isinstance(sources.revised, RevisionsResult) and sources.revised.table:
         revised = store.get(sources.revised.table, ["unique_id", "ds"]).groupby("unique_id")["ds"].min()
     with open_series_files([earlier.scores], store) as (file,):
-        yield KeptScores(file, until, scored, settled, revised)
+        yield KeptScores(file, until, scored, complete, revised)
 
 
 class PastScores(NamedTuple):
@@ -137,18 +137,17 @@ class PastScores(NamedTuple):
             changes = self.kept.first_changes(block, part.ids) if self.kept else NO_CHANGES
             computed = score_vintages(self._read(block, changes, SCORED_COLUMNS), part, season, starts)
             computed = self._with_as_of(computed)
-            unchanged = self.kept.unchanged(block, part.ids, changes) if self.kept else computed.iloc[:0]
             accuracy = computed
-            if len(unchanged):
+            if self.kept and len(unchanged := self.kept.unchanged(block, part.ids, changes)):
                 accuracy = pd.concat([self._with_as_of(unchanged).astype(computed.dtypes.to_dict()), computed])
                 accuracy = accuracy.sort_values([VINTAGE, *SCORED_GROUP], ignore_index=True)
             if len(accuracy):
                 yield block, accuracy, computed
 
     def actuals(self) -> Iterator[tuple[Block, pd.DataFrame]]:
-        """Yield each block with the actuals of the times that were forecast; settled ones only if they have changed."""
+        """Yield each block with the actuals of forecast times; of complete vintages only those that have changed."""
         for block in self.forecasts.blocks:
-            ids = series_between(self.clean, *block).ids
+            ids = names_between(self.clean, *block)
             changes = self.kept.first_changes(block, ids) if self.kept else NO_CHANGES
             vintages = self._read(block, changes, ACTUALS_KEY, with_quantiles=False)
             if not vintages:
@@ -170,12 +169,12 @@ class PastScores(NamedTuple):
     def _read(
         self, block: Block, changes: pd.Series, columns: Sequence[str], *, with_quantiles: bool = True
     ) -> dict[pd.Timestamp, pd.DataFrame]:
-        """Read the rows of a block to score: of a settled vintage those of series with a change before its end."""
-        settled, vintages = self.kept.settled if self.kept else {}, {}
+        """Read the rows of a block to score: of a complete vintage those of series with a change before its end."""
+        complete, vintages = self.kept.complete if self.kept else {}, {}
         for as_of in self.forecasts.vintages:
-            if as_of not in settled:
+            if as_of not in complete:
                 vintages[as_of] = self.forecasts.read_vintage(as_of, block, columns, with_quantiles=with_quantiles)
-            elif len(names := changes.index[changes <= settled[as_of]]):
+            elif len(names := changes.index[changes <= complete[as_of]]):
                 vintages[as_of] = self.forecasts.select(as_of, names, columns, with_quantiles=with_quantiles)
         return vintages
 

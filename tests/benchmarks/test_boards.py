@@ -1,9 +1,9 @@
 """Part of `make bench-accuracy`: a board for each data set, mean and spread of three seeds on the test origins.
 
-Ours: seasonal naive, the linear map, and the default networks of a night. Peers: LightGBM through mlforecast, and the
-LSTM of neuralforecast. All are trained on the same rows, without the test part, and forecast from the same origins.
-MASE, WQL and CRPS are computed here for all; for ours, WQL and coverage also with the intervals that are fitted each
-night and published. A peer is left out, with a line, if its environment is not named.
+Models of Nightcast: seasonal naive, the linear map, and the default networks of a night. Peers: LightGBM through
+mlforecast, and the LSTM of neuralforecast. All are trained on the same rows, without the test part, and forecast from
+the same origins. MASE, WQL and CRPS are computed here for all; for the models of Nightcast, WQL and coverage also with
+the intervals that are fitted each night and published. A peer without a named environment is left out, with a line.
 
 No table is published for these series and origins: `test_m4.py` and `test_accuracy.py` have the protocols of the
 competition and of long horizons. Peers have settings of their own, not tuned: `peer_script.py`.

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from models.data.mapped_pages import mapping_of
 from tasks.engine import mapped_memory
 from tasks.engine.machine_memory import release_unused_memory, resident_memory
-from tasks.engine.mapped_memory import is_mapped, move_to_file
+from tasks.engine.mapped_memory import move_to_file
 
 
 @pytest.mark.parametrize("shape", [(6,), (2, 3)])
@@ -20,7 +21,8 @@ def test_numbers_are_the_same_and_read_only(shape: tuple[int, ...], monkeypatch:
     values = np.array([1.5, np.nan, -0.0, np.inf, 2.0, 3.0]).reshape(shape)
     mapped = move_to_file(values)
     np.testing.assert_array_equal(mapped, values)
-    assert (mapped.dtype, is_mapped(mapped), is_mapped(mapped[1:]), is_mapped(values)) == ("float64", True, True, False)
+    assert (mapped.dtype, mapping_of(values)) == ("float64", None)
+    assert mapping_of(mapped) is mapping_of(mapped[1:]) is not None
     with pytest.raises(ValueError, match="read-only"):
         mapped[0] = 0.0
 

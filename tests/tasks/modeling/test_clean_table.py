@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import StoreDamaged
-from tasks.engine.mapped_memory import is_mapped
+from models.data.mapped_pages import mapping_of
 from tasks.modeling import clean_table
 from tasks.modeling.clean_table import (
     iterate_clean_parts,
@@ -66,7 +66,8 @@ def test_table_that_does_not_fit_the_memory_for_kept_tables_is_mapped(
     whole = load_clean_table(prepared.clean, prepared.store)
     monkeypatch.setattr(clean_table, "MAX_KEPT_BYTES", whole.numbers["y"].nbytes)
     first = load_clean_until(prepared.clean, whole.times[40], len(whole.between(0, 41)), prepared.store)
-    assert (is_mapped(whole.numbers["y"]), is_mapped(first.numbers["y"])) == (False, True)
+    assert mapping_of(whole.numbers["y"]) is None
+    assert mapping_of(first.numbers["y"]) is not None
     assert first.frame().equals(whole.between(0, 41).frame())
     with pytest.raises(ValueError, match="read-only"):
         first.numbers["y"][0] = 0.0
@@ -80,7 +81,7 @@ def test_table_that_could_not_be_mapped_is_forgotten_before_the_next(
     monkeypatch.setattr(clean_table, "MAX_KEPT_BYTES", 0)
     monkeypatch.setattr(tempfile, "TemporaryFile", raise_disk_full)
     whole = load_clean_table(prepared.clean, prepared.store)
-    assert not is_mapped(whole.numbers["y"])
+    assert mapping_of(whole.numbers["y"]) is None
     load_clean_until(prepared.clean, whole.times[40], len(whole.between(0, 41)), prepared.store)
     assert load_clean_table(prepared.clean, prepared.store) is not whole
 
