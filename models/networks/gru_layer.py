@@ -49,7 +49,7 @@ class _GruLayer(torch.autograd.Function):
         constant = torch.cat([bias_ih[: 2 * hidden] + bias_hh[: 2 * hidden], bias_ih[2 * hidden :]])
         constant = (constant.unsqueeze(1) * double).repeat(1, batch)
         from_state, state_constant = weight_hh.roll(hidden, 0), bias_hh[2 * hidden :].unsqueeze(1)
-        minus_one = x.new_full((hidden, batch), -1.0)
+        offset = x.new_full((hidden, batch), -1.0)
         gates, states = x.new_empty(steps, 4 * hidden, batch), x.new_empty(steps + 1, hidden, batch)
         states[0] = h
         k, r, z, n = (gate.unbind() for gate in torch.chunk(gates, 4, dim=1))
@@ -62,7 +62,7 @@ class _GruLayer(torch.autograd.Function):
             krz[t].addmm_(from_state, state)
             rz[t].sigmoid_()
             n[t].addcmul_(r[t], k[t], value=2.0).sigmoid_()
-            torch.add(minus_one, n[t], alpha=2.0, out=n[t])
+            torch.add(offset, n[t], alpha=2.0, out=n[t])
             torch.lerp(n[t], state, z[t], out=h_after[t + 1])
         ctx.save_for_backward(x, weight_ih, from_state, gates, states)
         return states[1:]
