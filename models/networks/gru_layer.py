@@ -74,7 +74,7 @@ class _GruLayer(torch.autograd.Function):
         x, weight_ih, from_state, gates, states = ctx.saved_tensors
         hidden = states.shape[1]
         dh, kept, scratch = torch.zeros_like(states[0]), torch.empty_like(states[0]), torch.empty_like(states[0])
-        one = torch.ones_like(dh)
+        ones = torch.ones_like(dh)
         to_state, to_input = from_state.t().contiguous(), weight_ih.t().contiguous()
         d_from_state, d_weight_ih = torch.zeros_like(from_state), torch.zeros_like(weight_ih)
         d_gates = torch.zeros_like(gates[0])
@@ -88,7 +88,7 @@ class _GruLayer(torch.autograd.Function):
             dh.sub_(kept)
             torch.sub(states[t + 1], n[t], out=scratch)
             torch.mul(dh, scratch, out=z[t])
-            torch.addcmul(one, n[t], n[t], value=-1.0, out=scratch)
+            torch.addcmul(ones, n[t], n[t], value=-1.0, out=scratch)
             torch.mul(dh, scratch, out=n[t])
             torch.mul(n[t], k[t], out=scratch)
             torch.mul(n[t], r[t], out=k[t])
