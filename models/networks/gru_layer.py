@@ -6,6 +6,11 @@ k = U_n h + d_n                               what the candidate reads of the st
 n = tanh(W_n x + b_n + r * k)                 candidate
 h = n + z * (h - n)                           state
 
+With g the gradient of h after a step, the gradients of what is inside the functions above are, because z * (h - n) of
+the state before is h - n of the state after:
+
+n: g * (1 - z) * (1 - n * n)    k: that of n times r    r: that of n times k * r * (1 - r)    z: g * (1 - z) * (h - n)
+
 Sequences are (T, features, b), so that a gate of one step is contiguous. Each product and each elementwise operation of
 a step reads what the processor's cache still holds, and writes into arrays that are allocated once. The gates of a step
 are the rows k, r, z, n of one array: products with the state need k, r, z and those with the input r, z, n, which are
@@ -31,13 +36,15 @@ def gru_states(x: Tensor, h: Tensor, weights: Sequence[Tensor]) -> Tensor:
     Returns:
         The states, (T, hidden, b).
     """
-    kind = weights[0].dtype
+    dtype = weights[0].dtype
     with torch.autocast("cpu", enabled=False):
-        states: Tensor = _GruLayer.apply(x.to(kind), h.to(kind), *weights)  # type: ignore[no-untyped-call]
+        states: Tensor = _GruLayer.apply(x.to(dtype), h.to(dtype), *weights)  # type: ignore[no-untyped-call]
     return states
 
 
 class _GruLayer(torch.autograd.Function):
+    """The function of `gru_states`."""
+
     @staticmethod
     def forward(ctx: Any, x: Tensor, h: Tensor, *weights: Tensor) -> Tensor:
         """Compute all states; keep gates and states for the backward pass."""
