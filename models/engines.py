@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from models.data.batches import Batch
-    from models.networks.recurrent import EncoderState
+    from models.networks.encoder_layers import EncoderState
 
 PART_SIZE = 128  # windows that a network computes at once
 

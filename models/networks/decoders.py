@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn.functional import pad
 
 from models.networks.architecture import CellName, Decoding
+from models.networks.dropout import Dropout
 
 CELLS: dict[CellName, type[nn.RNN | nn.LSTM | nn.GRU]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
 STEP_EMBEDDING_WIDTH = 8
@@ -44,7 +45,7 @@ class DirectDecoder(nn.Module):
         self.steps = nn.Embedding(widths.horizon, STEP_EMBEDDING_WIDTH)
         self.told = nn.Linear(widths.context + widths.extra, hidden)
         self.each = nn.Linear(STEP_EMBEDDING_WIDTH + widths.future, hidden, bias=False)
-        self.between = nn.Sequential(nn.GELU(), nn.Dropout(dropout), nn.Linear(hidden, hidden), nn.GELU())
+        self.between = nn.Sequential(nn.GELU(), Dropout(dropout), nn.Linear(hidden, hidden), nn.GELU())
         self.out = nn.Linear(hidden, widths.size)
 
     def forward(self, context: Tensor, extra: Tensor, future: Tensor, feedback: Feedback) -> Tensor:
@@ -65,7 +66,7 @@ class _CellDecoder(nn.Module):
         self.count = -(-widths.horizon // self.segment)
         self.state = nn.Identity() if widths.context == hidden else nn.Linear(widths.context, hidden)
         self.cell = CELLS[cell](hidden, hidden, batch_first=True)
-        self.out = nn.Sequential(nn.Dropout(dropout), nn.Linear(hidden, self.segment * widths.size))
+        self.out = nn.Sequential(Dropout(dropout), nn.Linear(hidden, self.segment * widths.size))
 
     def initial_state(self, context: Tensor) -> Any:
         """Return the first state (1, b, hidden), for an LSTM with an empty cell state."""

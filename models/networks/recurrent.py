@@ -12,12 +12,12 @@ from models.data.batches import Batch
 from models.networks.architecture import LEVEL_WIDTH, NetworkShape, RecurrentSpec
 from models.networks.cycle import Cycle
 from models.networks.decoders import CELLS, DECODERS, DecoderWidths
+from models.networks.encoder_layers import EncoderState, is_faster_by_layers, run_layers
 from models.networks.gates import chrono_init_
 from models.networks.heads import build_head
 from models.networks.readouts import AttentionReadout, build_readout
 
 STATIC_EMBEDDING_WIDTH = 4
-EncoderState = tuple[Tensor, ...]  # (layers × directions, b, hidden); for an LSTM also the cell's, of the same shape
 STATIC_DROPOUT = 0.05  # share of static values that training replaces by the unknown value
 
 
@@ -70,7 +70,10 @@ class RecurrentNetwork(nn.Module):
         Returns:
             The states after each segment, (b, n, width), and the state to go on from.
         """
-        states, last = self.encoder(self.enter(segments), state if len(state) > 1 else state[0] if state else None)
+        entered = self.enter(segments)
+        if is_faster_by_layers(self.encoder, entered):
+            return run_layers(self.encoder, entered, state)
+        states, last = self.encoder(entered, state if len(state) > 1 else state[0] if state else None)
         return states, last if isinstance(last, tuple) else (last,)
 
     def forward(self, batch: Batch) -> Tensor:

@@ -1,7 +1,10 @@
 """The device of training, its determinism, and the state that is restored afterwards."""
 
+import ctypes
+import resource
 import weakref
 
+import psutil
 import pytest
 import torch
 
@@ -51,6 +54,27 @@ def test_auto_is_the_cpu_without_cuda() -> None:
 
 def test_cpu_is_always_available() -> None:
     assert resolve_device("cpu") == CPU
+
+
+def test_memory_that_work_frees_on_a_cpu_is_used_again_and_given_back_afterwards() -> None:
+    if not hasattr(ctypes.CDLL(None), "mallopt"):
+        pytest.skip("needs glibc, whose heap has options")
+    values, pages = 2**24, 2**24 * 4 // resource.getpagesize()
+
+    def page_faults() -> int:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        torch.ones(values)
+        return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+    def work() -> list[int]:
+        return [page_faults() for _ in range(4)]
+
+    assert min(work()) > 0
+    _, *later = run_on_device(CPU, "gru-8", work)
+    resident = psutil.Process().memory_info().rss
+    assert max(later) < pages / 50
+    run_on_device(CPU, "gru-8", lambda: torch.ones(values))
+    assert psutil.Process().memory_info().rss < resident + 2**24
 
 
 @pytest.mark.parametrize(("precision", "inside"), [("float32", torch.float32), ("bfloat16", torch.bfloat16)])

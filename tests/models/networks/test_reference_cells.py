@@ -9,18 +9,18 @@ from models.networks.architecture import NetworkShape, RecurrentSpec
 from models.networks.recurrent import RecurrentNetwork
 from tests.models.networks import reference_cells
 
-KINDS = list(itertools.product(("rnn", "lstm", "gru"), (1, 2, 3), (False, True)))
+KINDS = list(itertools.product(("rnn", "lstm", "gru"), (1, 2, 3), (False, True), (9, 18)))
 TOLERANCE = {"rtol": 0.0, "atol": 1e-12}
 
 
-@pytest.mark.parametrize(("cell", "layers", "both"), KINDS)
-def test_states_and_gradients_agree_with_the_equations(cell: str, layers: int, both: bool) -> None:
+@pytest.mark.parametrize(("cell", "layers", "both", "lookback"), KINDS)
+def test_states_and_gradients_agree_with_the_equations(cell: str, layers: int, both: bool, lookback: int) -> None:
     torch.manual_seed(layers)
-    shape = NetworkShape(lookback=9, horizon=2, past=4, future=0, statics=(), quantiles=(0.5,), season=3)
+    shape = NetworkShape(lookback=lookback, horizon=2, past=4, future=0, statics=(), quantiles=(0.5,), season=3)
     model = RecurrentNetwork(
         RecurrentSpec(cell=cell, hidden=5, layers=layers, bidirectional=both, dropout=0.0), shape
     ).double()
-    past = torch.randn(3, 9, 4, dtype=torch.float64, requires_grad=True)
+    past = torch.randn(3, lookback, 4, dtype=torch.float64, requires_grad=True)
     weights = dict(model.encoder.named_parameters())
 
     readings = reference_cells.encode(cell, past, weights, layers, both)

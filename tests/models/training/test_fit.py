@@ -48,7 +48,7 @@ SETTINGS = [{"schedule": "cosine"}, {"schedule": "constant"}, BFLOAT16, {"averag
 def test_each_training_setting_is_reproducible_and_changes_the_weights(waves, training) -> None:
     panel, index = waves
     # the learning rate is high enough to meet a plateau
-    with_plateau = {"max_epochs": 8, "patience": 8, "learning_rate": 0.05, "precision": "float32"}
+    with_plateau = {"max_epochs": 16, "patience": 16, "learning_rate": 0.05, "precision": "float32"}
     first, again = (train_network(panel, index, recipe(panel, **(with_plateau | training)))[0] for _ in range(2))
     default, _ = train_network(panel, index, recipe(panel, **with_plateau))
     assert first.to_bytes() == again.to_bytes()
