@@ -2,10 +2,10 @@
 
 The mean of forecasts whose errors differ has smaller errors than each (Bates and Granger 1969). Equal shares of network
 and linear map are hard to beat (Stock and Watson 2004): the best shares are shrunk toward 1/2, 1/2 and 0 of the last
-value, the more the fewer horizons they are fitted on. Two choices need evidence, the gain of each horizon of validation
-compared with its standard error: a share of the seasonal median, and any forecast other than the last value, the best
-one of a random walk. Few horizons of validation seldom prove a median that helps, so its gain over the linear map on
-the training part counts as well.
+value, the more the fewer horizons they are fitted on, and factors on widths toward 1. Two choices need evidence, the
+gain of each horizon of validation compared with its standard error: a share of the seasonal median, and any forecast
+other than the last value, the best one of a random walk. Few horizons of validation seldom prove a median that helps,
+so its gain over the linear map on the training part counts as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,6 +20,7 @@ SHARES = "share", "share.last", "share.seasonal"  # tensors: of the simple forec
 CANDIDATES = np.array([(linear, last) for linear in range(21) for last in range(21 - linear)]) / 20  # shares of both
 PRIOR = np.array([0.5, 0.0])  # shares of both that the best ones are shrunk toward
 PRIOR_HORIZONS = 5.0  # horizons of validation that it is worth
+SPREAD_HORIZONS = 20.0  # that unchanged distances of quantiles from the median are worth
 MAX_ERRORS = 200_000  # that decide the shares, of evenly spaced windows
 MIN_BLOCKS = 4  # horizons of validation, or seasons of training, whose gains have a standard error
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0
@@ -33,10 +34,10 @@ class CalibrationSpec(NamedTuple):
     times: np.ndarray | None = None  # (n,) in horizons from any origin; None: evidence is unlimited
     seasonal: float = 0.0  # share of the best seasonal median that the training part justifies: `seasonal_evidence`
 
-    @property
-    def horizons(self) -> float:
-        """Return how many horizons the windows cover."""
-        return float("inf") if self.times is None else float(np.ptp(self.times)) + 1
+    def weight(self, prior: float) -> float:
+        """Return the weight of what is fitted against what is assumed, if that is worth `prior` horizons."""
+        horizons = float("inf") if self.times is None else float(np.ptp(self.times)) + 1
+        return 1 - prior / (horizons + prior)
 
 
 class SimpleForecasts(NamedTuple):
@@ -111,7 +112,7 @@ def calibrate(
     if head in POINT_HEADS:
         fitted["errors"] = _error_quantiles(target - normal[..., middle], levels)
     else:
-        fitted["spread"] = _best_spread(normal, target, weights, levels)
+        fitted["spread"] = _best_spread(normal, target, weights, levels) ** spec.weight(SPREAD_HORIZONS)
     return fitted | dict(zip(SHARES, shares[:, None], strict=True))
 
 
@@ -134,15 +135,15 @@ def _fit_shares(errors: np.ndarray, spec: CalibrationSpec) -> np.ndarray:
     known, loss = _known_errors(errors), _loss_of(spec.head)
     if not known.size:
         return np.zeros(len(SHARES))
-    prior_weight = PRIOR_HORIZONS / (spec.horizons + PRIOR_HORIZONS)
+    weight = spec.weight(PRIOR_HORIZONS)
     best = _best_shares(known[:3], CANDIDATES, loss)
-    shares = np.append(best + (PRIOR - best) * prior_weight, 0.0)
+    shares = np.append(PRIOR + (best - PRIOR) * weight, 0.0)
     blended = _remaining(errors, shares)
     if len(errors) > 3:
         alone = np.array([0.0, 0.0, 1.0])
         best, gain = _best_gain(np.stack([blended, blended - _remaining(errors, alone)]), loss)
         evidence = max(spec.seasonal, _evidence(gain, spec.times))
-        shares += best * (1 - prior_weight) * evidence * (alone - shares)
+        shares += best * weight * evidence * (alone - shares)
         blended = _remaining(errors, shares)
     random_walk = np.array([0.0, 1.0, 0.0])
     gain = _window_losses(loss(_remaining(errors, random_walk))) - _window_losses(loss(blended))

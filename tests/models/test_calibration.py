@@ -47,6 +47,14 @@ def test_spread_makes_quantiles_cover_their_levels(width: float) -> None:
     assert (above, below) == pytest.approx((0.9, 0.9), abs=0.02)
 
 
+def test_spread_is_closer_to_1_the_less_time_is_covered() -> None:
+    for times, factor, tolerance in ((None, 1.6487, 0.05), (19 * TIMES, 1.2840, 0.03), (0 * TIMES, 1.0241, 0.003)):
+        fitted = calibrate(
+            around(0 * TARGET, 1.2816 / 1.6487), None, TARGET, WEIGHTS, CalibrationSpec(LEVELS, "quantiles", times)
+        )
+        assert fitted["spread"] == pytest.approx([factor, 1.0, factor], rel=tolerance)
+
+
 def test_point_head_gets_error_quantiles_for_each_step() -> None:
     target = TARGET * np.array([1.0, 5.0])
     fitted = calibrate(around(0 * TARGET, 0.0), None, target, WEIGHTS, CalibrationSpec(LEVELS, "mae"))
