@@ -2,9 +2,10 @@
 
 The mean of forecasts whose errors differ has smaller errors than each (Bates and Granger 1969). Equal shares of network
 and linear map are hard to beat (Stock and Watson 2004): the best shares are shrunk toward 1/2, 1/2 and 0 of the last
-value, the more the fewer horizons they are fitted on. Two choices need evidence, the gain of each horizon of validation
-compared with its standard error: a share of the seasonal median, and any forecast other than the last value, the best
-one of a random walk.
+value, the more the fewer horizons they are fitted on, and factors on widths toward 1. Two choices need evidence, the
+gain of each horizon of validation compared with its standard error: a share of the seasonal median, and any forecast
+other than the last value, the best one of a random walk. Few horizons of validation seldom prove a median that helps,
+so its gain over the linear map on the training part counts as well.
 """
 
 from collections.abc import Callable, Sequence
@@ -19,8 +20,9 @@ SHARES = "share", "share.last", "share.seasonal"  # tensors: of the simple forec
 CANDIDATES = np.array([(linear, last) for linear in range(21) for last in range(21 - linear)]) / 20  # shares of both
 PRIOR = np.array([0.5, 0.0])  # shares of both that the best ones are shrunk toward
 PRIOR_HORIZONS = 5.0  # horizons of validation that it is worth
+SPREAD_HORIZONS = 20.0  # that unchanged distances of quantiles from the median are worth
 MAX_ERRORS = 200_000  # that decide the shares, of evenly spaced windows
-MIN_HORIZONS = 4  # of validation whose gains have a standard error
+MIN_BLOCKS = 4  # horizons of validation, or seasons of training, whose gains have a standard error
 SPREADS = np.exp(np.linspace(-1, 1, 41))  # the middle value is 1.0
 
 
@@ -30,11 +32,12 @@ class CalibrationSpec(NamedTuple):
     levels: tuple[float, ...]
     head: HeadName
     times: np.ndarray | None = None  # (n,) in horizons from any origin; None: evidence is unlimited
+    seasonal: float = 0.0  # share of the best seasonal median that the training part justifies: `seasonal_evidence`
 
-    @property
-    def horizons(self) -> float:
-        """Return how many horizons the windows cover."""
-        return float("inf") if self.times is None else float(np.ptp(self.times)) + 1
+    def weight(self, prior: float) -> float:
+        """Return the weight of what is fitted against what is assumed, if that is worth `prior` horizons."""
+        horizons = float("inf") if self.times is None else float(np.ptp(self.times)) + 1
+        return 1 - prior / (horizons + prior)
 
 
 class SimpleForecasts(NamedTuple):
@@ -109,7 +112,7 @@ def calibrate(
     if head in POINT_HEADS:
         fitted["errors"] = _error_quantiles(target - normal[..., middle], levels)
     else:
-        fitted["spread"] = _best_spread(normal, target, weights, levels)
+        fitted["spread"] = _best_spread(normal, target, weights, levels) ** spec.weight(SPREAD_HORIZONS)
     return fitted | dict(zip(SHARES, shares[:, None], strict=True))
 
 
@@ -129,23 +132,48 @@ def _fit_shares(errors: np.ndarray, spec: CalibrationSpec) -> np.ndarray:
     Returns:
         Shares of at least 0, with a sum of at most 1.
     """
-    known, loss = _known_errors(errors), np.square if spec.head == "mse" else np.abs
+    known, loss = _known_errors(errors), _loss_of(spec.head)
     if not known.size:
         return np.zeros(len(SHARES))
-    prior_weight = PRIOR_HORIZONS / (spec.horizons + PRIOR_HORIZONS)
+    weight = spec.weight(PRIOR_HORIZONS)
     best = _best_shares(known[:3], CANDIDATES, loss)
-    shares = np.append(best + (PRIOR - best) * prior_weight, 0.0)
+    shares = np.append(PRIOR + (best - PRIOR) * weight, 0.0)
     blended = _remaining(errors, shares)
     if len(errors) > 3:
         alone = np.array([0.0, 0.0, 1.0])
-        pair = np.stack([blended, blended - _remaining(errors, alone)])
-        best = _best_shares(_known_errors(pair), CANDIDATES[:21, 1:], loss)
-        gain = _window_losses(loss(blended)) - _window_losses(loss(_remaining(pair, best)))
-        shares += best * (1 - prior_weight) * _evidence(gain, spec.times) * (alone - shares)
+        best, gain = _best_gain(np.stack([blended, blended - _remaining(errors, alone)]), loss)
+        evidence = max(spec.seasonal, _evidence(gain, spec.times))
+        shares += best * weight * evidence * (alone - shares)
         blended = _remaining(errors, shares)
     random_walk = np.array([0.0, 1.0, 0.0])
     gain = _window_losses(loss(_remaining(errors, random_walk))) - _window_losses(loss(blended))
     return np.asarray(random_walk + _evidence(gain, spec.times, untested=1.0) * (shares - random_walk))
+
+
+def seasonal_evidence(errors: np.ndarray, times: np.ndarray, head: HeadName) -> float:
+    """Compute how far training windows justify a share of the seasonal median.
+
+    Args:
+        errors: Errors of the linear map, and differences of the seasonal median to it, (2, n, H); NaN where unknown.
+        times: When the windows begin, (n,), in longest seasons from any origin: errors within one depend on each other.
+        head: The network's head, whose loss counts.
+
+    Returns:
+        A share from 0 to 1, by the gain of the best share of the median.
+    """
+    if not _known_errors(errors).size:
+        return 0.0
+    return _evidence(_best_gain(errors, _loss_of(head))[1], times)
+
+
+def _loss_of(head: HeadName) -> Callable[[np.ndarray], np.ndarray]:
+    return np.square if head == "mse" else np.abs
+
+
+def _best_gain(errors: np.ndarray, loss: Callable[[np.ndarray], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Best share (1,) of a forecast whose differences are errors[1], and the gain with it of each window, (n,)."""
+    best = _best_shares(_known_errors(errors), CANDIDATES[:21, 1:], loss)
+    return best, _window_losses(loss(errors[0])) - _window_losses(loss(_remaining(errors, best)))
 
 
 def _known_errors(errors: np.ndarray) -> np.ndarray:
@@ -176,8 +204,8 @@ def _evidence(gains: np.ndarray, times: np.ndarray | None, untested: float = 0.0
 
     Args:
         gains: Loss without the choice minus loss with it; NaN where unknown.
-        times: When the windows begin, in horizons, (n,); None: the sign of the mean decides.
-        untested: The share if the windows cover fewer than MIN_HORIZONS.
+        times: When the windows begin, (n,), in blocks that are compared; None: the sign of the mean decides.
+        untested: The share if the windows cover fewer than MIN_BLOCKS.
 
     Returns:
         A share from 0 to 1.
@@ -187,7 +215,7 @@ def _evidence(gains: np.ndarray, times: np.ndarray | None, untested: float = 0.0
         return float(gains[known].mean() > 0)
     _, block = np.unique(np.floor(times[known]), return_inverse=True)
     means = np.bincount(block, gains[known]) / np.maximum(np.bincount(block), 1)
-    if len(means) < MIN_HORIZONS:
+    if len(means) < MIN_BLOCKS:
         return untested
     mean, error = means.mean(), means.std() / np.sqrt(len(means))
     return float(np.clip(mean - error, 0, error) / error) if error > 0 else float(mean > 0)

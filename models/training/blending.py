@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 
 from models.baselines.ridge import fit_linear
-from models.baselines.seasonal_median import choose_seasons
+from models.baselines.ridge_windows import linear_points
+from models.baselines.seasonal_median import choose_seasons, seasonal_median
 from models.bundle import LINEAR_MAP, MEDIAN_SEASONS, Bundle, stored_maps
-from models.calibration import CalibrationSpec, SimpleForecasts, calibrate
+from models.calibration import CalibrationSpec, SimpleForecasts, calibrate, seasonal_evidence
 from models.data.calendar import seasons
 from models.data.panel import Panel
 from models.data.scaling import error_weights
 from models.data.windows import WindowIndex, WindowRanges
-from models.predict import normalised_forecasts
+from models.predict import BATCH_SIZE, normalised_forecasts
 from models.restore import restore_spec
+from models.training.fit import WindowSplit
 from models.training.recipe import Recipe
 
 
@@ -37,7 +39,7 @@ def start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.nd
     return of_lookback if adjustment else maps.get("weights.unadjusted", of_lookback)
 
 
-def calibrated(bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray) -> Bundle:
+def calibrated(bundle: Bundle, panel: Panel, windows: WindowSplit, max_windows: int, stds: np.ndarray) -> Bundle:
     """Return the bundle with the tensors of `calibrate_network`, and without the seasonal median if it has no share."""
     tensors = bundle.tensors | calibrate_network(bundle, panel, windows, max_windows, stds)
     if not tensors["share.seasonal"].any():
@@ -46,28 +48,49 @@ def calibrated(bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows:
 
 
 def calibrate_network(
-    bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
+    bundle: Bundle, panel: Panel, windows: WindowSplit, max_windows: int, stds: np.ndarray
 ) -> dict[str, np.ndarray]:
     """Fit the calibration of a network.
 
     Args:
         bundle: The network with its linear map, if any.
         panel: The series.
-        windows: The validation windows, of which at most `max_windows` are used, evenly spread.
-        max_windows: Windows.
+        windows: Validation windows, which decide, and training windows, which tell whether the seasonal median helps.
+        max_windows: Windows of each part that are used at most, evenly spread.
         stds: Standard deviation of each series, (S,), in the units of the source.
 
     Returns:
         The tensors of `calibrate`.
     """
-    series, position = windows.take_evenly(max_windows)
+    series, position = windows.validation.take_evenly(max_windows)
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
     simple = [forecast.simple for forecast in forecasts if forecast.simple is not None]
+    times = (panel.first[series] + position) / bundle.horizon
+    seasonal = _training_evidence(bundle, panel, windows.train, max_windows, stds)
     return calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
         SimpleForecasts.join(simple) if simple else None,
         np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
         error_weights(scale, series, stds) * factors,
-        CalibrationSpec(bundle.levels, restore_spec(bundle).head, (panel.first[series] + position) / bundle.horizon),
+        CalibrationSpec(bundle.levels, restore_spec(bundle).head, times, seasonal),
     )
+
+
+def _training_evidence(
+    bundle: Bundle, panel: Panel, windows: WindowRanges, max_windows: int, stds: np.ndarray
+) -> float:
+    """How far the training windows justify a share of the seasonal median, from 0 to 1."""
+    if not (bundle.median_seasons and bundle.linear_maps):
+        return 0.0
+    # Compared with the linear map: the network has learned these windows, so that its errors on them are too small.
+    series, position = windows.take_evenly(max_windows)
+    errors = np.empty((2, len(series), bundle.horizon))
+    for part in panel.window_batches(len(series), BATCH_SIZE):
+        cutoffs = series[part], position[part]
+        linear = linear_points(bundle.linear_maps, bundle.view, panel, *cutoffs)
+        median = seasonal_median(panel, bundle.view, *cutoffs, bundle.median_seasons)
+        actual = panel.take(panel.y, *cutoffs, np.arange(1, bundle.horizon + 1))
+        errors[:, part] = np.stack([actual - linear, median - linear]) / stds[cutoffs[0], None]
+    times = (panel.first[series] + position) / bundle.median_seasons[0]
+    return seasonal_evidence(errors, times, restore_spec(bundle).head)

@@ -85,7 +85,7 @@ def train_network(
     with reproducible(training.seed, training.threads, device):
         tensors |= simple_tensors(maps, recipe)
         bundle = Bundle(recipe.model.name, "recurrent", adjustment.recorded_in(settings), tensors)
-        bundle = calibrated(bundle, panel, windows.validation, training.validation_windows, stds)
+        bundle = calibrated(bundle, panel, windows, training.validation_windows, stds)
     return bundle, trained[0][1]._replace(note=_note(reason, initial is not None, [history for _, history in trained]))
 
 

@@ -19,6 +19,7 @@ from models.data.scaling import series_std
 from models.networks.architecture import RecurrentSpec
 from models.predict import predict
 from models.training.blending import calibrate_network
+from models.training.fit import WindowSplit
 from models.training.recipe import Recipe
 from models.training.train_network import train_network
 from models.training.training_spec import TrainingSpec
@@ -60,12 +61,13 @@ def train_and_score(lookback: int, horizon: int, training: TrainingSpec, part: s
     recipe = Recipe(model=MODEL, training=training, quantiles=(0.5,), view=panel.view)
     bundle, _ = train_network(panel, index, recipe, linear=maps["longer"])
     scores, windows, stds = {}, index.of(part), series_std(panel, index.parts["train"])
+    split = WindowSplit(index.parts["train"], index.parts["validation"])
     network = {name: values for name, values in bundle.tensors.items() if not name.startswith(LINEAR_MAP)}
     for name, fitted in maps.items():
         linear = {f"{LINEAR_MAP}{key}": values for key, values in stored_maps(fitted).items()}
         kept = {key: values for key, values in network.items() if name == "longer" or key != MEDIAN_SEASONS}
         blended = replace(bundle, tensors=kept | linear)
-        shares = calibrate_network(blended, panel, index.parts["validation"], training.validation_windows, stds)
+        shares = calibrate_network(blended, panel, split, training.validation_windows, stds)
         forecast = predict(replace(blended, tensors=blended.tensors | shares), panel, *windows)
         scores[name] = score(forecast[..., 0], actuals(panel, windows, horizon))
     return scores

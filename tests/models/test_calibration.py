@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.calibration import CalibrationSpec, SimpleForecasts, apply_calibration, calibrate
+from models.calibration import CalibrationSpec, SimpleForecasts, apply_calibration, calibrate, seasonal_evidence
 
 LEVELS = (0.1, 0.5, 0.9)
 DRAW = np.random.default_rng(0)
@@ -45,6 +45,14 @@ def test_spread_makes_quantiles_cover_their_levels(width: float) -> None:
     calibrated = apply_calibration(around(0 * TARGET, width), None, fitted, 1)
     above, below = (calibrated[..., 0] < TARGET).mean(), (calibrated[..., 2] > TARGET).mean()
     assert (above, below) == pytest.approx((0.9, 0.9), abs=0.02)
+
+
+def test_spread_is_closer_to_1_the_less_time_is_covered() -> None:
+    for times, factor, tolerance in ((None, 1.6487, 0.05), (19 * TIMES, 1.2840, 0.03), (0 * TIMES, 1.0241, 0.003)):
+        fitted = calibrate(
+            around(0 * TARGET, 1.2816 / 1.6487), None, TARGET, WEIGHTS, CalibrationSpec(LEVELS, "quantiles", times)
+        )
+        assert fitted["spread"] == pytest.approx([factor, 1.0, factor], rel=tolerance)
 
 
 def test_point_head_gets_error_quantiles_for_each_step() -> None:
@@ -100,6 +108,27 @@ def test_seasonal_median_has_no_share_if_it_helps_in_one_of_ten_horizons() -> No
     helps = np.where(TIMES[:, None] < 0.1, -30.0, 2.0) * np.ones((1, 2))
     others = SimpleForecasts(0 * SIGNS, np.full((4000, 1), 50.0), helps)
     assert shares_of(np.where(TIMES[:, None] < 0.1, 30.0, 0.0) * np.ones((1, 2)), others, 9.99 * TIMES)[2] == 0
+
+
+def test_seasonal_median_that_helps_on_the_training_part_needs_no_evidence_of_validation() -> None:
+    others = SimpleForecasts(SIGNS * 0 + 2.0, np.full((4000, 1), 50.0), np.full((4000, 2), -3.0))
+    for seasonal, share in ((0.0, 0.0), (0.5, 0.075), (1.0, 0.15)):
+        spec = CalibrationSpec(LEVELS, "mae", 2 * TIMES, seasonal)
+        fitted = calibrate(around(0 * SIGNS + 2.0, 1.0), others, 0 * TARGET, WEIGHTS, spec)
+        assert fitted["share.seasonal"].item() == pytest.approx(share, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("gains", "evidence"),
+    [([1.0] * 10, 1.0), ([0.0] * 10, 0.0), ([1.0] * 3, 0.0), ([-1.0] * 10, 0.0), ([1.0, -0.5] * 5, 0.054)],
+)
+def test_evidence_of_training_is_all_of_it_from_two_standard_errors_on(gains: list[float], evidence: float) -> None:
+    errors = np.stack([np.full((10 * len(gains), 2), 2.0), np.repeat(gains, 10)[:, None] * np.ones(2)])
+    assert seasonal_evidence(errors, np.arange(10 * len(gains)) / 10, "mae") == pytest.approx(evidence, abs=0.001)
+
+
+def test_training_windows_without_a_target_are_no_evidence() -> None:
+    assert seasonal_evidence(np.full((2, 100, 2), np.nan), np.arange(100.0), "mae") == 0
 
 
 def test_last_value_is_the_forecast_unless_the_gain_of_another_is_significant() -> None:

@@ -30,8 +30,8 @@ def recipe_of(panel: Panel, blend: bool = True) -> Recipe:
     return Recipe(model=spec, training=training, quantiles=(0.1, 0.5, 0.9), view=panel.view)
 
 
-def train(panel: Panel) -> Bundle:
-    spec = WindowSpec(horizon=panel.view.horizon, validation=240, test=48)
+def train(panel: Panel, validation: int = 240) -> Bundle:
+    spec = WindowSpec(horizon=panel.view.horizon, validation=validation, test=48)
     index = build_window_index(panel, spec, panel.grid[len(HOURS) - 1], 4)
     return train_network(panel, index, recipe_of(panel))[0]
 
@@ -53,6 +53,10 @@ def test_season_that_only_the_median_sees_has_a_share(bundle) -> None:
     assert bundle.tensors["share.seasonal"].item() > 0.4
     assert bundle.median_seasons == (168, 8)
     assert bundle.history == kept_steps(bundle) == 1344
+
+
+def test_median_that_helps_in_training_has_a_share_after_a_short_validation_part(weekly) -> None:
+    assert train(weekly, validation=18).tensors["share.seasonal"].item() > 0.2
 
 
 def test_without_a_share_its_history_is_not_needed(build_frame) -> None:
