@@ -18,6 +18,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import load_comparable
 from tasks.results.steps import StatesResult
 from tasks.storage.store import Store
+from tasks.storage.written_files import put_written
 
 STATES = "states"  # the kind of artifact
 
@@ -49,5 +50,5 @@ def keep_states(
         Predictor(bundle), load_clean_table(clean, store), pd.Timestamp(cutoff), setup.closed
     )
     facts = {"model": champion.bundle.digest, "cutoff": cutoff.isoformat()}
-    stored = store.put_bytes(states.to_bytes(timeline, facts), STATES, "safetensors")
+    stored = put_written(lambda path: states.save(path, timeline, facts), STATES, "safetensors", store)
     return StatesResult(states=stored, model=champion.bundle.digest, series=len(states.ids))

@@ -3,13 +3,16 @@
 S series · B kept steps · H horizon · K known, O observed covariates · M members · k state tensors · l layers
 """
 
+import errno
 import json
+import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError
-from safetensors.numpy import load, save
+from safetensors.numpy import load, save_file
 
 from data_contracts.errors import NightcastError
 from models.data.closed_times import SLOTS as WEEK_SLOTS
@@ -20,6 +23,8 @@ from models.streaming.timeline import Timeline
 HEADER = "nightcast-states"
 ARRAYS = ("newest", "y", "known", "observed", "earlier", "closed")
 FORMAT = 1
+SYSTEM_ERROR = re.compile(r"os error (\d+)")  # in the message of a SafetensorError
+SERIES_PER_BATCH = 1000  # whose pages of a mapped table are in memory at a time
 
 
 class StatesDamaged(NightcastError):
@@ -56,18 +61,21 @@ class SeriesStates:
         Returns:
             The states, without encoder states.
         """
-        position = cutoff - panel.first[codes]
-        back, both = np.arange(1 - kept, 1), np.arange(1 - kept, panel.view.horizon + 1)
-        earlier = np.full((len(codes), 2), np.nan)
-        for row, (code, last) in enumerate(zip(codes, position - kept, strict=True)):
-            before = panel.y[panel.starts[code] : panel.starts[code] + max(0, last + 1)]
-            if np.isfinite(before).any():
-                earlier[row] = np.nanmin(before), np.nanmax(before)
+        position, back = cutoff - panel.first[codes], np.arange(1 - kept, 1)
+        both = np.arange(1 - kept, panel.view.horizon + 1)
+        earlier, y = np.full((len(codes), 2), np.nan), np.empty((len(codes), kept))
+        for part in panel.window_batches(len(codes), SERIES_PER_BATCH):
+            y[part] = panel.take(panel.y, codes[part], position[part], back)
+            for row in range(*part.indices(len(codes))):
+                begin = panel.starts[codes[row]]
+                before = panel.y[begin : begin + max(0, position[row] - kept + 1)]
+                if np.isfinite(before).any():
+                    earlier[row] = np.nanmin(before), np.nanmax(before)
         return cls(
             ids=tuple(panel.ids[code] for code in codes),
             static=tuple(tuple(values[code] for code in codes) for values in panel.static),
             newest=np.full(len(codes), cutoff, dtype=np.int64),
-            y=panel.take(panel.y, codes, position, back),
+            y=y,
             known=panel.take(panel.known, codes, position, both),
             observed=panel.take(panel.observed, codes, position, back),
             earlier=earlier,
@@ -129,15 +137,16 @@ class SeriesStates:
             values[rows, -1] = np.nan
         self.newest[rows] += 1
 
-    def to_bytes(self, timeline: Timeline, facts: dict[str, Any]) -> bytes:
-        """Serialise as safetensors: no pickle.
+    def save(self, path: Path, timeline: Timeline, facts: dict[str, Any]) -> None:
+        """Write the states as safetensors, without a copy of the arrays. The same states give the same bytes.
 
         Args:
+            path: The file, which is overwritten.
             timeline: The steps that `newest` counts; the steps that are kept of any series are stored.
             facts: JSON values to store with them, such as the digest of the model.
 
-        Returns:
-            The bytes; the same states give the same bytes.
+        Raises:
+            OSError: The file cannot be written, with the errno of a full disk if that is the reason.
         """
         first = max(0, int(self.newest.min(initial=0)) - self.kept + 1)
         tensors = {name: getattr(self, name) for name in ARRAYS}
@@ -147,8 +156,11 @@ class SeriesStates:
             tensors |= {f"encoder.{n}": value - first if n.endswith("_step") else value for n, value in stored}
         header = {"format": FORMAT, "ids": self.ids, "static": self.static, "facts": facts}
         text = json.dumps(header, sort_keys=True, ensure_ascii=False)
-        data: bytes = save({n: np.ascontiguousarray(tensors[n]) for n in sorted(tensors)}, metadata={HEADER: text})
-        return data
+        try:
+            save_file({n: np.ascontiguousarray(tensors[n]) for n in sorted(tensors)}, path, {HEADER: text})
+        except SafetensorError as error:
+            number = SYSTEM_ERROR.search(str(error))
+            raise OSError(int(number[1]) if number else errno.EIO, str(error)) from error
 
     @classmethod
     def from_bytes(cls, data: bytes, view: InputSpec) -> tuple["SeriesStates", Timeline, dict[str, Any]]:

@@ -30,7 +30,7 @@ PATTERNS = {
     "lost": rf"{re.escape(LOST_DIR)}/.+",
 }
 MATCHERS = {kind: re.compile(pattern) for kind, pattern in PATTERNS.items()}
-HALF_WRITTEN = re.compile(r"(?:.*/)?\.(?:[0-9a-f]{32}\.part|writable)")
+HALF_WRITTEN = re.compile(r"(?:.*/)?\.(?:[0-9a-f]{32}\.part|writable|tmp[0-9A-Za-z]{6})")  # .tmp: of safetensors
 CONTENT_KINDS = ("artifact", "quarantine", "asset")  # named by the digest of their content
 RECORDS = ("cache", "snapshot", "contract", "manifest", "retention", "retraction")  # JSON with a checksum
 

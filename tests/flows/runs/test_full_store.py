@@ -9,11 +9,11 @@ import pytest
 
 from flows.forecast import forecast
 from flows.runs.failure_record import ResultsNotStored
-from tasks.storage import files
+from tasks.storage import files, large_files
 from tasks.storage.failures import StoreFull
 
 NIGHT = "2024-02-10"
-write = files.write
+write, move_into_store = files.write, large_files.move_into_store
 
 
 @pytest.fixture
@@ -32,7 +32,13 @@ def refuse(monkeypatch, code: int, *folders: str) -> None:
             raise OSError(code, os.strerror(code))
         return write(root, uri, data, **options)
 
+    def refused_file(scratch, root, uri):
+        if uri.startswith(folders):
+            raise OSError(code, os.strerror(code))
+        return move_into_store(scratch, root, uri)
+
     monkeypatch.setattr(files, "write", refused)
+    monkeypatch.setattr(large_files, "move_into_store", refused_file)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,14 @@
 """Kept states as bytes: the same after a round trip, no pickle, and a clear error for anything else."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
+from models.streaming import states as states_module
 from models.streaming.states import SeriesStates, StatesDamaged
 from models.streaming.timeline import Timeline
 
@@ -48,9 +51,14 @@ def test_panel_of_states_has_the_ranges_of_the_whole_series(panel, states):
     assert kept.first.tolist() == [3, 3]
 
 
-def test_round_trip_keeps_values_times_and_facts(panel, states):
-    data = states.to_bytes(Timeline(panel.grid, VIEW), {"model": "abc"})
-    assert data == states.to_bytes(Timeline(panel.grid, VIEW), {"model": "abc"})
+def saved(states: SeriesStates, path: Path, timeline: Timeline, facts: dict[str, str]) -> bytes:
+    states.save(path, timeline, facts)
+    return path.read_bytes()
+
+
+def test_round_trip_keeps_values_times_and_facts(panel, states, tmp_path):
+    data = saved(states, tmp_path / "one", Timeline(panel.grid, VIEW), {"model": "abc"})
+    assert data == saved(states, tmp_path / "other", Timeline(panel.grid, VIEW), {"model": "abc"})
     back, timeline, facts = SeriesStates.from_bytes(data, VIEW)
     assert facts == {"model": "abc"}
     assert pd.Timestamp(timeline.times[back.newest[0]], unit="us", tz="UTC") == panel.grid[6]
@@ -58,9 +66,21 @@ def test_round_trip_keeps_values_times_and_facts(panel, states):
         np.testing.assert_array_equal(getattr(back, name), getattr(states, name), err_msg=name)
 
 
+def test_a_file_that_cannot_be_written_is_an_error_of_the_system(panel, states, tmp_path):
+    with pytest.raises(FileNotFoundError):
+        states.save(tmp_path / "no folder" / "states", Timeline(panel.grid, VIEW), {})
+
+
+def test_a_batch_of_series_gives_the_same_states(panel, states, monkeypatch):
+    monkeypatch.setattr(states_module, "SERIES_PER_BATCH", 1)
+    one_by_one = SeriesStates.from_panel(panel, np.array([0, 1]), 6, 4)
+    np.testing.assert_array_equal(one_by_one.y, states.y)
+    np.testing.assert_array_equal(one_by_one.earlier, states.earlier)
+
+
 @pytest.mark.parametrize("damage", [b"", b"\x80\x04N.", b"\x10\0\0\0\0\0\0\0{}", None])
-def test_anything_else_is_refused_with_the_way_out(panel, states, damage):
-    data = states.to_bytes(Timeline(panel.grid, VIEW), {})
+def test_anything_else_is_refused_with_the_way_out(panel, states, damage, tmp_path):
+    data = saved(states, tmp_path / "states", Timeline(panel.grid, VIEW), {})
     with pytest.raises(StatesDamaged, match="Run the night again"):
         SeriesStates.from_bytes(data[:-9] if damage is None else damage, VIEW)
 
