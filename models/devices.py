@@ -79,7 +79,7 @@ def _kept_heap() -> Iterator[None]:
     """Keep freed memory of the heap of glibc for the next array, instead of giving it back to the system.
 
     A training step frees the arrays that the next step allocates again. The system would fill each page with zeros at
-    every step, which is 40 % of the time of an LSTM with two layers over 168 steps (man 3 mallopt).
+    every step: a fifth to two fifths of the time of an LSTM with two layers over 168 steps (man 3 mallopt).
     """
     set_option = getattr(ctypes.CDLL(None), "mallopt", None)  # glibc alone has it
     if set_option is None:

@@ -1,9 +1,12 @@
 """A file that its owner writes is stored under its digest; what cannot be written leaves nothing behind."""
 
 import errno
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from tasks.storage.failures import StoreFull, StoreUnusable
 from tasks.storage.kinds import kind_of
@@ -18,6 +21,17 @@ def test_file_is_stored_as_its_bytes_would_be(tmp_path):
     assert store.get_bytes(written) == b"abc"
     assert put_written(lambda path: path.write_bytes(b"abc"), "states", "safetensors", store) == written
     assert [path.name for path in tmp_path.glob("artifacts/states/*")] == [Path(written.uri).name]
+
+
+@pytest.mark.parametrize("mask", [0o022, 0o027, 0o077])
+def test_file_can_be_read_by_those_who_read_other_files(tmp_path, mask):
+    store, before = Store(root=str(tmp_path)), os.umask(mask)
+    try:
+        written = put_written(lambda path: save_file({"y": np.zeros(3)}, path), "states", "safetensors", store)
+        other = store.put_bytes(b"abc", "states", "safetensors")
+    finally:
+        os.umask(before)
+    assert (tmp_path / written.uri).stat().st_mode == (tmp_path / other.uri).stat().st_mode
 
 
 @pytest.mark.parametrize(("number", "kind"), [(errno.ENOSPC, StoreFull), (errno.EIO, StoreUnusable)])
