@@ -2,10 +2,9 @@
 
 Three corrections, each of what the ones before leave, as factors on the distance of a quantile from the median:
 
-errors of recent origins ── spread of the newest homogeneous nights ──> quantile of all steps ──> feedback by step
+errors of recent origins ── spread of the nights ──> quantile of all steps ──> feedback by step
 
-- Spread: if the errors of the newest nights differ significantly from those before, the older ones are scaled to them
-  (adaptive pointwise estimation: Mercurio and Spokoiny 2004).
+- Spread: errors of earlier nights are scaled to the spread that is expected tonight (`error_spread.py`).
 - Split conformal: the factor is the empirical quantile of actual error / forecast distance (conformalised quantile
   regression: Romano, Patterson and Candès 2019, with a ratio in place of a difference).
 - Feedback: at each origin the factor of a step grows after a miss and shrinks after a hit (quantile tracking of
@@ -19,16 +18,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
-COMMON_RATE = 0.3  # of the feedback of the mean over the steps
+from models.error_spread import nightly_spread, scale_to_tonight
+
+LEARNING_RATE = 0.1  # of the feedback of a step, in logarithms
+COMMON_RATE = 0.05  # of the feedback of the mean over the steps
 MIN_ERRORS = 50  # of a series with fewer errors, the ratios of all series are used
 MIN_DISTANCE = 0.1  # of a quantile from the median, as a share of the typical outer distance of the series
 MIN_FACTOR = 0.05
-RECENT_NIGHTS = (1, 2, 3, 5, 7, 10, 14)  # candidates for the newest homogeneous nights
-EARLIER_NIGHTS, MIN_EARLIER_NIGHTS = 28, 7  # that the newest ones are compared with
-CRITICAL_VALUE = 3.2  # standard deviations: about one false change in 700 comparisons of normal values
-MIN_SPREAD = 0.1  # of an origin, as a share of its mean distance
-MIN_CHANGE = 0.2  # of the logarithm of the spread
 
 
 class Recalibration(NamedTuple):
@@ -37,7 +33,7 @@ class Recalibration(NamedTuple):
     by_series: np.ndarray  # (S, Q), 1 at the median
     by_step: np.ndarray  # (H, Q), 1 at the median
     distance: np.ndarray  # (S,) smallest distance that a factor is applied to, in the units of the source
-    nights: np.ndarray  # (S,) newest origins whose errors have one spread
+    nights: np.ndarray  # (S,) newest origins, without a jump of the spread of their errors
     size: np.ndarray  # (S,) in the units of the source, of a series with a short history; 0 of others
     length: np.ndarray  # (S,) int64, row of `first_errors` for a series with a short history
     first_errors: np.ndarray  # (B, H, Q) smallest distances of short histories, relative to `size`
@@ -114,7 +110,7 @@ def fit_recalibration(
     shortest = MIN_DISTANCE * np.where(np.isfinite(typical), typical, 0.0)
     np.maximum(distances, shortest[:, None, None], out=distances)
     ratios = np.divide(side * errors[..., None], distances, out=np.full(quantiles.shape, np.nan), where=distances > 0)
-    rescaled, nights = _rescale_to_newest(ratios, _spread(errors, outer, shortest))
+    rescaled, nights = scale_to_tonight(ratios, nightly_spread(errors, outer, shortest))
     shares = np.maximum(levels, 1 - np.array(levels))
     by_series = np.maximum(_conformal_quantiles(rescaled, shares, is_pooled), MIN_FACTOR)
     by_step = _track(rescaled, distances, by_series, resolution, shares)
@@ -157,42 +153,6 @@ def _by_series(function: Callable[..., np.ndarray], values: np.ndarray) -> np.nd
     if known.any():
         result[known] = function(flat[known], axis=1)
     return result
-
-
-def _spread(errors: np.ndarray, outer: np.ndarray, shortest: np.ndarray) -> np.ndarray:
-    """Return mean error / mean distance of each origin and series, (K, S); NaN without an actual."""
-    known = np.isfinite(errors)
-    size = np.where(known, np.abs(errors), 0.0).sum(axis=2)
-    width = np.where(known, np.maximum(outer, shortest[None, :, None]), 0.0).sum(axis=2)
-    return np.divide(size, width, out=np.full(size.shape, np.nan), where=width > 0)
-
-
-def _rescale_to_newest(ratios: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Scale the ratios (K, S, H, Q) of older origins, in place, to the spread of the newest homogeneous ones.
-
-    Args:
-        ratios: Error / distance, (K, S, H, Q).
-        spread: Mean error / mean distance of each origin and series, (K, S); NaN without an actual.
-
-    Returns:
-        The ratios, and how many of the newest origins are homogeneous, (S,).
-    """
-    logs = np.log(spread + MIN_SPREAD)  # nights of counts without an error have no spread of 0
-    count = len(spread)
-    nights, change = np.full(spread.shape[1], count), np.zeros(spread.shape[1])
-    for recent in reversed(RECENT_NIGHTS):  # the shortest that differs counts
-        if count < recent + MIN_EARLIER_NIGHTS:
-            continue
-        newest, earlier = logs[count - recent :], logs[: count - recent][-EARLIER_NIGHTS:]
-        enough = np.isfinite(newest).any(axis=0) & (np.isfinite(earlier).sum(axis=0) >= MIN_EARLIER_NIGHTS)
-        now, before, size = np.nanmean(newest[:, enough], 0), np.nanmean(earlier[:, enough], 0), len(earlier)
-        deviation = np.nanstd(earlier[:, enough], axis=0, ddof=1) * np.sqrt(1 / recent + 1 / size)
-        changed = np.abs(now - before) > np.maximum(CRITICAL_VALUE * deviation, MIN_CHANGE)
-        where = np.flatnonzero(enough)[changed]
-        nights[where], change[where] = recent, (now - before)[changed]
-    older = np.arange(count)[:, None] < count - nights[None, :]
-    ratios *= np.exp(np.where(older, change, 0.0))[:, :, None, None]
-    return ratios, nights
 
 
 def _conformal_quantiles(ratios: np.ndarray, shares: np.ndarray, is_pooled: bool) -> np.ndarray:

@@ -56,20 +56,22 @@ def test_step_whose_errors_are_larger_gets_wider_intervals() -> None:
     assert (factors[-1, [0, 1, 3, 4]] > 1.3 * factors[:-1, [0, 1, 3, 4]].mean(axis=0)).all()
 
 
-@pytest.mark.parametrize(("known", "tolerance"), [(1, 0.08), (2, 0.04)])
-def test_interval_follows_a_doubled_deviation_within_two_seasons(known: int, tolerance: float) -> None:
+@pytest.mark.parametrize("known", [2, 3, 7])
+def test_interval_follows_a_doubled_deviation_within_two_seasons(known: int) -> None:
     shares = []
     for seed in range(40):
         y = actuals(57, 1, 1.0, seed)
         y[56 - known :] = 10 + 2 * (y[56 - known :] - 10)
         fitted = fit_recalibration(forecasts(56, 1), y[:56], LEVELS)
         shares.append(share_inside(y[56], apply_recalibration(forecasts(1, 1)[0], fitted, LEVELS)))
-    assert np.mean(shares) == pytest.approx(0.8, abs=tolerance)
+    assert np.mean(shares) == pytest.approx(0.8, abs=0.03)
 
 
-def test_spread_that_does_not_change_is_not_rescaled() -> None:
-    fitted = fit_recalibration(forecasts(56, 50), actuals(56, 50, 1.0, 0), LEVELS)
-    assert (fitted.nights == 56).mean() >= 0.9
+def test_single_extreme_night_hardly_widens_the_next_interval() -> None:
+    y = actuals(56, 50, 1.0, 0)
+    before = fit_recalibration(forecasts(56, 50), y, LEVELS).by_series[:, [1, 3]].mean()
+    y[55] = 10 + 3 * (y[55] - 10)
+    assert fit_recalibration(forecasts(56, 50), y, LEVELS).by_series[:, [1, 3]].mean() < 1.2 * before
 
 
 def test_forecast_without_errors_keeps_its_quantiles() -> None:
