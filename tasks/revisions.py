@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError, StoreDamaged
 from models.data.panel_table import PanelTable
 from tasks.engine.step import step
 from tasks.modeling.clean_table import iterate_clean_parts, load_clean_table
@@ -76,11 +77,21 @@ def list_revisions(clean: Artifact, before: Artifact | None, cutoff: datetime | 
 
     Returns:
         Counts by kind and the stored list; empty on a first night and if nothing changed.
+
+    Raises:
+        NightcastError: If the clean table of the earlier night is missing or damaged.
     """
     if before is None or cutoff is None or before.digest == clean.digest:
         return RevisionsResult(before=before.digest if before else "")
     after = load_clean_table(clean, store)
-    revisions = find_revisions(iterate_clean_parts(before, store), after, pd.Timestamp(cutoff))
+    try:
+        revisions = find_revisions(iterate_clean_parts(before, store), after, pd.Timestamp(cutoff))
+    except StoreDamaged as damaged:
+        raise NightcastError(
+            f"{damaged.uri} in the store {damaged.reason}: it is the clean table of the night before, with "
+            f"observations up to {cutoff:%Y-%m-%d %H:%M} UTC, and values that were revised since are not known. Run "
+            "that night again with --as-of, then this one. The next night needs neither."
+        ) from damaged
     if revisions.empty:
         return RevisionsResult(before=before.digest)
     counts: Mapping[str, int] = revisions["kind"].value_counts().to_dict()

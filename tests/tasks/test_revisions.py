@@ -1,11 +1,13 @@
 """Step 2b: late, rewritten and gone values are listed and counted."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from data_contracts.errors import NightcastError
 from models.data.panel_table import PanelTable
 from tasks.revisions import find_revisions, list_revisions
 from tasks.storage.store import Store
@@ -61,3 +63,14 @@ def test_revisions_are_stored_and_counted(store: Store) -> None:
     assert result.first == "'a' at 2024-03-01 01:00: 2 → 9"
     assert result.table is not None
     assert store.get(result.table)["kind"].tolist() == ["rewritten", "late"]
+
+
+def test_damaged_table_of_the_night_before_names_the_night_to_run_again(store: Store) -> None:
+    before = store.put(clean([1, 2, 3, 4]), "clean")
+    after = store.put(clean([1, 2, 3, 4, 5]), "clean")
+    (Path(store.root) / before.uri).write_bytes(b"torn")
+    with pytest.raises(NightcastError) as caught:
+        list_revisions.fn(after, before, datetime(2024, 3, 1, 4, tzinfo=UTC), store)
+    assert before.uri in str(caught.value)
+    assert "observations up to 2024-03-01 04:00 UTC" in str(caught.value)
+    assert "Run that night again with --as-of, then this one." in str(caught.value)
