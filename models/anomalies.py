@@ -152,16 +152,19 @@ def limit_anomalies(errors: np.ndarray, anomalous: np.ndarray) -> np.ndarray:
     their full size, no smaller anomaly is seen as long as they are in the sample.
 
     Args:
-        errors: Scaled errors, of any shape; NaN where nothing was observed.
+        errors: Scaled errors of n forecasts, (n, …); NaN where nothing was observed.
         anomalous: Which of them were anomalies, of the same shape.
 
     Returns:
-        The errors; an anomaly is at most `MAX_EXCESS` times as large as the largest other error.
+        The errors of the k anomalies, (k,), at most `MAX_EXCESS` times as large as the largest other error; as they are
+        without another error.
     """
-    is_other = ~anomalous & np.isfinite(errors)
-    if not anomalous.any() or not is_other.any():
-        return errors
-    limit = MAX_EXCESS * np.max(np.abs(errors), where=is_other, initial=0.0)
-    limited = errors.copy()
-    limited[anomalous] = np.clip(errors[anomalous], -limit, limit)
-    return limited
+    limited = errors[anomalous]
+    if not len(limited):
+        return np.asarray(limited)
+    largest = [
+        np.max(np.abs(block), where=~marks & np.isfinite(block), initial=-1.0)
+        for block, marks in zip(_blocks(errors), _blocks(anomalous), strict=True)
+    ]
+    limit = MAX_EXCESS * max(largest)
+    return np.asarray(np.clip(limited, -limit, limit) if limit >= 0 else limited)

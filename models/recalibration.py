@@ -20,7 +20,7 @@ import numpy as np
 
 from models.error_spread import nightly_spread, scale_to_tonight
 
-LEARNING_RATE = 0.1  # of the feedback of a step, in logarithms
+LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
 COMMON_RATE = 0.05  # of the feedback of the mean over the steps
 MIN_ERRORS = 50  # of a series with fewer errors, the ratios of all series are used
 MIN_DISTANCE = 0.1  # of a quantile from the median, as a share of the typical outer distance of the series

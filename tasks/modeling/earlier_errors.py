@@ -146,7 +146,9 @@ def build_sample(parts: Sequence[ErrorUnits], horizon: int, *, with_new: bool = 
     numbers, matrix, marks = (values if known.all() else values[known] for values in (numbers, matrix, marks))
     sample = pd.DataFrame({"unique_id": names[numbers % max(len(names), 1)]})
     sample["cutoff"] = cutoffs[len(cutoffs) - 1 - numbers // max(len(names), 1)]
-    return ErrorSample(sample, anomalies.limit_anomalies(matrix, marks & np.isfinite(matrix)))
+    marks &= np.isfinite(matrix)
+    matrix[marks] = anomalies.limit_anomalies(matrix, marks)
+    return ErrorSample(sample, matrix)
 
 
 def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample:

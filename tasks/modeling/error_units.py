@@ -94,11 +94,10 @@ def to_units(rows: pd.DataFrame, anomalous: pd.DataFrame, new: pd.DataFrame) -> 
 
 def _has_rows(table: pd.DataFrame, rows: pd.DataFrame) -> np.ndarray:
     """Return whether the (unique_id, ds) of each row of a table is in `rows`, (n,) bool."""
-    matches = np.zeros(len(table), dtype=bool)
-    if not len(rows):
-        return matches
-    near = table["ds"].isin(rows["ds"].unique()).to_numpy(copy=True)
-    near[near] = table.loc[near, "unique_id"].isin(rows["unique_id"].unique()).to_numpy()
-    keys, wanted = (pd.MultiIndex.from_frame(frame[ROW]) for frame in (table[near], rows))
-    matches[near] = keys.isin(wanted)
+    matches = table["ds"].isin(rows["ds"].unique()).to_numpy(copy=True)
+    if matches.any():
+        matches[matches] = table.loc[matches, "unique_id"].isin(rows["unique_id"].unique()).to_numpy()
+    if matches.any():
+        keys, wanted = (pd.MultiIndex.from_frame(frame[ROW]) for frame in (table[matches], rows))
+        matches[matches] = keys.isin(wanted)
     return matches

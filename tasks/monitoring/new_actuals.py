@@ -88,9 +88,10 @@ def match_blocks(
     with open_forecasts(sources.past, store) as forecasts:
         for block in forecasts.blocks:
             vintages = forecasts.read(block, MATCHED_COLUMNS)
-            rows = match_newest(new[new["unique_id"].between(*block)], vintages)
+            rows, flagged = (table[table["unique_id"].between(*block)] for table in (new, flags))
+            rows = match_newest(rows, vintages)
             rows = with_scaled_errors(rows, scales).drop(columns=["lower", "upper"])
-            units += collect_units(vintages, series_between(clean, *block), scales, flags, rows)
+            units += collect_units(vintages, series_between(clean, *block), scales, flagged, rows)
             tested.append(rows)
     release_unused_memory()
     return pd.concat(tested, ignore_index=True) if tested else new.iloc[:0], units
