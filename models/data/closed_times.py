@@ -124,14 +124,25 @@ def find_closed_times(
     if setting != "auto" or not has_closed_times(freq) or is_short:
         given = parse_closed(() if setting == "auto" else setting).reshape(-1)
         return ClosedTimes(ids, np.tile(given, (len(ids), 1)), freq, zone)
-    histories = (part.between(0, end) for part in table.partitions())
-    counted = [_count_slots(part, freq, zone) for part in histories if len(part)]
-    chances, values, is_long = (np.concatenate(counts) for counts in zip(*counted, strict=True))
-    surprise = _surprise(values, chances)
-    own = is_long & (chances >= MIN_CHANCES) & (surprise >= MIN_SURPRISE)
-    weeks = np.where(is_long, chances, 0).max(axis=0) >= MIN_CHANCES
-    shared = weeks & (values.sum(axis=0) == 0) & (np.where(is_long, surprise, 0).sum(axis=0) >= MIN_SURPRISE)
-    return ClosedTimes(ids, _plausible((values == 0) & (own | shared), freq), freq, zone)
+    return ClosedTimes(ids, _plausible(_empty_slots(table, freq, zone, end), freq), freq, zone)
+
+
+def _empty_slots(table: PanelTable, freq: str, zone: str, end: int) -> np.ndarray:
+    """Find the slots of each series that are without a value for a reason, (s, 168) bool, a partition at a time."""
+    empty, own = list[np.ndarray](), list[np.ndarray]()
+    most, total, evidence = np.zeros(SLOTS, np.int32), np.zeros(SLOTS, np.int64), np.zeros(SLOTS)
+    for part in (part.between(0, end) for part in table.partitions()):
+        if not len(part):
+            continue
+        chances, values, is_long = _count_slots(part, freq, zone)
+        surprise = _surprise(values, chances)
+        own.append(is_long & (chances >= MIN_CHANCES) & (surprise >= MIN_SURPRISE))
+        empty.append(values == 0)
+        most = np.maximum(most, np.where(is_long, chances, 0).max(axis=0))
+        total += values.sum(axis=0)
+        evidence += np.where(is_long, surprise, 0).sum(axis=0)
+    shared = (most >= MIN_CHANCES) & (total == 0) & (evidence >= MIN_SURPRISE)
+    return np.asarray(np.concatenate(empty) & (np.concatenate(own) | shared))
 
 
 def _count_slots(part: PanelTable, freq: str, zone: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

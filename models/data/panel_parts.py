@@ -4,17 +4,53 @@ part 0    a a a │ b b              joined    a a a │ b b │ c c c │ d
 part 1    c c c │ d                times     those of all parts
 """
 
+from collections.abc import Callable
+from typing import Protocol
+
 import numpy as np
 import pandas as pd
 
 from models.data.panel_table import PanelTable
 
 
+class NumberColumn(Protocol):
+    """Numbers that are appended one part after the other."""
+
+    def append(self, values: np.ndarray) -> None:
+        """Append numbers, (n,) float64."""
+
+    def build(self) -> np.ndarray:
+        """Return all numbers, (R,) float64. The column is not used afterwards."""
+
+
+class ColumnInMemory:
+    """A column that grows in memory."""
+
+    def __init__(self) -> None:
+        self._values = np.empty(0)
+
+    def append(self, values: np.ndarray) -> None:
+        """Append numbers, (n,) float64."""
+        begin = len(self._values)
+        self._values.resize(begin + len(values), refcheck=False)  # a large array is moved by its page table, not copied
+        self._values[begin:] = values
+
+    def build(self) -> np.ndarray:
+        """Return all numbers, (R,) float64."""
+        return self._values
+
+
 class PanelTableBuilder:
     """A table that grows by one part after the other: of their rows, only those of the newest part are held twice."""
 
-    def __init__(self) -> None:
-        self._numbers: dict[str, np.ndarray] = {}
+    def __init__(self, make_column: Callable[[], NumberColumn] = ColumnInMemory) -> None:
+        """Begin without a part.
+
+        Args:
+            make_column: Makes what takes the numbers of a column.
+        """
+        self._make_column = make_column
+        self._columns: dict[str, NumberColumn] = {}
         self._parts: list[PanelTable] = []  # without their rows
 
     def __len__(self) -> int:
@@ -31,12 +67,11 @@ class PanelTableBuilder:
         Args:
             part: A table with the same columns as earlier parts, whose series sort after those of earlier parts.
         """
-        begin = len(self)
         self._parts.append(PanelTable(part.ids, part.times, part.first, part.lengths, {}, part.texts))
         for name, values in part.numbers.items():
-            column = self._numbers.setdefault(name, np.empty(0))
-            column.resize(begin + len(values), refcheck=False)  # a large array is moved by its page table, not copied
-            column[begin:] = values
+            if name not in self._columns:
+                self._columns[name] = self._make_column()
+            self._columns[name].append(values)
 
     def build(self) -> PanelTable:
         """Return the table of all parts, of which there is at least one. The builder is not used afterwards."""
@@ -49,6 +84,6 @@ class PanelTableBuilder:
             times=times,
             first=np.concatenate([begin[part.first] for begin, part in zip(begins, self._parts, strict=True)]),
             lengths=self.lengths,
-            numbers=self._numbers,
+            numbers={name: column.build() for name, column in self._columns.items()},
             texts=pd.concat([part.texts for part in self._parts], ignore_index=True),
         )

@@ -7,6 +7,7 @@ import logging
 import mmap
 import tempfile
 import weakref
+from typing import IO
 
 import numpy as np
 
@@ -33,17 +34,45 @@ def move_to_file(values: np.ndarray) -> np.ndarray:
         return values
     try:
         with tempfile.TemporaryFile() as file:
-            numbers = np.ascontiguousarray(values).reshape(-1)
-            for begin in range(0, len(numbers), WRITTEN_NUMBERS):
-                file.write(numbers[begin : begin + WRITTEN_NUMBERS].data)
-            file.flush()
-            pages = mmap.mmap(file.fileno(), values.nbytes, access=mmap.ACCESS_READ)
+            write_numbers(values, file)
+            return map_numbers(file, values.dtype).reshape(values.shape)
     except OSError as error:
-        log.debug("an array of %d bytes stays in memory: no temporary file takes it (%s)", values.nbytes, error)
+        log_no_file(values.nbytes, error)
         values.flags.writeable = False
         return values
+
+
+def write_numbers(values: np.ndarray, file: IO[bytes]) -> None:
+    """Append the numbers of an array to a file. Raises OSError, for example on a full disk.
+
+    Args:
+        values: Numbers of any shape; they are written in the order of C.
+        file: Where they are written, at its position.
+    """
+    numbers = np.ascontiguousarray(values).reshape(-1)
+    for begin in range(0, len(numbers), WRITTEN_NUMBERS):
+        file.write(numbers[begin : begin + WRITTEN_NUMBERS].data)
+    file.flush()
+
+
+def map_numbers(file: IO[bytes], dtype: np.dtype) -> np.ndarray:
+    """Map the numbers of a file that `write_numbers` has written.
+
+    Args:
+        file: The file, with a number at least. It may be closed afterwards.
+        dtype: The type of the numbers.
+
+    Returns:
+        The numbers, (n,), read-only.
+    """
+    pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     _mapped.add(pages)
-    return np.frombuffer(pages, dtype=values.dtype).reshape(values.shape)
+    return np.frombuffer(pages, dtype=dtype)
+
+
+def log_no_file(count: int, error: OSError) -> None:
+    """Log that an array of `count` bytes stays in memory."""
+    log.debug("an array of %d bytes stays in memory: no temporary file takes it (%s)", count, error)
 
 
 def release_all_pages() -> None:

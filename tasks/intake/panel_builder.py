@@ -9,12 +9,15 @@ import pandas as pd
 from models.data.panel_parts import PanelTableBuilder
 from models.data.panel_table import PanelTable
 from models.data.time_steps import grid_of_counts
+from tasks.intake.growing_column import GrowingColumn
 from tasks.intake.part_checks import KeptRows, PartCheck, read_kept
 from tasks.intake.raw_parts import RawParts
 from tasks.quality import time_grid
 from tasks.sources.cleaning import aggregate_duplicates, fill_missing_with_zero
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.distinct_times import DistinctTimes
+
+MAX_COLUMN_BYTES = 64 * 2**20  # of numbers in memory; a column that is larger grows in a temporary file
 
 
 class BuiltPanel(NamedTuple):
@@ -55,7 +58,7 @@ class PanelBuilder(NamedTuple):
         """
         grid = grid_of_counts(self.times.counts, self.reading.freq, self.reading.horizon + skipped)
         running = self.reading.running_times(self.times, self.moment)
-        joined = PanelTableBuilder()
+        joined = PanelTableBuilder(lambda: GrowingColumn(MAX_COLUMN_BYTES))
         held: list[pd.DataFrame] = []
         ended: list[str] = []
         for number in range(len(self.parts)):

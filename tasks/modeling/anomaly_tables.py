@@ -61,8 +61,10 @@ def compare_with_samples(
     span = int(tested["step"].max()) - int(tested["step"].min()) + 1
     thinned = {name: thin(sample, times, span) for name, sample in samples.items()}
     parts, levels = [], list[tuple[int, float]]()
-    for name, rows in tested.groupby("model_name", sort=True):
-        sample = thinned[str(name)]
+    models = sorted(tested["model_name"].unique())
+    for name in models:
+        rows = tested if len(models) == 1 else tested[tested["model_name"] == name]  # of one model they are not copied
+        sample = thinned[name]
         steps = rows["step"].to_numpy(int)
         p_value = anomalies.step_p_values(rows["scaled_error"].to_numpy(), steps, sample.errors)
         part = _compare_largest(rows.assign(p_value=p_value), sample, tests, rate)
