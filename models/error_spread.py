@@ -4,8 +4,8 @@ log spread of the nights ── do the newest differ? ──yes──> mean of t
                                                   └──no──> decayed mean, or one spread for all nights
 
 - Spread that has jumped: if the newest nights differ significantly from those before, these are scaled to them
-  (adaptive pointwise estimation: Mercurio and Spokoiny 2004). One night alone is no jump: on real series it is a
-  holiday more often, and following it makes the next intervals too wide.
+  (adaptive pointwise estimation: Mercurio and Spokoiny 2004). One night alone does not count: on real series
+  it is a holiday more often, and following it makes the next intervals too wide.
 - Spread that persists, as in a heat wave: each night is scaled by the prediction of its spread from the nights before,
   a mean whose weights decay as the nights of the series themselves suggest; often they do not (filtered historical
   simulation: Barone-Adesi, Giannopoulos and Vosper 1999, with an exponentially weighted mean as the filter).

@@ -44,7 +44,7 @@ def test_older_errors_are_scaled_to_a_jump_of_two_nights(factor: float) -> None:
     assert deviation_of(ratios[-2:]) == pytest.approx(factor, rel=0.1)
 
 
-def test_single_night_is_no_jump() -> None:
+def test_single_night_does_not_count_as_a_jump() -> None:
     _, nights = scaled(normal_errors(np.append(np.ones(NIGHTS - 1), 4.0)))
     assert (nights == NIGHTS).mean() >= 0.98
 
