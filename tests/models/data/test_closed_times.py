@@ -53,7 +53,10 @@ def test_hours_are_those_of_the_zone() -> None:
     assert find(frame, "h", "Europe/Berlin").common == ("00-06",)
 
 
-def test_series_has_its_own_closed_days_and_a_new_one_follows_the_others() -> None:
+@pytest.mark.parametrize("rows", [1, 650, 10_000])
+def test_series_has_its_own_closed_days_and_a_new_one_follows_the_others(rows, monkeypatch) -> None:
+    partitions = PanelTable.partitions
+    monkeypatch.setattr(PanelTable, "partitions", lambda table: partitions(table, rows))  # some series at a time
     frame = pd.concat(
         [
             clean(300, name="a"),

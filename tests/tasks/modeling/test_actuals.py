@@ -2,8 +2,10 @@
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from models.data.panel_table import PanelTable
+from tasks.modeling import actuals
 from tasks.modeling.actuals import lookup_actuals
 
 DAYS = pd.to_datetime(["2024-03-01", "2024-03-02", "2024-03-03"], utc=True)
@@ -17,6 +19,13 @@ ASKED = pd.DataFrame(
 
 
 def test_lookup_returns_known_values_and_nan_for_the_others() -> None:
+    values = lookup_actuals(TABLE, ASKED["unique_id"], ASKED["ds"])
+    np.testing.assert_equal(values, [5.0, 1.0, np.nan, np.nan, np.nan, 3.0])
+
+
+@pytest.mark.parametrize("rows", [1, 4, 6])
+def test_rows_looked_up_at_once_do_not_matter(rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(actuals, "LOOKED_UP_ROWS", rows)
     values = lookup_actuals(TABLE, ASKED["unique_id"], ASKED["ds"])
     np.testing.assert_equal(values, [5.0, 1.0, np.nan, np.nan, np.nan, 3.0])
 
