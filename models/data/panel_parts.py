@@ -47,7 +47,7 @@ class PanelTableBuilder:
         """Begin without a part.
 
         Args:
-            make_column: Makes what takes the numbers of a column.
+            make_column: Called once for each column of numbers; returns the empty column.
         """
         self._make_column = make_column
         self._columns: dict[str, NumberColumn] = {}

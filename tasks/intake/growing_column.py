@@ -3,6 +3,7 @@
 part 0 ──> memory    part 1 ──> memory ── more than the limit ──> file    part 2 ──> file    build ──> mapped, read-only
 """
 
+import contextlib
 import sys
 import tempfile
 from typing import IO
@@ -49,14 +50,16 @@ class GrowingColumn:
             return map_numbers(file, np.dtype(np.float64))
 
     def _move_to_file(self) -> None:
-        try:
-            file = tempfile.TemporaryFile()  # noqa: SIM115 - `build` closes it
-            write_numbers(self._memory.build(), file)
-        except OSError as error:
-            log_no_file(self._bytes, error)
-            self._max_bytes = sys.maxsize
-        else:
-            self._file, self._memory = file, ColumnInMemory()
+        with contextlib.ExitStack() as opened:
+            try:
+                file = opened.enter_context(tempfile.TemporaryFile())
+                write_numbers(self._memory.build(), file)
+            except OSError as error:
+                log_no_file(self._bytes, error)
+                self._max_bytes = sys.maxsize
+                return
+            opened.pop_all()  # `build` closes the file
+        self._file, self._memory = file, ColumnInMemory()
 
     def _return_to_memory(self, file: IO[bytes], written: int) -> None:
         """Read the bytes that were written before the file could not take more."""

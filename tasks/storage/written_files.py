@@ -29,7 +29,7 @@ def put_written(write: Callable[[Path], None], kind: str, suffix: str, store: St
     folder = artifacts_dir(kind)
     with translate_write_errors(store.root, folder), large_files.scratch_file(store.root, folder) as scratch:
         scratch.touch()
-        mode = scratch.stat().st_mode  # as of other files of the store: libraries make theirs private to the user
+        mode = scratch.stat().st_mode  # that of other files of the store: a library may allow its owner alone
         write(scratch)
         scratch.chmod(mode)
         digest = large_files.digest(scratch)
