@@ -48,7 +48,7 @@ def nightly(
         revised = list_revisions.attempt(clean, *run.last_night, store)
         windows = cut_windows(clean, cutoff, spec.input_spec, spec.windowing, spec.evaluation, store)
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))
-        with trained_side_by_side(clean, windows, spec.recipes, incumbent, store, run.execution):
+        with trained_side_by_side(clean, windows, spec.recipes, incumbent, store):
             trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(clean, windows, trained_challengers(trained), spec.memory, store)
         models = competing_candidates(trained, incumbent)

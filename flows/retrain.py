@@ -39,7 +39,7 @@ def retrain(
 
         incumbent = run.checked(champion_before(spec.name, run.as_of, store))
         clean = validated.clean
-        with trained_side_by_side(clean, windows, spec.recipes, incumbent, store, run.execution):
+        with trained_side_by_side(clean, windows, spec.recipes, incumbent, store):
             trained = tuple(train.attempt(clean, windows, recipe, incumbent, store) for recipe in spec.recipes)
         pictured = draw_memory.attempt(validated.clean, windows, trained_challengers(trained), spec.memory, store)
         evaluated = evaluate(

@@ -32,7 +32,9 @@ class Settings(BaseSettings):
         False, validation_alias="MLFLOW_ALLOW_FILE_STORE", description="MLflow's own variable: it may use a folder"
     )
 
-    engine: Literal["local", "dask", "ray"] = Field("local", description="where networks are trained")
+    engine: Literal["local", "dask", "ray"] = Field(
+        "local", description="where networks are trained and forecast many windows"
+    )
     engine_address: str | None = Field(None, description="address of the Dask scheduler or the Ray cluster")
 
     mlflow_ui: str | None = Field(None, description="address of MLflow's UI for links, if not that of mlflow_uri")
@@ -82,7 +84,7 @@ class Settings(BaseSettings):
 
     @property
     def execution(self) -> ExecutionSpec:
-        """The engine that trains networks. Raises SpecError if it has no address or is not installed."""
+        """Where networks are trained and forecast. Raises SpecError if it has no address or is not installed."""
         spec = ExecutionSpec(engine=self.engine, address=self.engine_address)
         spec.check()
         return spec

@@ -5,13 +5,14 @@ clean table ─┬─ origin c1: a window per series ─┐
                                                    intervals of the errors at origins before each, as a night has them
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pandas as pd
 
 from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
+from models.bundle import Bundle
 from models.data.panel import InputSpec, Panel
 from models.data.panel_table import PanelTable
 from models.data.windows import forecast_windows
@@ -22,6 +23,7 @@ from tasks.modeling.candidate import Candidate
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import closed_times_at, drop_closed_steps, load_comparable, recalibrated_table
+from tasks.modeling.sharded_prediction import make_restorer
 from tasks.results.backtest import Origin
 from tasks.storage.store import Store
 
@@ -70,7 +72,12 @@ def split_rows(rows: pd.DataFrame, horizon: int, max_rows: int = MAX_ROWS) -> It
 
 
 def forecast_blocks(
-    clean: PanelTable, rows: pd.DataFrame, models: tuple[Candidate, ...], setup: ForecastSetup, store: Store
+    clean: PanelTable,
+    rows: pd.DataFrame,
+    models: tuple[Candidate, ...],
+    restore: Callable[[Candidate, Bundle], Predictor],
+    setup: ForecastSetup,
+    store: Store,
 ) -> Iterator[pd.DataFrame]:
     """Forecast every window with every model, one block of windows at a time.
 
@@ -78,6 +85,7 @@ def forecast_blocks(
         clean: The clean table.
         rows: The windows of `windows_at`.
         models: The models.
+        restore: Makes a model ready to forecast.
         setup: Inputs and outputs that the models must share.
         store: The store that holds the bundles.
 
@@ -90,7 +98,7 @@ def forecast_blocks(
         bundle = load_comparable(model, setup.view, setup.bounds, store)
         if bundle.view not in panels:
             panels[bundle.view] = Panel.from_table(clean, bundle.view)
-        rolling = RollingOrigins(Predictor(bundle), panels[bundle.view])
+        rolling = RollingOrigins(restore(model, bundle), panels[bundle.view])
         for part in split_rows(rows, setup.view.horizon):
             table, _ = recalibrated_table(rolling, part, setup.bounds)
             for name in ("as_of", "known"):
@@ -126,5 +134,5 @@ def forecast_origins(
             f"no series has a value in the {setup.view.lookback} steps before {origins[0].as_of:%Y-%m-%d %H:%M} UTC. "
             "Give another --from, or check the source at that time."
         )
-    blocks = forecast_blocks(table, rows, models, setup, store)
+    blocks = forecast_blocks(table, rows, models, make_restorer(clean, table.times, store), setup, store)
     return store.put_parts((block.assign(y=np.nan) for block in blocks), "rolling_forecasts")

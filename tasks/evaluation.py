@@ -28,6 +28,7 @@ from tasks.modeling.forecasts import (
 )
 from tasks.modeling.scores import mase_scales_before, score_forecasts
 from tasks.modeling.series import sample_series
+from tasks.modeling.sharded_prediction import make_restorer
 from tasks.modeling.training_data import load_training_part, load_window_index, window_cutoffs
 from tasks.results.steps import EvaluationResult
 from tasks.storage.store import Store
@@ -62,7 +63,7 @@ def evaluate(
     comparable, excluded = _split_comparable(models, setup, store)
     tested = window_cutoffs(table, index, "test")
     origins = sample_series(tested, spec.max_series)
-    backtest, candidates, rows = _Backtest(table, origins, setup), list[Candidate](), list[dict[str, Any]]()
+    backtest, candidates, rows = _Backtest(clean, table, origins, setup), list[Candidate](), list[dict[str, Any]]()
     release_unused_memory()
 
     def tables() -> Iterator[pd.DataFrame]:
@@ -116,11 +117,12 @@ def _split_comparable(
 class _Backtest:
     """The origins of the test part with their actuals, at which every candidate forecasts."""
 
-    def __init__(self, clean: PanelTable, origins: pd.DataFrame, setup: ForecastSetup) -> None:
-        self.origins, self.setup, self.sampled = origins, setup, clean.select(origins["unique_id"])
+    def __init__(self, clean: Artifact, table: PanelTable, origins: pd.DataFrame, setup: ForecastSetup) -> None:
+        self.clean, self.origins, self.setup = clean, origins, setup
+        self.sampled = table.select(origins["unique_id"])
         scales = mase_scales_before(self.sampled, origins["cutoff"].min(), season_lengths(setup)[0])
         self.scale = origins["unique_id"].map(scales).to_numpy(float).repeat(setup.view.horizon)
-        self.closed = closed_times_at(origins["cutoff"].max(), clean, setup)
+        self.closed = closed_times_at(origins["cutoff"].max(), table, setup)
         self.panels: dict[InputSpec, Panel] = {}
 
     def forecast(self, candidate: Candidate, store: Store) -> pd.DataFrame | ExcludedCandidate:
@@ -130,7 +132,8 @@ class _Backtest:
             if bundle.view not in self.panels:
                 self.panels[bundle.view] = Panel.from_table(self.sampled, bundle.view)
             panel = self.panels[bundle.view]
-            table = forecast_table(bundle, self.sampled, self.origins, self.setup.bounds, panel=panel)
+            predictor = make_restorer(self.clean, self.sampled.times, store)(candidate, bundle)
+            table = forecast_table(bundle, self.sampled, self.origins, self.setup.bounds, predictor, panel)
         except MODEL_ERRORS as error:
             reason = f"{candidate.label} cannot forecast: {type(error).__name__}: {str(error).splitlines()[0]}"
             return ExcludedCandidate(candidate=candidate, cause="damaged", reason=reason)

@@ -22,10 +22,11 @@ from tasks.modeling import forecasts
 from tasks.modeling.baselines import store_baselines
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.clean_table import load_clean_table
-from tasks.modeling.fallbacks import MODEL_ERRORS, ServedForecast, serve_forecasts
+from tasks.modeling.fallbacks import MODEL_ERRORS, ServedForecast, WindowsToForecast, serve_forecasts
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.last_vintage import LAST_VINTAGE, move_on, widen
 from tasks.modeling.series import SeriesFallback
+from tasks.modeling.sharded_prediction import make_restorer
 from tasks.modeling.training_data import load_training_part, load_window_index, window_cutoffs
 from tasks.results.steps import Fallback, ForecastOptions, ForecastResult, RunContext
 from tasks.sources.series_names import add_id_columns
@@ -83,11 +84,11 @@ def _models(
 
 
 def _distrusted(
-    options: ForecastOptions, clean: PanelTable, rows: pd.DataFrame, setup: ForecastSetup
+    options: ForecastOptions, clean: PanelTable, rows: pd.DataFrame, uncovered: pd.Series, setup: ForecastSetup
 ) -> dict[str, str]:
-    """Return the series with a rejected extreme value in the lookback of their forecast or later, and the reason."""
+    """Return the series without covariates, or with a rejected extreme value in their lookback or later, and why."""
     cutoffs = dict(zip(rows["unique_id"], rows["cutoff"], strict=True))
-    reasons = {}
+    reasons = dict.fromkeys(uncovered, NO_COVARIATES)
     for extreme in options.extreme:
         if extreme.series not in cutoffs:
             continue
@@ -98,14 +99,14 @@ def _distrusted(
     return reasons
 
 
-def _rows_to_forecast(
+def _windows_to_forecast(
     clean: PanelTable, windows: Artifact, options: ForecastOptions, setup: ForecastSetup, store: Store
-) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Return (unique_id, cutoff) of every series that has not ended, and why some need a baseline without inputs."""
+) -> WindowsToForecast:
+    """Return the window of every series that has not ended, and why some need a baseline without inputs."""
     rows = window_cutoffs(clean, load_window_index(windows, store), "forecast")
     uncovered = forecasts.rows_without_covariates(clean, rows, setup.view)
     rows = pd.concat([rows, uncovered], ignore_index=True) if len(uncovered) else rows
-    return rows, dict.fromkeys(uncovered["unique_id"], NO_COVARIATES) | _distrusted(options, clean, rows, setup)
+    return WindowsToForecast(rows, _distrusted(options, clean, rows, uncovered["unique_id"], setup))
 
 
 def _name_source(fallback: Fallback) -> str:
@@ -219,15 +220,15 @@ def forecast(
         ContractBroken: If the table does not pass the audit. Nothing is published then.
     """
     table, freq = load_clean_table(clean, store), setup.view.freq
-    rows, distrusted = _rows_to_forecast(table, windows, options, setup, store)
+    asked = _windows_to_forecast(table, windows, options, setup, store)
     scores = store.get(options.evaluated.scores) if options.evaluated else pd.DataFrame()
     fallbacks = fallback_order(options, scores, setup.evaluation.metric)
     if not fallbacks and not options.no_champion:
         raise NoChampion(context.pipeline, "no night has promoted a model yet")
     reason = NO_CHAMPION_FORECAST if options.champion else options.no_champion or ""
     models = _models(fallbacks, reason, clean, windows, setup, store)
-    served = serve_forecasts(models, table, rows, distrusted, setup, store)
-    served = _complete(served, rows, options, setup, store)
+    served = serve_forecasts(models, table, asked, make_restorer(clean, table.times, store), setup, store)
+    served = _complete(served, asked.rows, options, setup, store)
     main = _main_model(served, fallbacks)
     parts, last = _published_parts(served, fallbacks, main, context, table, setup), served.table["ds"].max()
     earlier = vintages.published_at(context.pipeline, context.as_of, store) if served.is_damaged else None
@@ -240,8 +241,8 @@ def forecast(
         rung=main,
         last=last,
         over=period_ends(pd.Series([last]), freq, default_stamps(freq)).iloc[0],
-        series=len(rows) - len(served.missing),
-        left_out=tuple(table.ids.difference(pd.Index(rows["unique_id"]))),
+        series=len(asked.rows) - len(served.missing),
+        left_out=tuple(table.ids.difference(pd.Index(asked.rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
         recalibration=store.put_bytes(json.dumps(served.recalibration).encode(), "recalibration", "json"),

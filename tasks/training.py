@@ -21,7 +21,7 @@ from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
 from models.training.training_spec import TrainingSpec
 from tasks.engine import run_log
-from tasks.engine.execution import ExecutionSpec, open_executor
+from tasks.engine.execution import LOCAL, current_executor
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.engine.step_process import StepProcess
@@ -185,7 +185,6 @@ def trained_side_by_side(
     recipes: tuple[Recipe, ...],
     incumbent: Candidate | None,
     store: Store,
-    execution: ExecutionSpec,
 ) -> Iterator[None]:
     """Train networks in processes of their own while the block trains the others.
 
@@ -199,18 +198,17 @@ def trained_side_by_side(
         recipes: The networks, in the order in which the block trains them.
         incumbent: The champion before this night, as for `train`.
         store: The store, as for `train`. Workers of a cluster must reach it.
-        execution: The engine that trains them.
 
     Yields:
         None.
     """
-    is_local = execution.engine == "local"
-    submitted = recipes[1:][: _spare_processes(clean, recipes)] if is_local else recipes
+    executor = current_executor()
+    submitted = recipes[1:][: _spare_processes(clean, recipes)] if executor is LOCAL else recipes
     calls = [
         {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
         for recipe in submitted
     ]
-    with open_executor(execution) as executor, train.submitted(calls if executor else [], executor or StepProcess):
+    with train.submitted(calls if executor else [], executor or LOCAL):
         yield
 
 

@@ -94,13 +94,13 @@ def describe_check(spec: PipelineSpec, as_of: str | None, timed: bool = False) -
 
 
 def _engine_warning(execution: ExecutionSpec) -> str:
-    """Return that the cluster that trains networks does not answer, and what to do; empty if it does."""
+    """Return that the cluster of NIGHTCAST_ENGINE does not answer, and what to do; empty if it does."""
     fault = engine_fault(execution)
     if not fault:
         return ""
     return (
-        f"{fault}: networks are trained on this machine. Start its scheduler and workers, correct "
-        "NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE=local."
+        f"{fault}: this machine does its work. Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or "
+        "set NIGHTCAST_ENGINE=local."
     )
 
 

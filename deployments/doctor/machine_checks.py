@@ -1,4 +1,4 @@
-"""Health checks of the machine: free disk space, clocks that agree, and the cluster that trains networks."""
+"""Health checks of the machine: free disk space, clocks that agree, and the cluster of NIGHTCAST_ENGINE."""
 
 import shutil
 import time
@@ -30,7 +30,7 @@ def check_engine(context: CheckContext) -> Iterator[Finding]:
         return
     with open_executor(spec) as executor:
         if executor is None:
-            message = f"the {spec.engine} cluster at {spec.address} does not answer: networks are trained here"
+            message = f"the {spec.engine} cluster at {spec.address} does not answer: this machine does its work"
             step = "Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE=local."
             yield Finding("engine", "bad", message, step)
         else:

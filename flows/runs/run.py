@@ -34,6 +34,7 @@ from flows.runs.run_order import STUDIES
 from flows.runs.run_record import RunFacts, build_record
 from flows.settings import Settings
 from tasks.engine import run_log
+from tasks.engine.execution import executed_on
 from tasks.engine.failure import StepFailure
 from tasks.intake.partition_size import partitions_of
 from tasks.modeling.candidate import Candidate
@@ -220,8 +221,8 @@ def open_run(
     run = Run(flow, RunRequest(pipeline, as_of, overrides, dry_run, force))
     run.store.check_writable()
     run.wait_for_others()
-    parts = partitions_of(run.settings.partition_rows)
-    with run.resources, parts, run_log.record_entries() as entries, recorded_by(run.record_failure):
+    parts, engine = partitions_of(run.settings.partition_rows), executed_on(run.execution)
+    with run.resources, parts, engine, run_log.record_entries() as entries, recorded_by(run.record_failure):
         run.entries = entries
         try:
             yield run

@@ -8,7 +8,7 @@ y         1  2  3  4    10 20   rows of all series, one after the other
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -168,6 +168,10 @@ class PanelTable:
             A table whose `times` begin and end with its rows.
         """
         return self._cut(np.flatnonzero(lengths > 0), np.zeros_like(self.lengths), lengths)
+
+    def with_times(self, times: pd.DatetimeIndex) -> "PanelTable":
+        """Return the table with more `times` (UTC, ascending), those of a table that its series were taken from."""
+        return replace(self, times=times, first=times.get_indexer(self.times)[self.first].astype(np.int64))
 
     def partitions(self, rows: int = PARTITION_ROWS) -> Iterator["PanelTable"]:
         """Yield the series in order, in tables of at most `rows` rows, or of one series; no value is copied."""

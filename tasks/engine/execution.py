@@ -1,18 +1,21 @@
 """Where submitted calls run: in processes of this machine, or on the workers of a Dask or Ray cluster.
 
-train.submitted(calls) ──> executor ──> a process of this machine                 result, log
-                                   └──> a worker ──> a process of that machine    result, log ──> the store
+submit(call) ──> a process of this machine                 result, log
+            └──> a worker ──> a process of that machine    result, log ──> the store
 
 A worker runs the same process as this machine does. It reads and writes the store, which it must reach; a call whose
-worker is lost is sent to another one; without any, it is made on this machine.
+worker is lost is sent to another one; without any, it is made on this machine. A run connects to its cluster once, when
+a step first asks for it.
 """
 
 import contextlib
+import contextvars
+import functools
 import importlib.util
 import logging
 import socket
 from collections.abc import Callable, Iterator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, NamedTuple, Protocol
 
 from data_contracts.errors import NightcastError, SpecError, redact
 from data_contracts.spec import Spec
@@ -63,11 +66,44 @@ class SubmittedCall(Protocol):
         """End the call, if it still runs."""
 
 
-class Executor(Protocol):
-    """Begins calls of steps: dotted module, name of the step, arguments that JSON can hold."""
+class Executor(NamedTuple):
+    """Where calls run.
 
-    def __call__(self, module: str, name: str, inputs: dict[str, Any], /) -> SubmittedCall:
-        """Begin a call."""
+    `submit` begins a call: dotted module, name of the function or step in it, arguments that JSON can hold. `workers`
+    is the number of calls that a cluster runs at once; 0 for this machine, whose cores the caller counts.
+    """
+
+    submit: Callable[[str, str, dict[str, Any]], SubmittedCall]
+    workers: int
+
+
+LOCAL = Executor(StepProcess, workers=0)
+
+_connection: contextvars.ContextVar[Callable[[], Executor | None]] = contextvars.ContextVar("connection")
+
+
+@contextlib.contextmanager
+def executed_on(spec: ExecutionSpec) -> Iterator[None]:
+    """Give the steps inside the block this engine.
+
+    Args:
+        spec: The engine and its address.
+
+    Yields:
+        Nothing. The connection is opened when a step first asks for it, and closed with the block.
+    """
+    with contextlib.ExitStack() as connections:
+        token = _connection.set(functools.cache(lambda: connections.enter_context(open_executor(spec))))
+        try:
+            yield
+        finally:
+            _connection.reset(token)
+
+
+def current_executor() -> Executor | None:
+    """Return the executor of this run: `LOCAL` without a cluster, None if the cluster does not answer."""
+    connect = _connection.get(None)
+    return connect() if connect else LOCAL
 
 
 def run_on_worker(module: str, name: str, inputs: dict[str, Any], code: str) -> list[str]:
@@ -75,7 +111,7 @@ def run_on_worker(module: str, name: str, inputs: dict[str, Any], code: str) -> 
 
     Args:
         module: Dotted name of the module of the step.
-        name: Name of the step in it.
+        name: Name of the function or step in it.
         inputs: Arguments by name.
         code: The digest of the code of the caller.
 
@@ -133,13 +169,13 @@ def open_executor(spec: ExecutionSpec) -> Iterator[Executor | None]:
         The executor; None if the cluster does not answer, which is logged: the calls are then made here.
     """
     if spec.engine == "local":
-        yield StepProcess
+        yield LOCAL
         return
     with contextlib.ExitStack() as connection:
         try:
             executor = connection.enter_context(_connect(spec))
         except Exception as error:  # noqa: BLE001 - each engine has errors of its own, and the night goes on here
-            log.warning("! %s; networks are trained on this machine", _describe_silence(spec, error))
+            log.warning("! %s; this machine does the work", _describe_silence(spec, error))
             executor = None
         yield executor
 
@@ -169,15 +205,16 @@ def _dask(address: str) -> Iterator[Executor]:
     from distributed import Client
 
     with Client(address, timeout=CONNECT_TIMEOUT_S, set_as_default=False) as client:  # type: ignore[no-untyped-call]
-        if not client.scheduler_info()["workers"]:
+        workers = len(client.nthreads())
+        if not workers:
             raise NightcastError("it has no workers")
 
-        def submit(module: str, name: str, inputs: dict[str, Any], /) -> RemoteCall:
+        def submit(module: str, name: str, inputs: dict[str, Any]) -> RemoteCall:
             code = code_digest(module)
             future = client.submit(run_on_worker, module, name, inputs, code, pure=False, retries=MAX_RESENDS)
             return RemoteCall(name, future.result, lambda: future.cancel(force=True))
 
-        yield submit
+        yield Executor(submit, workers)
 
 
 @contextlib.contextmanager
@@ -191,10 +228,11 @@ def _ray(address: str) -> Iterator[Executor]:
     try:
         task = ray.remote(run_on_worker).options(max_retries=MAX_RESENDS, num_cpus=1)
 
-        def submit(module: str, name: str, inputs: dict[str, Any], /) -> RemoteCall:
+        def submit(module: str, name: str, inputs: dict[str, Any]) -> RemoteCall:
             reference = task.remote(module, name, inputs, code_digest(module))
             return RemoteCall(name, lambda: ray.get(reference), lambda: ray.cancel(reference, force=True))
 
-        yield submit
+        cpus = ray.cluster_resources()["CPU"]  # type: ignore[no-untyped-call]
+        yield Executor(submit, int(cpus))
     finally:
         ray.shutdown()

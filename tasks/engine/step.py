@@ -21,12 +21,12 @@ from data_contracts.artifact import iterate_artifacts
 from data_contracts.errors import LeaseLost, NightcastError, redact
 from tasks.engine import cached_only, run_log
 from tasks.engine.code_digest import code_digest
-from tasks.engine.execution import Executor, SubmittedCall
+from tasks.engine.execution import LOCAL, Executor, SubmittedCall
 from tasks.engine.failure import OutOfMemory, StepFailure, is_out_of_memory
 from tasks.engine.flow_context import in_flow_run
 from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.retry import is_lost_connection, retry
-from tasks.engine.step_process import ProcessEnded, StepProcess
+from tasks.engine.step_process import ProcessEnded
 from tasks.storage.failures import StoreUnusable
 from tasks.storage.layout import cache_uri
 from tasks.storage.object_stores import StoreUnreachable
@@ -120,7 +120,7 @@ class Step(Generic[P, R]):
 
     @contextlib.contextmanager
     def submitted(
-        self, calls: Sequence[dict[str, Any]], executor: Executor = StepProcess
+        self, calls: Sequence[dict[str, Any]], executor: Executor = LOCAL
     ) -> Iterator[tuple[SubmittedCall, ...]]:
         """Submit calls to processes of their own; inside the block, the same calls wait for these results.
 
@@ -156,7 +156,7 @@ class Step(Generic[P, R]):
         values = TypeAdapter(dict[str, Any]).dump_python(
             inputs, mode="json"
         )  # of the store its location, not its lease
-        return {uri: executor(self.fn.__module__, self.name, values)}
+        return {uri: executor.submit(self.fn.__module__, self.name, values)}
 
     def _name_task_run(self, parameters: dict[str, Any]) -> str:
         """Return the name in the Prefect UI: the step, and its network if it runs once per network."""

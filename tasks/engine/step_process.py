@@ -43,7 +43,7 @@ class StepProcess:
 
         Args:
             module: Dotted name of the module of the step.
-            name: Name of the step in it.
+            name: Name of the step, or of a function with annotations, in it.
             inputs: Arguments by name, as values that JSON can hold.
         """
         self.name = name
@@ -164,14 +164,15 @@ def main() -> None:
     log.setLevel(logging.INFO)
     log.propagate = False
     run_log.relay_progress(send)
-    step = getattr(importlib.import_module(request["module"]), request["name"])
+    called = getattr(importlib.import_module(request["module"]), request["name"])
+    function = getattr(called, "fn", called)  # of a step, what it wraps
     if code_digest(request["module"]) != request["code"]:  # an upgrade while the run goes on
         send("other code", None)
         os._exit(0)
-    types = inspect.get_annotations(step.fn, eval_str=True)
+    types = inspect.get_annotations(function, eval_str=True)
     inputs = {name: TypeAdapter(types[name]).validate_python(value) for name, value in request["inputs"].items()}
     try:
-        result = step.fn(**inputs)
+        result = function(**inputs)
     except Exception as error:  # noqa: BLE001 - the other process decides what an error means
         send(*_describe_error(error))
     else:

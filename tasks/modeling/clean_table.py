@@ -1,6 +1,6 @@
 """Load a clean table as columns of numbers: the steps of a night read the same tables, which are decoded once."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from threading import Lock
 
@@ -8,7 +8,7 @@ import pandas as pd
 
 from data_contracts.artifact import Artifact
 from models.data.mapped_pages import mapping_of
-from models.data.panel_table import PanelTable
+from models.data.panel_table import PARTITION_ROWS, PanelTable
 from tasks.engine.machine_memory import release_unused_memory
 from tasks.engine.mapped_memory import move_to_file
 from tasks.storage.series_rows import open_series_files
@@ -62,6 +62,27 @@ def load_clean_until(clean: Artifact, last: pd.Timestamp, rows: int, store: Stor
         return PanelTable.from_parts((frame for frame in frames if len(frame)), rows)
 
     return _load(clean, f"until {last.isoformat()}", decode, store)
+
+
+def load_clean_series(clean: Artifact, names: Sequence[str], rows: int, store: Store) -> PanelTable:
+    """Load some series of the clean table of this night, in a process that needs no others.
+
+    Args:
+        clean: The clean table.
+        names: The series, sorted.
+        rows: How many rows they have together.
+        store: The store that holds it.
+
+    Returns:
+        The table of these series.
+
+    Raises:
+        StoreDamaged: The file is missing or its digest differs.
+    """
+    count = max(1, len(names) * PARTITION_ROWS // max(rows, 1))
+    with open_series_files([clean], store) as (file,):
+        parts = (names[begin : begin + count] for begin in range(0, len(names), count))
+        return PanelTable.from_parts((file.select(part, file.columns).to_pandas() for part in parts), rows)
 
 
 def keep_clean_table(clean: Artifact, table: PanelTable, store: Store) -> None:

@@ -3,13 +3,13 @@
 champion ── not finite for series b ──> the next model forecasts b alone      champion ── damaged ──> the next for all
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
-from models.bundle import BundleDamaged
+from models.bundle import Bundle, BundleDamaged
 from models.data.panel import Panel
 from models.data.panel_table import PanelTable
 from models.golden import GoldenForecastDiffers
@@ -58,11 +58,22 @@ class ServedForecast(NamedTuple):
         return any(isinstance(error, StoreDamaged | BundleDamaged | GoldenForecastDiffers) for error in self.errors)
 
 
+class WindowsToForecast(NamedTuple):
+    """The windows of a night.
+
+    `rows` has (unique_id, cutoff) of every window. `distrusted` are series whose newest values were rejected, with the
+    reason: only baselines that repeat a season forecast them.
+    """
+
+    rows: pd.DataFrame
+    distrusted: dict[str, str]
+
+
 def serve_forecasts(
     models: Iterable[Candidate],
     clean: PanelTable,
-    rows: pd.DataFrame,
-    distrusted: dict[str, str],
+    windows: WindowsToForecast,
+    restore: Callable[[Candidate, Bundle], Predictor],
     setup: ForecastSetup,
     store: Store,
 ) -> ServedForecast:
@@ -71,9 +82,8 @@ def serve_forecasts(
     Args:
         models: The models, first choice first. Later ones are not loaded if they are not needed.
         clean: The clean table.
-        rows: (unique_id, cutoff) of every window to forecast.
-        distrusted: Series whose newest values were rejected, with the reason: only baselines that repeat a season
-            forecast them.
+        windows: What to forecast.
+        restore: Makes a model ready to forecast.
         setup: Inputs and outputs that the model must share.
         store: The store that holds the bundles.
 
@@ -82,6 +92,7 @@ def serve_forecasts(
 
         Without a model that can forecast any series there are errors, and no rows.
     """
+    rows, distrusted = windows
     served, errors = list[ServedRows](), list[NightcastError]()
     asked_for = set(rows["unique_id"])
     reasons = {name: reason for name, reason in distrusted.items() if name in asked_for}
@@ -94,7 +105,7 @@ def serve_forecasts(
         asked = pending[~pending["unique_id"].isin(list(distrusted))] if reads_lookback else pending
         if asked.empty and not rows.empty:
             continue
-        outcome = _forecast(model, clean, asked, setup, store)
+        outcome = _forecast(model, clean, asked, restore, setup, store)
         release_unused_memory()  # of the recalibration
         if isinstance(outcome, NightcastError):
             errors.append(outcome)
@@ -139,11 +150,16 @@ def _join(
 
 
 def _forecast(
-    model: Candidate, clean: PanelTable, rows: pd.DataFrame, setup: ForecastSetup, store: Store
+    model: Candidate,
+    clean: PanelTable,
+    rows: pd.DataFrame,
+    restore: Callable[[Candidate, Bundle], Predictor],
+    setup: ForecastSetup,
+    store: Store,
 ) -> tuple[pd.DataFrame, Recalibration] | NightcastError:
     try:
         bundle = load_comparable(model, setup.view, setup.bounds, store)
-        rolling = RollingOrigins(Predictor(bundle), Panel.from_table(clean, bundle.view))
+        rolling = RollingOrigins(restore(model, bundle), Panel.from_table(clean, bundle.view))
         return recalibrated_table(rolling, rows, setup.bounds)
     except NightcastError as error:
         return error

@@ -2,7 +2,9 @@
 
 NIGHTCAST_BENCH_SERIES lists the numbers of series, by default 100,1000; each has 1,000 hours before the first night.
 NIGHTCAST_BENCH_NIGHTS is the number of nights, a day apart, by default 2; the first and the last are printed. Each
-night runs in a process of its own. The slope of a step is that of log(seconds) over log(series), between the two
+night runs in a process of its own. With NIGHTCAST_BENCH_FABRICATE=1 only the first two and the last two nights run, and
+those between publish copies of the second (fabricated_nights.py); the night before the last scores all of them, the
+last keeps these scores. The slope of a step is that of log(seconds) over log(series), between the two
 largest tables: 1 is linear. NIGHTCAST_BENCH_PICTURE is the path of a picture of the growth, PNG or SVG.
 """
 
@@ -20,11 +22,14 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
+from tests.benchmarks.fabricated_nights import fabricate_nights
+
 pytestmark = pytest.mark.benchmark
 
 Steps = dict[str, dict[str, float]]  # cpu_s, wall_s, peak_mib by step
 SIZES = [int(size) for size in os.environ.get("NIGHTCAST_BENCH_SERIES", "100,1000").split(",")]
 NIGHTS = int(os.environ.get("NIGHTCAST_BENCH_NIGHTS", "2"))
+FABRICATES = os.environ.get("NIGHTCAST_BENCH_FABRICATE") == "1" and NIGHTS > 4
 HOURS, LATER_HOURS, SERIES_PER_PART = 1000, 24 * (NIGHTS + 1), 1000
 FIRST_NIGHT = datetime(2024, 2, 11, 16, tzinfo=UTC)
 
@@ -75,11 +80,13 @@ def test_nights_of_growing_tables(tmp_path, capsys) -> None:
         folder = tmp_path / str(size)
         folder.mkdir()
         build(folder, size)
-        for number in range(1, NIGHTS + 1):
+        for number in (1, 2, NIGHTS - 1, NIGHTS) if FABRICATES else range(1, NIGHTS + 1):
+            if FABRICATES and number == NIGHTS - 1:
+                fabricate_nights(folder, FIRST_NIGHT + timedelta(days=1), NIGHTS - 4)
             night = FIRST_NIGHT + timedelta(days=number - 1)
             runs[size, number] = measure(folder, f"{night:%Y-%m-%dT%H:%M}")
         (folder / "big.parquet").unlink()
-    shown = sorted({1, NIGHTS})
+    shown = sorted({1, NIGHTS - 1, NIGHTS} if FABRICATES else {1, NIGHTS})
     with capsys.disabled():
         for number in shown:
             header = "".join(f"{f'{size:,} series':>24}" for size in SIZES)

@@ -9,8 +9,10 @@ import pandas as pd
 import pytest
 
 from data_contracts.errors import NightcastError
+from models.bundle import Bundle
 from models.data.panel import Panel
 from models.data.panel_table import PanelTable
+from models.predict import Predictor
 from tasks import backtesting
 from tasks.backtesting import forecast_blocks, forecast_origins, split_rows, windows_at
 from tasks.modeling.candidate import Candidate
@@ -19,6 +21,10 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.results.backtest import Origin
 
 Model = Callable[..., Candidate]
+
+
+def restore(_: Candidate, bundle: Bundle) -> Predictor:
+    return Predictor(bundle)
 
 
 def origins_of(prepared: Any, *days: int) -> tuple[Origin, ...]:
@@ -55,9 +61,9 @@ def test_blocks_do_not_change_a_forecast(
     table = load_clean_table(prepared.clean, prepared.store)
     rows = windows_at(Panel.from_table(table, forecast_setup.view), origins_of(prepared, 6, 7, 8, 9))
     monkeypatch.setattr(backtesting, "split_rows", lambda rows, horizon: split_rows(rows, horizon, max_rows=12))
-    parts = list(forecast_blocks(table, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
+    parts = list(forecast_blocks(table, rows, (model("gru", 0.5),), restore, forecast_setup, prepared.store))
     monkeypatch.undo()
-    whole = list(forecast_blocks(table, rows, (model("gru", 0.5),), forecast_setup, prepared.store))
+    whole = list(forecast_blocks(table, rows, (model("gru", 0.5),), restore, forecast_setup, prepared.store))
     assert (len(parts), len(whole)) == (2, 1)
     pd.testing.assert_frame_equal(pd.concat(parts, ignore_index=True), whole[0])
 
@@ -77,7 +83,9 @@ def test_values_after_the_origin_change_nothing(prepared: Any, forecast_setup: F
     rows = windows_at(Panel.from_frame(clean, forecast_setup.view), origins)
     tables = [
         pd.concat(
-            forecast_blocks(PanelTable.from_frame(frame), rows, (model("gru", 0.5),), forecast_setup, prepared.store)
+            forecast_blocks(
+                PanelTable.from_frame(frame), rows, (model("gru", 0.5),), restore, forecast_setup, prepared.store
+            )
         )
         for frame in (clean, poisoned)
     ]

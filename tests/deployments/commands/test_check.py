@@ -81,9 +81,8 @@ def test_engine_that_does_not_answer_is_a_warning(shop: PipelineSpec, monkeypatc
     monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", "ray://127.0.0.1:9")
     monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
     assert describe_check(shop, "2024-04-10")["warnings"] == [
-        "the ray cluster at ray://127.0.0.1:9 does not answer ([Errno 111] Connection refused): networks are trained "
-        "on this machine. Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or set "
-        "NIGHTCAST_ENGINE=local."
+        "the ray cluster at ray://127.0.0.1:9 does not answer ([Errno 111] Connection refused): this machine does "
+        "its work. Start its scheduler and workers, correct NIGHTCAST_ENGINE_ADDRESS, or set NIGHTCAST_ENGINE=local."
     ]
     monkeypatch.setenv("NIGHTCAST_ENGINE", "local")
     assert describe_check(shop, "2024-04-10")["warnings"] == []

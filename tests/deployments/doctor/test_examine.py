@@ -219,7 +219,7 @@ def test_cluster_that_does_not_answer_is_reported(world, monkeypatch):
     monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", "tcp://127.0.0.1:9")
     _, state, message, step = only(problems(), "engine")
     assert state == "bad"
-    assert message == "the dask cluster at tcp://127.0.0.1:9 does not answer: networks are trained here"
+    assert message == "the dask cluster at tcp://127.0.0.1:9 does not answer: this machine does its work"
     assert "NIGHTCAST_ENGINE" in step
 
 

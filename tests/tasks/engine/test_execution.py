@@ -15,7 +15,7 @@ import pytest
 
 from data_contracts.errors import SpecError
 from tasks.engine.code_digest import code_digest
-from tasks.engine.execution import ExecutionSpec, open_executor, run_on_worker
+from tasks.engine.execution import LOCAL, ExecutionSpec, current_executor, executed_on, open_executor, run_on_worker
 from tasks.engine.failure import StepFailure
 from tasks.engine.step_process import ProcessEnded
 from tasks.storage.store import Store
@@ -44,6 +44,26 @@ def make_calls(spec: ExecutionSpec, store: Store) -> None:
 
 def test_calls_run_on_dask_workers(dask: tuple[ExecutionSpec, Any], store: Store) -> None:
     make_calls(dask[0], store)
+
+
+def test_a_run_connects_once_and_when_a_step_asks(
+    dask: tuple[ExecutionSpec, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = list[ExecutionSpec]()
+
+    def count_connections(spec: ExecutionSpec) -> Any:
+        opened.append(spec)
+        return open_executor(spec)
+
+    monkeypatch.setattr("tasks.engine.execution.open_executor", count_connections)
+    with executed_on(dask[0]):
+        assert opened == []
+        first, second = current_executor(), current_executor()
+    assert first is second
+    assert first is not None
+    assert first.workers == 2
+    assert opened == [dask[0]]
+    assert current_executor() is LOCAL
 
 
 @pytest.mark.slow

@@ -1,0 +1,132 @@
+"""Forecast windows on the workers of a cluster: each takes a share of them, and reads the series of its share.
+
+windows of this machine   [ a a b b │ b c c c ]        whole batches, so that no number depends on the workers
+worker 1   a, b  ──> quantiles ──> the store ──┐
+worker 2   b, c  ──> quantiles ──> the store ──┴──> quantiles of all windows
+"""
+
+import contextlib
+import io
+import itertools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pydantic import TypeAdapter
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from models.bundle import Bundle
+from models.data.panel import Panel
+from models.predict import BATCH_SIZE, Predictor
+from tasks.engine.execution import Executor, SubmittedCall, current_executor
+from tasks.modeling.candidate import Candidate, load_bundle
+from tasks.modeling.clean_table import load_clean_series
+from tasks.storage.store import Store
+
+log = logging.getLogger("nightcast")
+
+MIN_SHARE_BATCHES = 20  # of windows: with fewer, a worker starts longer than it forecasts
+
+
+def make_restorer(clean: Artifact, times: pd.DatetimeIndex, store: Store) -> Callable[[Candidate, Bundle], Predictor]:
+    """Make the function that restores models for many windows: on the cluster of the run, if it has one.
+
+    Args:
+        clean: The clean table, of whose series the panels are.
+        times: Every time of the table that the panels are built from (UTC).
+        store: The store that holds the table and the bundles, which workers must reach.
+
+    Returns:
+        A function of a model and its bundle. The forecasts of a network do not depend on where they are computed.
+    """
+
+    def restore(candidate: Candidate, bundle: Bundle) -> Predictor:
+        executor = current_executor() if bundle.kind == "recurrent" else None
+        if executor is None or executor.workers < 2:
+            return Predictor(bundle)
+        return ShardedPredictor(candidate, bundle, clean, times, executor, store)
+
+    return restore
+
+
+class ShardedPredictor(Predictor):
+    """A network that forecasts many windows on several workers, and few in this process."""
+
+    def __init__(
+        self,
+        candidate: Candidate,
+        bundle: Bundle,
+        clean: Artifact,
+        times: pd.DatetimeIndex,
+        executor: Executor,
+        store: Store,
+    ) -> None:
+        super().__init__(bundle)
+        self.candidate, self.clean, self.times, self.executor, self.store = candidate, clean, times, executor, store
+
+    def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Forecast as `Predictor.quantiles` does. A share that no worker can forecast is forecast in this process."""
+        batches = np.arange(0, len(series), BATCH_SIZE)
+        count = min(self.executor.workers, len(batches) // MIN_SHARE_BATCHES)
+        if count < 2:
+            return super().quantiles(panel, series, position)
+        shares = np.array_split(batches, count)
+        bounds = [int(share[0]) for share in shares] + [len(series)]
+        parts = [slice(begin, end) for begin, end in itertools.pairwise(bounds)]
+        quantiles = np.empty((len(series), self.bundle.horizon, len(self.bundle.levels)))
+        with contextlib.ExitStack() as calls:
+            begun = [self._submit(panel, series[part], position[part]) for part in parts]
+            for call in begun:
+                calls.callback(call.stop)
+            for part, call in zip(parts, begun, strict=True):
+                try:
+                    result = Artifact.model_validate(call.wait())
+                    quantiles[part] = np.load(io.BytesIO(self.store.get_bytes(result)))
+                except (NightcastError, ConnectionError) as error:  # of the worker: this process may not have it
+                    log.warning(f"! {error}; this process forecasts {len(series[part]):,} windows itself")
+                    quantiles[part] = super().quantiles(panel, series[part], position[part])
+        return quantiles
+
+    def _submit(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> SubmittedCall:
+        """Begin to forecast windows on a worker."""
+        codes, row = np.unique(series, return_inverse=True)
+        names = np.array([panel.ids[code] for code in codes.tolist()], dtype=np.str_)
+        rows, times = int(panel.lengths[codes].sum()), self.times.as_unit("us").asi8
+        windows = io.BytesIO()
+        np.savez(windows, names=names, series=row, position=position, times=times, rows=rows)
+        inputs: dict[str, Any] = {
+            "clean": self.clean,
+            "candidate": self.candidate,
+            "windows": self.store.put_bytes(windows.getvalue(), "windows-share", "npz"),
+            "store": self.store,
+        }
+        values = TypeAdapter(dict[str, Any]).dump_python(inputs, mode="json")
+        return self.executor.submit(__name__, predict_share.__name__, values)
+
+
+def predict_share(clean: Artifact, candidate: Candidate, windows: Artifact, store: Store) -> Artifact:
+    """Forecast a share of the windows, in a process of a worker.
+
+    Args:
+        clean: The clean table.
+        candidate: The network.
+        windows: The file that `ShardedPredictor` has stored.
+        store: The store, which takes the quantiles.
+
+    Returns:
+        The quantiles (n, H, Q), float64, as a file of numpy.
+
+    Raises:
+        StoreDamaged: A file is missing or its digest differs.
+    """
+    bundle = load_bundle(candidate, store)
+    with np.load(io.BytesIO(store.get_bytes(windows))) as share:
+        times = pd.DatetimeIndex(share["times"].view("datetime64[us]")).tz_localize("UTC")
+        table = load_clean_series(clean, share["names"].tolist(), int(share["rows"]), store).with_times(times)
+        series, position = share["series"].astype(np.int32), share["position"].astype(np.int32)
+    quantiles = io.BytesIO()
+    np.save(quantiles, Predictor(bundle).quantiles(Panel.from_table(table, bundle.view), series, position))
+    return store.put_bytes(quantiles.getvalue(), "quantiles-share", "npy")

@@ -1,0 +1,110 @@
+"""Windows in shares: the numbers of one process, bit for bit, also if a worker is lost or another forecast fails."""
+
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data_contracts.artifact import Artifact
+from data_contracts.errors import NightcastError
+from models.bundle import Bundle
+from models.data.panel import Panel
+from models.data.panel_table import PanelTable
+from models.predict import Predictor
+from tasks.engine.execution import LOCAL, Executor, SubmittedCall
+from tasks.engine.step_process import ProcessEnded
+from tasks.modeling import sharded_prediction
+from tasks.modeling.candidate import Candidate
+from tasks.modeling.clean_table import load_clean_table
+from tasks.modeling.sharded_prediction import ShardedPredictor, make_restorer
+from tasks.storage.store import Store
+
+FILE = Path(__file__).parents[2] / "formats/bundle_recurrent.safetensors"
+NETWORK = Bundle.from_bytes(FILE.read_bytes())
+STARTS = {"a": 0, "b": 7, "c": 40}  # hours after the first time of the table
+
+
+class Night(NamedTuple):
+    """A stored clean table of three series, a network, and 1,300 windows in the order of the series."""
+
+    store: Store
+    clean: Artifact
+    candidate: Candidate
+    table: PanelTable
+    panel: Panel
+    series: np.ndarray
+    position: np.ndarray
+
+    def sharded(self, executor: Executor) -> np.ndarray:
+        predictor = ShardedPredictor(self.candidate, NETWORK, self.clean, self.table.times, executor, self.store)
+        return predictor.quantiles(self.panel, self.series, self.position)
+
+
+@pytest.fixture
+def night(store: Store, monkeypatch: pytest.MonkeyPatch) -> Night:
+    monkeypatch.setattr(sharded_prediction, "MIN_SHARE_BATCHES", 1)
+    times, parts = pd.date_range("2024-03-01", periods=200, freq="h", tz="UTC").as_unit("us"), list[pd.DataFrame]()
+    for name, start in STARTS.items():
+        hours = np.arange(start, 200)
+        columns = {"y": 10 + 5 * np.sin(hours / 4 + start), "plan": 8.0 + start % 2, "wind": np.cos(hours / 5)}
+        parts.append(pd.DataFrame({"unique_id": name, "ds": times[start:], **columns, "port": f"port {start}"}))
+    clean = store.put(pd.concat(parts, ignore_index=True), "clean")
+    candidate = Candidate(
+        name=NETWORK.name, role="champion", bundle=store.put_bytes(FILE.read_bytes(), "bundle", "safetensors")
+    )
+    table = load_clean_table(clean, store)
+    panel = Panel.from_table(table, NETWORK.view)
+    series = np.repeat([0, 1, 2], [300, 500, 500]).astype(np.int32)
+    position = (np.arange(1300) % 120).astype(np.int32)  # the first windows begin before their series
+    return Night(store, clean, candidate, table, panel, series, position)
+
+
+def test_shares_of_two_processes_give_the_numbers_of_one(night: Night, caplog: pytest.LogCaptureFixture) -> None:
+    submitted = list[dict[str, Any]]()
+
+    def submit(module: str, name: str, inputs: dict[str, Any]) -> SubmittedCall:
+        submitted.append(inputs)
+        return LOCAL.submit(module, name, inputs)
+
+    whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    assert np.array_equal(night.sharded(Executor(submit, workers=2)), whole)
+    assert len(submitted) == 2
+    assert not caplog.records  # no share was forecast here
+
+
+class LostCall:
+    """A call that no worker ends."""
+
+    is_running = False
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def wait(self) -> Any:
+        raise self.error
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+@pytest.mark.parametrize(
+    "error", [ProcessEnded("worker 1 was lost"), NightcastError("another forecast"), ConnectionError("no store")]
+)
+def test_share_of_a_lost_worker_is_forecast_here(
+    night: Night, error: Exception, caplog: pytest.LogCaptureFixture
+) -> None:
+    whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    with caplog.at_level(logging.WARNING, "nightcast"):
+        assert np.array_equal(night.sharded(Executor(lambda *_: LostCall(error), workers=2)), whole)
+    assert f"! {error}; this process forecasts 1,024 windows itself" in caplog.messages
+    assert f"! {error}; this process forecasts 276 windows itself" in caplog.messages
+
+
+def test_few_windows_and_a_run_without_a_cluster_submit_nothing(night: Night) -> None:
+    few = night._replace(series=night.series[:512], position=night.position[:512])
+    assert few.sharded(Executor(lambda *_: pytest.fail("a call was submitted"), workers=2)).shape[0] == 512
+    restore = make_restorer(night.clean, night.table.times, night.store)
+    assert type(restore(night.candidate, NETWORK)) is Predictor
