@@ -159,10 +159,10 @@ def _compare(
     tests = tested["unique_id"].nunique()
     needed = smallest_size(tests, rate)
     labels = tested.groupby("model_name")["model_version"].max().to_dict()
-    samples = {
-        name: errors.sample_of(name, f"{name} v{version}" if version else name, needed)
+    samples = (
+        (name, errors.sample_of(name, f"{name} v{version}" if version else name, needed))
         for name, version in labels.items()
-    }
+    )
     compared = compare_with_samples(tested, samples, times, rate)
     worst = compared.table[compared.table["is_anomaly"]]
     worst = worst.assign(size=worst["scaled_error"].abs())

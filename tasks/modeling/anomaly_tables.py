@@ -1,5 +1,6 @@
 """Anomalies in tables: new actuals matched with their forecasts, and compared with the errors of earlier ones."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ def match_newest(actuals: pd.DataFrame, vintages: dict[pd.Timestamp, pd.DataFram
 
 
 def compare_with_samples(
-    tested: pd.DataFrame, samples: dict[str, ErrorSample], times: pd.DatetimeIndex, rate: float
+    tested: pd.DataFrame, samples: Iterable[tuple[str, ErrorSample]], times: pd.DatetimeIndex, rate: float
 ) -> ComparedActuals:
     """Compare the new actuals of a night with the errors of earlier forecasts.
 
@@ -50,7 +51,7 @@ def compare_with_samples(
 
     Args:
         tested: A row per new actual: unique_id, ds, cutoff, step, model_name and scaled_error.
-        samples: The errors to compare with, by model name.
+        samples: The errors to compare with, with the name of their model. Each is thinned before the next is asked for.
         times: All times of the clean table, ascending.
         rate: The rate of false alarms.
 
@@ -59,7 +60,7 @@ def compare_with_samples(
     """
     tests = tested["unique_id"].nunique()
     span = int(tested["step"].max()) - int(tested["step"].min()) + 1
-    thinned = {name: thin(sample, times, span) for name, sample in samples.items()}
+    thinned = {name: thin(sample, times, span) for name, sample in samples}
     parts, levels = [], list[tuple[int, float]]()
     models = sorted(tested["model_name"].unique())
     for name in models:

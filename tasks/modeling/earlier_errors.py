@@ -164,9 +164,16 @@ def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample
     """
     if not len(sample.units):
         return sample
-    position = times.searchsorted(pd.DatetimeIndex(sample.units["cutoff"]))
-    last, kept = dict[str, int](), np.zeros(len(position), bool)
-    for row, (name, now) in enumerate(zip(sample.units["unique_id"], position.tolist(), strict=True)):
-        if name not in last or last[name] - now >= span:
-            last[name], kept[row] = now, True
-    return sample if kept.all() else ErrorSample(sample.units[kept].reset_index(drop=True), sample.errors[kept])
+    series = pd.factorize(sample.units["unique_id"])[0]
+    order = np.argsort(series, kind="stable")  # of each series the newest first
+    series, position = series[order], times.searchsorted(pd.DatetimeIndex(sample.units["cutoff"]))[order]
+    overlaps = (series[1:] == series[:-1]) & (position[:-1] - position[1:] < span)
+    if not overlaps.any():
+        return sample
+    kept, last = np.ones(len(order), bool), dict[int, int]()
+    for at in np.flatnonzero(np.isin(series, series[1:][overlaps])).tolist():
+        if series[at] in last and last[series[at]] - position[at] < span:
+            kept[order[at]] = False
+        else:
+            last[series[at]] = position[at]
+    return ErrorSample(sample.units[kept].reset_index(drop=True), sample.errors[kept])

@@ -53,7 +53,7 @@ def roll_nights(errors: np.ndarray, rate: float) -> Iterator[ComparedActuals]:
         first = night - NIGHTS_IN_SAMPLE
         earlier = table_of(errors[first:night], first)
         sample = build_sample([to_units(earlier, anomalous, anomalous[:0])], HORIZON)
-        compared = compare_with_samples(table_of(errors[night : night + 1], night), {"gru": sample}, times, rate)
+        compared = compare_with_samples(table_of(errors[night : night + 1], night), [("gru", sample)], times, rate)
         flagged = compared.table.loc[compared.table["is_anomaly"], ROW]
         anomalous = pd.concat([anomalous, flagged]) if len(flagged) else anomalous
         yield compared

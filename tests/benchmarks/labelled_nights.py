@@ -103,7 +103,7 @@ def roll_nights(errors: pd.DataFrame, begin: str, nights: int, rate: float) -> I
         earlier = errors[(errors["cutoff"] < cutoff) & (errors["cutoff"] >= cutoff - nights * HORIZON * HOUR)]
         tested = errors[errors["cutoff"] == cutoff].reset_index(drop=True)
         sample = build_sample([to_units(earlier, anomalous, anomalous[:0])], HORIZON)
-        table = compare_with_samples(tested, {tested["model_name"].iloc[0]: sample}, times, rate).table
+        table = compare_with_samples(tested, [(tested["model_name"].iloc[0], sample)], times, rate).table
         anomalous = pd.concat([anomalous, table.loc[table["is_anomaly"], ROW]])
         yield table
 
