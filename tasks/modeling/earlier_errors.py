@@ -129,26 +129,39 @@ def build_sample(parts: Sequence[ErrorUnits], horizon: int, *, with_new: bool = 
     Returns:
         The sample, the newest cutoff first, then by name.
     """
-    units = pd.concat([part.units[UNIT] for part in parts], ignore_index=True)
-    series, names = pd.factorize(units["unique_id"], sort=True)
-    moments, cutoffs = pd.factorize(units["cutoff"], sort=True)
-    numbers, row = np.unique((len(cutoffs) - 1 - moments) * len(names) + series, return_inverse=True)
+    rows, numbers, names, cutoffs = _number_units(parts)
+    known = np.zeros(len(numbers), dtype=bool)
+    for part, unit in zip(parts, rows, strict=True):
+        known[unit] |= np.isfinite(part.errors if with_new else part.without_new()).any(axis=1)
+    numbers, new_row = numbers[known], np.cumsum(known) - 1
     matrix = np.full((len(numbers), horizon), np.nan, np.float32)
-    marks, begin = np.zeros(matrix.shape, dtype=bool), 0
-    for part in parts:
-        at, begin = row[begin : begin + len(part.units)], begin + len(part.units)
-        errors, width = part.errors if with_new else part.without_new(), part.errors.shape[1]
+    marks = np.zeros(matrix.shape, dtype=bool)
+    for part, unit in zip(parts, rows, strict=True):
+        errors, width, kept = part.errors if with_new else part.without_new(), part.errors.shape[1], known[unit]
+        at = new_row[unit[kept]]
         before = matrix[at, :width]
         is_free = np.isnan(before)
-        matrix[at, :width] = np.where(is_free, errors, before)
-        marks[at, :width] |= is_free & part.anomalous
-    known = np.isfinite(matrix).any(axis=1)
-    numbers, matrix, marks = (values if known.all() else values[known] for values in (numbers, matrix, marks))
+        matrix[at, :width] = np.where(is_free, errors[kept], before)
+        marks[at, :width] |= is_free & part.anomalous[kept]
     sample = pd.DataFrame({"unique_id": names[numbers % max(len(names), 1)]})
     sample["cutoff"] = cutoffs[len(cutoffs) - 1 - numbers // max(len(names), 1)]
     marks &= np.isfinite(matrix)
     matrix[marks] = anomalies.limit_anomalies(matrix, marks)
     return ErrorSample(sample, matrix)
+
+
+def _number_units(parts: Sequence[ErrorUnits]) -> tuple[list[np.ndarray], np.ndarray, pd.Index, pd.Index]:
+    """Number the units of all parts, the newest cutoff first, then by name.
+
+    Returns:
+        For each part which of the n units each of its rows is; the n units as (cutoffs before the newest) * names +
+        name; the names; the cutoffs, ascending.
+    """
+    units = pd.concat([part.units[UNIT] for part in parts], ignore_index=True)
+    series, names = pd.factorize(units["unique_id"], sort=True)
+    moments, cutoffs = pd.factorize(units["cutoff"], sort=True)
+    numbers, row = np.unique((len(cutoffs) - 1 - moments) * len(names) + series, return_inverse=True)
+    return np.split(row, np.cumsum([len(part.units) for part in parts])[:-1]), numbers, names, cutoffs
 
 
 def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample:
