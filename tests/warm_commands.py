@@ -115,6 +115,9 @@ def serve(connection: socket.socket) -> None:
         importlib.import_module(name)
     assert threading.active_count() == 1, threading.enumerate()
     assert "prefect" not in sys.modules
+    from tasks.engine.code_digest import code_digest
+
+    code_digest("flows.nightly")  # reads all modules of the steps; children inherit what was read
     gc.collect()
     gc.freeze()  # children do not search, and so do not copy, what is imported here
     set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}

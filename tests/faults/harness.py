@@ -115,11 +115,13 @@ def warm_up() -> None:
         importlib.import_module(name)
     from mlflow.store.db import utils
 
+    from tasks.engine.code_digest import code_digest
     from tasks.registry.database import close_connections
     from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
     from tasks.report.render import load_template
 
     load_template("page.html")
+    code_digest("flows.nightly")  # reads all modules of the steps, which forked processes inherit
     utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)  # it reads 70 files
     model = LoggedModel(
         name="warm-up",
