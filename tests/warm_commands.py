@@ -11,7 +11,6 @@ thread. Start-up itself is tested with the real executable.
 import atexit
 import contextlib
 import functools
-import gc
 import json
 import os
 import socket
@@ -22,6 +21,8 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.garbage import without_garbage_search
 
 ROOT = Path(__file__).parents[1]
 MODULES = (
@@ -112,15 +113,14 @@ def serve(connection: socket.socket) -> None:
 
     os.fsync = lambda fd: None  # as in the process of the tests
     before = dict(os.environ)
-    for name in MODULES:
-        importlib.import_module(name)
+    with without_garbage_search():
+        for name in MODULES:
+            importlib.import_module(name)
+        from tasks.engine.code_digest import code_digest
+
+        code_digest("flows.nightly")  # reads all modules of the steps; children inherit what was read
     assert threading.active_count() == 1, threading.enumerate()
     assert "prefect" not in sys.modules
-    from tasks.engine.code_digest import code_digest
-
-    code_digest("flows.nightly")  # reads all modules of the steps; children inherit what was read
-    gc.collect()
-    gc.freeze()  # children do not search, and so do not copy, what is imported here
     set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}
     while received := _receive(connection):
         request, descriptors = received

@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 
 from tests.flows.conftest import spec_of
+from tests.garbage import without_garbage_search
 
 Inject = Callable[[], None]
 MAX_NIGHT_S = 120.0
@@ -111,6 +112,11 @@ class World:
 @functools.cache
 def warm_up() -> None:
     """Import and compile what a night needs, once: forked processes inherit it and start at once."""
+    with without_garbage_search():
+        _warm_up()
+
+
+def _warm_up() -> None:
     for name in HEAVY:
         importlib.import_module(name)
     from mlflow.store.db import utils
