@@ -169,7 +169,7 @@ def _become_command(request: dict[str, Any], descriptors: list[int], set_by_impo
     except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
     finally:
-        threading._shutdown()  # the end of the interpreter, without freeing the modules, which takes seconds
+        threading._shutdown()  # type: ignore[attr-defined]  # the end of the interpreter, without freeing the modules, which takes seconds
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()
