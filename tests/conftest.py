@@ -8,17 +8,56 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.garbage import without_garbage_search
+
 os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    with without_garbage_search():
+        return (yield)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def unsynced_files() -> Iterator[None]:
+    """Let writes not wait for the disk: the kernel keeps what a killed process wrote, and no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def create_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Path], None]]:
+    """Copy the tables of each new registry from the first one: MLflow creates them in seventy migrations.
+
+    Yields what creates them, for the tests of just that.
+    """
+    from tasks.registry import database
+
+    created, create = tmp_path_factory.mktemp("registry") / "mlflow.db", database._create_tables
+
+    def copy_tables(path: Path) -> None:
+        if not created.exists():
+            create(path)
+            shutil.copyfile(path, path.with_suffix(".copy"))
+            shutil.move(path.with_suffix(".copy"), created)
+        else:
+            shutil.copyfile(created, path)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(database, "_create_tables", copy_tables)
+        yield create
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,6 @@ thread. Start-up itself is tested with the real executable.
 import atexit
 import contextlib
 import functools
-import gc
 import json
 import os
 import socket
@@ -22,6 +21,8 @@ import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.garbage import without_garbage_search
 
 ROOT = Path(__file__).parents[1]
 MODULES = (
@@ -110,13 +111,16 @@ def serve(connection: socket.socket) -> None:
     """Import what commands use, and fork a child for each request, one at a time, until the test process ends."""
     import importlib
 
+    os.fsync = lambda fd: None  # as in the process of the tests
     before = dict(os.environ)
-    for name in MODULES:
-        importlib.import_module(name)
+    with without_garbage_search():
+        for name in MODULES:
+            importlib.import_module(name)
+        from tasks.engine.code_digest import code_digest
+
+        code_digest("flows.nightly")  # reads all modules of the steps; children inherit what was read
     assert threading.active_count() == 1, threading.enumerate()
     assert "prefect" not in sys.modules
-    gc.collect()
-    gc.freeze()  # children do not search, and so do not copy, what is imported here
     set_by_imports = {name: value for name, value in os.environ.items() if before.get(name) != value}
     while received := _receive(connection):
         request, descriptors = received
@@ -165,7 +169,7 @@ def _become_command(request: dict[str, Any], descriptors: list[int], set_by_impo
     except BaseException:  # noqa: BLE001 - as the interpreter does
         traceback.print_exc()
     finally:
-        threading._shutdown()  # the end of the interpreter, without freeing the modules, which takes seconds
+        threading._shutdown()  # type: ignore[attr-defined]  # the end of the interpreter, without freeing the modules, which takes seconds
         atexit._run_exitfuncs()
         sys.stdout.flush()
         sys.stderr.flush()

@@ -71,15 +71,23 @@ def _read(module: str) -> SourceModule | None:
     path = next((path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()), None)
     if path is None:
         return None
-    tree = ast.parse(path.read_bytes())
-    package = module if path.name == "__init__.py" else module.rpartition(".")[0]
+    source = _analyse(path.read_bytes(), module if path.name == "__init__.py" else module.rpartition(".")[0])
+    if path.name != "__init__.py":
+        return source
+    digest = hashlib.sha256(source.digest.encode())
+    for file in _data_files(path.parent):
+        digest.update(f"\n{file.relative_to(path.parent).as_posix()}\n".encode() + file.read_bytes())
+    return source._replace(digest=digest.hexdigest())
+
+
+@functools.cache
+def _analyse(code: bytes, package: str) -> SourceModule:
+    """Return the digest and the imports of source code in a package. Depends on its arguments alone."""
+    tree = ast.parse(code)
     imports = {name for statement in _strip(tree) for name in _imported(statement, package)}
     text = ast.dump(tree)
-    digest = hashlib.sha256(text.encode())
-    if path.name == "__init__.py":
-        for file in _data_files(path.parent):
-            digest.update(f"\n{file.relative_to(path.parent).as_posix()}\n".encode() + file.read_bytes())
-    return SourceModule(digest.hexdigest(), frozenset(imports.union(NAMED_IN_TEXT.findall(text))))
+    imports.update(NAMED_IN_TEXT.findall(text))
+    return SourceModule(hashlib.sha256(text.encode()).hexdigest(), frozenset(imports))
 
 
 def _strip(tree: ast.Module) -> Iterator[ast.stmt]:

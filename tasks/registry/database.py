@@ -41,20 +41,24 @@ def ensure_database(path: Path) -> None:
     """
     if path.exists():
         return
-    from mlflow import MlflowClient
-
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.parent / f".{uuid.uuid4().hex}.part"
-    with _written_at_the_end(temporary):
-        client = MlflowClient(f"sqlite:///{temporary}", f"sqlite:///{temporary}")
-        client.search_experiments(max_results=1)
-        client.search_registered_models(max_results=1)
-        client._tracking_client.store.engine.dispose()
+    _create_tables(temporary)
     with temporary.open("rb") as file:
         os.fsync(file.fileno())
     with contextlib.suppress(FileExistsError):
         os.link(temporary, path)
     temporary.unlink()
+
+
+def _create_tables(path: Path) -> None:
+    from mlflow import MlflowClient
+
+    with _written_at_the_end(path):
+        client = MlflowClient(f"sqlite:///{path}", f"sqlite:///{path}")
+        client.search_experiments(max_results=1)
+        client.search_registered_models(max_results=1)
+        client._tracking_client.store.engine.dispose()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,11 @@ from tasks.storage.store import Store
 from tasks.validation import validate
 
 
+@pytest.fixture(scope="session", autouse=True)
+def unsynced_files():
+    """Let writes wait for the disk, as they do for users."""
+
+
 @pytest.fixture(scope="session")
 def demo(tmp_path_factory):
     """(spec, clean table, windows) of the demo's first night."""

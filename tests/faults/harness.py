@@ -22,6 +22,7 @@ import pandas as pd
 import yaml
 
 from tests.flows.conftest import spec_of
+from tests.garbage import without_garbage_search
 
 Inject = Callable[[], None]
 MAX_NIGHT_S = 120.0
@@ -111,15 +112,22 @@ class World:
 @functools.cache
 def warm_up() -> None:
     """Import and compile what a night needs, once: forked processes inherit it and start at once."""
+    with without_garbage_search():
+        _warm_up()
+
+
+def _warm_up() -> None:
     for name in HEAVY:
         importlib.import_module(name)
     from mlflow.store.db import utils
 
+    from tasks.engine.code_digest import code_digest
     from tasks.registry.database import close_connections
     from tasks.registry.mlflow_registry import LoggedModel, ModelRegistry, TrackingSettings
     from tasks.report.render import load_template
 
     load_template("page.html")
+    code_digest("flows.nightly")  # reads all modules of the steps, which forked processes inherit
     utils._get_latest_schema_revision = functools.cache(utils._get_latest_schema_revision)  # it reads 70 files
     model = LoggedModel(
         name="warm-up",

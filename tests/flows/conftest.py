@@ -1,4 +1,7 @@
-"""Hourly data of two airports over six weeks: a whole night takes seconds."""
+"""Hourly data of two airports over six weeks: a whole night takes seconds.
+
+Tests call a flow as a function, `nightly.fn(…)`, unless Prefect has a part in the claim: its run costs another second.
+"""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path

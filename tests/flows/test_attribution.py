@@ -12,19 +12,18 @@ from flows.nightly import nightly
 from tasks.history.reader import PublishedReader
 from tasks.storage.store import Store
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
 CAUSES = ["new_actuals", "revised_history", "covariates", "model"]
 
 
 @pytest.fixture
 def moved(world, panel):
     """(world, manifest) of a forecast six hours after a night; two past values and a plan were changed meanwhile."""
-    first = nightly(str(world / "ports.yaml"), "2024-02-08")
+    first = nightly.fn(str(world / "ports.yaml"), "2024-02-08")
     changed, hours = panel.copy(), panel["hour_utc"]
     changed.loc[hours == "2024-02-07T20:00Z", "late"] += 30.0
     changed.loc[hours.between("2024-02-08T08:00Z", "2024-02-08T20:00Z"), "planned"] += 20.0
     changed.to_parquet(world / "ports.parquet", index=False)
-    second = forecast(str(world / "ports.yaml"), "2024-02-08T06:00Z")
+    second = forecast.fn(str(world / "ports.yaml"), "2024-02-08T06:00Z")
     assert first.published != second.published
     return world, json.loads((world / "store" / second.manifest).read_text(encoding="utf-8"))
 
@@ -52,8 +51,8 @@ def test_moved_forecast_is_split_into_causes_in_the_manifest_and_on_the_page(mov
 
 
 def test_nights_without_a_common_time_have_nothing_to_explain(world):
-    nightly(str(world / "ports.yaml"), "2024-02-08")
-    second = forecast(str(world / "ports.yaml"), "2024-02-09")
+    nightly.fn(str(world / "ports.yaml"), "2024-02-08")
+    second = forecast.fn(str(world / "ports.yaml"), "2024-02-09")
     manifest = json.loads((world / "store" / second.manifest).read_text(encoding="utf-8"))
     assert manifest["story"]["attributed"]["table"] is None
     assert "Forecast moved" not in (world / "store" / manifest["page"]).read_text(encoding="utf-8")

@@ -21,10 +21,10 @@ def never_missed(tmp_path_factory, panel, build, prefect_server):
     """Stores after four nights that ran on time, and after the first of them."""
     with pytest.MonkeyPatch.context() as patch:
         folder = build(tmp_path_factory.mktemp("on-time"), panel, patch)
-        nightly(str(folder / "ports.yaml"), NIGHTS[0])
+        nightly.fn(str(folder / "ports.yaml"), NIGHTS[0])
         shutil.copytree(folder / "store", folder / "first")
         for night in NIGHTS[1:]:
-            nightly(str(folder / "ports.yaml"), night)
+            nightly.fn(str(folder / "ports.yaml"), night)
         return folder, lasting(folder / "store")
 
 
@@ -49,7 +49,7 @@ def test_missed_nights_are_published_as_if_on_time(stopped, never_missed):
 
 def test_backfill_continues_after_a_failed_night(stopped):
     with pytest.raises(NightsFailed, match=r"1 nights published, 2 failed") as failed:
-        backfill(
+        backfill.fn(
             str(stopped / "ports.yaml"), "2024-02-10", "2024-02-12"
         )  # the plan of the last two days is not known ahead
     assert failed.value.exit_code == 3
@@ -58,13 +58,13 @@ def test_backfill_continues_after_a_failed_night(stopped):
 
 def test_backfill_stops_at_an_invalid_spec(stopped):
     with pytest.raises(SpecError, match="--from"):
-        backfill(str(stopped / "ports.yaml"), None, "2024-01-01")
+        backfill.fn(str(stopped / "ports.yaml"), None, "2024-01-01")
 
 
 def test_dry_run_changes_no_byte_outside_its_overlay(stopped):
     kept = bytes_of(stopped / "store")
     told = OverridesForm(models=(NetworkForm(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8))
-    outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1], overrides=told, dry_run=True)
+    outcome = nightly.fn(str(stopped / "ports.yaml"), NIGHTS[1], overrides=told, dry_run=True)
     after = bytes_of(stopped / "store")
     assert {uri: digest for uri, digest in after.items() if not uri.startswith("dry-runs/")} == kept
     rehearsal = stopped / "store/dry-runs/pipeline=ports/vintage=2024-02-08T030000Z"
@@ -76,7 +76,7 @@ def test_dry_run_changes_no_byte_outside_its_overlay(stopped):
 
 
 def test_night_after_a_dry_run_publishes(stopped, never_missed):
-    nightly(str(stopped / "ports.yaml"), NIGHTS[1], dry_run=True)
-    outcome = nightly(str(stopped / "ports.yaml"), NIGHTS[1])
+    nightly.fn(str(stopped / "ports.yaml"), NIGHTS[1], dry_run=True)
+    outcome = nightly.fn(str(stopped / "ports.yaml"), NIGHTS[1])
     assert not outcome.cached
     assert (stopped / "store" / outcome.published).read_bytes() == never_missed[1][outcome.published]

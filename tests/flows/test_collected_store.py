@@ -30,7 +30,7 @@ def test_kept_night_has_the_same_bytes_and_a_collected_one_is_computed_again(
     monkeypatch.setenv("NIGHTCAST_STORE", str(store))
     monkeypatch.setenv("NIGHTCAST_PIPELINES", str(tmp_path))
     pipeline = str(folder / "ports.yaml")
-    nightly(pipeline, THIRD)
+    nightly.fn(pipeline, THIRD)
     assert check_store([], False)[0]["findings"] == []
     for path in store.rglob("*"):
         os.utime(path, (0, 0))
@@ -40,11 +40,11 @@ def test_kept_night_has_the_same_bytes_and_a_collected_one_is_computed_again(
     assert facts["kinds"]["raw"]["files"] == facts["kinds"]["reports"]["files"] // 4 == 1
     assert check_store([], False)[0]["findings"] == []
     kept = files_of(store, *COLLECTED)
-    nightly(pipeline, THIRD)
+    nightly.fn(pipeline, THIRD)
     after = files_of(store, *COLLECTED)
     assert {uri: after[uri] for uri in kept} == kept
     assert {uri for uri in set(after) - set(kept) if not uri.startswith("cache/")} == set()
     assert {uri: whole[uri] for uri in after} == after  # the same bytes as before gc
-    assert not nightly(pipeline, FIRST).cached
+    assert not nightly.fn(pipeline, FIRST).cached
     assert files_of(store, "forecasts", "latest", "decisions", "runs", "actuals", "accuracy", "anomalies") == before
     assert check_store([], False)[0]["findings"] == []

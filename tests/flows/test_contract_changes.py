@@ -49,10 +49,10 @@ def test_series_with_an_error_is_excluded_and_the_others_are_forecast(
     world: Path, panel: pd.DataFrame, promising: Any
 ) -> None:
     pipeline = promising()
-    good = nightly(pipeline, FIRST)
+    good = nightly.fn(pipeline, FIRST)
     assert set(pd.read_parquet(world / "store" / good.published)["unique_id"]) == {"north", "south"}
     panel.assign(late=panel["late"].where(panel.index != 5, 999.0)).to_parquet(world / "ports.parquet", index=False)
-    outcome = nightly(pipeline, SECOND)
+    outcome = nightly.fn(pipeline, SECOND)
     assert set(pd.read_parquet(world / "store" / outcome.published)["unique_id"]) == {"south"}
     assert outcome.verdict == "watch"
     assert "1 series broke a rule and were excluded from the forecast: north" in outcome.lines[2]
@@ -65,7 +65,7 @@ def test_series_with_an_error_is_excluded_and_the_others_are_forecast(
     assert record["failures"] == []
     contract = (world / "ports.odcs.yaml").read_text(encoding="utf-8")
     (world / "ports.odcs.yaml").write_text(contract.replace("max_value: 200", "max_value: 2000"), encoding="utf-8")
-    changed = nightly(pipeline, "2024-02-10")
+    changed = nightly.fn(pipeline, "2024-02-10")
     assert "the contract changed since the last night: 2 breaking changes" in changed.lines[2]
     page = (world / "store" / changed.page).read_text(encoding="utf-8")
     assert "rule &#39;possible&#39;: max_value 200 → 2000" in page
@@ -77,8 +77,8 @@ def test_invalid_rule_stops_the_night_before_data_are_read(world: Path, panel: p
     with pytest.raises(
         SpecError, match=r"contract ports@1.0.0, rule 'possible' is invalid and was not evaluated"
     ) as broken:
-        nightly(pipeline, FIRST)
+        nightly.fn(pipeline, FIRST)
     assert broken.value.exit_code == 2
     promising("late")
     with pytest.raises(SourceUnreadable, match="the table has no rows"):
-        nightly(pipeline, FIRST)
+        nightly.fn(pipeline, FIRST)

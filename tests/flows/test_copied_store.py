@@ -28,7 +28,7 @@ def test_copied_and_moved_stores_publish_the_same_bytes(
     for root in (copy, original):
         before = files_of(original / "mlflow")
         monkeypatch.setenv("NIGHTCAST_STORE", str(root))
-        outcome = nightly(str(folder / "ports.yaml"), NEXT)
+        outcome = nightly.fn(str(folder / "ports.yaml"), NEXT)
         published[root] = (root / str(outcome.published)).read_bytes()
         assert (files_of(original / "mlflow") == before) == (root == copy)
     assert published[copy] == published[original]
@@ -38,7 +38,7 @@ def test_copied_and_moved_stores_publish_the_same_bytes(
     other = tmp_path / "ports.yaml"  # another model, so that it is registered
     other.write_text((folder / "ports.yaml").read_text().replace("max_epochs: 6", "max_epochs: 3"))
     before = read_registry(Settings().tracking, "ports").versions
-    nightly(str(other), AFTER)
+    nightly.fn(str(other), AFTER)
     state = read_registry(Settings().tracking, "ports")
     for version in state.versions.values():
         assert (moved / "mlflow/artifacts" / version.run / "artifacts/model/weights.safetensors").exists()

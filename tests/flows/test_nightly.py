@@ -81,7 +81,7 @@ def test_repeated_night_is_cached_and_changes_no_byte(two_nights, night):
 def test_night_in_another_store_gives_the_same_forecasts(two_nights, tmp_path, monkeypatch):
     folder, outcomes = two_nights
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "elsewhere"))
-    outcome = nightly(str(folder / "ports.yaml"), FIRST)
+    outcome = nightly.fn(str(folder / "ports.yaml"), FIRST)
     assert not outcome.cached
     there = (tmp_path / "elsewhere" / outcome.published).read_bytes()
     assert there == (folder / "store" / outcomes[0].published).read_bytes()
@@ -93,7 +93,7 @@ def test_artifact_whose_file_is_missing_is_computed_again(two_nights, tmp_path, 
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     shutil.rmtree(tmp_path / "store" / "artifacts" / kind)
-    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    outcome = nightly.fn(str(folder / "ports.yaml"), SECOND)
     assert not outcome.cached
     assert (tmp_path / "store" / outcome.published).read_bytes() == (folder / "store" / outcome.published).read_bytes()
 
@@ -113,7 +113,7 @@ def test_data_after_the_as_of_change_no_forecast(two_nights, panel, build, tmp_p
     future = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
     poisoned = panel.assign(late=panel["late"].where(~future, 999), wind=panel["wind"].where(~future, -999.0))
     world = build(tmp_path, poisoned, monkeypatch)
-    outcome = nightly(str(world / "ports.yaml"), FIRST)
+    outcome = nightly.fn(str(world / "ports.yaml"), FIRST)
     assert (world / "store" / outcome.published).read_bytes() == (folder / "store" / outcomes[0].published).read_bytes()
 
 
@@ -149,14 +149,14 @@ def test_first_night_registers_a_champion(two_nights):
 
 def test_night_with_a_damaged_champion_publishes_a_degraded_forecast(rotten):
     folder, store = rotten
-    outcome = nightly(str(folder / "ports.yaml"), "2024-02-10")
+    outcome = nightly.fn(str(folder / "ports.yaml"), "2024-02-10")
     assert len(pd.read_parquet(store / outcome.published)) == HORIZON * len(SERIES)
     assert "passed over" in (store / outcome.page).read_text()
 
 
 def test_forecast_with_only_a_damaged_champion_is_made_by_a_baseline_and_names_the_file(rotten):
     folder, store = rotten
-    outcome = forecast(str(folder / "ports.yaml"), "2024-02-10")
+    outcome = forecast.fn(str(folder / "ports.yaml"), "2024-02-10")
     table = pd.read_parquet(store / outcome.published)
     assert len(table) == HORIZON * len(SERIES)
     assert not set(table["source"]) & {"champion"}
@@ -175,7 +175,7 @@ def test_rerun_with_a_damaged_champion_rewrites_neither_vintage_nor_decision(rot
     kept = {
         name: digest for name, digest in bytes_of(store).items() if name.startswith(("forecasts", "latest", "deci"))
     }
-    outcome = nightly(str(other), SECOND)
+    outcome = nightly.fn(str(other), SECOND)
     assert outcome.verdict == "watch"
     assert "stay as an earlier run of this night has published them" in outcome.lines[0]
     assert "no challenger is promoted" in outcome.lines[1]
@@ -188,11 +188,11 @@ def test_damaged_champion_is_restored_from_the_registry_and_the_rerun_says_so(tw
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     manifest = json.loads((tmp_path / "store" / outcomes[1].manifest).read_text())
     (tmp_path / "store" / manifest["story"]["registered"]["champion"]["bundle"]["uri"]).unlink()
-    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    outcome = nightly.fn(str(folder / "ports.yaml"), SECOND)
     assert outcome.verdict == "watch"
     assert "is restored from mlflow/artifacts/" in outcome.notices[0]
     assert outcome.notices[0] in (tmp_path / "store" / outcome.page).read_text().replace("&#39;", "'")
-    assert not nightly(str(folder / "ports.yaml"), SECOND).notices
+    assert not nightly.fn(str(folder / "ports.yaml"), SECOND).notices
     after, before = bytes_of(tmp_path / "store"), bytes_of(folder / "store")
     assert {name: after[name] for name in before} == before
     assert all(name.startswith("cache/report/") for name in set(after) - set(before))
@@ -231,7 +231,7 @@ def test_forecast_without_a_champion_says_what_to_do(world):
 
 
 def test_retrain_publishes_no_forecast(world):
-    outcome = retrain(str(world / "ports.yaml"), FIRST)
+    outcome = retrain.fn(str(world / "ports.yaml"), FIRST)
     assert outcome.published is None
     assert not (world / "store" / "forecasts").exists()
     assert (world / "store" / outcome.page).exists()
@@ -242,7 +242,7 @@ def test_monitor_scores_past_forecasts_and_publishes_nothing(two_nights, tmp_pat
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     before = len(list((tmp_path / "store" / "forecasts").rglob("*.parquet")))
-    outcome = monitor(str(folder / "ports.yaml"), "2024-02-10")
+    outcome = monitor.fn(str(folder / "ports.yaml"), "2024-02-10")
     assert outcome.published is None
     assert len(list((tmp_path / "store" / "forecasts").rglob("*.parquet"))) == before
     accuracy = pd.read_parquet(
@@ -271,7 +271,7 @@ def test_check_of_monitor_that_fails_does_not_hide_the_others(
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     monkeypatch.setattr(broken, fall_over)
-    outcome = monitor(str(folder / "ports.yaml"), "2024-02-10")
+    outcome = monitor.fn(str(folder / "ports.yaml"), "2024-02-10")
     page = (tmp_path / "store" / outcome.page).read_text()
     assert outcome.verdict == "watch"
     assert f"{step} failed: RuntimeError: a library fell over" in outcome.lines[-1]
@@ -292,7 +292,7 @@ def test_repeated_night_restores_a_deleted_latest_file(two_nights, tmp_path, mon
     shutil.copytree(folder / "store", tmp_path / "store")
     monkeypatch.setenv("NIGHTCAST_STORE", str(tmp_path / "store"))
     shutil.rmtree(tmp_path / "store" / "latest")
-    outcome = nightly(str(folder / "ports.yaml"), SECOND)
+    outcome = nightly.fn(str(folder / "ports.yaml"), SECOND)
     assert outcome.cached
     latest = tmp_path / "store" / "latest" / "pipeline=ports" / "forecasts.parquet"
     assert latest.read_bytes() == (tmp_path / "store" / outcome.published).read_bytes()
@@ -301,7 +301,7 @@ def test_repeated_night_restores_a_deleted_latest_file(two_nights, tmp_path, mon
 def test_outdated_source_has_verdict_watch(panel, build, tmp_path, monkeypatch):
     features = {"known": ["hour"], "observed": ["wind"]}
     world = build(tmp_path, panel, monkeypatch, features=features)
-    outcome = nightly(str(world / "ports.yaml"), "2025-01-01")
+    outcome = nightly.fn(str(world / "ports.yaml"), "2025-01-01")
     assert outcome.verdict == "watch"
     assert "the source is stale" in outcome.lines[-1]
 
@@ -309,7 +309,7 @@ def test_outdated_source_has_verdict_watch(panel, build, tmp_path, monkeypatch):
 def test_series_without_future_covariates_is_forecast_by_a_baseline_and_named(panel, build, tmp_path, monkeypatch):
     ahead = panel["hour_utc"] >= pd.Timestamp(FIRST, tz="UTC")
     world = build(tmp_path, panel[~(ahead & (panel["port"] == "south"))], monkeypatch)
-    outcome = nightly(str(world / "ports.yaml"), FIRST)
+    outcome = nightly.fn(str(world / "ports.yaml"), FIRST)
     table = pd.read_parquet(world / "store" / outcome.published)
     reasons = table.groupby("unique_id")["degraded_reason"].unique().map(list).to_dict()
     assert reasons["south"] == ["its known covariates end before the horizon does"]
@@ -318,10 +318,10 @@ def test_series_without_future_covariates_is_forecast_by_a_baseline_and_named(pa
 
 
 def test_late_and_revised_values_are_listed_on_the_page(world, panel):
-    monitor(str(world / "ports.yaml"), "2024-02-08")
+    monitor.fn(str(world / "ports.yaml"), "2024-02-08")
     changed = panel.assign(late=panel["late"].where(panel.index != 5, 77.0)).drop(index=6)
     changed.to_parquet(world / "ports.parquet", index=False)
-    outcome = monitor(str(world / "ports.yaml"), "2024-02-09")
+    outcome = monitor.fn(str(world / "ports.yaml"), "2024-02-09")
     page = (world / "store" / outcome.page).read_text(encoding="utf-8")
     assert "1 rewritten, 1 gone" in page
     record = json.loads((world / "store" / outcome.manifest).read_text(encoding="utf-8"))

@@ -50,7 +50,7 @@ def published(store):
 @pytest.mark.slow
 def test_plan_is_known_used_and_shown(write_pipeline, tmp_path):
     table = promotions.table(pd.Timestamp(AS_OF))
-    outcome = nightly(str(write_pipeline(table)), AS_OF)
+    outcome = nightly.fn(str(write_pipeline(table)), AS_OF)
     assert outcome.verdict in ("good", "watch")
     as_planned = published(tmp_path / "store")
     assert list(as_planned.index) == list(PLAN_DAYS)
@@ -60,7 +60,7 @@ def test_plan_is_known_used_and_shown(write_pipeline, tmp_path):
     assert "14 of 14 steps" in page
     assert "until Sun 14 Jun 2026" in page
 
-    nightly(str(write_pipeline(plan(table))), AS_OF)
+    nightly.fn(str(write_pipeline(plan(table))), AS_OF)
     promoted = table[table["sold"].isna()].set_index(["day", "shop"])["promotion"].unstack("shop")
     promoted.index = as_planned.index
     more_with = (as_planned.to_numpy() - published(tmp_path / "store").to_numpy()) * (2 * promoted.to_numpy() - 1)
@@ -81,7 +81,7 @@ def test_check_names_the_shop_whose_plan_is_cut_short(write_pipeline):
 
 @pytest.mark.slow
 def test_shop_whose_plan_is_cut_short_is_forecast_without_it_and_the_page_names_it(write_pipeline, tmp_path):
-    outcome = nightly(str(write_pipeline(cut_plan())), AS_OF)
+    outcome = nightly.fn(str(write_pipeline(cut_plan())), AS_OF)
     forecasts = published(tmp_path / "store")
     assert forecasts.notna().all().to_dict() == {"east": True, "north": True, "south": True, "west": True}
     assert "1 series not forecast by the main model but by " in " ".join(outcome.lines)

@@ -15,7 +15,6 @@ from flows.retrain import retrain
 
 FIRST, SECOND = "2024-02-08", "2024-02-10"
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
 without_cuda = pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a CUDA device")
 
 
@@ -34,7 +33,7 @@ def story(world: Path, outcome) -> dict:
 @without_cuda
 def test_retrain_on_a_missing_device_is_refused_before_reading(world):
     with pytest.raises(SpecError, match="device: auto") as error:
-        retrain(asking_for(world, device="cuda"), FIRST)
+        retrain.fn(asking_for(world, device="cuda"), FIRST)
     assert error.value.exit_code == 2
     assert not (world / "store" / "artifacts" / "raw").exists()
 
@@ -44,7 +43,7 @@ def test_bfloat16_without_hardware_is_refused_before_reading(world, monkeypatch)
     monkeypatch.setattr("models.training.precision._capabilities", lambda: {"cpu_name": "AMD EPYC 7713"})
     path = asking_for(world, precision="bfloat16", device="cpu")
     with pytest.raises(SpecError, match=r"AMD EPYC 7713.*precision: auto"):
-        retrain(path, FIRST)
+        retrain.fn(path, FIRST)
     with pytest.raises(SpecError, match=r"AMD EPYC 7713.*precision: auto"):
         check_pipeline(path, FIRST)
     assert not (world / "store" / "artifacts" / "raw").exists()
@@ -54,9 +53,9 @@ def test_bfloat16_without_hardware_is_refused_before_reading(world, monkeypatch)
 @without_cuda
 def test_night_without_its_precision_still_forecasts(world, monkeypatch):
     path = asking_for(world)
-    first = nightly(path, FIRST)
+    first = nightly.fn(path, FIRST)
     monkeypatch.setattr("models.training.precision._capabilities", lambda: {"cpu_name": "AMD EPYC 7713"})
-    second = nightly(asking_for(world, precision="bfloat16", device="cpu"), SECOND)
+    second = nightly.fn(asking_for(world, precision="bfloat16", device="cpu"), SECOND)
     assert second.published is not None
     assert second.champion == first.champion
     failed = story(world, second)["trained"][0]
@@ -67,8 +66,8 @@ def test_night_without_its_precision_still_forecasts(world, monkeypatch):
 @without_cuda
 def test_night_without_its_device_still_forecasts(world):
     path = asking_for(world)
-    first = nightly(path, FIRST)
-    second = nightly(asking_for(world, device="cuda"), SECOND)
+    first = nightly.fn(path, FIRST)
+    second = nightly.fn(asking_for(world, device="cuda"), SECOND)
     assert second.published is not None
     assert second.champion == first.champion
     failed = story(world, second)["trained"][0]
@@ -78,14 +77,14 @@ def test_night_without_its_device_still_forecasts(world):
 @pytest.mark.slow
 def test_warm_started_night_is_reproducible_after_its_own_promotion(world):
     path = asking_for(world, start="champion")
-    first = story(world, nightly(path, FIRST))["trained"][0]
+    first = story(world, nightly.fn(path, FIRST))["trained"][0]
     assert first["note"] == "began from scratch: the pipeline has no champion yet"
-    done = nightly(path, SECOND)
+    done = nightly.fn(path, SECOND)
     second = story(world, done)["trained"][0]
     assert second["note"].startswith("began with the champion's weights")
     shutil.rmtree(world / "store" / "cache")
     (world / "store" / done.manifest).unlink()
-    again = story(world, nightly(path, SECOND))["trained"][0]
+    again = story(world, nightly.fn(path, SECOND))["trained"][0]
     assert again["candidate"]["bundle"] == second["candidate"]["bundle"]
     assert again["note"] == second["note"]
 
@@ -96,10 +95,10 @@ def test_short_memory_is_reported_or_refused_and_the_night_continues(world):
     spec = yaml.safe_load(Path(path).read_text())
     spec["windowing"]["lookback"] = 12
     Path(path).write_text(yaml.safe_dump(spec), encoding="utf-8")
-    warned = nightly(path, FIRST)
+    warned = nightly.fn(path, FIRST)
     assert warned.verdict == "watch"
     assert "gru-16-s12: it can't see a season back: its lookback of 12 steps" in warned.lines[2]
     assert "its lookback of 12 steps is shorter" in (world / "store" / warned.page).read_text().replace("&#39;", "'")
-    refused = nightly(asking_for(world, memory="fail"), SECOND)
+    refused = nightly.fn(asking_for(world, memory="fail"), SECOND)
     assert refused.published is not None
     assert "is refused" in story(world, refused)["trained"][0]["reason"]

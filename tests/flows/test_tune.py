@@ -53,7 +53,7 @@ def test_data_after_the_validation_part_change_no_trial(tuned, panel, build, tmp
     after = panel["hour_utc"] >= pd.Timestamp("2024-02-01 12:00", tz="UTC")
     poisoned = panel.assign(late=panel["late"].where(~after, panel["late"] * 7))
     world = build(tmp_path, poisoned, monkeypatch, **SLOW)
-    other = tune(str(world / "ports.yaml"), NIGHT, SearchBudget(trials=6))
+    other = tune.fn(str(world / "ports.yaml"), NIGHT, SearchBudget(trials=6))
     assert other.recipe == told.recipe
     columns = ["settings", "loss", "epochs", "state"]
     pd.testing.assert_frame_equal(trials_of(world, other)[columns], trials_of(folder, told)[columns])

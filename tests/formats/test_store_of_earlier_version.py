@@ -34,11 +34,10 @@ def shop(earlier: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.usefixtures("prefect_server")
 def test_next_night_continues_the_store(shop: Path, earlier: str) -> None:
     from flows.nightly import nightly
 
-    outcome = nightly(str(shop / "pipelines/shop.yaml"), "2024-03-01")
+    outcome = nightly.fn(str(shop / "pipelines/shop.yaml"), "2024-03-01")
     store = Store(root=str(shop / "store"))
     champion = champion_at("shop", datetime(2024, 3, 1, tzinfo=UTC), store)
     assert champion is not None

@@ -103,7 +103,7 @@ def recognize(parts: SplitTimes, share: float = 1.0) -> RecognizedFormat:
         candidate, parsed = _choose_order(matching, family)
         if parsed > count or candidate.contradiction:
             best, count = candidate, max(parsed, count)
-    for word in WORDS:
+    for word in WORDS if count < len(dates) else ():
         if (parsed := int(PARSERS[word](dates).notna().sum())) > count:
             best, count = RecognizedFormat(word), parsed
     return best

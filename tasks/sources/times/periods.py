@@ -97,6 +97,8 @@ def _parse_periods(
 
 def _extract(text: pd.Series, pattern: str, to_date: Callable[[pd.Series, pd.Series], pd.Series]) -> pd.Series:
     parts = text.str.extract(rf"^{pattern}$")
+    if parts["year"].isna().all():
+        return pd.Series(pd.NaT, index=text.index, dtype="datetime64[us]")
     year, number = (pd.to_numeric(parts[name], errors="coerce").astype("float64") for name in ("year", "number"))
     year = year.where(year > 99, year + np.where(year < 69, 2000, 1900))  # as strptime's %y
     return to_date(year, number)

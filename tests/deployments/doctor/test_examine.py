@@ -27,7 +27,7 @@ def published(tmp_path_factory, prefect_server):
     with pytest.MonkeyPatch.context() as patch:
         folder = small_world(tmp_path_factory.mktemp("doctor"), "small", end="2024-01-31")
         patch.setenv("NIGHTCAST_STORE", str(folder / "store"))
-        nightly(str(folder / "pipelines/small.yaml"), NIGHT)
+        nightly.fn(str(folder / "pipelines/small.yaml"), NIGHT)
         return folder
 
 

@@ -16,6 +16,7 @@ from deployments.server.automations import longest_gap
 from flows.pipeline.schedule import scheduled_times
 from flows.pipeline.spec import PipelineSpec
 from tests.deployments.conftest import NIGHTCAST, free_port, in_two_minutes, small_world, until, user_environment
+from tests.warm_commands import run_nightcast
 
 ROOT = Path(__file__).parents[3]
 
@@ -117,11 +118,10 @@ def test_docker_pool_gets_the_image(server):
 
 def test_missing_server_is_reported_with_the_variable_to_set(tmp_path):
     env = user_environment(small_world(tmp_path, "small", end="2024-01-31"))
-    words = [NIGHTCAST, "deploy"]
-    none = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    none = run_nightcast(("deploy",), tmp_path, env)
     assert (none.returncode, "PREFECT_API_URL" in none.stderr) == (2, True)
     env["PREFECT_API_URL"] = f"http://127.0.0.1:{free_port()}/api"
-    silent = subprocess.run(words, cwd=tmp_path, env=env, capture_output=True, text=True, check=False)
+    silent = run_nightcast(("deploy",), tmp_path, env)
     assert (silent.returncode, "does not answer" in silent.stderr) == (1, True)
 
 

@@ -1,5 +1,6 @@
 """compose.yaml, Dockerfile and systemd units: linted, and their commands, options and settings exist."""
 
+import functools
 import re
 import shutil
 import subprocess
@@ -92,10 +93,14 @@ def test_options_in_compose_exist(stack, name):
 
 def check_options(words):
     command, options = options_of(words)
-    program = shutil.which(command[0], path=str(Path(sys.executable).parent))
-    result = subprocess.run([program, *command[1:], "--help"], capture_output=True, text=True, check=True)
     assert options
-    assert [option for option in options if option not in result.stdout] == []
+    assert [option for option in options if option not in help_of(tuple(command))] == []
+
+
+@functools.cache
+def help_of(command):
+    program = shutil.which(command[0], path=str(Path(sys.executable).parent))
+    return subprocess.run([program, *command[1:], "--help"], capture_output=True, text=True, check=True).stdout
 
 
 def test_prefect_settings_exist_in_the_installed_prefect(stack):

@@ -118,8 +118,10 @@ def test_sigint_before_the_run_changes_nothing(tmp_path):
 
 SWALLOWING = """
 import threading, time
+from flows.runs import interruption
 from flows.runs.interruption import end_within_grace, raise_on_signals, recorded_by
 
+interruption.GRACE_S = 1.0
 raise_on_signals()
 with end_within_grace(), recorded_by(lambda error: print("recorded", error.signal, flush=True)):
     threading.Timer(0.5, print, ["started"], {"flush": True}).start()  # the loop below has begun by then

@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -35,11 +36,12 @@ def test_damage_is_named(path: Path, data: bytes | None, fault: str) -> None:
 
 
 def test_created_database_is_whole_on_disk_and_only_it_was_written_without_waiting(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, create_tables: Callable[[Path], None]
 ) -> None:
     from sqlalchemy import create_engine
 
     synced = list[int]()
+    monkeypatch.setattr(database, "_create_tables", create_tables)
     monkeypatch.setattr(os, "fsync", lambda number: synced.append(os.fstat(number).st_ino))
     with database._written_at_the_end(tmp_path / "new.db"):
         for name, synchronous in (("new.db", 0), ("other.db", 2)):
