@@ -84,9 +84,12 @@ def to_units(rows: pd.DataFrame, anomalous: pd.DataFrame, new: pd.DataFrame) -> 
         }
     )
     rows, column = rows[kept], step[kept]
-    errors, marks = np.full((len(units), horizon), np.nan, np.float32), np.zeros((len(units), horizon), bool)
+    errors = np.full((len(units), horizon), np.nan, np.float32)
     errors[row, column] = rows["scaled_error"].to_numpy(np.float32)
-    marks[row, column] = _has_rows(rows, anomalous)
+    marks, is_anomalous = np.broadcast_to(False, errors.shape), _has_rows(rows, anomalous)  # without memory of its own
+    if is_anomalous.any():
+        marks = np.zeros(errors.shape, bool)
+        marks[row[is_anomalous], column[is_anomalous]] = True
     is_new = _has_rows(rows, new)
     positions = rows.loc[is_new, ROW].assign(row=row[is_new], column=column[is_new]).reset_index(drop=True)
     return ErrorUnits(units, errors, marks, positions)
