@@ -1,6 +1,7 @@
 """Forecast windows on the workers of a cluster: each takes a share of them, and reads the series of its share.
 
-windows of this machine   [ a a b b │ b c c c ]        whole batches, so that no number depends on the workers
+windows    [ a a │ a b b │ b c c ]       whole batches, so that no number depends on the workers
+             └─ this process, which measures the time
 worker 1   a, b  ──> quantiles ──> the store ──┐
 worker 2   b, c  ──> quantiles ──> the store ──┴──> quantiles of all windows
 """
@@ -9,6 +10,7 @@ import contextlib
 import io
 import itertools
 import logging
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -28,7 +30,8 @@ from tasks.storage.store import Store
 
 log = logging.getLogger("nightcast")
 
-MIN_SHARE_BATCHES = 20  # of windows: with fewer, a worker starts longer than it forecasts
+MIN_SHARE_S = 15.0  # that a share takes at least: a worker needs about five to start
+TIMED_BATCHES = 2  # that this process forecasts first, to know how long the others take
 
 
 def make_restorer(clean: Artifact, times: pd.DatetimeIndex, store: Store) -> Callable[[Candidate, Bundle], Predictor]:
@@ -69,26 +72,39 @@ class ShardedPredictor(Predictor):
 
     def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Forecast as `Predictor.quantiles` does. A share that no worker can forecast is forecast in this process."""
-        batches = np.arange(0, len(series), BATCH_SIZE)
-        count = min(self.executor.workers, len(batches) // MIN_SHARE_BATCHES)
-        if count < 2:
-            return super().quantiles(panel, series, position)
-        shares = np.array_split(batches, count)
-        bounds = [int(share[0]) for share in shares] + [len(series)]
-        parts = [slice(begin, end) for begin, end in itertools.pairwise(bounds)]
         quantiles = np.empty((len(series), self.bundle.horizon, len(self.bundle.levels)))
+        begin, seconds = 0, 0.0
+        for _ in range(TIMED_BATCHES):  # the first one loads libraries, the last one counts
+            started, part = time.perf_counter(), slice(begin, begin + BATCH_SIZE)
+            quantiles[part] = super().quantiles(panel, series[part], position[part])
+            begin, seconds = begin + BATCH_SIZE, time.perf_counter() - started
+        parts = self._divide(begin, len(series), seconds)
         with contextlib.ExitStack() as calls:
-            begun = [self._submit(panel, series[part], position[part]) for part in parts]
+            begun = [self._submit(panel, series[part], position[part]) for part in parts] if len(parts) > 1 else []
             for call in begun:
                 calls.callback(call.stop)
-            for part, call in zip(parts, begun, strict=True):
-                try:
-                    result = Artifact.model_validate(call.wait())
-                    quantiles[part] = np.load(io.BytesIO(self.store.get_bytes(result)))
-                except (NightcastError, ConnectionError) as error:  # of the worker: this process may not have it
-                    log.warning(f"! {error}; this process forecasts {len(series[part]):,} windows itself")
-                    quantiles[part] = super().quantiles(panel, series[part], position[part])
+            for part, call in itertools.zip_longest(parts, begun):
+                quantiles[part] = self._receive(call, panel, series[part], position[part])
         return quantiles
+
+    def _divide(self, begin: int, end: int, seconds: float) -> list[slice]:
+        """Divide windows into shares of whole batches, of which one takes so many seconds; one share stays here."""
+        batches = np.arange(begin, end, BATCH_SIZE)
+        count = min(self.executor.workers, len(batches), int(len(batches) * seconds / MIN_SHARE_S))
+        shares = np.array_split(batches, max(count, 1)) if len(batches) else []
+        return [slice(int(share[0]), min(int(share[-1]) + BATCH_SIZE, end)) for share in shares]
+
+    def _receive(
+        self, call: SubmittedCall | None, panel: Panel, series: np.ndarray, position: np.ndarray
+    ) -> np.ndarray:
+        """Return the quantiles of a share: of its worker, or of this process without one."""
+        if call:
+            try:
+                result = Artifact.model_validate(call.wait())
+                return np.asarray(np.load(io.BytesIO(self.store.get_bytes(result))))
+            except (NightcastError, ConnectionError) as error:  # of the worker: this process may not have it
+                log.warning(f"! {error}; this process forecasts {len(series):,} windows itself")
+        return super().quantiles(panel, series, position)
 
     def _submit(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> SubmittedCall:
         """Begin to forecast windows on a worker."""

@@ -28,7 +28,7 @@ STARTS = {"a": 0, "b": 7, "c": 40}  # hours after the first time of the table
 
 
 class Night(NamedTuple):
-    """A stored clean table of three series, a network, and 1,300 windows in the order of the series."""
+    """A stored clean table of three series, a network, and 2,000 windows in the order of the series."""
 
     store: Store
     clean: Artifact
@@ -45,7 +45,7 @@ class Night(NamedTuple):
 
 @pytest.fixture
 def night(store: Store, monkeypatch: pytest.MonkeyPatch) -> Night:
-    monkeypatch.setattr(sharded_prediction, "MIN_SHARE_BATCHES", 1)
+    monkeypatch.setattr(sharded_prediction, "MIN_SHARE_S", 1e-9)
     times, parts = pd.date_range("2024-03-01", periods=200, freq="h", tz="UTC").as_unit("us"), list[pd.DataFrame]()
     for name, start in STARTS.items():
         hours = np.arange(start, 200)
@@ -57,8 +57,8 @@ def night(store: Store, monkeypatch: pytest.MonkeyPatch) -> Night:
     )
     table = load_clean_table(clean, store)
     panel = Panel.from_table(table, NETWORK.view)
-    series = np.repeat([0, 1, 2], [300, 500, 500]).astype(np.int32)
-    position = (np.arange(1300) % 120).astype(np.int32)  # the first windows begin before their series
+    series = np.repeat([0, 1, 2], [1200, 300, 500]).astype(np.int32)
+    position = (np.arange(2000) % 120).astype(np.int32)  # the first windows begin before their series
     return Night(store, clean, candidate, table, panel, series, position)
 
 
@@ -99,12 +99,16 @@ def test_share_of_a_lost_worker_is_forecast_here(
     whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
     with caplog.at_level(logging.WARNING, "nightcast"):
         assert np.array_equal(night.sharded(Executor(lambda *_: LostCall(error), workers=2)), whole)
-    assert f"! {error}; this process forecasts 1,024 windows itself" in caplog.messages
-    assert f"! {error}; this process forecasts 276 windows itself" in caplog.messages
+    assert f"! {error}; this process forecasts 512 windows itself" in caplog.messages
+    assert f"! {error}; this process forecasts 464 windows itself" in caplog.messages
 
 
-def test_few_windows_and_a_run_without_a_cluster_submit_nothing(night: Night) -> None:
-    few = night._replace(series=night.series[:512], position=night.position[:512])
-    assert few.sharded(Executor(lambda *_: pytest.fail("a call was submitted"), workers=2)).shape[0] == 512
+def test_little_work_and_a_run_without_a_cluster_submit_nothing(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = Executor(lambda *_: pytest.fail("a call was submitted"), workers=2)
+    few = night._replace(series=night.series[:1500], position=night.position[:1500])
+    one = night._replace(series=night.series[:1], position=night.position[:1])
+    assert [part.sharded(busy).shape[0] for part in (few, one)] == [1500, 1]
+    monkeypatch.setattr(sharded_prediction, "MIN_SHARE_S", 3600.0)
+    assert night.sharded(busy).shape[0] == 2000
     restore = make_restorer(night.clean, night.table.times, night.store)
     assert type(restore(night.candidate, NETWORK)) is Predictor
