@@ -81,8 +81,8 @@ class ShardedPredictor(Predictor):
         parts = self._divide(begin, len(series), seconds)
         with contextlib.ExitStack() as calls:
             begun = [self._submit(panel, series[part], position[part]) for part in parts] if len(parts) > 1 else []
-            for call in begun:
-                calls.callback(call.stop)
+            for accepted in filter(None, begun):
+                calls.callback(accepted.stop)
             for part, call in itertools.zip_longest(parts, begun):
                 quantiles[part] = self._receive(call, panel, series[part], position[part])
         return quantiles
@@ -106,8 +106,8 @@ class ShardedPredictor(Predictor):
                 log.warning(f"! {error}; this process forecasts {len(series):,} windows itself")
         return super().quantiles(panel, series, position)
 
-    def _submit(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> SubmittedCall:
-        """Begin to forecast windows on a worker."""
+    def _submit(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> SubmittedCall | None:
+        """Begin to forecast windows on a worker; None if the cluster takes no call any more."""
         codes, row = np.unique(series, return_inverse=True)
         names = np.array([panel.ids[code] for code in codes.tolist()], dtype=np.str_)
         rows, times = int(panel.lengths[codes].sum()), self.times.as_unit("us").asi8
@@ -120,7 +120,11 @@ class ShardedPredictor(Predictor):
             "store": self.store,
         }
         values = TypeAdapter(dict[str, Any]).dump_python(inputs, mode="json")
-        return self.executor.submit(__name__, predict_share.__name__, values)
+        try:
+            return self.executor.submit(__name__, predict_share.__name__, values)
+        except Exception as error:  # noqa: BLE001 - each engine has errors of its own, and the night goes on here
+            log.warning(f"! the cluster takes no call ({error}); this process forecasts {len(series):,} windows itself")
+            return None
 
 
 def predict_share(clean: Artifact, candidate: Candidate, windows: Artifact, store: Store) -> Artifact:

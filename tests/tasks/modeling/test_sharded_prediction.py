@@ -103,6 +103,16 @@ def test_share_of_a_lost_worker_is_forecast_here(
     assert f"! {error}; this process forecasts 464 windows itself" in caplog.messages
 
 
+def test_shares_that_a_cluster_does_not_take_are_forecast_here(night: Night, caplog: pytest.LogCaptureFixture) -> None:
+    def refuse(*_: Any) -> SubmittedCall:
+        raise RuntimeError("the client is closed")
+
+    whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    with caplog.at_level(logging.WARNING, "nightcast"):
+        assert np.array_equal(night.sharded(Executor(refuse, workers=2)), whole)
+    assert "the cluster takes no call (the client is closed)" in caplog.text
+
+
 def test_little_work_and_a_run_without_a_cluster_submit_nothing(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
     busy = Executor(lambda *_: pytest.fail("a call was submitted"), workers=2)
     few = night._replace(series=night.series[:1500], position=night.position[:1500])
