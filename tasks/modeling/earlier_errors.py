@@ -16,6 +16,7 @@ from tasks.modeling.error_units import ErrorUnits, to_units
 from tasks.modeling.scores import quantile_columns
 
 UNIT = ["unique_id", "cutoff"]
+BLOCK_UNITS = 100_000  # that move at once
 
 
 class ErrorSample(NamedTuple):
@@ -168,7 +169,7 @@ def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample
     """Drop the units of a series that overlap with a newer one, because one error must not count twice.
 
     Args:
-        sample: The sample, the newest cutoff first.
+        sample: The sample, the newest cutoff first. Its errors are overwritten: they may be too many for a copy.
         times: All times of the clean table, ascending.
         span: Number of steps from the first to the last that a night has observed.
 
@@ -189,4 +190,8 @@ def thin(sample: ErrorSample, times: pd.DatetimeIndex, span: int) -> ErrorSample
             kept[order[at]] = False
         else:
             last[series[at]] = position[at]
-    return ErrorSample(sample.units[kept].reset_index(drop=True), sample.errors[kept])
+    rows, errors = np.flatnonzero(kept), sample.errors
+    for begin in range(0, len(rows), BLOCK_UNITS):  # a row moves up, never down
+        moved = rows[begin : begin + BLOCK_UNITS]
+        errors[begin : begin + len(moved)] = errors[moved]
+    return ErrorSample(sample.units[kept].reset_index(drop=True), errors[: len(rows)])

@@ -3,6 +3,7 @@
 import pandas as pd
 import pytest
 
+from tasks.modeling import earlier_errors
 from tasks.modeling.earlier_errors import EarlierErrors, ErrorSample, build_sample, thin, with_interval
 from tasks.modeling.error_units import to_units
 
@@ -47,6 +48,14 @@ def test_earlier_anomalies_are_limited() -> None:
     rows = errors_of(("a", 3, 1, 50.0), ("b", 3, 1, -2.0))
     sample = sample_of(rows, rows.loc[:0, ["unique_id", "ds"]])
     assert sample.errors[:, 0].tolist() == [3.0, -2.0]
+
+
+def test_errors_stay_with_their_units_when_others_are_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(earlier_errors, "BLOCK_UNITS", 2)
+    rows = errors_of(*(("a", hour, 1, float(hour)) for hour in range(9)), ("b", 4, 1, 40.0))
+    thinned = thin(sample_of(rows), TIMES, 2)
+    assert thinned.units["unique_id"].tolist() == ["a", "a", "a", "b", "a", "a"]
+    assert thinned.errors[:, 0].tolist() == [8.0, 6.0, 4.0, 40.0, 2.0, 0.0]
 
 
 @pytest.mark.parametrize(("span", "hours"), [(1, [6, 5, 3]), (2, [6, 3]), (3, [6, 3]), (4, [6])])
