@@ -88,7 +88,7 @@ class ShardedPredictor(Predictor):
         return quantiles
 
     def _divide(self, begin: int, end: int, seconds: float) -> list[slice]:
-        """Divide windows into shares of whole batches; a batch takes `seconds`. A single share stays in this process."""
+        """Divide windows into shares of whole batches; a batch takes `seconds`. A single share is forecast here."""
         batches = np.arange(begin, end, BATCH_SIZE)
         count = min(self.executor.workers, len(batches), int(len(batches) * seconds / MIN_SHARE_S))
         shares = np.array_split(batches, max(count, 1)) if len(batches) else []
