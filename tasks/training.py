@@ -21,7 +21,7 @@ from models.golden import with_golden_forecast
 from models.training.recipe import Recipe
 from models.training.training_spec import TrainingSpec
 from tasks.engine import run_log
-from tasks.engine.execution import LOCAL, current_executor
+from tasks.engine.execution import LOCAL, connected_executor, has_cluster
 from tasks.engine.machine_memory import available_memory
 from tasks.engine.step import step
 from tasks.engine.step_process import StepProcess
@@ -202,13 +202,12 @@ def trained_side_by_side(
     Yields:
         None.
     """
-    executor = current_executor()
-    submitted = recipes[1:][: _spare_processes(clean, recipes)] if executor is LOCAL else recipes
+    submitted = recipes if has_cluster() else recipes[1:][: _spare_processes(clean, recipes)]
     calls = [
         {"clean": clean, "windows": windows, "recipe": recipe, "incumbent": incumbent, "store": store}
         for recipe in submitted
     ]
-    with train.submitted(calls if executor else [], executor or LOCAL):
+    with connected_executor() as executor, train.submitted(calls if executor else [], executor or LOCAL):
         yield
 
 

@@ -4,13 +4,12 @@ submit(call) ──> a process of this machine                 result, log
             └──> a worker ──> a process of that machine    result, log ──> the store
 
 A worker runs the same process as this machine does. It reads and writes the store, which it must reach; a call whose
-worker is lost is sent to another one; without any, it is made on this machine. A run connects to its cluster once, when
-a step first asks for it.
+worker is lost is sent to another one; without any, it is made on this machine. A step connects for as long as its calls
+take.
 """
 
 import contextlib
 import contextvars
-import functools
 import importlib.util
 import logging
 import socket
@@ -67,43 +66,55 @@ class SubmittedCall(Protocol):
 
 
 class Executor(NamedTuple):
-    """Where calls run.
-
-    `submit` begins a call: dotted module, name of the function or step in it, arguments that JSON can hold. `workers`
-    is the number of calls that a cluster runs at once; 0 for this machine, whose cores the caller counts.
-    """
+    """Where calls run: dotted module, name of the function or step in it, arguments that JSON can hold."""
 
     submit: Callable[[str, str, dict[str, Any]], SubmittedCall]
-    workers: int
+    workers: int  # that a cluster has; 0 for this machine, whose cores the caller counts
 
 
 LOCAL = Executor(StepProcess, workers=0)
 
-_connection: contextvars.ContextVar[Callable[[], Executor | None]] = contextvars.ContextVar("connection")
+
+class RunEngine:
+    """The engine of a run. A cluster that did not answer is not asked again."""
+
+    def __init__(self, spec: ExecutionSpec) -> None:
+        self.spec, self.is_silent = spec, False
+
+
+_engine: contextvars.ContextVar[RunEngine | None] = contextvars.ContextVar("engine", default=None)
 
 
 @contextlib.contextmanager
 def executed_on(spec: ExecutionSpec) -> Iterator[None]:
-    """Give the steps inside the block this engine.
+    """Give the steps inside the block this engine. It is not connected yet."""
+    token = _engine.set(RunEngine(spec))
+    try:
+        yield
+    finally:
+        _engine.reset(token)
 
-    Args:
-        spec: The engine and its address.
+
+def has_cluster() -> bool:
+    """Return whether this run has a cluster that has answered, or was not asked yet."""
+    engine = _engine.get()
+    return engine is not None and engine.spec.engine != "local" and not engine.is_silent
+
+
+@contextlib.contextmanager
+def connected_executor() -> Iterator[Executor | None]:
+    """Connect to the engine of this run. Not for longer than needed: Ray ends a process whose head node is lost.
 
     Yields:
-        Nothing. The connection is opened when a step first asks for it, and closed with the block.
+        The executor: `LOCAL` without a cluster, None if the cluster does not answer.
     """
-    with contextlib.ExitStack() as connections:
-        token = _connection.set(functools.cache(lambda: connections.enter_context(open_executor(spec))))
-        try:
-            yield
-        finally:
-            _connection.reset(token)
-
-
-def current_executor() -> Executor | None:
-    """Return the executor of this run: `LOCAL` without a cluster, None if the cluster does not answer."""
-    connect = _connection.get(None)
-    return connect() if connect else LOCAL
+    engine = _engine.get() or RunEngine(ExecutionSpec())
+    if engine.is_silent:
+        yield None
+        return
+    with open_executor(engine.spec) as executor:
+        engine.is_silent = executor is None
+        yield executor
 
 
 def run_on_worker(module: str, name: str, inputs: dict[str, Any], code: str) -> list[str]:

@@ -23,7 +23,7 @@ from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.predict import BATCH_SIZE, Predictor
-from tasks.engine.execution import Executor, SubmittedCall, current_executor
+from tasks.engine.execution import Executor, SubmittedCall, connected_executor, has_cluster
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.clean_table import load_clean_series
 from tasks.storage.store import Store
@@ -47,10 +47,9 @@ def make_restorer(clean: Artifact, times: pd.DatetimeIndex, store: Store) -> Cal
     """
 
     def restore(candidate: Candidate, bundle: Bundle) -> Predictor:
-        executor = current_executor() if bundle.kind == "recurrent" else None
-        if executor is None or executor.workers < 2:
+        if bundle.kind != "recurrent" or not has_cluster():
             return Predictor(bundle)
-        return ShardedPredictor(candidate, bundle, clean, times, executor, store)
+        return ShardedPredictor(candidate, bundle, clean, times, store)
 
     return restore
 
@@ -59,16 +58,10 @@ class ShardedPredictor(Predictor):
     """A network that forecasts many windows on several workers, and few in this process."""
 
     def __init__(
-        self,
-        candidate: Candidate,
-        bundle: Bundle,
-        clean: Artifact,
-        times: pd.DatetimeIndex,
-        executor: Executor,
-        store: Store,
+        self, candidate: Candidate, bundle: Bundle, clean: Artifact, times: pd.DatetimeIndex, store: Store
     ) -> None:
         super().__init__(bundle)
-        self.candidate, self.clean, self.times, self.executor, self.store = candidate, clean, times, executor, store
+        self.candidate, self.clean, self.times, self.store = candidate, clean, times, store
 
     def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
         """Forecast as `Predictor.quantiles` does. A share that no worker can forecast is forecast in this process."""
@@ -78,21 +71,20 @@ class ShardedPredictor(Predictor):
             started, part = time.perf_counter(), slice(begin, begin + BATCH_SIZE)
             quantiles[part] = super().quantiles(panel, series[part], position[part])
             begin, seconds = begin + BATCH_SIZE, time.perf_counter() - started
-        parts = self._divide(begin, len(series), seconds)
+        batches = np.arange(begin, len(series), BATCH_SIZE)
+        count = min(len(batches), int(len(batches) * seconds / MIN_SHARE_S))
         with contextlib.ExitStack() as calls:
-            begun = [self._submit(panel, series[part], position[part]) for part in parts] if len(parts) > 1 else []
+            executor = calls.enter_context(connected_executor()) if count > 1 else None
+            count = min(count, executor.workers) if executor else 1
+            parts = _divide(batches, max(count, 1), len(series))
+            begun = list[SubmittedCall | None]()
+            if executor and count > 1:
+                begun += [self._submit(executor, panel, series[part], position[part]) for part in parts]
             for accepted in filter(None, begun):
                 calls.callback(accepted.stop)
             for part, call in itertools.zip_longest(parts, begun):
                 quantiles[part] = self._receive(call, panel, series[part], position[part])
         return quantiles
-
-    def _divide(self, begin: int, end: int, seconds: float) -> list[slice]:
-        """Divide windows into shares of whole batches; a batch takes `seconds`. A single share is forecast here."""
-        batches = np.arange(begin, end, BATCH_SIZE)
-        count = min(self.executor.workers, len(batches), int(len(batches) * seconds / MIN_SHARE_S))
-        shares = np.array_split(batches, max(count, 1)) if len(batches) else []
-        return [slice(int(share[0]), min(int(share[-1]) + BATCH_SIZE, end)) for share in shares]
 
     def _receive(
         self, call: SubmittedCall | None, panel: Panel, series: np.ndarray, position: np.ndarray
@@ -106,7 +98,9 @@ class ShardedPredictor(Predictor):
                 log.warning(f"! {error}; this process forecasts {len(series):,} windows itself")
         return super().quantiles(panel, series, position)
 
-    def _submit(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> SubmittedCall | None:
+    def _submit(
+        self, executor: Executor, panel: Panel, series: np.ndarray, position: np.ndarray
+    ) -> SubmittedCall | None:
         """Begin to forecast windows on a worker; None if the cluster takes no call any more."""
         codes, row = np.unique(series, return_inverse=True)
         names = np.array([panel.ids[code] for code in codes.tolist()], dtype=np.str_)
@@ -121,10 +115,16 @@ class ShardedPredictor(Predictor):
         }
         values = TypeAdapter(dict[str, Any]).dump_python(inputs, mode="json")
         try:
-            return self.executor.submit(__name__, predict_share.__name__, values)
+            return executor.submit(__name__, predict_share.__name__, values)
         except Exception as error:  # noqa: BLE001 - each engine has errors of its own, and the night goes on here
             log.warning(f"! the cluster takes no call ({error}); this process forecasts {len(series):,} windows itself")
             return None
+
+
+def _divide(batches: np.ndarray, count: int, end: int) -> list[slice]:
+    """Divide the windows of batches, which begin at these (b,) and end at `end`, into shares of whole batches."""
+    shares = np.array_split(batches, count) if len(batches) else []
+    return [slice(int(share[0]), min(int(share[-1]) + BATCH_SIZE, end)) for share in shares]
 
 
 def predict_share(clean: Artifact, candidate: Candidate, windows: Artifact, store: Store) -> Artifact:

@@ -10,20 +10,17 @@ import contextlib
 import json
 import os
 import shutil
-import signal
 import threading
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pandas as pd
-import psutil
 import pytest
 import yaml
 
 from tests.benchmarks.test_scale import FIRST_NIGHT, Steps, build, measure
-from tests.tasks.engine.clusters import dask_cluster, ray_cluster
+from tests.tasks.engine.clusters import dask_cluster, kill_worker, ray_cluster
 
 pytestmark = pytest.mark.benchmark
 
@@ -34,33 +31,26 @@ WAIT_S = 600.0
 
 
 @contextlib.contextmanager
-def engine_of(name: str) -> Iterator[None]:
-    """Start a cluster and set its variables inside the block; `killed` is Dask with a worker that ends midway."""
+def engine_of(name: str) -> Iterator[list[int]]:
+    """Start a cluster and set its variables inside the block; `killed` is Dask with a worker that ends in its second
+    call: the first trains the network.
+
+    Yields:
+        The workers that were killed.
+    """
     variables = ("NIGHTCAST_ENGINE", "NIGHTCAST_ENGINE_ADDRESS")
+    killed = list[int]()
     with contextlib.ExitStack() as stack:
         if name in ("dask", "killed"):
             address, workers = stack.enter_context(dask_cluster())
             os.environ.update(zip(variables, ("dask", address), strict=True))
             if name == "killed":
-                killer = threading.Thread(target=kill_forecaster, args=(workers[0].pid,), daemon=True)
-                killer.start()
+                calls = ([worker.pid for worker in workers], killed, 2, WAIT_S)
+                threading.Thread(target=kill_worker, args=calls, daemon=True).start()
         elif name == "ray":
             os.environ.update(zip(variables, ("ray", stack.enter_context(ray_cluster())), strict=True))
         stack.callback(lambda: [os.environ.pop(variable, None) for variable in variables])
-        yield
-
-
-def kill_forecaster(worker: int) -> None:
-    """Kill a worker with its processes when it has begun its second call: the first trains a network."""
-    seen, deadline = set[int](), time.monotonic() + WAIT_S
-    while time.monotonic() < deadline:
-        below = psutil.Process(worker).children(recursive=True)
-        with contextlib.suppress(psutil.Error):
-            seen |= {child.pid for child in below if "tasks.engine.step_process" in " ".join(child.cmdline())}
-        if len(seen) > 1:
-            os.killpg(worker, signal.SIGKILL)
-            return
-        time.sleep(0.05)
+        yield killed
 
 
 @pytest.mark.timeout(7200)
@@ -79,8 +69,9 @@ def test_the_same_night_on_each_engine(tmp_path: Path, capsys: pytest.CaptureFix
         folder = tmp_path / engine
         shutil.copytree(first / "store", folder / "store")
         (folder / "big.yaml").write_text((first / "big.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-        with engine_of(engine):
+        with engine_of(engine) as killed:
             runs[engine] = measure(folder, f"{FIRST_NIGHT + timedelta(days=1):%Y-%m-%dT%H:%M}")
+        assert (len(killed) == 1) == (engine == "killed")
         forecasts[engine] = pd.read_parquet(folder / "store/latest/pipeline=big/forecasts.parquet")
         shutil.rmtree(folder)
     with capsys.disabled():

@@ -63,8 +63,10 @@ def test_backfill_stops_at_an_invalid_spec(stopped):
 
 def test_dry_run_changes_no_byte_outside_its_overlay(stopped):
     kept = bytes_of(stopped / "store")
-    told = OverridesForm(models=(NetworkForm(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8))
-    outcome = nightly.fn(str(stopped / "ports.yaml"), NIGHTS[1], overrides=told, dry_run=True)
+    overrides = OverridesForm(
+        models=(NetworkForm(cell="lstm", hidden=8, segment=12),), max_epochs=1, quantiles=(0.2, 0.8)
+    )
+    outcome = nightly.fn(str(stopped / "ports.yaml"), NIGHTS[1], overrides=overrides, dry_run=True)
     after = bytes_of(stopped / "store")
     assert {uri: digest for uri, digest in after.items() if not uri.startswith("dry-runs/")} == kept
     rehearsal = stopped / "store/dry-runs/pipeline=ports/vintage=2024-02-08T030000Z"

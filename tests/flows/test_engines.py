@@ -1,22 +1,18 @@
 """The same night on this machine, on Dask and on Ray, also when a worker is lost or the store is a bucket."""
 
 import io
-import os
-import signal
 import threading
-import time
 from pathlib import Path
 
 import fsspec
 import pandas as pd
-import psutil
 import pytest
 import yaml
 
 from data_contracts.errors import SpecError
 from flows.nightly import nightly
 from tasks.storage.store import Store
-from tests.tasks.engine.clusters import dask_cluster, ray_cluster
+from tests.tasks.engine.clusters import dask_cluster, kill_worker, ray_cluster
 
 NIGHT = "2024-02-08"
 MODELS = [{"cell": cell, "hidden": 16, "segment": 12} for cell in ("gru", "lstm")]
@@ -35,19 +31,6 @@ def forecast_night(world: Path, root: str, monkeypatch: pytest.MonkeyPatch) -> p
     trained = [model["candidate"]["name"] for model in manifest["story"]["trained"]]
     assert trained == ["gru-16-s12", "lstm-16-s12"]
     return pd.read_parquet(io.BytesIO(store.bytes_at("latest/pipeline=ports/forecasts.parquet")))
-
-
-def kill_trainer(workers: list[int], killed: list[int]) -> None:
-    """Kill the first worker with a process of a step below it, and all its processes."""
-    deadline = time.monotonic() + 120
-    while not killed and time.monotonic() < deadline:
-        for worker in workers:
-            below = psutil.Process(worker).children(recursive=True)
-            if any("tasks.engine.step_process" in " ".join(child.cmdline()) for child in below):
-                os.killpg(worker, signal.SIGKILL)
-                killed.append(worker)
-                return
-        time.sleep(0.05)
 
 
 @pytest.mark.slow
@@ -69,7 +52,7 @@ def test_night_ends_right_when_a_worker_is_killed(world: Path, monkeypatch: pyte
     with dask_cluster() as (address, workers):
         monkeypatch.setenv("NIGHTCAST_ENGINE", "dask")
         monkeypatch.setenv("NIGHTCAST_ENGINE_ADDRESS", address)
-        killer = threading.Thread(target=kill_trainer, args=([worker.pid for worker in workers], killed))
+        killer = threading.Thread(target=kill_worker, args=([worker.pid for worker in workers], killed))
         killer.start()
         there = forecast_night(world, str(world / "dask"), monkeypatch)
         killer.join()

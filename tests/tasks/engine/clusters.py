@@ -11,9 +11,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
+
 BIN = Path(sys.executable).parent
 ROOT = Path(__file__).parents[3]
 START_TIMEOUT_S = 60.0
+CALL_MODULE = "tasks.engine.step_process"
 
 
 @contextlib.contextmanager
@@ -55,6 +58,22 @@ def ray_cluster(cpus: int = 2) -> Iterator[str]:
     finally:
         _end(process)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def kill_worker(workers: list[int], killed: list[int], calls: int = 1, wait_s: float = 120.0) -> None:
+    """Kill the first worker that has begun this number of calls, with all its processes, and add it to `killed`."""
+    begun: dict[int, set[int]] = {worker: set() for worker in workers}
+    deadline = time.monotonic() + wait_s
+    while time.monotonic() < deadline:
+        for worker in workers:
+            with contextlib.suppress(psutil.Error):
+                below = psutil.Process(worker).children(recursive=True)
+                begun[worker] |= {child.pid for child in below if CALL_MODULE in " ".join(child.cmdline())}
+            if len(begun[worker]) >= calls:
+                killed.append(worker)
+                os.killpg(worker, signal.SIGKILL)
+                return
+        time.sleep(0.05)
 
 
 def _start(folder: str, *command: str) -> subprocess.Popen[bytes]:

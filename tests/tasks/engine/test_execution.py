@@ -15,7 +15,15 @@ import pytest
 
 from data_contracts.errors import SpecError
 from tasks.engine.code_digest import code_digest
-from tasks.engine.execution import LOCAL, ExecutionSpec, current_executor, executed_on, open_executor, run_on_worker
+from tasks.engine.execution import (
+    LOCAL,
+    ExecutionSpec,
+    connected_executor,
+    executed_on,
+    has_cluster,
+    open_executor,
+    run_on_worker,
+)
 from tasks.engine.failure import StepFailure
 from tasks.engine.step_process import ProcessEnded
 from tasks.storage.store import Store
@@ -46,24 +54,28 @@ def test_calls_run_on_dask_workers(dask: tuple[ExecutionSpec, Any], store: Store
     make_calls(dask[0], store)
 
 
-def test_a_run_connects_once_and_when_a_step_asks(
-    dask: tuple[ExecutionSpec, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened = list[ExecutionSpec]()
-
-    def count_connections(spec: ExecutionSpec) -> Any:
-        opened.append(spec)
-        return open_executor(spec)
-
-    monkeypatch.setattr("tasks.engine.execution.open_executor", count_connections)
+def test_steps_of_a_run_connect_for_as_long_as_their_calls_take(dask: tuple[ExecutionSpec, Any]) -> None:
     with executed_on(dask[0]):
-        assert opened == []
-        first, second = current_executor(), current_executor()
-    assert first is second
-    assert first is not None
-    assert first.workers == 2
-    assert opened == [dask[0]]
-    assert current_executor() is LOCAL
+        for _ in range(2):
+            assert has_cluster()
+            with connected_executor() as executor:
+                assert executor is not None
+                assert executor.workers == 2
+    assert not has_cluster()
+    with connected_executor() as executor:
+        assert executor is LOCAL
+
+
+def test_cluster_that_did_not_answer_is_not_asked_again(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.engine.execution.CONNECT_TIMEOUT_S", 0.5)
+    with executed_on(ExecutionSpec(engine="dask", address="tcp://127.0.0.1:9")):
+        for _ in range(2):
+            with connected_executor() as executor:
+                assert executor is None
+        assert not has_cluster()
+    assert caplog.text.count("does not answer") == 1
 
 
 @pytest.mark.slow

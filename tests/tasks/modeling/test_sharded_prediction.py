@@ -1,6 +1,8 @@
 """Windows in shares: the numbers of one process, bit for bit, also if a worker is lost or another forecast fails."""
 
+import contextlib
 import logging
+import threading
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,13 +16,14 @@ from models.bundle import Bundle
 from models.data.panel import Panel
 from models.data.panel_table import PanelTable
 from models.predict import Predictor
-from tasks.engine.execution import LOCAL, Executor, SubmittedCall
+from tasks.engine.execution import LOCAL, ExecutionSpec, Executor, SubmittedCall, open_executor
 from tasks.engine.step_process import ProcessEnded
 from tasks.modeling import sharded_prediction
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.sharded_prediction import ShardedPredictor, make_restorer
 from tasks.storage.store import Store
+from tests.tasks.engine.clusters import dask_cluster, kill_worker
 
 FILE = Path(__file__).parents[2] / "formats/bundle_recurrent.safetensors"
 NETWORK = Bundle.from_bytes(FILE.read_bytes())
@@ -39,8 +42,11 @@ class Night(NamedTuple):
     position: np.ndarray
 
     def sharded(self, executor: Executor) -> np.ndarray:
-        predictor = ShardedPredictor(self.candidate, NETWORK, self.clean, self.table.times, executor, self.store)
-        return predictor.quantiles(self.panel, self.series, self.position)
+        """Forecast in shares on the workers of an executor."""
+        predictor = ShardedPredictor(self.candidate, NETWORK, self.clean, self.table.times, self.store)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sharded_prediction, "connected_executor", lambda: contextlib.nullcontext(executor))
+            return predictor.quantiles(self.panel, self.series, self.position)
 
 
 @pytest.fixture
@@ -101,6 +107,19 @@ def test_share_of_a_lost_worker_is_forecast_here(
         assert np.array_equal(night.sharded(Executor(lambda *_: LostCall(error), workers=2)), whole)
     assert f"! {error}; this process forecasts 512 windows itself" in caplog.messages
     assert f"! {error}; this process forecasts 464 windows itself" in caplog.messages
+
+
+@pytest.mark.slow
+def test_share_of_a_killed_worker_is_forecast_by_another(night: Night) -> None:
+    pytest.importorskip("distributed", reason="the extra dask is not installed")
+    killed, whole = list[int](), Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    with dask_cluster() as (address, workers), open_executor(ExecutionSpec(engine="dask", address=address)) as executor:
+        assert executor is not None
+        killer = threading.Thread(target=kill_worker, args=([worker.pid for worker in workers], killed))
+        killer.start()
+        assert np.array_equal(night.sharded(executor), whole)
+        killer.join()
+    assert len(killed) == 1
 
 
 def test_shares_that_a_cluster_does_not_take_are_forecast_here(night: Night, caplog: pytest.LogCaptureFixture) -> None:
