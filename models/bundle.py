@@ -84,6 +84,7 @@ class RecurrentSettings(ModelSettings):
         None, description="why windows are not adjusted; None: they are, or no record"
     )
     adjusted_loss: float | None = Field(None, description="of an adjusted linear map, relative to one without")
+    series_shares: tuple[str, ...] = Field((), description="series with shares of their own, in the order of the rows")
 
 
 Settings = RecurrentSettings | BaselineSettings

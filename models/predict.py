@@ -10,7 +10,8 @@ from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal import forecast_baseline
 from models.baselines.seasonal_median import seasonal_median
 from models.bundle import Bundle
-from models.calibration import SimpleForecasts, apply_calibration
+from models.calibration.calibrate import apply_calibration
+from models.calibration.inputs import SimpleForecasts
 from models.data.collation import WindowArrays
 from models.data.panel import Panel
 from models.engines import Engine, TorchEngine
@@ -27,6 +28,7 @@ class WindowForecast(NamedTuple):
     normal: np.ndarray  # (b, H, Q) quantiles of the network, the mean over its members
     simple: SimpleForecasts | None  # that the network is blended with; None if it is not
     state: np.ndarray  # (b, M, k, l, hidden) of the encoders, after the last step that was read
+    rows: np.ndarray | None  # (b,) row of each window in the shares by series, -1 without; None: none has its own
 
 
 class Predictor:
@@ -38,6 +40,7 @@ class Predictor:
             self.engine, self.collator = engine or TorchEngine(bundle), restore_collator(bundle)
             self.head = restore_spec(bundle).head
             self.members = bundle.recurrent.members
+            self.rows = {name: row for row, name in enumerate(bundle.recurrent.series_shares)}
 
     def forecast_windows(
         self,
@@ -65,7 +68,8 @@ class Predictor:
         scales = arrays.location, arrays.scale
         quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
         simple = self._simple_forecasts(arrays, panel, series, position)
-        return WindowForecast(arrays, np.mean(quantiles, axis=0), simple, output.state)
+        rows = np.array([self.rows.get(panel.ids[code], -1) for code in series]) if self.rows else None
+        return WindowForecast(arrays, np.mean(quantiles, axis=0), simple, output.state, rows)
 
     def _simple_forecasts(
         self, arrays: WindowArrays, panel: Panel, series: np.ndarray, position: np.ndarray
@@ -83,7 +87,7 @@ class Predictor:
     def calibrated(self, forecast: WindowForecast) -> np.ndarray:
         """Return calibrated quantiles (b, H, Q), in the units of the source, not sorted."""
         middle, arrays = self.bundle.levels.index(0.5), forecast.arrays
-        normal = apply_calibration(forecast.normal, forecast.simple, self.bundle.tensors, middle)
+        normal = apply_calibration(forecast.normal, forecast.simple, self.bundle.tensors, middle, forecast.rows)
         adjusted = normal * arrays.scale[:, :, None] + arrays.location[:, :, None]
         return np.asarray(adjusted * arrays.factors[:, :, None])
 

@@ -31,6 +31,7 @@ from tasks.modeling.finiteness import describe_nonfinite
 from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import forecast_table
 from tasks.modeling.scores import mase_scales_before, score_forecasts
+from tasks.modeling.size_limits import check_network_size
 from tasks.modeling.training_data import load_training_part, training_part_digest, window_cutoffs
 from tasks.results.steps import TrialResult
 from tasks.storage.store import Store
@@ -126,7 +127,9 @@ def try_out(clean: Artifact, windows: Artifact, trial: TrialSpec, setup: Forecas
         TrainingFailed: If training does not find finite weights.
         NoSuchDevice: If the device of the settings does not exist on this machine.
         PrecisionNotSupported: If the device does not multiply the precision of the settings in hardware.
+        SpecError: If the network does not fit the memory of the machine.
     """
+    check_network_size(trial.recipe)
     started, losses, recipe = time.perf_counter(), list[float](), trial.recipe
     part, index = load_training_part(clean, windows, recipe.view, store)
     state: Literal["done", "pruned", "failed"] = "done"

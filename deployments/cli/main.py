@@ -155,7 +155,7 @@ def tune(  # noqa: PLR0913, PLR0917 - each argument is an option of the command 
     verbose: Verbose = False,
     quiet: Quiet = False,
 ) -> None:
-    """Search for better models and training on the validation windows; compare the best once on the test windows.
+    """Search for a better model, training and lookback on the validation windows; compare the best on the test part.
 
     Ctrl-C ends the search and compares the best so far; the same command continues the search.
     """

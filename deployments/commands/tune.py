@@ -77,7 +77,7 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 
 def tuned_document(path: Path, target: Path, spec: PipelineSpec, outcome: TuningOutcome) -> str:
-    """Return the user's pipeline YAML with the new models and training, and a header that says where they come from."""
+    """Return the user's pipeline YAML with what was searched, and a header that says where the values come from."""
     current = read_document(path)
     searched = {name.split(".", 1)[1] for name in outcome.settings if name.startswith("model.")}
     defaults = type(outcome.recipe.model).model_fields
@@ -93,6 +93,8 @@ def tuned_document(path: Path, target: Path, spec: PipelineSpec, outcome: Tuning
     changes: dict[str, Any] = {"models": [model]}
     if training:
         changes["training"] = {**(current.get("training") or {}), **training}
+    if (lookback := outcome.recipe.view.lookback) != spec.input_spec.lookback:
+        changes["windowing"] = {**current["windowing"], "lookback": lookback}
     paths: dict[str, Any] = {
         "source": {**current["source"], "path": _path_from_target(current["source"]["path"], path, target)}
     }
@@ -126,7 +128,7 @@ def _header(outcome: TuningOutcome, path: Path) -> str:
     return (
         f"{HEADER_START} in {path.name} with --as-of {outcome.as_of.isoformat()} --trials {outcome.asked} "
         f"--seed {outcome.seed}.\n"
-        f"# It replaced models and training; everything else is as before.\n"
+        f"# It replaced models, training and windowing.lookback; everything else is as before.\n"
         f"# {outcome.metric} on the validation windows, which chose the configuration: {validation}\n"
         f"# {outcome.metric} on the test windows, which the search did not use: {test}{p_value}"
         f"{'' if outcome.better else ': not found to be better'}\n\n"
@@ -149,9 +151,9 @@ def trials_table(outcome: TuningOutcome, store: Store) -> str:
     best = frame["loss"].idxmin()
     for row in frame.itertuples():
         training = [
-            f"{name.removeprefix('training.')} {value:g}"
+            f"{name.split('.')[1]} {value if isinstance(value, str) else f'{value:g}'}"
             for name, value in json.loads(row.settings).items()
-            if name.startswith("training.")
+            if not name.startswith("model.")
         ]
         loss = "–" if row.loss != row.loss else f"{row.loss:.4f}"
         cells = (row.number, row.name, ", ".join(training), loss, row.epochs, row.state, f"{row.seconds:.1f}")

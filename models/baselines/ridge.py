@@ -131,11 +131,24 @@ def _losses(
     return (float(np.abs(known).mean()), float(np.square(known).mean())) if len(known) else (1.0, 1.0)
 
 
+def carries_lookback(position: np.ndarray, steps: int) -> bool:
+    """Return whether enough windows have the history of a lookback.
+
+    Args:
+        position: Step of each cutoff within its series, (n,).
+        steps: The lookback.
+
+    Returns:
+        True if at least half of them have `steps` up to the cutoff.
+    """
+    return bool(len(position)) and float((position + 1 >= steps).mean()) >= MIN_CARRYING
+
+
 def _longest_lookback(position: np.ndarray, lookback: int, factors: tuple[int, ...]) -> int:
     """Longest lookback, in steps, that enough of the windows with cutoffs at these positions (n,) carry."""
     for factor in factors:
         longest = factor * lookback
-        if longest <= MAX_LOOKBACK and len(position) and (position + 1 >= longest).mean() >= MIN_CARRYING:
+        if longest <= MAX_LOOKBACK and carries_lookback(position, longest):
             return longest
     return lookback
 

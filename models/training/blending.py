@@ -8,7 +8,9 @@ from models.baselines.ridge import fit_linear
 from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal_median import choose_seasons, seasonal_median
 from models.bundle import LINEAR_MAP, MEDIAN_SEASONS, Bundle, stored_maps
-from models.calibration import CalibrationSpec, SimpleForecasts, calibrate, seasonal_evidence
+from models.calibration.calibrate import SERIES_SHARES, calibrate
+from models.calibration.inputs import CalibrationSpec, SimpleForecasts
+from models.calibration.shares import seasonal_evidence
 from models.data.calendar import seasons
 from models.data.panel import Panel
 from models.data.scaling import error_weights
@@ -40,17 +42,7 @@ def start_map(maps: dict[str, np.ndarray], adjustment: tuple[int, ...]) -> np.nd
 
 
 def calibrated(bundle: Bundle, panel: Panel, windows: WindowSplit, max_windows: int, stds: np.ndarray) -> Bundle:
-    """Return the bundle with the tensors of `calibrate_network`, and without the seasonal median if it has no share."""
-    tensors = bundle.tensors | calibrate_network(bundle, panel, windows, max_windows, stds)
-    if not tensors["share.seasonal"].any():
-        tensors.pop(MEDIAN_SEASONS, None)  # a forecast then needs less history
-    return replace(bundle, tensors=tensors)
-
-
-def calibrate_network(
-    bundle: Bundle, panel: Panel, windows: WindowSplit, max_windows: int, stds: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Fit the calibration of a network.
+    """Return the bundle of a network with its calibration, and without the seasonal median if it has no share.
 
     Args:
         bundle: The network with its linear map, if any.
@@ -60,21 +52,29 @@ def calibrate_network(
         stds: Standard deviation of each series, (S,), in the units of the source.
 
     Returns:
-        The tensors of `calibrate`.
+        The bundle with the tensors of `calibrate`, and the names of the series that have shares of their own.
     """
     series, position = windows.validation.take_evenly(max_windows)
+    codes, numbers = np.unique(series, return_inverse=True)
     forecasts = list(normalised_forecasts(bundle, panel, series, position))
     scale, factors = (np.concatenate([getattr(f.arrays, name) for f in forecasts]) for name in ("scale", "factors"))
     simple = [forecast.simple for forecast in forecasts if forecast.simple is not None]
     times = (panel.first[series] + position) / bundle.horizon
     seasonal = _training_evidence(bundle, panel, windows.train, max_windows, stds)
-    return calibrate(
+    fitted = calibrate(
         np.concatenate([forecast.normal for forecast in forecasts]),
         SimpleForecasts.join(simple) if simple else None,
         np.concatenate([forecast.arrays.target.astype(np.float64) for forecast in forecasts]),
         error_weights(scale, series, stds) * factors,
-        CalibrationSpec(bundle.levels, restore_spec(bundle).head, times, seasonal),
+        CalibrationSpec(bundle.levels, restore_spec(bundle).head, times, seasonal, numbers),
     )
+    unused = {SERIES_SHARES} | (set() if fitted["share.seasonal"].any() else {MEDIAN_SEASONS})  # less history is needed
+    tensors = {name: values for name, values in bundle.tensors.items() if name not in unused} | fitted
+    names = tuple(panel.ids[code] for code in codes) if SERIES_SHARES in fitted else ()
+    settings = bundle.recurrent
+    if names != settings.series_shares:
+        settings = settings.model_copy(update={"series_shares": names})
+    return replace(bundle, settings=settings, tensors=tensors)
 
 
 def _training_evidence(

@@ -148,7 +148,7 @@ class RemoteCall:
         """Take the call.
 
         Args:
-            name: The step.
+            name: The step, or the function that is called.
             result: Waits for the lines that the process of the call writes.
             cancel: Ends the call.
         """
@@ -160,7 +160,7 @@ class RemoteCall:
             lines = self._result()
         except Exception as lost:  # a worker, the scheduler or the connection; an error of the step is a line
             reason = (str(lost).strip().splitlines() or [type(lost).__name__])[-1]
-            raise ProcessEnded(f"the call of step {self.name!r} on the cluster was lost: {reason}") from lost
+            raise ProcessEnded(f"the call of {self.name!r} on the cluster was lost: {reason}") from lost
         return follow_answers(lines, self.name)
 
     def stop(self) -> None:

@@ -1,8 +1,12 @@
 """What training has chosen from the data for one network, and why, in sentences for the page."""
 
+import numpy as np
+
 from models.baselines.ridge import MIN_ADJUSTMENT_GAIN
 from models.bundle import Bundle
-from models.calibration import SHARES
+from models.calibration.calibrate import SERIES_SHARES
+from models.calibration.series_shares import SERIES_HORIZONS
+from models.calibration.shares import SHARES
 from models.data.seasonal_adjustment import MAX_COMMON_SHARE, MAX_LEARNED_CYCLES
 
 MAP_REASONS = {
@@ -38,8 +42,19 @@ def describe_choices(bundle: Bundle) -> tuple[str, ...]:
         "network and 50% map, or toward the last value if the gain is within two standard errors. The map is an "
         f"average of ridge regressions that read up to {len(maps['weights']) - 1:,} steps."
     ]
+    if own := bundle.recurrent.series_shares:
+        sentences.append(_series_sentence(bundle.tensors[SERIES_SHARES], len(own)))
     sentences.append(_adjustment_sentence(bundle))
     return tuple(sentences)
+
+
+def _series_sentence(shares: np.ndarray, count: int) -> str:
+    network = 1 - shares.sum(axis=1)
+    return (
+        f"{count:,} series have shares of their own, {network.min():.0%} to {network.max():.0%} network: they make the "
+        "error smaller on parts of the validation part that did not decide them. They are shrunk toward the shares of "
+        f"all series, as if those had been right in {SERIES_HORIZONS:.0f} more horizons."
+    )
 
 
 def _adjustment_sentence(bundle: Bundle) -> str:

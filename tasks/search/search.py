@@ -21,6 +21,7 @@ from data_contracts.spec import SettingsSpec, Spec
 from models.training.recipe import Recipe
 from tasks.engine.failure import StepFailure
 from tasks.modeling.forecast_setup import ForecastSetup
+from tasks.modeling.training_data import load_window_index
 from tasks.results.steps import TrialResult
 from tasks.search.sampler import Sampler
 from tasks.search.search_space import build_search_space, flatten_settings, loss_unit
@@ -110,9 +111,9 @@ def search(
         NothingTrained: If all trials failed.
         KeyboardInterrupt: If Ctrl-C is pressed before a trial has finished.
     """
-    started, trials, space = time.monotonic(), list[Trial](), build_search_space(own)
+    started, trials, why = time.monotonic(), list[Trial](), ""
+    space = build_search_space(own, load_window_index(windows, store).parts["train"])
     count, sampler = max(budget.trials, len(own)), Sampler(own, space, budget.seed)
-    why = ""
 
     def time_is_up() -> bool:
         return budget.minutes is not None and time.monotonic() - started > 60 * budget.minutes

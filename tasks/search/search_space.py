@@ -7,7 +7,9 @@ import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from models.baselines.ridge import LOOKBACK_FACTORS, MAX_LOOKBACK, carries_lookback
 from models.data.panel import InputSpec
+from models.data.windows import WindowRanges
 from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 
@@ -29,25 +31,31 @@ MODEL_SPACE: Space = {
     "readout": ("last", "attention"),
     "decoding": ("direct", "segment"),
     "dropout": (0.0, 0.1, 0.2, 0.3),
+    "skip": (True, False),
+    "seasons": (True, False),
 }
 TRAINING_SPACE: Space = {
     "learning_rate": LogUniform(3e-4, 1e-2),
     "batch_size": (64, 128, 256, 512),
-    "average": (0.0, 0.98),
+    "average": (0.0, 0.98, 0.99),
     "mirror": (0.0, 0.5),
+    "step_weights": ("equal", "decreasing"),
     "weight_decay": (0.0, 1e-5, 1e-4, 1e-3, 1e-2),
 }
+LOOKBACK = "windowing.lookback"
 MAX_SEGMENTS = 64  # of a lookback; a week read hour by hour trains ten times slower
 DEFAULT_WORK = 8 * 64**2  # a network of 64 units over eight segments
+MAX_SAMPLED_WINDOWS = 20_000  # of the training part, whose history is looked at
 MAX_WORK_RATIO = 16  # to the default or the pipeline's largest model: an epoch must not take minutes every night
 LOSS_UNIT_SETTINGS = ("head", "normalisation")  # settings of a network that decide the unit of its loss
 
 
-def build_search_space(recipes: Sequence[Recipe]) -> Space:
-    """Build the search space of a pipeline: the tables, segments that suit its data, and the values that it uses.
+def build_search_space(recipes: Sequence[Recipe], train: WindowRanges) -> Space:
+    """Build the search space of a pipeline: the tables, lookbacks and segments that suit its data, and its own values.
 
     Args:
         recipes: The pipeline's own recipes, at least one.
+        train: The training windows, whose history limits the lookback.
 
     Returns:
         Values by full name of the setting (`model.hidden`, `training.learning_rate`). A setting with a single value is
@@ -56,6 +64,7 @@ def build_search_space(recipes: Sequence[Recipe]) -> Space:
     table = {f"model.{name}": values for name, values in MODEL_SPACE.items()}
     table |= {f"training.{name}": values for name, values in TRAINING_SPACE.items()}
     table["model.segment"] = segment_lengths(recipes[0].view)
+    table[LOOKBACK] = lookback_lengths(recipes[0].view, train)
     space: Space = {}
     for name in flatten_settings(recipes[0]):
         used = tuple(flatten_settings(recipe)[name] for recipe in recipes)
@@ -74,12 +83,21 @@ def segment_lengths(view: InputSpec) -> tuple[int, ...]:
     return tuple(sorted(n for n in lengths if 2 * n <= view.lookback <= MAX_SEGMENTS * n))
 
 
+def lookback_lengths(view: InputSpec, train: WindowRanges) -> tuple[int, ...]:
+    """Return the pipeline's lookback, twice and four times of it, in steps, as far as the history carries them.
+
+    A shorter one is not offered: of the windows, which are cut for the pipeline's lookback, it would be empty in some.
+    """
+    _, position = train.take_evenly(MAX_SAMPLED_WINDOWS)
+    lengths = (factor * view.lookback for factor in reversed(LOOKBACK_FACTORS))
+    return tuple(n for n in lengths if n == view.lookback or (n <= MAX_LOOKBACK and carries_lookback(position, n)))
+
+
 def flatten_settings(recipe: Recipe) -> dict[str, Any]:
-    """Return every setting of the network and of its training by full name, such as `model.hidden`."""
-    model, training = recipe.model.model_dump(), recipe.training.model_dump()
-    return {f"model.{name}": value for name, value in model.items()} | {
-        f"training.{name}": value for name, value in training.items()
-    }
+    """Return the lookback and every setting of the network and of its training by full name, such as `model.hidden`."""
+    groups = {"model": recipe.model.model_dump(), "training": recipe.training.model_dump()}
+    settings = {f"{group}.{name}": value for group, values in groups.items() for name, value in values.items()}
+    return settings | {LOOKBACK: recipe.view.lookback}
 
 
 def override_settings(settings: dict[str, Any], base: Recipe) -> Recipe:
@@ -95,11 +113,12 @@ def override_settings(settings: dict[str, Any], base: Recipe) -> Recipe:
     Raises:
         ValidationError: If the settings contradict each other.
     """
-    groups: dict[str, dict[str, Any]] = {"model": {}, "training": {}}
+    groups: dict[str, dict[str, Any]] = {"model": {}, "training": {}, "windowing": {}}
     for name, value in (flatten_settings(base) | settings).items():
         group, field = name.split(".", 1)
         groups[group][field] = float(f"{value:.2g}") if name in settings and _is_log_uniform(name) else value
-    return Recipe.model_validate({**base.model_dump(exclude={"model", "training"}), **groups})
+    view = base.view.model_copy(update=groups.pop("windowing"))
+    return Recipe.model_validate({**base.model_dump(exclude={"model", "training"}), **groups, "view": view})
 
 
 def _is_log_uniform(name: str) -> bool:

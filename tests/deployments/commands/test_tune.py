@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from deployments.cli.main import app
 from deployments.commands.tune import tuned_document
 from flows.pipeline.spec import PipelineSpec
+from models.data.panel import InputSpec
 from tasks.search.conclusion import TuningOutcome
 from tests.warm_commands import run_nightcast
 
@@ -88,7 +89,8 @@ def test_better_configuration_is_written_next_to_the_pipeline(home, tuned):
     original_spec = PipelineSpec.read(str(home / "small.yaml"))
     assert tuned_spec.models[0].model_dump(mode="json") == record["recipe"]["model"]
     assert tuned_spec.training.model_dump(mode="json") == record["recipe"]["training"]
-    same = {"models", "training"}
+    same = {"models": True, "training": True, "windowing": {"lookback"}}
+    assert tuned_spec.input_spec == InputSpec.model_validate(record["recipe"]["view"])
     assert tuned_spec.model_dump(exclude=same) == original_spec.model_dump(exclude=same)
     text = (home / "small-tuned.yaml").read_text(encoding="utf-8")
     assert text.startswith(
@@ -131,6 +133,14 @@ def test_tuning_a_tuned_pipeline_keeps_one_header(home, tuned):
     spec, first = PipelineSpec.read(str(path)), path.read_text(encoding="utf-8")
     text = tuned_document(path, path, spec, TuningOutcome.model_validate(record))
     assert text == first.replace("`nightcast tune` in small.yaml", "`nightcast tune` in small-tuned.yaml")
+
+
+def test_longer_lookback_is_written_beside_the_other_settings_of_windows(home, tuned):
+    record = json.loads(json.dumps({name: value for name, value in tuned[0].items() if name != "written"}))
+    record["recipe"]["view"]["lookback"] = 96
+    path = home / "small.yaml"
+    text = tuned_document(path, path, PipelineSpec.read(str(path)), TuningOutcome.model_validate(record))
+    assert yaml.safe_load(text)["windowing"] == {"lookback": 96, "horizon": 12, "validation": "4d", "test": "4d"}
 
 
 def test_search_without_result_writes_nothing_even_with_out(home):

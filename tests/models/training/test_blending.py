@@ -88,6 +88,49 @@ def test_bundle_in_a_file_forecasts_the_same(bundle, weekly) -> None:
     assert np.isfinite(Predictor(replace(bundle, tensors=earlier)).quantiles(weekly, *window)).all()
 
 
+@pytest.fixture(scope="module")
+def unlike(build_frame) -> Panel:
+    """Two days that repeat with noise, and two random walks."""
+    draw = np.random.default_rng(1)
+    day = 10 * np.sin(2 * np.pi * HOURS / 24)
+    waves = {name: day + draw.standard_normal(len(HOURS)) for name in ("a", "b")}
+    walks = {name: draw.standard_normal(len(HOURS)).cumsum() for name in ("v", "w")}
+    return Panel.from_frame(build_frame(waves | walks, "h"), VIEW)
+
+
+@pytest.fixture(scope="module")
+def unlike_bundle(unlike) -> Bundle:
+    return train(unlike)
+
+
+def test_random_walk_is_forecast_by_its_last_value_beside_series_with_a_season(unlike_bundle) -> None:
+    assert unlike_bundle.recurrent.series_shares == ("a", "b", "v", "w")
+    last = unlike_bundle.tensors["share.series"][:, 1]
+    assert min(last[2:]) > max(last[:2])
+
+
+def test_series_with_shares_of_their_own_forecast_the_same_from_a_file_and_from_kept_states(
+    unlike_bundle, unlike
+) -> None:
+    codes, position = np.arange(4), np.full(4, 2000)
+    stored = Predictor(Bundle.from_bytes(unlike_bundle.to_bytes()))
+    wanted = Predictor(unlike_bundle).quantiles(unlike, codes, position)
+    np.testing.assert_array_equal(stored.quantiles(unlike, codes, position), wanted)
+    for rows in (codes, np.array([3, 1])):
+        states = SeriesStates.from_panel(unlike, rows, 2000, kept_steps(unlike_bundle))
+        kept = StreamingForecaster(stored, states, Timeline(unlike.grid, unlike.view)).forecast(np.arange(len(rows)))
+        np.testing.assert_allclose(kept, np.sort(wanted[rows], axis=-1), rtol=1e-6, atol=1e-6)
+
+
+def test_series_that_training_has_not_seen_gets_the_shares_of_all(unlike_bundle, unlike) -> None:
+    window = np.array([2]), np.array([2000])
+    renamed = replace(unlike, ids=("a", "b", "new", "w"))
+    tensors = {name: values for name, values in unlike_bundle.tensors.items() if name != "share.series"}
+    common = Predictor(replace(unlike_bundle, tensors=tensors)).quantiles(unlike, *window)
+    np.testing.assert_array_equal(Predictor(unlike_bundle).quantiles(renamed, *window), common)
+    assert (Predictor(unlike_bundle).quantiles(unlike, *window) != common).any()
+
+
 def test_network_without_a_blend_stores_no_simple_forecasts(weekly) -> None:
     assert simple_tensors({}, recipe_of(weekly, blend=False)) == {}
     maps = {"weights": np.zeros((25, 6))}

@@ -40,6 +40,13 @@ def test_share_of_the_seasonal_median_is_stated() -> None:
     )
 
 
+def test_shares_by_series_are_stated() -> None:
+    bundle = bundle_of({"series_shares": ("a", "b")}, weights=np.zeros((673, 24)))
+    own = {"share.series": np.array([[0.2, 0.0, 0.0], [0.4, 0.5, 0.0]])}
+    _, second, _ = describe_choices(replace(bundle, tensors=bundle.tensors | own))
+    assert second.startswith("2 series have shares of their own, 10% to 80% network: they make the error smaller")
+
+
 SEASONS = np.array([24, 168])
 
 

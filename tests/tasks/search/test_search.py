@@ -3,10 +3,12 @@
 import json
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from models.data.panel import InputSpec
+from models.data.windows import WindowRanges
 from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.training_spec import TrainingSpec
@@ -19,6 +21,7 @@ from tasks.search.search_space import build_search_space, loss_unit, work_per_wi
 
 pytestmark = pytest.mark.usefixtures("prefect_server")
 LEVELS = (0.1, 0.5, 0.9)
+TRAIN = WindowRanges.from_cutoffs(np.zeros(1000, np.int64), np.arange(1000))
 QUICK = TrainingSpec(max_epochs=2, windows_per_epoch=64, learning_rate=0.01)
 
 
@@ -98,7 +101,7 @@ def test_search_without_a_finished_trial_is_an_error(
 
 def test_proposals_stay_below_the_largest_work(view: InputSpec) -> None:
     own = (recipe_of(view),)
-    sampler = Sampler(own, build_search_space(own), seed=0)
+    sampler = Sampler(own, build_search_space(own, TRAIN), seed=0)
     models = []
     for trial, recipe in sampler.propose(60):
         sampler.tell(trial, TrialResult(name="any", state="done", losses=(1.0,), metric=1.0))

@@ -1,9 +1,11 @@
 """The search space includes the values of the pipeline, and every name in it is a setting."""
 
+import numpy as np
 import pytest
 
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec
+from models.data.windows import WindowRanges
 from models.networks.architecture import RecurrentSpec
 from models.training.recipe import Recipe
 from models.training.training_spec import TrainingSpec
@@ -13,6 +15,7 @@ from tasks.search.search_space import (
     LogUniform,
     build_search_space,
     flatten_settings,
+    lookback_lengths,
     override_settings,
     segment_lengths,
     work_per_window,
@@ -21,6 +24,11 @@ from tasks.search.search_space import (
 
 def view_of(freq: str, lookback: int) -> InputSpec:
     return InputSpec(features=FeatureSpec(), freq=freq, zone="UTC", lookback=lookback, horizon=1)
+
+
+def train_windows(count: int) -> WindowRanges:
+    """Windows of one series at each of its first `count` steps."""
+    return WindowRanges.from_cutoffs(np.zeros(count, np.int64), np.arange(count))
 
 
 def recipe(training: TrainingSpec | None = None, **model: object) -> Recipe:
@@ -45,7 +53,7 @@ def test_segment_lengths_are_parts_and_multiples_of_a_season(freq, lookback, len
 
 def test_space_includes_the_values_of_the_pipeline() -> None:
     space = build_search_space(
-        [recipe(TrainingSpec(learning_rate=0.05, batch_size=33), hidden=7, cell="rnn", segment=5)]
+        [recipe(TrainingSpec(learning_rate=0.05, batch_size=33), hidden=7, cell="rnn", segment=5)], train_windows(400)
     )
     assert 7 in space["model.hidden"]
     assert 5 in space["model.segment"]
@@ -56,8 +64,30 @@ def test_space_includes_the_values_of_the_pipeline() -> None:
 
 def test_setting_outside_the_table_is_searched_only_if_models_differ() -> None:
     first, second = TrainingSpec(clip=1.0), TrainingSpec(clip=2.0)
-    assert "training.clip" not in build_search_space([recipe(first), recipe(first)])
-    assert build_search_space([recipe(first), recipe(second)])["training.clip"] == (1.0, 2.0)
+    assert "training.clip" not in build_search_space([recipe(first), recipe(first)], train_windows(400))
+    assert build_search_space([recipe(first), recipe(second)], train_windows(400))["training.clip"] == (1.0, 2.0)
+
+
+@pytest.mark.parametrize(
+    ("lookback", "windows", "lengths"),
+    [
+        (168, 300, (168,)),
+        (168, 671, (168, 336)),  # 336 of 671 windows have 336 steps of history
+        (168, 5000, (168, 336, 672)),
+        (720, 9000, (720, 1440)),  # 2880 is more than the longest lookback
+        (4000, 9000, (4000,)),
+    ],
+)
+def test_longer_lookbacks_are_offered_if_half_of_the_training_windows_carry_them(lookback, windows, lengths) -> None:
+    assert lookback_lengths(view_of("h", lookback), train_windows(windows)) == lengths
+
+
+def test_lookback_is_searched_only_if_the_history_carries_a_longer_one() -> None:
+    assert "windowing.lookback" not in build_search_space([recipe()], train_windows(300))
+    assert build_search_space([recipe()], train_windows(700))["windowing.lookback"] == (168, 336)
+    other = override_settings({"windowing.lookback": 336}, recipe())
+    assert other.view == view_of("h", 336)
+    assert other.model == recipe().model
 
 
 def test_override_settings_rebuilds_a_recipe() -> None:

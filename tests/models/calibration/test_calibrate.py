@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
-from models.calibration import CalibrationSpec, SimpleForecasts, apply_calibration, calibrate, seasonal_evidence
+from models.calibration.calibrate import apply_calibration, calibrate
+from models.calibration.inputs import CalibrationSpec, SimpleForecasts
+from models.calibration.shares import seasonal_evidence
 
 LEVELS = (0.1, 0.5, 0.9)
 DRAW = np.random.default_rng(0)
