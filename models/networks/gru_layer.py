@@ -15,6 +15,9 @@ Sequences are (T, features, b), so that a gate of one step is contiguous. Each p
 a step reads what the processor's cache still holds, and writes into arrays that are allocated once. The gates of a step
 are the rows k, r, z, n of one array: products with the state need k, r, z and those with the input r, z, n, which are
 contiguous. The backward pass overwrites the gates with their gradients.
+
+Under autocast to bfloat16, the factors of the products are rounded, as autocast does; states, gates and sums of
+gradients stay in the precision of the weights. Layers of few units do not gain from that.
 """
 
 from collections.abc import Sequence
@@ -24,9 +27,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+MIN_ROUNDED_UNITS = 64  # of a layer whose products are computed in bfloat16 under autocast
+
 
 def gru_states(x: Tensor, h: Tensor, weights: Sequence[Tensor]) -> Tensor:
     """Return the states after each step, in the precision of the weights. They can be differentiated once.
+
+    Products of at least MIN_ROUNDED_UNITS units are computed in bfloat16 under autocast to it.
 
     Args:
         x: What the layer reads, (T, P, b).
@@ -36,10 +43,20 @@ def gru_states(x: Tensor, h: Tensor, weights: Sequence[Tensor]) -> Tensor:
     Returns:
         The states, (T, hidden, b).
     """
-    dtype = weights[0].dtype
+    dtype, units = weights[0].dtype, weights[1].shape[1]
+    is_rounded = torch.is_autocast_enabled("cpu") and units >= MIN_ROUNDED_UNITS
+    factors = torch.get_autocast_dtype("cpu") if is_rounded else dtype
     with torch.autocast("cpu", enabled=False):
-        states: Tensor = _GruLayer.apply(x.to(dtype), h.to(dtype), *weights)  # type: ignore[no-untyped-call]
+        states: Tensor = _GruLayer.apply(x.to(factors), h.to(dtype), *weights)  # type: ignore[no-untyped-call]
     return states
+
+
+def _add_product(base: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
+    """Write base + left @ right, in the precision of `out`, which may be higher than that of the factors."""
+    if out.dtype == left.dtype:
+        torch.addmm(base, left, right, out=out)
+    else:
+        torch.add(base, left @ right, out=out)
 
 
 class _GruLayer(torch.autograd.Function):
@@ -51,44 +68,46 @@ class _GruLayer(torch.autograd.Function):
         weight_ih, weight_hh, bias_ih, bias_hh = weights
         (steps, _, batch), hidden = x.shape, weight_hh.shape[1]
         # tanh(a) = 2 sigmoid(2a) - 1 takes half the time of torch.tanh
-        double = torch.cat([x.new_ones(2 * hidden, 1), x.new_full((hidden, 1), 2.0)])
-        from_input = weight_ih * double
+        double = torch.cat([h.new_ones(2 * hidden, 1), h.new_full((hidden, 1), 2.0)])
+        from_input, factors = (weight_ih * double).to(x.dtype), x.dtype
         constant = torch.cat([bias_ih[: 2 * hidden] + bias_hh[: 2 * hidden], bias_ih[2 * hidden :]])
         constant = (constant.unsqueeze(1) * double).repeat(1, batch)
-        from_state, state_constant = weight_hh.roll(hidden, 0), bias_hh[2 * hidden :].unsqueeze(1)
-        offset = x.new_full((hidden, batch), -1.0)
-        gates, states = x.new_empty(steps, 4 * hidden, batch), x.new_empty(steps + 1, hidden, batch)
+        from_state, state_constant = weight_hh.roll(hidden, 0).to(factors), bias_hh[2 * hidden :].unsqueeze(1)
+        offset = h.new_full((hidden, batch), -1.0)
+        gates, states = h.new_empty(steps, 4 * hidden, batch), h.new_empty(steps + 1, hidden, batch)
         states[0] = h
+        rounded = states if factors == states.dtype else torch.empty_like(states, dtype=factors)
         k, r, z, n = (gate.unbind() for gate in torch.chunk(gates, 4, dim=1))
         krz, rz, rzn = (gates[:, start * hidden : end * hidden].unbind() for start, end in ((0, 3), (1, 3), (1, 4)))
-        h_after, inputs = states.unbind(), x.unbind()
+        h_after, read, inputs = states.unbind(), rounded.unbind(), x.unbind()
         for t in range(steps):
             state = h_after[t]
+            if factors != state.dtype:
+                read[t].copy_(state)
             k[t].copy_(state_constant)
-            torch.addmm(constant, from_input, inputs[t], out=rzn[t])
-            krz[t].addmm_(from_state, state)
+            _add_product(constant, from_input, inputs[t], rzn[t])
+            _add_product(krz[t], from_state, read[t], krz[t])
             rz[t].sigmoid_()
             n[t].addcmul_(r[t], k[t], value=2.0).sigmoid_()
             torch.add(offset, n[t], alpha=2.0, out=n[t])
             torch.lerp(n[t], state, z[t], out=h_after[t + 1])
-        ctx.save_for_backward(x, weight_ih, from_state, gates, states)
+        ctx.save_for_backward(x, weight_ih, from_state, gates, states, rounded)
         return states[1:]
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, d_states: Tensor) -> tuple[Tensor | None, ...]:
         """Return the gradients of x, h, weights and biases."""
-        x, weight_ih, from_state, gates, states = ctx.saved_tensors
-        hidden = states.shape[1]
+        x, weight_ih, from_state, gates, states, rounded = ctx.saved_tensors
+        hidden, factors = states.shape[1], x.dtype
         dh, kept, scratch = torch.zeros_like(states[0]), torch.empty_like(states[0]), torch.empty_like(states[0])
         ones = torch.ones_like(dh)
-        to_state, to_input = from_state.t().contiguous(), weight_ih.t().contiguous()
-        d_from_state, d_weight_ih = torch.zeros_like(from_state), torch.zeros_like(weight_ih)
+        to_state, to_input = from_state.t().contiguous(), weight_ih.to(factors).t().contiguous()
+        d_from_state, d_weight_ih = torch.zeros_like(from_state, dtype=gates.dtype), torch.zeros_like(weight_ih)
         d_gates = torch.zeros_like(gates[0])
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
         k, r, z, n = (gate.unbind() for gate in torch.chunk(gates, 4, dim=1))
-        krz, rzn = gates[:, : 3 * hidden].unbind(), gates[:, hidden:].unbind()
-        before, inputs = states.transpose(1, 2).unbind(), x.transpose(1, 2).unbind()
+        before, inputs = rounded.transpose(1, 2).unbind(), x.transpose(1, 2).unbind()
         for t in range(len(x) - 1, -1, -1):
             dh.add_(d_states[t])
             torch.mul(dh, z[t], out=kept)  # what reaches the state before along the update gate
@@ -102,11 +121,13 @@ class _GruLayer(torch.autograd.Function):
             scratch.mul_(r[t])
             torch.addcmul(scratch, scratch, r[t], value=-1.0, out=r[t])
             d_gates.add_(gates[t])
-            d_weight_ih.addmm_(rzn[t], inputs[t])
-            d_from_state.addmm_(krz[t], before[t])
+            d_gate = gates[t].to(factors)
+            krz, rzn = d_gate[: 3 * hidden], d_gate[hidden:]
+            _add_product(d_weight_ih, rzn, inputs[t], d_weight_ih)
+            _add_product(d_from_state, krz, before[t], d_from_state)
             if dx is not None:
-                torch.mm(to_input, rzn[t], out=dx[t])
-            torch.addmm(kept, to_state, krz[t], out=dh)
+                torch.mm(to_input, rzn, out=dx[t])
+            _add_product(kept, to_state, krz, dh)
         d_bias = d_gates.sum(1)
         d_bias_hh = d_bias[: 3 * hidden].roll(-hidden)
         return dx, dh, d_weight_ih, d_from_state.roll(-hidden, 0), d_bias[hidden:], d_bias_hh

@@ -54,6 +54,23 @@ def test_states_are_float32_under_autocast() -> None:
     assert gru.weight_hh_l0.grad.dtype == torch.float32
 
 
+@pytest.mark.parametrize("width", [3, 64])
+def test_products_of_many_units_are_rounded_under_autocast(width: int) -> None:
+    torch.manual_seed(0)
+    gru = nn.GRU(width, 64)
+    x, h = torch.randn(20, width, 8), torch.randn(64, 8)
+    weights = [gru.weight_ih_l0, gru.weight_hh_l0, gru.bias_ih_l0, gru.bias_hh_l0]
+    direction, results = torch.randn(20, 64, 8), {}
+    for name, is_rounded in (("float32", False), ("bfloat16", True)):
+        inputs = [x.clone().requires_grad_(), h.clone().requires_grad_(), *weights]
+        with torch.autocast("cpu", torch.bfloat16, enabled=is_rounded):
+            states = gru_states(inputs[0], inputs[1], weights)
+        results[name] = [states.detach(), *torch.autograd.grad((states * direction).sum(), inputs)]
+    for rounded, exact in zip(results["bfloat16"], results["float32"], strict=True):
+        assert rounded.dtype == torch.float32
+        assert 0 < float((rounded - exact).norm() / exact.norm()) < 0.01
+
+
 def test_huge_inputs_give_finite_states_and_gradients() -> None:
     gru = nn.GRU(1, 2)
     x = torch.tensor([1e30, -1e30, 0.0]).reshape(3, 1, 1).requires_grad_()
