@@ -70,4 +70,5 @@ def _run_gru_layer(inputs: Tensor, state: Tensor, weights: Sequence[Tensor]) -> 
         states = gru_states(sequence, before.t(), weights[4 * number : 4 * number + 4])
         last.append(states[-1].t())
         directions.append(states.flip(0) if number else states)
-    return torch.cat(directions, dim=1).permute(2, 0, 1), (torch.stack(last),)
+    states = torch.cat(directions, dim=1) if len(directions) > 1 else directions[0]
+    return states.permute(2, 0, 1), (torch.stack(last),)

@@ -14,7 +14,7 @@ n: g * (1 - z) * (1 - n * n)    k: that of n times r    r: that of n times k * r
 Sequences are (T, features, b), so that a gate of one step is contiguous. Each product and each elementwise operation of
 a step reads what the processor's cache still holds, and writes into arrays that are allocated once. The gates of a step
 are the rows k, r, z, n of one array: products with the state need k, r, z and those with the input r, z, n, which are
-contiguous. The backward pass overwrites the gates with their gradients.
+contiguous. The gradients of the gates of one step stay in one such array of a step.
 
 Under autocast to bfloat16, the factors of the products are rounded, as autocast does; states, gates and sums of
 gradients stay in the precision of the weights. Layers of few units do not gain from that.
@@ -27,6 +27,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+d_tanh, d_sigmoid = torch.ops.aten.tanh_backward.grad_input, torch.ops.aten.sigmoid_backward.grad_input
 MIN_ROUNDED_UNITS = 64  # of a layer whose products are computed in bfloat16 under autocast
 
 
@@ -51,12 +52,9 @@ def gru_states(x: Tensor, h: Tensor, weights: Sequence[Tensor]) -> Tensor:
     return states
 
 
-def _add_product(base: Tensor, left: Tensor, right: Tensor, out: Tensor) -> None:
-    """Write base + left @ right, in the precision of `out`, which may be higher than that of the factors."""
-    if out.dtype == left.dtype:
-        torch.addmm(base, left, right, out=out)
-    else:
-        torch.add(base, left @ right, out=out)
+def _add_rounded_product(base: Tensor, left: Tensor, right: Tensor, *, out: Tensor) -> None:
+    """Write base + left @ right, as torch.addmm does, in the precision of `out`, higher than that of the factors."""
+    torch.add(base, left @ right, out=out)
 
 
 class _GruLayer(torch.autograd.Function):
@@ -79,19 +77,23 @@ class _GruLayer(torch.autograd.Function):
         rounded = states if factors == states.dtype else torch.empty_like(states, dtype=factors)
         k, r, z, n = (gate.unbind() for gate in torch.chunk(gates, 4, dim=1))
         krz, rz, rzn = (gates[:, start * hidden : end * hidden].unbind() for start, end in ((0, 3), (1, 3), (1, 4)))
-        h_after, read, inputs = states.unbind(), rounded.unbind(), x.unbind()
+        h_after, inputs = states.unbind(), x.unbind()
+        read = h_after if rounded is states else rounded.unbind()
+        is_rounded = rounded is not states
+        add_product = _add_rounded_product if is_rounded else torch.addmm
         for t in range(steps):
             state = h_after[t]
-            if factors != state.dtype:
+            if is_rounded:
                 read[t].copy_(state)
             k[t].copy_(state_constant)
-            _add_product(constant, from_input, inputs[t], rzn[t])
-            _add_product(krz[t], from_state, read[t], krz[t])
+            add_product(constant, from_input, inputs[t], out=rzn[t])
+            add_product(krz[t], from_state, read[t], out=krz[t])
             rz[t].sigmoid_()
             n[t].addcmul_(r[t], k[t], value=2.0).sigmoid_()
             torch.add(offset, n[t], alpha=2.0, out=n[t])
             torch.lerp(n[t], state, z[t], out=h_after[t + 1])
         ctx.save_for_backward(x, weight_ih, from_state, gates, states, rounded)
+        ctx.by_step = k, r, z, n, h_after[1:]
         return states[1:]
 
     @staticmethod
@@ -100,34 +102,34 @@ class _GruLayer(torch.autograd.Function):
         """Return the gradients of x, h, weights and biases."""
         x, weight_ih, from_state, gates, states, rounded = ctx.saved_tensors
         hidden, factors = states.shape[1], x.dtype
-        dh, kept, scratch = torch.zeros_like(states[0]), torch.empty_like(states[0]), torch.empty_like(states[0])
-        ones = torch.ones_like(dh)
+        dh, kept = torch.zeros_like(states[0]), torch.empty_like(states[0])
         to_state, to_input = from_state.t().contiguous(), weight_ih.to(factors).t().contiguous()
         d_from_state, d_weight_ih = torch.zeros_like(from_state, dtype=gates.dtype), torch.zeros_like(weight_ih)
-        d_gates = torch.zeros_like(gates[0])
+        d_gates, d_gate = torch.zeros_like(gates[0]), torch.empty_like(gates[0])
+        rounded_gate = d_gate if factors == gates.dtype else torch.empty_like(d_gate, dtype=factors)
         dx = torch.empty_like(x) if ctx.needs_input_grad[0] else None
-        k, r, z, n = (gate.unbind() for gate in torch.chunk(gates, 4, dim=1))
+        k, r, z, n, h_after = ctx.by_step
+        dk, dr, dz, dn = torch.chunk(d_gate, 4)
+        krz, rzn = rounded_gate[: 3 * hidden], rounded_gate[hidden:]
         before, inputs = rounded.transpose(1, 2).unbind(), x.transpose(1, 2).unbind()
+        d_after, d_inputs = d_states.unbind(), dx.unbind() if dx is not None else ()
+        add_product = torch.addmm if factors == gates.dtype else _add_rounded_product
         for t in range(len(x) - 1, -1, -1):
-            dh.add_(d_states[t])
+            dh.add_(d_after[t])
             torch.mul(dh, z[t], out=kept)  # what reaches the state before along the update gate
             dh.sub_(kept)
-            torch.sub(states[t + 1], n[t], out=scratch)
-            torch.mul(dh, scratch, out=z[t])
-            torch.addcmul(ones, n[t], n[t], value=-1.0, out=scratch)
-            torch.mul(dh, scratch, out=n[t])
-            torch.mul(n[t], k[t], out=scratch)
-            torch.mul(n[t], r[t], out=k[t])
-            scratch.mul_(r[t])
-            torch.addcmul(scratch, scratch, r[t], value=-1.0, out=r[t])
-            d_gates.add_(gates[t])
-            d_gate = gates[t].to(factors)
-            krz, rzn = d_gate[: 3 * hidden], d_gate[hidden:]
-            _add_product(d_weight_ih, rzn, inputs[t], d_weight_ih)
-            _add_product(d_from_state, krz, before[t], d_from_state)
-            if dx is not None:
-                torch.mm(to_input, rzn, out=dx[t])
-            _add_product(kept, to_state, krz, dh)
+            torch.sub(h_after[t], n[t], out=dz).mul_(dh)
+            d_tanh(dh, n[t], grad_input=dn)
+            torch.mul(dn, r[t], out=dk)
+            d_sigmoid(torch.mul(dn, k[t], out=dr), r[t], grad_input=dr)
+            d_gates.add_(d_gate)
+            if rounded_gate is not d_gate:
+                rounded_gate.copy_(d_gate)
+            add_product(d_weight_ih, rzn, inputs[t], out=d_weight_ih)
+            add_product(d_from_state, krz, before[t], out=d_from_state)
+            if d_inputs:
+                torch.mm(to_input, rzn, out=d_inputs[t])
+            add_product(kept, to_state, krz, out=dh)
         d_bias = d_gates.sum(1)
         d_bias_hh = d_bias[: 3 * hidden].roll(-hidden)
         return dx, dh, d_weight_ih, d_from_state.roll(-hidden, 0), d_bias[hidden:], d_bias_hh

@@ -30,6 +30,16 @@ def test_dropped_share_is_the_rate_and_the_rest_is_scaled(rate: float) -> None:
     assert kept.mean().item() == pytest.approx(1.0, abs=0.01)
 
 
+def test_values_keep_their_layout() -> None:
+    values = torch.arange(1.0, 2401.0).view(10, 20, 12).permute(2, 0, 1)
+    torch.manual_seed(0)
+    kept = drop(values, 0.5)
+    assert kept.stride() == values.stride()
+    torch.testing.assert_close(kept[kept > 0], 2 * values[kept > 0])
+    torch.manual_seed(0)
+    assert torch.equal(kept, drop(values.permute(1, 2, 0), 0.5).permute(2, 0, 1))  # as it lies in memory
+
+
 def test_dropout_is_independent_of_neighbours_and_repeats_with_a_seed() -> None:
     torch.manual_seed(5)
     first = drop(torch.ones(400, 1000), 0.5)
