@@ -67,7 +67,7 @@ def scores_table(outcome: BacktestOutcome) -> str:
     coverages = [f"coverage_{name}" for name in intervals[:2]]
     title = f"Backtest of {outcome.pipeline}: {outcome.origins} origins, {outcome.series} series, by {outcome.metric}"
     table = Table(title=title)
-    table.add_column("model_name", no_wrap=True)
+    table.add_column("model_name", overflow="fold")
     for name in (*COLUMNS, *coverages, "left_out"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in outcome.leaderboard:

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from data_contracts.errors import NightcastError
@@ -85,7 +85,8 @@ def leaderboard_table(facts: dict[str, Any]) -> str:
     table = Table(title=f"Leaderboard of {facts['pipeline']}, ranked by {facts['metric']} on the same origins")
     names = ("model_name", "role", "mase", "wql", "mae", "rmse", "smape", "coverage")
     for name in names:
-        table.add_column(name, justify="left" if name in ("model_name", "role") else "right", no_wrap=True)
+        justify: JustifyMethod = "left" if name in ("model_name", "role") else "right"
+        table.add_column(name, justify=justify, no_wrap=name != "model_name", overflow="fold")  # numbers are never cut
     for row in facts["leaderboard"]:
         style = "bold" if row.get("role") == "champion" else None
         table.add_row(*(_cell(row.get(name)) for name in names), style=style)

@@ -3,10 +3,11 @@
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 
 from data_contracts.errors import SpecError
@@ -101,7 +102,8 @@ def tuned_document(path: Path, target: Path, spec: PipelineSpec, outcome: Tuning
     paths |= {"contract": _path_from_target(current["contract"], path, target)} if current.get("contract") else {}
     changes |= {field: value for field, value in paths.items() if value != current[field]}
     text = path.read_text(encoding="utf-8")
-    return _header(outcome, path) + rewrite_yaml(_without_header(text), changes, str(path))
+    replaced = ("models", "training", *(["windowing.lookback"] if "windowing" in changes else []))
+    return _header(outcome, path, replaced) + rewrite_yaml(_without_header(text), changes, str(path))
 
 
 def _path_from_target(address: str, path: Path, target: Path) -> str:
@@ -113,7 +115,7 @@ def _path_from_target(address: str, path: Path, target: Path) -> str:
     return os.path.relpath(absolute.resolve(), target.parent.resolve())
 
 
-def _header(outcome: TuningOutcome, path: Path) -> str:
+def _header(outcome: TuningOutcome, path: Path, replaced: Sequence[str]) -> str:
     current = next(
         (row for row in outcome.leaderboard if row["role"] == "challenger" and "(tuned)" not in row["model_name"]), None
     )
@@ -128,7 +130,7 @@ def _header(outcome: TuningOutcome, path: Path) -> str:
     return (
         f"{HEADER_START} in {path.name} with --as-of {outcome.as_of.isoformat()} --trials {outcome.asked} "
         f"--seed {outcome.seed}.\n"
-        f"# It replaced models, training and windowing.lookback; everything else is as before.\n"
+        f"# It replaced {', '.join(replaced[:-1])} and {replaced[-1]}; everything else is as before.\n"
         f"# {outcome.metric} on the validation windows, which chose the configuration: {validation}\n"
         f"# {outcome.metric} on the test windows, which the search did not use: {test}{p_value}"
         f"{'' if outcome.better else ': not found to be better'}\n\n"
@@ -145,18 +147,19 @@ def _without_header(text: str) -> str:
 def trials_table(outcome: TuningOutcome, store: Store) -> str:
     """Return all trials as a text table, in the order in which they ran."""
     table = Table(title=f"Trials on {outcome.pipeline}, {outcome.metric} on the validation windows")
-    for name in ("#", "model", "training", outcome.metric, "epochs", "state", "seconds"):
-        table.add_column(name, justify="left" if name in ("model", "training", "state") else "right", no_wrap=True)
+    for name in ("#", "model", "settings", outcome.metric, "epochs", "state", "seconds"):
+        justify: JustifyMethod = "left" if name in ("model", "settings", "state") else "right"
+        table.add_column(name, justify=justify, no_wrap=name not in ("model", "settings"), overflow="fold")
     frame = store.get(outcome.trials)
     best = frame["loss"].idxmin()
     for row in frame.itertuples():
-        training = [
+        settings = [
             f"{name.split('.')[1]} {value if isinstance(value, str) else f'{value:g}'}"
             for name, value in json.loads(row.settings).items()
             if not name.startswith("model.")
         ]
         loss = "–" if row.loss != row.loss else f"{row.loss:.4f}"
-        cells = (row.number, row.name, ", ".join(training), loss, row.epochs, row.state, f"{row.seconds:.1f}")
+        cells = (row.number, row.name, ", ".join(settings), loss, row.epochs, row.state, f"{row.seconds:.1f}")
         table.add_row(*map(str, cells), style="bold" if row.Index == best else None)
     out = io.StringIO()
     Console(file=out, width=140, force_terminal=False).print(table)

@@ -32,7 +32,7 @@ MIN_ROUNDED_UNITS = 64  # of a layer whose products are computed in bfloat16 und
 
 
 def gru_states(x: Tensor, h: Tensor, weights: Sequence[Tensor]) -> Tensor:
-    """Return the states after each step, in the precision of the weights. They can be differentiated once.
+    """Return the states after each step, in the precision of the weights. They have no second derivatives.
 
     Products of at least MIN_ROUNDED_UNITS units are computed in bfloat16 under autocast to it.
 

@@ -32,3 +32,19 @@ def test_seconds_of_each_step_are_shown_and_cached_steps_are_named():
 def test_leaderboard_shows_missing_score_as_dash():
     row = {"model_name": "naive", "role": "baseline", "mase": None, "wql": 0.5}
     assert "–" in leaderboard_table({"pipeline": "ports", "metric": "mase", "leaderboard": [row]})
+
+
+def test_numbers_of_the_leaderboard_are_whole_beside_a_long_name() -> None:
+    row = {
+        "role": "challenger",
+        "mase": 0.5936,
+        "wql": 0.376,
+        "mae": 0.297,
+        "rmse": 0.846,
+        "smape": 30.162,
+        "coverage": 0.988,
+    }
+    name = "gru-32x3-s6-bi-att-segment-no_seasons-d20 (tuned)"
+    text = leaderboard_table({"pipeline": "p", "metric": "mase", "leaderboard": [row | {"model_name": name}]})
+    assert "…" not in text
+    assert all(number in text for number in ("challenger", "0.594", "0.376", "30.162", "0.988"))

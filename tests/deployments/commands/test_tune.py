@@ -117,6 +117,8 @@ def test_same_search_with_another_store_writes_the_same_file(home, tuned, tmp_pa
     assert "is better on the test windows by" in last
     assert last.endswith(f"written {out}")
     assert "gru-8-s12" in result.stdout
+    assert "lookback" in result.stdout
+    assert "…" not in result.stdout  # no setting is cut off
     second = out.read_text(encoding="utf-8")
     relative_path = os.path.relpath((home / "panel.parquet").resolve(), out.parent.resolve())
     assert second == first.replace("source: {kind: parquet, path: panel.parquet}", yaml_source(relative_path))
@@ -132,7 +134,8 @@ def test_tuning_a_tuned_pipeline_keeps_one_header(home, tuned):
     path = home / "small-tuned.yaml"
     spec, first = PipelineSpec.read(str(path)), path.read_text(encoding="utf-8")
     text = tuned_document(path, path, spec, TuningOutcome.model_validate(record))
-    assert text == first.replace("`nightcast tune` in small.yaml", "`nightcast tune` in small-tuned.yaml")
+    expected = first.replace("`nightcast tune` in small.yaml", "`nightcast tune` in small-tuned.yaml")
+    assert text == expected.replace("models, training and windowing.lookback", "models and training")
 
 
 def test_longer_lookback_is_written_beside_the_other_settings_of_windows(home, tuned):
@@ -140,6 +143,7 @@ def test_longer_lookback_is_written_beside_the_other_settings_of_windows(home, t
     record["recipe"]["view"]["lookback"] = 96
     path = home / "small.yaml"
     text = tuned_document(path, path, PipelineSpec.read(str(path)), TuningOutcome.model_validate(record))
+    assert "# It replaced models, training and windowing.lookback; everything else" in text
     assert yaml.safe_load(text)["windowing"] == {"lookback": 96, "horizon": 12, "validation": "4d", "test": "4d"}
 
 

@@ -91,6 +91,17 @@ def test_failed_trial_does_not_end_the_search(prepared: Any, view: InputSpec, fo
     assert not result.is_new
 
 
+def test_trial_that_does_not_fit_the_memory_fails_with_its_size(
+    prepared: Any, view: InputSpec, forecast_setup: ForecastSetup
+) -> None:
+    result, trials = run_search(
+        prepared, (recipe_of(view, hidden=16_384, layers=8), recipe_of(view)), forecast_setup, trials=2
+    )
+    assert trials["state"].tolist() == ["failed", "done"]
+    assert "which need about" in trials["note"][0]
+    assert result.best == recipe_of(view)
+
+
 def test_search_without_a_finished_trial_is_an_error(
     prepared: Any, view: InputSpec, forecast_setup: ForecastSetup
 ) -> None:
