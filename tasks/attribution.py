@@ -65,7 +65,7 @@ def attribute_revision(
 def _read_shared_rows(before: ForecastNight, tonight: ForecastNight, store: Store) -> pd.DataFrame:
     """Return unique_id, ds, before and after of what both nights forecast, of at most MAX_SERIES series."""
     with open_series_files([before.table, tonight.table], store) as files:
-        earlier, later = (set(file.names()) for file in files)
+        earlier, later = (set(file.names().to_pylist()) for file in files)
         names = sample_names(earlier & later, MAX_SERIES)
         old, new = (file.select(names, [*KEY, "y_hat"]).to_pandas() for file in files)
     return old.rename(columns={"y_hat": "before"}).merge(new.rename(columns={"y_hat": "after"}), "inner", KEY)

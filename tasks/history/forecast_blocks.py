@@ -6,6 +6,7 @@ vintage 2   a a b b │ c c d d            block c, d    rows of both vintages f
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
+from functools import cached_property
 
 import pandas as pd
 
@@ -22,7 +23,11 @@ class PublishedForecasts:
 
     def __init__(self, files: dict[pd.Timestamp, SeriesFile]) -> None:
         self._files = files
-        self.blocks: list[Block] = list(blocks_of_series(list(files.values())))
+
+    @cached_property
+    def blocks(self) -> list[Block]:
+        """The blocks of series, in order; finding them reads the names of every file."""
+        return list(blocks_of_series(list(self._files.values())))
 
     @property
     def vintages(self) -> tuple[pd.Timestamp, ...]:

@@ -5,7 +5,7 @@ file     a a a b │ b c c │ d d d          rows of b and c: the first two row
 
 import bisect
 import contextlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,12 +36,10 @@ class SeriesFile:
         """The largest name of each row group, as far as the file says."""
         return [known[1] for known in self._ranges if known]
 
-    def names(self) -> list[str]:
-        """Return the names of the series, sorted."""
-        names = set[str]()
-        for number in range(self._file.num_row_groups):
-            names.update(pc.unique(self._file.read_row_group(number, columns=[ID])[ID]).to_pylist())
-        return sorted(names)
+    def names(self) -> pa.Array:
+        """Return the names of the series, text (S,), in the order of the file."""
+        groups = range(self._file.num_row_groups)
+        return _distinct(self._file.read_row_group(number, columns=[ID])[ID] for number in groups)
 
     def time_range(self) -> tuple[datetime, datetime] | None:
         """Return the smallest and largest ds; None without a row."""
@@ -115,6 +113,16 @@ def open_series_files(artifacts: Sequence[Artifact], store: Store) -> Iterator[l
         yield files
 
 
+def _distinct(parts: Iterable[pa.Array | pa.ChunkedArray]) -> pa.Array:
+    """Return each text of the parts once, in the order of their first occurrence; of equal parts one is looked at."""
+    known: list[pa.Array] = []
+    for part in parts:
+        texts = pc.unique(part).cast(pa.string())
+        if not any(texts.equals(earlier) for earlier in known):
+            known.append(texts)
+    return pc.unique(pa.chunked_array(known, pa.string()))
+
+
 def blocks_of_series(files: Sequence[SeriesFile], rows: int | None = None) -> Iterator[tuple[str, str]]:
     """Divide the series of all files into blocks of at most about `rows` rows.
 
@@ -127,7 +135,7 @@ def blocks_of_series(files: Sequence[SeriesFile], rows: int | None = None) -> It
     Yields:
         The first and the last name of each block, in order.
     """
-    names = sorted(set().union(*(file.names() for file in files)))
+    names: list[str] = sorted(_distinct(file.names() for file in files).to_pylist())
     count = max(1, (rows or BLOCK_ROWS) * len(names) // max(1, sum(file.rows for file in files)))
     ends = sorted(bisect.bisect_right(names, last) for last in (files[-1].group_ends if files else ()))
     begin = 0
