@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import pad
+from torch.nn.functional import linear, pad
 
 from models.networks.architecture import CellName, Decoding
 from models.networks.dropout import Dropout
@@ -68,11 +68,6 @@ class _CellDecoder(nn.Module):
         self.cell = CELLS[cell](hidden, hidden, batch_first=True)
         self.out = nn.Sequential(Dropout(dropout), nn.Linear(hidden, self.segment * widths.size))
 
-    def initial_state(self, context: Tensor) -> Any:
-        """Return the first state (1, b, hidden), for an LSTM with an empty cell state."""
-        first = self.state(context).unsqueeze(0).contiguous()
-        return (first, torch.zeros_like(first)) if isinstance(self.cell, nn.LSTM) else first
-
     def split_segments(self, future: Tensor) -> Tensor:
         """Reshape (b, H, F) → (b, count, sF); the last segment is padded with zeros."""
         missing = self.count * self.segment - future.shape[1]
@@ -92,10 +87,34 @@ class SegmentDecoder(_CellDecoder):
         count, horizon = len(context), future.shape[1]
         extras = extra.unsqueeze(1).expand(-1, self.count, -1)
         inputs = self.places + self.enter(torch.cat([extras, self.split_segments(future)], dim=-1))
-        state = self.initial_state(context.repeat_interleave(self.count, dim=0))
-        decoded = self.cell(inputs.reshape(count * self.count, 1, -1), state)[0]
+        decoded = step_from_shared_state(self.cell, inputs, self.state(context))
         raw: Tensor = self.out(decoded).reshape(count, self.count * self.segment, self.size)
         return raw[:, :horizon]
+
+
+def step_from_shared_state(cell: nn.RNN | nn.LSTM | nn.GRU, inputs: Tensor, state: Tensor) -> Tensor:
+    """Compute what a cell returns for each of several inputs, all read from the same state.
+
+    The product with the state, half of the arithmetic of a step, is computed once for all inputs.
+
+    Args:
+        cell: A cell with one layer and one direction, whose equations these are.
+        inputs: Inputs of one step each, (b, n, P).
+        state: The state before each of them, (b, hidden); the cell state of an LSTM is zero.
+
+    Returns:
+        The state after each input, (b, n, hidden).
+    """
+    weight_ih, weight_hh, bias_ih, bias_hh = cell.all_weights[0]
+    entered, kept = linear(inputs, weight_ih, bias_ih), linear(state, weight_hh, bias_hh).unsqueeze(1)
+    if isinstance(cell, nn.GRU):
+        (r, z, n), (r_kept, z_kept, n_kept) = entered.chunk(3, dim=-1), kept.chunk(3, dim=-1)
+        candidate = torch.tanh(n + torch.sigmoid(r + r_kept) * n_kept)
+        return candidate + torch.sigmoid(z + z_kept) * (state.unsqueeze(1).to(candidate) - candidate)
+    if isinstance(cell, nn.LSTM):
+        i, _, g, o = (entered + kept).chunk(4, dim=-1)
+        return torch.sigmoid(o) * torch.tanh(torch.sigmoid(i) * torch.tanh(g))
+    return torch.tanh(entered + kept)
 
 
 class AutoregressiveDecoder(_CellDecoder):
@@ -104,6 +123,11 @@ class AutoregressiveDecoder(_CellDecoder):
     def __init__(self, cell: CellName, widths: DecoderWidths, hidden: int, segment: int, dropout: float) -> None:
         super().__init__(cell, widths, hidden, segment, dropout)
         self.enter = nn.Linear(widths.extra + self.segment * (widths.future + 1), hidden)
+
+    def initial_state(self, context: Tensor) -> Any:
+        """Return the first state (1, b, hidden), for an LSTM with an empty cell state."""
+        first = self.state(context).unsqueeze(0).contiguous()
+        return (first, torch.zeros_like(first)) if isinstance(self.cell, nn.LSTM) else first
 
     def forward(self, context: Tensor, extra: Tensor, future: Tensor, feedback: Feedback) -> Tensor:
         """Decode segment by segment; each reads the values that `feedback` makes of the previous segment."""

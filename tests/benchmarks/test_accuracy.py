@@ -47,7 +47,7 @@ MODEL = RecurrentSpec(
 )
 TRAINING = TrainingSpec(
     batch_size=256, learning_rate=1e-3, schedule="cosine", max_epochs=5, windows_per_epoch=13_000, patience=1,
-    weight_decay=0.0, average=0.99, mirror=0.5, step_weights="decreasing", members=2, precision="auto",
+    weight_decay=0.0, average=0.99, mirror=0.5, step_weights="decreasing", members=3, precision="auto",
     threads=int(os.environ.get("NIGHTCAST_BENCH_THREADS", "2")),
 )  # fmt: skip
 SEEDS = (0, 100, 200)

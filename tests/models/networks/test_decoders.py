@@ -11,6 +11,7 @@ from models.networks.decoders import (
     Decoding,
     DirectDecoder,
     SegmentDecoder,
+    step_from_shared_state,
 )
 
 WIDTHS = DecoderWidths(context=6, extra=2, future=3, horizon=7, size=2)
@@ -44,6 +45,27 @@ def test_parallel_decoders_keep_covariates_of_a_segment_to_that_segment(
     changed = (decoder(context, extra, future, no_feedback) != before).any(dim=0).any(dim=-1)
     assert changed[[4]].all()
     assert not changed[[0, 1, 2, 6]].any()
+
+
+@pytest.mark.parametrize("kind", [torch.nn.RNN, torch.nn.LSTM, torch.nn.GRU])
+def test_a_step_from_shared_state_equals_that_of_the_cell_with_the_state_repeated(
+    kind: type[torch.nn.RNN | torch.nn.LSTM | torch.nn.GRU],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    cell = kind(3, 5, batch_first=True).double()
+    given = [torch.randn(4, *shape, generator=generator).double().requires_grad_() for shape in ((2, 3), (5,))]
+    repeated = given[1].repeat_interleave(2, dim=0).unsqueeze(0)
+    first = (repeated, torch.zeros_like(repeated)) if kind is torch.nn.LSTM else repeated
+    expected = cell(given[0].reshape(8, 1, 3), first)[0].reshape(4, 2, 5)
+    stepped = step_from_shared_state(cell, *given)
+    torch.testing.assert_close(stepped, expected, rtol=0, atol=1e-12)
+    weights = [*given, *(weight for weight in cell.parameters())]
+    for own, of_cell in zip(
+        torch.autograd.grad(stepped.sin().sum(), weights),
+        torch.autograd.grad(expected.sin().sum(), weights),
+        strict=True,
+    ):
+        torch.testing.assert_close(own, of_cell, rtol=0, atol=1e-12)
 
 
 def test_autoregressive_decoder_carries_covariates_to_later_segments_only() -> None:
