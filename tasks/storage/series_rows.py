@@ -114,13 +114,13 @@ def open_series_files(artifacts: Sequence[Artifact], store: Store) -> Iterator[l
 
 
 def _distinct(parts: Iterable[pa.Array | pa.ChunkedArray]) -> pa.Array:
-    """Return each text of the parts once, in the order of their first occurrence; of equal parts one is looked at."""
-    known: list[pa.Array] = []
+    """Return each text of the parts once, in the order of first occurrence; a part may equal the one before."""
+    kept: list[pa.Array] = []
     for part in parts:
         texts = pc.unique(part).cast(pa.string())
-        if not any(texts.equals(earlier) for earlier in known):
-            known.append(texts)
-    return pc.unique(pa.chunked_array(known, pa.string()))
+        if not (kept and texts.equals(kept[-1])):
+            kept.append(texts)
+    return pc.unique(pa.chunked_array(kept, pa.string()))
 
 
 def blocks_of_series(files: Sequence[SeriesFile], rows: int | None = None) -> Iterator[tuple[str, str]]:
