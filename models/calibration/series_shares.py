@@ -3,7 +3,7 @@
 Series of one panel may differ: one is a random walk, and another has a season that the network knows. The best shares
 of a series rest on few horizons, so they are shrunk (James and Stein 1961). They count as far as they help on windows
 that have not decided them: the validation part is cut into four parts of time, of which three decide the shares of the
-fourth.
+fourth. Where the last value alone is kept for all series, because nothing has proven better, each series keeps it too.
 """
 
 import numpy as np
@@ -30,10 +30,10 @@ def fit_series_shares(errors: np.ndarray, shares: np.ndarray, spec: CalibrationS
         spec: The head, whose loss is minimised; the series of the n windows, and when they begin.
 
     Returns:
-        (S, 3), a row for each series of `spec.series`; None if there is one series, if there are too few windows, or if
-        shares by series do not help.
+        (S, 3), a row for each series of `spec.series`; None if there is one series, if there are too few windows, if
+        all series are forecast by the last value alone, or if shares by series do not help.
     """
-    if spec.series is None or spec.times is None or spec.series.max(initial=0) == 0:
+    if spec.series is None or spec.times is None or spec.series.max(initial=0) == 0 or shares[1] == 1.0:
         return None
     step = max(1, -(-errors[0].size // MAX_ERRORS))
     kept = np.flatnonzero(np.isfinite(errors[0]).any(axis=1))[::step]

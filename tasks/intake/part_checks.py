@@ -17,6 +17,7 @@ from tasks.quality.quarantine import to_quarantine_table
 from tasks.quality.row_checks import parse_rows
 from tasks.quality.table_checks import find_violations, select_rows
 from tasks.quality.violations import Violation, are_rows, exclude_series, violating_rows
+from tasks.quality.wide_tables import names_in_source
 from tasks.sources import row_versions
 from tasks.sources.dataset import DatasetSpec
 from tasks.sources.distinct_times import DistinctTimes
@@ -96,7 +97,9 @@ def check_part(
         superseded=len(raw) - len(table),
         violations=violations,
         faulty=table if counts is None else table[are_rows(table, violating_rows(violations))],
-        rejected=to_quarantine_table(table, rejecting) if len(rejected_rows) else None,
+        rejected=to_quarantine_table(table, rejecting, names_in_source(frame, table, reading))
+        if len(rejected_rows)
+        else None,
         rejected_rows=rejected_rows,
         excluded=excluded,
         extreme=list_extreme_values(frame, violations),
@@ -164,5 +167,6 @@ def _join_violations(parts: list[list[Violation]]) -> list[Violation]:
     joined = []
     for key in order.static_order():
         rows = sorted(row for violation in by_key[key] for row in violation.rows)
-        joined.append(by_key[key][0]._replace(rows=rows))
+        counts = {name: text for violation in by_key[key] for name, text in violation.series_counts.items()}
+        joined.append(by_key[key][0]._replace(rows=rows, series_counts=counts))
     return joined

@@ -50,8 +50,8 @@ def _to_violation(rule: QualityRule, result: RuleResult, frame: pd.DataFrame, se
     column = ", ".join(rule.columns) or "the table"
     if rule.scope == "series":
         severity = "series" if rule.severity == "error" else rule.severity
-        rows, observed = _evaluate_by_series(rule, rows, frame, series)
-        return Violation(rule.name, column, severity, rule.sentence + observed, rows) if rows else None
+        rows, counted = _evaluate_by_series(rule, rows, frame, series)
+        return Violation(rule.name, column, severity, rule.sentence, rows, counted) if rows else None
     if rule.allowed is None:
         observed = f" (found {result.observed})" if result.observed is not None and not rows else ""
         return None if result.success else Violation(rule.name, column, rule.severity, rule.sentence + observed, rows)
@@ -65,36 +65,36 @@ def _to_violation(rule: QualityRule, result: RuleResult, frame: pd.DataFrame, se
 
 def _evaluate_by_series(
     rule: QualityRule, rows: list[int], frame: pd.DataFrame, series: str | None
-) -> tuple[list[int], str]:
+) -> tuple[list[int], dict[str, str]]:
     """Apply the rule's bound to each series alone.
 
     Returns:
-        The rows at fault, which are all rows of a series that has too few, and the observed count of the first series.
+        The rows at fault, which are all rows of a series that has too few, and what was counted in each such series.
     """
-    codes, count = _series_codes(frame, series)
+    codes, names = _series_codes(frame, series)
+    count = len(names)
     at_fault = are_rows(frame, rows)
     sizes, counts = np.bincount(codes, minlength=count), np.bincount(codes[at_fault], minlength=count)
     allowed = rule.allowed or _bound_of_mostly(rule)
     counted = sizes if rule.expectation == ROW_COUNT else counts
     failed = [code for code in range(count) if sizes[code] and not allowed.admits(int(counted[code]), int(sizes[code]))]
     if not failed:
-        return [], ""
+        return [], {}
     exceeded = [code for code in failed if allowed.exceeded(int(counts[code]), int(sizes[code])) and counts[code]]
     chosen = np.isin(codes, failed) & (at_fault | ~np.isin(codes, exceeded))
-    first = failed[0]
-    observed = _describe_count(allowed, int(counted[first]), int(sizes[first]), rule)
-    return frame.loc[chosen, "row"].tolist(), observed
+    described = {names[code]: _describe_count(allowed, int(counted[code]), int(sizes[code]), rule) for code in failed}
+    return frame.loc[chosen, "row"].tolist(), described
 
 
-def _series_codes(frame: pd.DataFrame, series: str | None) -> tuple[np.ndarray, int]:
-    """Return the code of each row's series, in the order of their names and 0 for rows without a name."""
+def _series_codes(frame: pd.DataFrame, series: str | None) -> tuple[np.ndarray, list[str]]:
+    """Return the code of each row's series, and the names in the order of the codes; "" for rows without a name."""
     if series is None:
-        return np.zeros(len(frame), dtype=np.int64), 1
+        return np.zeros(len(frame), dtype=np.int64), [""]
     names = frame[series]
     if isinstance(names.dtype, pd.CategoricalDtype):
-        return names.cat.codes.to_numpy().astype(np.int64) + 1, len(names.cat.categories) + 1
+        return names.cat.codes.to_numpy().astype(np.int64) + 1, ["", *map(str, names.cat.categories)]
     codes, distinct = pd.factorize(names.fillna(""), sort=True)
-    return codes, len(distinct)
+    return codes, list(map(str, distinct))
 
 
 def _bound_of_mostly(rule: QualityRule) -> Bound:

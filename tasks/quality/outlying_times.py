@@ -96,11 +96,11 @@ def check_outlying_times(
     far = times.spread(~too_old if most_are_early else too_old) & ~alone
     violations = []
     if alone.any():
-        distinct = sorted({*frame.loc[alone, "ds"].unique(), *times.times[outlying_times(times, reading.freq)]})
+        near = _near_times(times, reading.freq)
+        distinct = sorted({*frame.loc[alone, "ds"].unique(), *times.counts.index.difference(near)})
         stamps = ", ".join(_format(time) for time in distinct[:MAX_LISTED_TIMES])
-        first, last = others.index.min(), others.index.max()
         reason = (
-            f"{stamps} lies far from the other times, {_format(first)} to {_format(last)}; correct the "
+            f"{stamps} lies far from the other times, {_format(near.min())} to {_format(near.max())}; correct the "
             "date or remove the row in the source, or send such rows to quarantine with a contract (rowFaults: warning)"
         )
         violations.append(_violation(frame.loc[alone, "row"], reason, reading))
@@ -109,6 +109,19 @@ def check_outlying_times(
         reason = f"lies more than {MAX_STEPS:,} steps of freq {reading.freq!r} {side}"
         violations.append(_violation(frame.loc[far, "row"], reason, reading))
     return violations
+
+
+def _near_times(times: DistinctTimes, freq: str) -> pd.DatetimeIndex:
+    """Return the times of the table that are neither outlying nor placeholders far from all dates that are none.
+
+    They name the range of the other times: the same for each part of a table, whatever rows are at fault in it.
+    """
+    near = times.counts.index.difference(times.times[outlying_times(times, freq)])
+    dates = near[~_is_placeholder(near.to_series()).to_numpy()]
+    if dates.empty:
+        return near
+    margin = MIN_PLACEHOLDER_STEPS * step_width(freq)
+    return near[(dates.min() - near <= margin) & (near - dates.max() <= margin)]
 
 
 def without_far_times(times: DistinctTimes, freq: str) -> DistinctTimes:

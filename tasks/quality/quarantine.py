@@ -30,18 +30,19 @@ class RuleSummary(NamedTuple):
     first: tuple[int, ...]
 
 
-def to_quarantine_table(raw: pd.DataFrame, violations: list[Violation]) -> pd.DataFrame:
+def to_quarantine_table(raw: pd.DataFrame, violations: list[Violation], series: pd.Series) -> pd.DataFrame:
     """Build the quarantine table of one night.
 
     Args:
         raw: The rows as read, with `row`, and `source_row` if the source is a wide table.
         violations: The violations whose rows are rejected.
+        series: The series of each row as the contract's rules name it, on the index of `raw`.
 
     Returns:
         One row per rejected row or cell: `row` (its number in the source), `rule` and `reason`, each joined with "; "
         if it broke several rules, and all its columns as text.
     """
-    by_row = _rules_by_row(violations)
+    by_row = _rules_by_row(violations, pd.Series(series.to_numpy(), raw["row"].to_numpy()))
     text = raw[are_rows(raw, by_row["row"].to_numpy())].copy()
     for name in text.columns.drop("row"):
         text[name] = text[name].map(str, na_action="ignore").astype("str")
@@ -51,17 +52,27 @@ def to_quarantine_table(raw: pd.DataFrame, violations: list[Violation]) -> pd.Da
     return table.astype({"row": "int64", "rule": "str", "reason": "str"})
 
 
-def _rules_by_row(violations: list[Violation]) -> pd.DataFrame:
-    """Return row, rule and reason, one line per rejected row, ascending; those of several rules are joined."""
+def _rules_by_row(violations: list[Violation], series: pd.Series) -> pd.DataFrame:
+    """Return row, rule and reason, one line per rejected row, ascending; those of several rules are joined.
+
+    Args:
+        violations: The violations.
+        series: The series of each row, by its number.
+    """
     numbers = np.repeat(np.arange(len(violations)), [len(item.rows) for item in violations])
     rows = np.concatenate([np.asarray(item.rows, dtype=np.int64) for item in violations])
     order = np.argsort(rows, kind="stable")
-    by_row = pd.DataFrame({"row": rows[order], "number": numbers[order]})
+    by_row = pd.DataFrame({"row": rows[order], "number": numbers[order], "counted": ""})
+    for number in (number for number, item in enumerate(violations) if item.series_counts):
+        concerned = by_row["number"] == number
+        names = series.reindex(by_row.loc[concerned, "row"]).fillna("").to_numpy()
+        by_row.loc[concerned, "counted"] = [violations[number].series_counts.get(name, "") for name in names]
     words = pd.DataFrame(
         {"rule": [item.rule for item in violations], "reason": [f"{item.column}: {item.reason}" for item in violations]}
     )
     several = by_row["row"].duplicated(keep=False)
-    single, shared = (part.join(words, on="number") for part in (by_row[~several], by_row[several]))
+    by_row = by_row.join(words, on="number").assign(reason=lambda table: table["reason"] + table["counted"])
+    single, shared = by_row[~several], by_row[several]
     if len(shared):
         shared = shared.groupby("row", as_index=False).agg({"rule": _join_distinct, "reason": _join_distinct})
         single = pd.concat([single, shared]).sort_values("row", kind="stable")

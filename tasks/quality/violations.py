@@ -1,5 +1,7 @@
 """Violations: which rule was broken, by which rows, and how a violation is described to a person."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ class Violation(NamedTuple):
 
     `severity` is error (the night stops), series (the series of these rows are excluded), warning (the rows go to
     quarantine) or info (the rows are used, and the violation is reported). Without rows the violation concerns the
-    table as a whole.
+    table as a whole. `series_counts` is what a rule of scope series has counted in each series at fault, in brackets.
     """
 
     rule: str
@@ -24,6 +26,12 @@ class Violation(NamedTuple):
     severity: str
     reason: str
     rows: list[int]
+    series_counts: Mapping[str, str] = MappingProxyType({})
+
+    @property
+    def sentence(self) -> str:
+        """The reason, with what was counted in the first series at fault."""
+        return self.reason + next(iter(self.series_counts.values()), "")
 
 
 def violating_rows(violations: list[Violation]) -> np.ndarray:
@@ -75,7 +83,7 @@ def describe_violation(violation: Violation, raw: pd.DataFrame) -> str:
         The sentence, without line breaks or control characters.
     """
     if not violation.rows:
-        return f"rule {violation.rule!r}, column {violation.column!r}: {violation.reason}"
+        return f"rule {violation.rule!r}, column {violation.column!r}: {violation.sentence}"
     at_fault = raw[are_rows(raw, violation.rows)]
     rows = at_fault["source_row"].tolist() if "source_row" in raw else violation.rows
     series = [format_value(name) for name in at_fault["unique_id"].drop_duplicates().head(MAX_NAMED_SERIES)]
@@ -83,7 +91,7 @@ def describe_violation(violation: Violation, raw: pd.DataFrame) -> str:
     first = at_fault.iloc[0]
     plural = "s" if len(violation.rows) > 1 else ""
     return (
-        f"rule {violation.rule!r}, column {violation.column!r}: {violation.reason}; "
+        f"rule {violation.rule!r}, column {violation.column!r}: {violation.sentence}; "
         f"{len(rows):,} row{plural} at fault, series {', '.join(series)}{f' and {more} more' if more > 0 else ''}, "
         f"row{plural} {', '.join(str(row) for row in rows[:MAX_LISTED_ROWS])}"
         f"{' …' if len(rows) > MAX_LISTED_ROWS else ''}; "

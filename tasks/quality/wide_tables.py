@@ -27,16 +27,29 @@ def pivot_to_source(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec
     values = frame.assign(source_row=source_row, target=target).pivot(index="source_row", columns="target", values="y")
     first = ~source_row.duplicated()
     table = pd.DataFrame({"row": source_row[first]})
-    if columns.unique_id:
-        table[columns.series_column] = strip_targets(frame.loc[first, "unique_id"], target[first])
-    else:
-        table["unique_id"] = columns.target
+    table[columns.series_column] = names_in_source(frame[first], raw[first], reading)
     table[columns.ds] = frame.loc[first, "ds"]
     if columns.known_at:
         table[columns.known_at] = reading.parse_known_at(raw.loc[first, "known_at"])
     for name in reading.additional_columns:
         table[name] = (frame if name in frame else raw).loc[first, name]
     return table.join(values, on="row")
+
+
+def names_in_source(frame: pd.DataFrame, raw: pd.DataFrame, reading: DatasetSpec) -> pd.Series:
+    """Return the series of each row as the contract's rules name it: of a wide table, without the target.
+
+    Args:
+        frame: The parsed rows or cells, with unique_id.
+        raw: The same as read, on the index of `frame`; cells have `target`.
+        reading: How the source is read.
+    """
+    columns = reading.columns
+    if isinstance(columns.y, str):
+        return frame["unique_id"]
+    if not columns.unique_id:
+        return pd.Series(columns.target, frame.index)
+    return strip_targets(frame["unique_id"], raw["target"])
 
 
 def strip_targets(names: pd.Series, targets: pd.Series) -> pd.Series:

@@ -65,6 +65,12 @@ def test_shares_that_hold_in_one_part_of_time_alone_are_not_used() -> None:
     assert fit_series_shares(errors_of(network, linear), COMMON, spec_of(2)) is None
 
 
+def test_random_walks_keep_the_last_value_alone() -> None:
+    network = np.concatenate([noise_of(1.0, WINDOWS), noise_of(4.0, WINDOWS)])
+    linear = np.concatenate([noise_of(4.0, WINDOWS), noise_of(1.0, WINDOWS)])
+    assert fit_series_shares(errors_of(network, linear), np.array([0.0, 1.0, 0.0]), spec_of(2)) is None
+
+
 @pytest.mark.parametrize(("count", "windows"), [(1, WINDOWS), (2, 3)])
 def test_one_series_or_few_windows_have_no_shares_of_their_own(count: int, windows: int) -> None:
     network, linear = (np.resize([1.0, 4.0], count * windows), np.resize([4.0, 1.0], count * windows))

@@ -149,6 +149,19 @@ def test_parts_give_the_result_of_the_whole_table(case: Case, rows: int, tmp_pat
             pd.testing.assert_frame_equal(actual.assign(**replaced), expected.assign(**replaced))
 
 
+@pytest.mark.parametrize("rows", [1, 30, 10_000])
+def test_placeholder_is_far_from_the_times_of_the_table_in_any_part(rows: int, tmp_path: Path) -> None:
+    frame = hourly(3, 24, 0)
+    frame.loc[[*range(6), 24], "ds"] = pd.Timestamp("1900-01-01", tz="UTC")  # 6 % of the rows, 2 % of those of s1
+    frame.loc[48, "ds"] = pd.Timestamp("2099-12-31", tz="UTC")
+    longer = frame.iloc[25:72].drop(48).assign(ds=lambda rows: rows["ds"] - pd.Timedelta(hours=24))
+    columns = {"unique_id": "unique_id", "ds": "ds", "y": "y"}
+    case = Case(pd.concat([frame, longer]), {"columns": columns, "features": {"known": [], "static": ["town"]}})
+    finding = next(text for text in night(case, tmp_path, rows).findings if "is near the others" in text)
+    assert "1900-01-01, 2099-12-31 lies far from the other times, 2024-02-29 to 2024-03-02; correct" in finding
+    assert "2 rows at fault, series 's1', 's2', rows 24, 48" in finding
+
+
 @pytest.mark.parametrize("rows", [9, 10_000])
 def test_source_is_examined_without_a_store(rows: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     columns = {"unique_id": "unique_id", "ds": "ds", "y": "y"}

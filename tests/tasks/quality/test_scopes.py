@@ -139,6 +139,20 @@ def test_rule_of_scope_series_applies_its_bound_to_each_series(
     assert "found 3 of 30 rows, promised less than 5 percent" in done.findings[0]
 
 
+def test_row_in_quarantine_has_what_was_counted_in_its_own_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
+) -> None:
+    frame = three(sales)
+    frame.loc[[0, 1, 33, 34, 35], "visits"] = None
+    gaps = {"name": "few gaps", "metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"} | SERIES
+    done = night(frame, reading(contract=promise(gaps, at="visits")), store)
+    assert done.quarantine is not None
+    reasons = store.get(done.quarantine).set_index("row")["reason"]
+    assert reasons[1] == "visits: few gaps (found 2 of 30 rows, promised less than 5 percent)"
+    assert reasons[34] == "visits: few gaps (found 3 of 30 rows, promised less than 5 percent)"
+    assert reasons[50].startswith("visits: another row of the series is at fault: few gaps (found 3 of 30 rows")
+
+
 def test_mostly_of_great_expectations_applies_to_each_series(
     reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
 ) -> None:
