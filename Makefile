@@ -13,14 +13,14 @@ up: .venv/.demo
 	@$(BIN)/nightcast up
 
 # Four processes, because tests of commands and servers wait half of the time. Every folder has one part: the fourth is what the
-# others leave. Threads wait without spinning, because all share the cores.
+# others leave. Threads wait without spinning, because all share the cores. Ctrl-C ends them all.
 PART_1 := tests/deployments
 PART_2 := tests/flows tests/formats tests/tasks/storage
 PART_3 := tests/tasks --ignore=tests/tasks/storage
 PART_4 := $(addprefix --ignore=tests/,deployments flows formats tasks)
 PYTEST := OMP_WAIT_POLICY=passive $(BIN)/python -m pytest
 define RUN_TESTS
-@logs=$$(mktemp -d); trap 'rm -rf $$logs' EXIT; \
+@logs=$$(mktemp -d); trap 'rm -rf $$logs' EXIT; trap 'trap - TERM; kill 0' INT TERM; \
 run() { part=$$1; shift; $(PYTEST) $(1) "$$@"; echo $$? >$$logs/$$part.code; }; \
 run 1 $(PART_1) >$$logs/1 2>&1 & run 2 $(PART_2) >$$logs/2 2>&1 & run 3 $(PART_3) >$$logs/3 2>&1 & \
 run 4 $(PART_4); wait; cat $$logs/1 $$logs/2 $$logs/3; \

@@ -112,9 +112,9 @@ def check_outlying_times(
 
 
 def _near_times(times: DistinctTimes, freq: str) -> pd.DatetimeIndex:
-    """Return the times of the table that are neither outlying nor placeholders far from all dates that are none.
+    """Return the times of the table without outlying ones, and without placeholders far from all other dates.
 
-    They name the range of the other times: the same for each part of a table, whatever rows are at fault in it.
+    They depend on the times of the table alone, so that the message is the same for each of its parts.
     """
     near = times.counts.index.difference(times.times[outlying_times(times, freq)])
     dates = near[~_is_placeholder(near.to_series()).to_numpy()]

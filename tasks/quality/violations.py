@@ -30,8 +30,11 @@ class Violation(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """The reason, with what was counted in the first series at fault."""
-        return self.reason + next(iter(self.series_counts.values()), "")
+        """The reason, with what was counted in the first series at fault by name, which is named if there are more."""
+        name = min(self.series_counts, default="")
+        counted = self.series_counts.get(name, "")
+        is_named = counted and len(self.series_counts) > 1
+        return f"{self.reason}{counted} in series {format_value(name)}" if is_named else f"{self.reason}{counted}"
 
 
 def violating_rows(violations: list[Violation]) -> np.ndarray:

@@ -147,10 +147,27 @@ def test_row_in_quarantine_has_what_was_counted_in_its_own_series(
     gaps = {"name": "few gaps", "metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"} | SERIES
     done = night(frame, reading(contract=promise(gaps, at="visits")), store)
     assert done.quarantine is not None
+    assert "few gaps (found 2 of 30 rows, promised less than 5 percent) in series 'apple'; 5 rows" in done.findings[0]
     reasons = store.get(done.quarantine).set_index("row")["reason"]
     assert reasons[1] == "visits: few gaps (found 2 of 30 rows, promised less than 5 percent)"
     assert reasons[34] == "visits: few gaps (found 3 of 30 rows, promised less than 5 percent)"
     assert reasons[50].startswith("visits: another row of the series is at fault: few gaps (found 3 of 30 rows")
+
+
+def test_cell_of_a_wide_table_has_what_was_counted_in_its_series(
+    reading: MakeDataset, sales: MakeSales, store: Store, promise: MakeContract
+) -> None:
+    frame = three(sales)
+    frame.loc[[0, 1, 33, 34, 35], "visits"] = None
+    gaps = {"name": "few gaps", "metric": "nullValues", "mustBeLessThan": 5, "unit": "percent"} | SERIES
+    columns = {"unique_id": "sku", "ds": "hour", "y": ["sold", "returned"]}
+    done = night(frame, reading(columns=columns, contract=promise(gaps, at="visits")), store)
+    assert done.quarantine is not None
+    rejected = store.get(done.quarantine)
+    cells = rejected[rejected["row"] == 34].set_index("unique_id")["reason"]
+    assert cells.to_dict() == dict.fromkeys(
+        ["pear/sold", "pear/returned"], "visits: few gaps (found 3 of 30 rows, promised less than 5 percent)"
+    )
 
 
 def test_mostly_of_great_expectations_applies_to_each_series(
