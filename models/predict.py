@@ -1,6 +1,6 @@
 """Forecast with a bundle of any kind: a Predictor has everything restored once, `predict` is one call of it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -10,8 +10,9 @@ from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal import forecast_baseline
 from models.baselines.seasonal_median import seasonal_median
 from models.bundle import Bundle
-from models.calibration.calibrate import apply_calibration
+from models.calibration.calibrate import SERIES_SHARES, apply_calibration
 from models.calibration.inputs import SimpleForecasts
+from models.calibration.shares import SHARES
 from models.data.collation import WindowArrays
 from models.data.panel import Panel
 from models.engines import Engine, TorchEngine
@@ -29,6 +30,22 @@ class WindowForecast(NamedTuple):
     simple: SimpleForecasts | None  # that the network is blended with; None if it is not
     state: np.ndarray  # (b, M, k, l, hidden) of the encoders, after the last step that was read
     rows: np.ndarray | None  # (b,) row of each window in the shares by series, -1 without; None: none has its own
+
+
+class CalibratedForecast(NamedTuple):
+    """Forecasts in the units of the source, and what a change of the shares in their median adds to them."""
+
+    quantiles: np.ndarray  # (n, H, Q) neither sorted, rounded nor limited
+    differences: np.ndarray | None  # (3, n, H) simple forecasts minus the network's median; None if none is blended in
+
+    @classmethod
+    def join(cls, parts: Sequence["CalibratedForecast"]) -> "CalibratedForecast":
+        """Join those of successive batches of windows of one model."""
+        differences = [part.differences for part in parts if part.differences is not None]
+        return cls(
+            np.concatenate([part.quantiles for part in parts]),
+            np.concatenate(differences, axis=1) if differences else None,
+        )
 
 
 class Predictor:
@@ -84,12 +101,34 @@ class Predictor:
         linear, *seasonal = ((values / arrays.factors - arrays.location) / arrays.scale for values in points)
         return SimpleForecasts(linear, arrays.linear[:, -1:].astype(np.float64), *seasonal)
 
-    def calibrated(self, forecast: WindowForecast) -> np.ndarray:
-        """Return calibrated quantiles (b, H, Q), in the units of the source, not sorted."""
+    def calibrated(self, forecast: WindowForecast) -> CalibratedForecast:
+        """Calibrate forecasts of windows, in the units of the source."""
         middle, arrays = self.bundle.levels.index(0.5), forecast.arrays
         normal = apply_calibration(forecast.normal, forecast.simple, self.bundle.tensors, middle, forecast.rows)
         adjusted = normal * arrays.scale[:, :, None] + arrays.location[:, :, None]
-        return np.asarray(adjusted * arrays.factors[:, :, None])
+        quantiles = np.asarray(adjusted * arrays.factors[:, :, None])
+        if forecast.simple is None:
+            return CalibratedForecast(quantiles, None)
+        differences = np.zeros((len(SHARES), *quantiles.shape[:2]))
+        for number, values in enumerate(forecast.simple.differences(forecast.normal[..., middle])):
+            differences[number] = values * arrays.scale * arrays.factors
+        return CalibratedForecast(quantiles, differences)
+
+    @property
+    def is_blended(self) -> bool:
+        """Whether simple forecasts are blended into the median."""
+        return self.bundle.kind == "recurrent" and bool(self.bundle.linear_maps)
+
+    def shares_of(self, names: Sequence[str]) -> np.ndarray:
+        """Return the shares (n, 3) of the simple forecasts in the median of each series; 0 if none is blended in."""
+        shares = np.zeros((len(names), len(SHARES)))
+        if self.is_blended:
+            tensors = self.bundle.tensors
+            shares += np.concatenate([tensors.get(name, np.zeros(1)) for name in SHARES])
+            if SERIES_SHARES in tensors:
+                rows = np.array([self.rows.get(name, -1) for name in names])
+                shares[rows >= 0] = tensors[SERIES_SHARES][rows[rows >= 0]]
+        return shares
 
     def restricted(self, quantiles: np.ndarray, minimum: float | None, maximum: float | None) -> np.ndarray:
         """Sort quantiles (b, H, Q), round those of counts, and keep them inside the limits."""
@@ -100,6 +139,10 @@ class Predictor:
         return ordered if minimum is None and maximum is None else np.clip(ordered, minimum, maximum, out=ordered)
 
     def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
+        """Forecast calibrated quantiles (n, H, Q), as `forecast` does."""
+        return self.forecast(panel, series, position).quantiles
+
+    def forecast(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> CalibratedForecast:
         """Forecast calibrated quantiles, neither sorted, rounded nor limited.
 
         Args:
@@ -108,14 +151,19 @@ class Predictor:
             position: Step of each cutoff within its series, (n,).
 
         Returns:
-            Quantiles (n, H, Q), float64, in the units of the source.
+            Quantiles (n, H, Q), float64, in the units of the source, and the differences of the simple forecasts.
         """
         if self.bundle.kind != "recurrent":
-            return forecast_baseline(self.bundle, panel, series, position)
-        quantiles = np.zeros((len(series), self.bundle.horizon, len(self.bundle.levels)))
-        for part in panel.window_batches(len(series), BATCH_SIZE):
-            quantiles[part] = self.calibrated(self.forecast_windows(panel, series[part], position[part]))
-        return quantiles
+            return CalibratedForecast(forecast_baseline(self.bundle, panel, series, position), None)
+        count, horizon = len(series), self.bundle.horizon
+        quantiles = np.zeros((count, horizon, len(self.bundle.levels)))
+        differences = np.zeros((len(SHARES), count, horizon)) if self.is_blended else None
+        for part in panel.window_batches(count, BATCH_SIZE):
+            forecast = self.calibrated(self.forecast_windows(panel, series[part], position[part]))
+            quantiles[part] = forecast.quantiles
+            if differences is not None:
+                differences[:, part] = forecast.differences
+        return CalibratedForecast(quantiles, differences)
 
 
 def normalised_forecasts(

@@ -1,6 +1,7 @@
 """Recalibrate quantiles on the errors of recent forecasts, so that an interval holds its share of the actuals.
 
-Three corrections, each of what the ones before leave, as factors on the distance of a quantile from the median:
+The median moves with the shares of the simple forecasts in it (`calibration/newest_shares.py`). Then three corrections,
+each of what the ones before leave, as factors on the distance of a quantile from the median:
 
 errors of recent origins ── spread of the nights ──> quantile of all steps ──> feedback by step
 
@@ -18,6 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from models.calibration.shares import SHARES, weigh_differences
 from models.error_spread import nightly_spread, scale_to_tonight
 
 LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
@@ -28,7 +30,7 @@ MIN_FACTOR = 0.05
 
 
 class Recalibration(NamedTuple):
-    """Factors on the distances of quantiles from the median: that of the series times that of the step."""
+    """Factors on the distances of quantiles from the median, that of the series times that of the step; new shares."""
 
     by_series: np.ndarray  # (S, Q), 1 at the median
     by_step: np.ndarray  # (H, Q), 1 at the median
@@ -37,6 +39,7 @@ class Recalibration(NamedTuple):
     size: np.ndarray  # (S,) in the units of the source, of a series with a short history; 0 of others
     length: np.ndarray  # (S,) int64, row of `first_errors` for a series with a short history
     first_errors: np.ndarray  # (B, H, Q) smallest distances of short histories, relative to `size`
+    share_changes: np.ndarray  # (S, 3) what is added to the shares of the simple forecasts in the median
 
     @classmethod
     def neutral(cls, count: int, horizon: int, levels: int) -> "Recalibration":
@@ -49,6 +52,7 @@ class Recalibration(NamedTuple):
             size=np.zeros(count),
             length=np.zeros(count, np.int64),
             first_errors=np.zeros((1, horizon, levels)),
+            share_changes=np.zeros((count, len(SHARES))),
         )
 
     def of(self, names: Sequence[str], ids: Sequence[str]) -> "Recalibration":
@@ -62,6 +66,7 @@ class Recalibration(NamedTuple):
             nights=np.append(self.nights, 0)[at],
             size=np.append(self.size, 0.0)[at],
             length=np.append(self.length, 0)[at],
+            share_changes=np.concatenate([self.share_changes, np.zeros((1, len(SHARES)))])[at],
         )
 
     def shrunk(self, share: float) -> "Recalibration":
@@ -75,9 +80,10 @@ class Recalibration(NamedTuple):
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> tuple["Recalibration", tuple[str, ...]]:
         """Return the factors and the names of their series. Raises KeyError or ValueError for other values."""
-        counts = ("nights", "length")
+        counts, ids = ("nights", "length"), values["ids"]
+        values = {"share_changes": np.zeros((len(ids), len(SHARES)))} | values  # that earlier releases did not store
         arrays = {name: np.array(values[name], np.int64 if name in counts else np.float64) for name in cls._fields}
-        return cls(**arrays), tuple(map(str, values["ids"]))
+        return cls(**arrays), tuple(map(str, ids))
 
 
 def fit_recalibration(
@@ -120,20 +126,27 @@ def fit_recalibration(
 
 
 def apply_recalibration(
-    quantiles: np.ndarray, recalibration: Recalibration, levels: tuple[float, ...], series: np.ndarray | None = None
+    quantiles: np.ndarray,
+    recalibration: Recalibration,
+    levels: tuple[float, ...],
+    series: np.ndarray | None = None,
+    differences: np.ndarray | None = None,
 ) -> np.ndarray:
-    """Apply the factors to quantiles.
+    """Move medians with their shares, and apply the factors to quantiles.
 
     Args:
         quantiles: Sorted quantiles (n, H, Q), in the units of the source.
         recalibration: The factors of S series.
         levels: The Q quantile levels.
         series: Row of the factors of each forecast, (n,); None: n = S.
+        differences: Simple forecasts minus the median of the network, (3, n, H); None if none is blended in.
 
     Returns:
-        Quantiles (n, H, Q), not sorted. The median does not change.
+        Quantiles (n, H, Q), not sorted. The median changes with the shares alone.
     """
     rows = np.arange(len(quantiles)) if series is None else series
+    if differences is not None:
+        quantiles = quantiles + weigh_differences(recalibration.share_changes[rows], differences)[..., None]
     middle, side = levels.index(0.5), np.sign(np.array(levels) - 0.5)
     factors = recalibration.by_series[rows, None, :] * recalibration.by_step
     median = quantiles[..., middle : middle + 1]

@@ -10,6 +10,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from models.calibration.newest_shares import FIFTHS, NewestShares, candidate_losses, fit_newest_shares
+from models.calibration.shares import SHARES, weigh_differences
 from models.data.mapped_pages import release_pages
 from models.data.panel import InputSpec, Panel
 from models.predict import Predictor
@@ -25,6 +27,8 @@ class OriginForecasts(NamedTuple):
     """Forecasts of the sampled series from one step of the grid."""
 
     quantiles: np.ndarray  # (S, H, Q), sorted; 0 where not forecast
+    differences: np.ndarray  # (3, S, H) simple forecasts minus the network's median; 0 where none is blended in
+    losses: np.ndarray  # (C, S) of the median with each of the candidate shares
     actuals: np.ndarray  # (S, H), NaN where unknown
     is_forecast: np.ndarray  # (S,) bool
 
@@ -32,7 +36,8 @@ class OriginForecasts(NamedTuple):
     def empty(cls, count: int, horizon: int, levels: int) -> "OriginForecasts":
         """Return the origin before anything is forecast from it."""
         unknown = np.full((count, horizon), np.nan)
-        return cls(np.zeros((count, horizon, levels)), unknown, np.zeros(count, dtype=bool))
+        differences, losses = np.zeros((len(SHARES), count, horizon)), np.full((len(FIFTHS), count), np.nan)
+        return cls(np.zeros((count, horizon, levels)), differences, losses, unknown, np.zeros(count, dtype=bool))
 
 
 class RollingOrigins:
@@ -49,6 +54,7 @@ class RollingOrigins:
         stride = -(-len(panel.ids) * MAX_ORIGINS * predictor.bundle.horizon // MAX_CELLS)
         self._sampled = np.arange(0, len(panel.ids), max(stride, 1))
         self._first = _first_unseen(predictor, panel, self._sampled)
+        self._shares = predictor.shares_of([panel.ids[code] for code in self._sampled])
         self._origins: dict[int, OriginForecasts] = {}  # by step of the grid
 
     def recalibrate(self, series: np.ndarray, position: np.ndarray) -> Iterator[tuple[np.ndarray, Recalibration]]:
@@ -96,7 +102,7 @@ class RollingOrigins:
             return
         steps = np.repeat(list(missing), [len(rows) for rows in missing.values()])
         at = series.astype(np.int32), (steps - self.panel.first[series]).astype(np.int32)
-        quantiles = self.predictor.quantiles(self.panel, *at)
+        quantiles, differences = self.predictor.forecast(self.panel, *at)
         quantiles.sort(axis=-1)
         is_finite = np.isfinite(quantiles).all(axis=-1)
         quantiles[~is_finite] = 0.0
@@ -104,10 +110,15 @@ class RollingOrigins:
         release_pages(self.panel.y)
         start = 0
         for step, rows in missing.items():
-            origin, end = self._origins[step], start + len(rows)
-            origin.quantiles[rows], origin.actuals[rows] = quantiles[start:end], actuals[start:end]
+            origin, part = self._origins[step], slice(start, start + len(rows))
+            origin.quantiles[rows], origin.actuals[rows] = quantiles[part], actuals[part]
+            if differences is not None:
+                errors = actuals[part] - quantiles[part][..., self.predictor.bundle.levels.index(0.5)]
+                simple = np.where(is_finite[part], differences[:, part], 0.0)
+                origin.differences[:, rows] = simple
+                origin.losses[:, rows] = candidate_losses(errors, simple, self._shares[rows], self.predictor.head)
             origin.is_forecast[rows] = True
-            start = end
+            start += len(rows)
 
     def _fit(self, cutoff: int, series: np.ndarray) -> Recalibration:
         """Fit the factors of `series` at a cutoff from the kept forecasts."""
@@ -123,14 +134,35 @@ class RollingOrigins:
         quantiles = np.stack([self._origins[step].quantiles[used] for step in steps])
         resolution = 1.0 if bundle.settings.whole else 0.0
         is_pooled = len(self._sampled) < len(self.panel.ids)
+        newest = self._fit_newest_shares(cutoff, steps, used, is_pooled)
+        changes = newest.changes(self._shares[used]) if newest else np.zeros((len(used), len(SHARES)))
+        for number, step in enumerate(steps):
+            quantiles[number] += weigh_differences(changes, self._origins[step].differences[:, used])[..., None]
         fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled)
-        fitted = fitted.shrunk(_share_of_factors(self.panel.view))
+        fitted = fitted.shrunk(_share_of_factors(self.panel.view))._replace(share_changes=changes)
         if not is_pooled:
             return fitted.of(list(map(str, series)), list(map(str, self._sampled[used])))
         neutral = Recalibration.neutral(len(series), bundle.horizon, len(bundle.levels))
         by_series = np.repeat(fitted.by_series[:1], len(series), axis=0)
         nights = np.full(len(series), len(steps))
-        return neutral._replace(by_series=by_series, by_step=fitted.by_step, nights=nights)
+        fitted = neutral._replace(by_series=by_series, by_step=fitted.by_step, nights=nights)
+        if newest is None:
+            return fitted
+        names = [self.panel.ids[code] for code in series]
+        return fitted._replace(share_changes=newest.changes(self.predictor.shares_of(names)))
+
+    def _fit_newest_shares(
+        self, cutoff: int, steps: list[int], used: np.ndarray, is_pooled: bool
+    ) -> NewestShares | None:
+        """Fit the shares of the simple forecasts to the origins whose horizons are over; None without any."""
+        view = self.panel.view
+        over = [step for step in steps if step + view.horizon <= cutoff]
+        if not self.predictor.is_blended or not over:
+            return None
+        losses = np.stack(
+            [np.where(self._is_usable(step)[used], self._origins[step].losses[:, used], np.nan) for step in over]
+        )
+        return fit_newest_shares(losses, view.phase / view.horizon, is_pooled)
 
     def _widen_short(self, fitted: Recalibration, cutoff: int, series: np.ndarray) -> Recalibration:
         """Add the errors of short histories, if any series has less than a season of them."""

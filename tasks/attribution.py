@@ -12,6 +12,7 @@ from tasks.modeling.forecast_setup import ForecastSetup
 from tasks.modeling.forecasts import load_comparable
 from tasks.modeling.revision_parts import CAUSES, ForecastInputs, split_revision
 from tasks.modeling.series import sample_names
+from tasks.results.manifest import load_recalibration
 from tasks.results.revision import ForecastNight, RevisionParts
 from tasks.storage.series_rows import open_series_files
 from tasks.storage.store import Store
@@ -47,7 +48,12 @@ def attribute_revision(
     names = rows["unique_id"].unique()
     frames = read_clean_series(before.clean, names, store), load_clean_table(tonight.clean, store).select(names).frame()
     inputs = [
-        ForecastInputs(frame, pd.Timestamp(night.cutoff), load_comparable(night.model, setup.view, setup.bounds, store))
+        ForecastInputs(
+            clean=frame,
+            cutoff=pd.Timestamp(night.cutoff),
+            bundle=load_comparable(night.model, setup.view, setup.bounds, store),
+            recalibration=load_recalibration(night.recalibration, store),
+        )
         for night, frame in zip((before, tonight), frames, strict=True)
     ]
     table = split_revision(inputs[0], inputs[1], rows.sort_values(KEY, ignore_index=True), setup.bounds)

@@ -6,7 +6,6 @@ champion ── damaged or not finite ──> a former champion ──> baseline
 Every row names its model (`source`) and, if that is not the champion, the reason (`degraded_reason`).
 """
 
-import json
 import logging
 import math
 from collections.abc import Iterator
@@ -245,6 +244,7 @@ def forecast(
         left_out=tuple(table.ids.difference(pd.Index(asked.rows["unique_id"]))),
         fallbacks=served.fallbacks,
         not_finite=served.missing,
-        recalibration=store.put_bytes(json.dumps(served.recalibration).encode(), "recalibration", "json"),
+        share_changes=served.share_changes,
+        recalibration=store.put_bytes(served.recalibration_json, "recalibration", "json"),
         kept=earlier is not None,
     )

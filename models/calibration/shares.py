@@ -85,7 +85,15 @@ def _known_errors(errors: np.ndarray) -> np.ndarray:
 
 
 def weigh_differences(shares: np.ndarray, differences: np.ndarray) -> np.ndarray:
-    """Sum of differences (k, …) to the network, each by its share: (3,) of all windows, or (n, 3) of each."""
+    """Sum the differences of simple forecasts to the network, each by its share.
+
+    Args:
+        shares: (3,) of all windows, or (n, 3) of each.
+        differences: (k, n, H), or (k, …) with the shares of all windows; k of at most 3.
+
+    Returns:
+        What the shares add to the forecast of the network, (n, H) or (…).
+    """
     used = shares[..., : len(differences)]
     return np.tensordot(used, differences, 1) if used.ndim == 1 else np.einsum("nk,knh->nh", used, differences)
 

@@ -8,7 +8,8 @@ from enum import StrEnum
 
 import numpy as np
 
-from models.predict import BATCH_SIZE, Predictor, WindowForecast
+from models.calibration.shares import SHARES
+from models.predict import BATCH_SIZE, CalibratedForecast, Predictor, WindowForecast
 from models.recalibration import Recalibration, apply_recalibration
 from models.restore import segment_steps
 from models.streaming.encoders import EncoderStates, read_history, read_segments, spacing_steps
@@ -47,7 +48,8 @@ class StreamingForecaster:
             timeline: The steps that the states count.
             carried: Go on from encoder states where the model streams exactly, so that a forecast follows from the
                 whole series. Otherwise it follows from the lookback, as in a night.
-            recalibration: Factors on the intervals of the series, in their order; None: all are 1.
+            recalibration: Factors on the intervals of the series, in their order, and the moved shares of their
+                medians; None: all factors are 1, and no share has moved.
         """
         bundle = predictor.bundle
         neutral = Recalibration.neutral(len(states.ids), bundle.horizon, len(bundle.levels))
@@ -55,7 +57,9 @@ class StreamingForecaster:
         self.predictor, self.states, self.timeline = predictor, states, timeline
         self.view = predictor.bundle.view
         self.encoders: EncoderStates | None = None
-        self._read_last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None  # rows, their steps, their quantiles
+        self._read_last: tuple[np.ndarray, np.ndarray, CalibratedForecast] | None = (
+            None  # rows, their steps, their forecasts
+        )
         if carried and streams_exactly(predictor.bundle):
             self.segment, self.spacing = segment_steps(predictor.bundle), spacing_steps(predictor.bundle)
             self.encoders = states.encoders = states.encoders or self._read_kept_steps()
@@ -110,6 +114,7 @@ class StreamingForecaster:
         """
         bundle = self.predictor.bundle
         quantiles = np.empty((len(rows), bundle.horizon, len(bundle.levels)))
+        differences = np.zeros((len(SHARES), len(rows), bundle.horizon))
         at_end = np.zeros(len(rows), dtype=bool)
         if self.encoders is not None:
             at_end = self.states.newest[rows] == self.encoders.newest_step[rows]
@@ -117,19 +122,22 @@ class StreamingForecaster:
             group = np.flatnonzero(at_end == from_state)
             for start in range(0, len(group), BATCH_SIZE):
                 part = group[start : start + BATCH_SIZE]
-                quantiles[part] = self._quantiles(rows[part], from_state)
-        quantiles = apply_recalibration(np.sort(quantiles, axis=-1), self.recalibration, bundle.levels, rows)
+                forecast = self._forecast(rows[part], from_state)
+                quantiles[part] = forecast.quantiles
+                differences[:, part] = 0.0 if forecast.differences is None else forecast.differences
+        ordered = np.sort(quantiles, axis=-1)
+        quantiles = apply_recalibration(ordered, self.recalibration, bundle.levels, rows, differences)
         return self.predictor.restricted(quantiles, minimum, maximum)
 
-    def _quantiles(self, rows: np.ndarray, from_state: bool) -> np.ndarray:
+    def _forecast(self, rows: np.ndarray, from_state: bool) -> CalibratedForecast:
         if from_state:
             if self._read_last is not None:
-                known, steps, quantiles = self._read_last
+                known, steps, forecast = self._read_last
                 if np.array_equal(known, rows) and np.array_equal(steps, self.states.newest[rows]):
-                    return quantiles
+                    return forecast
             return self.predictor.calibrated(self._forecast_from_state(rows))
         panel = self.states.to_panel(rows, self.timeline, self.view)
-        return self.predictor.quantiles(panel, np.arange(len(rows)), np.full(len(rows), self.states.kept - 1))
+        return self.predictor.forecast(panel, np.arange(len(rows)), np.full(len(rows), self.states.kept - 1))
 
     def _write_late(self, row: int, step: int, value: float, observed: np.ndarray | None) -> StepOutcome:
         index = self.states.kept - 1 - (int(self.states.newest[row]) - step)
@@ -178,13 +186,13 @@ class StreamingForecaster:
 
     def _read_newest_segment(self, rows: np.ndarray) -> np.ndarray:
         """Return the states of series after their newest segment, and keep the forecasts that reading it gives."""
-        quantiles, states = [], []
+        forecasts, states = list[CalibratedForecast](), []
         for start in range(0, len(rows), BATCH_SIZE):
             part = rows[start : start + BATCH_SIZE]
             output = self._forecast_from_state(part)
-            quantiles.append(self.predictor.calibrated(output))
+            forecasts.append(self.predictor.calibrated(output))
             states.append(output.state)
-        self._read_last = rows, self.states.newest[rows], np.concatenate(quantiles)
+        self._read_last = rows, self.states.newest[rows], CalibratedForecast.join(forecasts)
         return np.concatenate(states)
 
     def _forecast_from_state(self, rows: np.ndarray) -> WindowForecast:

@@ -3,9 +3,11 @@
 champion ── not finite for series b ──> the next model forecasts b alone      champion ── damaged ──> the next for all
 """
 
+import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from data_contracts.errors import NightcastError, StoreDamaged
@@ -42,7 +44,7 @@ class ServedForecast(NamedTuple):
 
     `main` is the number of the model that forecast first, `errors` are the errors of the models before it. `fallbacks`
     are the series of other models, `missing` those for which no model gives a finite forecast. `recalibration` has the
-    factors on the intervals of the main model.
+    factors on the intervals of the main model, and what is added to its shares.
     """
 
     main: int
@@ -56,6 +58,17 @@ class ServedForecast(NamedTuple):
     def is_damaged(self) -> bool:
         """Whether the bundle of a model before the main model could not be read."""
         return any(isinstance(error, StoreDamaged | BundleDamaged | GoldenForecastDiffers) for error in self.errors)
+
+    @property
+    def recalibration_json(self) -> bytes:
+        """The recalibration as it is stored."""
+        return json.dumps(self.recalibration).encode()
+
+    @property
+    def share_changes(self) -> tuple[float, ...]:
+        """What the main model adds to its shares of simple forecasts, the mean over its series; empty if nothing."""
+        changes = np.array(self.recalibration.get("share_changes") or [[0.0]])
+        return tuple(changes.mean(axis=0).round(6).tolist()) if changes.any() else ()
 
 
 class WindowsToForecast(NamedTuple):

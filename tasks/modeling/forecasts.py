@@ -60,7 +60,7 @@ def forecast_table(
 def recalibrated_table(
     rolling: RollingOrigins, rows: pd.DataFrame, bounds: OutputSpec, recalibration: Recalibration | None = None
 ) -> tuple[pd.DataFrame, Recalibration]:
-    """Forecast the horizon after each cutoff; the errors at origins before it widen or narrow the intervals.
+    """Forecast the horizon after each cutoff; the errors at origins before it move medians and change interval widths.
 
     Args:
         rolling: The model and its series.
@@ -73,14 +73,15 @@ def recalibrated_table(
     """
     bundle, predictor, panel = rolling.predictor.bundle, rolling.predictor, rolling.panel
     series, position = _locate_windows(panel, rows)
-    quantiles = predictor.quantiles(panel, series, position)
+    quantiles, differences = predictor.forecast(panel, series, position)
     quantiles.sort(axis=-1)
     fitted = Recalibration.neutral(len(rows), bundle.horizon, len(bundle.levels))
     given = [(np.arange(len(rows)), recalibration)] if recalibration else rolling.recalibrate(series, position)
     for at, fitted in given:
         for begin in range(0, len(at), BLOCK_FORECASTS):  # the temporary arrays are as large as the quantiles
             part = np.arange(begin, min(begin + BLOCK_FORECASTS, len(at)))
-            widened = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part)
+            simple = None if differences is None else differences[:, at[part]]
+            widened = apply_recalibration(quantiles[at[part]], fitted, bundle.levels, part, simple)
             quantiles[at[part]] = predictor.restricted(widened, bounds.minimum, bounds.maximum)
     release_pages(panel.y)  # the series are not read again
     return _to_table(quantiles, panel, rows, bundle.levels), fitted

@@ -7,11 +7,13 @@ tonight          as read now           as read now          as read now     of n
 
 The part of a cause is its Shapley value: the mean change of the forecast as the cause moves from then to now, over all
 orders in which the causes can move (Shapley 1953; Lundberg and Lee 2017). The parts depend on no chosen order; they
-add up to the revision.
+add up to the revision. The shares of simple forecasts in the median, which each night fits to the errors of its model,
+move with the values, or with the model if it is another.
 """
 
 import itertools
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -19,8 +21,10 @@ import numpy as np
 import pandas as pd
 
 from models.bundle import Bundle
+from models.calibration.shares import weigh_differences
 from models.data.panel import InputSpec, Panel
-from models.predict import Predictor
+from models.predict import CalibratedForecast, Predictor
+from models.recalibration import Recalibration
 from tasks.modeling.forecast_setup import OutputSpec
 
 CAUSES = ("new_actuals", "revised_history", "covariates", "model")
@@ -29,11 +33,20 @@ MIN_SEASONS = 8  # of history that every model is given, besides its lookback
 
 
 class ForecastInputs(NamedTuple):
-    """What one night forecast from: its clean table, the last time that was known, and its model."""
+    """What one night forecast from: its clean table, the last time that was known, its model and recalibration."""
 
     clean: pd.DataFrame
     cutoff: pd.Timestamp
     bundle: Bundle
+    recalibration: tuple[Recalibration, tuple[str, ...]] | None = None
+    """With the series that it belongs to; None: no share of a simple forecast was moved."""
+
+    def move_medians(self, forecast: CalibratedForecast, names: Sequence[str]) -> np.ndarray:
+        """Return the quantiles (n, H, Q) of series with the shares that this night moved."""
+        if self.recalibration is None or forecast.differences is None:
+            return forecast.quantiles
+        changes = self.recalibration[0].of(names, self.recalibration[1]).share_changes
+        return np.asarray(forecast.quantiles + weigh_differences(changes, forecast.differences)[..., None])
 
 
 class _Tables(NamedTuple):
@@ -148,7 +161,12 @@ def _forecast(
     cutoff = panel.grid.get_loc(after.cutoff if has_actuals else before.cutoff)
     codes = np.arange(len(panel.ids), dtype=np.int32)
     predictor = Predictor(bundle)
-    quantiles = predictor.quantiles(panel, codes, (cutoff - panel.first).astype(np.int32))
+    forecast = predictor.forecast(panel, codes, (cutoff - panel.first).astype(np.int32))
+    is_same_model = before.bundle.to_bytes() == after.bundle.to_bytes()
+    has_new_shares = (
+        has_actuals or is_revised if is_same_model else is_new_model
+    )  # both change the errors that fit them
+    quantiles = (after if has_new_shares else before).move_medians(forecast, panel.ids)
     median = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)[:, :, bundle.levels.index(0.5)]
     series = rows["unique_id"].map({name: code for code, name in enumerate(panel.ids)}).to_numpy(np.int64)
     step = panel.grid.get_indexer(pd.DatetimeIndex(rows["ds"])) - cutoff - 1

@@ -53,7 +53,7 @@ def forecast_history(
         bounds: The smallest and largest value that a forecast may have.
         closed: The times at which no value exists, or `auto` to derive them from the history.
         predictor: The same model, restored already; None restores it.
-        factors: Factors on the intervals, and the series that they belong to; None computes them from the history.
+        factors: The recalibration of a night, and the series that it belongs to; None fits it to the history.
 
     Returns:
         A row per series and step of the horizon: unique_id, ds (UTC), cutoff, step, y_hat (the median) and a column

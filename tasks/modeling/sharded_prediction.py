@@ -2,8 +2,8 @@
 
 windows    [ a a │ a b b │ b c c ]       whole batches, so that no number depends on the workers
              └─ this process, which measures the time
-worker 1   a, b  ──> quantiles ──> the store ──┐
-worker 2   b, c  ──> quantiles ──> the store ──┴──> quantiles of all windows
+worker 1   a, b  ──> forecasts ──> the store ──┐
+worker 2   b, c  ──> forecasts ──> the store ──┴──> forecasts of all windows
 """
 
 import contextlib
@@ -22,7 +22,7 @@ from data_contracts.artifact import Artifact
 from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import Panel
-from models.predict import BATCH_SIZE, Predictor
+from models.predict import BATCH_SIZE, CalibratedForecast, Predictor
 from tasks.engine.execution import Executor, SubmittedCall, connected_executor, has_cluster
 from tasks.modeling.candidate import Candidate, load_bundle
 from tasks.modeling.clean_table import load_clean_series
@@ -63,13 +63,13 @@ class ShardedPredictor(Predictor):
         super().__init__(bundle)
         self.candidate, self.clean, self.times, self.store = candidate, clean, times, store
 
-    def quantiles(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> np.ndarray:
-        """Forecast as `Predictor.quantiles` does. A share that no worker can forecast is forecast in this process."""
-        quantiles = np.empty((len(series), self.bundle.horizon, len(self.bundle.levels)))
+    def forecast(self, panel: Panel, series: np.ndarray, position: np.ndarray) -> CalibratedForecast:
+        """Forecast as `Predictor.forecast` does. A share that no worker can forecast is forecast in this process."""
+        forecasts = list[CalibratedForecast]()
         begin, seconds = 0, 0.0
         for _ in range(TIMED_BATCHES):  # the first one loads libraries, the last one counts
             started, part = time.perf_counter(), slice(begin, begin + BATCH_SIZE)
-            quantiles[part] = super().quantiles(panel, series[part], position[part])
+            forecasts.append(super().forecast(panel, series[part], position[part]))
             begin, seconds = begin + BATCH_SIZE, time.perf_counter() - started
         batches = np.arange(begin, len(series), BATCH_SIZE)
         count = min(len(batches), int(len(batches) * seconds / MIN_SHARE_S))
@@ -83,20 +83,21 @@ class ShardedPredictor(Predictor):
             for accepted in filter(None, begun):
                 calls.callback(accepted.stop)
             for part, call in itertools.zip_longest(parts, begun):
-                quantiles[part] = self._receive(call, panel, series[part], position[part])
-        return quantiles
+                forecasts.append(self._receive(call, panel, series[part], position[part]))
+        return CalibratedForecast.join(forecasts)
 
     def _receive(
         self, call: SubmittedCall | None, panel: Panel, series: np.ndarray, position: np.ndarray
-    ) -> np.ndarray:
-        """Return the quantiles of a share: of its worker, or of this process without one."""
+    ) -> CalibratedForecast:
+        """Return the forecasts of a share: of its worker, or of this process without one."""
         if call:
             try:
                 result = Artifact.model_validate(call.wait())
-                return np.asarray(np.load(io.BytesIO(self.store.get_bytes(result))))
+                with np.load(io.BytesIO(self.store.get_bytes(result))) as share:
+                    return CalibratedForecast(share["quantiles"], share.get("differences"))
             except (NightcastError, ConnectionError) as error:  # of the worker: this process may not have it
                 log.warning(f"! {error}; this process forecasts {len(series):,} windows itself")
-        return super().quantiles(panel, series, position)
+        return super().forecast(panel, series, position)
 
     def _submit(
         self, executor: Executor, panel: Panel, series: np.ndarray, position: np.ndarray
@@ -137,7 +138,7 @@ def predict_share(clean: Artifact, candidate: Candidate, windows: Artifact, stor
         store: The store, which takes the quantiles.
 
     Returns:
-        The quantiles (n, H, Q), float64, as a file of numpy.
+        A file of numpy with `quantiles` (n, H, Q) and, if simple forecasts are blended in, `differences` (3, n, H).
 
     Raises:
         StoreDamaged: A file is missing or its digest differs.
@@ -147,6 +148,6 @@ def predict_share(clean: Artifact, candidate: Candidate, windows: Artifact, stor
         times = pd.DatetimeIndex(share["times"].view("datetime64[us]")).tz_localize("UTC")
         table = load_clean_series(clean, share["names"].tolist(), int(share["rows"]), store).with_times(times)
         series, position = share["series"].astype(np.int32), share["position"].astype(np.int32)
-    quantiles = io.BytesIO()
-    np.save(quantiles, Predictor(bundle).quantiles(Panel.from_table(table, bundle.view), series, position))
-    return store.put_bytes(quantiles.getvalue(), "quantiles-share", "npy")
+    forecast, result = Predictor(bundle).forecast(Panel.from_table(table, bundle.view), series, position), io.BytesIO()
+    np.savez(result, **{name: values for name, values in forecast._asdict().items() if values is not None})
+    return store.put_bytes(result.getvalue(), "forecasts-share", "npz")

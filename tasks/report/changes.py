@@ -13,6 +13,7 @@ from tasks.results.run import RunResults
 from tasks.results.steps import RegistrationResult, RevisionsResult
 
 CHANGE_STATES: dict[str, steps.Verdict] = {"breaking": "watch", "unclear": "watch", "compatible": "good"}
+SIMPLE_FORECASTS = "linear map", "last value", "seasonal median"
 MAX_CHANGES = 20  # of the contract, on the page; the manifest has all of them
 
 
@@ -28,11 +29,13 @@ def list_changes(
         retracted: A sentence for each vintage that a person has taken back.
 
     Returns:
-        One row for the champion, then one per change of the forecasting model, series, history, vintages and contract.
+        One row for the champion, then one per change of the forecasting model, its shares, the series, the
+        history, vintages and contract.
     """
     return (
         _champion(results),
         *_forecasting_model(results),
+        *_moved_shares(results),
         *_new_series(forecast, before),
         *_revisions(results.revised),
         *_moved_forecast(results.attributed),
@@ -61,6 +64,16 @@ def _forecasting_model(results: RunResults) -> tuple[HealthRow, ...]:
     if main is None or not main.degraded_reason:
         return ()
     return (HealthRow("Forecast by", f"{main.candidate.label}, a fallback", main.degraded_reason, "watch"),)
+
+
+def _moved_shares(results: RunResults) -> tuple[HealthRow, ...]:
+    """Return a row on the shares in the median that the newest forecasts of the model have moved."""
+    changes = results.forecasted.share_changes if results.forecasted else ()
+    if not changes:
+        return ()
+    value = ", ".join(f"{name} {change:+.0%}" for name, change in zip(SIMPLE_FORECASTS, changes, strict=True))
+    note = "moved by the errors of its newest forecasts, on average over the series; the network has the rest"
+    return (HealthRow("Shares in the median", value, note),)
 
 
 def _new_series(forecast: Sequence[str], before: Sequence[str] | None) -> tuple[HealthRow, ...]:

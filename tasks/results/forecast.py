@@ -56,7 +56,9 @@ class ForecastResult(Spec):
     not_finite: tuple[str, ...] = ()
     """Series for which no model gives a finite forecast."""
     recalibration: Artifact | None = None
-    """Factors on the intervals of the model `rung`, by series and step."""
+    """Factors on the intervals of the model `rung`, by series and step, and what newest errors add to its shares."""
+    share_changes: tuple[float, ...] = ()
+    """Added to the shares of linear map, last value and seasonal median in its medians, the mean over the series."""
     kept: bool = False
     """Whether an earlier run of this night had published, and its vintage stays because the champion is damaged."""
 

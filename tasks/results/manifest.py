@@ -141,7 +141,7 @@ def read_forecast_night(past: Sequence[Published], pipeline: str, store: Store) 
 def read_factors(
     night: dict[str, Any] | None, candidate: Candidate, store: Store
 ) -> tuple[Recalibration, tuple[str, ...]] | None:
-    """Read the factors on the intervals with which a night has forecast, and the series that they belong to.
+    """Read the recalibration with which a night has forecast, and the series that it belongs to.
 
     Args:
         night: The manifest of a night, as it is stored.
@@ -155,9 +155,12 @@ def read_factors(
     model = ((forecasted.get("rung") or {}).get("candidate") or {}).get("bundle") or {}
     if not forecasted.get("recalibration") or model.get("digest") != candidate.bundle.digest:
         return None
+    return load_recalibration(Artifact.model_validate(forecasted["recalibration"]), store)
+
+
+def load_recalibration(stored: Artifact | None, store: Store) -> tuple[Recalibration, tuple[str, ...]] | None:
+    """Load the factors of a night and the series that they belong to; None if there are none that can be read."""
     try:
-        return Recalibration.from_json(
-            json.loads(store.get_bytes(Artifact.model_validate(forecasted["recalibration"])))
-        )
+        return Recalibration.from_json(json.loads(store.get_bytes(stored))) if stored else None
     except (StoreDamaged, KeyError, ValueError):
         return None

@@ -15,12 +15,18 @@ class ForecastNight(Spec):
     clean: Artifact
     cutoff: datetime
     model: Candidate
+    recalibration: Artifact | None = None
 
 
 def forecast_night(forecasted: ForecastResult, validated: ValidatedTable) -> ForecastNight:
     """Return what a night has forecast, from the results of its steps."""
-    model = forecasted.rung.candidate
-    return ForecastNight(table=forecasted.table, clean=validated.clean, cutoff=validated.cutoff, model=model)
+    return ForecastNight(
+        table=forecasted.table,
+        clean=validated.clean,
+        cutoff=validated.cutoff,
+        model=forecasted.rung.candidate,
+        recalibration=forecasted.recalibration,
+    )
 
 
 class RevisionParts(Spec):

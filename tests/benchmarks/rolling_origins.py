@@ -150,7 +150,8 @@ class RollingOrigins:
     def scores(self, bundles: Mapping[str, Bundle], part: str = "test", published: bool = False) -> pd.DataFrame:
         """Return mase, wql, … of each bundle on the rolling origins of a part.
 
-        With `published`, also `published_wql` and `published_coverage`, of the intervals that are fitted each night.
+        With `published`, also `published_mase`, `published_wql` and `published_coverage`, of the medians and intervals
+        that each night fits to the newest errors.
         """
         origins = window_cutoffs(self.table, self.index, part)
         scales, bounds = self.mase_scales(origins), self.spec.forecast_setup.bounds
@@ -160,7 +161,7 @@ class RollingOrigins:
             if published:
                 nights = rolling_origins.RollingOrigins(Predictor(bundle), panel)
                 fitted = self.score_table(recalibrated_table(nights, origins, bounds)[0], scales)
-                rows[name] |= {f"published_{metric}": fitted[metric] for metric in ("wql", "coverage")}
+                rows[name] |= {f"published_{metric}": fitted[metric] for metric in ("mase", "wql", "coverage")}
         return pd.DataFrame(rows).T
 
     def score_table(self, forecasts: pd.DataFrame, scales: pd.Series) -> dict[str, float]:

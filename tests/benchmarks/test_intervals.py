@@ -88,10 +88,12 @@ def forecast_nights(bundle: Bundle, panel: Panel, spec: PipelineSpec, last: int)
     series = np.tile(np.arange(len(panel.ids)), NIGHTS).astype(np.int32)
     position = (np.repeat(cutoffs, len(panel.ids)) - panel.first[series]).astype(np.int32)
     predictor, bounds = Predictor(bundle), spec.forecast_setup.bounds
-    own = np.sort(predictor.quantiles(panel, series, position), axis=-1)
+    forecast = predictor.forecast(panel, series, position)
+    own = np.sort(forecast.quantiles, axis=-1)
     published = own.copy()
     for rows, factors in RollingOrigins(predictor, panel).recalibrate(series, position):
-        published[rows] = apply_recalibration(own[rows], factors, LEVELS)
+        differences = None if forecast.differences is None else forecast.differences[:, rows]
+        published[rows] = apply_recalibration(own[rows], factors, LEVELS, differences=differences)
     horizon = panel.view.horizon
     actuals = panel.take(panel.y, series, position, np.arange(1, horizon + 1)).reshape(NIGHTS, -1, horizon)
     restricted = (predictor.restricted(part, bounds.minimum, bounds.maximum) for part in (own, published))

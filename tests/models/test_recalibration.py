@@ -122,3 +122,28 @@ def test_factors_have_no_unit(scale: float, shift: float, seed: int) -> None:
     moved = fit_recalibration(base * scale + shift, y * scale + shift, LEVELS)
     assert moved.by_series == pytest.approx(plain.by_series, rel=1e-3)
     assert moved.by_step == pytest.approx(plain.by_step, rel=1e-3)
+
+
+def test_moved_shares_move_all_quantiles_of_their_series() -> None:
+    neutral = Recalibration.neutral(2, 1, 3)
+    moved = neutral._replace(share_changes=np.array([[0.5, -0.25, 0.0], [0.0, 0.0, 0.0]]))
+    quantiles = np.array([[[8.0, 10.0, 13.0]], [[8.0, 10.0, 13.0]]])
+    differences = np.array([4.0, 8.0, 100.0])[:, None, None].repeat(2, axis=1)  # simple forecasts minus the network
+    moved_quantiles = apply_recalibration(quantiles, moved, (0.1, 0.5, 0.9), differences=differences)
+    assert moved_quantiles.tolist() == [[[8.0, 10.0, 13.0]], [[8.0, 10.0, 13.0]]]  # .5 x 4 - .25 x 8 = 0
+    differences[0] = 6.0
+    moved_quantiles = apply_recalibration(quantiles, moved, (0.1, 0.5, 0.9), differences=differences)
+    assert moved_quantiles.tolist() == [[[9.0, 11.0, 14.0]], [[8.0, 10.0, 13.0]]]
+
+
+def test_factors_that_earlier_releases_stored_move_no_share() -> None:
+    stored = Recalibration.neutral(2, 1, 3).to_json(["a", "b"])
+    del stored["share_changes"]
+    fitted, ids = Recalibration.from_json(stored)
+    assert ids == ("a", "b")
+    assert fitted.share_changes.tolist() == [[0, 0, 0]] * 2
+
+
+def test_series_that_was_not_fitted_moves_no_share() -> None:
+    fitted = Recalibration.neutral(1, 1, 3)._replace(share_changes=np.array([[0.1, 0.2, 0.3]]))
+    assert fitted.of(["new", "a"], ["a"]).share_changes.tolist() == [[0, 0, 0], [0.1, 0.2, 0.3]]

@@ -71,10 +71,8 @@ def test_cutoffs_together_and_in_turn_equal_each_alone(build_panel, naive) -> No
 
 def test_forecasts_of_successive_cutoffs_are_computed_once(build_panel, naive, monkeypatch) -> None:
     rolling, forecast = RollingOrigins(Predictor(naive), panel_of_noise(build_panel)), []
-    quantiles = rolling.predictor.quantiles
-    monkeypatch.setattr(
-        rolling.predictor, "quantiles", lambda *of: forecast.append(len(of[1])) or quantiles(*of), raising=True
-    )
+    compute = rolling.predictor.forecast
+    monkeypatch.setattr(rolling.predictor, "forecast", lambda *of: forecast.append(len(of[1])) or compute(*of))
     for cutoff in (1500, 1524, 1548):
         factors_at(rolling, cutoff)
     assert forecast == [6 * 56, 6, 6]
@@ -105,8 +103,8 @@ def test_origins_with_targets_that_a_network_was_trained_on_are_left_out(build_p
     settings = naive.settings.model_copy(update={"trained_until": str(panel.grid[1700])})
     rolling = RollingOrigins(Predictor(dataclasses.replace(naive, settings=settings)), panel)
     seen = []
-    quantiles = rolling.predictor.quantiles
-    monkeypatch.setattr(rolling.predictor, "quantiles", lambda *of: seen.extend(of[2]) or quantiles(*of), raising=True)
+    compute = rolling.predictor.forecast
+    monkeypatch.setattr(rolling.predictor, "forecast", lambda *of: seen.extend(of[2]) or compute(*of))
     factors_at(rolling, 1800)
     assert sorted(set(seen)) == [1704, 1728, 1752, 1776]
     (unseen,) = factors_at(RollingOrigins(rolling.predictor, panel), 1700)

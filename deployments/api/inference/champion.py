@@ -188,7 +188,7 @@ def _rebuild_states(
     """Build the states from the history of the newest published forecast, as its night did.
 
     Returns:
-        The states, the timeline of their steps, and the factors on the intervals.
+        The states, the timeline of their steps, and the recalibration of their forecasts.
 
     Raises:
         NotPublished: No forecast is published.

@@ -88,7 +88,7 @@ def test_observations_give_the_forecast_of_the_longer_history_and_of_the_next_ni
     night.spec.write_text(night.spec.read_text().replace(str(api.world.folder), str(night.folder)))
     ended = night.run("forecast", str(night.spec), "--as-of", "2024-02-09", "--no-server")
     assert ended.code == 0, ended.output
-    for forecast in answer["forecasts"]:  # the service keeps the interval factors of the night that it was started on
+    for forecast in answer["forecasts"]:  # the service keeps the recalibration of the night that it was started on
         assert_equal_table(forecast, published(night, forecast["unique_id"]), levels=["0.5"])
 
 

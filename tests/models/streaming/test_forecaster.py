@@ -85,7 +85,7 @@ class WholeHistory:
 def expected(bundle: Bundle, panel: Panel, start: int, ends: np.ndarray) -> np.ndarray:
     """Calibrated quantiles (n, H, Q) after the steps `ends` of the first series, which begins at `start`."""
     predictor = Predictor(bundle, WholeHistory(bundle, panel, start, ends))
-    return predictor.calibrated(predictor.forecast_windows(panel, np.zeros(len(ends), int), ends))
+    return predictor.calibrated(predictor.forecast_windows(panel, np.zeros(len(ends), int), ends)).quantiles
 
 
 def stream(bundle: Bundle, panel: Panel, until: int, carried: bool = True) -> StreamingForecaster:

@@ -5,12 +5,15 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from models import rolling_origins
 from models.bundle import Bundle
 from models.data.features import FeatureSpec
 from models.data.panel import InputSpec, Panel
 from models.data.windows import WindowSpec, build_window_index
 from models.networks.architecture import RecurrentSpec
 from models.predict import Predictor
+from models.recalibration import Recalibration, apply_recalibration
+from models.rolling_origins import RollingOrigins
 from models.streaming.encoders import kept_steps
 from models.streaming.forecaster import StreamingForecaster
 from models.streaming.states import SeriesStates
@@ -135,3 +138,59 @@ def test_network_without_a_blend_stores_no_simple_forecasts(weekly) -> None:
     assert simple_tensors({}, recipe_of(weekly, blend=False)) == {}
     maps = {"weights": np.zeros((25, 6))}
     assert sorted(simple_tensors(maps, recipe_of(weekly))) == ["linear.weights", "median.seasons"]
+
+
+@pytest.fixture(scope="module")
+def changed(unlike, unlike_bundle) -> tuple[Bundle, Panel]:
+    """A network trained on 60 days, after which the first series has become a random walk."""
+    start, y = int(unlike.starts[0]), unlike.y.copy()
+    y[start + 60 * 24 : start + 90 * 24] = y[start + 60 * 24] + np.random.default_rng(2).normal(size=720).cumsum()
+    settings = unlike_bundle.settings.model_copy(update={"trained_until": str(unlike.grid[60 * 24])})
+    return replace(unlike_bundle, settings=settings), replace(unlike, y=y)
+
+
+def test_series_that_becomes_a_random_walk_moves_toward_its_last_value(changed) -> None:
+    bundle, panel = changed
+    codes, position = np.arange(4), np.full(4, 2000)
+    ((_, fitted),) = RollingOrigins(Predictor(bundle), panel).recalibrate(codes, position)
+    last = fitted.share_changes[:, 1]
+    assert last[0] > 0.25
+    assert abs(last[1]) < 0.15  # its waves go on
+    shares = Predictor(bundle).shares_of(panel.ids) + fitted.share_changes
+    assert ((shares >= -1e-12) & (shares <= 1 + 1e-12)).all()
+
+
+def test_moved_shares_forecast_as_a_network_that_was_trained_to_them(changed) -> None:
+    bundle, panel = changed
+    codes, position, levels = np.arange(4), np.full(4, 2000), bundle.levels
+    ((_, fitted),) = RollingOrigins(Predictor(bundle), panel).recalibrate(codes, position)
+    neutral = Recalibration.neutral(4, 6, len(levels))._replace(share_changes=fitted.share_changes)
+    forecast = Predictor(bundle).forecast(panel, codes, position)
+    moved = apply_recalibration(forecast.quantiles, neutral, levels, differences=forecast.differences)
+    tensors = bundle.tensors | {"share.series": bundle.tensors["share.series"] + fitted.share_changes}
+    wanted = Predictor(replace(bundle, tensors=tensors)).quantiles(panel, codes, position)
+    np.testing.assert_allclose(moved, wanted, rtol=1e-9, atol=1e-9)
+    assert np.abs(moved - forecast.quantiles).max() > 0.1
+
+
+def test_kept_states_forecast_with_the_moved_shares_of_the_night(changed) -> None:
+    bundle, panel = changed
+    codes, position = np.arange(4), np.full(4, 2000)
+    ((_, fitted),) = RollingOrigins(Predictor(bundle), panel).recalibrate(codes, position)
+    states = SeriesStates.from_panel(panel, codes, 2000, kept_steps(bundle))
+    timeline = Timeline(panel.grid, panel.view)
+    served = StreamingForecaster(Predictor(bundle), states, timeline, recalibration=fitted).forecast(codes[::-1])
+    quantiles, differences = Predictor(bundle).forecast(panel, codes, position)
+    night = apply_recalibration(np.sort(quantiles, axis=-1), fitted, bundle.levels, differences=differences)
+    np.testing.assert_allclose(served, np.sort(night, axis=-1)[::-1], rtol=1e-6, atol=1e-6)
+
+
+def test_of_many_series_all_are_moved_toward_the_same_shares(changed, monkeypatch) -> None:
+    bundle, panel = changed
+    monkeypatch.setattr(rolling_origins, "MAX_CELLS", 2 * 56 * 6)  # two of four series
+    codes, position = np.arange(4), np.full(4, 2000)
+    ((_, fitted),) = RollingOrigins(Predictor(bundle), panel).recalibrate(codes, position)
+    shares = Predictor(bundle).shares_of(panel.ids)
+    weight = 23 / (23 + 20)  # 23 origins after training, with a horizon each
+    best = shares + fitted.share_changes / weight
+    assert np.ptp(best, axis=0).max() < 1e-9

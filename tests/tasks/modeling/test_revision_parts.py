@@ -10,9 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.bundle import Bundle
+from models.data.panel import Panel
 from models.data.panel_table import PanelTable
+from models.predict import Predictor
+from models.recalibration import Recalibration
+from models.rolling_origins import RollingOrigins
 from tasks.modeling.forecast_setup import OutputSpec
-from tasks.modeling.forecasts import forecast_table
+from tasks.modeling.forecasts import forecast_table, recalibrated_table
 from tasks.modeling.revision_parts import CAUSES, ForecastInputs, split_revision
 
 NETWORK = Bundle.from_bytes((Path(__file__).parents[2] / "formats/bundle_recurrent.safetensors").read_bytes())
@@ -131,6 +135,33 @@ def test_row_that_arrives_late_is_revised_history() -> None:
     moved = table[table["unique_id"] == "a"]
     assert (moved["revised_history"].abs() > 1e-3).any()
     np.testing.assert_allclose(table.loc[table["unique_id"] == "b", list(CAUSES)], 0, atol=1e-9)
+
+
+def with_moved_shares(of: ForecastInputs) -> ForecastInputs:
+    """The same night, which has moved the shares of series a toward the last value."""
+    changes = np.array([[-0.5, 0.5, 0.0], [0.0, 0.0, 0.0]])
+    fitted = Recalibration.neutral(2, AHEAD, len(NETWORK.levels))._replace(share_changes=changes)
+    return of._replace(recalibration=(fitted, ("a", "b")))
+
+
+def published(of: ForecastInputs) -> pd.DataFrame:
+    assert of.recalibration is not None
+    rows = pd.DataFrame({"unique_id": ["a", "b"], "cutoff": of.cutoff})
+    panel = Panel.from_table(PanelTable.from_frame(of.clean), of.bundle.view)
+    table, _ = recalibrated_table(RollingOrigins(Predictor(of.bundle), panel), rows, BOUNDS, of.recalibration[0])
+    return table[["unique_id", "ds", "y_hat"]].rename(columns={"y_hat": "after"})
+
+
+@pytest.mark.parametrize(("more", "model", "cause"), [(1, "same", "new_actuals"), (0, "other", "model")])
+def test_moved_shares_are_a_part_of_what_moved_them(more: int, model: str, cause: str) -> None:
+    before = night()
+    after = with_moved_shares(night(HOURS + more, other_model() if model == "other" else NETWORK))
+    rows = medians(before, "before").merge(published(after), on=["unique_id", "ds"])
+    table = split_revision(before, after, rows, BOUNDS)
+    assert_adds_up(table)
+    np.testing.assert_allclose(table[cause], table["after"] - table["before"], rtol=0, atol=1e-9)
+    own = medians(after, "own").merge(table, on=["unique_id", "ds"])
+    assert ((own["own"] - own["after"]).abs().groupby(own["unique_id"]).max() > 0.1).tolist() == [True, False]
 
 
 @settings(max_examples=15, deadline=None)

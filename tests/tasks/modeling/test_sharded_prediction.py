@@ -15,7 +15,7 @@ from data_contracts.errors import NightcastError
 from models.bundle import Bundle
 from models.data.panel import Panel
 from models.data.panel_table import PanelTable
-from models.predict import Predictor
+from models.predict import CalibratedForecast, Predictor
 from tasks.engine.execution import LOCAL, ExecutionSpec, Executor, SubmittedCall, open_executor
 from tasks.engine.step_process import ProcessEnded
 from tasks.modeling import sharded_prediction
@@ -46,7 +46,17 @@ class Night(NamedTuple):
         predictor = ShardedPredictor(self.candidate, NETWORK, self.clean, self.table.times, self.store)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(sharded_prediction, "connected_executor", lambda: contextlib.nullcontext(executor))
-            return predictor.quantiles(self.panel, self.series, self.position)
+            return joined(predictor.forecast(self.panel, self.series, self.position))
+
+    def whole(self) -> np.ndarray:
+        """Forecast in this process."""
+        return joined(Predictor(NETWORK).forecast(self.panel, self.series, self.position))
+
+
+def joined(forecast: CalibratedForecast) -> np.ndarray:
+    """Quantiles, and the differences of the simple forecasts that the network is blended with, (n, H, Q + 3)."""
+    assert forecast.differences is not None
+    return np.concatenate([forecast.quantiles, np.moveaxis(forecast.differences, 0, 2)], axis=2)
 
 
 @pytest.fixture
@@ -75,7 +85,7 @@ def test_shares_of_two_processes_give_the_numbers_of_one(night: Night, caplog: p
         submitted.append(inputs)
         return LOCAL.submit(module, name, inputs)
 
-    whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    whole = night.whole()
     assert np.array_equal(night.sharded(Executor(submit, workers=2)), whole)
     assert len(submitted) == 2
     assert not caplog.records  # no share was forecast here
@@ -102,7 +112,7 @@ class LostCall:
 def test_share_of_a_lost_worker_is_forecast_here(
     night: Night, error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
-    whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    whole = night.whole()
     with caplog.at_level(logging.WARNING, "nightcast"):
         assert np.array_equal(night.sharded(Executor(lambda *_: LostCall(error), workers=2)), whole)
     assert f"! {error}; this process forecasts 512 windows itself" in caplog.messages
@@ -112,7 +122,7 @@ def test_share_of_a_lost_worker_is_forecast_here(
 @pytest.mark.slow
 def test_share_of_a_killed_worker_is_forecast_by_another(night: Night) -> None:
     pytest.importorskip("distributed", reason="the extra dask is not installed")
-    killed, whole = list[int](), Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    killed, whole = list[int](), night.whole()
     with dask_cluster() as (address, workers), open_executor(ExecutionSpec(engine="dask", address=address)) as executor:
         assert executor is not None
         killer = threading.Thread(target=kill_worker, args=([worker.pid for worker in workers], killed))
@@ -126,7 +136,7 @@ def test_shares_that_a_cluster_does_not_take_are_forecast_here(night: Night, cap
     def refuse(*_: Any) -> SubmittedCall:
         raise RuntimeError("the client is closed")
 
-    whole = Predictor(NETWORK).quantiles(night.panel, night.series, night.position)
+    whole = night.whole()
     with caplog.at_level(logging.WARNING, "nightcast"):
         assert np.array_equal(night.sharded(Executor(refuse, workers=2)), whole)
     assert "the cluster takes no call (the client is closed)" in caplog.text

@@ -44,6 +44,18 @@ def test_fallback_is_named_with_the_reason() -> None:
     assert rows[1] == HealthRow("Forecast by", "linear, a fallback", "the champion can't forecast", "watch")
 
 
+def test_moved_shares_are_named_by_simple_forecast() -> None:
+    served = ForecastResult(
+        table=artifact(), published=artifact(), rung=Fallback(candidate=GRU), last=AS_OF, series=2,
+        share_changes=(0.041, -0.1, 0.0),
+    )  # fmt: skip
+    rows = list_changes(run_results(forecasted=served), [], None)
+    note = "moved by the errors of its newest forecasts, on average over the series; the network has the rest"
+    assert rows[1:] == (
+        HealthRow("Shares in the median", "linear map +4%, last value -10%, seasonal median +0%", note),
+    )
+
+
 def test_series_are_new_only_if_a_night_before_is_known() -> None:
     assert list_changes(run_results(), ["a", "b"], None)[1:] == ()
     assert list_changes(run_results(), ["a", "b"], ["a"])[1:] == (
