@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from models.calibration.newest_shares import FIFTHS, NewestShares, candidate_losses, fit_newest_shares
+from models.calibration.newest_shares import FIFTHS, NewestShares, PastMedians, candidate_losses, fit_newest_shares
 from models.calibration.shares import SHARES, weigh_differences
 from models.data.mapped_pages import release_pages
 from models.data.panel import InputSpec, Panel
@@ -113,10 +113,11 @@ class RollingOrigins:
             origin, part = self._origins[step], slice(start, start + len(rows))
             origin.quantiles[rows], origin.actuals[rows] = quantiles[part], actuals[part]
             if differences is not None:
-                errors = actuals[part] - quantiles[part][..., self.predictor.bundle.levels.index(0.5)]
                 simple = np.where(is_finite[part], differences[:, part], 0.0)
+                medians = quantiles[part][..., self.predictor.bundle.levels.index(0.5)]
+                past = PastMedians(actuals[part], medians, simple, self.predictor.bundle.settings.whole)
                 origin.differences[:, rows] = simple
-                origin.losses[:, rows] = candidate_losses(errors, simple, self._shares[rows], self.predictor.head)
+                origin.losses[:, rows] = candidate_losses(past, self._shares[rows], self.predictor.head)
             origin.is_forecast[rows] = True
             start += len(rows)
 
@@ -162,7 +163,7 @@ class RollingOrigins:
         losses = np.stack(
             [np.where(self._is_usable(step)[used], self._origins[step].losses[:, used], np.nan) for step in over]
         )
-        return fit_newest_shares(losses, view.phase / view.horizon, is_pooled)
+        return fit_newest_shares(losses, self._shares[used], view.phase / view.horizon, is_pooled)
 
     def _widen_short(self, fitted: Recalibration, cutoff: int, series: np.ndarray) -> Recalibration:
         """Add the errors of short histories, if any series has less than a season of them."""
