@@ -48,6 +48,8 @@ def test_moved_forecast_is_split_into_causes_in_the_manifest_and_on_the_page(mov
     page = (world / "store" / manifest["page"]).read_text(encoding="utf-8")
     assert "Forecast moved" in page
     assert "on average: new actuals" in page
+    assert any(manifest["story"]["forecasted"]["share_changes"])  # which the new actuals moved
+    assert "Shares in the median" in page
 
 
 def test_nights_without_a_common_time_have_nothing_to_explain(world):
