@@ -23,9 +23,7 @@ class PastMedians(NamedTuple):
 
     actuals: np.ndarray  # (n, H); NaN where unknown
     medians: np.ndarray  # (n, H)
-    differences: (
-        np.ndarray
-    )  # (3, n, H) simple forecasts minus the median of the network; 0 of one that is not blended in
+    differences: np.ndarray  # (3, n, H) simple forecasts minus the network's median; 0 of one that is not blended in
     is_whole: bool  # published medians are rounded
 
 

@@ -57,9 +57,7 @@ class StreamingForecaster:
         self.predictor, self.states, self.timeline = predictor, states, timeline
         self.view = predictor.bundle.view
         self.encoders: EncoderStates | None = None
-        self._read_last: tuple[np.ndarray, np.ndarray, CalibratedForecast] | None = (
-            None  # rows, their steps, their forecasts
-        )
+        self._read_last: tuple[np.ndarray, np.ndarray, CalibratedForecast] | None = None  # rows, their steps, forecasts
         if carried and streams_exactly(predictor.bundle):
             self.segment, self.spacing = segment_steps(predictor.bundle), spacing_steps(predictor.bundle)
             self.encoders = states.encoders = states.encoders or self._read_kept_steps()

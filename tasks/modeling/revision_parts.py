@@ -75,6 +75,7 @@ def split_revision(
     names = sorted(rows["unique_id"].unique())
     tables = _cut(before, after, names)
     moved = _which_moved(before, after, tables)
+    after = after if moved[CAUSES.index("model")] else after._replace(bundle=before.bundle)
     values: dict[tuple[bool, ...], np.ndarray] = {}
     for state in itertools.product(*((False, True) if has_moved else (False,) for has_moved in moved)):
         values[state] = _forecast(state, before, after, tables, rows, bounds)
@@ -162,10 +163,8 @@ def _forecast(
     codes = np.arange(len(panel.ids), dtype=np.int32)
     predictor = Predictor(bundle)
     forecast = predictor.forecast(panel, codes, (cutoff - panel.first).astype(np.int32))
-    is_same_model = before.bundle.to_bytes() == after.bundle.to_bytes()
-    has_new_shares = (
-        has_actuals or is_revised if is_same_model else is_new_model
-    )  # both change the errors that fit them
+    has_new_errors = has_actuals or is_revised  # which the shares of the same model follow
+    has_new_shares = has_new_errors if before.bundle is after.bundle else is_new_model
     quantiles = (after if has_new_shares else before).move_medians(forecast, panel.ids)
     median = predictor.restricted(quantiles, bounds.minimum, bounds.maximum)[:, :, bundle.levels.index(0.5)]
     series = rows["unique_id"].map({name: code for code, name in enumerate(panel.ids)}).to_numpy(np.int64)

@@ -155,7 +155,10 @@ def read_factors(
     model = ((forecasted.get("rung") or {}).get("candidate") or {}).get("bundle") or {}
     if not forecasted.get("recalibration") or model.get("digest") != candidate.bundle.digest:
         return None
-    return load_recalibration(Artifact.model_validate(forecasted["recalibration"]), store)
+    try:
+        return load_recalibration(Artifact.model_validate(forecasted["recalibration"]), store)
+    except ValidationError:
+        return None
 
 
 def load_recalibration(stored: Artifact | None, store: Store) -> tuple[Recalibration, tuple[str, ...]] | None:
