@@ -10,7 +10,7 @@ from models.baselines.ridge_windows import linear_points
 from models.baselines.seasonal import forecast_baseline
 from models.baselines.seasonal_median import seasonal_median
 from models.bundle import Bundle
-from models.calibration.calibrate import SERIES_SHARES, apply_calibration
+from models.calibration.calibrate import apply_calibration, stored_shares
 from models.calibration.inputs import SimpleForecasts
 from models.calibration.shares import SHARES
 from models.data.collation import WindowArrays
@@ -85,7 +85,7 @@ class Predictor:
         scales = arrays.location, arrays.scale
         quantiles = [distribution_quantiles(self.head, params, levels, *scales) for params in output.params]
         simple = self._simple_forecasts(arrays, panel, series, position)
-        rows = np.array([self.rows.get(panel.ids[code], -1) for code in series]) if self.rows else None
+        rows = self._share_rows([panel.ids[code] for code in series])
         return WindowForecast(arrays, np.mean(quantiles, axis=0), simple, output.state, rows)
 
     def _simple_forecasts(
@@ -122,13 +122,11 @@ class Predictor:
     def shares_of(self, names: Sequence[str]) -> np.ndarray:
         """Return the shares (n, 3) of the simple forecasts in the median of each series; 0 if none is blended in."""
         shares = np.zeros((len(names), len(SHARES)))
-        if self.is_blended:
-            tensors = self.bundle.tensors
-            shares += np.concatenate([tensors.get(name, np.zeros(1)) for name in SHARES])
-            if SERIES_SHARES in tensors:
-                rows = np.array([self.rows.get(name, -1) for name in names])
-                shares[rows >= 0] = tensors[SERIES_SHARES][rows[rows >= 0]]
-        return shares
+        return shares + stored_shares(self.bundle.tensors, self._share_rows(names)) if self.is_blended else shares
+
+    def _share_rows(self, names: Sequence[str]) -> np.ndarray | None:
+        """Return the row of each series in the shares by series, -1 without; None: none has its own."""
+        return np.array([self.rows.get(name, -1) for name in names], dtype=np.int64) if self.rows else None
 
     def restricted(self, quantiles: np.ndarray, minimum: float | None, maximum: float | None) -> np.ndarray:
         """Sort quantiles (b, H, Q), round those of counts, and keep them inside the limits."""

@@ -30,7 +30,7 @@ MIN_FACTOR = 0.05
 
 
 class Recalibration(NamedTuple):
-    """Factors on the distances of quantiles from the median, by series times by step, and what is added to shares."""
+    """Factors on distances of quantiles from the median, by series times by step, and changes of the shares in it."""
 
     by_series: np.ndarray  # (S, Q), 1 at the median
     by_step: np.ndarray  # (H, Q), 1 at the median

@@ -31,12 +31,25 @@ def apply_calibration(
     Returns:
         Calibrated quantiles (n, H, Q), in normalised units, not sorted.
     """
-    shares = np.concatenate([tensors.get(name, np.zeros(1)) for name in SHARES])
-    if rows is not None and SERIES_SHARES in tensors:
-        shares = np.where(rows[:, None] < 0, shares, tensors[SERIES_SHARES][rows])
-    blended = _blend(normal, simple, shares, middle) if simple is not None else normal
+    blended = _blend(normal, simple, stored_shares(tensors, rows), middle) if simple is not None else normal
     median = blended[..., middle : middle + 1]
     return np.asarray(median + tensors["spread"] * (blended - median) + tensors["errors"])
+
+
+def stored_shares(tensors: dict[str, np.ndarray], rows: np.ndarray | None) -> np.ndarray:
+    """Return the shares of the simple forecasts that `calibrate` has fitted.
+
+    Args:
+        tensors: Those of `calibrate`. A share that a bundle of an earlier release lacks is 0.
+        rows: Row of each window in the shares by series, (n,), -1 for a series without its own; None: none has its own.
+
+    Returns:
+        Shares (3,) of all windows, or (n, 3) of each.
+    """
+    shares = np.concatenate([tensors.get(name, np.zeros(1)) for name in SHARES])
+    if rows is None or SERIES_SHARES not in tensors:
+        return shares
+    return np.where(rows[:, None] < 0, shares, tensors[SERIES_SHARES][rows])
 
 
 def calibrate(

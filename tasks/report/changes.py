@@ -71,8 +71,8 @@ def _moved_shares(results: RunResults) -> tuple[HealthRow, ...]:
     changes = results.forecasted.share_changes if results.forecasted else ()
     if not changes:
         return ()
-    value = ", ".join(f"{name} {change:+.0%}" for name, change in zip(SIMPLE_FORECASTS, changes, strict=True))
-    note = "moved by the errors of its newest forecasts, on average over the series; the network has the rest"
+    value = ", ".join(f"{name} {100 * change:+.0f}" for name, change in zip(SIMPLE_FORECASTS, changes, strict=True))
+    note = "percentage points that the newest errors move them by, mean over the series; the network has the rest"
     return (HealthRow("Shares in the median", value, note),)
 
 

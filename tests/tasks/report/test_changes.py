@@ -50,10 +50,8 @@ def test_moved_shares_are_named_by_simple_forecast() -> None:
         share_changes=(0.041, -0.1, 0.0),
     )  # fmt: skip
     rows = list_changes(run_results(forecasted=served), [], None)
-    note = "moved by the errors of its newest forecasts, on average over the series; the network has the rest"
-    assert rows[1:] == (
-        HealthRow("Shares in the median", "linear map +4%, last value -10%, seasonal median +0%", note),
-    )
+    note = "percentage points that the newest errors move them by, mean over the series; the network has the rest"
+    assert rows[1:] == (HealthRow("Shares in the median", "linear map +4, last value -10, seasonal median +0", note),)
 
 
 def test_series_are_new_only_if_a_night_before_is_known() -> None:
