@@ -79,6 +79,7 @@ class RecurrentSettings(ModelSettings):
     target: tuple[float, float] = Field(description="mean and standard deviation of y over the training rows")
     trained_on: tuple[str, str] | None = Field(None, alias="learned_on", description="device and precision")
     trained_until: str | None = Field(None, alias="learned_until", description="time of the last training target, UTC")
+    validated_until: str | None = Field(None, description="time of the last validation target, UTC")
     adjustment: tuple[int, ...] = Field((), description="seasons, in steps, that windows are adjusted for, ascending")
     not_adjusted: NotAdjusted | None = Field(
         None, description="why windows are not adjusted; None: they are, or no record"

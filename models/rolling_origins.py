@@ -53,7 +53,10 @@ class RollingOrigins:
         self.predictor, self.panel = predictor, panel
         stride = -(-len(panel.ids) * MAX_ORIGINS * predictor.bundle.horizon // MAX_CELLS)
         self._sampled = np.arange(0, len(panel.ids), max(stride, 1))
-        self._first = _first_unseen(predictor, panel, self._sampled)
+        settings = predictor.bundle.settings
+        self._first = _first_after(getattr(settings, "trained_until", None), panel, self._sampled)
+        validated = _first_after(getattr(settings, "validated_until", None), panel, self._sampled)
+        self._first_unvalidated = np.maximum(self._first, validated)
         self._shares = predictor.shares_of([panel.ids[code] for code in self._sampled])
         self._origins: dict[int, OriginForecasts] = {}  # by step of the grid
 
@@ -155,14 +158,13 @@ class RollingOrigins:
     def _fit_newest_shares(
         self, cutoff: int, steps: list[int], used: np.ndarray, is_pooled: bool
     ) -> NewestShares | None:
-        """Fit the shares of the simple forecasts to the origins whose horizons are over; None without any."""
+        """Fit the shares of the simple forecasts to origins after validation whose horizons are over; None without."""
         view = self.panel.view
         over = [step for step in steps if step + view.horizon <= cutoff]
         if not self.predictor.is_blended or not over:
             return None
-        losses = np.stack(
-            [np.where(self._is_usable(step)[used], self._origins[step].losses[:, used], np.nan) for step in over]
-        )
+        first = self.panel.first[self._sampled] + self._first_unvalidated
+        losses = np.stack([np.where(first <= step, self._origins[step].losses, np.nan)[:, used] for step in over])
         return fit_newest_shares(losses, self._shares[used], view.phase / view.horizon, is_pooled)
 
     def _widen_short(self, fitted: Recalibration, cutoff: int, series: np.ndarray) -> Recalibration:
@@ -186,13 +188,12 @@ def _share_of_factors(view: InputSpec) -> float:
     return min(1.0, MAX_ORIGINS * view.phase / view.horizon / MIN_HORIZONS)
 
 
-def _first_unseen(predictor: Predictor, panel: Panel, series: np.ndarray) -> np.ndarray:
-    """Return the first position of each series from which a model has seen no target, (s,)."""
-    until = getattr(predictor.bundle.settings, "trained_until", None)
+def _first_after(moment: str | None, panel: Panel, series: np.ndarray) -> np.ndarray:
+    """Return the first position of each series at or after a moment in UTC, (s,); 0 without one."""
     first = np.zeros(len(series), dtype=np.int64)
-    if until is None:
+    if moment is None:
         return first
-    moment = pd.Timestamp(until)
-    moment = moment.tz_convert(None) if moment.tzinfo else moment
-    seen = int(panel.grid.tz_localize(None).searchsorted(moment, side="left"))
-    return np.maximum(first, seen - panel.first[series])
+    time = pd.Timestamp(moment)
+    time = time.tz_convert(None) if time.tzinfo else time
+    step = int(panel.grid.tz_localize(None).searchsorted(time, side="left"))
+    return np.maximum(first, step - panel.first[series])

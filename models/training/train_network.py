@@ -62,8 +62,7 @@ def train_network(
     maps = fit_map(panel, index, recipe) if linear is None else linear
     adjustment = choose_adjustment(panel, windows.train, recipe, maps)
     collator = _fit_collator(panel, windows.train, recipe, adjustment.seasons)
-    trained_until = str(panel.last_target(windows.train.series, windows.train.last))
-    reason = obstacle(champion, recipe, trained_until, collator) if champion else ""
+    reason = obstacle(champion, recipe, _last_target(panel, windows.train), collator) if champion else ""
     if initial := None if reason else champion:
         collator, adjustment = merge_vocabulary(initial, collator), Adjustment.stored_in(initial)
     shape, stds = _network_shape(recipe, collator, panel), series_std(panel, windows.train)
@@ -78,7 +77,7 @@ def train_network(
             history = fit(network.to(device), collate, windows, spec, on_epoch, warm=initial is not None)
         return _member_tensors(network.cpu(), number), history
 
-    settings = _bundle_settings(recipe, shape, collator, panel.whole, (device.type, precision), trained_until)
+    settings = _bundle_settings(recipe, shape, collator, panel, windows, (device.type, precision))
     tensors = {"scaling.known": collator.scaling.known, "scaling.observed": collator.scaling.observed}
     trained = [run_on_device(device, recipe.model.name, partial(train_member, n)) for n in range(training.members)]
     tensors |= {name: values for weights, _ in trained for name, values in weights.items()}
@@ -125,13 +124,13 @@ def _bundle_settings(
     recipe: Recipe,
     shape: NetworkShape,
     collator: WindowCollator,
-    whole: bool,
+    panel: Panel,
+    windows: WindowSplit,
     trained_on: tuple[str, str],
-    trained_until: str,
 ) -> RecurrentSettings:
     return RecurrentSettings(
         **recipe.model_dump(mode="json"),
-        whole=whole,
+        whole=panel.whole,
         shape=shape.model_dump(mode="json"),
         members=recipe.training.members,
         lags=collator.lags,
@@ -141,8 +140,14 @@ def _bundle_settings(
         floor=collator.scaling.floor,
         target=collator.scaling.target,
         trained_on=trained_on,
-        trained_until=trained_until,
+        trained_until=_last_target(panel, windows.train),
+        validated_until=_last_target(panel, windows.validation),
     )
+
+
+def _last_target(panel: Panel, windows: WindowRanges) -> str:
+    """Return the time of the last target of these windows, UTC."""
+    return str(panel.last_target(windows.series, windows.last))
 
 
 def _require_counts(panel: Panel) -> None:

@@ -142,10 +142,11 @@ def test_network_without_a_blend_stores_no_simple_forecasts(weekly) -> None:
 
 @pytest.fixture(scope="module")
 def changed(unlike, unlike_bundle) -> tuple[Bundle, Panel]:
-    """A network trained on 60 days, after which the first series has become a random walk."""
+    """A network trained and validated on 60 days, after which the first series has become a random walk."""
     start, y = int(unlike.starts[0]), unlike.y.copy()
     y[start + 60 * 24 : start + 90 * 24] = y[start + 60 * 24] + np.random.default_rng(2).normal(size=720).cumsum()
-    settings = unlike_bundle.settings.model_copy(update={"trained_until": str(unlike.grid[60 * 24])})
+    until = dict.fromkeys(("trained_until", "validated_until"), str(unlike.grid[60 * 24]))
+    settings = unlike_bundle.settings.model_copy(update=until)
     return replace(unlike_bundle, settings=settings), replace(unlike, y=y)
 
 
@@ -158,6 +159,26 @@ def test_series_that_becomes_a_random_walk_moves_toward_its_last_value(changed) 
     assert abs(last[1]) < 0.15  # its waves go on
     shares = Predictor(bundle).shares_of(panel.ids) + fitted.share_changes
     assert ((shares >= -1e-12) & (shares <= 1 + 1e-12)).all()
+
+
+@pytest.mark.parametrize(("validated_days", "origins"), [(60, 23), (70, 13), (82, 1), (83, 0), (90, 0)])
+def test_origins_of_validation_do_not_move_the_shares_that_they_decided(
+    changed, validated_days: int, origins: int
+) -> None:
+    bundle, panel = changed
+    settings = bundle.settings.model_copy(update={"validated_until": str(panel.grid[validated_days * 24])})
+    rolling = RollingOrigins(Predictor(replace(bundle, settings=settings)), panel)
+    ((_, fitted),) = rolling.recalibrate(np.arange(4), np.full(4, 2000))
+    weight = origins / (origins + 20)
+    fifths = (weight * Predictor(bundle).shares_of(panel.ids) + fitted.share_changes) * 5  # of the best, weighted
+    np.testing.assert_allclose(fifths, weight * np.rint(fifths / max(weight, 1e-9)), atol=1e-9)
+    assert np.abs(fitted.share_changes).max() <= weight
+    assert fitted.nights.tolist() == [23] * 4  # the intervals follow every origin after training
+
+
+def test_validation_ends_before_the_test_part(unlike_bundle, unlike) -> None:
+    settings = unlike_bundle.recurrent
+    assert settings.trained_until < settings.validated_until < str(unlike.grid[-1])
 
 
 def test_moved_shares_forecast_as_a_network_that_was_trained_to_them(changed) -> None:
