@@ -58,6 +58,20 @@ def scale_to_tonight(ratios: np.ndarray, spread: np.ndarray) -> tuple[np.ndarray
     return ratios, nights
 
 
+def spread_error(spread: np.ndarray) -> np.ndarray:
+    """Compute the standard error of the mean log spread of independent nights.
+
+    Args:
+        spread: That of `nightly_spread`, (K, S).
+
+    Returns:
+        The error, (S,); NaN for a series of which no night is known.
+    """
+    logs = np.log(spread + MIN_SPREAD)
+    variance = _mean_of_known(np.square(logs - _mean_of_known(logs)))
+    return np.asarray(np.sqrt(variance / np.maximum(np.isfinite(logs).sum(axis=0), 1)))
+
+
 def _predict(logs: np.ndarray) -> np.ndarray:
     """Predict the log spread (K, S) of each night and of tonight from the nights before, (K + 1, S).
 

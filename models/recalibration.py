@@ -11,6 +11,8 @@ errors of recent origins ── spread of the nights ──> quantile of all ste
 - Feedback: at each origin the factor of a step grows after a miss and shrinks after a hit (quantile tracking of
   conformal PID control: Angelopoulos, Candès and Tibshirani 2023, in logarithms).
 
+All factors are drawn toward 1 (`factor_shrinkage.py`).
+
 The factors depend only on the forecasts and actuals that are given: nothing is remembered from night to night.
 """
 
@@ -21,10 +23,10 @@ import numpy as np
 
 from models.calibration.shares import SHARES, weigh_differences
 from models.error_spread import nightly_spread, scale_to_tonight
+from models.factor_shrinkage import MIN_ERRORS, shrink, weigh_errors
 
 LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
 COMMON_RATE = 0.05  # of the feedback of the mean over the steps
-MIN_ERRORS = 50  # of a series with fewer errors, the ratios of all series are used
 MIN_DISTANCE = 0.1  # of a quantile from the median, as a share of the typical outer distance of the series
 MIN_FACTOR = 0.05
 
@@ -69,10 +71,6 @@ class Recalibration(NamedTuple):
             share_changes=np.concatenate([self.share_changes, np.zeros((1, len(SHARES)))])[at],
         )
 
-    def shrunk(self, share: float) -> "Recalibration":
-        """Return factors of which a share is left, in logarithms: 1 keeps them, 0 makes them 1."""
-        return self._replace(by_series=self.by_series**share, by_step=self.by_step**share)
-
     def to_json(self, ids: Sequence[str]) -> dict[str, Any]:
         """Return the factors and the names of their series as JSON values, which keep every bit."""
         return {"ids": list(ids)} | {name: values.tolist() for name, values in self._asdict().items()}
@@ -92,6 +90,7 @@ def fit_recalibration(
     levels: tuple[float, ...],
     resolution: float = 0.0,
     is_pooled: bool = False,
+    spacing: float = 1.0,
 ) -> Recalibration:
     """Fit the factors for the forecast that follows the given ones.
 
@@ -102,6 +101,8 @@ def fit_recalibration(
         resolution: Smallest difference of two actuals: 1 for counts, else 0. An actual that equals a quantile after
             rounding is neither a hit nor a miss, so that P(y < q) <= level <= P(y <= q).
         is_pooled: Every series gets the factors of all together.
+        spacing: Steps from one origin to the next, in horizons: errors of horizons that overlap are of the same few
+            events.
 
     Returns:
         The factors. They are 1 where no actual is known.
@@ -116,10 +117,14 @@ def fit_recalibration(
     shortest = MIN_DISTANCE * np.where(np.isfinite(typical), typical, 0.0)
     np.maximum(distances, shortest[:, None, None], out=distances)
     ratios = np.divide(side * errors[..., None], distances, out=np.full(quantiles.shape, np.nan), where=distances > 0)
-    rescaled, nights = scale_to_tonight(ratios, nightly_spread(errors, outer, shortest))
+    spread = nightly_spread(errors, outer, shortest)
+    rescaled, nights = scale_to_tonight(ratios, spread)
     shares = np.maximum(levels, 1 - np.array(levels))
     by_series = np.maximum(_conformal_quantiles(rescaled, shares, is_pooled), MIN_FACTOR)
     by_step = _track(rescaled, distances, by_series, resolution, shares)
+    has_jumped = nights < len(spread)
+    evidence = weigh_errors(np.isfinite(errors), spread, has_jumped, is_pooled, spacing)
+    by_series, by_step = shrink(by_series, evidence), by_step**evidence.by_step
     by_series[:, middle] = by_step[:, middle] = 1.0
     neutral = Recalibration.neutral(len(by_series), *by_step.shape)
     return neutral._replace(by_series=by_series, by_step=by_step, distance=shortest, nights=nights)

@@ -13,13 +13,12 @@ import pandas as pd
 from models.calibration.newest_shares import FIFTHS, NewestShares, PastMedians, candidate_losses, fit_newest_shares
 from models.calibration.shares import SHARES, weigh_differences
 from models.data.mapped_pages import release_pages
-from models.data.panel import InputSpec, Panel
+from models.data.panel import Panel
 from models.predict import Predictor
 from models.recalibration import Recalibration, fit_recalibration
 from models.short_histories import fit_first_errors, history_lengths, sizes_of
 
 MAX_ORIGINS = 56  # before each cutoff, at its phase of the day
-MIN_HORIZONS = 28  # that the origins cover: with fewer, because horizons overlap, a share of each factor is left
 MAX_CELLS = 1_500_000  # series x origins x steps: of more series, a sample gives the factors of all
 
 
@@ -142,8 +141,9 @@ class RollingOrigins:
         changes = newest.changes(self._shares[used]) if newest else np.zeros((len(used), len(SHARES)))
         for number, step in enumerate(steps):
             quantiles[number] += weigh_differences(changes, self._origins[step].differences[:, used])[..., None]
-        fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled)
-        fitted = fitted.shrunk(_share_of_factors(self.panel.view))._replace(share_changes=changes)
+        spacing = self.panel.view.phase / bundle.horizon
+        fitted = fit_recalibration(quantiles, actuals, bundle.levels, resolution, is_pooled, spacing)
+        fitted = fitted._replace(share_changes=changes)
         if not is_pooled:
             return fitted.of(list(map(str, series)), list(map(str, self._sampled[used])))
         neutral = Recalibration.neutral(len(series), bundle.horizon, len(bundle.levels))
@@ -181,11 +181,6 @@ class RollingOrigins:
         return fitted._replace(
             size=np.where(is_short, size, 0.0), length=np.where(is_short, length, 0), first_errors=errors.relative
         )
-
-
-def _share_of_factors(view: InputSpec) -> float:
-    """Return the share of the factors that is used: errors of horizons that overlap are of the same few events."""
-    return min(1.0, MAX_ORIGINS * view.phase / view.horizon / MIN_HORIZONS)
 
 
 def _first_after(moment: str | None, panel: Panel, series: np.ndarray) -> np.ndarray:

@@ -25,12 +25,6 @@ def share_inside(y: np.ndarray, quantiles: np.ndarray) -> float:
     return float(((y >= quantiles[..., 1]) & (y <= quantiles[..., 3])).mean())
 
 
-def test_half_of_a_factor_is_its_root() -> None:
-    factors = Recalibration.neutral(1, 1, 2)._replace(by_series=np.array([[4.0, 0.25]]), by_step=np.array([[9.0, 1.0]]))
-    shrunk = factors.shrunk(0.5)
-    assert (shrunk.by_series.tolist(), shrunk.by_step.tolist()) == ([[2.0, 0.5]], [[3.0, 1.0]])
-
-
 @pytest.mark.parametrize("deviation", [0.4, 1.0, 2.5])
 def test_interval_holds_its_share_whatever_the_model_gave(deviation: float) -> None:
     shares = []

@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from models import rolling_origins
+from models import factor_shrinkage, rolling_origins
 from models.baselines.seasonal import fit_baselines
 from models.bundle import Bundle
 from models.data.panel import Panel
@@ -112,11 +112,11 @@ def test_origins_with_targets_that_a_network_was_trained_on_are_left_out(build_p
 
 
 @pytest.mark.parametrize(
-    ("freq", "horizon", "share"),
-    [("h", 24, 1.0), ("h", 48, 1.0), ("h", 96, 0.5), ("D", 2, 1.0), ("B", 20, 0.1), ("W", 8, 0.25)],
+    ("freq", "horizon", "horizons"),
+    [("h", 12, 56), ("h", 24, 56), ("h", 48, 28), ("h", 96, 14), ("D", 2, 28), ("B", 20, 2.8), ("W", 8, 7)],
 )
 def test_factors_are_closer_to_1_the_fewer_horizons_the_origins_cover(
-    build_panel, freq: str, horizon: int, share: float
+    build_panel, freq: str, horizon: int, horizons: float
 ) -> None:
     draw = np.random.default_rng(0)
     series = {"a": draw.normal(size=3000).tolist()}
@@ -124,9 +124,11 @@ def test_factors_are_closer_to_1_the_fewer_horizons_the_origins_cover(
     index = build_window_index(panel, WindowSpec(horizon=horizon, validation=240, test=240), panel.grid[2999], 2)
     bundle = next(iter(fit_baselines(panel, index, panel.view, QUANTILES, (1,))))
     rolling, window = RollingOrigins(Predictor(bundle), panel), (np.array([0]), np.array([2500]))
-    ((_, fitted),) = rolling.recalibrate(*window)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(rolling_origins, "MIN_HORIZONS", 1e-9)
+        patch.setattr(factor_shrinkage, "MAX_SHIFT", np.inf)
+        ((_, fitted),) = rolling.recalibrate(*window)
+        patch.setattr(factor_shrinkage, "OWN_HORIZONS", 1e-9)
         ((_, whole),) = rolling.recalibrate(*window)
+    share = horizons / (horizons + 20)
     np.testing.assert_allclose(np.log(fitted.by_series), share * np.log(whole.by_series))
     np.testing.assert_allclose(np.log(fitted.by_step), share * np.log(whole.by_step))
