@@ -38,7 +38,7 @@ def places(document: Any) -> Iterator[Any]:
             yield from places(value)
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(slips=st.lists(st.tuples(st.integers(0, 99), st.integers(0, 9), WORDS, JUNK), min_size=1, max_size=3))
 def test_any_mutation_gives_a_spec_error_or_a_contract(tmp_path: Path, slips: list[tuple[int, int, str, Any]]) -> None:
     document = copy.deepcopy(SALES)

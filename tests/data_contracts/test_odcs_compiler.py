@@ -127,7 +127,7 @@ def test_violation_is_one_sentence(changes: dict[str, pa.Array], findings: list[
     assert PAIRS.violations(table(**changes)) == findings
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(keys=st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 4)), max_size=8))
 def test_repeated_key_is_found_at_any_position(keys: list[tuple[str, int]]) -> None:
     contract = Contract(id="k", version="1.0.0", columns=(Column(name="a", key=True), Column(name="b", key=True)))

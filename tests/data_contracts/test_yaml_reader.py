@@ -94,7 +94,7 @@ def test_plain_values_keep_their_types(tmp_path: Path) -> None:
     assert str(document["when"]) == "2013-11-30"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(text=st.text(alphabet="ab:[]{}&*!<>?-|'\"#,\n\t 01.%@`~é\x00", max_size=60))
 def test_any_text_gives_a_mapping_or_a_spec_error(text: str) -> None:
     try:

@@ -65,7 +65,7 @@ class Fuzz:
 
     def _run(self, strategy, send, count: int) -> None:
         @seed(len(self.sizes))
-        @settings(max_examples=max(1, count), deadline=None, database=None,
+        @settings(max_examples=max(1, count), database=None,
                   suppress_health_check=list(HealthCheck), phases=[Phase.generate])  # fmt: skip
         @given(strategy)
         def run(case) -> None:

@@ -253,7 +253,6 @@ def run_sequences(sequences: Sequences, count: int, seed: int) -> None:
     case.settings = settings(
         max_examples=count,
         stateful_step_count=5,
-        deadline=None,
         derandomize=False,
         database=None,
         phases=(Phase.generate,),

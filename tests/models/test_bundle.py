@@ -230,7 +230,7 @@ def test_deeply_nested_header_is_rejected(nested: bytes) -> None:
         Bundle.from_bytes(len(nested).to_bytes(8, "little") + nested)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True))
 def test_truncated_bundle_is_rejected(models, share: float) -> None:
     data = models["recurrent"].to_bytes()
@@ -238,7 +238,7 @@ def test_truncated_bundle_is_rejected(models, share: float) -> None:
         Bundle.from_bytes(data[: int(share * len(data))])
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(share=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_flipped_bit_gives_a_bundle_or_bundle_damaged(models, share: float, bit: int) -> None:
     # a flipped bit of a weight gives another weight: the store's digest detects it

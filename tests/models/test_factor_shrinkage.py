@@ -78,7 +78,7 @@ def test_nothing_known_keeps_no_factor(count: int, series: int) -> None:
     assert evidence.by_series.tolist() == [0.0] * (series if not count else 0)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.floats(0.05, 20), st.floats(0, 1), st.floats(0, 5))
 def test_factor_never_crosses_1_nor_grows(factor: float, share: float, shift: float) -> None:
     (drawn,) = shrink(np.array([[factor]]), FactorEvidence(np.array([share]), share, np.array([shift])))[0]

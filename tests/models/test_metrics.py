@@ -69,7 +69,7 @@ def test_forecast_that_is_not_finite_has_no_finite_error(metric, forecast: float
 PAIRS = st.lists(st.tuples(st.floats(-1e6, 1e6), st.floats(-1e6, 1e6)), min_size=1, max_size=8)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(pairs=PAIRS, shift=st.floats(-1e3, 1e3), scale=st.floats(0.01, 100))
 def test_errors_scale_with_the_target(pairs: list[tuple[float, float]], shift: float, scale: float) -> None:
     y, y_hat = np.array(pairs).T
@@ -80,7 +80,7 @@ def test_errors_scale_with_the_target(pairs: list[tuple[float, float]], shift: f
     assert 0 <= metrics.smape(y, y_hat) <= 200 * (1 + 1e-9)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=30), level=st.sampled_from([0.1, 0.5, 0.9]))
 def test_empirical_quantile_minimises_the_pinball_loss(values: list[float], level: float) -> None:
     best = metrics.pinball(values, np.quantile(values, level, method="inverted_cdf"), level).sum()

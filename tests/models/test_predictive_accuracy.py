@@ -46,7 +46,7 @@ def test_p_value_of_edge_cases(gains: list[float], p_value: float) -> None:
     assert equal_accuracy_p_value(np.array(gains)) == pytest.approx(p_value, abs=1e-12)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     gains=st.lists(st.floats(-9, 9), min_size=4, max_size=60).filter(lambda gains: np.ptp(gains) > 1e-3),
     scale=st.sampled_from([1e-200, 1e-9, 1.0, 1e9, 1e200]),

@@ -108,7 +108,7 @@ def test_factors_do_not_depend_on_values_after_the_given_ones() -> None:
     assert (fit_recalibration(forecasts(40, 2), y[:40], LEVELS).by_step == first.by_step).all()
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.floats(0.01, 1000), st.floats(-1000, 1000), st.integers(0, 100))
 def test_factors_have_no_unit(scale: float, shift: float, seed: int) -> None:
     base, y = forecasts(30, 2), actuals(30, 2, 1.5, seed)

@@ -46,7 +46,7 @@ def test_without_known_covariates_rows_end_before_as_of(reading: MakeSpec, sales
     assert raw["ds"].max() == pd.Timestamp(AS_OF) - pd.Timedelta(hours=1)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 2**32 - 1), kind=st.sampled_from(["noise", "infinite", "missing"]))
 def test_raw_table_does_not_depend_on_data_after_as_of(
     reading: MakeSpec, sales: Sales, store: Store, seed: int, kind: str

@@ -307,7 +307,7 @@ MUTATIONS = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(mutations=MUTATIONS, shuffle=st.integers(0, 99))
 def test_used_plus_quarantined_is_read_for_any_table(
     reading: MakeDataset,

@@ -70,7 +70,7 @@ def test_many_requests_at_once_equal_each_alone(readable):
     assert [answer["forecasts"] for answer in together[2:]] == [alone[:1], alone[1:]]
 
 
-def test_observations_give_the_forecast_of_the_longer_history_and_of_the_next_night(api, named, tmp_path):
+def test_observations_give_the_forecast_of_the_longer_history_and_nearly_that_of_the_next_night(api, named, tmp_path):
     for step in range(24):
         ds = NEXT + pd.Timedelta(hours=step)
         answer = api.observe(*(observation(named, name, ds) for name in SERIES))
@@ -88,8 +88,12 @@ def test_observations_give_the_forecast_of_the_longer_history_and_of_the_next_ni
     night.spec.write_text(night.spec.read_text().replace(str(api.world.folder), str(night.folder)))
     ended = night.run("forecast", str(night.spec), "--as-of", "2024-02-09", "--no-server")
     assert ended.code == 0, ended.output
-    for forecast in answer["forecasts"]:  # the service keeps the recalibration of the night that it was started on
-        assert_equal_table(forecast, published(night, forecast["unique_id"]), levels=["0.5"])
+    for forecast in answer["forecasts"]:  # the service keeps the shares of the night that it was started on
+        rows = published(night, forecast["unique_id"])
+        assert pd.to_datetime(forecast["ds"], utc=True).tolist() == rows["ds"].dt.tz_convert("UTC").tolist()
+        difference = (rows["y_hat"] - forecast["y_hat"]).abs()
+        assert difference.max() <= 1  # of counts
+        assert (difference == 0).mean() > 0.75
 
 
 def test_a_history_gives_what_the_loaded_champion_predicts(readable, named, monkeypatch):

@@ -90,7 +90,7 @@ def test_whole_days_are_of_the_calendar_and_hours_elapse() -> None:
     assert default_distance("15min") == pd.DateOffset(days=1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     minutes=st.integers(0, 60 * 24 * 330),
     days=st.integers(0, 40),

@@ -83,7 +83,7 @@ def test_local_path_is_resolved_relative_to_the_yaml(tmp_path):
     assert PipelineSpec.read(str(tmp_path / "p.yaml")).source.path == str(tmp_path / "ports.csv")
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     horizon=st.integers(1, 400),
     freq=st.sampled_from(["h", "30min", "D", "B", "W-MON", "MS", "QS", "2h"]),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
@@ -30,7 +30,6 @@ def test_window_is_normalised_by_its_own_mean_and_deviation(build_panel) -> None
     assert batch.linear[0, 4].item() == batch.linear[0, 3].item()
 
 
-@settings(deadline=None)
 @given(y=arrays.arrays(float, 10, elements=VALUES))
 def test_normalisation_is_invertible_and_finite(y) -> None:
     location, scale = SCALING.window_scale(y[None, :8], np.isfinite(y[None, :8]))

@@ -97,7 +97,7 @@ def test_empty_history_has_no_closed_times() -> None:
     assert find(clean(100).assign(y=np.nan)).common == ()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(density=st.floats(0.05, 1), days=st.integers(10, 600), seed=st.integers(0, 99))
 def test_gaps_at_random_are_not_closed(density: float, days: int, seed: int) -> None:
     frame = clean(days, closed=never)

@@ -57,7 +57,7 @@ def test_series_that_begins_after_a_clock_change_is_on_the_grid() -> None:
     assert panel.grid[:6].tolist() == days.tolist()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     lengths=st.lists(st.integers(1, 6), min_size=1, max_size=4),
     position=st.integers(0, 8),

@@ -70,7 +70,7 @@ def test_unknown_names_select_nothing() -> None:
     assert len(TABLE.select(["z"])) == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(frame=frames, cut=st.integers(1, 30), rows=st.integers(1, 12))
 def test_frame_comes_back_however_it_is_given(frame: pd.DataFrame, cut: int, rows: int) -> None:
     parts = [part for part in (frame.iloc[:cut], frame.iloc[cut:]) if len(part)]
@@ -80,7 +80,7 @@ def test_frame_comes_back_however_it_is_given(frame: pd.DataFrame, cut: int, row
     pd.testing.assert_frame_equal(pieces, frame)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(frame=frames, first=st.integers(0, 11), end=st.integers(0, 12))
 def test_cut_table_has_the_rows_of_the_cut_frame(frame: pd.DataFrame, first: int, end: int) -> None:
     table = PanelTable.from_frame(frame)

@@ -21,7 +21,7 @@ def range_of(values: list[float | None]) -> float:
     return max(known) - min(known) if known else 0.0
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=150)
 @given(series=SERIES, steps=st.integers(1, 5), rows=st.integers(1, 20))
 def test_ranges_are_those_of_all_observations_until_then(
     series: list[list[float | None]], steps: int, rows: int

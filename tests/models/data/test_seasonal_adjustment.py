@@ -80,7 +80,7 @@ def test_history_with_a_value_that_is_not_positive_is_not_adjusted(value: float)
     assert index[1].max() > 1.5
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32 - 1), st.floats(0, 0.6), st.sampled_from([1e-9, 1.0, 1e12]))
 def test_index_is_positive_and_follows_neither_size_nor_other_windows(seed: int, gaps: float, size: float) -> None:
     draw = np.random.default_rng(seed)

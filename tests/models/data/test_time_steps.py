@@ -111,7 +111,7 @@ def test_stamps_of_the_last_day_end_their_period(freq: str, stamps: str) -> None
     assert default_stamps(freq) == stamps
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     freq=st.sampled_from(FREQS), start=st.integers(0, 4000), steps=st.sets(st.integers(0, 40), min_size=3, max_size=25)
 )
@@ -131,7 +131,7 @@ def test_successive_periods_meet_and_the_grid_holds_them(freq: str, start: int, 
             assert (begins < ends).all()
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     day=st.integers(2, 30),
     freq=st.sampled_from(["MS", "QS", "YS", "2MS"]),

@@ -91,7 +91,7 @@ def test_short_history_is_reported(build_panel) -> None:
         build_window_index(panel, WindowSpec(horizon=2), panel.grid[5], origins=2)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(horizon=st.integers(1, 6), lookback=st.integers(1, 9), parts=st.tuples(st.integers(1, 9), st.integers(1, 9)))
 def test_needed_length_in_the_error_is_the_smallest_that_works(horizon, lookback, parts) -> None:
     view = InputSpec(features=FeatureSpec(known=()), freq="D", zone="UTC", lookback=lookback, horizon=horizon)
@@ -149,7 +149,7 @@ def test_error_names_the_invalid_duration() -> None:
         WindowSpec(horizon=1, refresh="0d")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     lengths=st.lists(st.integers(1, 120), min_size=1, max_size=4),
     horizon=st.integers(1, 8),

@@ -64,7 +64,7 @@ def test_short_history_has_fewer_nights() -> None:
     assert len(compare_compositions(np.array([0]), np.ones((1, 3), bool), WINDOWS)) == 1
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(counts=st.lists(st.tuples(st.integers(0, 1000), st.integers(0, 1000)), min_size=1, max_size=8))
 def test_order_of_parts_and_categories_changes_nothing(counts: list[tuple[int, int]]) -> None:
     newest, reference = np.array(counts).T

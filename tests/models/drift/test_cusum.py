@@ -107,7 +107,7 @@ def test_smaller_errors_are_no_drift() -> None:
     assert compare_errors(sizes * np.where(np.arange(63) >= 56, 0.2, 1.0), biases).p_value > 0.05
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(missing=st.floats(0, 0.5), seed=st.integers(0, 1000))
 def test_missing_actuals_keep_every_p_value_within_its_range(missing: float, seed: int) -> None:
     sizes, biases = panel(seed)

@@ -95,7 +95,7 @@ def test_short_history_gives_no_alarm(steps: int) -> None:
     assert not has_alarm(compare_nights({"y": values}, windows), 0.01)["y"]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(scale=st.sampled_from([1e-9, 1.0, 1e9]), offset=st.sampled_from([-50.0, 0.0, 1e3]))
 def test_unit_of_a_column_changes_nothing(scale: float, offset: float) -> None:
     values = panel(8)[:3, -9 * WEEK :]
@@ -104,7 +104,7 @@ def test_unit_of_a_column_changes_nothing(scale: float, offset: float) -> None:
     assert other.series == pytest.approx(plain.series, rel=1e-4)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(p_values=st.lists(st.floats(0, 1), min_size=1, max_size=20))
 def test_adjustment_is_that_of_scipy(p_values: list[float]) -> None:
     expected = stats.false_discovery_control(p_values, method="by")

@@ -17,7 +17,7 @@ def torch_states(x: Tensor, h: Tensor, gru: nn.GRU) -> Tensor:
     return states.transpose(1, 2)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=SIZES, width=SIZES, hidden=SIZES, batch=SIZES, size=st.sampled_from([0.1, 1.0, 30.0]))
 def test_states_and_gradients_are_those_of_torch(steps: int, width: int, hidden: int, batch: int, size: float) -> None:
     torch.manual_seed(0)

@@ -30,7 +30,7 @@ def _batch(target: torch.Tensor, location: float = 0.0, scale: float = 1.0) -> B
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     levels=st.sets(st.sampled_from([0.01, 0.1, 0.3, 0.7, 0.9, 0.99])),
     seed=st.integers(0, 2**31),

@@ -28,7 +28,7 @@ def test_last_state_is_the_hidden_state_that_torch_returns(cell: str, layers: in
     torch.testing.assert_close(LastStateReadout(5 * (1 + both), both)(states), expected)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(steps=st.integers(1, 12), both=st.booleans(), size=st.floats(0, 1e6))
 def test_attention_weights_sum_to_one(steps: int, both: bool, size: float) -> None:
     weights = AttentionReadout(4, both).weights(size * torch.randn(5, steps, 4))

@@ -136,7 +136,7 @@ def arrivals(draw):
 
 
 @pytest.mark.parametrize("name", [NAMES[1], NAMES[-1], NAMES[-2]])
-@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=15, suppress_health_check=list(HealthCheck))
 @given(order=arrivals(), wrong=st.booleans())
 def test_order_of_arrival_gaps_and_repeats_change_nothing(bundles, build_frame, name, order, wrong):
     bundle, y = bundles[name], series_of(140, 3)

@@ -134,7 +134,7 @@ def comparable(result: ValidationResult) -> dict[str, Any]:
     return rest | {name: sorted(FITTING.sub("", text) for text in texts) for name, texts in sentences.items()}
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(case=cases(), rows=st.sampled_from([1, 9, 30, 80]))
 def test_parts_give_the_result_of_the_whole_table(case: Case, rows: int, tmp_path_factory: Any) -> None:
     folder = tmp_path_factory.mktemp("parts")

@@ -112,7 +112,7 @@ def test_scores_of_a_group_are_those_of_its_rows(by: str) -> None:
         assert group["mase"] == pytest.approx(of_rows["mase"], **TOLERANCE)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.integers(0, 36), max_size=4), seed=st.integers(0, 5))
 def test_any_split_into_parts_gives_the_same_scores(cuts: Sequence[int], seed: int) -> None:
     frame = forecasts(seed).sample(frac=1, random_state=seed)

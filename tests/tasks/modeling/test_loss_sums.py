@@ -64,7 +64,7 @@ def test_sums_without_a_calendar_have_no_calendar_groups() -> None:
     assert set(weekly.index.get_level_values("by")) == {"overall", "step", "origin", "month", "series"}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     errors=st.lists(st.lists(st.floats(-1e3, 1e3), min_size=1, max_size=30), min_size=1, max_size=4),
     start=st.datetimes(pd.Timestamp("2024-03-01").to_pydatetime(), pd.Timestamp("2024-11-30").to_pydatetime()),

@@ -164,7 +164,7 @@ def test_moved_shares_are_a_part_of_what_moved_them(more: int, model: str, cause
     assert ((own["own"] - own["after"]).abs().groupby(own["unique_id"]).max() > 0.1).tolist() == [True, False]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, AHEAD - 1), st.floats(-5, 5), st.floats(-5, 5), st.booleans(), st.integers(0, HOURS - 1))
 def test_parts_add_up(more: int, value: float, plan: float, is_new: bool, hour: int) -> None:
     clean = clean_table(HOURS + more)

@@ -29,7 +29,7 @@ def test_level_and_column_name_correspond(level: float, name: str) -> None:
     assert quantile_columns(pd.DataFrame(columns=[name])) == {name: level}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(level=st.integers(1, 999_999).map(lambda millionths: millionths / 1_000_000))
 def test_level_of_six_digits_is_read_back_from_its_name(level: float) -> None:
     assert quantile_columns(pd.DataFrame(columns=[quantile_name(level)])) == {quantile_name(level): level}

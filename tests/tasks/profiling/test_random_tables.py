@@ -22,7 +22,7 @@ from tests.tasks.profiling.table_cases import STARTS, TableCase, table_cases, tr
 
 CALENDAR = ("D", "B", "W-MON", "MS", "ME", "QS-JAN")
 FREQUENCIES = {"QS-JAN": ("QS-JAN", "QS-OCT", "QS"), "B": ("B", "D")}  # other names of the same steps
-RELAXED = settings(deadline=None, suppress_health_check=list(HealthCheck), print_blob=True)
+RELAXED = settings(suppress_health_check=list(HealthCheck), print_blob=True)
 
 
 def read_rightly(case: TableCase) -> None:

@@ -98,7 +98,7 @@ def test_reason_has_both_losses_and_what_to_do() -> None:
     assert describe_segment_fault("new", "old v3", None, 0.25) == ""
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(st.lists(st.floats(0, 1e6), min_size=6, max_size=6), min_size=1, max_size=4))
 def test_model_never_fails_against_itself(values: list[list[float]]) -> None:
     same = losses(**{f"series_{number}": row for number, row in enumerate(values)})

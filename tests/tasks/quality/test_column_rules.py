@@ -76,19 +76,19 @@ def assert_same_result(table: pd.DataFrame, checked: QualityRule) -> None:
         assert column_rules.evaluate(table.astype({"x": "category"}), checked)[:2] == expected[:2]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=NUMBERS, checked=number_rules())
 def test_rule_about_numbers_has_the_result_of_great_expectations(values: list[float], checked: QualityRule) -> None:
     assert_same_result(frame(x=np.array(values, dtype=float)), checked)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(values=TEXTS, checked=text_rules())
 def test_rule_about_text_has_the_result_of_great_expectations(values: list[str | None], checked: QualityRule) -> None:
     assert_same_result(frame(x=pd.Series(values, dtype="str")), checked)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(names=TEXTS, strict=STRICT, data=st.data())
 def test_rule_about_keys_and_times_has_the_result_of_great_expectations(
     names: list[str | None], strict: dict[str, bool], data: st.DataObject

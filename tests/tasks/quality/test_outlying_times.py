@@ -89,7 +89,7 @@ def test_most_rows_are_right_if_a_time_is_too_far_for_memory(reading: MakeDatase
     assert "after most times" in violation.reason
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     freq=st.sampled_from(["h", "D", "W-MON", "2W", "MS", "3D"]),
     count=st.integers(30, 200),

@@ -39,7 +39,7 @@ def rules(draw: st.DrawFn) -> QualityRule:
     return rule(pair_rules.EQUAL, column_A="x", column_B="z", **options)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(pairs=st.lists(st.tuples(VALUES, VALUES), max_size=6), checked=rules(), whole=st.booleans())
 def test_rule_about_two_numbers_has_the_result_of_great_expectations(
     pairs: list[tuple[float, float]], checked: QualityRule, whole: bool
@@ -52,7 +52,7 @@ def test_rule_about_two_numbers_has_the_result_of_great_expectations(
     assert computed[:2] == expected[:2]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(hours=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), min_size=1, max_size=6), checked=rules())
 def test_rule_about_two_times_has_the_result_of_great_expectations(
     hours: list[tuple[int, int]], checked: QualityRule

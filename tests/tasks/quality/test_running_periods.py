@@ -117,7 +117,7 @@ def test_row_of_today_keeps_its_known_covariates_and_is_the_first_step_ahead(
     assert (result.health.held_back, result.health.used, result.health.known_ahead) == (1, 17, 3)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=120, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     freq=st.sampled_from(["h", "30min", "D", "2D", "B", "W-TUE", "2W", "MS", "ME", "QS", "QE", "YS"]),
     stamps=st.sampled_from([None, "begin", "end"]),

@@ -242,7 +242,7 @@ CHANGES = st.tuples(
 )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     changes=st.lists(CHANGES, min_size=2, max_size=6),
     fates=st.fixed_dictionaries(dict.fromkeys(["small", "once", "gaps", "rows"], FATES)),

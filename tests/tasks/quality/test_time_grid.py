@@ -49,7 +49,7 @@ def test_grid_has_the_phase_of_most_times(times: str, freq: str, extra: int, gri
     assert ", ".join(result.strftime("%m-%d %H:%M")) == grid
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     steps=st.sets(st.integers(0, 60), min_size=1, max_size=20),
     freq=st.sampled_from(["h", "15min", "6h", "D", "W-MON", "MS", "B"]),

@@ -50,7 +50,7 @@ def test_numbers_are_parsed_from_text_integers_booleans_and_decimals(
     assert [None if np.isnan(value) else value for value in frame["y"]] == numbers
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=5))
 def test_number_as_text_is_parsed_to_the_last_bit(reading: MakeDataset, numbers: list[float]) -> None:
     frame, _ = parse_rows(raw(y=[repr(number) for number in numbers]), reading(**BARE))

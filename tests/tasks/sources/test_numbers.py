@@ -113,7 +113,7 @@ def test_column_of_several_units_is_not_mixed_up(values: list[Any], numbers: lis
     assert parsed(values) == numbers
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     style=st.sampled_from([*NUMBER_FORMATS, NumberFormat(missing=("?x", -999.0))]),
     texts=st.lists(st.text() | st.text("0123456789.,-+ '%()$€eE\u2212\u00a0_x٣", max_size=12), max_size=20),
@@ -129,7 +129,7 @@ def test_any_text_gives_a_number_or_a_fault(style: NumberFormat, texts: list[str
     describe_invalid_numbers(pd.Series(texts, dtype="str"), result.invalid, style)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     number=st.floats(-1e15, 1e15).map(lambda number: round(number, 2)),
     style=st.sampled_from(NUMBER_FORMATS),

@@ -20,7 +20,7 @@ def table(keys: list[tuple[str | None, int]], kind: str) -> pd.DataFrame:
 
 
 @pytest.mark.parametrize("kind", ["str", "category"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(keys=KEYS, keep=st.sampled_from(["first", "last", False]))
 def test_repeats_are_those_of_pandas(
     kind: str, keys: list[tuple[str | None, int]], keep: Literal["first", "last", False]

@@ -70,7 +70,7 @@ def test_night_uses_the_newest_known_version(night: Any, at: str, values: list[f
     assert (health.read, health.used, health.quarantined) == (len(values), len(values), 0)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(order=st.permutations(ROWS))
 def test_order_of_versions_does_not_matter(night: Any, order: list[tuple[str, float, str]]) -> None:
     assert night(order, "23:00")[0] == [5, 9, 3]

@@ -65,7 +65,7 @@ def test_stored_table_is_read_back_unchanged(store: Store) -> None:
     assert store.get(claim, columns=["y"]).columns.tolist() == ["y"]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_any_flipped_bit_is_detected(store: Store, place: float, bit: int) -> None:
     claim = store.put(actuals(), "actuals")

@@ -148,7 +148,7 @@ def live(history: list[list[Change]], shop: Shop, sold: Callable[..., DatasetSpe
 def any_history(examples: int) -> Any:
     def made(test: Any) -> Any:
         quiet = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-        return settings(max_examples=examples, deadline=None, suppress_health_check=quiet)(
+        return settings(max_examples=examples, suppress_health_check=quiet)(
             given(history=HISTORIES, versions=st.booleans())(test)
         )
 

@@ -54,7 +54,7 @@ def test_delimiter_that_finds_the_chosen_columns_wins(text: str, wanted: list[st
     assert detect_delimiter(text.encode(), lambda names: wanted or names) == delimiter
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     delimiter=st.sampled_from([",", ";", "\t", "|"]),
     cells=st.lists(st.tuples(*[st.text("ab ,;|\t1.", max_size=5)] * 3), min_size=1, max_size=6),

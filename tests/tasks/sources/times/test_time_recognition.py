@@ -243,7 +243,7 @@ TEXTS = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(TEXTS, max_size=8), st.sampled_from([None, "Europe/Berlin"]), st.booleans())
 def test_no_text_raises_and_parsed_times_parse_again(texts, zone, calendar_steps):
     column = pd.Series(texts, dtype="str")
@@ -255,7 +255,7 @@ def test_no_text_raises_and_parsed_times_parse_again(texts, zone, calendar_steps
     assert again.tolist() == times.dropna().tolist()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(TEXTS, min_size=1, max_size=4),
     st.sampled_from(["quarter", "week", "excel", "steps", "%d/%m/%Y %H:%M", "%b %d %Y %I:%M %p"]),
@@ -264,7 +264,7 @@ def test_no_text_raises_with_a_format(texts, written):
     assert len(TimestampParser(None, format=written).parse(pd.Series(texts, dtype="str"))) == len(texts)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(
         st.datetimes(pd.Timestamp("1970-01-01"), pd.Timestamp("2068-12-31")), min_size=30, max_size=40, unique=True
