@@ -113,7 +113,8 @@ def fit_recalibration(
     distances = quantiles - quantiles[..., middle : middle + 1]
     np.abs(distances, out=distances)
     outer = (distances[..., 0] + distances[..., -1]) / 2
-    typical = np.maximum(_by_series(np.nanmedian, outer), _by_series(np.nanmean, np.abs(errors)))
+    width = _by_series(np.nanmedian, outer)
+    typical = np.maximum(width, _by_series(np.nanmean, np.abs(errors)))
     shortest = MIN_DISTANCE * np.where(np.isfinite(typical), typical, 0.0)
     np.maximum(distances, shortest[:, None, None], out=distances)
     ratios = np.divide(side * errors[..., None], distances, out=np.full(quantiles.shape, np.nan), where=distances > 0)
@@ -122,8 +123,8 @@ def fit_recalibration(
     shares = np.maximum(levels, 1 - np.array(levels))
     by_series = np.maximum(_conformal_quantiles(rescaled, shares, is_pooled), MIN_FACTOR)
     by_step = _track(rescaled, distances, by_series, resolution, shares)
-    has_jumped = nights < len(spread)
-    evidence = weigh_errors(np.isfinite(errors), spread, has_jumped, is_pooled, spacing)
+    has_jumped, has_width = nights < len(spread), ~(width < shortest)
+    evidence = weigh_errors(np.isfinite(errors), spread, has_jumped, has_width, is_pooled, spacing)
     by_series, by_step = shrink(by_series, evidence), by_step**evidence.by_step
     by_series[:, middle] = by_step[:, middle] = 1.0
     neutral = Recalibration.neutral(len(by_series), *by_step.shape)

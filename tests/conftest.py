@@ -23,8 +23,8 @@ os.environ.setdefault("PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW", "ignore")
 os.environ.setdefault("PREFECT_SERVER_LOGGING_LEVEL", "CRITICAL")
 os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # a busy machine is no fault
-hypothesis.settings.load_profile("untimed")
+hypothesis.settings.register_profile("no-deadline", deadline=None)  # a loaded machine exceeds it
+hypothesis.settings.load_profile("no-deadline")
 
 
 @pytest.hookimpl(wrapper=True)

@@ -82,10 +82,12 @@ def test_series_with_few_errors_takes_the_factors_of_all() -> None:
     assert factors[4] == pytest.approx([2, 2, 1, 2, 2], rel=0.15)
 
 
-def test_model_without_a_spread_gets_intervals_from_its_errors() -> None:
-    y, flat = actuals(57, 1, 2.0, 0), forecasts(57, 1, deviation=0.0)
-    tonight = apply_recalibration(flat[56], fit_recalibration(flat[:56], y[:56], LEVELS), LEVELS)
-    assert tonight[0].mean(axis=0) == pytest.approx(10 + 2 * norm.ppf(LEVELS), abs=0.4)
+@pytest.mark.parametrize(("nights", "spacing"), [(10, 1.0), (56, 1.0), (56, 0.1)])
+def test_model_without_a_spread_gets_intervals_from_its_errors(nights: int, spacing: float) -> None:
+    y, flat = actuals(nights + 1, 4, 2.0, 0), forecasts(nights + 1, 4, deviation=0.0)
+    fitted = fit_recalibration(flat[:nights], y[:nights], LEVELS, spacing=spacing)
+    tonight = apply_recalibration(flat[nights], fitted, LEVELS)
+    assert tonight.mean(axis=(0, 1)) == pytest.approx(10 + 2 * norm.ppf(LEVELS), abs=0.4)
 
 
 def test_quantiles_of_counts_meet_the_discrete_criterion() -> None:
