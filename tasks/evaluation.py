@@ -164,5 +164,5 @@ def _origins_per_horizon(cutoffs: pd.Series, times: pd.DatetimeIndex, horizon: i
 
 def _describe_best(scores: pd.DataFrame, metric: str, origins: int) -> str:
     ranked = scores.dropna(subset=[metric]).sort_values(metric, ignore_index=True)
-    best = " > ".join(f"{row.model_name} {getattr(row, metric):.3f}" for row in ranked.head(3).itertuples())
+    best = " > ".join(f"{row.model_name} {getattr(row, metric):.4g}" for row in ranked.head(3).itertuples())
     return f"{origins} origins, {metric}: {best}"

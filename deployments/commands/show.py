@@ -21,6 +21,7 @@ from tasks.storage.vintages import MAX_AHEAD
 COUNTS = {"read": "rows read", "used": "used", "quarantined": "in quarantine", "series": "series", "gaps": "gaps"}
 MAX_RETRACTIONS = 3  # the newest
 MAX_HOURS = 72  # an age is shown in hours up to here
+MAX_FIXED = 1e7  # larger numbers, and small ones, are shown with their significant digits
 BARS = " ▁▂▃▄▅▆▇█"
 
 
@@ -99,7 +100,9 @@ def leaderboard_table(facts: dict[str, Any]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3f}" if value == 0 or 0.1 <= abs(value) < MAX_FIXED else f"{value:#.3g}"
 
 
 def plot(rows: pd.DataFrame, zone: str) -> str:
@@ -108,20 +111,25 @@ def plot(rows: pd.DataFrame, zone: str) -> str:
     quantiles = [name for name in rows.columns if name.startswith("q") and name[1:].isdigit()]
     low, high = min(float(rows["y_hat"].min()), 0.0), max(float(rows["y_hat"].max()), 0.0)
     bars = "".join(BARS[round(8 * (value - low) / ((high - low) or 1.0))] for value in rows["y_hat"])
-    first, last = (rows["ds"].iloc[index].tz_convert(zone) for index in (0, -1))
+    times = rows["ds"].dt.tz_convert(zone)
+    are_days = (times == times.dt.normalize()).all()
+    pattern = "%d %b %Y" if are_days else "%d %b %H:%M"
+    first = f"{times.iloc[0]:%a %d %b %Y}" if are_days else f"{times.iloc[0]:%a %d %b %Y %H:%M}"
+    shown = rows[["y_hat", *dict.fromkeys((*quantiles[:1], *quantiles[-1:]))]]
+    peak = shown.abs().max(axis=None)
+    number = "8.2f" if peak == 0 or 1 <= peak < MAX_FIXED else "10.4g"
     model = " ".join(
         dict.fromkeys((rows["source"].iloc[0], rows["model_name"].iloc[0]))
     )  # a baseline is its own source
     lines = [
         "",
-        f"Series {rows['unique_id'].iloc[0]}, {first:%a %d %b %Y %H:%M} to {last:%a %d %b %H:%M} ({zone}), {model}",
+        f"Series {rows['unique_id'].iloc[0]}, {first} to {times.iloc[-1]:%a {pattern}} ({zone}), {model}",
         f"  median {bars}  {rows['y_hat'].min():.4g} to {rows['y_hat'].max():.4g}",
     ]
     stride = max(1, len(rows) // 8)
-    for row in rows.iloc[::stride].itertuples():
-        outermost = dict.fromkeys((*quantiles[:1], *quantiles[-1:]))
-        band = [f"{name} {getattr(row, name):8.2f}" for name in outermost]
-        lines.append("  ".join(["", f"{row.ds.tz_convert(zone):%d %b %H:%M}", f"y_hat {row.y_hat:8.2f}", *band]))
+    for index in range(0, len(rows), stride):
+        numbers = (f"{name} {value:{number}}" for name, value in shown.iloc[index].items())
+        lines.append("  ".join(("", f"{times.iloc[index]:{pattern}}", *numbers)))
     return "\n".join(lines)
 
 
