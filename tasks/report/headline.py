@@ -8,6 +8,8 @@ from models.data.time_steps import default_stamps, period_ends
 from tasks.charts import formatting
 from tasks.results.run import RunResults
 
+MIN_CHANGE = 0.0005  # a smaller relative difference is shown as none
+
 
 def describe_skill(board: pd.DataFrame, metric: str, digest: str) -> str:
     """Compare the loss of the model that forecast with the best baseline.
@@ -29,9 +31,14 @@ def describe_skill(board: pd.DataFrame, metric: str, digest: str) -> str:
     best = baselines.loc[baselines[metric].idxmin()]
     if best["bundle"] == digest:
         return f"its {metric.upper()} of {formatting.figure(own)} is the lowest of all baselines"
-    change = own / float(best[metric]) - 1
+    loss, of_best = float(best[metric]), f"the best baseline, {best['model_name']}"
+    if not loss:
+        return f"its {metric.upper()} is {formatting.figure(own)}, and that of {of_best}, is 0"
+    change = own / loss - 1
+    if abs(change) < MIN_CHANGE:
+        return f"its {metric.upper()} equals that of {of_best}"
     side = "below" if change < 0 else "above"
-    return f"its {metric.upper()} is {formatting.percent(abs(change))} {side} the best baseline, {best['model_name']}"
+    return f"its {metric.upper()} is {formatting.percent(abs(change))} {side} {of_best}"
 
 
 def data_age(newest: pd.Timestamp, as_of: datetime, freq: str) -> pd.Timedelta:

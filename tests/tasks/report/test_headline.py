@@ -31,6 +31,19 @@ def test_skill_is_compared_with_the_best_baseline(metric: str, digest: str, clau
     assert describe_skill(BOARD, metric, digest) == clause
 
 
+@pytest.mark.parametrize(
+    ("champion", "baseline", "clause"),
+    [
+        (1.5, 0.0, "its MASE is 1.50, and that of the best baseline, linear, is 0"),  # all actuals are the same value
+        (0.71168, 0.71171, "its MASE equals that of the best baseline, linear"),
+        (0.7994, 0.8, "its MASE is 0.1% below the best baseline, linear"),
+    ],
+)
+def test_skill_is_described_for_losses_without_a_ratio(champion: float, baseline: float, clause: str) -> None:
+    board = BOARD.assign(mase=[champion, baseline, 1.2])
+    assert describe_skill(board, "mase", "c1") == clause
+
+
 def test_no_skill_without_a_leaderboard() -> None:
     assert describe_skill(BOARD[:0], "mase", "c1") == ""
     assert describe_skill(BOARD[:1], "mase", "c1") == ""
