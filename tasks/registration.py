@@ -116,9 +116,8 @@ def register(
     unversioned = dict.fromkeys(challengers, "none")
     versions = _log_challengers(registry, evaluated, trained, context, gate, store) if registry else unversioned
     winner = challengers[night.promotion.winner] if night.promotion.winner else None
-    new_champion = current_champion
-    if winner:
-        new_champion = winner.model_copy(update={"role": "champion", "version": versions[winner.label]})
+    update = {"role": "champion", "version": versions[winner.label]} if winner else {}
+    new_champion = winner.model_copy(update=update) if winner else current_champion
     record = _decision_record(evaluated, night, reason, new_champion, current_champion, context)
     stored = store.put_bytes(record, "decision", "json")
     decision = champions.record_decision(context.pipeline, context.as_of, stored, store)
@@ -128,8 +127,9 @@ def register(
         best = _best_challenger(losses[list(challengers)])
         reason += _let_registry_follow(registry, new_champion, versions[best] if best else "", gate, store)
     return RegistrationResult(
-        champion=new_champion, moved=winner is not None, reason=reason, decision=decision, fallback=night.fallback
-    )
+        champion=new_champion, moved=winner is not None, reason=reason, decision=decision,
+        fallback=night.fallback, excess=night.excess,
+    )  # fmt: skip
 
 
 def _decide(

@@ -19,6 +19,7 @@ from tasks.results.forecast import Fallback
 
 ENTER_LEVEL = 0.02  # a baseline begins to forecast
 STAY_LEVEL = 0.10  # a baseline that forecast last night goes on
+MAX_EXCESS = 0.25  # of a loss above that of the best baseline; equally good models seldom differ by more
 
 
 def choose_baseline(
@@ -68,3 +69,27 @@ def choose_baseline(
         f"{champion.label}, p = {p_value:.2g}, level {level:g}"
     )
     return Fallback(candidate=best, degraded_reason=reason)
+
+
+def describe_excess(losses: pd.DataFrame, champion: Candidate, baselines: Iterable[Candidate], metric: str) -> str:
+    """Say that the champion forecasts although its loss is far above that of a baseline.
+
+    Args:
+        losses: Losses, (origins, models), with a column per label.
+        champion: The champion, which forecasts.
+        baselines: The baselines. Those with a loss at each origin are compared.
+        metric: Name of the losses.
+
+    Returns:
+        A clause with both losses; empty if the champion's mean loss is at most a quarter above the lowest.
+    """
+    means = losses.mean(skipna=False).astype(float)
+    labels = [model.label for model in baselines if np.isfinite(means.get(model.label, np.nan))]
+    best = min(labels, key=lambda label: means[label], default=None)
+    own = means.get(champion.label, np.nan)
+    if best is None or not own > means[best] * (1 + MAX_EXCESS):
+        return ""
+    return (
+        f"the {metric.upper()} of {champion.label}, {own:.4g}, is far above that of {best}, {means[best]:.4g}, but the "
+        "difference is not significant yet, so the champion goes on forecasting"
+    )

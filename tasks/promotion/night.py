@@ -5,7 +5,7 @@ import pandas as pd
 
 from data_contracts.spec import Spec
 from tasks.modeling.candidate import Candidate
-from tasks.promotion.baseline_fallback import choose_baseline
+from tasks.promotion.baseline_fallback import choose_baseline, describe_excess
 from tasks.promotion.decision import NO_CHAMPION, PromotionDecision, PromotionSpec, decide_promotion
 from tasks.promotion.evidence import Evidence, RecordedGains
 from tasks.promotion.gates import GateEvidence, check_gates
@@ -19,6 +19,7 @@ class NightDecision(Spec):
     promotion: PromotionDecision
     gains: RecordedGains | None = None
     fallback: Fallback | None = None
+    excess: str = ""  # that the champion's loss is far above that of a baseline, which does not forecast
 
 
 def decide_night(
@@ -57,7 +58,8 @@ def decide_night(
     fallback = choose_baseline(losses, champion[0], baselines, previous, metric, evaluated.lead)
     if fallback:
         gains = gains.model_copy(update={"baseline": fallback.candidate.name})
-    return NightDecision(promotion=promotion, gains=gains, fallback=fallback)
+    excess = "" if fallback else describe_excess(losses, champion[0], baselines, metric)
+    return NightDecision(promotion=promotion, gains=gains, fallback=fallback, excess=excess)
 
 
 def _find_reference(losses: pd.DataFrame, evaluated: EvaluationResult) -> str | None:

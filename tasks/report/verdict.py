@@ -62,6 +62,8 @@ def _step_warnings(results: RunResults) -> list[str]:
         f"{first_names(part.series)} ({part.reason})"
         for part in (results.forecasted.fallbacks if results.forecasted else ())
     ]
+    if isinstance(results.registered, RegistrationResult) and results.registered.excess:
+        warnings.append(results.registered.excess)
     if isinstance(results.drifted, DriftResult) and results.drifted.drifted:
         warnings.append(f"drift: {results.drifted.summary}")
     warnings += [

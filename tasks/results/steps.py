@@ -123,7 +123,8 @@ class MemoryDrawings(Spec):
 class RegistrationResult(Spec):
     """Result of `register`: the champion after this night, whether it is new, why, and the decision record.
 
-    `fallback` is the baseline that forecasts in place of the champion, because it is significantly better.
+    `fallback` is the baseline that forecasts in place of the champion, because it is significantly better. `excess`
+    says that the champion forecasts although its loss is far above that of a baseline.
     """
 
     champion: Candidate | None
@@ -131,6 +132,7 @@ class RegistrationResult(Spec):
     reason: str
     decision: Artifact
     fallback: Fallback | None = None
+    excess: str = ""
 
     @property
     def sentence(self) -> str:

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from tasks.promotion.baseline_fallback import choose_baseline
+from tasks.promotion.baseline_fallback import choose_baseline, describe_excess
 from tests.tasks.promotion.candidates import candidate
 
 NAN = float("nan")
@@ -80,3 +80,20 @@ def test_equal_baseline_forecasts_on_few_nights(correlation: float) -> None:
             previous = fallback.candidate.name if fallback else ""
             served += fallback is not None
     assert served / (20 * nights) < 0.08  # 4 to 5 % over many seeds: tests/benchmarks/test_decisions.py
+
+
+def test_champion_with_a_loss_far_above_a_baseline_is_reported() -> None:
+    table = losses(naive=[0.0] * 8, mean=[0.9] * 8)
+    assert describe_excess(table, GRU, (NAIVE, MEAN), "mase") == (
+        "the MASE of gru v2, 1.05, is far above that of naive, 0, but the difference is not significant yet, so the "
+        "champion goes on forecasting"
+    )
+
+
+@pytest.mark.parametrize("naive", [[0.85] * 8, [NAN, *[0.1] * 7], [np.inf] * 8])
+def test_loss_near_that_of_the_best_baseline_is_not_reported(naive: list[float]) -> None:
+    assert describe_excess(losses(naive=naive), GRU, (NAIVE, MEAN), "mase") == ""
+
+
+def test_champion_that_was_not_compared_is_not_reported() -> None:
+    assert describe_excess(pd.DataFrame({"naive": [0.1] * 8}), GRU, (NAIVE,), "mase") == ""

@@ -56,6 +56,15 @@ def test_good_night_says_what_was_published_and_by_which_model() -> None:
     )
 
 
+def test_champion_far_behind_a_baseline_is_something_to_look_at() -> None:
+    champion = Candidate(name="gru-8", role="champion", bundle=artifact(), version="3")
+    excess = "the MASE of gru-8 v3, 1.52, is far above that of naive, 0"
+    registered = RegistrationResult(
+        champion=champion, moved=False, reason="gru-8 stays", decision=artifact(), excess=excess
+    )
+    assert verdict(run_results(registered=registered))[1][-1] == f"Look at: {excess}."
+
+
 def test_baseline_that_replaces_the_champion_is_named_with_the_reason() -> None:
     baseline = Candidate(name="seasonal_naive", role="baseline", bundle=artifact())
     fallback = Fallback(candidate=baseline, degraded_reason="the champion can't forecast")
