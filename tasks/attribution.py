@@ -9,7 +9,7 @@ import pandas as pd
 from tasks.engine.step import step
 from tasks.modeling.clean_table import load_clean_table, read_clean_series
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import load_comparable
+from tasks.modeling.forecasts import NotComparable, load_comparable
 from tasks.modeling.revision_parts import CAUSES, ForecastInputs, split_revision
 from tasks.modeling.series import sample_names
 from tasks.results.manifest import load_recalibration
@@ -34,27 +34,31 @@ def attribute_revision(
         store: The store that holds tables and bundles.
 
     Returns:
-        The mean revision and its parts, and a table with a row per series and time that both nights forecast.
+        The mean revision and its parts, and a table with a row per series and time that both nights forecast. If the
+        model of the night before was made for another setup, and cannot forecast tonight's inputs: the reason.
 
     Raises:
         StoreDamaged: A table or a bundle is missing or damaged.
-        NotComparable: The model of the night before was made for another setup.
     """
     if before is None or before.cutoff > tonight.cutoff:
         return RevisionParts()
     rows = _read_shared_rows(before, tonight, store)
     if rows.empty:
         return RevisionParts()
+    try:
+        bundles = [load_comparable(night.model, setup.view, setup.bounds, store) for night in (before, tonight)]
+    except NotComparable as obstacle:
+        return RevisionParts(obstacle=str(obstacle))
     names = rows["unique_id"].unique()
     frames = read_clean_series(before.clean, names, store), load_clean_table(tonight.clean, store).select(names).frame()
     inputs = [
         ForecastInputs(
             clean=frame,
             cutoff=pd.Timestamp(night.cutoff),
-            bundle=load_comparable(night.model, setup.view, setup.bounds, store),
+            bundle=bundle,
             recalibration=load_recalibration(night.recalibration, store),
         )
-        for night, frame in zip((before, tonight), frames, strict=True)
+        for night, frame, bundle in zip((before, tonight), frames, bundles, strict=True)
     ]
     table = split_revision(inputs[0], inputs[1], rows.sort_values(KEY, ignore_index=True), setup.bounds)
     size = (table["after"] - table["before"]).abs()

@@ -15,7 +15,7 @@ from tasks.engine.step import step
 from tasks.modeling.candidate import Candidate
 from tasks.modeling.clean_table import load_clean_table
 from tasks.modeling.forecast_setup import ForecastSetup
-from tasks.modeling.forecasts import load_comparable
+from tasks.modeling.forecasts import NotComparable, load_comparable
 from tasks.results.steps import StatesResult
 from tasks.storage.store import Store
 from tasks.storage.written_files import put_written
@@ -37,15 +37,18 @@ def keep_states(
         store: The store that holds the bundle and takes the file.
 
     Returns:
-        The stored file and the number of series.
+        The stored file and the number of series. Nothing and the reason for a champion that was made for another setup
+        than that of this night, and does not forecast.
 
     Raises:
         StoreDamaged: The bundle is missing or its digest differs.
-        NotComparable: The champion was made for another setup than that of this night.
     """
     if champion is None:
         return StatesResult()
-    bundle = load_comparable(champion, setup.view, setup.bounds, store)
+    try:
+        bundle = load_comparable(champion, setup.view, setup.bounds, store)
+    except NotComparable as obstacle:
+        return StatesResult(obstacle=str(obstacle))
     states, timeline = build_states(
         Predictor(bundle), load_clean_table(clean, store), pd.Timestamp(cutoff), setup.closed
     )

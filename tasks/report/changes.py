@@ -94,6 +94,8 @@ def _revisions(revised: RevisionsResult | StepFailure | None) -> tuple[HealthRow
 
 def _moved_forecast(parts: RevisionParts | StepFailure | None) -> tuple[HealthRow, ...]:
     """Return a row on how far the forecast moved since the night before at the times of both, and why."""
+    if isinstance(parts, RevisionParts) and parts.obstacle:
+        return (HealthRow("Forecast moved", parts.sentence, "", "good"),)
     if not isinstance(parts, RevisionParts) or parts.table is None:
         return ()
     note = f"over {parts.times:,} rows that both nights forecast, absolute; the largest: {parts.largest}; all in "

@@ -32,8 +32,9 @@ def forecast_night(forecasted: ForecastResult, validated: ValidatedTable) -> For
 class RevisionParts(Spec):
     """Result of `attribute_revision`: how far the forecast moved at the times that both nights forecast, and why.
 
-    `table` is None if no time is in both. `size` is the mean of |tonight - the night before|, and the others are the
-    means of the absolute parts, in the units of the source: single parts can cancel, so they add up to `size` or more.
+    `table` is None if no time is in both, or if `obstacle` says why the revision has no parts. `size` is the mean of
+    |tonight - the night before|, and the others are the means of the absolute parts, in the units of the source: single
+    parts can cancel, so they add up to `size` or more.
     """
 
     table: Artifact | None = None
@@ -46,10 +47,13 @@ class RevisionParts(Spec):
     model: float = 0.0
     largest: str = ""
     """The series, the time and both forecasts of the largest revision."""
+    obstacle: str = ""
 
     @property
     def sentence(self) -> str:
         """The mean revision and its parts, for the run log and the page."""
+        if self.obstacle:
+            return f"not split into causes: {self.obstacle}"
         if not self.times:
             return "no time is in both forecasts"
         parts = {

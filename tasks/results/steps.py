@@ -171,11 +171,20 @@ class DriftResult(Spec):
 
 
 class StatesResult(Spec):
-    """Result of `keep_states`: the file of kept states, the digest of the model that they belong to, and its series."""
+    """Result of `keep_states`: the file of kept states, the digest of the model that they belong to, and its series.
+
+    `obstacle` is the reason why a champion has no states.
+    """
 
     states: Artifact | None = None
     model: str = ""
     series: int = 0
+    obstacle: str = ""
+
+    @property
+    def sentence(self) -> str:
+        """The reason why there are none, for the run log."""
+        return f"none kept: {self.obstacle}" if self.obstacle else ""
 
 
 class ReportResult(Spec):

@@ -37,6 +37,14 @@ def test_retracted_vintage_is_a_change() -> None:
     assert rows[1:] == (HealthRow("Retracted", "the vintage as of noon was retracted by eve"),)
 
 
+def test_forecast_that_moved_for_no_known_cause_is_named_with_the_reason() -> None:
+    parts = RevisionParts(obstacle="old v4 was made for horizon 6, and the spec now asks for 3")
+    sentence = "not split into causes: old v4 was made for horizon 6, and the spec now asks for 3"
+    assert list_changes(run_results(attributed=parts), [], None)[-1] == HealthRow(
+        "Forecast moved", sentence, "", "good"
+    )
+
+
 def test_fallback_is_named_with_the_reason() -> None:
     rung = Fallback(candidate=BASELINE, degraded_reason="the champion can't forecast")
     served = ForecastResult(table=artifact(), published=artifact(), rung=rung, last=AS_OF, series=2)
