@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import yaml
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from data_contracts.errors import CREDENTIAL_WORDS, SpecError, redact, redact_name
+from data_contracts.field_names import suggest_field
 from data_contracts.regular_files import describe_obstacle, open_without_waiting
 
 MAX_DOCUMENT_BYTES = 1_000_000  # a pipeline has a few kilobytes; a megabyte is an accident or an attack
@@ -94,7 +95,8 @@ def mapping(text: str, where: str) -> dict[str, Any]:
     except (yaml.YAMLError, RecursionError, ValueError) as broken:  # ValueError: a date such as 2013-13-45
         raise SpecError(f"{where} is not valid YAML: {' '.join(_message_without_text(broken).split())}") from None
     if not isinstance(document, dict):
-        raise SpecError(f"{where} holds {type(document).__name__}, not a mapping of fields to values.")
+        kind = "nothing" if document is None else type(document).__name__
+        raise SpecError(f"{where} holds {kind}, not a mapping of fields to values.")
     return document
 
 
@@ -127,10 +129,19 @@ def _message_without_text(error: Exception) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def spec_error_from(path: Path | str, error: ValidationError) -> SpecError:
-    """Convert a pydantic error to one line per field, named as in the YAML."""
+def spec_error_from(path: Path | str, error: ValidationError, model: type[BaseModel] | None = None) -> SpecError:
+    """Convert a pydantic error to one line per field, named as in the YAML.
+
+    Args:
+        path: The file, or what else was validated.
+        error: What pydantic has found.
+        model: The model of the document, of which an unknown field may be a misspelled one.
+
+    Returns:
+        The error with all lines.
+    """
     fields = _by_field(error)
-    lines = [f"  - {_describe(findings)}" for findings in fields[:MAX_LISTED_ERRORS]]
+    lines = [f"  - {_describe(findings)}{_suggest(findings, model)}" for findings in fields[:MAX_LISTED_ERRORS]]
     if len(fields) > MAX_LISTED_ERRORS:
         lines.append(f"  - and {len(fields) - MAX_LISTED_ERRORS:,} more")
     return SpecError(f"{path} is not a valid document:\n" + "\n".join(lines))
@@ -169,6 +180,14 @@ def _describe(findings: list[ErrorDetails]) -> str:
     problems = list(dict.fromkeys(_problem(finding) for finding in findings))
     rest = [problem.removeprefix("Input should be ") for problem in problems[1:]]
     return f"{field}: {redact(' or '.join([*problems[:1], *rest]))}{shown and f' (got {shown})'}"
+
+
+def _suggest(findings: list[ErrorDetails], model: type[BaseModel] | None) -> str:
+    """Return the end of the line about an unknown field: which one was probably meant."""
+    if model is None or findings[0]["type"] != "extra_forbidden":
+        return ""
+    meant = suggest_field(model, _path(findings[0]))
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def _problem(finding: ErrorDetails) -> str:

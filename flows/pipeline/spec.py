@@ -141,7 +141,7 @@ class PipelineSpec(SettingsSpec):
         try:
             return cls.model_validate(read_document(path)).resolve_path(path)
         except ValidationError as error:
-            invalid = spec_error_from(path, error)
+            invalid = spec_error_from(path, error, cls)
             raise invalid from error
 
     def resolve_path(self, path: Path) -> "PipelineSpec":

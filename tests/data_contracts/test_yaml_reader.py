@@ -34,7 +34,7 @@ BOMB = "a: &a [1, 1]\nb: &b [*a, *a]\n"
         ("a: [" * 2000, "is not valid YAML"),
         ("a: \x00\n", "is not valid YAML.*special characters"),
         ("- a\n- b\n", r"p\.yaml holds list, not a mapping"),
-        ("", "holds NoneType, not a mapping"),
+        ("", "holds nothing, not a mapping"),
         ("just text", "holds str, not a mapping"),
         ("a: " + "x" * 1_000_001, "has more than 1,000,000 bytes"),
         ("a: " + "[" * 51 + "]" * 51, r"p\.yaml is not valid YAML: in line 1, values are nested deeper than 50 levels"),
@@ -129,6 +129,14 @@ def test_each_invalid_field_is_one_line() -> None:
     assert "  - windowing.horizon: Field required" in said
     assert "  - windowing.horizont: Extra inputs are not permitted" in said
     assert "hunter2" not in said
+
+
+def test_unknown_field_is_named_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ValidationError) as invalid:
+        Pipeline.model_validate({"name": "shop", "windowing": {"horizont": 24}, "colour": 1})
+    lines = str(spec_error_from("p.yaml", invalid.value, Pipeline)).splitlines()
+    assert "  - windowing.horizont: Extra inputs are not permitted; did you mean horizon?" in lines
+    assert "  - colour: Extra inputs are not permitted" in lines
 
 
 TRUTH = "needs text, and YAML reads yes, no, on, off, true and false as truth values; put it in quotes"
