@@ -21,7 +21,7 @@ from tasks.intake.source_parts import ChooseColumns, store_in_parts
 from tasks.modeling.series import ExtremeValue
 from tasks.quality.closed_steps import closed_times_of, describe_closed, skip_closed_steps
 from tasks.quality.contract_checks import check_freshness
-from tasks.quality.panel_checks import check_density, check_future_covariates
+from tasks.quality.panel_checks import check_density, check_future_covariates, check_similar_names
 from tasks.quality.running_periods import describe_held_back, newest_arrival
 from tasks.quality.violations import Violation, describe_violation
 from tasks.results.row_counts import RowCounts
@@ -141,7 +141,7 @@ def _put_on_grid(
     panel, violations = check_future_covariates(built.panel, cutoff, reading, closed)
     violations += check_freshness(newest_arrival(newest, built.held, reading), moment, reading)
     gaps, sparse = check_density(panel, cutoff, reading, closed)
-    violations += sparse
+    violations += [*sparse, *check_similar_names(panel.ids, reading)]
     rows = builder.times.others if builder.times.others is not None else np.empty(0)
     kept, held = int(rows.sum()), len(built.held)
     ahead = int(rows[~builder.over].sum()) - held

@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from data_contracts.contract import Column
 from models.data.features import FeatureSpec
+from tasks.profiling.inference import Inference
 from tasks.profiling.vocabulary import TIME_WORDS
 from tasks.sources.columns_spec import ColumnsSpec
 from tasks.sources.dataset import DatasetSpec
@@ -63,6 +64,13 @@ def profile_columns(table: pa.Table, source: SourceSpec) -> dict[str, ColumnProf
     names = table.column_names
     profiles = (profile_column(name, sample[name], source) for name in names if names.count(name) == 1)
     return {profile.name: profile for profile in profiles if _is_usable(profile)}
+
+
+def infer_repeated_names(names: list[str]) -> Inference | None:
+    """Say which names several columns have, so that none of them is used; None if each has a name of its own."""
+    repeated = [name for name in dict.fromkeys(names) if names.count(name) > 1]
+    counts = ", ".join(f"{name!r} ({names.count(name)} columns)" for name in repeated)
+    return Inference("left out", counts, None, "give each column a name of its own") if repeated else None
 
 
 def _is_usable(profile: ColumnProfile) -> bool:

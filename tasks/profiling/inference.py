@@ -88,7 +88,8 @@ def resolve_column(name: str, names: Iterable[str], option: str, table: str) -> 
     if name in names:
         return name
     close = difflib.get_close_matches(name, names, 1)
-    hint = f"did you mean {close[0]!r}?" if close else f"it has {', '.join(map(repr, names[:MAX_NAMES_IN_ERROR]))}"
+    known = ", ".join(map(repr, names[:MAX_NAMES_IN_ERROR])) or "no other"
+    hint = f"did you mean {close[0]!r}?" if close else f"it has {known}."
     raise SpecError(f"{option}: {table} has no column {name!r}; {hint}")
 
 

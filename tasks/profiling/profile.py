@@ -8,13 +8,20 @@ from typing import NamedTuple
 import pandas as pd
 import pyarrow as pa
 
+from data_contracts.errors import SpecError
 from data_contracts.spec import Spec
 from models.data.calendar import is_calendar_step
-from tasks.profiling.column_types import ColumnProfile, column_name_words, parse_times, profile_columns
+from tasks.profiling.column_types import (
+    ColumnProfile,
+    column_name_words,
+    infer_repeated_names,
+    parse_times,
+    profile_columns,
+)
 from tasks.profiling.covariates import find_redundant, infer_covariates
 from tasks.profiling.duplicates import infer_duplicate_policy, infer_version_column
 from tasks.profiling.frequency import FrequencyInference, infer_frequency, mask_outlying_times
-from tasks.profiling.inference import Hints, Inference
+from tasks.profiling.inference import CannotInferPipeline, Hints, Inference
 from tasks.profiling.joint_time import join_time_columns
 from tasks.profiling.parsed_table import ParsedTable
 from tasks.profiling.seasonality import infer_seasonality
@@ -86,6 +93,16 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
         SpecError: A hint names a column that the table does not have.
         CannotInferPipeline: No pipeline can be inferred from the table.
     """
+    left_out = infer_repeated_names(table.column_names)
+    try:
+        return _infer_profile(table, source, hints, left_out)
+    except (CannotInferPipeline, SpecError) as error:
+        if not left_out:
+            raise
+        raise type(error)(f"{error} Left out: {left_out.value}; {left_out.evidence}.") from error
+
+
+def _infer_profile(table: pa.Table, source: SourceSpec, hints: Hints, left_out: Inference | None) -> TableProfile:
     name, all_profiles = source.label, profile_columns(table, source)
     table, profiles, named, parts = join_time_columns(table, all_profiles, source, hints)
     times = infer_time_column(table, profiles, source, named)
@@ -109,7 +126,7 @@ def profile_table(table: pa.Table, source: SourceSpec, hints: Hints) -> TablePro
     y = rows["y"].dropna()
     minimum, bound = _infer_minimum(y, target.inference.value)
     main = (times.inference, series_inference, target.inference, step.inferred.inference, zone.inference)
-    optional = filter(None, (step.stamps, step.inferred.gaps, version, repeats, bound))
+    optional = filter(None, (step.stamps, step.inferred.gaps, version, repeats, bound, left_out))
     return TableProfile(
         source=step.source,
         columns=tuple(all_profiles.values()),

@@ -1,5 +1,8 @@
-"""Checks of the panel on its grid: how many open steps have no value, and what is known over the horizon."""
+"""Checks of the panel on its grid: names that look equal, open steps without a value, what the horizon has."""
 
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -11,6 +14,7 @@ from tasks.quality.violations import Violation
 from tasks.sources.dataset import DatasetSpec
 
 MAX_GAP_SHARE = 0.9  # of all steps: a higher share suggests a wrong freq or a missing `cleaning.fill`
+MAX_LISTED_NAMES = 4
 
 
 class OpenSteps(NamedTuple):
@@ -42,6 +46,32 @@ def count_open_steps(panel: PanelTable, end: int, closed: ClosedTimes) -> OpenSt
         sizes = [np.bincount(chosen, minlength=len(part.ids)) for chosen in (codes, codes[missing])]
         counted.append(np.stack(sizes))
     return OpenSteps(*np.concatenate(counted, axis=1))
+
+
+def check_similar_names(ids: Iterable[str], reading: DatasetSpec) -> list[Violation]:
+    """Report series whose names look equal: they differ in white space, or in characters without a shape.
+
+    Args:
+        ids: The names of all series.
+        reading: How the source is read.
+
+    Returns:
+        One violation for all such names; none if there are none.
+    """
+    groups = defaultdict(list)
+    for name in ids:
+        shown = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+        groups[" ".join(shown.split())].append(name)
+    equal = [sorted(names) for names in groups.values() if len(names) > 1]
+    if not equal:
+        return []
+    listed = ", ".join(" and ".join(map(repr, names)) for names in equal[:MAX_LISTED_NAMES])
+    more = f" and {len(equal) - MAX_LISTED_NAMES:,} more" if len(equal) > MAX_LISTED_NAMES else ""
+    reason = (
+        f"differ only in spaces or characters without a shape: {listed}{more}; each is a series of its own. If one is "
+        "meant, write its name alike in all rows of the source"
+    )
+    return [Violation("names of series look different", ", ".join(reading.columns.id_columns), "info", reason, [])]
 
 
 def check_density(

@@ -41,6 +41,27 @@ def inference(profile, what):
     return next(item for item in profile.inferences if item.what == what)
 
 
+def repeated_column(count: int = 60) -> str:
+    lines = (f"{day:%Y-%m-%d},{number % 7},{number % 5},{number}" for number, day in enumerate(dates(count)))
+    return "\n".join(("day,sold,price,price", *lines)) + "\n"
+
+
+def test_columns_of_one_name_are_left_out_with_a_line(infer) -> None:
+    profile = infer(repeated_column())
+    assert profile.y == "sold"
+    assert inference(profile, "left out")[1:] == ("'price' (2 columns)", None, "give each column a name of its own")
+
+
+def test_columns_of_one_name_are_named_if_there_is_nothing_else_to_forecast(infer) -> None:
+    table = repeated_column().replace("sold,price,price", "price,price,price")
+    with pytest.raises(
+        CannotInferPipeline, match=r"Left out: 'price' \(3 columns\); give each column a"
+    ):
+        infer(table)
+    with pytest.raises(SpecError, match=r"no column 'price'; it has no other\. Left out: 'price' \(3 columns\)"):
+        infer(table, target="price")
+
+
 def dates(count, freq="D", start="2022-01-01", **more):
     return pd.date_range(start, periods=count, freq=freq, **more)
 

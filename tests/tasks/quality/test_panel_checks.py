@@ -9,7 +9,12 @@ import pandas as pd
 from models.data.closed_times import ClosedTimes
 from models.data.panel_table import PanelTable
 from models.data.time_steps import build_grid
-from tasks.quality.panel_checks import check_density, check_future_covariates, count_open_steps
+from tasks.quality.panel_checks import (
+    check_density,
+    check_future_covariates,
+    check_similar_names,
+    count_open_steps,
+)
 from tasks.quality.time_grid import reindex_to_grid
 from tasks.sources.dataset import DatasetSpec
 
@@ -86,6 +91,25 @@ def closed_at_one(ids: list[str], name: str) -> ClosedTimes:
 
 
 NAN = np.nan
+
+
+def test_names_that_look_equal_are_reported_together(reading: MakeDataset) -> None:
+    names = ["a", "a ", "b", "new  york", "new\u00a0york", "c\u200bd", "cd", "New york"]
+    (violation,) = check_similar_names(names, reading())
+    assert (violation.column, violation.severity) == ("sku", "info")
+    assert violation.reason == (
+        "differ only in spaces or characters without a shape: 'a' and 'a ', 'new  york' and 'new\\xa0york', 'cd' and "
+        "'c\\u200bd'; each is a series of its own. If one is meant, write its name alike in all rows of the source"
+    )
+
+
+def test_many_names_that_look_equal_are_counted(reading: MakeDataset) -> None:
+    (violation,) = check_similar_names([f"{name}{end}" for name in "abcdef" for end in ("", " ")], reading())
+    assert "'d' and 'd ' and 2 more; each" in violation.reason
+
+
+def test_names_that_differ_in_case_or_a_letter_are_not_reported(reading: MakeDataset) -> None:
+    assert check_similar_names(["a", "A", "b c", "bc", "é", "e"], reading()) == []
 
 
 def test_closed_steps_are_not_counted() -> None:
