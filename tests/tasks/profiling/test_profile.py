@@ -54,9 +54,7 @@ def test_columns_of_one_name_are_left_out_with_a_line(infer) -> None:
 
 def test_columns_of_one_name_are_named_if_there_is_nothing_else_to_forecast(infer) -> None:
     table = repeated_column().replace("sold,price,price", "price,price,price")
-    with pytest.raises(
-        CannotInferPipeline, match=r"Left out: 'price' \(3 columns\); give each column a"
-    ):
+    with pytest.raises(CannotInferPipeline, match=r"Left out: 'price' \(3 columns\); give each column a"):
         infer(table)
     with pytest.raises(SpecError, match=r"no column 'price'; it has no other\. Left out: 'price' \(3 columns\)"):
         infer(table, target="price")

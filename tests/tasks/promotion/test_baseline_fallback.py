@@ -95,5 +95,11 @@ def test_loss_near_that_of_the_best_baseline_is_not_reported(naive: list[float])
     assert describe_excess(losses(naive=naive), GRU, (NAIVE, MEAN), "mase") == ""
 
 
+def test_few_origins_do_not_report_the_champion() -> None:
+    table = losses(naive=[0.0] * 8, mean=[0.9] * 8)
+    assert describe_excess(table[:7], GRU, (NAIVE, MEAN), "mase") != ""
+    assert describe_excess(table[:6], GRU, (NAIVE, MEAN), "mase") == ""
+
+
 def test_champion_that_was_not_compared_is_not_reported() -> None:
     assert describe_excess(pd.DataFrame({"naive": [0.1] * 8}), GRU, (NAIVE,), "mase") == ""
