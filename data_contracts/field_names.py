@@ -1,4 +1,4 @@
-"""Names that a wrongly written field may have been meant to be, from the JSON schema of the document."""
+"""Suggests the field that an unknown one was probably meant to be, from the JSON schema of the document."""
 
 import difflib
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ def suggest_field(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
         path: Keys to the unknown field, and its name.
 
     Returns:
-        A field of the same mapping whose name is similar; else the keys, joined by dots, of a field with this name at
+        The keys, joined by dots, of a field of the same mapping with a similar name; else of a field with this name at
         another level; else an empty string.
     """
     root = model.model_json_schema()
@@ -29,7 +29,9 @@ def suggest_field(model: type[BaseModel], path: tuple[int | str, ...]) -> str:
         nodes = [resolved for node in nodes for child in _children(node, key) for resolved in _resolve(child, root)]
     names = [known for node in nodes for known in node.get("properties", {})]
     near = difflib.get_close_matches(str(name), names, 1, MIN_SIMILARITY)
-    return near[0] if near else next(_find(str(name), root, root, ()), "")
+    if near:
+        return ".".join(map(str, (*parents, near[0])))
+    return next(_find(str(name), root, root, ()), "")
 
 
 def _resolve(schema: Schema, root: Schema) -> Iterator[Schema]:
@@ -51,7 +53,7 @@ def _children(node: Schema, key: int | str) -> list[Schema]:
 
 
 def _find(name: str, schema: Schema, root: Schema, parents: tuple[str, ...]) -> Iterator[str]:
-    """Yield the places of a field with this name in mappings, the nearest to the top first."""
+    """Yield the keys to each field with this name: of a mapping first, then of those in it; none of lists."""
     nodes = list(_resolve(schema, root))
     fields = [field for node in nodes for field in node.get("properties", {}).items()]
     yield from (".".join((*parents, name)) for known, _ in fields if known == name)

@@ -48,7 +48,7 @@ def read_heading(pipeline: str, folder: Path | None, store: Store | None = None)
     try:
         return PipelineHeading(name, ScheduleSpec.model_validate(document.get("schedule") or {}), path)
     except ValidationError as error:
-        invalid = spec_error_from(path, error)
+        invalid = spec_error_from(path, error, ScheduleSpec)
         raise invalid from error
 
 

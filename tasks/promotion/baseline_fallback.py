@@ -21,6 +21,7 @@ ENTER_LEVEL = 0.02  # a baseline begins to forecast
 STAY_LEVEL = 0.10  # a baseline that forecast last night goes on
 MIN_ORIGINS = 7  # at which a loss far above that of a baseline is reported; at fewer, it often is by chance
 MAX_EXCESS = 0.25  # of a loss above that of the best baseline; equally good models seldom differ by more
+MIN_LOSS = 1e-6  # a smaller loss is rounding, as where all actuals are the same
 
 
 def choose_baseline(
@@ -82,14 +83,14 @@ def describe_excess(losses: pd.DataFrame, champion: Candidate, baselines: Iterab
         metric: Name of the losses.
 
     Returns:
-        A clause with both losses; empty if the champion's mean loss is at most a quarter above the lowest, or there are
-        too few origins to say so.
+        A clause with both losses; empty if the champion's mean loss is at most a quarter above the lowest or below
+        MIN_LOSS, or if there are fewer than MIN_ORIGINS origins.
     """
     means = losses.mean(skipna=False).astype(float)
     labels = [model.label for model in baselines if np.isfinite(means.get(model.label, np.nan))]
     best = min(labels, key=lambda label: means[label], default=None)
     own = means.get(champion.label, np.nan)
-    if best is None or len(losses) < MIN_ORIGINS or not own > means[best] * (1 + MAX_EXCESS):
+    if best is None or len(losses) < MIN_ORIGINS or not own > max(MIN_LOSS, means[best] * (1 + MAX_EXCESS)):
         return ""
     return (
         f"the {metric.upper()} of {champion.label}, {own:.4g}, is far above that of {best}, {means[best]:.4g}, but the "

@@ -49,7 +49,7 @@ def count_open_steps(panel: PanelTable, end: int, closed: ClosedTimes) -> OpenSt
 
 
 def check_similar_names(ids: Iterable[str], reading: DatasetSpec) -> list[Violation]:
-    """Report series whose names look equal: they differ in white space, or in characters without a shape.
+    """Report series whose names look equal: they differ in whitespace, or in invisible characters (Unicode Cf).
 
     Args:
         ids: The names of all series.
@@ -60,7 +60,7 @@ def check_similar_names(ids: Iterable[str], reading: DatasetSpec) -> list[Violat
     """
     groups = defaultdict(list)
     for name in ids:
-        shown = "".join(letter for letter in name if unicodedata.category(letter) != "Cf")
+        shown = name if name.isascii() else "".join(x for x in name if unicodedata.category(x) != "Cf")
         groups[" ".join(shown.split())].append(name)
     equal = [sorted(names) for names in groups.values() if len(names) > 1]
     if not equal:
@@ -68,10 +68,11 @@ def check_similar_names(ids: Iterable[str], reading: DatasetSpec) -> list[Violat
     listed = ", ".join(" and ".join(map(repr, names)) for names in equal[:MAX_LISTED_NAMES])
     more = f" and {len(equal) - MAX_LISTED_NAMES:,} more" if len(equal) > MAX_LISTED_NAMES else ""
     reason = (
-        f"differ only in spaces or characters without a shape: {listed}{more}; each is a series of its own. If one is "
-        "meant, write its name alike in all rows of the source"
+        f"differ only in whitespace or invisible characters: {listed}{more}; each is a series of its own. If one is "
+        "meant, write its name the same way in all rows of the source"
     )
-    return [Violation("names of series look different", ", ".join(reading.columns.id_columns), "info", reason, [])]
+    column = ", ".join(reading.columns.id_columns) or reading.columns.target
+    return [Violation("names of series look different", column, "info", reason, [])]
 
 
 def check_density(

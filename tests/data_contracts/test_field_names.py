@@ -26,10 +26,11 @@ class Pipeline(Spec):
     ("path", "meant"),
     [
         (("windowng",), "windowing"),
-        (("windowing", "horizont"), "horizon"),
-        (("models", 1, "hiden"), "hidden"),
+        (("windowing", "horizont"), "windowing.horizon"),
+        (("models", 1, "hiden"), "models.1.hidden"),
         (("horizon",), "windowing.horizon"),
         (("models", 0, "lookback"), "windowing.lookback"),
+        (("windowing", "name"), "name"),
         (("colour",), ""),
         (("windowing", "colour"), ""),
         (("models", "first", "hiden"), ""),

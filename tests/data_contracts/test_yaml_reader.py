@@ -135,7 +135,7 @@ def test_unknown_field_is_named_with_the_one_that_was_meant() -> None:
     with pytest.raises(ValidationError) as invalid:
         Pipeline.model_validate({"name": "shop", "windowing": {"horizont": 24}, "colour": 1})
     lines = str(spec_error_from("p.yaml", invalid.value, Pipeline)).splitlines()
-    assert "  - windowing.horizont: Extra inputs are not permitted; did you mean horizon?" in lines
+    assert "  - windowing.horizont: Extra inputs are not permitted; did you mean windowing.horizon?" in lines
     assert "  - colour: Extra inputs are not permitted" in lines
 
 

@@ -95,6 +95,11 @@ def test_loss_near_that_of_the_best_baseline_is_not_reported(naive: list[float])
     assert describe_excess(losses(naive=naive), GRU, (NAIVE, MEAN), "mase") == ""
 
 
+def test_rounding_is_no_loss_far_above_zero() -> None:
+    table = losses(naive=[0.0] * 8).assign(**{"gru v2": [2.5e-9] * 8})
+    assert describe_excess(table, GRU, (NAIVE,), "mase") == ""
+
+
 def test_few_origins_do_not_report_the_champion() -> None:
     table = losses(naive=[0.0] * 8, mean=[0.9] * 8)
     assert describe_excess(table[:7], GRU, (NAIVE, MEAN), "mase") != ""

@@ -98,8 +98,9 @@ def test_names_that_look_equal_are_reported_together(reading: MakeDataset) -> No
     (violation,) = check_similar_names(names, reading())
     assert (violation.column, violation.severity) == ("sku", "info")
     assert violation.reason == (
-        "differ only in spaces or characters without a shape: 'a' and 'a ', 'new  york' and 'new\\xa0york', 'cd' and "
-        "'c\\u200bd'; each is a series of its own. If one is meant, write its name alike in all rows of the source"
+        "differ only in whitespace or invisible characters: 'a' and 'a ', 'new  york' and 'new\\xa0york', 'cd' and "
+        "'c\\u200bd'; each is a series of its own. If one is meant, write its name the same way in all rows of "
+        "the source"
     )
 
 
