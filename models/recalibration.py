@@ -28,6 +28,7 @@ from models.factor_shrinkage import MIN_ERRORS, shrink, weigh_errors
 LEARNING_RATE = 0.2  # of the feedback of a step, in logarithms
 COMMON_RATE = 0.05  # of the feedback of the mean over the steps
 MIN_DISTANCE = 0.1  # of a quantile from the median, as a share of the typical outer distance of the series
+MIN_WIDTH = 0.001  # of own intervals, as a share of the typical error; narrower ones have none
 MIN_FACTOR = 0.05
 
 
@@ -113,7 +114,8 @@ def fit_recalibration(
     distances = quantiles - quantiles[..., middle : middle + 1]
     np.abs(distances, out=distances)
     outer = (distances[..., 0] + distances[..., -1]) / 2
-    width = _by_series(np.nanmedian, outer)
+    was_forecast = np.isfinite(errors).any(axis=2, keepdims=True)  # a short series has no forecast at old origins
+    width = _by_series(np.nanmedian, np.where(was_forecast, outer, np.nan))
     typical = np.maximum(width, _by_series(np.nanmean, np.abs(errors)))
     shortest = MIN_DISTANCE * np.where(np.isfinite(typical), typical, 0.0)
     np.maximum(distances, shortest[:, None, None], out=distances)
@@ -123,7 +125,7 @@ def fit_recalibration(
     shares = np.maximum(levels, 1 - np.array(levels))
     by_series = np.maximum(_conformal_quantiles(rescaled, shares, is_pooled), MIN_FACTOR)
     by_step = _track(rescaled, distances, by_series, resolution, shares)
-    has_jumped, has_width = nights < len(spread), ~(width < shortest)
+    has_jumped, has_width = nights < len(spread), ~(width < MIN_WIDTH * typical)
     evidence = weigh_errors(np.isfinite(errors), spread, has_jumped, has_width, is_pooled, spacing)
     by_series, by_step = shrink(by_series, evidence), by_step**evidence.by_step
     by_series[:, middle] = by_step[:, middle] = 1.0

@@ -43,6 +43,14 @@ def test_each_series_has_its_own_factor() -> None:
     assert factors[1] == pytest.approx([3, 3, 1, 3, 3], rel=0.15)
 
 
+def test_intervals_of_a_series_without_old_origins_have_a_width() -> None:
+    short, y = forecasts(56, 1), actuals(56, 1, 2.0, 0)
+    short[:36], y[:36] = 0.0, np.nan  # as of a series that has begun later
+    padded = fit_recalibration(short, y, LEVELS, spacing=0.1)
+    alone = fit_recalibration(short[36:], y[36:], LEVELS, spacing=0.1)
+    assert padded.by_series == pytest.approx(alone.by_series, rel=0.05)  # kept whole, they would be twice as large
+
+
 def test_step_whose_errors_are_larger_gets_wider_intervals() -> None:
     y = actuals(56, 20, 1.0, 0)
     y[:, :, -1] = 10 + 2 * (y[:, :, -1] - 10)
